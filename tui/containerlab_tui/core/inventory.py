@@ -81,7 +81,7 @@ class EngineEvent:
     time: float
     """Epoch seconds with nanosecond source (timeNano)."""
     action: str
-    """start, die, stop, kill, pause, unpause, rename, destroy, create, oom, exec_create …, without what follows a colon."""
+    """start, die, stop, kill, rename, destroy, exec_create …; what follows a colon is cut off."""
     container: str
     """Full id."""
     name: str
