@@ -1,0 +1,111 @@
+"""Opens files of a container by the path that the container itself uses, and nothing else.
+
+A path is resolved by openat2(2) with RESOLVE_IN_ROOT below the root directory of one of the container's
+processes: `..` and absolute symbolic links stay inside it, magic links (those of /proc) are never followed.
+"""
+
+import ctypes
+import errno
+import os
+import stat
+
+from containerlab_probes.errors import BadRequest, ContainerlabError, Denied, Gone, Unsupported
+from containerlab_probes.records import WINDOW_LIMIT
+
+_OPENAT2 = 437
+"""The syscall's number, the same on every architecture (include/uapi/asm-generic/unistd.h)."""
+_RESOLVE_NO_MAGICLINKS = 0x02
+_RESOLVE_IN_ROOT = 0x10
+_ALWAYS = os.O_CLOEXEC | os.O_NOCTTY
+_O_PATH_KEEPS = os.O_PATH | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW
+"""openat2 refuses any other flag beside O_PATH."""
+_TRIES = 16
+"""A rename at the wrong moment makes openat2 answer EAGAIN: ask again."""
+
+
+class _OpenHow(ctypes.Structure):
+    """struct open_how (man 2 openat2)."""
+
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def open_root(pid: int) -> int:
+    """A file descriptor (O_PATH) of a process's root directory, for `open_in_root`. The caller closes it.
+
+    `pid` is the host's number: who can't be sure of it compares the start time after this call. Raises
+    `Gone` where there is no such process and `Denied` where it may not be looked into (man 2 ptrace).
+    """
+    try:
+        return os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise Gone(f"Process {pid} has ended, so the files that it sees can't be reached.") from error
+    except PermissionError as error:
+        raise Denied(
+            f"The files of process {pid} can't be reached without root (CAP_SYS_PTRACE); run this with sudo."
+        ) from error
+
+
+def open_in_root(root_fd: int, path: str, flags: int = os.O_PATH) -> int:
+    """Open `path` below a directory that `open_root` gave; answers a file descriptor that the caller closes.
+
+    `path` is as the container sees it, absolute or not. Opened without O_PATH, a device or FIFO may have
+    effects of its own: `open_file` is the way to the bytes of a file of unknown kind. Raises `Gone` (no such
+    file), `Denied`, `BadRequest` (a magic link, a loop, not a directory, a name too long) or `Unsupported`.
+    """
+    flags |= _ALWAYS
+    if flags & os.O_PATH:
+        flags &= _O_PATH_KEEPS
+    how = _OpenHow(flags, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+    name = os.fsencode(path)
+    if b"\0" in name or not name:
+        raise BadRequest(f"{path!r} is no path of a file.")
+    for _ in range(_TRIES):
+        fd = int(_libc.syscall(_OPENAT2, root_fd, name, ctypes.byref(how), ctypes.sizeof(how)))
+        if fd >= 0:
+            return fd
+        if ctypes.get_errno() not in (errno.EAGAIN, errno.EINTR):
+            break
+    raise _translated(ctypes.get_errno(), path)
+
+
+def open_file(root_fd: int, path: str) -> int:
+    """Open a regular file below `root_fd` for reading; answers a file descriptor that the caller closes.
+
+    It is looked at before it is opened, so a FIFO can't hang it and no driver is woken. Raises as
+    `open_in_root`, and `BadRequest` where it is no regular file.
+    """
+    place = open_in_root(root_fd, path)
+    try:
+        if not stat.S_ISREG(os.fstat(place).st_mode):
+            raise BadRequest(f"{path!r} in the container is no regular file.")
+        try:
+            return os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_NONBLOCK | _ALWAYS)
+        except OSError as error:
+            raise _translated(error.errno or 0, path) from error
+    finally:
+        os.close(place)
+
+
+def read_file(root_fd: int, path: str, limit: int = WINDOW_LIMIT, offset: int = 0) -> bytes:
+    """At most `limit` bytes of a regular file below `root_fd`. Raises as `open_file`."""
+    fd = open_file(root_fd, path)
+    try:
+        return os.pread(fd, limit, offset)
+    except OSError as error:
+        raise _translated(error.errno or 0, path) from error
+    finally:
+        os.close(fd)
+
+
+def _translated(code: int, path: str) -> ContainerlabError:
+    words = os.strerror(code)
+    if code == errno.ENOENT:
+        return Gone(f"There is no file {path!r} in the container.")
+    if code in (errno.EACCES, errno.EPERM):
+        return Denied(f"{path!r} in the container may not be opened ({words}); run this with sudo.")
+    if code == errno.ENOSYS:
+        return Unsupported("This kernel has no openat2 (it came with Linux 5.6), so no container's file is opened.")
+    return BadRequest(f"{path!r} in the container can't be read: {words}.")
