@@ -1,0 +1,146 @@
+"""Threads of our own, and the way of their answers back to the UI thread.
+
+Thread workers of the framework share asyncio's default executor: few of them run at a time, and quitting
+waits for all. So questions run here, in daemon threads, and each answer comes back as one posted message.
+"""
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import TypeVar
+from weakref import WeakKeyDictionary
+
+from textual._context import NoActiveAppError
+from textual.message_pump import MessagePump
+
+from containerlab_probes.errors import ContainerlabError
+from containerlab_tui.engine.api import Engine
+
+T = TypeVar("T")
+
+MOST_THREADS = 24
+"""Questions that run at the same time; a stop may occupy one for longer than its grace period."""
+
+
+class _Pool:
+    """Daemon threads that are begun when there is work and no idle one, and never ended."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._waiting = 0
+        """Idle threads minus jobs that none has taken yet."""
+        self._threads = 0
+
+    def submit(self, job: Callable[[], None]) -> None:
+        with self._lock:
+            self._waiting -= 1
+            begin = self._waiting < 0 and self._threads < MOST_THREADS
+            if begin:
+                self._threads += 1
+                self._waiting += 1
+        self._jobs.put(job)
+        if begin:
+            threading.Thread(target=self._work, name="ask", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            self._jobs.get()()
+            with self._lock:
+                self._waiting += 1
+
+
+_pool = _Pool()
+_generations: WeakKeyDictionary[MessagePump, dict[str, int]] = WeakKeyDictionary()
+
+
+def tell(node: MessagePump, callback: Callable[[], object]) -> bool:
+    """Call `callback` on the UI thread, from any thread. False: the node has gone, nothing is called."""
+    try:
+        return node.call_later(callback)
+    except (NoActiveAppError, RuntimeError):  # taken out of the screen, or the loop has ended, just now
+        return False
+
+
+def _run(
+    node: MessagePump,
+    question: Callable[[], T],
+    answer: Callable[[T], None],
+    failed: Callable[[ContainerlabError], None] | None,
+    wanted: Callable[[], bool],
+) -> None:
+    def complain(error: ContainerlabError) -> None:
+        if not wanted():
+            return
+        if failed is not None:
+            failed(error)
+        else:
+            node.app.notify(str(error), severity="error", markup=False)
+
+    def reply(value: T) -> None:
+        if wanted():
+            answer(value)
+
+    def run() -> None:
+        if not wanted():
+            return
+        try:
+            value = question()
+        except ContainerlabError as error:
+            told = error
+        except Exception as error:  # noqa: BLE001  a defect of ours must not end a thread in silence
+            told = ContainerlabError(f"unexpected {type(error).__name__}: {error}")
+        else:
+            tell(node, lambda: reply(value))
+            return
+        tell(node, lambda: complain(told))
+
+    _pool.submit(run)
+
+
+def ask(
+    node: MessagePump,
+    question: Callable[[], T],
+    answer: Callable[[T], None],
+    failed: Callable[[ContainerlabError], None] | None = None,
+    group: str = "ask",
+) -> None:
+    """Run `question` in a thread of our own; call `answer` or `failed` on the UI thread, if `node` still exists.
+
+    Of the questions of one node and group only the last is answered: an earlier one's answer is dropped, and one
+    that has not begun does not run. Without `failed` an error becomes a toast. Call it on the UI thread.
+    """
+    generations = _generations.setdefault(node, {})
+    generation = generations[group] = generations.get(group, 0) + 1
+    _run(node, question, answer, failed, lambda: generations[group] == generation)
+
+
+def do(
+    node: MessagePump,
+    work: Callable[[], T],
+    done: Callable[[T], None] | None = None,
+    failed: Callable[[ContainerlabError], None] | None = None,
+) -> None:
+    """Like `ask` for work that changes something: it always runs, and nothing later supersedes its answer."""
+    _run(node, work, done or (lambda _value: None), failed, lambda: True)
+
+
+def forget(node: MessagePump, group: str = "ask") -> None:
+    """Drop the answer of the question of `node` and `group` that is still under way, if there is one."""
+    generations = _generations.setdefault(node, {})
+    generations[group] = generations.get(group, 0) + 1
+
+
+class Engines:
+    """An engine object for each thread that asks: they must not be shared."""
+
+    def __init__(self, factory: Callable[[], Engine]) -> None:
+        self._factory = factory
+        self._own = threading.local()
+
+    def here(self) -> Engine:
+        """The calling thread's own engine, made when first asked for. Never on the UI thread: it imports docker."""
+        engine: Engine | None = getattr(self._own, "engine", None)
+        if engine is None:
+            engine = self._own.engine = self._factory()
+        return engine

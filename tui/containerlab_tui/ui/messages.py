@@ -1,0 +1,47 @@
+"""Messages that cross between the application, its screens and their widgets."""
+
+from collections.abc import Callable, Sequence
+
+from textual.message import Message
+
+from containerlab_tui.services.signals import Sent
+
+
+class InventoryChanged(Message):
+    """Containers were added, removed or changed. Posted by the application to the screen that is shown."""
+
+    def __init__(self, ids: frozenset[str]) -> None:
+        super().__init__()
+        self.ids = ids
+        """Full ids, of removed containers too."""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, InventoryChanged) and message.ids <= self.ids
+
+
+class EngineLost(Message):
+    """The engine went away; `reason` is a sentence. It is being tried again."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
+
+
+class EngineFound(Message):
+    """The engine is back and everything is known again."""
+
+
+class SignalsSent(Message):
+    """Signals were sent: for the Signals tab, and to look again at the processes. Bubbles to the application."""
+
+    def __init__(self, sent: Sequence[Sent]) -> None:
+        super().__init__()
+        self.sent = tuple(sent)
+
+
+class SuspendFor(Message):
+    """Put the screens aside, call `work` on the bare terminal, bring them back. Bubbles to the application."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        super().__init__()
+        self.work = work
