@@ -1,0 +1,111 @@
+"""States, ages and exit codes in words, and the tone of each: the same on every screen. Pure."""
+
+from typing import NamedTuple
+
+from containerlab_probes.records import Delivery, Effect, Forecast
+from containerlab_tui.ui import words
+
+TONES = ("good", "warn", "bad", "muted", "accent", "plain")
+"""Roles of text; a stylesheet gives each its colour, and none says what no glyph or word says."""
+
+
+class Word(NamedTuple):
+    glyph: str
+    text: str
+    tone: str
+    """One of TONES."""
+
+
+NOT_LOOKED = Word(" ", "", "muted")
+
+
+def forecast_word(forecast: Forecast | None) -> Word:
+    """What a signal would do, as glyph, word and tone; blank where nobody has looked yet."""
+    if forecast is None:
+        return NOT_LOOKED
+    return Word(words.glyph(forecast), words.short(forecast), forecast_tone(forecast))
+
+
+def forecast_tone(forecast: Forecast) -> str:
+    """good: the program decides; bad: nothing comes of it; warn: later, or it stays where it is."""
+    if forecast.delivery in (Delivery.DEFERRED, Delivery.PENDING):
+        return "warn"
+    tones = {
+        Effect.PROGRAM_DECIDES: "good",
+        Effect.NOTHING: "bad",
+        Effect.DUMPS_CORE: "warn",
+        Effect.STOPS: "warn",
+        Effect.UNKNOWN: "muted",
+    }
+    return tones.get(forecast.effect, "plain")
+
+
+_STATES = {
+    "running": Word("●", "running", "good"),
+    "paused": Word("‖", "paused", "warn"),
+    "restarting": Word("↻", "restarting", "warn"),
+    "removing": Word("✗", "removing", "muted"),
+    "created": Word("◌", "created", "muted"),
+    "exited": Word("○", "ended", "muted"),
+    "dead": Word("✗", "dead", "bad"),
+}
+
+
+def state_word(state: str) -> Word:
+    """A container's state as the engine names it."""
+    return _STATES.get(state, Word("?", "unknown", "muted"))
+
+
+_PROCESS_STATES = {
+    "R": "running",
+    "S": "sleeping",
+    "D": "in disk wait",
+    "T": "halted",
+    "t": "traced",
+    "Z": "zombie",
+    "X": "dead",
+    "I": "idle",
+}
+
+
+def process_state(letter: str) -> str:
+    """The kernel's state letter (man 5 proc) as a word."""
+    return _PROCESS_STATES.get(letter, letter)
+
+
+def age(seconds: float) -> str:
+    """A span in its largest unit, coarse so that it seldom changes: `<1 min`, `3 min`, `2 h`, `5 d`."""
+    minutes = int(seconds // 60)
+    if minutes < 1:
+        return "<1 min"
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h"
+    return f"{minutes // (24 * 60)} d"
+
+
+def grace(seconds: float) -> str:
+    """A grace period in few cells: `10s`, `2m`, `∞`."""
+    if seconds < 0:
+        return "∞"
+    return f"{seconds / 60:g}m" if seconds >= 120 and seconds % 60 == 0 else f"{seconds:g}s"
+
+
+_BY_SIGNAL = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE"}
+_BY_SIGNAL |= {9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE", 14: "SIGALRM", 15: "SIGTERM"}
+_SPECIAL = {0: "ended by itself (0)", 125: "engine failed (125)", 126: "not executable (126)", 127: "not found (127)"}
+
+
+def exit_word(code: int, out_of_memory: bool = False) -> Word:
+    """An exit code in words. Above 128 it names a signal, though `exit(143)` looks just the same."""
+    if out_of_memory:
+        return Word("✗", f"killed, out of memory ({code})", "bad")
+    if code in _SPECIAL:
+        return Word("○", _SPECIAL[code], "plain" if code == 0 else "bad")
+    if code == 137:
+        return Word("✗", "killed (SIGKILL, 137)", "bad")
+    name = _BY_SIGNAL.get(code - 128)
+    if name is not None:
+        return Word("○", f"ended as by {name} ({code})", "warn")
+    return Word("○", f"failed ({code})", "bad")
