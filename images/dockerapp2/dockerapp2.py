@@ -1,0 +1,21 @@
+"""Says which signal came and carries on, whichever it was: only SIGKILL ends it."""
+
+import os
+import signal
+from types import FrameType
+
+
+def say(text: str) -> None:
+    """One line in one write(2): nothing is left in a buffer, and a handler may interrupt another."""
+    os.write(1, f"{text}\n".encode())
+
+
+def handle(number: int, frame: FrameType | None) -> None:
+    say(f"handle signal: {signal.Signals(number).name}")
+
+
+for each in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM):
+    signal.signal(each, handle)
+say(f"waiting for signals, pid = {os.getpid()}")
+while True:
+    signal.pause()
