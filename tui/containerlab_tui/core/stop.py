@@ -67,6 +67,8 @@ class StopPlan:
     blind_reason: str = ""
     """Why processes can't be seen; empty: they can."""
     begun_elsewhere: bool = False
+    traced: bool = False
+    """Every signal in the container is being recorded, so one that was not seen was not sent."""
 
     @property
     def init(self) -> Process | None:
@@ -130,9 +132,13 @@ class StopState:
     out_of_memory: bool = False
 
     @property
+    def init_lane(self) -> Lane | None:
+        return next((lane for lane in self.lanes if lane.container_pid == 1), None)
+
+    @property
     def ended_at(self) -> float | None:
         """When PID 1 ended, as near as it is known: the kernel's word before the engine's."""
-        init = next((lane for lane in self.lanes if lane.container_pid == 1), None)
+        init = self.init_lane
         return init.ended_at if init and init.ended_at is not None else self.died_at
 
     @property
@@ -150,10 +156,183 @@ def begin(plan: StopPlan, at: float) -> StopState:
 
 
 def fold(state: StopState, event: StopEvent) -> StopState:
-    """The state after one more event."""
-    raise NotImplementedError
+    """The state after one more event, whatever order they come in."""
+    events = tuple(sorted((*state.events, event), key=lambda seen: seen.at))
+    state = replace(state, events=events)
+    match event.kind:
+        case Kind.SIGNAL:
+            state = _signalled(state, event)
+        case Kind.ENDED:
+            state = _lane(state, event, lambda lane: replace(lane, ended_at=event.at, ended_by=event.ended_by))
+        case Kind.DIED:
+            code = event.ended_by if isinstance(event.ended_by, int) else state.exit_code
+            state = replace(state, died_at=event.at, exit_code=code)
+        case Kind.OUT_OF_MEMORY:
+            state = replace(state, out_of_memory=True)
+        case Kind.SETTLED:
+            state = replace(state, settled=True, lanes=tuple(_told(state, lane) for lane in state.lanes))
+        case Kind.REQUESTED | Kind.STOPPED | Kind.STARTED | Kind.REMOVED | Kind.NOTE | Kind.FAILED:
+            pass
+    return replace(_close_phases(state), verdict=_judge(state))
+
+
+def _signalled(state: StopState, event: StopEvent) -> StopState:
+    """A signal from the engine to PID 1 opens a phase; any signal to a process is noted on its lane."""
+    if event.signal != SIGKILL or event.source is Source.KERNEL:
+        told = event.signal != SIGKILL
+        state = _lane(state, event, lambda lane: replace(lane, got_signal=lane.got_signal or told, signal=event.signal))
+    if event.source is Source.KERNEL:
+        return state
+    if event.signal == SIGKILL:
+        first = state.phase_1 or Phase(event.at)
+        if first.ended is None or first.ended > event.at:
+            first = replace(first, ended=event.at)
+        return replace(state, phase_1=first, phase_2=state.phase_2 or Phase(event.at))
+    return replace(state, phase_1=state.phase_1 or Phase(event.at))
+
+
+def _lane(state: StopState, event: StopEvent, change: Callable[[Lane], Lane]) -> StopState:
+    def is_meant(lane: Lane) -> bool:
+        return lane.id == event.id if event.id else lane.container_pid == event.container_pid
+
+    return replace(state, lanes=tuple(change(lane) if is_meant(lane) else lane for lane in state.lanes))
+
+
+def _told(state: StopState, lane: Lane) -> Lane:
+    """At the end: a signal that was not seen was not sent, if all were recorded or it would have ended the process."""
+    if lane.got_signal is not None or lane.container_pid == 1:
+        return lane
+    forecast = next((one for one in state.plan.forecasts if one.id == lane.id), None)
+    would_have_ended = forecast is not None and forecast.effect in (Effect.TERMINATES, Effect.DUMPS_CORE)
+    if state.plan.traced or (would_have_ended and lane.ended_by == "SIGKILL"):
+        return replace(lane, got_signal=False)
+    return lane
+
+
+def _close_phases(state: StopState) -> StopState:
+    """When PID 1 has ended, so has the phase that was under way."""
+    ended = state.ended_at
+    if ended is None:
+        return state
+    if state.phase_2 is not None:
+        return replace(state, phase_2=replace(state.phase_2, ended=max(ended, state.phase_2.started)))
+    if state.phase_1 is not None:
+        return replace(state, phase_1=replace(state.phase_1, ended=max(ended, state.phase_1.started)))
+    return state
+
+
+def _judge(state: StopState) -> Verdict | None:
+    kinds = [event.kind for event in state.events]
+    if state.ended_at is None:
+        return Verdict.FAILED if Kind.FAILED in kinds else None
+    if Kind.STARTED in kinds and max(e.at for e in state.events if e.kind is Kind.STARTED) >= state.ended_at:
+        return Verdict.RESTARTED
+    init = state.init_lane
+    ended_by = init.ended_by if init and init.ended_by is not None else state.exit_code
+    return Verdict.KILLED if ended_by in ("SIGKILL", 128 + SIGKILL) else Verdict.GRACEFUL
+
+
+def already_stopped(plan: StopPlan, at: float, exit_code: int | None) -> StopState:
+    """The end of a stop that had nothing to stop."""
+    return replace(begin(plan, at), verdict=Verdict.ALREADY_STOPPED, settled=True, exit_code=exit_code)
+
+
+_WHY_IT_STAYED = {
+    Delivery.DROPPED: "PID 1 has no handler for {signal}, and the kernel drops such a signal to PID 1.",
+    Delivery.IGNORED: "PID 1 ignores {signal}.",
+    Delivery.PENDING: "PID 1 blocks {signal} and nothing in it awaits it.",
+    Delivery.DEFERRED: "PID 1 is a shell whose trap for {signal} waits until its foreground child ends.",
+    Delivery.HANDLER: "PID 1 has a handler for {signal}, but the handler did not end it in time.",
+    Delivery.SIGWAIT: "PID 1 waits for {signal} itself, but did not end in time.",
+    Delivery.SIGNALFD: "PID 1 reads {signal} from a signalfd, but did not end in time.",
+}
 
 
 def explain(state: StopState) -> tuple[str, ...]:
     """The verdict in words, the main sentence first; empty while the stop is under way."""
-    raise NotImplementedError
+    match state.verdict:
+        case None:
+            return ()
+        case Verdict.ALREADY_STOPPED:
+            return ("It was not running: nothing was sent.",)
+        case Verdict.FAILED:
+            failures = [event.detail for event in state.events if event.kind is Kind.FAILED]
+            return (f"The stop failed: {failures[-1]}",)
+        case Verdict.KILLED:
+            main = _killed(state)
+        case Verdict.GRACEFUL:
+            main = (f"Ended by itself after {_seconds(state.duration_s)} {_how(state)}.",)
+        case Verdict.RESTARTED:
+            main = (f"Ended after {_seconds(state.duration_s)} {_how(state)}, and was started again.",)
+    return (*main, *_fate_of_children(state))
+
+
+def _killed(state: StopState) -> tuple[str, ...]:
+    signal = name_of(state.plan.signal)
+    after = f"killed after {_seconds(state.duration_s)} (SIGKILL, exit code 137)"
+    if state.out_of_memory:
+        return (f"Out of memory: {after} by the kernel.",)
+    if state.phase_2 is None:
+        return (f"{after[0].upper()}{after[1:]}, but not by this stop: the engine sent no SIGKILL.",)
+    first_phase = state.phase_1
+    if first_phase is None or not any(_is_stop_signal(event) for event in state.events):
+        return (f"{after[0].upper()}{after[1:]}: SIGKILL was the first signal, as with docker kill or docker rm -f.",)
+    forecast = next((one for one in state.plan.forecasts if one.container_pid == 1), None)
+    why = _WHY_IT_STAYED.get(forecast.delivery, "") if forecast else ""
+    return (f"Did not end on {signal}: {after}.", *([why.format(signal=signal)] if why else []))
+
+
+def _is_stop_signal(event: StopEvent) -> bool:
+    return event.kind is Kind.SIGNAL and event.source is Source.ENGINE and event.signal != SIGKILL
+
+
+def _how(state: StopState) -> str:
+    init = state.init_lane
+    ended_by = init.ended_by if init and init.ended_by is not None else state.exit_code
+    if isinstance(ended_by, str):
+        code = f" (exit code {state.exit_code})" if state.exit_code is not None else ""
+        return f"by {ended_by}{code}"
+    return f"with status {ended_by}" if ended_by is not None else "with a status that was not seen"
+
+
+def _fate_of_children(state: StopState) -> tuple[str, ...]:
+    """One sentence a child that was killed with PID 1, at most three; the rest are counted."""
+    signal, ended = name_of(state.plan.signal), state.ended_at
+    killed = [
+        lane for lane in state.lanes
+        if lane.container_pid != 1 and lane.ended_by == "SIGKILL" and ended is not None
+        and lane.ended_at is not None and lane.ended_at >= ended - 0.05
+    ]  # fmt: skip
+    fate = {
+        True: f"got {signal}, had not ended and was killed with PID 1",
+        False: f"never got {signal} and was killed with PID 1",
+        None: "was killed with PID 1; Docker itself sent it nothing before",
+    }
+    sentences = [f"Process {lane.container_pid} {fate[lane.got_signal]}." for lane in killed[:3]]
+    if len(killed) > 3:
+        sentences.append(f"So were {len(killed) - 3} more.")
+    return tuple(sentences)
+
+
+def describe(event: StopEvent) -> str:
+    """One event in words, without its time and source."""
+    signal = name_of(event.signal) if event.signal else ""
+    who = f"process {event.container_pid}" if event.container_pid not in (None, 1) else "PID 1"
+    match event.kind:
+        case Kind.REQUESTED | Kind.NOTE | Kind.FAILED:
+            return f"{event.kind}: {event.detail}"
+        case Kind.SIGNAL:
+            return f"{signal} to {who}" + (f": {event.detail}" if event.detail else "")
+        case Kind.ENDED:
+            how = event.ended_by
+            return f"{who} ended" + ("" if how is None else f" by {how}" if isinstance(how, str) else f" with {how}")
+        case Kind.DIED:
+            return "container ended" + ("" if event.ended_by is None else f", exit code {event.ended_by}")
+        case Kind.OUT_OF_MEMORY:
+            return "out of memory"
+        case Kind.STOPPED | Kind.STARTED | Kind.REMOVED | Kind.SETTLED:
+            return f"container {event.kind}"
+
+
+def _seconds(duration_s: float | None) -> str:
+    return "an unknown time" if duration_s is None else f"{duration_s:.1f} s"

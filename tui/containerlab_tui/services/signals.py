@@ -1,31 +1,161 @@
 """Sends chosen signals to chosen processes and says what came of them. Used by the screens and the commands.
 
-(contract; filled in next)
+A signal that is meant to end the container (SIGKILL, or its own stop signal, to PID 1) goes through the
+engine, which then knows that the end was wished and leaves a restart policy alone. Every other one goes
+through a pidfd: `docker kill` would mark the container as stopped by hand (moby daemon/kill.go).
 """
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from enum import StrEnum
 
-from containerlab_probes.records import Forecast, ProcessId
+from containerlab_probes import processes as process_list
+from containerlab_probes import signals
+from containerlab_probes.errors import ContainerlabError, Denied, Gone
+from containerlab_probes.forecast import forecast
+from containerlab_probes.records import Process, ProcessId
+from containerlab_tui.core.inventory import Details
+from containerlab_tui.core.stop import SIGKILL
+from containerlab_tui.core.views import Sent as Sent
+from containerlab_tui.engine.api import Engine
+from containerlab_tui.services.stops import NOT_RUNNING, children_of, see_processes
+
+OBSERVE_S = 0.4
+"""How long the end of a process is waited for before its dispositions are read again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """One signal to one process, and what came of it."""
+class Target(StrEnum):
+    """Whom a signal is for, seen from one chosen process."""
 
-    container: str
-    """Full id."""
-    container_name: str
-    id: ProcessId
-    container_pid: int
-    command: str
-    signal: int
-    at: float
-    """Epoch seconds."""
-    route: str
-    """`pidfd`, or `engine` where only the engine could send it."""
-    forecast: Forecast | None
-    observed: str | None = None
-    """What came of it, one clause: `still there`, `ended with status 0`, `ended by SIGTERM`, `no longer catches
-    SIGTERM` … None: not looked yet, or it can't be seen (`error` or the route says why)."""
-    error: str = ""
-    """A sentence where it was not sent."""
+    PROCESS = "process"
+    CHILDREN = "children"
+    """All that descend from it, not itself."""
+    TREE = "tree"
+    """Itself and all that descend from it."""
+
+
+def select(processes: Sequence[Process], root: Process, target: Target) -> tuple[Process, ...]:
+    """The processes that a target means, the root first, then in the order of the list."""
+    if target is Target.PROCESS:
+        return (root,)
+    family = {root.pid}
+    for process in processes:
+        if process.parent_pid in family:
+            family.add(process.pid)
+    below = tuple(process for process in processes if process.pid in family and process.id != root.id)
+    return below if target is Target.CHILDREN else (root, *below)
+
+
+def send(
+    engine: Engine,
+    details: Details,
+    targets: Sequence[Process],
+    signal: int,
+    on_change: Callable[[tuple[Sent, ...]], None] = lambda sent: None,
+) -> tuple[Sent, ...]:
+    """Send one signal to each target, watch for `OBSERVE_S`, and say what came of each.
+
+    `on_change` gets the list once all are sent, before the watching. A target that can't be signalled has a
+    sentence in `error`; the others are signalled all the same. The last of the list gets it first: a process
+    ends before the parent that would take it along.
+    """
+    with_exits = signals.ExitWatch(tuple(target.id for target in targets))
+    try:
+        sent = tuple(_send_one(engine, details, target, targets, signal) for target in reversed(targets))[::-1]
+        on_change(sent)
+        ended = _wait_for_ends(with_exits, {one.id for one in sent if not one.error})
+    finally:
+        with_exits.close()
+    before = {target.id: target for target in targets}
+    return tuple(one if one.error else replace(one, observed=_observe(before[one.id], one, ended)) for one in sent)
+
+
+def send_by_engine(engine: Engine, details: Details, signal: int) -> Sent:
+    """Send a signal to PID 1 where the processes can't be seen or reached from here (not root, remote engine)."""
+    at = time.time()
+    unseen = Sent(
+        details.id, details.name, ProcessId(details.pid, 0), 1, " ".join(details.argv), signal, at, "engine", None
+    )
+    try:
+        engine.kill(details.id, signals.name_of(signal))
+    except ContainerlabError as error:
+        return replace(unseen, error=str(error))
+    return unseen
+
+
+def refresh(engine: Engine, details: Details, chosen: Process) -> tuple[Process, ...]:
+    """The processes as they are now, with the chosen one still among them.
+
+    Raises Gone where it has ended: another process may have its number by now.
+    """
+    seen, reason = see_processes(engine, details)
+    if reason and reason != NOT_RUNNING:
+        raise Denied(f"The processes of {details.name} can't be seen: {reason}.")
+    if all(process.id != chosen.id for process in seen):
+        raise Gone(f"Process {chosen.container_pid} of {details.name} has ended meanwhile: nothing was sent.")
+    return seen
+
+
+def _send_one(engine: Engine, details: Details, target: Process, seen: Sequence[Process], signal: int) -> Sent:
+    ends_container = signal in (SIGKILL, signals.number_of(details.stop_signal))
+    route = "engine" if target.container_pid == 1 and ends_container else "pidfd"
+    one = Sent(
+        details.id,
+        details.name,
+        target.id,
+        target.container_pid,
+        target.command,
+        signal,
+        time.time(),
+        route,
+        forecast(target, signal, target.container_pid == 1, children_of(target, tuple(seen))),
+    )
+    try:
+        if route == "engine":
+            engine.kill(details.id, signals.name_of(signal))
+        else:
+            signals.send(target.id, signal)
+    except ContainerlabError as error:
+        return replace(one, error=str(error))
+    return one
+
+
+def _wait_for_ends(watch: signals.ExitWatch, waiting: set[ProcessId]) -> dict[ProcessId, int | str | None]:
+    ended: dict[ProcessId, int | str | None] = {}
+    deadline = time.monotonic() + OBSERVE_S
+    while waiting - ended.keys() and (left := deadline - time.monotonic()) > 0:
+        for one in watch.wait(left):
+            ended[one.id] = one.ended_by
+    return ended
+
+
+def _observe(before: Process, sent: Sent, ended: dict[ProcessId, int | str | None]) -> str:
+    if before.id in ended:
+        how = ended[before.id]
+        if how is None:
+            return "ended"
+        return f"ended by {how}" if isinstance(how, str) else f"ended with status {how}"
+    try:
+        now = process_list.read_process(before.pid)
+    except ContainerlabError:
+        return "ended"
+    if now.id != before.id:
+        return "ended"
+    return _difference(before, now, sent.signal)
+
+
+def _difference(before: Process, now: Process, signal: int) -> str:
+    """What a signal changed in a process that is still there, one clause."""
+    name = signals.name_of(signal)
+    if signal in now.dispositions.pending:
+        return f"still there, {name} pending"
+    if signal in before.dispositions.caught and signal not in now.dispositions.caught:
+        return f"still there, no longer catches {name}"
+    if now.state in "Tt" and before.state not in "Tt":
+        return "stopped (state T)"
+    if before.state in "Tt" and now.state not in "Tt":
+        return "continued"
+    if now.argv != before.argv:
+        return f"still there, now runs {now.command[:80]}"
+    return "still there"

@@ -1,0 +1,179 @@
+"""The command line: parses it, runs one command, turns errors into a sentence and an exit status.
+
+Importing this costs the standard library only; each command imports what it needs inside `commands/`.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from containerlab_probes.errors import ContainerlabError
+
+PROGRAM = "containerlab-tui"
+
+#: Commands of two words; the second could be a container's name, so it counts only when something follows.
+_TWO_WORDS = {("ipc", "read"), ("ipc", "remove"), ("maps", "read")}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; answers the exit status (0 done, 1 bad answer, 2 usage, 3 gone, 4 denied, 5 no engine)."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = parser().parse_args(join_command(words))
+    if arguments.host and arguments.lab:
+        return _fail("--host and --lab name two engines: give one of them.", 2)
+    try:
+        return _run(arguments)
+    except ContainerlabError as error:
+        return _fail(str(error), error.exit_status)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone (head, less): nothing more to say, and no complaint at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    match arguments.command:
+        case None:
+            from containerlab_tui.commands.screens import open_screens
+
+            return open_screens(arguments)
+        case "lab":
+            from containerlab_tui.commands import lab
+
+            return lab.run(arguments)
+        case "ps" | "processes" | "forecast":
+            from containerlab_tui.commands import look
+
+            return look.run(arguments)
+        case "signal":
+            from containerlab_tui.commands import signal
+
+            return signal.run(arguments)
+        case "stop":
+            from containerlab_tui.commands import stop
+
+            return stop.run(arguments)
+        case _:
+            from containerlab_tui.commands import memory
+
+            return memory.run(arguments)
+
+
+def _fail(sentence: str, status: int) -> int:
+    print(f"{PROGRAM}: {sentence}", file=sys.stderr)
+    return status
+
+
+def join_command(words: Sequence[str]) -> list[str]:
+    """`ipc read NAME …` as one command word; `ipc read` alone asks for a container that is named `read`."""
+    for index in range(len(words) - 2):
+        if (words[index], words[index + 1]) in _TWO_WORDS and not words[index + 2].startswith("-"):
+            return [*words[:index], f"{words[index]} {words[index + 1]}", *words[index + 2 :]]
+    return list(words)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line. Global options are taken before and after the command."""
+    whole = argparse.ArgumentParser(
+        PROGRAM,
+        description="What happens to a container that is told to stop, and what it keeps in memory and shares. "
+        "Without a command it opens the screens.",
+        parents=[_global_options(first=True)],
+    )
+    whole.add_argument("--version", action="version", version=_version())
+    commands = whole.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    everywhere = _global_options(first=False)
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text, parents=[everywhere])
+
+    lab = command("lab", "the private engine with its images and demonstration containers")
+    lab.add_argument("action", choices=("up", "down", "status"))
+    lab.add_argument("--purge", action="store_true", help="with down: remove its data too")
+
+    ps = command("ps", "the containers")
+    ps.add_argument("--all", action="store_true", help="ended ones too")
+
+    _name(command("processes", "the process tree, each process with its signal dispositions"))
+
+    forecast = command("forecast", "what each signal would do to each process; sends nothing")
+    _name(forecast)
+    forecast.add_argument("signals", nargs="*", metavar="SIGNAL", help="default: the container's stop signal")
+
+    signal = command("signal", "send a signal, to PID 1 unless another target is named")
+    _name(signal)
+    signal.add_argument("signal", metavar="SIGNAL")
+    target = signal.add_mutually_exclusive_group()
+    target.add_argument("--pid", type=int, metavar="N", help="a process, by its PID in the container")
+    target.add_argument("--children", action="store_true", help="everything below PID 1")
+    target.add_argument("--all", action="store_true", help="every process of the container")
+
+    stop = command("stop", "stop it and show the two phases as they happen")
+    _name(stop)
+    stop.add_argument("--signal", metavar="S", help="default: the container's stop signal")
+    stop.add_argument("--timeout", type=int, metavar="SECONDS", help="grace period; negative: for ever")
+
+    _name(command("ipc", "System V and POSIX IPC objects"))
+    read = command("ipc read", "bytes of one shared memory object")
+    _object(read)
+    _window(read)
+    _object(command("ipc remove", "remove one IPC object"))
+
+    maps = command("maps", "the files that processes have mapped, and where those bytes live")
+    _name(maps)
+    maps.add_argument("--private", action="store_true", help="private mappings (programs, libraries) too")
+    read = command("maps read", "bytes of one mapping's file")
+    _name(read)
+    read.add_argument("pid", type=int, metavar="PID", help="the process, by its PID in the container")
+    read.add_argument("range", metavar="RANGE", help="the mapping, as `maps` names it")
+    _window(read)
+    return whole
+
+
+def _global_options(first: bool) -> argparse.ArgumentParser:
+    """`first`: those before the command carry the defaults; after it they only override."""
+    options = argparse.ArgumentParser(add_help=False)
+    group = options.add_argument_group("everywhere")
+
+    def default(value: object) -> object:
+        return value if first else argparse.SUPPRESS
+
+    group.add_argument("--host", metavar="URL", default=default(None), help="the engine to talk to")
+    group.add_argument("--context", metavar="NAME", default=default(None), help="a docker context")
+    group.add_argument("--lab", action="store_true", default=default(False), help="the private engine")
+    group.add_argument(
+        "--read-only", action="store_true", default=default(False), help="refuse whatever changes a container"
+    )
+    group.add_argument("--json", action="store_true", default=default(False), help="one JSON document")
+    return options
+
+
+def _name(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", metavar="NAME", help="a container's name, id, or unambiguous id prefix")
+
+
+def _object(command: argparse.ArgumentParser) -> None:
+    _name(command)
+    command.add_argument("kind", metavar="KIND", help="shm, sem, msg, posix-shm, posix-sem or posix-mq")
+    command.add_argument("id", metavar="ID", help="as `ipc` shows it")
+
+
+def _window(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--offset", type=int, default=0, metavar="N", help="the first byte (default 0)")
+    command.add_argument("--length", type=int, default=256, metavar="N", help="how many (default 256)")
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"{PROGRAM} {version(PROGRAM)}"
+    except PackageNotFoundError:
+        return f"{PROGRAM} (not installed)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""`signal`: sends one signal and says what came of it."""
+
+import argparse
+
+from containerlab_probes.errors import Denied, Gone
+from containerlab_probes.records import Process
+from containerlab_probes.signals import name_of, number_of
+from containerlab_tui.commands import session
+from containerlab_tui.commands.look import visible_processes
+from containerlab_tui.core import documents
+from containerlab_tui.services.signals import Sent, send, send_by_engine
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit status 0: sent to every target; 3 or 4: one of them couldn't be signalled."""
+    signal = number_of(arguments.signal)
+    session.refuse_if_read_only(arguments, f"send {name_of(signal)}")
+    engine = session.engine(arguments)
+    details = engine.inspect(arguments.name)
+    to_init = arguments.pid in (None, 1) and not arguments.children and not arguments.all
+    try:
+        seen = visible_processes(engine, details)
+    except Denied as why:
+        if not to_init:
+            raise
+        session.tell(f"{why} The engine sends it to PID 1; what comes of it can't be seen from here.")
+        sent: tuple[Sent, ...] = (send_by_engine(engine, details, signal),)
+    else:
+        sent = send(engine, details, _targets(arguments, seen, details.name), signal)
+    if arguments.json:
+        session.answer(documents.signal(details.name, sent))
+    else:
+        print(session.table(("PID", "IN", "SIGNAL", "FORECAST", "OBSERVED"), [_row(one) for one in sent], (0, 1)))
+    failed = [one.error for one in sent if one.error]
+    for sentence in failed:
+        session.tell(sentence)
+    return 3 if failed else 0
+
+
+def _targets(arguments: argparse.Namespace, seen: tuple[Process, ...], name: str) -> tuple[Process, ...]:
+    if arguments.all:
+        return seen
+    if arguments.children:
+        below = tuple(one for one in seen if one.container_pid != 1)
+        if not below:
+            raise Gone(f"PID 1 of {name} has no children: nothing was sent.")
+        return below
+    wanted = 1 if arguments.pid is None else arguments.pid
+    found = tuple(one for one in seen if one.container_pid == wanted)
+    if not found:
+        there = ", ".join(str(one.container_pid) for one in seen)
+        raise Gone(f"{name} has no process {wanted}: those there are {there}. Nothing was sent.")
+    return found
+
+
+def _row(one: Sent) -> tuple[str, ...]:
+    expected = f"{one.forecast.delivery}: {one.forecast.effect}" if one.forecast else "unknown"
+    return (str(one.id.pid), str(one.container_pid), name_of(one.signal), expected,
+            one.error or one.observed or "sent; not seen")  # fmt: skip

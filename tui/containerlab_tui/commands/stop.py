@@ -1,0 +1,55 @@
+"""`stop`: stops a container and prints the two phases as they happen, or the whole timeline as JSON."""
+
+import argparse
+
+from containerlab_probes.signals import name_of, number_of
+from containerlab_tui.commands import session
+from containerlab_tui.core import documents
+from containerlab_tui.core.safe_text import safe
+from containerlab_tui.core.stop import Kind, StopEvent, StopPlan, StopState, Verdict, describe, explain
+from containerlab_tui.services.stops import plan_stop, run_stop
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit status 0: it ended by itself or wasn't running; 1: it was killed, or the stop failed."""
+    session.refuse_if_read_only(arguments, f"stop {arguments.name}")
+    engine = session.engine(arguments)
+    signal = number_of(arguments.signal) if arguments.signal else None
+    plan = plan_stop(engine, arguments.name, signal, arguments.timeout)
+    if arguments.json:
+        state = run_stop(engine, plan)
+        session.answer(documents.stop(state))
+    else:
+        print(_heading(plan), flush=True)
+        state = run_stop(engine, plan, _Printer(plan))
+        print("\n".join(safe(sentence) for sentence in explain(state)))
+    return 0 if state.verdict in (Verdict.GRACEFUL, Verdict.ALREADY_STOPPED) else 1
+
+
+def _heading(plan: StopPlan) -> str:
+    grace = "for ever" if plan.timeout_s < 0 else f"{plan.timeout_s:g} s ({plan.timeout_source})"
+    lines = [f"stop {safe(plan.name)}: {name_of(plan.signal)} ({plan.signal_source}), grace period {grace}"]
+    lines += [
+        f"  {process.container_pid:>5}  {safe(process.command, 60)}: {forecast.delivery}, {forecast.effect}"
+        + ("" if process.container_pid == 1 else "; Docker sends it nothing")
+        for process, forecast in zip(plan.processes, plan.forecasts, strict=True)
+    ]
+    if plan.blind_reason:
+        lines.append(f"  processes not seen: {plan.blind_reason}")
+    return "\n".join(lines)
+
+
+class _Printer:
+    """Prints each event once, when it comes."""
+
+    def __init__(self, plan: StopPlan) -> None:
+        self._commands = {process.id: process.command for process in plan.processes}
+        self._printed: set[StopEvent] = set()
+
+    def __call__(self, state: StopState) -> None:
+        for event in state.events:
+            if event not in self._printed and event.kind is not Kind.SETTLED:
+                self._printed.add(event)
+                command = safe(self._commands.get(event.id, ""), 40) if event.id else ""
+                print(f"{event.at - state.began:8.3f}  {event.source:<6}  {safe(describe(event))}  {command}".rstrip(),
+                      flush=True)  # fmt: skip

@@ -1,0 +1,281 @@
+"""Runs or follows one stop of one container and reports its state at every change.
+
+Three threads feed one queue: the engine's events, the pidfds of the container's processes (opened before
+the signal is sent), and the request itself. The caller's thread folds the queue; nothing polls the engine.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from containerlab_probes import processes as process_list
+from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
+from containerlab_probes.forecast import forecast
+from containerlab_probes.records import Process
+from containerlab_probes.signals import ExitWatch, name_of, number_of
+from containerlab_tui.core.inventory import Details, EngineEvent
+from containerlab_tui.core.stop import (
+    SIGKILL,
+    Kind,
+    Source,
+    StopEvent,
+    StopPlan,
+    StopState,
+    already_stopped,
+    begin,
+    fold,
+)
+from containerlab_tui.engine.api import Engine
+
+STRAGGLERS_S = 0.5
+"""How long after PID 1's end the other processes' ends are waited for: the kernel kills them with it."""
+RESTART_S = 1.0
+"""How long after the end of a stop begun elsewhere a `start` event is waited for, as `docker restart` gives."""
+
+NOT_LOCAL = "its processes run on another machine: only the engine's events are seen"
+NOT_RUNNING = "it is not running"
+
+
+def see_processes(engine: Engine, details: Details) -> tuple[tuple[Process, ...], str]:
+    """The container's processes, and the reason why there are none to be seen (empty: they are seen)."""
+    if not details.pid:
+        return (), NOT_RUNNING
+    if not engine.local:
+        return (), NOT_LOCAL
+    try:
+        return process_list.container_processes(process_list.identify(details.pid)), ""
+    except Gone:
+        return (), NOT_RUNNING
+    except ContainerlabError as error:
+        return (), str(error)
+
+
+def plan_stop(engine: Engine, container: str, signal: int | None = None, timeout_s: int | None = None) -> StopPlan:
+    """What a stop of this container would do, before anything is sent.
+
+    Raises Gone (no such container), Unreachable, BadRequest (no such signal).
+    """
+    details = engine.inspect(container)
+    seen, reason = see_processes(engine, details)
+    number = number_of(details.stop_signal) if signal is None else signal
+    if number == 0:
+        raise BadRequest("Signal 0 stops nothing: name a signal such as SIGTERM.")
+    return StopPlan(
+        container=details.id,
+        name=details.name,
+        signal=number,
+        signal_source=details.stop_signal_source if signal is None else "request",
+        timeout_s=details.stop_timeout_s if timeout_s is None else timeout_s,
+        timeout_source=details.stop_timeout_source if timeout_s is None else "request",
+        processes=seen,
+        forecasts=tuple(
+            forecast(process, number, process.container_pid == 1, children_of(process, seen)) for process in seen
+        ),
+        blind_reason=reason,
+    )
+
+
+def children_of(process: Process, seen: tuple[Process, ...]) -> tuple[Process, ...]:
+    return tuple(child for child in seen if child.parent_pid == process.pid)
+
+
+def run_stop(
+    engine: Engine,
+    plan: StopPlan,
+    on_change: Callable[[StopState], None] = lambda state: None,
+) -> StopState:
+    """Stop the container as planned; answers when all is over. `on_change` gets every state on the way."""
+    details = engine.inspect(plan.container)
+    if details.state not in ("running", "paused", "restarting"):
+        state = already_stopped(plan, time.time(), details.exit_code)
+        on_change(state)
+        return state
+    watch = _Watch(engine, plan, began=time.time(), on_change=on_change)
+    watch.request(lambda clone: _ask_engine(clone, plan, details, watch))
+    return watch.run()
+
+
+def follow_stop(
+    engine: Engine,
+    plan: StopPlan,
+    since: float,
+    on_change: Callable[[StopState], None] = lambda state: None,
+) -> StopState:
+    """Follow a stop that something else began at `since` (epoch seconds); sends nothing."""
+    return _Watch(engine, plan, began=since, on_change=on_change).run()
+
+
+def begins_stop(event: EngineEvent, details: Details) -> bool:
+    """Whether an engine event is the first sign of a stop: the stop signal to PID 1, or SIGKILL outright."""
+    if event.action != "kill":
+        return False
+    return event.attributes.get("signal") in (str(number_of(details.stop_signal)), str(SIGKILL))
+
+
+def _ask_engine(engine: Engine, plan: StopPlan, details: Details, watch: "_Watch") -> None:
+    """The request itself, in a thread of its own; returns when the engine says that the stop is done."""
+    timeout_s = None if plan.timeout_source != "request" else int(plan.timeout_s)
+    if plan.signal_source != "request" or plan.signal == number_of(details.stop_signal):
+        engine.stop(plan.container, timeout_s)
+        return
+    try:
+        engine.stop(plan.container, int(plan.timeout_s), name_of(plan.signal))
+    except Unsupported as why:
+        watch.note(f"{why} The two phases are run from here: docker kill, the grace period, then stop with 0 s.")
+        engine.kill(plan.container, name_of(plan.signal))
+        if not watch.wait_for_end(plan.timeout_s):
+            engine.stop(plan.container, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """The request has returned, or ended with an error."""
+
+    error: str = ""
+
+
+class _Watch:
+    """One stop under way."""
+
+    def __init__(self, engine: Engine, plan: StopPlan, began: float, on_change: Callable[[StopState], None]) -> None:
+        self._engine = engine
+        self._on_change = on_change
+        self._queue: queue.SimpleQueue[StopEvent | _Answered] = queue.SimpleQueue()
+        self._state = begin(plan, began)
+        self._ended = threading.Event()
+        self._asked = False
+        self._exits = ExitWatch(tuple(process.id for process in plan.processes))
+        # A second back: the engine's clock and ours are one, but the event may be older than our wish.
+        self._events = engine.clone().events(since=began - 1.0)
+
+    def request(self, ask: Callable[[Engine], None]) -> None:
+        """Begin the stop with `ask`, which blocks until the engine has answered."""
+        self._asked = True
+
+        def work() -> None:
+            engine = self._engine.clone()
+            try:
+                ask(engine)
+                self._queue.put(_Answered())
+            except ContainerlabError as error:
+                self._queue.put(_Answered(str(error)))
+            finally:
+                engine.close()
+
+        plan = self._state.plan
+        self._put(Kind.REQUESTED, detail=f"stop with {name_of(plan.signal)}, grace period {plan.timeout_s:g} s")
+        threading.Thread(target=work, name="stop-request", daemon=True).start()
+
+    def note(self, text: str) -> None:
+        self._put(Kind.NOTE, detail=text)
+
+    def wait_for_end(self, timeout_s: float) -> bool:
+        """Whether PID 1 has ended within the time; for ever where it is negative."""
+        return self._ended.wait(None if timeout_s < 0 else timeout_s)
+
+    def run(self) -> StopState:
+        """Fold what comes until nothing more can come."""
+        for work in (self._read_events, self._read_exits):
+            threading.Thread(target=work, name="stop-watch", daemon=True).start()
+        try:
+            self._on_change(self._state)
+            answered = not self._asked
+            deadline: float | None = None
+            while True:
+                try:
+                    item = self._queue.get(timeout=_left(deadline))
+                except queue.Empty:
+                    break
+                if isinstance(item, _Answered):
+                    answered = True
+                    if item.error:
+                        self._take(StopEvent(time.time(), Kind.FAILED, Source.ENGINE, detail=item.error))
+                else:
+                    self._take(item)
+                if self._is_over(answered):
+                    break
+                deadline = deadline or self._deadline(answered)
+        finally:
+            self._events.close()
+            self._exits.close()
+        self._take(StopEvent(time.time(), Kind.SETTLED, Source.ENGINE))
+        return self._state
+
+    def _is_over(self, answered: bool) -> bool:
+        """Everything has been seen: no need to wait for a deadline."""
+        state = self._state
+        if answered and any(event.kind is Kind.FAILED for event in state.events) and self._asked:
+            return True
+        everyone = all(lane.ended_at is not None for lane in state.lanes)
+        return self._asked and answered and state.died_at is not None and everyone
+
+    def _deadline(self, answered: bool) -> float | None:
+        """When to stop waiting for more, once PID 1 has ended."""
+        if self._state.died_at is None or not answered:
+            return None
+        return time.monotonic() + (STRAGGLERS_S if self._asked else RESTART_S)
+
+    def _take(self, event: StopEvent) -> None:
+        self._state = fold(self._state, event)
+        if self._state.ended_at is not None:
+            self._ended.set()
+        self._on_change(self._state)
+
+    def _put(self, kind: Kind, detail: str = "") -> None:
+        self._queue.put(StopEvent(time.time(), kind, Source.ENGINE, detail=detail))
+
+    def _read_events(self) -> None:
+        try:
+            for event in self._events:
+                if event.container == self._state.plan.container and event.time >= self._state.began - 0.001:
+                    translated = translate(event)
+                    if translated:
+                        self._queue.put(translated)
+        except ContainerlabError as error:
+            self._queue.put(_Answered(str(error)))
+
+    def _read_exits(self) -> None:
+        container_pid = {process.id: process.container_pid for process in self._state.plan.processes}
+        while container_pid:
+            exits = self._exits.wait(None)
+            if not exits:
+                return
+            for ended in exits:
+                self._queue.put(
+                    StopEvent(
+                        ended.at, Kind.ENDED, Source.KERNEL, ended.id, container_pid.pop(ended.id), None, ended.ended_by
+                    )
+                )
+
+
+def _left(deadline: float | None) -> float | None:
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
+_KINDS = {
+    "kill": Kind.SIGNAL,
+    "die": Kind.DIED,
+    "stop": Kind.STOPPED,
+    "start": Kind.STARTED,
+    "destroy": Kind.REMOVED,
+    "oom": Kind.OUT_OF_MEMORY,
+}
+
+
+def translate(event: EngineEvent) -> StopEvent | None:
+    """An engine event as a stop sees it; None where it says nothing about a stop."""
+    kind = _KINDS.get(event.action)
+    if kind is None:
+        return None
+    signal = event.attributes.get("signal", "")
+    code = event.attributes.get("exitCode", "")
+    return StopEvent(
+        at=event.time,
+        kind=kind,
+        source=Source.ENGINE,
+        container_pid=1 if kind is Kind.SIGNAL else None,
+        signal=int(signal) if kind is Kind.SIGNAL and signal.isdigit() else None,
+        ended_by=int(code) if code.lstrip("-").isdigit() else None,
+    )
