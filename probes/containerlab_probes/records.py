@@ -30,11 +30,15 @@ class Dispositions:
     blocked: frozenset[int] = frozenset()
     pending: frozenset[int] = frozenset()
     sigwait: frozenset[int] = frozenset()
-    """Awaited by a thread that sits in rt_sigtimedwait (sigwait, sigwaitinfo, sigtimedwait)."""
+    """Taken by a thread that sits in rt_sigtimedwait (sigwait, sigwaitinfo, sigtimedwait), no other being open to it."""
     signalfd: frozenset[int] = frozenset()
     """Covered by the mask of an open signalfd."""
     in_sigsuspend: bool = False
     """A thread sits in rt_sigsuspend or pause: a caught signal is handled at once."""
+    foreground: tuple[int, ...] = ()
+    """Of a shell: host PIDs of the children that it seems to wait for before it runs a trap."""
+    unsure: frozenset[int] = frozenset()
+    """Signals whose way can't be told: what is named in `unread` decides, or either of two threads may take them."""
     unread: tuple[str, ...] = ()
     """What could not be read and so may be missing above, a sentence each; empty: all was read."""
 
@@ -61,6 +65,12 @@ class Process:
     """The command line; empty for a zombie. Bytes that are no UTF-8 are surrogate escapes."""
     threads: int
     dispositions: Dispositions
+    exe: str = ""
+    """The program's file as the container sees it; empty where it could not be read."""
+    namespace_init: bool = False
+    """It is the init of a PID namespace, its own innermost one."""
+    orphaned_group: bool | None = None
+    """Its process group is orphaned, so TSTP, TTIN and TTOU don't stop it; None: not looked."""
 
     @property
     def pid(self) -> int:
