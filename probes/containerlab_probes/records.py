@@ -30,7 +30,7 @@ class Dispositions:
     blocked: frozenset[int] = frozenset()
     pending: frozenset[int] = frozenset()
     sigwait: frozenset[int] = frozenset()
-    """Taken by a thread that sits in rt_sigtimedwait (sigwait, sigwaitinfo, sigtimedwait), no other being open to it."""
+    """Taken by a thread in rt_sigtimedwait (sigwait, sigwaitinfo, sigtimedwait), no other thread being open to it."""
     signalfd: frozenset[int] = frozenset()
     """Covered by the mask of an open signalfd."""
     in_sigsuspend: bool = False
