@@ -4,10 +4,13 @@ The order that Docker gives (moby daemon/stop.go): the stop signal to PID 1, the
 Engine events may come out of order (`stop` before `die`), so the fold accepts any order.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from containerlab_probes.records import Forecast, Process, ProcessId
+from containerlab_probes.signals import name_of
+
+from containerlab_probes.records import Delivery, Effect, Forecast, Process, ProcessId
 
 SIGKILL = 9
 
@@ -173,22 +176,16 @@ def fold(state: StopState, event: StopEvent) -> StopState:
             state = replace(state, settled=True, lanes=tuple(_told(state, lane) for lane in state.lanes))
         case Kind.REQUESTED | Kind.STOPPED | Kind.STARTED | Kind.REMOVED | Kind.NOTE | Kind.FAILED:
             pass
-    return replace(_close_phases(state), verdict=_judge(state))
+    state = _with_phases(state)
+    return replace(state, verdict=_judge(state))
 
 
 def _signalled(state: StopState, event: StopEvent) -> StopState:
-    """A signal from the engine to PID 1 opens a phase; any signal to a process is noted on its lane."""
-    if event.signal != SIGKILL or event.source is Source.KERNEL:
-        told = event.signal != SIGKILL
-        state = _lane(state, event, lambda lane: replace(lane, got_signal=lane.got_signal or told, signal=event.signal))
-    if event.source is Source.KERNEL:
+    """Note a signal on its process's lane; the engine's SIGKILL is the end, not something a process is told."""
+    if event.signal == SIGKILL and event.source is Source.ENGINE:
         return state
-    if event.signal == SIGKILL:
-        first = state.phase_1 or Phase(event.at)
-        if first.ended is None or first.ended > event.at:
-            first = replace(first, ended=event.at)
-        return replace(state, phase_1=first, phase_2=state.phase_2 or Phase(event.at))
-    return replace(state, phase_1=state.phase_1 or Phase(event.at))
+    told = event.signal != SIGKILL
+    return _lane(state, event, lambda lane: replace(lane, got_signal=lane.got_signal or told, signal=event.signal))
 
 
 def _lane(state: StopState, event: StopEvent, change: Callable[[Lane], Lane]) -> StopState:
@@ -209,16 +206,29 @@ def _told(state: StopState, lane: Lane) -> Lane:
     return lane
 
 
-def _close_phases(state: StopState) -> StopState:
-    """When PID 1 has ended, so has the phase that was under way."""
+def _with_phases(state: StopState) -> StopState:
+    """Phase 1 begins with the engine's first signal to PID 1, phase 2 with its SIGKILL; PID 1's end ends both."""
+    asked = _first_signal(state, lambda signal: signal != SIGKILL)
+    killed = _first_signal(state, lambda signal: signal == SIGKILL)
     ended = state.ended_at
-    if ended is None:
-        return state
-    if state.phase_2 is not None:
-        return replace(state, phase_2=replace(state.phase_2, ended=max(ended, state.phase_2.started)))
-    if state.phase_1 is not None:
-        return replace(state, phase_1=replace(state.phase_1, ended=max(ended, state.phase_1.started)))
-    return state
+    if asked is None:
+        asked = killed
+    if asked is None:
+        return replace(state, phase_1=None, phase_2=None)
+    first_end = killed if killed is not None else ended
+    phase_1 = Phase(asked, None if first_end is None else max(asked, first_end))
+    phase_2 = None if killed is None else Phase(killed, None if ended is None else max(killed, ended))
+    return replace(state, phase_1=phase_1, phase_2=phase_2)
+
+
+def _first_signal(state: StopState, is_meant: Callable[[int | None], bool]) -> float | None:
+    """When the engine first sent such a signal. Events are in the order of time."""
+    times = (
+        event.at
+        for event in state.events
+        if event.kind is Kind.SIGNAL and event.source is Source.ENGINE and is_meant(event.signal)
+    )
+    return next(times, None)
 
 
 def _judge(state: StopState) -> Verdict | None:

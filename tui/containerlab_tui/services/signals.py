@@ -10,16 +10,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 
+from containerlab_probes.forecast import forecast
+
 from containerlab_probes import processes as process_list
 from containerlab_probes import signals
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
-from containerlab_probes.forecast import forecast
 from containerlab_probes.records import Process, ProcessId
 from containerlab_tui.core.inventory import Details
 from containerlab_tui.core.stop import SIGKILL
-from containerlab_tui.core.views import Sent as Sent
+from containerlab_tui.core.views import Sent
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.services.stops import NOT_RUNNING, children_of, see_processes
+
+__all__ = ["OBSERVE_S", "Sent", "Target", "refresh", "select", "send", "send_by_engine"]
 
 OBSERVE_S = 0.4
 """How long the end of a process is waited for before its dispositions are read again."""

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from containerlab_probes.forecast import forecast
+from containerlab_probes.signals import ExitWatch, name_of, number_of
+
 from containerlab_probes import processes as process_list
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
-from containerlab_probes.forecast import forecast
 from containerlab_probes.records import Process
-from containerlab_probes.signals import ExitWatch, name_of, number_of
 from containerlab_tui.core.inventory import Details, EngineEvent
 from containerlab_tui.core.stop import (
     SIGKILL,
