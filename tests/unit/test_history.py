@@ -1,0 +1,72 @@
+"""The memory of stops: bounded, shared between programs, and never in the way."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from containerlab_tui.core.stop import Kind, Source, StopEvent, StopPlan, StopState, already_stopped, begin, fold
+from containerlab_tui.services import history
+from containerlab_tui.services.history import History, past_stop
+
+PLAN = StopPlan("c" * 64, "app", 15, "default", 10, "default", (), ())
+
+
+def stopped(at: float, container: str = "c" * 64) -> StopState:
+    state = begin(replace(PLAN, container=container), at)
+    for kind, signal, code in ((Kind.SIGNAL, 15, None), (Kind.DIED, None, 0), (Kind.SETTLED, None, None)):
+        state = fold(state, StopEvent(at + 0.5, kind, Source.ENGINE, signal=signal, ended_by=code))
+    return state
+
+
+def test_what_was_kept_is_read_back_the_latest_first(tmp_path: Path) -> None:
+    file = History(tmp_path / "stops.sqlite")
+    for at in (100.0, 300.0, 200.0):
+        assert file.remember(stopped(at), "image") == ""
+    assert [past.at for past in file.of_image("image")] == [300.5, 200.5, 100.5]
+    assert file.of_container("c" * 64, limit=1)[0].verdict == "graceful"
+    assert file.of_image("other") == ()
+
+
+def test_a_stop_that_was_seen_twice_is_kept_once(tmp_path: Path) -> None:
+    file = History(tmp_path / "stops.sqlite")
+    file.remember(stopped(100), "image")
+    file.remember(stopped(100), "image")
+    assert len(file.of_image("image")) == 1
+
+
+def test_nothing_stopped_is_nothing_kept() -> None:
+    assert past_stop(already_stopped(PLAN, 1.0, 0), "image") is None
+    assert past_stop(begin(PLAN, 1.0), "image") is None
+
+
+def test_it_stays_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "KEPT", 3)
+    file = History(tmp_path / "stops.sqlite")
+    for at in range(6):
+        file.remember(stopped(float(at)), "image")
+    assert [past.at for past in file.of_image("image", limit=10)] == [5.5, 4.5, 3.5]
+
+
+def test_many_writers_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "stops.sqlite"
+    remarks: list[str] = []
+
+    def write(first: int) -> None:
+        remarks.extend(History(path).remember(stopped(float(first * 100 + n)), "image") for n in range(5))
+
+    threads = [threading.Thread(target=write, args=(first,)) for first in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(remarks) == {""}
+    assert len(History(path).of_image("image", limit=100)) == 30
+
+
+def test_a_broken_file_is_a_remark_and_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "stops.sqlite"
+    path.write_bytes(b"this is no database" * 100)
+    assert "not remembered" in History(path).remember(stopped(1), "image")
+    assert History(path).of_image("image") == ()

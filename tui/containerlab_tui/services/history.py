@@ -1,0 +1,109 @@
+"""The memory of observed stops: an SQLite file in the state directory. Never needed to work.
+
+Bounded (`KEPT` stops), safe with several programs at once (SQLite's own locks, WAL), and any failure to read
+or write it is a remark, not an error: what it answers then is "nothing remembered".
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import astuple, fields
+from pathlib import Path
+
+from containerlab_probes.signals import name_of
+
+from containerlab_probes.errors import ContainerlabError
+from containerlab_tui.config import state_dir
+from containerlab_tui.core.ending import PastStop
+from containerlab_tui.core.stop import Phase, StopState, Verdict
+
+KEPT = 2000
+"""Stops that are remembered; the oldest go first."""
+BUSY_S = 2.0
+"""How long another program's write is waited for."""
+
+_COLUMNS = tuple(field.name for field in fields(PastStop))
+_CREATE = f"""
+CREATE TABLE IF NOT EXISTS stops (
+    {", ".join(_COLUMNS)},
+    UNIQUE (container, at)
+);
+CREATE INDEX IF NOT EXISTS stops_by_image ON stops (image, at);
+PRAGMA user_version = 1;
+"""
+_INSERT = f"INSERT OR IGNORE INTO stops VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
+_TRIM = "DELETE FROM stops WHERE rowid NOT IN (SELECT rowid FROM stops ORDER BY at DESC LIMIT ?)"
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM stops"  # noqa: S608
+
+
+class History:
+    """The file of past stops."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+
+    def remember(self, state: StopState, image: str) -> str:
+        """Keep a settled stop. Answers '' or, where it could not be kept, a sentence saying why."""
+        past = past_stop(state, image)
+        if past is None:
+            return ""
+        try:
+            with self._open() as file:
+                file.execute(_INSERT, astuple(past))
+                file.execute(_TRIM, (KEPT,))
+        except (sqlite3.Error, OSError, ContainerlabError) as error:
+            return f"This stop is not remembered: {error}."
+        return ""
+
+    def of_container(self, container: str, limit: int = 5) -> tuple[PastStop, ...]:
+        """Stops of one container (full id), the latest first."""
+        return self._read("container = ?", container, limit)
+
+    def of_image(self, image: str, limit: int = 5) -> tuple[PastStop, ...]:
+        """Stops of all containers of an image, the latest first."""
+        return self._read("image = ?", image, limit)
+
+    def _read(self, condition: str, value: str, limit: int) -> tuple[PastStop, ...]:
+        try:
+            with self._open() as file:
+                rows = file.execute(f"{_SELECT} WHERE {condition} ORDER BY at DESC LIMIT ?", (value, limit)).fetchall()
+        except (sqlite3.Error, OSError, ContainerlabError):
+            return ()
+        return tuple(PastStop(*row) for row in rows)
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        path = self._path or state_dir(create=True) / "stops.sqlite"
+        connection = sqlite3.connect(path, timeout=BUSY_S)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(_CREATE)
+            with connection:
+                yield connection
+        finally:
+            connection.close()
+
+
+def past_stop(state: StopState, image: str) -> PastStop | None:
+    """What is kept of a stop; None where nothing was stopped."""
+    if state.verdict in (None, Verdict.ALREADY_STOPPED, Verdict.FAILED):
+        return None
+    init = state.plan.init
+    return PastStop(
+        at=state.ended_at or state.began,
+        container=state.plan.container,
+        name=state.plan.name,
+        image=image,
+        command=init.command if init else "",
+        signal=name_of(state.plan.signal),
+        grace_s=state.plan.timeout_s,
+        verdict=state.verdict.value,
+        exit_code=state.exit_code,
+        duration_s=state.duration_s,
+        phase_1_s=_length(state.phase_1),
+        phase_2_s=_length(state.phase_2),
+    )
+
+
+def _length(phase: Phase | None) -> float | None:
+    return None if phase is None or phase.ended is None else phase.ended - phase.started
