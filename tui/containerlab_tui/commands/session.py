@@ -21,8 +21,8 @@ def engine(arguments: argparse.Namespace) -> "DockerEngine":
     if arguments.lab:
         from containerlab_tui.lab.lab import Lab
 
-        return connect(endpoint=Lab().endpoint)
-    return connect(endpoint=arguments.host, context=arguments.context)
+        return connect(Lab().endpoint)
+    return connect(arguments.host, arguments.context)
 
 
 def refuse_if_read_only(arguments: argparse.Namespace, what: str) -> None:

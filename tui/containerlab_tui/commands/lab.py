@@ -1,0 +1,93 @@
+"""`lab up`, `lab down`, `lab status`: the private engine with its images and demonstration containers."""
+
+import argparse
+import sys
+
+from containerlab_tui.commands import session
+from containerlab_tui.core.documents import SCHEMA, Document
+from containerlab_tui.lab.lab import Lab, LabStatus
+from containerlab_tui.lab.progress import Progress
+
+BAR_WIDTH = 30
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Raises Denied without root, Unsupported where a package is missing, Unreachable where dockerd fails."""
+    lab = Lab()
+    match arguments.action:
+        case "up":
+            endpoint = up(lab)
+            if arguments.json:
+                session.answer(_document(lab.status()))
+            else:
+                print(f"The lab is up: {endpoint}")
+        case "down":
+            ended = lab.down(purge=arguments.purge)
+            if arguments.json:
+                session.answer({"schema": SCHEMA, "ended": ended, "purged": arguments.purge})
+            else:
+                print("The lab is down" + (" and its data is removed." if arguments.purge else "."))
+        case _:
+            status = lab.status()
+            if arguments.json:
+                session.answer(_document(status))
+            else:
+                _print(status)
+    return 0
+
+
+def up(lab: Lab) -> str:
+    """Bring the lab up with a progress bar on standard error; its endpoint."""
+    bar = ProgressBar(live=sys.stderr.isatty())
+    try:
+        return lab.up(bar)
+    finally:
+        bar.close()
+
+
+class ProgressBar:
+    """One line that is drawn over on a terminal, a line a step elsewhere. Quiet where nothing had to be done."""
+
+    def __init__(self, live: bool) -> None:
+        self._live = live
+        self._drawn = False
+        self._last = ""
+
+    def __call__(self, progress: Progress) -> None:
+        filled = BAR_WIDTH * progress.step // max(1, progress.total)
+        text = f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {progress.step}/{progress.total} {progress.text}"
+        if self._live:
+            sys.stderr.write(f"\r\x1b[K{text[:100]}")
+            sys.stderr.flush()
+            self._drawn = True
+        elif text != self._last:
+            session.tell(text)
+        self._last = text
+
+    def close(self) -> None:
+        """Leave the cursor on a line of its own."""
+        if self._drawn:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def _document(status: LabStatus) -> Document:
+    return {
+        "schema": SCHEMA,
+        "endpoint": status.endpoint,
+        "running": status.running,
+        "pid": status.pid,
+        "images": [{"name": name, "current": current} for name, current in status.images],
+        "containers": [{"name": name, "state": state} for name, state in status.containers],
+        "data": str(status.data),
+        "log": str(status.log),
+    }
+
+
+def _print(status: LabStatus) -> None:
+    running = f"running (pid {status.pid})" if status.running else "not running: `containerlab-tui lab up` starts it"
+    print(f"engine      {status.endpoint}\n            {running}")
+    print(f"data        {status.data}\nlog         {status.log}\n")
+    print(session.table(("IMAGE", "BUILT"), [(name, "yes" if done else "no") for name, done in status.images]))
+    print()
+    print(session.table(("CONTAINER", "STATE"), list(status.containers)))
