@@ -1,0 +1,104 @@
+"""The base of the lab's images: a small Debian or Ubuntu with Python, made by mmdebstrap from the host's release.
+
+Made once; the tar is kept and found again by the hash of its recipe.
+"""
+
+import hashlib
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from containerlab_probes.errors import Unsupported
+from containerlab_tui.lab.lock import locked
+
+REPOSITORY = "containerlab/base"
+PACKAGES = (
+    "usr-is-merged",  # without it the resolver takes usrmerge, and with it 50 MB of Perl
+    "python3-minimal",
+    "libpython3-stdlib",
+    "supervisor",
+    "tini",
+    "busybox-static",
+    "procps",
+)
+UNWANTED = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/info/*")
+
+
+def recipe() -> tuple[str, ...]:
+    """mmdebstrap's arguments but for the name of the tar. The suite is the host's, or Debian 12 on other systems."""
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        release = {}
+    ubuntu = release.get("ID") == "ubuntu"
+    suite = release.get("VERSION_CODENAME", "bookworm") if ubuntu or release.get("ID") == "debian" else "bookworm"
+    return (
+        "--variant=essential",
+        f"--include={','.join(PACKAGES)}",
+        *(f"--dpkgopt=path-exclude={each}" for each in UNWANTED),
+        *(("--components=main,universe",) if ubuntu else ()),
+        suite,
+    )
+
+
+def mark() -> str:
+    """The hash of the recipe."""
+    return hashlib.sha256("\0".join(recipe()).encode()).hexdigest()
+
+
+def tar(cache: Path, said: Callable[[str], None]) -> Path:
+    """The tar of the base, made where it isn't there yet (about 20 s); `said` gets what mmdebstrap is doing.
+
+    Raises Unsupported where mmdebstrap is missing or fails, with its own last words.
+    """
+    kept = cache / f"base-{mark()[:16]}.tar"
+    if kept.is_file():
+        return kept
+    program = shutil.which("mmdebstrap")
+    if program is None:
+        raise Unsupported(
+            "The lab's images need mmdebstrap, which is not installed: install the package mmdebstrap "
+            "(`apt-get install mmdebstrap`) and try again."
+        )
+    cache.mkdir(parents=True, exist_ok=True)
+    with locked(cache / "lock", lambda: said("waiting for another run that makes it")):
+        if not kept.is_file():
+            _make(program, kept, said)
+    return kept
+
+
+def _make(program: str, kept: Path, said: Callable[[str], None]) -> None:
+    for old in kept.parent.glob("base-*.tar"):
+        old.unlink()
+    unfinished = kept.with_suffix(".unfinished.tar")
+    last_words = _run((program, *recipe(), str(unfinished)), said)
+    if last_words:
+        unfinished.unlink(missing_ok=True)
+        raise Unsupported(f"The base of the lab's images could not be made; mmdebstrap said: {last_words}")
+    unfinished.rename(kept)
+
+
+def _run(command: tuple[str, ...], said: Callable[[str], None]) -> str:
+    """Run mmdebstrap; nothing if it did its work, its last lines otherwise."""
+    lines = list[str]()
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    ) as process:
+        try:
+            for line in process.stderr or ():
+                lines.append(line.strip())
+                if line.startswith("I: "):
+                    said(line[3:].strip())
+        except BaseException:
+            process.terminate()  # it removes its own temporary directory
+            raise
+    if process.returncode == 0:
+        return ""
+    return " / ".join(lines[-4:]) or f"nothing (status {process.returncode})"

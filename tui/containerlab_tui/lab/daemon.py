@@ -1,0 +1,220 @@
+"""The lab's dockerd: started, found again, ended. It has its own socket, data, log and containerd namespaces.
+
+A daemon is known by its command line, which names the lab's data root, read after its pidfd was opened: a pid file
+that was left behind, or whose number now belongs to somebody else, is no daemon. Nothing here signals a number.
+"""
+
+import contextlib
+import http.client
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from containerlab_probes.errors import Denied, TimedOut, Unreachable, Unsupported
+
+SOCKET_ROOM = 107 - len("exec/containerd/containerd-debug.sock")
+"""Bytes that the runtime directory's path and a slash may have: sun_path holds 108 with its end (unix(7))."""
+READY_WITHIN_S = 60.0
+ENDED_WITHIN_S = 30.0
+SYSTEM_PATHS = ("/usr/sbin", "/usr/local/sbin", "/sbin")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the lab's daemon keeps what it has. `state` outlives a reboot, `runtime` need not."""
+
+    state: Path
+    runtime: Path
+
+    @property
+    def data(self) -> Path:
+        return self.state / "data"
+
+    @property
+    def pid_file(self) -> Path:
+        return self.state / "docker.pid"
+
+    @property
+    def log(self) -> Path:
+        return self.state / "dockerd.log"
+
+    @property
+    def socket(self) -> Path:
+        return self.runtime / "docker.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A daemon that was alive when its pidfd was opened. The pidfd is closed by whoever got this."""
+
+    pid: int
+    pidfd: int
+    socket: str
+
+    def ended(self, within_s: float = 0.0) -> bool:
+        """Whether it has ended, or does within that time."""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        return bool(poll.poll(within_s * 1000))
+
+
+@contextmanager
+def found(places: Places) -> Iterator[Running | None]:
+    """The lab's daemon if it runs. Its socket is the one it was started with, wherever the lab would put it now."""
+    pidfd = -1
+    try:
+        pid = int(places.pid_file.read_text())
+        pidfd = os.pidfd_open(pid)
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        running = Running(pid, pidfd, _option(arguments, "host").removeprefix("unix://"))
+        ours = Path(arguments[0]).name == "dockerd" and _option(arguments, "data-root") == str(places.data)
+        answer = running if ours and not running.ended() else None
+    except (OSError, ValueError):
+        answer = None
+    try:
+        yield answer
+    finally:
+        if pidfd >= 0:
+            os.close(pidfd)
+
+
+def _option(arguments: list[str], name: str) -> str:
+    prefix = f"--{name}="
+    return next((each.removeprefix(prefix) for each in arguments if each.startswith(prefix)), "")
+
+
+def ensure(places: Places) -> bool:
+    """Have the daemon running and answering; whether it had to be started. One that doesn't answer is replaced.
+
+    Raises Denied without root, Unsupported without dockerd, Unreachable with the daemon's last words where it ends.
+    """
+    with found(places) as running:
+        if running is not None:
+            if _answers(running, READY_WITHIN_S / 4):
+                return False
+            _end(running)
+    _start(places)
+    return True
+
+
+def _start(places: Places) -> None:
+    program = _program(places)
+    for each in (places.state, places.runtime):
+        each.mkdir(parents=True, exist_ok=True, mode=0o700)
+    places.pid_file.unlink(missing_ok=True)  # its daemon has ended, or it names a stranger
+    settings = places.state / "daemon.json"
+    settings.write_text("{}\n")
+    search = os.pathsep.join((os.environ.get("PATH", "/usr/bin:/bin"), *SYSTEM_PATHS))
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("DOCKER_", "NOTIFY_"))}
+    with places.log.open("wb") as log:
+        process = subprocess.Popen(
+            (program, *_arguments(places, settings)),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env=environment | {"PATH": search},
+            start_new_session=True,
+        )
+    pidfd = os.pidfd_open(process.pid)
+    try:
+        running = Running(process.pid, pidfd, str(places.socket))
+        if not _answers(running, READY_WITHIN_S):
+            _end(running)
+            raise Unreachable(f"The lab's engine did not start; its log {places.log} ends: {last_words(places)}")
+    finally:
+        os.close(pidfd)
+    places.socket.chmod(0o600)
+    process.returncode = 0  # it is meant to live on: no warning from the object's end
+
+
+def _program(places: Places) -> str:
+    """dockerd's path, after a look at what would stand in its way."""
+    if os.geteuid() != 0:
+        raise Denied("The lab starts an engine of its own, which needs root: run the same command with sudo.")
+    program = shutil.which("dockerd", path=os.pathsep.join((os.environ.get("PATH", ""), *SYSTEM_PATHS)))
+    if program is None:
+        raise Unsupported(
+            "The lab needs dockerd, which is not installed: install the package docker.io "
+            "(`apt-get install docker.io`; `make run` in a checkout does it) and try again."
+        )
+    size = len(os.fsencode(places.runtime)) + 1
+    if size > SOCKET_ROOM:
+        raise Unsupported(
+            f"The path {places.runtime} has {size} bytes with its slash, and sockets below it allow {SOCKET_ROOM}: "
+            "set XDG_RUNTIME_DIR to a directory with a shorter name."
+        )
+    return program
+
+
+def _arguments(places: Places, settings: Path) -> Iterator[str]:
+    """No bridge and no packet filter rules; nothing shared with another engine of this host."""
+    yield f"--config-file={settings}"
+    yield f"--data-root={places.data}"
+    yield f"--exec-root={places.runtime / 'exec'}"
+    yield f"--pidfile={places.pid_file}"
+    yield f"--host=unix://{places.socket}"
+    yield "--group=root"
+    yield "--containerd-namespace=containerlab"
+    yield "--containerd-plugins-namespace=containerlab-plugins"
+    yield from ("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false")
+    yield "--log-level=warn"
+
+
+def _answers(running: Running, within_s: float) -> bool:
+    """Whether it answers before it ends and before that time is over."""
+    deadline = time.monotonic() + within_s
+    while not _ping(running.socket, max(deadline - time.monotonic(), 0.1)):
+        if time.monotonic() > deadline or running.ended(0.02):
+            return False
+    return True
+
+
+def _ping(path: str, limit_s: float) -> bool:
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as stream:
+        stream.settimeout(limit_s)
+        try:
+            stream.connect(path)
+            stream.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            answer = http.client.HTTPResponse(stream)
+            answer.begin()
+        except (OSError, http.client.HTTPException):
+            return False
+        return answer.status == 200
+
+
+def last_words(places: Places, lines: int = 4) -> str:
+    """The end of the daemon's log on one line."""
+    try:
+        text = places.log.read_text(errors="replace")
+    except OSError as error:
+        return f"it can't be read ({error.strerror})"
+    return " / ".join(line.strip() for line in text.splitlines()[-lines:]) or "it is empty"
+
+
+def end(places: Places) -> bool:
+    """End the daemon and with it what its containers still run; whether there was one. Raises TimedOut."""
+    with found(places) as running:
+        if running is None:
+            return False
+        _end(running)
+    for each in (places.pid_file, places.socket):
+        each.unlink(missing_ok=True)
+    return True
+
+
+def _end(running: Running) -> None:
+    for number, limit_s in ((signal.SIGTERM, ENDED_WITHIN_S), (signal.SIGKILL, 5.0)):
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(running.pidfd, number)
+        if running.ended(limit_s):
+            return
+    raise TimedOut(f"The lab's engine (process {running.pid}) does not end, not even on SIGKILL.")

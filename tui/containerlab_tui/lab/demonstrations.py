@@ -1,0 +1,69 @@
+"""The demonstration containers: one an image, with fixed names, and one more for bash as PID 1."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from containerlab_tui.lab.crew import side_by_side, workshop
+from containerlab_tui.lab.images import tag
+from containerlab_tui.lab.progress import Steps
+
+if TYPE_CHECKING:
+    from containerlab_tui.engine.workshop import Workshop
+
+LABEL = "containerlab.demo"
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    name: str
+    image: str
+    """The folder's name."""
+    command: tuple[str, ...] = ()
+    tty: bool = False
+    programs: tuple[tuple[str, ...], ...] = ()
+    """Started inside once it runs, each after the end of the one before; the last one stays."""
+    ends_by_itself: bool = False
+
+
+DEMONSTRATIONS = (
+    Demonstration("dockerapp1", "dockerapp1"),
+    Demonstration("dockerapp2", "dockerapp2"),
+    Demonstration("dockerapp3", "dockerapp3"),
+    Demonstration("shell-form", "shell-form"),
+    Demonstration("shell-bash", "shell-form", ("bash",), tty=True, programs=(("python3", "shell_form.py"),)),
+    Demonstration("supervisor-v1", "supervisor-v1", ends_by_itself=True),
+    Demonstration("supervisor-v2", "supervisor-v2"),
+    Demonstration("init-wrapped", "init-wrapped"),
+    Demonstration("systemv-shm", "systemv-shm", programs=(("writer",), ("waiter",))),
+    Demonstration("mmap-shm", "mmap-shm", programs=(("writer",), ("holder",))),
+    Demonstration("scratch-static", "scratch-static"),
+)
+
+
+def ensure(endpoint: str, counted: Steps) -> None:
+    """Have all of them running on that engine, which has the images. One that has ended is started again; one that was
+    made from an older image is made anew. Raises BadRequest where a name is taken, Unreachable.
+    """
+    with workshop(endpoint) as opened:
+        made, built = opened.containers(LABEL), opened.images()
+
+    def missing(each: Demonstration) -> bool:
+        there = made.get(each.name)
+        if there is None or there.image_id != built[tag(each.image)].id:
+            return True
+        return there.state not in (("running", "paused", "exited") if each.ends_by_itself else ("running", "paused"))
+
+    def have(own: "Workshop", each: Demonstration) -> None:
+        there = made.get(each.name)
+        if there is not None and there.image_id != built[tag(each.image)].id:
+            own.remove(there.id)
+            there = None
+        container = there.id if there else own.make(each.name, tag(each.image), each.command, each.tty, LABEL)
+        own.start(container)
+        for program in each.programs:
+            own.execute(container, program, detach=program == each.programs[-1])
+        counted.done(f"container {each.name}")
+
+    todo = [each for each in DEMONSTRATIONS if missing(each)]
+    counted.skip(len(DEMONSTRATIONS) - len(todo), "containers")
+    side_by_side(endpoint, todo, have)

@@ -1,0 +1,147 @@
+"""The lab: a private engine, the project's images on it, and the demonstration containers.
+
+A further `up` finds what is there with two lists, one of images and one of containers, and does only what is missing.
+"""
+
+import contextlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from containerlab_probes.errors import Denied, Unreachable
+from containerlab_tui import config
+from containerlab_tui.lab import daemon, images
+from containerlab_tui.lab.crew import side_by_side, workshop
+from containerlab_tui.lab.demonstrations import DEMONSTRATIONS, LABEL
+from containerlab_tui.lab.demonstrations import ensure as ensure_demonstrations
+from containerlab_tui.lab.lock import locked
+from containerlab_tui.lab.progress import Report, Steps
+
+
+@dataclass(frozen=True, slots=True)
+class LabStatus:
+    endpoint: str
+    """As `docker --host` takes it; the one that `up` would make where no engine runs."""
+    pid: int | None
+    """The daemon's; None: it doesn't run."""
+    images: tuple[tuple[str, bool], ...]
+    """Each image of the project, and whether the engine has it as its folder is now."""
+    containers: tuple[tuple[str, str], ...]
+    """Each demonstration container, and its state in the engine's word; `missing` where there is none."""
+    data: Path
+    log: Path
+
+    @property
+    def running(self) -> bool:
+        return self.pid is not None
+
+
+class Lab:
+    """One user's lab. Nothing is touched before a method is called."""
+
+    def __init__(self, state: Path | None = None, runtime: Path | None = None, cache: Path | None = None) -> None:
+        """Directories for lasting data, for sockets, and for the base of the images; by default the user's own."""
+        self._state, self._runtime, self._cache = state, runtime, cache
+
+    @property
+    def _places(self) -> daemon.Places:
+        return daemon.Places(
+            self._state or config.state_dir() / "lab",
+            self._runtime or config.runtime_dir() / "lab",
+        )
+
+    @property
+    def endpoint(self) -> str:
+        """The engine's address as `docker --host` takes it, whether it runs or not."""
+        with daemon.found(self._places) as running:
+            return f"unix://{running.socket if running else self._places.socket}"
+
+    def up(self, progress: Report | None = None, demonstrations: bool = True) -> str:
+        """Have the engine, the images and (unless asked not to) the demonstration containers; the endpoint.
+
+        Raises Denied without root, Unsupported where a package is missing, Unreachable where the engine doesn't start.
+        """
+        _require_root()
+        steps = Steps(progress, 1 + images.steps() + (len(DEMONSTRATIONS) if demonstrations else 0))
+        self._places.state.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with locked(self._lock, lambda: steps.note("waiting for another command on this lab")):
+            steps.note("starting the engine")
+            steps.done("engine started" if daemon.ensure(self._places) else "engine running")
+            endpoint = self.endpoint
+            images.ensure(endpoint, self._cache or self._places.state / "cache", steps)
+            if demonstrations:
+                ensure_demonstrations(endpoint, steps)
+        return endpoint
+
+    def status(self) -> LabStatus:
+        """What is there now. Raises Unreachable where the engine runs and doesn't answer."""
+        places, made, built = self._places, dict[str, str](), dict[str, str]()
+        with daemon.found(places) as running:
+            pid = running.pid if running else None
+        endpoint = self.endpoint
+        if pid is not None:
+            with workshop(endpoint) as opened:
+                made = {name: container.state for name, container in opened.containers(LABEL).items()}
+                built = {tag: image.mark for tag, image in opened.images().items()}
+        return LabStatus(
+            endpoint,
+            pid,
+            tuple((name, built.get(name) == mark) for name, mark in images.marks().items()),
+            tuple((each.name, made.get(each.name, "missing")) for each in DEMONSTRATIONS),
+            places.data,
+            places.log,
+        )
+
+    def down(self, purge: bool = False) -> bool:
+        """End the engine and all its containers; with `purge` remove its data too. Whether an engine was running.
+
+        Its containers are killed first: nobody wants to wait for the grace period of those that ignore it.
+        """
+        places = self._places
+        if not places.state.exists():
+            return False
+        _require_root()
+        with locked(self._lock, lambda: None):
+            if purge and _mounts_below(places.data):
+                daemon.ensure(places)  # it crashed: only a daemon knows how to clear up after one
+            ended = _end(places, self.endpoint)
+            if purge:
+                _remove(places)
+        return ended
+
+    @property
+    def _lock(self) -> Path:
+        state = self._places.state
+        return state.with_name(f"{state.name}.lock")  # outside of what a purge removes
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise Denied("The lab starts an engine of its own, which needs root: run the same command with sudo.")
+
+
+def _end(places: daemon.Places, endpoint: str) -> bool:
+    with daemon.found(places) as running:
+        if running is None:
+            return False
+    with contextlib.suppress(Unreachable):  # it is ended all the same, only more slowly
+        with workshop(endpoint) as opened:
+            ids = opened.running()
+        side_by_side(endpoint, ids, lambda own, container: own.kill(container))
+    return daemon.end(places)
+
+
+def _mounts_below(place: Path) -> list[str]:
+    """Mount points below a directory of this host (proc(5), mountinfo)."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    points = (line.split(" ")[4].encode().decode("unicode_escape") for line in lines)
+    return [point for point in points if point.startswith(f"{place}/")]
+
+
+def _remove(places: daemon.Places) -> None:
+    for place in (places.state, places.runtime):
+        if left := _mounts_below(place):
+            raise Denied(f"{place} is not removed: {left[0]} is still mounted; `umount` it and try again.")
+        if place.exists():
+            shutil.rmtree(place)
