@@ -1,0 +1,238 @@
+"""Answers questions about one container (or, as the overview agent, about all) on its standard streams.
+
+One JSON line a question, `{"id": N, "ask": NAME, …}`; one JSON line an answer, `{"id": N, "answer": …}` or
+`{"id": N, "error": {"kind", "sentence"}}`. The agent runs in the container's IPC namespace and otherwise on the
+host: nothing of the container's is run. It ends with its input, with the process that started it, and with the
+container's first process, so it never is what keeps a namespace and the memory in it alive.
+"""
+
+import json
+import os
+import select
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from containerlab_probes import ipc, mappings
+from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
+from containerlab_probes.namespaces import namespace_inode
+from containerlab_probes.processes import container_processes, identify
+from containerlab_probes.records import IpcKind, ProcessId
+from containerlab_probes.windows import check_window
+from containerlab_probes.wire import (
+    ANSWER_LIMIT,
+    CONTAINER_GONE,
+    PROTOCOL,
+    QUESTION_LIMIT,
+    Located,
+    OneOverview,
+    to_plain,
+)
+
+Fields = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, as the line had it, with its fields checked on use."""
+
+    id: int
+    ask: str
+    fields: Fields
+
+    def text(self, name: str, empty: bool = False) -> str:
+        value = self.fields[name]
+        if not isinstance(value, str) or not (value or empty) or "\0" in value:
+            raise BadRequest(f"{name} must be a text.")
+        return value
+
+    def number(self, name: str) -> int:
+        value = self.fields[name]
+        if type(value) is not int or not 0 <= value < 1 << 63:
+            raise BadRequest(f"{name} must be a whole number, 0 or greater.")
+        return value
+
+    def kind(self) -> IpcKind:
+        try:
+            return IpcKind(self.text("kind"))
+        except ValueError as error:
+            raise BadRequest(f"kind must be one of {', '.join(IpcKind)}.") from error
+
+    def window(self) -> tuple[int, int]:
+        offset, length = self.number("offset"), self.number("length")
+        check_window(offset, length)
+        return offset, length
+
+
+def parse_question(line: bytes) -> Question:
+    """The question on a line. Raises `BadRequest`, whose sentence says what is wrong with it."""
+    try:
+        plain = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest("A question is one JSON object on one line.") from error
+    if not isinstance(plain, dict) or type(plain.get("id")) is not int or not isinstance(plain.get("ask"), str):
+        raise BadRequest("A question is an object with a number `id` and a text `ask`.")
+    fields = {name: value for name, value in plain.items() if name not in ("id", "ask")}
+    return Question(plain["id"], plain["ask"], fields)
+
+
+class Agent:
+    """Knows the answers. `init` is the container's first process; None: this is the overview agent."""
+
+    def __init__(self, init: ProcessId | None) -> None:
+        self._init = init
+        self._questions: dict[str, tuple[Callable[[Question], object], frozenset[str]]] = {
+            "hello": (self._hello, frozenset()),
+            "overview": (self._overview, frozenset({"pids"})),
+            "processes": (self._processes, frozenset()),
+            "ipc": (self._ipc, frozenset()),
+            "ipc-read": (self._ipc_read, frozenset({"kind", "object", "offset", "length"})),
+            "ipc-remove": (self._ipc_remove, frozenset({"kind", "object"})),
+            "maps": (self._maps, frozenset({"upper_dir"})),
+            "map-read": (self._map_read, frozenset({"pid", "started", "range", "offset", "length"})),
+        }
+
+    def answer(self, question: Question) -> object:
+        """The answer, as a plain value. Raises the errors of this package."""
+        if question.ask not in self._questions:
+            raise BadRequest(f"There is no question {question.ask!r}; there are {', '.join(self._questions)}.")
+        method, names = self._questions[question.ask]
+        if question.fields.keys() != names:
+            raise BadRequest(f"The question {question.ask} has the fields {', '.join(sorted(names)) or '(none)'}.")
+        return to_plain(method(question))
+
+    @property
+    def _target(self) -> ProcessId:
+        """The container's first process, still the same one, and this agent in its IPC namespace."""
+        init = self._init
+        if init is None:
+            raise BadRequest("This agent was started for no container: it answers hello and overview only.")
+        here, there = namespace_inode(0, "ipc"), namespace_inode(init.pid, "ipc")
+        if identify(init.pid) != init:
+            raise Gone("The container has ended.")
+        if here != there:
+            raise Unsupported("The container's first process is in another IPC namespace than this agent.")
+        return init
+
+    def _pids(self) -> Iterable[ProcessId]:
+        return [process.id for process in container_processes(self._target)]
+
+    def _hello(self, _: Question) -> object:
+        return {"protocol": PROTOCOL, "pid": os.getpid(), "namespace": namespace_inode(0, "ipc")}
+
+    def _overview(self, question: Question) -> object:
+        pids = question.fields["pids"]
+        if not isinstance(pids, list) or not all(type(pid) is int and 0 < pid < 1 << 31 for pid in pids):
+            raise BadRequest("pids must be a list of process numbers.")
+        return {str(pid): self._one_overview(pid) for pid in pids}
+
+    def _one_overview(self, pid: int) -> OneOverview:
+        try:
+            return OneOverview(overview=ipc.overview(pid))
+        except ContainerlabError as error:
+            return OneOverview(error=_error(error))
+
+    def _processes(self, _: Question) -> object:
+        return container_processes(self._target)
+
+    def _ipc(self, _: Question) -> object:
+        return ipc.snapshot(self._target, self._pids())
+
+    def _ipc_read(self, question: Question) -> object:
+        kind, (offset, length) = question.kind(), question.window()
+        return ipc.read(self._target, self._pids(), kind, question.text("object"), offset=offset, length=length)
+
+    def _ipc_remove(self, question: Question) -> object:
+        ipc.remove(self._target, question.kind(), question.text("object"))
+        return None
+
+    def _maps(self, question: Question) -> object:
+        upper_dir = question.text("upper_dir", empty=True)
+        found = mappings.container_mappings(self._target, container_processes(self._target))
+        upper = mappings.paths_in_upper(found.mappings, upper_dir) if upper_dir else None
+        return Located(found, upper)
+
+    def _map_read(self, question: Question) -> object:
+        id, (offset, length) = ProcessId(question.number("pid"), question.number("started")), question.window()
+        if id not in self._pids():
+            raise Gone(f"Process {id.pid} is not, or no longer, one of the container's.")
+        return mappings.read_mapping(id, question.text("range"), offset, length)
+
+
+def _error(error: ContainerlabError) -> dict[str, str]:
+    return {"kind": error.kind, "sentence": str(error)}
+
+
+def answer_line(agent: Agent, line: bytes) -> bytes:
+    """The line that answers a line, whatever that is: a failure to answer is an answer too."""
+    number: int | None = None
+    try:
+        question = parse_question(line)
+        number = question.id
+        answer = json.dumps({"id": number, "answer": agent.answer(question)}, separators=(",", ":"))
+        if len(answer) < ANSWER_LIMIT:
+            return answer.encode("ascii") + b"\n"
+        error: ContainerlabError = Unsupported(
+            f"The answer to {question.ask} is larger than {ANSWER_LIMIT >> 20} MiB, which is the limit."
+        )
+    except ContainerlabError as caught:
+        error = caught
+    except Exception as caught:  # noqa: BLE001 - a defect in one answer must not silence the next
+        error = Unsupported(f"The probe agent failed at this question: {type(caught).__name__}: {caught}")
+    return json.dumps({"id": number, "error": _error(error)}).encode("ascii") + b"\n"
+
+
+def serve(init: ProcessId | None) -> int:
+    """Answer standard input's questions on standard output until it ends; answers this program's exit status."""
+    agent = Agent(init)
+    poll = select.poll()
+    parent = os.pidfd_open(os.getppid()) if os.getppid() > 1 else -1
+    target = -1
+    if init is not None:
+        try:
+            target = os.pidfd_open(init.pid)
+        except ProcessLookupError:
+            return CONTAINER_GONE
+        if identify(init.pid) != init:
+            return CONTAINER_GONE
+    for fd in (0, parent, target):
+        if fd >= 0:
+            poll.register(fd, select.POLLIN)
+    waiting = bytearray()
+    while True:
+        ready = {fd for fd, _ in poll.poll()}
+        if target in ready:
+            return CONTAINER_GONE
+        data = os.read(0, 65536) if 0 in ready else b""
+        if not data:
+            return 0
+        waiting += data
+        *lines, rest = waiting.split(b"\n")
+        waiting = rest if len(rest) <= QUESTION_LIMIT else bytearray(b"?")
+        for line in lines:
+            if line.strip():
+                _write(answer_line(agent, bytes(line)))
+
+
+def _write(data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(1, view) :]
+
+
+def main(arguments: list[str]) -> int:
+    """`--serve [--init PID:STARTED]`; answers the exit status."""
+    if arguments[:1] != ["--serve"] or len(arguments) not in (1, 3) or arguments[1:2] not in ([], ["--init"]):
+        sys.stderr.write("usage: containerlab_probes --serve [--init PID:STARTED]\n")
+        return 2
+    init = None
+    if len(arguments) == 3:
+        pid, _, started = arguments[2].partition(":")
+        if not (pid.isdecimal() and started.isdecimal()):
+            sys.stderr.write("--init takes PID:STARTED, two numbers\n")
+            return 2
+        init = ProcessId(int(pid), int(started))
+    try:
+        return serve(init)
+    except (BrokenPipeError, KeyboardInterrupt):
+        return 0

@@ -1,0 +1,282 @@
+"""Asks a probe agent: starts it when first needed, gives each question a time limit and each answer a size limit.
+
+An agent that misses a limit is ended, by the child process that it is; whoever asked gets an error with a
+sentence, and the next question starts a new agent.
+"""
+
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import cast
+
+from containerlab_probes.errors import BY_KIND, ContainerlabError, Denied, Gone, TimedOut, Unsupported
+from containerlab_probes.namespaces import nsenter_command
+from containerlab_probes.records import IpcKind, IpcSnapshot, Mappings, Overview, Process, ProcessId, Window
+from containerlab_probes.wire import ANSWER_LIMIT, CONTAINER_GONE, PROTOCOL, Located, OneOverview, decoder
+
+TIME_LIMIT_S = 5.0
+"""For one question, its agent's start included."""
+
+_CAPABILITIES = {"SYS_PTRACE": 19, "SYS_ADMIN": 21}
+"""What an agent needs (include/uapi/linux/capability.h)."""
+
+
+def unavailable_reason() -> str:
+    """Why probes can't work here, a sentence; empty: they can. A container of a remote engine is another matter."""
+    if sys.platform != "linux":
+        return "Processes and memory of containers can be looked into on Linux only."
+    if shutil.which("nsenter") is None:
+        return "nsenter is missing; it comes with the package util-linux."
+    missing = [name for name, bit in _CAPABILITIES.items() if not _effective_capabilities() >> bit & 1]
+    if missing:
+        return f"Looking into containers needs root ({' and '.join(missing)} are missing here); run this with sudo."
+    return ""
+
+
+def _effective_capabilities() -> int:
+    try:
+        for line in Path("/proc/self/status").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("CapEff:"):
+                return int(line.split()[1], 16)
+    except OSError:
+        pass
+    return 0
+
+
+def agent_command(*arguments: str) -> list[str]:
+    """The command line of an agent: this interpreter, isolated, on this package and the standard library alone."""
+    main = str(Path(__file__).with_name("__main__.py"))
+    return [sys.executable, "-I", "-S", "-X", "utf8", main, "--serve", *arguments]
+
+
+class _Agent:
+    """One running agent. Every wait is bounded; `end` leaves neither a process nor a file descriptor behind."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
+        try:
+            self.process = subprocess.Popen(
+                command,
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd="/",
+                env=environment,
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise Unsupported(f"{command[0]} is missing here, so nothing can be looked into.") from error
+        except OSError as error:
+            raise Unsupported(f"{command[0]} can't be started: {error.strerror}.") from error
+        assert self.process.stdin and self.process.stdout and self.process.stderr  # noqa: S101 - pipes, as asked
+        self._stdin, self._stdout, self._stderr = self.process.stdin, self.process.stdout, self.process.stderr
+        for stream in (self._stdin, self._stdout, self._stderr):
+            os.set_blocking(stream.fileno(), False)
+        self.end = weakref.finalize(self, _end, self.process)
+
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def ask(self, question: bytes, until: float) -> bytes:
+        """The answer's line. Raises `TimedOut`, `Unsupported` (too large, or a defect) or what the agent's end means."""
+        try:
+            self._send(question, until)
+            return self._receive(until)
+        except (BrokenPipeError, EOFError) as error:
+            raise self._explain(until) from error
+
+    def _send(self, data: bytes, until: float) -> None:
+        while data:
+            _wait(self._stdin.fileno(), select.POLLOUT, until)
+            data = data[os.write(self._stdin.fileno(), data) :]
+
+    def _receive(self, until: float) -> bytes:
+        answer = bytearray()
+        while not answer.endswith(b"\n"):
+            _wait(self._stdout.fileno(), select.POLLIN, until)
+            part = os.read(self._stdout.fileno(), 1 << 18)
+            if not part:
+                raise EOFError
+            answer += part
+            if len(answer) > ANSWER_LIMIT:
+                raise Unsupported(f"A probe agent's answer was larger than the limit of {ANSWER_LIMIT >> 20} MiB.")
+        return bytes(answer)
+
+    def _explain(self, until: float) -> ContainerlabError:
+        """What the end of the agent means."""
+        try:
+            status = self.process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return TimedOut("A probe agent closed its streams and did not end in time.")
+        try:
+            said = os.read(self._stderr.fileno(), 4096).decode("utf-8", "replace").strip()
+        except OSError:
+            said = ""
+        if status == CONTAINER_GONE or "No such" in said:
+            return Gone("The container has ended.")
+        if "not permitted" in said or "Permission denied" in said:
+            return Denied(
+                "The container's namespaces can't be entered without root (SYS_ADMIN, SYS_PTRACE); run this with sudo."
+            )
+        last = said.splitlines()[-1] if said else "it said nothing"
+        return Unsupported(f"A probe agent ended with status {status}: {last}.")
+
+
+def _wait(fd: int, event: int, until: float) -> None:
+    poll = select.poll()
+    poll.register(fd, event)
+    if not poll.poll(max(0.0, (until - time.monotonic()) * 1000)):
+        raise TimedOut("A probe agent did not answer in time and was ended.")
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
+
+
+class _Client:
+    """One agent at a time, one question at a time, from any thread."""
+
+    def __init__(self, command: Sequence[str], time_limit_s: float) -> None:
+        self._command = command
+        self._time_limit_s = time_limit_s
+        self._lock = threading.Lock()
+        self._agent: _Agent | None = None
+        self._closed = False
+        self._number = 0
+
+    def close(self) -> None:
+        """End the agent; a question under way fails. Further questions are refused. Safe to call twice."""
+        self._closed = True
+        agent = self._agent
+        if agent is not None and agent.alive():
+            agent.process.kill()
+        with self._lock:
+            self._drop()
+
+    def _drop(self) -> None:
+        if self._agent is not None:
+            self._agent.end()
+            self._agent = None
+
+    def _ask(self, kind: object, ask: str, **fields: object) -> object:
+        """The answer as a value of that type. Raises whatever error the agent answered, or what its failure means."""
+        with self._lock:
+            until = time.monotonic() + self._time_limit_s
+            try:
+                if self._agent is not None and not self._agent.alive():
+                    self._drop()
+                plain = self._exchange(self._agent or self._start(until), until, ask, fields)
+                return decoder(kind)(plain)
+            except (ValueError, TypeError, KeyError, RecursionError) as error:
+                self._drop()
+                raise Unsupported("A probe agent's answer could not be understood.") from error
+
+    def _start(self, until: float) -> _Agent:
+        if self._closed:
+            raise Gone("This container is no longer being looked into.")
+        self._check()
+        self._agent = _Agent(self._command)
+        hello = self._exchange(self._agent, until, "hello", {})
+        if not isinstance(hello, dict) or hello.get("protocol") != PROTOCOL:
+            raise ValueError
+        return self._agent
+
+    def _check(self) -> None:
+        reason = unavailable_reason()
+        if reason:
+            raise (Denied if "root" in reason else Unsupported)(reason)
+
+    def _exchange(self, agent: _Agent, until: float, ask: str, fields: dict[str, object]) -> object:
+        self._number += 1
+        question = json.dumps({"id": self._number, "ask": ask, **fields}).encode("ascii") + b"\n"
+        try:
+            answer = json.loads(agent.ask(question, until))
+        except ContainerlabError:
+            self._drop()
+            raise
+        if not isinstance(answer, dict) or answer.get("id") != self._number:
+            raise ValueError
+        if "error" in answer:
+            raise error_of(answer["error"])
+        return answer["answer"]
+
+
+def error_of(plain: object) -> ContainerlabError:
+    """The error that an agent answered."""
+    if not isinstance(plain, dict) or not isinstance(plain.get("sentence"), str):
+        raise ValueError
+    return BY_KIND.get(str(plain.get("kind")), Unsupported)(plain["sentence"])
+
+
+class ProbeClient(_Client):
+    """Looks into one container: its processes, IPC objects and mappings.
+
+    Every method blocks for `time_limit_s` at the most once the question before it is done, and raises `Gone` (the
+    container or the object), `Denied`, `TimedOut`, `Unsupported` or `BadRequest`.
+    """
+
+    def __init__(
+        self, init: ProcessId, *, time_limit_s: float = TIME_LIMIT_S, command: Sequence[str] | None = None
+    ) -> None:
+        """`init` is the container's first process; `command` starts the agent another way than through nsenter."""
+        self.init = init
+        ours = agent_command("--init", f"{init.pid}:{init.started}")
+        super().__init__(command or nsenter_command(init.pid, ("ipc",), ours), time_limit_s)
+
+    def processes(self) -> tuple[Process, ...]:
+        """The container's processes, as `processes.container_processes` finds them."""
+        return cast(tuple[Process, ...], self._ask(tuple[Process, ...], "processes"))
+
+    def ipc(self) -> IpcSnapshot:
+        """Every IPC object of the container's namespace and POSIX directories."""
+        return cast(IpcSnapshot, self._ask(IpcSnapshot, "ipc"))
+
+    def read_ipc(self, kind: IpcKind, object_id: str, offset: int, length: int) -> Window:
+        """A window of a segment (`shm`) or of a POSIX object's file."""
+        fields = {"kind": kind, "object": object_id, "offset": offset, "length": length}
+        return cast(Window, self._ask(Window, "ipc-read", **fields))
+
+    def remove_ipc(self, kind: IpcKind, object_id: str) -> None:
+        """Remove one object of any kind."""
+        self._ask(type(None), "ipc-remove", kind=kind, object=object_id)
+
+    def maps(self, upper_dir: str = "") -> tuple[Mappings, frozenset[str] | None]:
+        """Every mapping of the container's processes, and which of their paths the writable layer has.
+
+        `upper_dir` is the overlay's upper directory, from the engine; the second answer is None without it, or
+        where it can't be opened.
+        """
+        found = cast(Located, self._ask(Located, "maps", upper_dir=upper_dir))
+        return found.mappings, found.in_upper
+
+    def read_mapping(self, id: ProcessId, range_: str, offset: int, length: int) -> Window:
+        """A window of the file behind a mapping of one of the container's processes (`Mapping.range`)."""
+        fields = {"pid": id.pid, "started": id.started, "range": range_, "offset": offset, "length": length}
+        return cast(Window, self._ask(Window, "map-read", **fields))
+
+
+class OverviewClient(_Client):
+    """Looks at the IPC namespaces of many containers, with one agent that visits each."""
+
+    def __init__(self, *, time_limit_s: float = TIME_LIMIT_S, command: Sequence[str] | None = None) -> None:
+        super().__init__(command or agent_command(), time_limit_s)
+
+    def overview(self, pids: Iterable[int]) -> dict[int, Overview | ContainerlabError]:
+        """What each process's container holds, by the host's PID, or why that could not be seen. Raises as a whole
+        what `ProbeClient` raises.
+        """
+        plain = cast(dict[str, OneOverview], self._ask(dict[str, OneOverview], "overview", pids=list(pids)))
+        return {int(pid): one.overview or error_of(one.error) for pid, one in plain.items()}

@@ -1,0 +1,176 @@
+"""One container's IPC objects as a whole: System V and POSIX, with the processes that use each."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from containerlab_probes import posix, sysv
+from containerlab_probes.errors import BadRequest, ContainerlabError, Gone
+from containerlab_probes.mappings import open_mapped, read_maps
+from containerlab_probes.namespaces import namespace_inode, visit_ipc
+from containerlab_probes.processes import identify
+from containerlab_probes.records import IpcKind, IpcObject, IpcSnapshot, Overview, ProcessId, Window
+from containerlab_probes.windows import read_window
+
+SYSTEM_V = (IpcKind.SHM, IpcKind.SEM, IpcKind.MSG)
+READABLE = (IpcKind.SHM, IpcKind.POSIX_SHM, IpcKind.POSIX_SEM)
+
+File = tuple[int, int]
+"""Device and inode, as stat(2) has them."""
+
+
+@dataclass(slots=True)
+class Uses:
+    """Which processes have which objects."""
+
+    segments: dict[int, dict[ProcessId, str]] = field(default_factory=dict)
+    """shmid -> process -> the range of one of its mappings."""
+    mapped: dict[File, set[int]] = field(default_factory=dict)
+    opened: dict[File, set[int]] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
+
+
+def kernel_memory_device() -> int:
+    """The device that shared memory without a file system of its own lies on: segments, memfd, anonymous mappings.
+    The kernel has one such mount (mm/shmem.c, shm_mnt).
+    """
+    fd = os.memfd_create("probe")
+    try:
+        return os.fstat(fd).st_dev
+    finally:
+        os.close(fd)
+
+
+def uses_of(processes: Iterable[ProcessId], posix_objects: dict[File, str]) -> Uses:
+    """Who of these processes has which segment attached, and who has which POSIX object mapped or open.
+
+    Segments count for processes that are in the caller's IPC namespace only: their ids repeat in others.
+    `posix_objects` gives each file's name.
+    """
+    uses = Uses()
+    here, device = namespace_inode(0, "ipc"), kernel_memory_device()
+    inodes = {inode for _, inode in posix_objects}
+    links = {prefix + name for name in posix_objects.values() for prefix in (posix.SHM + "/", posix.MQUEUE + "/", "/")}
+    for process in processes:
+        try:
+            same = namespace_inode(process.pid, "ipc") == here
+            for line in read_maps(process.pid):
+                if same and line.path.startswith("/SYSV") and line.device_number == device:
+                    uses.segments.setdefault(line.inode, {}).setdefault(process, line.range)
+                elif line.inode in inodes and (file := (line.device_number, line.inode)) in posix_objects:
+                    uses.mapped.setdefault(file, set()).add(process.pid)
+            for file in _open_files(process.pid, links) if links else ():
+                if file in posix_objects:
+                    uses.opened.setdefault(file, set()).add(process.pid)
+        except Gone:
+            continue
+        except ContainerlabError as error:
+            uses.unread.append(str(error))
+    return uses
+
+
+def _open_files(pid: int, links: set[str]) -> set[File]:
+    """Files that a process has open, of those whose links in /proc/PID/fd are among `links`."""
+    found = set()
+    try:
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            entry = f"/proc/{pid}/fd/{fd}"
+            try:
+                if os.readlink(entry) in links:
+                    state = os.stat(entry)
+                    found.add((state.st_dev, state.st_ino))
+            except FileNotFoundError:
+                continue
+    except OSError:
+        return found
+    return found
+
+
+def snapshot(init: ProcessId, processes: Iterable[ProcessId]) -> IpcSnapshot:
+    """Everything in the caller's IPC namespace and in the POSIX directories of `init`'s container.
+
+    Raises `Gone` where `init` has ended.
+    """
+    found, unread = sysv.objects()
+    posix_found, limits, posix_unread = posix.objects(init)
+    names = {item.file: _file_name(item.object) for item in posix_found}
+    uses = uses_of(processes, names)
+    objects = [_with_segment_users(item, uses) for item in found]
+    objects += [_with_file_users(item, uses) for item in posix_found]
+    if identify(init.pid) != init:
+        raise Gone("The container's first process has ended.")
+    return IpcSnapshot(
+        namespace_inode(0, "ipc"), tuple(objects), sysv.limits() | limits, (*unread, *posix_unread, *uses.unread)
+    )
+
+
+def _file_name(item: IpcObject) -> str:
+    return posix.file_name(item.kind, item.id)
+
+
+def _with_segment_users(item: IpcObject, uses: Uses) -> IpcObject:
+    if item.kind is not IpcKind.SHM:
+        return item
+    users = uses.segments.get(int(item.id), {})
+    return replace(item, users=tuple(sorted(process.pid for process in users)))
+
+
+def _with_file_users(item: posix.Found, uses: Uses) -> IpcObject:
+    mapped, opened = uses.mapped.get(item.file, set()), uses.opened.get(item.file, set())
+    attached = None if item.object.kind is IpcKind.POSIX_MQ else len(mapped)
+    return replace(item.object, attached=attached, users=tuple(sorted(mapped | opened)))
+
+
+def read(
+    init: ProcessId, processes: Iterable[ProcessId], kind: IpcKind, object_id: str, *, offset: int, length: int
+) -> Window:
+    """A window of a segment or of a POSIX object's file.
+
+    A segment is read through a process of the container that has it attached, which leaves its times and its
+    last user as they are; one that nobody has attached is attached for the time of the reading. Raises `Gone`,
+    `Denied`, `BadRequest`, `Unsupported`.
+    """
+    if kind not in READABLE:
+        raise BadRequest(f"There are no bytes to read in an object of kind {kind}; there are in {', '.join(READABLE)}.")
+    if kind is not IpcKind.SHM:
+        return posix.read(init, kind, object_id, offset, length)
+    number = _number(object_id)
+    for process, range_ in uses_of(processes, {}).segments.get(number, {}).items():
+        try:
+            fd = open_mapped(process, range_)
+        except ContainerlabError:
+            continue
+        try:
+            state = os.fstat(fd)
+            if (state.st_dev, state.st_ino) == (kernel_memory_device(), number):
+                return read_window(fd, offset, length, f"segment {number}")
+        finally:
+            os.close(fd)
+    return sysv.read_by_attaching(number, offset, length)
+
+
+def remove(init: ProcessId, kind: IpcKind, object_id: str) -> None:
+    """Remove an object. Raises `Gone`, `Denied`, `BadRequest`."""
+    if kind in SYSTEM_V:
+        sysv.remove(kind, _number(object_id))
+    else:
+        posix.remove(init, kind, object_id)
+
+
+def _number(object_id: str) -> int:
+    if object_id.isascii() and object_id.isdecimal() and int(object_id) < 1 << 31:
+        return int(object_id)
+    raise BadRequest(f"{object_id!r} is no id of a System V object: that is a number from 0 to 2**31 - 1.")
+
+
+def overview(pid: int) -> Overview:
+    """What the IPC namespace of a process holds, and the POSIX directories that it sees; the calling thread visits the
+    namespace for it. Raises `Gone`, `Denied`.
+    """
+    id = identify(pid)
+    if id is None:
+        raise Gone(f"Process {pid} has ended.")
+    with visit_ipc(pid) as namespace:
+        count, size = sysv.totals()
+    posix_count, posix_size = posix.totals(id)
+    return Overview(namespace, count + posix_count, size + posix_size)

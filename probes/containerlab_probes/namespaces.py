@@ -1,0 +1,79 @@
+"""Namespaces of a process: which one it is in, how to run a program in it, how to visit it."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from containerlab_probes.errors import BadRequest
+from containerlab_probes.kernel import failure, last_failure, libc
+
+_NSENTER_OPTIONS = {
+    "cgroup": "--cgroup",
+    "ipc": "--ipc",
+    "mnt": "--mount",
+    "net": "--net",
+    "pid": "--pid",
+    "user": "--user",
+    "uts": "--uts",
+}
+"""Name in /proc/PID/ns -> option of nsenter (man 1 nsenter)."""
+_CLONE_NEWIPC = 0x08000000
+
+
+def _path(pid: int | str, kind: str) -> str:
+    if kind not in _NSENTER_OPTIONS:
+        raise BadRequest(f"There is no namespace {kind!r}; there are {', '.join(_NSENTER_OPTIONS)}.")
+    return f"/proc/{pid}/ns/{kind}"
+
+
+def namespace_inode(pid: int, kind: str) -> int:
+    """What tells the namespace of a process from others: the inode of /proc/PID/ns/KIND (man 7 namespaces).
+
+    `pid` is the host's; 0 stands for the thread that asks. Raises `Gone`, `Denied`, `BadRequest` (unknown kind).
+    """
+    try:
+        return os.stat(_path(pid or "thread-self", kind)).st_ino
+    except OSError as error:
+        raise failure(error.errno or 0, f"Looking at the {kind} namespace of process {pid}") from error
+
+
+def nsenter_command(pid: int, kinds: Iterable[str], argv: Sequence[str]) -> list[str]:
+    """The command line that runs `argv` in those namespaces of a process (`mnt`, `uts`, `ipc`, `net`, `pid` …).
+
+    nsenter comes from the package util-linux and is found by PATH. Raises `BadRequest` for an unknown kind.
+    """
+    options = []
+    for kind in kinds:
+        _path(pid, kind)
+        options.append(_NSENTER_OPTIONS[kind])
+    return ["nsenter", "--target", str(pid), *options, "--", *argv]
+
+
+@contextmanager
+def visit_ipc(pid: int) -> Iterator[int]:
+    """The calling thread is in the IPC namespace of a process meanwhile (man 2 setns); gives its inode.
+
+    Nothing but this thread moves, so only a program of one thread should do it. Raises `Gone` and `Denied`
+    before the visit; a thread that can't go home ends its program, so that nothing is ever asked of the wrong
+    namespace.
+    """
+    home = os.open("/proc/thread-self/ns/ipc", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        asked = f"Entering the IPC namespace of process {pid}"
+        try:
+            there = os.open(f"/proc/{pid}/ns/ipc", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise failure(error.errno or 0, asked) from error
+        try:
+            if libc.setns(there, _CLONE_NEWIPC) != 0:
+                raise last_failure(asked)
+            inode = os.fstat(there).st_ino
+        finally:
+            os.close(there)
+        try:
+            yield inode
+        finally:
+            if libc.setns(home, _CLONE_NEWIPC) != 0:
+                raise SystemExit(f"The way back from the IPC namespace of process {pid} is barred.")
+    finally:
+        os.close(home)

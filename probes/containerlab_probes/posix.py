@@ -1,0 +1,242 @@
+"""POSIX shared memory, semaphores and message queues of a container: its /dev/shm and its /dev/mqueue.
+
+Both are reached below the root of one of its processes, never by a path of the host. Symbolic links in them
+are not followed; devices and FIFOs are not opened (man 7 shm_overview, sem_overview, mq_overview).
+"""
+
+import ctypes
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from containerlab_probes.errors import BadRequest, ContainerlabError, Gone
+from containerlab_probes.kernel import failure, libc
+from containerlab_probes.processes import identify
+from containerlab_probes.records import IpcKind, IpcObject, ProcessId, Semaphore, Window
+from containerlab_probes.rootfs import open_in_root, open_root
+from containerlab_probes.windows import read_window
+
+SHM = "/dev/shm"  # noqa: S108 - a path of the container, opened below its root only
+MQUEUE = "/dev/mqueue"
+OBJECTS_LIMIT = 10_000
+"""Files of one directory that are looked at."""
+
+_DIRECTORIES = {IpcKind.POSIX_SHM: SHM, IpcKind.POSIX_SEM: SHM, IpcKind.POSIX_MQ: MQUEUE}
+_SEM_PREFIX = "sem."
+_SEM_BYTES = 32
+"""sizeof(sem_t) of a 64-bit program (glibc, nptl/semaphoreP.h)."""
+_TMPFS_MAGIC, _MQUEUE_MAGIC = 0x01021994, 0x19800202
+_QSIZE = re.compile(r"QSIZE:(\d+)")
+
+
+@dataclass(slots=True)
+class Found:
+    """A POSIX object with the device and inode that tell who has it open or mapped."""
+
+    object: IpcObject
+    file: tuple[int, int]
+
+
+@contextmanager
+def _directory(id: ProcessId, path: str) -> Iterator[int]:
+    root = open_root(id.pid)
+    try:
+        if identify(id.pid) != id:
+            raise Gone(f"Process {id.pid} has ended.")
+        fd = open_in_root(root, path, os.O_RDONLY | os.O_DIRECTORY)
+    finally:
+        os.close(root)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _file_system(fd: int) -> int:
+    """Magic number of the file system (man 2 fstatfs: f_type comes first)."""
+    buffer = (ctypes.c_long * 64)()
+    return int(buffer[0]) if libc.fstatfs(fd, buffer) == 0 else 0
+
+
+def objects(id: ProcessId) -> tuple[list[Found], dict[str, int], list[str]]:
+    """The POSIX objects that a process's container has, the limits that hold for them, and what could not be read.
+
+    `attached` and `users` are left for who knows the container's processes. Raises `Gone`, `Denied`.
+    """
+    found: list[Found] = []
+    limits = _queue_limits()
+    unread: list[str] = []
+    try:
+        with _directory(id, SHM) as fd:
+            if _file_system(fd) == _TMPFS_MAGIC:
+                room = os.fstatvfs(fd)
+                limits["dev_shm_bytes"] = room.f_blocks * room.f_frsize
+                limits["dev_shm_free"] = room.f_bavail * room.f_frsize
+            found += _listed(fd, SHM, _shared_memory, unread)
+    except ContainerlabError as error:
+        unread.append(_missing(error, "POSIX shared memory and semaphores", SHM, id))
+    try:
+        with _directory(id, MQUEUE) as fd:
+            if _file_system(fd) == _MQUEUE_MAGIC:
+                found += _listed(fd, MQUEUE, _queue, unread)
+            else:
+                unread.append(
+                    "POSIX message queues can't be listed: the container has no mqueue mounted on /dev/mqueue."
+                )
+    except ContainerlabError as error:
+        unread.append(_missing(error, "POSIX message queues", MQUEUE, id))
+    return found, limits, unread
+
+
+def _missing(error: ContainerlabError, what: str, path: str, id: ProcessId) -> str:
+    if not isinstance(error, Gone):
+        return str(error)
+    if identify(id.pid) != id:
+        raise error
+    return f"{what} can't be listed: the container has no {path}."
+
+
+def totals(id: ProcessId) -> tuple[int, int]:
+    """How many POSIX objects there are, and their bytes. Raises `Gone` where the process has ended."""
+    found, _, _ = objects(id)
+    return len(found), sum(item.object.bytes or 0 for item in found)
+
+
+def _listed(
+    fd: int, path: str, make: Callable[[int, str, os.stat_result], IpcObject], unread: list[str]
+) -> list[Found]:
+    names = os.listdir(fd)
+    if len(names) > OBJECTS_LIMIT:
+        unread.append(f"{path} holds {len(names)} files; {OBJECTS_LIMIT} of them are read.")
+    found = []
+    for name in sorted(names)[:OBJECTS_LIMIT]:
+        try:
+            state = os.stat(name, dir_fd=fd, follow_symlinks=False)
+        except OSError:
+            continue
+        if stat.S_ISREG(state.st_mode):
+            found.append(Found(make(fd, name, state), (state.st_dev, state.st_ino)))
+    return found
+
+
+def _shared_memory(fd: int, name: str, state: os.stat_result) -> IpcObject:
+    if name.startswith(_SEM_PREFIX) and len(name) > len(_SEM_PREFIX):
+        semaphore = parse_semaphore(_bytes(fd, name)) if state.st_size == _SEM_BYTES else None
+        short = name.removeprefix(_SEM_PREFIX)
+        return _object(IpcKind.POSIX_SEM, short, state, state.st_size, (semaphore,) if semaphore else ())
+    return _object(IpcKind.POSIX_SHM, name, state, state.st_size)
+
+
+def _queue(fd: int, name: str, state: os.stat_result) -> IpcObject:
+    return _object(IpcKind.POSIX_MQ, name, state, parse_queue(_bytes(fd, name)))
+
+
+def _object(
+    kind: IpcKind, name: str, state: os.stat_result, size: int | None, semaphores: tuple[Semaphore, ...] = ()
+) -> IpcObject:
+    return IpcObject(
+        kind=kind,
+        id=name,
+        key=None,
+        name="/" + name,
+        bytes=size,
+        owner=state.st_uid,
+        group=state.st_gid,
+        mode=state.st_mode & 0o777,
+        changed_at=state.st_mtime,
+        semaphores=semaphores,
+    )
+
+
+def parse_semaphore(data: bytes) -> Semaphore | None:
+    """The value and the waiters out of a 64-bit program's sem_t: the low and the high half of its first eight
+    bytes (glibc, sysdeps/nptl/internaltypes.h, struct new_sem). None: too short.
+    """
+    if len(data) < 8:
+        return None
+    word = int.from_bytes(data[:8], "little")
+    return Semaphore(word & 0x7FFFFFFF, word >> 32, 0, 0)
+
+
+def parse_queue(data: bytes) -> int | None:
+    """Bytes queued, out of a queue's file: `QSIZE:129 NOTIFY:2 …` (man 7 mq_overview). None: another form."""
+    match = _QSIZE.match(data.decode("ascii", "replace"))
+    return int(match[1]) if match else None
+
+
+def _bytes(directory: int, name: str) -> bytes:
+    try:
+        fd = _open(directory, name)
+        try:
+            return os.pread(fd, 256, 0)
+        finally:
+            os.close(fd)
+    except (OSError, ContainerlabError):
+        return b""
+
+
+def _open(directory: int, name: str) -> int:
+    """Open a regular file of a directory for reading, having looked at it first."""
+    place = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        if not stat.S_ISREG(os.fstat(place).st_mode):
+            raise Gone(f"{name!r} is no POSIX object: it is no regular file.")
+        return os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    finally:
+        os.close(place)
+
+
+def _queue_limits() -> dict[str, int]:
+    """/proc/sys/fs/mqueue, which shows the IPC namespace of the reader (man 7 mq_overview)."""
+    limits = {}
+    for name, file_name in (
+        ("mq_queues_max", "queues_max"),
+        ("mq_msg_max", "msg_max"),
+        ("mq_msgsize_max", "msgsize_max"),
+    ):
+        try:
+            with open(f"/proc/sys/fs/mqueue/{file_name}", encoding="ascii") as file:
+                limits[name] = int(file.read())
+        except (OSError, ValueError):
+            continue
+    return limits
+
+
+def file_name(kind: IpcKind, name: str) -> str:
+    """The file of an object in its directory. Raises `BadRequest` where it can't be a name of one file."""
+    if kind not in _DIRECTORIES:
+        raise BadRequest(f"{kind} is no kind of POSIX object.")
+    full = (_SEM_PREFIX if kind is IpcKind.POSIX_SEM else "") + name
+    if not name or "/" in full or "\0" in full or full in (".", ".."):
+        raise BadRequest(f"{name!r} is no name of a POSIX object.")
+    return full
+
+
+def read(id: ProcessId, kind: IpcKind, name: str, offset: int, length: int) -> Window:
+    """A window of a shared memory object. Raises `Gone`, `Denied`, `BadRequest`, `Unsupported`."""
+    file = file_name(kind, name)
+    with _directory(id, _DIRECTORIES[kind]) as directory:
+        try:
+            fd = _open(directory, file)
+        except OSError as error:
+            raise failure(error.errno or 0, f"Reading {kind} {name!r}") from error
+        try:
+            return read_window(fd, offset, length, f"{kind} {name!r}")
+        finally:
+            os.close(fd)
+
+
+def remove(id: ProcessId, kind: IpcKind, name: str) -> None:
+    """Remove an object's name; who has it open or mapped keeps it (man 3 shm_unlink). Raises as `read`."""
+    file = file_name(kind, name)
+    asked = f"Removing {kind} {name!r}"
+    with _directory(id, _DIRECTORIES[kind]) as directory:
+        try:
+            if not stat.S_ISREG(os.stat(file, dir_fd=directory, follow_symlinks=False).st_mode):
+                raise Gone(f"{asked}: there is no such object, only a file of another kind.")
+            os.unlink(file, dir_fd=directory)
+        except OSError as error:
+            raise failure(error.errno or 0, asked) from error

@@ -1,0 +1,228 @@
+"""System V shared memory, semaphores and message queues of the IPC namespace that the caller is in.
+
+Tables come from /proc/sysvipc (man 7 sysvipc, ipc/shm.c, ipc/sem.c, ipc/msg.c), which shows the reader's IPC
+namespace and gives PIDs in the reader's PID namespace: whoever enters the IPC namespace alone gets host PIDs.
+"""
+
+import ctypes
+import errno
+import os
+from dataclasses import replace
+
+from containerlab_probes.errors import BadRequest, Gone, Unsupported
+from containerlab_probes.kernel import failure, last_failure, libc
+from containerlab_probes.records import IpcKind, IpcObject, Semaphore, Window
+from containerlab_probes.windows import check_window, read_window
+
+MEMBERS_LIMIT = 1024
+"""Members of one semaphore set that are asked for, each with three calls; a set may have 32,000."""
+
+_SHM_DEST = 0o1000
+_SHM_RDONLY = 0o10000
+_IPC_RMID = 0
+_GETPID, _GETALL, _GETNCNT, _GETZCNT = 11, 13, 14, 15
+_NO_SUCH_ID = frozenset({errno.EINVAL, errno.EIDRM})
+
+libc.shmat.restype = ctypes.c_void_p
+libc.shmat.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
+libc.shmdt.argtypes = (ctypes.c_void_p,)
+_SHMAT_FAILED = ctypes.c_void_p(-1).value
+
+
+def parse_table(text: str) -> list[dict[str, int]]:
+    """The rows of a table of /proc/sysvipc, by the names in its first line; `perms` is read as octal.
+
+    Raises `Unsupported` where the text is no such table.
+    """
+    lines = text.splitlines()
+    names = lines[0].split() if lines else []
+    rows = []
+    try:
+        for line in lines[1:]:
+            cells = zip(names, line.split(), strict=True)
+            rows.append({name: int(cell, 8 if name == "perms" else 10) for name, cell in cells})
+    except ValueError as error:
+        raise Unsupported("This kernel's tables in /proc/sysvipc have a form that is not known here.") from error
+    return rows
+
+
+def _common(row: dict[str, int], kind: IpcKind, id_name: str) -> dict[str, object]:
+    return {
+        "kind": kind,
+        "id": str(row[id_name]),
+        "key": row["key"] & 0xFFFFFFFF,
+        "name": "",
+        "owner": row["uid"],
+        "group": row["gid"],
+        "mode": row["perms"] & 0o777,
+        "changed_at": float(row["ctime"]),
+    }
+
+
+def segments(text: str) -> list[IpcObject]:
+    """The segments of /proc/sysvipc/shm. Raises `Unsupported` where the text is no such table."""
+    return [
+        _object(
+            _common(row, IpcKind.SHM, "shmid"),
+            bytes=row["size"],
+            creator_pid=row["cpid"],
+            last_pid=row["lpid"],
+            attached=row["nattch"],
+            removed=bool(row["perms"] & _SHM_DEST),
+        )
+        for row in _rows(text, "shmid", "size", "cpid", "lpid", "nattch")
+    ]
+
+
+def semaphore_sets(text: str) -> list[tuple[IpcObject, int]]:
+    """The sets of /proc/sysvipc/sem, each with its number of members. Raises as `segments`."""
+    return [
+        (_object(_common(row, IpcKind.SEM, "semid"), bytes=None), row["nsems"]) for row in _rows(text, "semid", "nsems")
+    ]
+
+
+def queues(text: str) -> list[IpcObject]:
+    """The queues of /proc/sysvipc/msg; the last user is the later of the last sender and receiver. Raises as
+    `segments`.
+    """
+    return [
+        _object(
+            _common(row, IpcKind.MSG, "msqid"),
+            bytes=row["cbytes"],
+            last_pid=row["lrpid"] if row["rtime"] > row["stime"] else row["lspid"],
+            messages=row["qnum"],
+        )
+        for row in _rows(text, "msqid", "cbytes", "qnum", "lspid", "lrpid", "stime", "rtime")
+    ]
+
+
+def _object(common: dict[str, object], **more: object) -> IpcObject:
+    return IpcObject(**common, **more)  # type: ignore[arg-type]
+
+
+def _rows(text: str, *needed: str) -> list[dict[str, int]]:
+    rows = parse_table(text)
+    for name in ("key", "perms", "uid", "gid", "ctime", *needed):
+        if any(name not in row for row in rows):
+            raise Unsupported(f"This kernel's table in /proc/sysvipc has no column {name}.")
+    return rows
+
+
+def members(set_id: int, count: int) -> tuple[Semaphore, ...]:
+    """The members of a set, at most MEMBERS_LIMIT of them (man 2 semctl: GETALL, GETNCNT, GETZCNT, GETPID).
+
+    Each call is an instant of its own. Raises `Gone`, `Denied`.
+    """
+    asked = f"Reading semaphore set {set_id}"
+    values = (ctypes.c_ushort * count)()
+    if libc.semctl(set_id, 0, _GETALL, values) < 0:
+        raise last_failure(asked, _NO_SUCH_ID)
+
+    def ask(member: int, command: int) -> int:
+        answer = int(libc.semctl(set_id, member, command, 0))
+        if answer < 0:
+            raise last_failure(asked, _NO_SUCH_ID)
+        return answer
+
+    return tuple(
+        Semaphore(values[n], ask(n, _GETNCNT), ask(n, _GETZCNT), ask(n, _GETPID))
+        for n in range(min(count, MEMBERS_LIMIT))
+    )
+
+
+def _table(name: str) -> str:
+    try:
+        with open(f"/proc/sysvipc/{name}", encoding="ascii") as file:
+            return file.read()
+    except OSError as error:
+        raise failure(error.errno or 0, f"Reading /proc/sysvipc/{name}") from error
+
+
+def objects() -> tuple[list[IpcObject], list[str]]:
+    """All System V objects of this namespace, and what could not be read, a sentence each."""
+    found, unread = segments(_table("shm")), []
+    for semaphore_set, count in semaphore_sets(_table("sem")):
+        try:
+            semaphores = members(int(semaphore_set.id), count)
+        except Gone:
+            continue
+        if count > len(semaphores):
+            unread.append(
+                f"Semaphore set {semaphore_set.id} has {count} members; the first {len(semaphores)} are read."
+            )
+        found.append(replace(semaphore_set, semaphores=semaphores))
+    return found + queues(_table("msg")), unread
+
+
+def totals() -> tuple[int, int]:
+    """How many objects this namespace has, and the bytes of its segments and queues."""
+    tables = [parse_table(_table(name)) for name in ("shm", "sem", "msg")]
+    size = sum(row["size"] for row in tables[0]) + sum(row["cbytes"] for row in tables[2])
+    return sum(map(len, tables)), size
+
+
+def limits() -> dict[str, int]:
+    """This namespace's limits (man 5 proc, /proc/sys/kernel); what can't be read is left out."""
+    found = {}
+    for name in ("shmmax", "shmall", "shmmni", "msgmax", "msgmnb", "msgmni"):
+        found.update(_numbers(name, (name,)))
+    return found | _numbers("sem", ("semmsl", "semmns", "semopm", "semmni"))
+
+
+def _numbers(file_name: str, names: tuple[str, ...]) -> dict[str, int]:
+    try:
+        with open(f"/proc/sys/kernel/{file_name}", encoding="ascii") as file:
+            return dict(zip(names, map(int, file.read().split()), strict=True))
+    except (OSError, ValueError):
+        return {}
+
+
+def read_by_attaching(segment_id: int, offset: int, length: int) -> Window:
+    """A window of a segment, read-only (man 2 shmat): its last user and its times are then this process's.
+
+    The bytes come through the entry of /proc/self/map_files, not through memory: a page never written to
+    then reads as zeros without being made. Raises `Gone`, `Denied`, `BadRequest`.
+    """
+    check_window(offset, length)
+    asked = f"Reading segment {segment_id}"
+    address = libc.shmat(segment_id, None, _SHM_RDONLY)
+    if address == _SHMAT_FAILED:
+        raise last_failure(asked, _NO_SUCH_ID)
+    try:
+        fd = os.open(f"/proc/self/map_files/{_range_at(address)}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise failure(error.errno or 0, asked) from error
+    finally:
+        libc.shmdt(address)
+    try:
+        return read_window(fd, offset, length, f"segment {segment_id}")
+    finally:
+        os.close(fd)
+
+
+def _range_at(address: int) -> str:
+    start = f"{address:x}-"
+    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            first = line.split(" ", 1)[0]
+            if first.lstrip("0").startswith(start):
+                return "-".join(part.lstrip("0") for part in first.split("-"))
+    raise Unsupported("An attached segment does not show in /proc/self/maps.")
+
+
+_REMOVERS = {IpcKind.SHM: libc.shmctl, IpcKind.MSG: libc.msgctl}
+
+
+def remove(kind: IpcKind, object_id: int) -> None:
+    """Remove an object (IPC_RMID). A segment that is attached lives, marked, until its last detach.
+
+    Raises `Gone`, `Denied`, `BadRequest` (no System V kind).
+    """
+    if kind is IpcKind.SEM:
+        answer = libc.semctl(object_id, 0, _IPC_RMID, 0)
+    elif kind in _REMOVERS:
+        answer = _REMOVERS[kind](object_id, _IPC_RMID, None)
+    else:
+        raise BadRequest(f"{kind} is no kind of System V object.")
+    if answer < 0:
+        raise last_failure(f"Removing {kind} {object_id}", _NO_SUCH_ID)

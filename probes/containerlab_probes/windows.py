@@ -1,0 +1,31 @@
+"""Windows: a bounded stretch of bytes out of something that may be large."""
+
+import os
+import stat
+
+from containerlab_probes.errors import BadRequest, Unsupported
+from containerlab_probes.kernel import failure
+from containerlab_probes.records import WINDOW_LIMIT, Window
+
+
+def check_window(offset: int, length: int) -> None:
+    """Raise `BadRequest` unless a window of that place and size may be asked for."""
+    if not 0 <= offset < 1 << 63:
+        raise BadRequest(f"A window begins at an offset from 0 to 2**63, not {offset}.")
+    if not 0 < length <= WINDOW_LIMIT:
+        raise BadRequest(f"A window holds 1 to {WINDOW_LIMIT} bytes, not {length}.")
+
+
+def read_window(fd: int, offset: int, length: int, what: str) -> Window:
+    """A window of an open file. Past its end the window is empty. A hole in a tmpfs file reads as zeros and stays a
+    hole. Raises `BadRequest` (the window), `Unsupported` (no regular file, or not readable).
+    """
+    check_window(offset, length)
+    try:
+        state = os.fstat(fd)
+        if not stat.S_ISREG(state.st_mode):
+            raise Unsupported(f"{what} is no regular file, so its bytes are not read.")
+        data = os.pread(fd, length, offset)
+    except OSError as error:
+        raise failure(error.errno or 0, f"Reading {what}") from error
+    return Window(offset, data, state.st_size)
