@@ -15,7 +15,6 @@ from containerlab_tui.lab.lock import locked
 
 REPOSITORY = "containerlab/base"
 PACKAGES = (
-    "usr-is-merged",  # without it the resolver takes usrmerge, and with it 50 MB of Perl
     "python3-minimal",
     "libpython3-stdlib",
     "supervisor",
@@ -23,6 +22,8 @@ PACKAGES = (
     "busybox-static",
     "procps",
 )
+MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr")
+"""Links /bin and its like into /usr before the first package: the package that does it later brings 50 MB of Perl."""
 UNWANTED = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/info/*")
 
 
@@ -38,6 +39,7 @@ def recipe() -> tuple[str, ...]:
         "--variant=essential",
         f"--include={','.join(PACKAGES)}",
         *(f"--dpkgopt=path-exclude={each}" for each in UNWANTED),
+        *((f"--hook-dir={MERGED_USR}",) if MERGED_USR.is_dir() else ()),
         *(("--components=main,universe",) if ubuntu else ()),
         suite,
     )
