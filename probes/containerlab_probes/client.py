@@ -77,17 +77,17 @@ class _Agent:
             raise Unsupported(f"{command[0]} is missing here, so nothing can be looked into.") from error
         except OSError as error:
             raise Unsupported(f"{command[0]} can't be started: {error.strerror}.") from error
-        assert self.process.stdin and self.process.stdout and self.process.stderr  # noqa: S101 - pipes, as asked
-        self._stdin, self._stdout, self._stderr = self.process.stdin, self.process.stdout, self.process.stderr
-        for stream in (self._stdin, self._stdout, self._stderr):
-            os.set_blocking(stream.fileno(), False)
+        pipes = [pipe.fileno() for pipe in (self.process.stdin, self.process.stdout, self.process.stderr) if pipe]
+        for pipe in pipes:
+            os.set_blocking(pipe, False)
+        self._stdin, self._stdout, self._stderr = pipes
         self.end = weakref.finalize(self, _end, self.process)
 
     def alive(self) -> bool:
         return self.process.poll() is None
 
     def ask(self, question: bytes, until: float) -> bytes:
-        """The answer's line. Raises `TimedOut`, `Unsupported` (too large, or a defect) or what the agent's end means."""
+        """The answer's line. Raises `TimedOut`, `Unsupported` (too large, or a defect) or what its end means."""
         try:
             self._send(question, until)
             return self._receive(until)
@@ -96,14 +96,14 @@ class _Agent:
 
     def _send(self, data: bytes, until: float) -> None:
         while data:
-            _wait(self._stdin.fileno(), select.POLLOUT, until)
-            data = data[os.write(self._stdin.fileno(), data) :]
+            _wait(self._stdin, select.POLLOUT, until)
+            data = data[os.write(self._stdin, data) :]
 
     def _receive(self, until: float) -> bytes:
         answer = bytearray()
         while not answer.endswith(b"\n"):
-            _wait(self._stdout.fileno(), select.POLLIN, until)
-            part = os.read(self._stdout.fileno(), 1 << 18)
+            _wait(self._stdout, select.POLLIN, until)
+            part = os.read(self._stdout, 1 << 18)
             if not part:
                 raise EOFError
             answer += part
@@ -118,7 +118,7 @@ class _Agent:
         except subprocess.TimeoutExpired:
             return TimedOut("A probe agent closed its streams and did not end in time.")
         try:
-            said = os.read(self._stderr.fileno(), 4096).decode("utf-8", "replace").strip()
+            said = os.read(self._stderr, 4096).decode("utf-8", "replace").strip()
         except OSError:
             said = ""
         if status == CONTAINER_GONE or "No such" in said:
@@ -171,7 +171,7 @@ class _Client:
             self._agent.end()
             self._agent = None
 
-    def _ask(self, kind: object, ask: str, **fields: object) -> object:
+    def _ask(self, form: object, ask: str, /, **fields: object) -> object:
         """The answer as a value of that type. Raises whatever error the agent answered, or what its failure means."""
         with self._lock:
             until = time.monotonic() + self._time_limit_s
@@ -179,7 +179,7 @@ class _Client:
                 if self._agent is not None and not self._agent.alive():
                     self._drop()
                 plain = self._exchange(self._agent or self._start(until), until, ask, fields)
-                return decoder(kind)(plain)
+                return decoder(form)(plain)
             except (ValueError, TypeError, KeyError, RecursionError) as error:
                 self._drop()
                 raise Unsupported("A probe agent's answer could not be understood.") from error
@@ -217,7 +217,7 @@ class _Client:
 def error_of(plain: object) -> ContainerlabError:
     """The error that an agent answered."""
     if not isinstance(plain, dict) or not isinstance(plain.get("sentence"), str):
-        raise ValueError
+        raise TypeError("no error as an agent has them")
     return BY_KIND.get(str(plain.get("kind")), Unsupported)(plain["sentence"])
 
 

@@ -71,29 +71,56 @@ def decoder(kind: object) -> Callable[[object], object]:
     if origin is UnionType:
         (inner,) = (decoder(argument) for argument in arguments if argument is not NoneType)
         return lambda value: None if value is None else inner(value)
-    if origin in (tuple, frozenset):
-        item, make = decoder(arguments[0]), origin
-        return lambda value: make(item(one) for one in _checked(value, list))  # type: ignore[operator]
+    if origin is tuple:
+        item = decoder(arguments[0])
+        return lambda value: tuple(item(one) for one in _list(value))
+    if origin is frozenset:
+        item = decoder(arguments[0])
+        return lambda value: frozenset(item(one) for one in _list(value))
     if origin is dict:
-        key, item = decoder(arguments[0]), decoder(arguments[1])
-        return lambda value: {key(name): item(one) for name, one in _checked(value, dict).items()}  # type: ignore[attr-defined]
+        item = decoder(arguments[1])
+        return lambda value: {name: item(one) for name, one in _dict(value).items()}
     if kind is NoneType:
         return lambda value: None
     if kind is bytes:
-        return lambda value: b64decode(_checked(value, dict)["base64"], validate=True)  # type: ignore[index]
-    if isinstance(kind, type) and is_dataclass(kind):
-        hints = {name: decoder(hint) for name, hint in get_type_hints(kind).items()}
-        return lambda value: kind(**{name: hints[name](item) for name, item in _checked(value, dict).items()})  # type: ignore[attr-defined]
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind
+        return lambda value: b64decode(str(_dict(value)["base64"]), validate=True)
     if kind is float:
-        return lambda value: float(_checked(value, (int, float)))  # type: ignore[arg-type]
-    if isinstance(kind, type) and kind in (int, str, bool):
-        return lambda value: _checked(value, kind)
+        return _float
+    if isinstance(kind, type):
+        return _decoder_of_class(kind, get_type_hints)
     raise TypeError(f"{kind} does not cross the line")
 
 
-def _checked(value: object, kind: type | tuple[type, ...]) -> object:
-    if not isinstance(value, kind):
-        raise TypeError(f"{type(value).__name__} where {kind} is due")
+def _decoder_of_class(kind: type, hints_of: Callable[[type], dict[str, object]]) -> Callable[[object], object]:
+    if is_dataclass(kind):
+        make, hints = kind, {name: decoder(hint) for name, hint in hints_of(kind).items()}
+        return lambda value: make(**{name: hints[name](item) for name, item in _dict(value).items()})
+    if issubclass(kind, Enum):
+        return kind
+    if kind in (int, str, bool):
+        return lambda value: _scalar(value, kind)
+    raise TypeError(f"{kind} does not cross the line")
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise TypeError(f"{type(value).__name__} where a list is due")
     return value
+
+
+def _dict(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{type(value).__name__} where an object is due")
+    return value
+
+
+def _scalar(value: object, kind: type) -> object:
+    if not isinstance(value, kind):
+        raise TypeError(f"{type(value).__name__} where {kind.__name__} is due")
+    return value
+
+
+def _float(value: object) -> float:
+    if not isinstance(value, (int, float)):
+        raise TypeError(f"{type(value).__name__} where a number is due")
+    return float(value)

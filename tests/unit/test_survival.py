@@ -1,0 +1,102 @@
+"""What objects and files outlive, as a table: end of process, stop and start, removal, reboot of the host."""
+
+import pytest
+
+from containerlab_probes.records import Backing, IpcKind
+from containerlab_tui.core.survival import Answer, Survival, survival_of_file, survival_of_ipc
+
+SYSTEM_V = (IpcKind.SHM, IpcKind.SEM, IpcKind.MSG)
+POSIX = (IpcKind.POSIX_SHM, IpcKind.POSIX_SEM, IpcKind.POSIX_MQ)
+SHORT = {Answer.YES: "y", Answer.NO: "n", Answer.UNKNOWN: "?"}
+
+
+def four(survival: Survival) -> str:
+    return "".join(
+        SHORT[answer] for answer in (survival.process_exit, survival.stop_start, survival.remove, survival.host_reboot)
+    )
+
+
+@pytest.mark.parametrize("kind", IpcKind)
+@pytest.mark.parametrize(
+    ("mode", "answers", "word"),
+    [
+        ("private", "ynnn", "last process"),
+        ("", "ynnn", "last process"),
+        ("none", "ynnn", "last process"),
+        ("shareable", "ynnn", "joined"),
+        ("host", "yyyn", "of the host"),
+        ("container:db", "yyyn", "container db"),
+        ("ns:/proc/7/ns/ipc", "y???", "not known"),
+    ],
+)
+def test_ipc_objects_by_mode(kind: IpcKind, mode: str, answers: str, word: str) -> None:
+    survival = survival_of_ipc(kind, mode)
+    assert four(survival) == answers
+    assert word in survival.reason
+
+
+@pytest.mark.parametrize("mode", ["private", "host", "container:db", "shareable"])
+def test_a_segment_marked_for_removal_outlives_nothing(mode: str) -> None:
+    assert four(survival_of_ipc(IpcKind.SHM, mode, removed=True)) == "nnnn"
+
+
+def test_the_reason_names_the_place() -> None:
+    assert "/dev/shm" in survival_of_ipc(IpcKind.POSIX_SHM, "private").reason
+    assert "/dev/shm" in survival_of_ipc(IpcKind.POSIX_SEM, "host").reason
+    assert "/dev/shm" not in survival_of_ipc(IpcKind.SHM, "private").reason
+    assert "/dev/shm" not in survival_of_ipc(IpcKind.POSIX_MQ, "private").reason
+
+
+@pytest.mark.parametrize(
+    ("backing", "answers", "word"),
+    [
+        (Backing.IMAGE, "yyyy", "image"),
+        (Backing.WRITABLE_LAYER, "yyny", "writable layer"),
+        (Backing.VOLUME, "yyyy", "volume"),
+        (Backing.BIND, "yyyy", "file of the host"),
+        (Backing.TMPFS, "ynnn", "tmpfs"),
+        (Backing.ANONYMOUS_SHARED, "nnnn", "without a file"),
+        (Backing.SYSV, "ynnn", "IPC namespace"),
+        (Backing.DELETED, "nnnn", "deleted"),
+        (None, "????", "could not be told"),
+    ],
+)
+def test_files_by_backing(backing: Backing | None, answers: str, word: str) -> None:
+    survival = survival_of_file(backing, path="/data/file", ipc_mode="private")
+    assert four(survival) == answers
+    assert word in survival.reason
+
+
+@pytest.mark.parametrize(
+    ("backing", "path", "mode", "filesystem", "answers"),
+    [
+        (Backing.TMPFS, "/dev/shm/a", "private", "tmpfs", "ynnn"),
+        (Backing.TMPFS, "/dev/shm/a", "host", "tmpfs", "yyyn"),
+        (Backing.TMPFS, "/dev/shm/a", "container:db", "tmpfs", "yyyn"),
+        (Backing.TMPFS, "/run/a", "host", "tmpfs", "ynnn"),
+        (Backing.TMPFS, "/dev/shmoo/a", "host", "tmpfs", "ynnn"),
+        (Backing.SYSV, "/SYSV0000162e", "host", "", "yyyn"),
+        (Backing.SYSV, "/SYSV0000162e", "container:db", "", "yyyn"),
+        (Backing.BIND, "/run/host/a", "private", "tmpfs", "yyyn"),
+        (Backing.VOLUME, "/vol/a", "private", "tmpfs", "yyyn"),
+        (Backing.BIND, "/host/a", "private", "ext4", "yyyy"),
+        (Backing.DELETED, "/dev/shm/a", "host", "tmpfs", "nnnn"),
+    ],
+)
+def test_files_by_place(backing: Backing, path: str, mode: str, filesystem: str, answers: str) -> None:
+    assert four(survival_of_file(backing, path=path, ipc_mode=mode, filesystem=filesystem)) == answers
+
+
+def test_a_private_mapping_keeps_its_changes_to_itself() -> None:
+    shared = survival_of_file(Backing.IMAGE)
+    private = survival_of_file(Backing.IMAGE, shared=False)
+    assert four(shared) == four(private)
+    assert private.reason.startswith(shared.reason)
+    assert "private mapping" in private.reason
+    assert "private mapping" not in survival_of_file(None, shared=False).reason
+
+
+def test_a_container_that_is_removed_when_it_stops() -> None:
+    assert four(survival_of_file(Backing.WRITABLE_LAYER, auto_remove=True)) == "ynny"
+    assert four(survival_of_file(Backing.VOLUME, auto_remove=True)) == "yyyy"
+    assert "removed" in survival_of_ipc(IpcKind.SHM, "private", auto_remove=True).reason

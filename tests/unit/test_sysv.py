@@ -1,0 +1,122 @@
+"""Tables of /proc/sysvipc, as a kernel printed them and as hypothesis makes them; then this kernel's own objects."""
+
+# ruff: noqa: E501 - lines as the kernel prints them
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from containerlab_probes import sysv
+from containerlab_probes.errors import BadRequest, Gone, Unsupported
+from containerlab_probes.records import IpcKind
+
+SHM = """\
+       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap
+      5678          0   644                    27  7344  7345      2     0     0     0     0 1795508466          0 1795508466                  4096                     0
+         0      32769  1600            2147483648  7344     0      1  1000  1000     0     0          0          0 1795508470                     0                     0
+-559038737          5  3777                    10     1     2      0     1     2     3     4          5          6          7                     0                     0
+"""
+SEM = """\
+       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime
+      5679          3   600          4     0     7     0     0          0 1795508466
+"""
+MSG = """\
+       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime
+      5680          0   640          10          2   100   101     0     0     0     0         50         40         30
+      5681          1   640           0          0   100   101     0     0     0     0         50         60         30
+"""
+
+
+def test_segments() -> None:
+    plain, removed, negative = sysv.segments(SHM)
+    assert (plain.kind, plain.id, plain.key, plain.bytes, plain.mode) == (IpcKind.SHM, "0", 5678, 27, 0o644)
+    assert (plain.creator_pid, plain.last_pid, plain.attached, plain.removed) == (7344, 7345, 2, False)
+    assert plain.changed_at == 1795508466.0
+    assert (removed.id, removed.bytes, removed.mode, removed.removed) == ("32769", 1 << 31, 0o600, True)
+    assert (removed.owner, removed.group, removed.key) == (1000, 1000, 0)
+    assert (negative.key, negative.mode, negative.removed) == (0xDEADBEEF, 0o777, True)
+
+
+def test_semaphore_sets() -> None:
+    [(found, count)] = sysv.semaphore_sets(SEM)
+    assert (found.kind, found.id, found.key, found.bytes, found.mode, count) == (IpcKind.SEM, "3", 5679, None, 0o600, 4)
+    assert (found.creator_pid, found.group, found.attached) == (0, 7, None)
+
+
+def test_queues_name_their_later_user() -> None:
+    sent, received = sysv.queues(MSG)
+    assert (sent.kind, sent.bytes, sent.messages, sent.last_pid) == (IpcKind.MSG, 10, 2, 100)
+    assert received.last_pid == 101
+
+
+def test_columns_that_a_kernel_adds_or_lacks() -> None:
+    old = "\n".join(line[:-44] for line in SHM.splitlines())
+    assert "rss" not in old
+    assert sysv.segments(old) == sysv.segments(SHM)
+    with pytest.raises(Unsupported, match="nattch"):
+        sysv.segments(SHM.replace("nattch", "others"))
+
+
+@pytest.mark.parametrize("text", ["a b\n1\n", "a b\n1 2 3\n", "a\nx\n", "perms\n9\n"])
+def test_what_is_no_table_is_refused(text: str) -> None:
+    with pytest.raises(Unsupported):
+        sysv.parse_table(text)
+
+
+def test_an_empty_table() -> None:
+    assert sysv.parse_table("") == sysv.parse_table(SHM.splitlines()[0] + "\n") == []
+    assert sysv.segments(SHM.splitlines()[0]) == []
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-(1 << 31), (1 << 31) - 1),
+            st.integers(0, (1 << 31) - 1),
+            st.integers(0, 0o3777),
+            st.integers(0, (1 << 63) - 1),
+            st.lists(st.integers(0, 1 << 31), min_size=10, max_size=10),
+        )
+    )
+)
+def test_what_the_kernel_prints_is_read_back(rows: list[tuple[int, int, int, int, list[int]]]) -> None:
+    header = SHM.splitlines()[0][:-44]
+    form = "%10d %10d  %4o %21u %5d %5d  %5d %5d %5d %5d %5d %10d %10d %10d"
+    text = "\n".join([header, *(form % (*row[:4], *row[4]) for row in rows)])
+    found = sysv.segments(text)
+    assert len(found) == len(rows)
+    for segment, (key, shmid, perms, size, rest) in zip(found, rows, strict=True):
+        assert (segment.key, segment.id, segment.bytes) == (key % (1 << 32), str(shmid), size)
+        assert (segment.mode, segment.removed) == (perms & 0o777, bool(perms & 0o1000))
+        assert (segment.creator_pid, segment.last_pid, segment.attached, segment.owner) == tuple(rest[:4])
+
+
+@given(st.text(alphabet=" \n0123456789-abckeyperms"))
+def test_any_text_is_a_table_or_refused(text: str) -> None:
+    try:
+        rows = sysv.parse_table(text)
+    except Unsupported:
+        return
+    assert all(isinstance(cell, int) for row in rows for cell in row.values())
+
+
+def test_limits_of_this_kernel() -> None:
+    limits = sysv.limits()
+    with open("/proc/sys/kernel/sem", encoding="ascii") as file:
+        assert [limits[name] for name in ("semmsl", "semmns", "semopm", "semmni")] == [*map(int, file.read().split())]
+    assert set(limits) == {
+        *("shmmax", "shmall", "shmmni", "msgmax", "msgmnb", "msgmni"),
+        *("semmsl", "semmns", "semopm", "semmni"),
+    }
+
+
+@pytest.mark.parametrize("kind", [IpcKind.SHM, IpcKind.SEM, IpcKind.MSG])
+def test_what_does_not_exist_is_gone(kind: IpcKind) -> None:
+    with pytest.raises(Gone, match=f"{kind} 2147483647"):
+        sysv.remove(kind, (1 << 31) - 1)
+    with pytest.raises(Gone):
+        sysv.read_by_attaching((1 << 31) - 1, 0, 10)
+    with pytest.raises(Gone):
+        sysv.members((1 << 31) - 1, 1)
+    with pytest.raises(BadRequest):
+        sysv.remove(IpcKind.POSIX_SHM, 1)
