@@ -64,12 +64,16 @@ class Lab:
         """
         _require_root()
         steps = Steps(progress, 1 + images.steps() + (len(DEMONSTRATIONS) if demonstrations else 0))
+        if self._state is None:
+            config.state_dir(create=True)
+        if self._runtime is None:
+            config.runtime_dir(create=True)
         self._places.state.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with locked(self._lock, lambda: steps.note("waiting for another command on this lab")):
             steps.note("starting the engine")
             steps.done("engine started" if daemon.ensure(self._places) else "engine running")
             endpoint = self.endpoint
-            images.ensure(endpoint, self._cache or self._places.state / "cache", steps)
+            images.ensure(endpoint, self._base_cache, steps)
             if demonstrations:
                 ensure_demonstrations(endpoint, steps)
         return endpoint
@@ -100,7 +104,7 @@ class Lab:
         """
         places = self._places
         if not places.state.exists():
-            return False
+            return False  # nothing to end or to remove
         _require_root()
         with locked(self._lock, lambda: None):
             if purge and _mounts_below(places.data):
@@ -108,7 +112,13 @@ class Lab:
             ended = _end(places, self.endpoint)
             if purge:
                 _remove(places)
+                if self._cache is None:
+                    shutil.rmtree(self._base_cache, ignore_errors=True)
         return ended
+
+    @property
+    def _base_cache(self) -> Path:
+        return self._cache or self._places.state.with_name("base")
 
     @property
     def _lock(self) -> Path:

@@ -1,0 +1,60 @@
+"""A real engine for the tests that need one: the one that DOCKER_HOST names, or a private one.
+
+The private one belongs to all test runs of this user and all their worker processes: each holds a shared lock while
+it uses it, and the last one ends it. What it built stays for the next run.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from containerlab_tui import config
+from containerlab_tui.lab import images
+from containerlab_tui.lab.lab import Lab
+from containerlab_tui.lab.lock import locked
+from containerlab_tui.lab.progress import Steps
+from tests.support import Containers, Docker
+
+
+@pytest.fixture(scope="session")
+def base_cache() -> Path:
+    """Where the base of the images is kept; a lab of the user's finds it in the same place."""
+    return config.state_dir(create=True) / "base"
+
+
+@pytest.fixture(scope="session")
+def engine_host(base_cache: Path) -> Iterator[str]:
+    """The address of an engine that has the project's images and no demonstration containers."""
+    state = config.state_dir(create=True)
+    if host := os.environ.get("DOCKER_HOST"):
+        with locked(state / "tests.lock", lambda: None):
+            images.ensure(host, base_cache, Steps(None, images.steps()))
+        yield host
+        return
+    lab = Lab(state / "tests", config.runtime_dir(create=True) / "tests", base_cache)
+    with (state / "tests.users").open("a") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        yield lab.up(demonstrations=False)
+        fcntl.flock(users, fcntl.LOCK_UN)
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return  # somebody else still uses it
+        lab.down()
+
+
+@pytest.fixture(scope="session")
+def docker(engine_host: str, tmp_path_factory: pytest.TempPathFactory) -> Docker:
+    """The docker client on that engine."""
+    return Docker(engine_host, str(tmp_path_factory.mktemp("docker-config")))
+
+
+@pytest.fixture
+def container(docker: Docker) -> Iterator[Containers]:
+    """Makes containers and removes them after the test."""
+    containers = Containers(docker)
+    yield containers
+    containers.remove()
