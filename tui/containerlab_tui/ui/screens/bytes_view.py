@@ -1,0 +1,215 @@
+"""The bytes of a segment or file as hexadecimal and text, a window at a time, with what changed since."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Footer, Input, Static
+
+from containerlab_probes.errors import ContainerlabError
+from containerlab_probes.records import WINDOW_LIMIT, Window
+from containerlab_tui.core.safe_text import safe_line
+from containerlab_tui.core.survival import Survival
+from containerlab_tui.ui import words
+from containerlab_tui.ui.feeds import ask
+from containerlab_tui.ui.widgets import hex_view, survival_marks
+from containerlab_tui.ui.widgets.hex_view import HexView
+
+Reader = Callable[[int, int], Window]
+"""(offset, length) -> a window. It may block: it is called off the UI thread. Raises ContainerlabError."""
+
+
+class BytesScreen(Screen[None]):
+    """Asks the reader for what fits on the screen and nothing more, so size does not matter."""
+
+    CSS_PATH = "../styles/bytes.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "leave", "Leave", id="bytes.leave"),
+        Binding("r", "again", "Read again", id="bytes.read", tooltip="Read again and mark what changed"),
+        Binding("colon,o", "jump", "Go to offset", id="bytes.jump"),
+        Binding("pagedown,space", "page(1)", "Next", id="bytes.next"),
+        Binding("pageup,b", "page(-1)", "Previous", id="bytes.previous"),
+        Binding("down,j", "row(1)", "Down", show=False, id="bytes.down"),
+        Binding("up,k", "row(-1)", "Up", show=False, id="bytes.up"),
+        Binding("home,g", "edge(False)", "Start", show=False, id="bytes.start"),
+        Binding("end,G", "edge(True)", "End", show=False, id="bytes.end"),
+    ]
+    AUTO_FOCUS = ""
+
+    def __init__(
+        self,
+        title: str,
+        reader: Reader,
+        survival: Survival | None = None,
+        facts: Sequence[str] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`title` and `facts` (a line each) say what it is; they are made safe here."""
+        super().__init__()
+        self._title = safe_line(title, 200)
+        self._facts = tuple(safe_line(fact, 300) for fact in facts)
+        self._survival = survival
+        self._reader, self._clock = reader, clock
+        self._window: Window | None = None
+        self._offset = 0
+        """Where the next window begins, as far as it was asked for."""
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="head")
+        yield Static(id="place")
+        with Horizontal(id="middle"):
+            yield HexView(id="hex")
+            with VerticalScroll(id="facts", can_focus=False):
+                yield Static(id="fact-lines")
+        yield Static(id="trouble")
+        yield Input(placeholder="offset: 4096, 0x1000, +512, -512 or 50%", compact=True, id="offset")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self.query_one("#head", Static).update(Content.styled(self._title, "bold"))
+        self.query_one("#fact-lines", Static).update(self._explanation())
+        self._place("reading …")
+
+    def on_resize(self) -> None:
+        self.set_class(self.size.width >= 120, "wide")
+        self.call_after_refresh(self._read, self._offset, False)
+
+    def _explanation(self) -> Content:
+        lines = [Content(fact) for fact in self._facts]
+        if self._survival is not None:
+            lines.append(Content(safe_line(survival_marks.sentence(self._survival), 600)))
+        return Content("\n").join(lines)
+
+    # reading
+
+    @property
+    def _hex(self) -> HexView:
+        return self.query_one(HexView)
+
+    def _read(self, offset: int, again: bool) -> None:
+        """Ask for the window at an offset. `again`: what differs from the present one is to be marked."""
+        self._offset = offset
+        length = min(max(self._hex.page_bytes, 1), WINDOW_LIMIT)
+        before = self._window if again else None
+
+        def question() -> Window:
+            return self._reader(offset, length)
+
+        ask(self, question, lambda window: self._answered(window, before), self._failed, group="bytes")
+
+    def _answered(self, window: Window, before: Window | None) -> None:
+        self.query_one("#trouble").remove_class("shown")
+        self._window = window
+        view = self._hex
+        if not window.data and window.offset and window.total and window.offset >= window.total:
+            self._read(self._last_page(window.total), False)
+            return
+        view.window = window
+        view.changed = hex_view.changes(before, window)
+        shrunk = before is not None and before.total != window.total
+        if before is None:
+            self._place("")
+        else:
+            count = len(view.changed)
+            said = "nothing changed here" if not count else f"{count} byte{'s' if count != 1 else ''} changed (▌ and *)"
+            size = f", size was {words.exact(before.total)}" if shrunk else ""
+            self._place(f"read again at {words.clock_time(self._clock())}: {said}{size}")
+
+    def _failed(self, error: ContainerlabError) -> None:
+        """What was read before stays, and the trouble is said above the keys."""
+        trouble = self.query_one("#trouble", Static)
+        trouble.update(Content(f"! {safe_line(str(error), 300)}  r tries again."))
+        trouble.add_class("shown")
+        if self._window is None:
+            self._place("nothing was read")
+
+    def _place(self, said: str) -> None:
+        """Which bytes of how many."""
+        window = self._window
+        if window is None:
+            text = said
+        elif not window.data:
+            text = f"empty, {words.exact(window.total)}"
+        else:
+            last = window.offset + len(window.data) - 1
+            text = f"bytes {window.offset:,} to {last:,} of {words.exact(window.total)}"
+            text += f" · {said}" if said else ""
+        self.query_one("#place", Static).update(Content(text))
+
+    def _last_page(self, total: int) -> int:
+        """Where the last window begins, so that it ends with the object's last line."""
+        width = self._hex.row_bytes
+        end = -(-total // width) * width
+        return max(end - self._hex.page_bytes, 0)
+
+    def _move(self, offset: int) -> None:
+        if self._window is not None:
+            self._read(min(max(offset, 0), self._last_page(self._window.total)), False)
+
+    # keys
+
+    def action_again(self) -> None:
+        self._read(self._offset, True)
+
+    def action_page(self, by: int) -> None:
+        self._move(self._offset + by * self._hex.page_bytes)
+
+    def action_row(self, by: int) -> None:
+        self._move(self._offset + by * self._hex.row_bytes)
+
+    def action_edge(self, end: bool) -> None:
+        if self._window is not None:
+            self._move(self._window.total if end else 0)
+
+    def action_jump(self) -> None:
+        self._ask_offset(True)
+
+    def action_leave(self) -> None:
+        if self.query_one("#offset").has_class("shown"):
+            self._ask_offset(False)
+        else:
+            self.dismiss(None)
+
+    def _ask_offset(self, wanted: bool) -> None:
+        field = self.query_one("#offset", Input)
+        field.set_class(wanted, "shown")
+        field.value = ""
+        if wanted:
+            field.focus()
+        else:
+            self.set_focus(None)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        window = self._window
+        try:
+            offset = read_offset(event.value, self._offset, window.total if window else 0)
+        except ValueError as error:
+            trouble = self.query_one("#trouble", Static)
+            trouble.update(Content(f"! {error}"))
+            trouble.add_class("shown")
+            return
+        self.query_one("#trouble").remove_class("shown")
+        self._ask_offset(False)
+        self._move(offset - offset % self._hex.row_bytes)
+
+
+def read_offset(text: str, here: int, total: int) -> int:
+    """A place in an object of `total` bytes: `4096`, `0x1000`, `+512`, `-512`, `50%`. Raises ValueError with a sentence."""
+    text = text.strip().replace("_", "").replace(",", "").lower()
+    try:
+        if text.endswith("%"):
+            offset = total * int(text[:-1]) // 100
+        elif text[:1] in ("+", "-"):
+            offset = here + int(text, 0)
+        else:
+            offset = int(text, 0)
+    except ValueError as error:
+        raise ValueError("An offset is a number, as 4096 or 0x1000; +512 and -512 move; 50% is the middle.") from error
+    if not 0 <= offset < max(total, 1):
+        raise ValueError(f"The bytes end at {max(total - 1, 0):,} (0x{max(total - 1, 0):x}).")
+    return offset

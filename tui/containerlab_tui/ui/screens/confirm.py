@@ -1,0 +1,52 @@
+"""A question with two answers, of which the safe one is chosen at first."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+from containerlab_tui.core.safe_text import safe_line
+
+
+class Confirm(ModalScreen[bool]):
+    """Asks whether to do something that can't be undone. True only where the person says so."""
+
+    CSS_PATH = "../styles/dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,n", "answer(False)", "No", id="confirm.no"),
+        Binding("y", "answer(True)", "Yes", id="confirm.yes"),
+        Binding("left,right,h,l", "other", "Other answer", show=False, id="confirm.other"),
+    ]
+
+    def __init__(self, title: str, sentence: str, yes: str = "Yes", no: str = "No, leave it") -> None:
+        """Title and sentence may name things of a container: they are made safe here. `yes` names the deed."""
+        super().__init__(classes="dialog-screen")
+        self._title = Content(safe_line(title))
+        self._sentence = Content(safe_line(sentence))
+        self._yes, self._no = yes, no
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog danger") as box:
+            yield Static(self._sentence, classes="line")
+            with Horizontal(classes="buttons"):
+                yield Button(Content(self._no), id="no", compact=True)
+                yield Button(Content(self._yes), id="yes", variant="error", compact=True)
+        box.border_title = self._title
+        box.border_subtitle = Content("y yes · n or esc no")
+
+    def on_mount(self) -> None:
+        self.query_one("#no", Button).focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.dismiss(event.button.id == "yes")
+
+    def action_answer(self, answer: bool) -> None:
+        self.dismiss(answer)
+
+    def action_other(self) -> None:
+        self.focus_next(Button)

@@ -1,0 +1,185 @@
+"""What to run: a form with sensible values filled in, that says what is wrong before it is sent."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.suggester import SuggestFromList
+from textual.widgets import Button, Checkbox, Input, Label, Select, Static
+
+from containerlab_probes.errors import ContainerlabError
+from containerlab_probes.signals import all_signals, name_of, number_of
+from containerlab_tui.core.safe_text import safe_line
+from containerlab_tui.engine.api import RunRequest
+
+_IPC_MODES = (
+    ("private (its own)", "private"),
+    ("shareable (others may join)", "shareable"),
+    ("host (the host's)", "host"),
+    ("none (no /dev/shm)", "none"),
+)
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+_SIZE = re.compile(r"(\d+)\s*([bkmg]?)b?", re.IGNORECASE)
+_UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+
+
+class RunForm(ModalScreen[RunRequest | None]):
+    """Enter in any field runs it, tab goes through the fields, escape runs nothing."""
+
+    CSS_PATH = "../styles/dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Leave", id="run.leave"),
+        Binding("ctrl+r", "run", "Run", id="run.run"),
+        Binding("up", "app.focus_previous", "Previous field", show=False, id="run.previous"),
+        Binding("down", "app.focus_next", "Next field", show=False, id="run.next"),
+    ]
+
+    def __init__(self, images: Sequence[str], containers: Sequence[str] = (), image: str = "") -> None:
+        """`images` are suggested; `containers` (names, running) may lend their IPC namespace; `image` is filled in."""
+        super().__init__(classes="dialog-screen")
+        self._images = tuple(images)
+        self._containers = tuple(containers)
+        self._image = image or (self._images[0] if self._images else "")
+
+    def compose(self) -> ComposeResult:
+        modes = [(Content(words), value) for words, value in _IPC_MODES]
+        modes += [(Content(f"that of {safe_line(name, 30)}"), f"container:{name}") for name in self._containers]
+        with Vertical(classes="dialog") as box:
+            with VerticalScroll(id="options", can_focus=False):
+                suggestions = SuggestFromList(self._images, case_sensitive=False)
+                yield from _field("Image", Input(self._image, suggester=suggestions, compact=True, id="image"))
+                yield from _field("Command", Input(placeholder="the image's own", compact=True, id="command"))
+                yield from _field("Name", Input(placeholder="the engine chooses", compact=True, id="name"))
+                yield from _field("IPC mode", Select(modes, value="private", allow_blank=False, compact=True, id="ipc"))
+                yield from _field("/dev/shm size", Input("64m", compact=True, id="shm"))
+                names = SuggestFromList([name_of(signal) for signal in all_signals()], case_sensitive=False)
+                placeholder = "the image's own, or SIGTERM"
+                yield from _field("Stop signal", Input(placeholder=placeholder, suggester=names, compact=True, id="signal"))
+                yield from _field("Stop timeout", Input("10", compact=True, id="timeout"), "s")
+                with Horizontal(classes="field"):
+                    yield Label("")
+                    yield Checkbox(Content("init as PID 1"), compact=True, id="init")
+                    yield Checkbox(Content("terminal (tty)"), compact=True, id="tty")
+            yield Static(classes="complaint", id="complaint")
+            with Horizontal(classes="buttons"):
+                yield Button(Content("Leave"), id="leave", compact=True)
+                yield Button(Content("Run"), id="go", variant="primary", compact=True)
+        box.border_title = Content("Run a container")
+        box.border_subtitle = Content("enter run · tab next field · esc leave")
+
+    def on_mount(self) -> None:
+        self.query_one("#image", Input).focus()
+
+    def _text(self, field: str) -> str:
+        return self.query_one(f"#{field}", Input).value.strip()
+
+    def read(self) -> RunRequest:
+        """The request that the fields make. Raises ValueError with a sentence where they make none."""
+        image = self._text("image")
+        if not image:
+            raise ValueError("Say which image.")
+        name = self._text("name")
+        if name and not _NAME.fullmatch(name):
+            raise ValueError("A name has at least two letters, digits or . _ - and begins with a letter or digit.")
+        mode = self.query_one("#ipc", Select).value
+        ipc_mode = mode if isinstance(mode, str) else ""
+        own_shm = ipc_mode in ("private", "shareable")
+        return RunRequest(
+            image=image,
+            command=read_command(self._text("command")),
+            name=name,
+            ipc_mode=ipc_mode,
+            shm_bytes=read_size(self._text("shm")) if own_shm else None,
+            init=self.query_one("#init", Checkbox).value,
+            stop_signal=read_stop_signal(self._text("signal")),
+            stop_timeout_s=read_timeout(self._text("timeout")),
+            tty=self.query_one("#tty", Checkbox).value,
+        )
+
+    def _complain(self) -> RunRequest | None:
+        complaint = self.query_one("#complaint", Static)
+        try:
+            request = self.read()
+        except ValueError as error:
+            complaint.update(Content(f"! {error}"))
+            complaint.add_class("shown")
+            return None
+        complaint.remove_class("shown")
+        return request
+
+    def on_input_changed(self) -> None:
+        if self.query_one("#complaint", Static).has_class("shown"):
+            self._complain()
+
+    def on_input_submitted(self) -> None:
+        self.action_run()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "go":
+            self.action_run()
+        else:
+            self.action_leave()
+
+    def action_run(self) -> None:
+        request = self._complain()
+        if request is not None:
+            self.dismiss(request)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+
+def _field(label: str, widget: Input | Select[str], unit: str = "") -> ComposeResult:
+    with Horizontal(classes="field"):
+        yield Label(Content(label))
+        yield widget
+        if unit:
+            yield Static(Content(unit), classes="note")
+
+
+def read_command(text: str) -> tuple[str, ...]:
+    """A command line as a shell would split it; nothing is expanded. Raises ValueError with a sentence."""
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise ValueError(f"The command can't be split into words: {str(error).lower()}.") from error
+
+
+def read_size(text: str) -> int | None:
+    """Bytes from `64m`, `1g`, `65536`; None for nothing. Raises ValueError with a sentence."""
+    if not text:
+        return None
+    found = _SIZE.fullmatch(text)
+    if found is None or int(found.group(1)) == 0:
+        raise ValueError("The size is a number with b, k, m or g behind it, such as 64m.")
+    return int(found.group(1)) * _UNITS[found.group(2).lower()]
+
+
+def read_stop_signal(text: str) -> str:
+    """A signal's name, or nothing. Raises ValueError with a sentence: the engine would make it SIGTERM in silence."""
+    if not text:
+        return ""
+    try:
+        number = number_of(text)
+    except ContainerlabError as error:
+        raise ValueError(str(error)) from error
+    if number == 0:
+        raise ValueError("Signal 0 stops nothing.")
+    return name_of(number)
+
+
+def read_timeout(text: str) -> int | None:
+    """Whole seconds, -1 for ever, None for nothing. Raises ValueError with a sentence."""
+    if not text:
+        return None
+    if text in ("-1", "for ever", "forever"):
+        return -1
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError("The stop timeout is a whole number of seconds, or -1 for ever.")
+    return int(text)

@@ -1,0 +1,269 @@
+"""Which signal, to whom: every signal of the kernel with what it would do to this very target."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from containerlab_probes.forecast import forecast
+from containerlab_probes.signals import all_signals, name_of
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from containerlab_probes.records import Forecast, Process, ProcessId
+from containerlab_tui.core.safe_text import safe_line
+from containerlab_tui.core.stop import SIGKILL
+from containerlab_tui.services.signals import Target, select
+from containerlab_tui.services.stops import children_of
+from containerlab_tui.ui import words
+
+SIGTERM = 15
+
+_TARGETS = {
+    Target.PROCESS: "this process",
+    Target.CHILDREN: "its children",
+    Target.TREE: "the whole tree",
+}
+_NAMES_SHOWN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class SignalSubject:
+    """One container, as far as choosing a signal for it needs it."""
+
+    container: str
+    """Full id."""
+    name: str
+    processes: tuple[Process, ...] = ()
+    """Empty where they can't be seen."""
+    chosen: ProcessId | None = None
+    """The selected process; None: PID 1."""
+    blind_reason: str = ""
+    """Why the processes can't be seen, a clause."""
+
+    @property
+    def process(self) -> Process | None:
+        """The process that the signal is for."""
+        return next((one for one in self.processes if one.id == self.chosen), self.init if not self.chosen else None)
+
+    @property
+    def init(self) -> Process | None:
+        return next((one for one in self.processes if one.container_pid == 1), None)
+
+
+@dataclass(frozen=True, slots=True)
+class SignalChoice:
+    """What was chosen. `init` means that PID 1 is the root of the target, not the process that was selected."""
+
+    signal: int
+    target: Target
+    init: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Aim:
+    """One of the targets that `tab` goes through."""
+
+    target: Target
+    init: bool
+    words: str
+
+
+class SignalPicker(ModalScreen[SignalChoice | None]):
+    """Typing narrows, up and down choose, tab changes the target, enter sends; escape sends nothing."""
+
+    CSS_PATH = "../styles/dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Leave", id="picker.leave"),
+        Binding("tab", "target(1)", "Target", id="picker.target", priority=True),
+        Binding("shift+tab", "target(-1)", "Target", show=False, id="picker.target_back", priority=True),
+        Binding("up", "move(-1)", "Up", show=False, id="picker.up"),
+        Binding("down", "move(1)", "Down", show=False, id="picker.down"),
+        Binding("pageup", "move(-10)", "Page up", show=False, id="picker.page_up"),
+        Binding("pagedown", "move(10)", "Page down", show=False, id="picker.page_down"),
+    ]
+
+    def __init__(self, subjects: Sequence[SignalSubject], signal: int = SIGTERM) -> None:
+        """`subjects`: at least one. `signal` is the one that is chosen at first (the container's stop signal)."""
+        super().__init__(classes="dialog-screen")
+        self._subjects = tuple(subjects)
+        self._first = signal
+        self._aims = self._possible_aims()
+        self._aim = 0
+        self._shown: list[int] = []
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog", id="box") as box:
+            if len(self._subjects) > 1:
+                yield Static(self._list_of_subjects(), classes="line", id="subjects")
+            yield Input(placeholder="type a name or a number", compact=True, id="narrow")
+            yield OptionList(id="signals", compact=True)
+            yield Static(classes="line", id="targets")
+            yield Static(classes="line", id="warning")
+        box.border_title = self._title()
+        box.border_subtitle = Content(
+            "enter send · tab target · esc leave" if len(self._aims) > 1 else "enter send · esc leave"
+        )
+
+    def on_mount(self) -> None:
+        self.query_one(OptionList).can_focus = False
+        self.query_one(Input).focus()
+        self._fill()
+
+    def _title(self) -> Content:
+        if len(self._subjects) > 1:
+            return Content(f"Signal to PID 1 of {len(self._subjects)} containers")
+        subject = self._subjects[0]
+        process = subject.process
+        if process is None:
+            return Content(f"Signal to PID 1 of {safe_line(subject.name)}")
+        numbers = f"  PID {process.container_pid}, host {process.pid}"
+        return Content(f"Signal to {safe_line(process.command, 64 - len(numbers))}{numbers}")
+
+    def _list_of_subjects(self) -> Content:
+        names = ", ".join(safe_line(subject.name, 24) for subject in self._subjects[:_NAMES_SHOWN])
+        more = len(self._subjects) - _NAMES_SHOWN
+        return Content(names + (f" and {more} more" if more > 0 else ""))
+
+    def _possible_aims(self) -> tuple[_Aim, ...]:
+        """This process, and what lies below it where that is somebody; PID 1 as well if another is selected."""
+        subject = self._subjects[0]
+        if len(self._subjects) > 1 or subject.process is None:
+            aims = [_Aim(Target.PROCESS, True, "PID 1")]
+            if all(subject.init for subject in self._subjects):
+                aims.append(_Aim(Target.TREE, True, "the whole tree"))
+            return tuple(aims)
+        process = subject.process
+        is_init = process.container_pid == 1
+        below = len(select(subject.processes, process, Target.CHILDREN))
+        aims = [_Aim(Target.PROCESS, is_init, _TARGETS[Target.PROCESS])]
+        if below:
+            aims.append(_Aim(Target.CHILDREN, is_init, f"{_TARGETS[Target.CHILDREN]} ({below})"))
+            aims.append(_Aim(Target.TREE, is_init, f"{_TARGETS[Target.TREE]} ({below + 1})"))
+        if not is_init and subject.init is not None:
+            aims.append(_Aim(Target.PROCESS, True, "PID 1"))
+        return tuple(aims)
+
+    def _forecasts(self, signal: int) -> list[Forecast | None]:
+        """What the signal would do to each process that the present target means."""
+        found: list[Forecast | None] = []
+        aim = self._aims[self._aim]
+        for subject in self._subjects:
+            root = subject.init if aim.init else subject.process
+            if root is None:
+                found.append(None)
+                continue
+            for process in select(subject.processes, root, aim.target):
+                is_init = process.container_pid == 1
+                found.append(forecast(process, signal, is_init, children_of(process, subject.processes)))
+        return found
+
+    def _kills_init(self, signal: int) -> bool:
+        """Whether the signal would end a container's PID 1, and so the container."""
+        return any(one is not None and one.container_pid == 1 and words.deadly(one) for one in self._forecasts(signal))
+
+    def _fill(self) -> None:
+        """Draw the signals that match, the best match chosen."""
+        typed = self.query_one(Input).value
+        self._shown = matching(typed)
+        signals = self.query_one(OptionList)
+        signals.set_options(Option(self._row(signal)) for signal in self._shown)
+        best = self._shown.index(self._first) if not typed.strip() and self._first in self._shown else 0
+        signals.highlighted = best if self._shown else None
+        self._explain()
+
+    def _row(self, signal: int) -> Content:
+        glyph, said = words.together(self._forecasts(signal))
+        end = ", and so the container" if self._kills_init(signal) else ""
+        style = "bold $text-error" if glyph == "†" else "dim" if glyph == "✗" else ""
+        head = Content(f"{signal:>2}  {name_of(signal):<12}")
+        return Content.assemble(head, (f"{glyph} {said}{end}", style))
+
+    def _explain(self) -> None:
+        """The targets, and what has to be said about the present choice before enter."""
+        marks = [
+            (f"{'(•)' if index == self._aim else '( )'} {aim.words}   ", "bold" if index == self._aim else "dim")
+            for index, aim in enumerate(self._aims)
+        ]
+        self.query_one("#targets", Static).update(Content.assemble("to: ", *marks))
+        signal = self._signal
+        kills = signal is not None and self._kills_init(signal)
+        warning = self.query_one("#warning", Static)
+        self.query_one("#box").set_class(kills or signal == SIGKILL, "danger")
+        warning.update(self._warning(signal, kills))
+
+    def _warning(self, signal: int | None, kills: bool) -> Content:
+        if signal is None:
+            return Content("No signal has such a name or number.")
+        name = name_of(signal)
+        count = len(self._subjects)
+        if kills:
+            whose = f"the {count} containers" if count > 1 else f"the container {safe_line(self._subjects[0].name, 30)}"
+            return Content.styled(f"† {name} ends PID 1, and so {whose}.", "bold $text-error")
+        if signal == SIGKILL:
+            return Content.styled(f"† {name} can't be caught: no handler runs, nothing is tidied up.", "bold $text-error")
+        blind = next((one.blind_reason for one in self._subjects if not one.processes and one.blind_reason), "")
+        if blind:
+            return Content.styled(f"? no forecast: {safe_line(blind)}", "dim")
+        made = [one for one in self._forecasts(signal) if one is not None]
+        return Content.styled(safe_line(made[0].evidence) if len(made) == 1 else "", "dim")
+
+    @property
+    def _signal(self) -> int | None:
+        chosen = self.query_one(OptionList).highlighted
+        return None if chosen is None or chosen >= len(self._shown) else self._shown[chosen]
+
+    def on_input_changed(self) -> None:
+        self._fill()
+
+    def on_input_submitted(self) -> None:
+        self._send()
+
+    def on_option_list_option_highlighted(self) -> None:
+        self._explain()
+
+    def on_option_list_option_selected(self) -> None:
+        self._send()
+
+    def _send(self) -> None:
+        signal = self._signal
+        if signal is not None:
+            aim = self._aims[self._aim]
+            self.dismiss(SignalChoice(signal, aim.target, aim.init))
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+    def action_move(self, by: int) -> None:
+        signals = self.query_one(OptionList)
+        if self._shown:
+            signals.highlighted = min(max((signals.highlighted or 0) + by, 0), len(self._shown) - 1)
+
+    def action_target(self, by: int) -> None:
+        self._aim = (self._aim + by) % len(self._aims)
+        signals = self.query_one(OptionList)
+        for index, signal in enumerate(self._shown):
+            signals.replace_option_prompt_at_index(index, self._row(signal))
+        self._explain()
+
+
+def matching(typed: str) -> list[int]:
+    """The signals that a few typed letters or digits mean, the best match first. Pure."""
+    wanted = typed.strip().upper().removeprefix("SIG")
+    if not wanted:
+        return list(all_signals())
+    ranked: list[tuple[int, int]] = []
+    for signal in all_signals():
+        name = name_of(signal).removeprefix("SIG")
+        number = str(signal)
+        if wanted in (name, number):
+            ranked.append((0, signal))
+        elif name.startswith(wanted) or number.startswith(wanted):
+            ranked.append((1, signal))
+        elif wanted in name:
+            ranked.append((2, signal))
+    return [signal for _, signal in sorted(ranked)]

@@ -1,0 +1,187 @@
+"""The files that a container's processes have mapped, and where those bytes live."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Static
+
+from containerlab_probes.records import Backing
+from containerlab_tui.core.safe_text import safe_line
+from containerlab_tui.core.views import FileRow, FilesView
+from containerlab_tui.ui import words
+from containerlab_tui.ui.widgets import survival_marks
+from containerlab_tui.ui.widgets.grid import Column, Grid, Row, cell
+
+_WAITING = "Looking …"
+
+BACKINGS = {
+    Backing.IMAGE: "image",
+    Backing.WRITABLE_LAYER: "writable",
+    Backing.VOLUME: "volume",
+    Backing.BIND: "bind mount",
+    Backing.TMPFS: "tmpfs",
+    Backing.ANONYMOUS_SHARED: "anonymous",
+    Backing.SYSV: "System V",
+    Backing.DELETED: "deleted",
+}
+
+
+def key_of(row: FileRow) -> str:
+    """What a row is known by, from one reading to the next."""
+    one = row.mapping
+    return f"{one.id.pid}-{one.id.started}:{one.range}"
+
+
+class FilesTable(Grid):
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("pid", "PID", 4, 7, right=True),
+        Column("process", "PROCESS", 10, 24, rank=3),
+        Column("path", "PATH", 16, 60, share=4),
+        Column("backing", "BYTES IN", 10, 10),
+        Column("permissions", "PERM", 4, 4, rank=1),
+        Column("size", "SIZE", 5, 5, right=True),
+        Column("file", "FILE", 5, 5, right=True, rank=2),
+        Column("range", "RANGE", 25, 25, rank=5),
+        Column("host", "ON THE HOST", 20, 60, rank=4, share=3),
+        Column("survives", survival_marks.HEADING, 7, 7),
+    )
+
+
+class FilesPanel(Widget):
+    """Shows a `FilesView`; private mappings only when wished."""
+
+    DEFAULT_CSS = """
+    FilesPanel { layout: vertical; height: 1fr; }
+    FilesPanel #files-head { height: auto; max-height: 6; padding: 0 1; }
+    FilesPanel #files-detail { height: auto; max-height: 6; padding: 0 1; border-top: solid $foreground 20%; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("v", "private", "Private too", id="files.private", tooltip="Show or hide private mappings"),
+    ]
+
+    class OpenMapping(Message):
+        """The bytes of its file are to be shown."""
+
+        def __init__(self, row: FileRow) -> None:
+            super().__init__()
+            self.row = row
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._view: FilesView | None = None
+        self._reason = ""
+        self._rows: dict[str, FileRow] = {}
+        self._private = False
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="files-head")
+        table = FilesTable(id="files-table")
+        table.empty_text = _WAITING
+        yield table
+        yield Static(id="files-detail")
+
+    def show(self, view: FilesView | None, reason: str = "") -> None:
+        """Show a reading. None: there is none, and `reason` (a sentence; empty: it is being read) says why."""
+        self._view, self._reason = view, reason
+        self._draw()
+
+    @property
+    def selected(self) -> FileRow | None:
+        """The mapping under the cursor."""
+        return self._rows.get(self.query_one(FilesTable).row_key or "")
+
+    def action_private(self) -> None:
+        self._private = not self._private
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw_detail()
+
+    def on_grid_moved(self, event: Grid.Moved) -> None:
+        event.stop()
+        self._draw_detail()
+
+    def on_grid_opened(self, event: Grid.Opened) -> None:
+        event.stop()
+        row = self._rows.get(event.key)
+        if row is not None:
+            self.post_message(self.OpenMapping(row))
+
+    def _draw(self) -> None:
+        view, table = self._view, self.query_one(FilesTable)
+        wanted = [row for row in view.rows if self._private or row.mapping.shared] if view else []
+        self._rows = {key_of(row): row for row in wanted}
+        hidden = len(view.rows) - len(wanted) if view else 0
+        table.empty_text = self._empty(hidden)
+        table.set_rows(_row(row) for row in wanted)
+        if not wanted:
+            table.refresh()
+        self._draw_head(hidden)
+        self._draw_detail()
+
+    def _empty(self, hidden: int) -> str:
+        if self._view is None:
+            return safe_line(self._reason, 300) or _WAITING
+        if hidden:
+            return f"No shared mapping. {hidden} private ones are hidden: v shows them."
+        return "No mapped files. A program maps one with mmap(2)."
+
+    def _draw_head(self, hidden: int) -> None:
+        head = self.query_one("#files-head", Static)
+        head.display = self._view is not None
+        if self._view is None:
+            return
+        shared = sum(row.mapping.shared for row in self._view.rows)
+        private = len(self._view.rows) - shared
+        said = f"{shared} shared, {private} private " + ("hidden (v shows them)" if hidden else "shown (v hides them)")
+        lines = [Content.styled(said if private else f"{shared} shared mappings, none private", "dim")]
+        lines += [Content(f"! {safe_line(sentence, 300)}") for sentence in self._view.unread]
+        head.update(Content("\n").join(lines))
+
+    def _draw_detail(self) -> None:
+        detail, row = self.query_one("#files-detail", Static), self.selected
+        detail.display = row is not None
+        if row is not None:
+            lines = _detail(row)
+            lines.append(Content.styled(survival_marks.legend(self.size.width), "dim"))
+            detail.update(Content("\n").join(lines))
+
+
+def _row(row: FileRow) -> Row:
+    one = row.mapping
+    backing = BACKINGS[row.backing] if row.backing else "unknown"
+    path = safe_line(one.path, 400) + (" (deleted)" if one.deleted and row.backing is not Backing.SYSV else "")
+    cells = (
+        ("pid", cell(str(one.container_pid))),
+        ("process", cell(safe_line(row.process.command, 40))),
+        ("path", cell(path)),
+        ("backing", cell(backing, "warn" if row.backing in (Backing.DELETED, None) else "plain")),
+        ("permissions", cell(one.permissions)),
+        ("size", cell(words.size(one.bytes))),
+        ("file", cell(words.size(one.file_bytes))),
+        ("range", cell(one.range, "muted")),
+        ("host", cell(safe_line(row.host_path, 400) if row.host_path else "—", "plain" if row.host_path else "muted")),
+        ("survives", survival_marks.marks(row.survives)),
+    )
+    return Row(key_of(row), cells, dim=not one.shared)
+
+
+def _detail(row: FileRow) -> list[Content]:
+    """All that is known of the mapping under the cursor."""
+    one = row.mapping
+    facts = [
+        f"{one.container_pid} {safe_line(row.process.command, 60)}",
+        f"{one.range} {one.permissions} at file offset {one.offset}",
+        f"maps {words.exact(one.bytes)}",
+        f"of {words.exact(one.file_bytes)}" if one.file_bytes is not None else "of a file whose size was not read",
+    ]
+    where = f"on the host: {safe_line(row.host_path, 300)}" if row.host_path else "no path on the host"
+    return [
+        Content(" · ".join(facts)),
+        Content(f"{safe_line(one.path, 300)} · {where}"),
+        Content(safe_line(survival_marks.sentence(row.survives), 400)),
+    ]
