@@ -30,7 +30,7 @@ def engine_host(base_cache: Path) -> Iterator[str]:
     """The address of an engine that has the project's images and no demonstration containers."""
     state = config.state_dir(create=True)
     if host := os.environ.get("DOCKER_HOST"):
-        with locked(state / "tests.lock", lambda: None):
+        with locked(state / "images.lock", lambda: None):
             images.ensure(host, base_cache, Steps(None, images.steps()))
         yield host
         return

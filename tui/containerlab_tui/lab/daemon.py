@@ -112,8 +112,6 @@ def _start(places: Places) -> None:
     places.pid_file.unlink(missing_ok=True)  # its daemon has ended, or it names a stranger
     settings = places.state / "daemon.json"
     settings.write_text("{}\n")
-    search = os.pathsep.join((os.environ.get("PATH", "/usr/bin:/bin"), *SYSTEM_PATHS))
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("DOCKER_", "NOTIFY_"))}
     with places.log.open("wb") as log:
         process = subprocess.Popen(
             (program, *_arguments(places, settings)),
@@ -121,7 +119,7 @@ def _start(places: Places) -> None:
             stdout=log,
             stderr=log,
             cwd="/",
-            env=environment | {"PATH": search},
+            env=_environment(),
             start_new_session=True,
         )
     pidfd = os.pidfd_open(process.pid)
@@ -140,7 +138,7 @@ def _program(places: Places) -> str:
     """dockerd's path, after a look at what would stand in its way."""
     if os.geteuid() != 0:
         raise Denied("The lab starts an engine of its own, which needs root: run the same command with sudo.")
-    program = shutil.which("dockerd", path=os.pathsep.join((os.environ.get("PATH", ""), *SYSTEM_PATHS)))
+    program = shutil.which("dockerd", path=_search_path())
     if program is None:
         raise Unsupported(
             "The lab needs dockerd, which is not installed: install the package docker.io "
@@ -153,6 +151,18 @@ def _program(places: Places) -> str:
             "set XDG_RUNTIME_DIR to a directory with a shorter name."
         )
     return program
+
+
+def _environment() -> dict[str, str]:
+    """Little: the daemon outlives its starter's session, and runc puts files below an XDG_RUNTIME_DIR that it gets."""
+    kept = {
+        key: value for key, value in os.environ.items() if key.lower().endswith("_proxy") or key in ("HOME", "LANG")
+    }
+    return kept | {"PATH": _search_path()}
+
+
+def _search_path() -> str:
+    return os.pathsep.join((os.environ.get("PATH", "/usr/bin:/bin"), *SYSTEM_PATHS))
 
 
 def _arguments(places: Places, settings: Path) -> Iterator[str]:
