@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 _STATUS_LINE = re.compile(r"^(\w+):[ \t]*(.*)$", re.MULTILINE)
 _STATUS_KEYS = (
-    "Tgid", "Pid", "PPid", "Uid", "Threads", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt",
+    "State", "Tgid", "Pid", "PPid", "Uid", "Threads", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt",
 )  # fmt: skip
 SIGSET_BYTES = 8
 """Size of the kernel's sigset_t: 64 signals (include/uapi/asm-generic/signal.h)."""
@@ -41,6 +41,7 @@ class Status:
     pid: int
     tgid: int
     parent: int
+    state: str
     uid: int
     """The effective one."""
     threads: int
@@ -91,6 +92,7 @@ def parse_status(text: str) -> Status:
         pid=pid,
         tgid=int(lines["Tgid"]),
         parent=int(lines["PPid"]),
+        state=lines["State"][0],
         uid=int(uids[1]),
         threads=int(lines["Threads"]),
         namespace_pids=tuple(int(one) for one in lines.get("NSpid", "").split()) or (pid,),

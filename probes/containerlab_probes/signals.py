@@ -169,6 +169,8 @@ class ExitWatch:
 
     def add(self, id: ProcessId) -> None:
         """Watch one more process."""
+        if self._closed:
+            return
         try:
             fd = open_pidfd(id)
         except Gone:

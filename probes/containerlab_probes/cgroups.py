@@ -1,0 +1,151 @@
+"""What a container's cgroup holds and uses, from the cgroup file systems (man 7 cgroups), versions 1 and 2."""
+
+import functools
+import os
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from containerlab_probes import procfs
+from containerlab_probes.errors import Gone, Unsupported
+from containerlab_probes.kernel_files import read_text
+from containerlab_probes.records import Usage
+
+_CONTAINER = re.compile(r".*[0-9a-f]{64}[^/]*")
+"""A path up to the last part that names a container: what runs in it may have made cgroups below."""
+_MEMBERSHIP = ("pids", "memory", "cpuacct", "freezer", "name=systemd", "")
+"""Hierarchies by how well they tell a container's processes; the empty string is version 2's."""
+_NO_LIMIT = 1 << 62
+"""Version 1 writes a number near 2**63 where there is no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class CgroupMount:
+    """One mounted hierarchy."""
+
+    controllers: frozenset[str]
+    """As in /proc/PID/cgroup: `memory`, `name=systemd`; the empty string alone for version 2."""
+    root: str
+    """The cgroup that is mounted."""
+    point: str
+
+
+def parse_mounts(mountinfo: str) -> tuple[CgroupMount, ...]:
+    """The cgroup hierarchies in /proc/PID/mountinfo (man 5 proc). Raises ValueError for other text."""
+    mounts = []
+    for line in mountinfo.split("\n"):
+        if not line:
+            continue
+        before, dash, after = line.partition(" - ")
+        fields, kind = before.split(" "), after.split(" ")
+        if not dash or len(fields) < 6 or len(kind) < 3:
+            raise ValueError(f"no line of mountinfo: {line[:80]!r}")
+        if kind[0] in ("cgroup", "cgroup2"):
+            controllers = {""} if kind[0] == "cgroup2" else set(kind[2].split(","))
+            mounts.append(CgroupMount(frozenset(controllers), _unescaped(fields[3]), _unescaped(fields[4])))
+    return tuple(mounts)
+
+
+def directory_of(paths: dict[str, str], mounts: tuple[CgroupMount, ...], controller: str) -> str | None:
+    """Where the files of a container lie for one controller; None where that hierarchy isn't mounted.
+
+    `paths` is what /proc/PID/cgroup says of one of its processes. None as well for the root of a
+    hierarchy, which is nobody's own.
+    """
+    path = paths.get(controller)
+    if path is None or path == "/" or "/.." in path:
+        return None
+    found = _CONTAINER.match(path)
+    path = found[0] if found else path
+    for mount in mounts:
+        if controller in mount.controllers and PurePosixPath(path).is_relative_to(mount.root):
+            return os.path.join(mount.point, os.path.relpath(path, mount.root))
+    return None
+
+
+def members(pid: int) -> frozenset[int]:
+    """PIDs of the processes in the cgroup of the container that `pid` belongs to, and in those below it.
+
+    Empty where it has no cgroup of its own or none can be seen. Raises `Gone`.
+    """
+    paths = procfs.parse_cgroups(read_text(f"/proc/{pid}/cgroup"))
+    for controller in _MEMBERSHIP:
+        directory = directory_of(paths, _mounts(), controller)
+        if directory is not None:
+            return frozenset(_members_below(directory))
+    return frozenset()
+
+
+class UsageReader:
+    """CPU time and memory of one container, a few file reads a sample."""
+
+    def __init__(self, init_pid: int) -> None:
+        """`init_pid` is PID 1 as the host sees it. Raises `Gone`, and `Unsupported` without accounting."""
+        self._stat = f"/proc/{init_pid}/stat"
+        self._started = procfs.parse_stat(read_text(self._stat)).started
+        paths = procfs.parse_cgroups(read_text(f"/proc/{init_pid}/cgroup"))
+        cpu, memory = (directory_of(paths, _mounts(), one) for one in ("cpuacct", "memory"))
+        unified = directory_of(paths, _mounts(), "")
+        self._version_1 = cpu is not None and memory is not None
+        if not self._version_1:
+            cpu = memory = unified
+        if cpu is None or memory is None:
+            raise Unsupported("No cgroup of this container with CPU and memory accounting can be seen on this machine.")
+        self._cpu, self._memory = cpu, memory
+
+    def read(self) -> Usage:
+        """What it has used by now. Raises `Gone` when the container has ended."""
+        if procfs.parse_stat(read_text(self._stat)).started != self._started:
+            raise Gone("The container has ended.")
+        return self._read_1() if self._version_1 else self._read_2()
+
+    def _read_1(self) -> Usage:
+        """Files of version 1 (Documentation/admin-guide/cgroup-v1/memory.rst)."""
+        seconds = int(read_text(f"{self._cpu}/cpuacct.usage")) / 1e9
+        used = int(read_text(f"{self._memory}/memory.usage_in_bytes"))
+        stat = _table(read_text(f"{self._memory}/memory.stat"))
+        limit = stat.get("hierarchical_memory_limit", _NO_LIMIT)
+        return Usage(seconds, max(0, used - stat.get("total_inactive_file", 0)), None if limit >= _NO_LIMIT else limit)
+
+    def _read_2(self) -> Usage:
+        """Files of version 2 (Documentation/admin-guide/cgroup-v2.rst)."""
+        seconds = _table(read_text(f"{self._cpu}/cpu.stat"))["usage_usec"] / 1e6
+        try:
+            used = int(read_text(f"{self._memory}/memory.current"))
+        except Gone as error:
+            if os.path.isdir(self._memory):
+                raise Unsupported("The memory controller isn't enabled for this container.") from error
+            raise
+        stat = _table(read_text(f"{self._memory}/memory.stat"))
+        limit = read_text(f"{self._memory}/memory.max").strip()
+        return Usage(seconds, max(0, used - stat.get("inactive_file", 0)), None if limit == "max" else int(limit))
+
+
+@functools.cache
+def _mounts() -> tuple[CgroupMount, ...]:
+    return parse_mounts(read_text("/proc/self/mountinfo"))
+
+
+def _members_below(directory: str) -> set[int]:
+    """A cgroup that vanishes in the middle had no processes left."""
+    found: set[int] = set()
+    try:
+        found.update(procfs.parse_pids(read_text(f"{directory}/cgroup.procs")))
+        # One link is the directory's own, one its `.`; each further one is a cgroup below.
+        below = os.stat(directory).st_nlink > 2
+        names = [entry.name for entry in os.scandir(directory) if entry.is_dir()] if below else []
+    except (Gone, FileNotFoundError):
+        return found
+    for name in names:
+        found |= _members_below(f"{directory}/{name}")
+    return found
+
+
+def _table(text: str) -> dict[str, int]:
+    """A flat keyed file: a name and a number on each line."""
+    return {name: int(value) for name, _, value in (line.partition(" ") for line in text.split("\n")) if value}
+
+
+def _unescaped(field: str) -> str:
+    """Blanks and such are written as octal escapes in mountinfo."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), field)

@@ -1,0 +1,50 @@
+"""Reads small files of /proc and of cgroups, and says in the program's own errors why one can't be read."""
+
+import os
+
+from containerlab_probes.errors import ContainerlabError, Denied, Gone
+
+LIMIT = 256 * 1024
+"""Bytes that are read of one file at the most; command lines and lists of PIDs may be longer."""
+
+
+def read_text(path: str) -> str:
+    """The text of a file below /proc/PID or of a cgroup; bytes that are no UTF-8 as surrogate escapes.
+
+    Raises `Gone` where the process or cgroup has ended, `Denied` where it may not be read.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            data = chunk = os.read(fd, 16384)
+            while chunk and len(data) < LIMIT:
+                chunk = os.read(fd, 65536)
+                data += chunk
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise translated(error, path) from error
+    return data.decode("utf-8", "surrogateescape")
+
+
+def read_link(path: str) -> str:
+    """Where a link of /proc points. Raises as `read_text`."""
+    try:
+        return os.readlink(path)
+    except OSError as error:
+        raise translated(error, path) from error
+
+
+def names_in(path: str) -> list[str]:
+    """The names in a directory. Raises as `read_text`."""
+    try:
+        return os.listdir(path)
+    except OSError as error:
+        raise translated(error, path) from error
+
+
+def translated(error: OSError, path: str) -> ContainerlabError:
+    """ENOENT, ESRCH and ENODEV are what the kernel answers for a process or cgroup that has ended."""
+    if isinstance(error, PermissionError):
+        return Denied(f"{path} can't be read without root (CAP_SYS_PTRACE); run this with sudo.")
+    return Gone(f"{path} is no longer there: the process has ended.")

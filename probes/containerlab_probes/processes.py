@@ -1,0 +1,239 @@
+"""The processes of one container, as a tree, each with what it does with signals."""
+
+import errno
+import fcntl
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+
+from containerlab_probes import cgroups, procfs, rootfs
+from containerlab_probes.dispositions import dispositions_of, read_threads
+from containerlab_probes.errors import ContainerlabError, Gone
+from containerlab_probes.kernel_files import read_link, read_text
+from containerlab_probes.records import Dispositions, Process, ProcessId
+from containerlab_probes.shells import foreground_of, shell_of
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_BOOT = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+"""Epoch seconds of the machine's start; taken once, so that a process always shows the same start."""
+_PASSWD_LIMIT = 256 * 1024
+_NS_GET_PARENT = 0xB702
+"""_IO(0xb7, 2) (include/uapi/linux/nsfs.h)."""
+_CHILD_SIGNAL = 17
+
+
+def identify(pid: int) -> ProcessId:
+    """The process that has this number on the host now. Raises `Gone`."""
+    return ProcessId(pid, _read_stat(pid).started)
+
+
+def read_process(pid: int) -> Process:
+    """One process by its number on the host. Raises `Gone`.
+
+    `container_pid` is its number in its own innermost PID namespace.
+    """
+    return _read(pid, -1, _Users(pid))
+
+
+def container_processes(init: ProcessId) -> tuple[Process, ...]:
+    """Every process of the container whose PID 1 is `init`; parents before children, children by PID.
+
+    They are those in its PID namespace and in those below, and those in its cgroup and in those below: what
+    `docker exec` started, and what entered by nsenter, comes after PID 1's tree. Where the container has no
+    PID namespace of its own (`--pid=host` or `container:…`) only the cgroup decides. A process that ends
+    while it is read is left out. Raises `Gone` where `init` has ended.
+    """
+    if identify(init.pid) != init:
+        raise Gone(f"Process {init.pid} has ended, and with it its container.")
+    numbers = procfs.parse_status(_of(init.pid, "status")).namespace_pids
+    pids = set(cgroups.members(init.pid))
+    if numbers[-1] == 1 and len(numbers) > 1:
+        pids |= _pid_namespaces.members(init.pid)
+    users = _Users(init.pid)
+    found: list[Process] = []
+    for pid in sorted(pids | {init.pid}):
+        try:
+            found.append(_read(pid, len(numbers) - 1, users))
+        except Gone:
+            continue
+    if all(process.id != init for process in found):
+        raise Gone(f"Process {init.pid} has ended, and with it its container.")
+    return _in_tree_order(_with_orphaned_groups(found), init)
+
+
+class _Users:
+    """Names by uid as the container's /etc/passwd has them; read when the first is asked for."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._names: dict[int, str] | None = None
+
+    def name(self, uid: int) -> str:
+        """The number as text where the container has no such file or no such user."""
+        if self._names is None:
+            try:
+                self._names = _users_below(self._pid)
+            except ContainerlabError:
+                self._names = {}
+        return self._names.get(uid, str(uid))
+
+
+def _users_below(pid: int) -> dict[int, str]:
+    root = rootfs.open_root(pid)
+    try:
+        text = rootfs.read_file(root, "/etc/passwd", _PASSWD_LIMIT)
+    finally:
+        os.close(root)
+    return procfs.parse_users(text.decode("utf-8", "surrogateescape"))
+
+
+def _read(pid: int, level: int, users: _Users) -> Process:
+    """`level` says which of its numbers is the container's: 0 the host's, -1 that of its innermost namespace."""
+    stat = _read_stat(pid)
+    status = procfs.parse_status(_of(pid, "status"))
+    threads = read_threads(pid, status)
+    argv = procfs.parse_command_line(_of(pid, "cmdline"))
+    try:
+        exe = read_link(f"/proc/{pid}/exe")
+    except ContainerlabError:
+        exe = ""
+    dispositions = dispositions_of(pid, threads)
+    shell = shell_of(stat.name, exe, argv)
+    if shell and dispositions.caught - {_CHILD_SIGNAL}:
+        dispositions = _with_foreground(dispositions, *foreground_of(pid, shell, threads[0]))
+    if _read_stat(pid).started != stat.started:
+        raise Gone(f"Process {pid} has ended.")
+    numbers = status.namespace_pids
+    return Process(
+        id=ProcessId(pid, stat.started),
+        container_pid=numbers[level] if level < len(numbers) else 0,
+        parent_pid=stat.parent,
+        started_at=round(_BOOT + stat.started / _TICKS, 2),
+        state=stat.state,
+        uid=status.uid,
+        user=users.name(status.uid),
+        name=stat.name,
+        argv=argv,
+        threads=status.threads,
+        dispositions=dispositions,
+        exe=exe,
+        namespace_init=numbers[-1] == 1,
+    )
+
+
+def _with_foreground(dispositions: Dispositions, children: tuple[int, ...], unread: str) -> Dispositions:
+    if not unread:
+        return replace(dispositions, foreground=children)
+    open_to = dispositions.caught - dispositions.blocked - {_CHILD_SIGNAL}
+    return replace(dispositions, unsure=dispositions.unsure | open_to, unread=(*dispositions.unread, unread))
+
+
+def _read_stat(pid: int) -> procfs.Stat:
+    return procfs.parse_stat(_of(pid, "stat"))
+
+
+def _of(pid: int, name: str) -> str:
+    return read_text(f"/proc/{pid}/{name}")
+
+
+def _with_orphaned_groups(processes: list[Process]) -> list[Process]:
+    """Says of each whether its process group is orphaned: no member has a parent in the same session but in
+
+    another group (will_become_orphaned_pgrp in kernel/exit.c). Job control signals don't stop such a group.
+    """
+    held: set[int] = set()
+    groups: dict[int, int] = {}
+    for process in processes:
+        try:
+            group, session = os.getpgid(process.pid), os.getsid(process.pid)
+            groups[process.pid] = group
+            if process.state not in "ZX" and process.parent_pid > 1:
+                parent = process.parent_pid
+                if os.getsid(parent) == session and os.getpgid(parent) != group:
+                    held.add(group)
+        except OSError:
+            continue
+    return [
+        replace(process, orphaned_group=groups[process.pid] not in held) if process.pid in groups else process
+        for process in processes
+    ]
+
+
+def _in_tree_order(processes: list[Process], init: ProcessId) -> tuple[Process, ...]:
+    by_parent: defaultdict[int, list[Process]] = defaultdict(list)
+    known = {process.pid for process in processes}
+    roots: list[Process] = []
+    for process in processes:
+        outside = process.parent_pid not in known or process.id == init
+        (roots if outside else by_parent[process.parent_pid]).append(process)
+    roots.sort(key=lambda process: (process.id != init, process.pid))
+    ordered: dict[int, Process] = {}
+    waiting = roots[::-1]
+    while waiting:
+        process = waiting.pop()
+        if process.pid not in ordered:
+            ordered[process.pid] = process
+            waiting.extend(sorted(by_parent[process.pid], key=lambda child: -child.pid))
+    # A parent that ended between two reads leaves a number that is in the list no more than by accident.
+    return (*ordered.values(), *(process for process in processes if process.pid not in ordered))
+
+
+class _PidNamespaces:
+    """Which process is in which PID namespaces; remembered, as none ever moves to another.
+
+    A process is remembered by its number and the inode of its directory in /proc, which a later process of
+    the same number doesn't share: one look at the list of /proc then serves every container.
+    """
+
+    def __init__(self) -> None:
+        self._chains: dict[tuple[str, int], tuple[int, ...]] = {}
+        self._lock = threading.Lock()
+
+    def members(self, pid: int) -> set[int]:
+        """PIDs in the PID namespace of `pid` and in those below it; empty where that can't be seen."""
+        try:
+            wanted = os.stat(f"/proc/{pid}/ns/pid").st_ino
+            own = os.stat("/proc/self/ns/pid").st_ino
+        except OSError:
+            return set()
+        with self._lock, os.scandir("/proc") as entries:
+            present = {(entry.name, entry.inode()) for entry in entries if entry.name.isdecimal()}
+            for gone in self._chains.keys() - present:
+                del self._chains[gone]
+            for key in present - self._chains.keys():
+                chain = _namespace_chain(key[0], own)
+                if chain is not None:
+                    self._chains[key] = chain
+            return {int(key[0]) for key, chain in self._chains.items() if wanted in chain}
+
+
+def _namespace_chain(pid: str, own: int) -> tuple[int, ...] | None:
+    """The PID namespaces of a process from its own up to, without it, ours; None where it can't be read."""
+    try:
+        if os.stat(f"/proc/{pid}/ns/pid").st_ino == own:
+            return ()
+        fds = [os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)]
+    except OSError:
+        return None
+    chain = []
+    try:
+        while (found := os.fstat(fds[-1]).st_ino) != own:
+            chain.append(found)
+            fds.append(fcntl.ioctl(fds[-1], _NS_GET_PARENT))
+    except OSError as error:
+        if error.errno != errno.EPERM:
+            return None
+    finally:
+        _close_all(fds)
+    return tuple(chain)
+
+
+def _close_all(fds: Iterable[int]) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+_pid_namespaces = _PidNamespaces()

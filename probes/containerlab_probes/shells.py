@@ -1,0 +1,114 @@
+"""Which child a shell waits for before it runs a trap.
+
+Shells put a trap off until the command in the foreground has ended, and run it at once while they are in
+`wait`. Both look alike in the masks. What tells them apart, seen with dash, bash, busybox, mksh, yash and zsh:
+a shell without job control starts a background command with SIGINT and SIGQUIT ignored (POSIX, Asynchronous
+Lists) and, most of them, with standard input from /dev/null; dash and busybox sit in rt_sigsuspend only in
+`wait`; and in `X=$(command)` the shell reads a pipe.
+"""
+
+import ctypes
+import os
+import platform
+import signal
+import stat
+from enum import Enum
+
+from containerlab_probes import procfs
+from containerlab_probes.dispositions import Call, Thread
+from containerlab_probes.errors import ContainerlabError
+from containerlab_probes.kernel_files import read_text
+
+_SHELLS = frozenset(("sh", "dash", "ash", "bash", "rbash", "mksh", "lksh", "ksh", "ksh93", "zsh", "yash"))
+_ASH = frozenset(("dash", "ash", "busybox"))
+_TRAPS_DURING_SUBSTITUTION = frozenset(("zsh", "ksh", "ksh93"))
+_INT, _QUIT = int(signal.SIGINT), int(signal.SIGQUIT)
+_KCMP = {"x86_64": 312, "aarch64": 272}
+_KCMP_FILE = 0
+_NULL_DEVICE = os.makedev(1, 3)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _Child(Enum):
+    FOREGROUND = "foreground"
+    BACKGROUND = "background"
+    UNCLEAR = "unclear"
+
+
+def shell_of(name: str, exe: str, argv: tuple[str, ...]) -> str | None:
+    """The shell that a process is, e.g. `dash`, by its file, else by its name; None: it is none.
+
+    busybox is one where it runs under a shell's name.
+    """
+    file = os.path.basename(exe.removesuffix(" (deleted)"))
+    called = os.path.basename(argv[0]).removeprefix("-") if argv else name
+    if file.startswith("busybox"):
+        applet = argv[1] if called.startswith("busybox") and len(argv) > 1 else called
+        return "busybox" if applet in ("sh", "ash", "hush") or name in ("sh", "ash") else None
+    if file:
+        return file if file in _SHELLS else None
+    return next((one for one in (called, name) if one in _SHELLS), None)
+
+
+def foreground_of(pid: int, shell: str, thread: Thread) -> tuple[tuple[int, ...], str]:
+    """The children of a shell that put its traps off, and a sentence where that can't be told.
+
+    Both are empty where a trap runs at once. `thread` is the shell's leader.
+    """
+    if thread.call in (Call.UNREAD, Call.RUNNING):
+        return (), f"Whether shell {pid} waits for a command in the foreground can't be told."
+    if not _waits(shell, thread):
+        return (), ""
+    try:
+        children = procfs.parse_pids(read_text(f"/proc/{pid}/task/{pid}/children"))
+    except (ContainerlabError, ValueError):
+        return (), f"The children of shell {pid} can't be read, so a command in the foreground isn't seen."
+    kinds = {child: _kind(pid, thread.status, child) for child in children}
+    found = tuple(child for child, kind in kinds.items() if kind is _Child.FOREGROUND)
+    if not found and _Child.UNCLEAR in kinds.values():
+        return (), f"Whether shell {pid} waits for its child in the foreground or in the background can't be told."
+    return found, ""
+
+
+def _waits(shell: str, thread: Thread) -> bool:
+    if thread.call is Call.SIGSUSPEND:
+        return shell not in _ASH
+    if thread.call is Call.READ and shell not in _TRAPS_DURING_SUBSTITUTION:
+        # The builtin `read` takes its input byte by byte, command substitution in blocks.
+        fd, count = thread.arguments[0], thread.arguments[2]
+        return fd > 2 and count > 1
+    return thread.call is Call.WAIT
+
+
+def _kind(shell_pid: int, shell: procfs.Status, child: int) -> _Child | None:
+    """How the shell started a child; None: it is ending."""
+    try:
+        status = procfs.parse_status(read_text(f"/proc/{child}/status"))
+    except (ContainerlabError, ValueError):
+        return None
+    if status.state in "ZX":
+        return None
+    if _INT not in shell.ignored:
+        if _INT in status.ignored:
+            return _Child.BACKGROUND
+        if not {_INT, _QUIT} <= status.caught | shell.ignored:
+            return _Child.FOREGROUND
+    return _kind_by_input(shell_pid, child)
+
+
+def _kind_by_input(shell_pid: int, child: int) -> _Child:
+    """A program that handles SIGINT and SIGQUIT itself shows nothing there: look at its standard input."""
+    number = _KCMP.get(platform.machine())
+    if number is None:
+        return _Child.UNCLEAR
+    same = int(_libc.syscall(number, shell_pid, child, _KCMP_FILE, 0, 0))
+    if same == 0:
+        return _Child.FOREGROUND
+    try:
+        found = os.stat(f"/proc/{child}/fd/0")
+    except OSError:
+        return _Child.UNCLEAR
+    if same > 0 and stat.S_ISCHR(found.st_mode) and found.st_rdev == _NULL_DEVICE:
+        return _Child.BACKGROUND
+    return _Child.UNCLEAR
