@@ -1,0 +1,144 @@
+"""The Engine API's documents -> this program's records. Pure; used by every way of talking to an engine.
+
+Fields that an engine leaves out or sets to null read as empty: engines differ, and none of them is a reason to fail.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from containerlab_tui.core.inventory import Container, Details, EngineEvent, MountPoint
+
+DEFAULT_STOP_SIGNAL = "SIGTERM"
+DEFAULT_STOP_TIMEOUT_S = 10
+
+
+def containers(documents: Iterable[Mapping[str, Any]]) -> tuple[Container, ...]:
+    """The lines of GET /containers/json."""
+    return tuple(container(document) for document in documents)
+
+
+def container(document: Mapping[str, Any]) -> Container:
+    """One line of GET /containers/json."""
+    return Container(
+        id=document["Id"],
+        name=_own_name(document.get("Names") or ()),
+        image=document.get("Image") or "",
+        state=document.get("State") or "",
+        status=document.get("Status") or "",
+        command=document.get("Command") or "",
+        created=float(document.get("Created") or 0),
+        ports=tuple(dict.fromkeys(_port(port) for port in document.get("Ports") or ())),
+        labels=document.get("Labels") or {},
+    )
+
+
+def _own_name(names: Iterable[str]) -> str:
+    """A container's own name; the others are those that links give it (`/other/alias`)."""
+    plain = [name.removeprefix("/") for name in names]
+    return next((name for name in plain if "/" not in name), plain[0] if plain else "")
+
+
+def _port(port: Mapping[str, Any]) -> str:
+    """As `docker ps` writes it: `127.0.0.1:8080->80/tcp`, or `80/tcp` where it is not published."""
+    inner = f"{port.get('PrivatePort')}/{port.get('Type', 'tcp')}"
+    if not port.get("PublicPort"):
+        return inner
+    address = port.get("IP") or ""
+    host = f"[{address}]" if ":" in address else address
+    return f"{host}:{port['PublicPort']}->{inner}" if host else f"{port['PublicPort']}->{inner}"
+
+
+def details(document: Mapping[str, Any]) -> Details:
+    """GET /containers/ID/json."""
+    state, config = document.get("State") or {}, document.get("Config") or {}
+    host, layers = document.get("HostConfig") or {}, (document.get("GraphDriver") or {}).get("Data") or {}
+    signal, signal_source = stop_signal(config.get("StopSignal"))
+    timeout = config.get("StopTimeout")
+    return Details(
+        id=document["Id"],
+        name=(document.get("Name") or "").removeprefix("/"),
+        image=config.get("Image") or document.get("Image") or "",
+        state=state.get("Status") or "",
+        pid=state.get("Pid") or 0,
+        exit_code=state.get("ExitCode") or 0,
+        oom_killed=bool(state.get("OOMKilled")),
+        started_at=moment(state.get("StartedAt")),
+        finished_at=moment(state.get("FinishedAt")),
+        argv=(document.get("Path") or "", *(document.get("Args") or ())),
+        tty=bool(config.get("Tty")),
+        stop_signal=signal,
+        stop_signal_source=signal_source,
+        stop_timeout_s=DEFAULT_STOP_TIMEOUT_S if timeout is None else timeout,
+        stop_timeout_source="default" if timeout is None else "container",
+        restart_policy=(host.get("RestartPolicy") or {}).get("Name") or "no",
+        ipc_mode=host.get("IpcMode") or "shareable",
+        pid_mode=host.get("PidMode") or "",
+        init=bool(host.get("Init")),
+        shm_bytes=host.get("ShmSize") or 0,
+        cgroup_parent=host.get("CgroupParent") or "",
+        merged_dir=layers.get("MergedDir") or "",
+        upper_dir=layers.get("UpperDir") or "",
+        mounts=tuple(_mount(mount) for mount in document.get("Mounts") or ()),
+        labels=config.get("Labels") or {},
+        environment=tuple(config.get("Env") or ()),
+    )
+
+
+def _mount(mount: Mapping[str, Any]) -> MountPoint:
+    return MountPoint(
+        kind=mount.get("Type") or "",
+        source=mount.get("Source") or "",
+        target=mount.get("Destination") or "",
+        writable=bool(mount.get("RW")),
+        name=mount.get("Name") or "",
+    )
+
+
+def stop_signal(configured: str | None) -> tuple[str, str]:
+    """The effective stop signal's name, and `container` or `default`: whose choice it is.
+
+    What doesn't parse becomes SIGTERM without a word (moby container/container.go, StopSignal).
+    """
+    name = _signal_name(configured) if configured else None
+    return (name, "container") if name else (DEFAULT_STOP_SIGNAL, "default")
+
+
+def _signal_name(text: str) -> str | None:
+    import re
+    import signal
+
+    word = text.upper().removeprefix("SIG")
+    if word.isdigit():
+        number = int(word)
+        if 34 <= number <= 64:
+            return "SIGRTMIN" + (f"+{number - 34}" if number > 34 else "")
+        return signal.Signals(number).name if 0 < number < 32 else None
+    if re.fullmatch(r"RTM(IN\+|AX-)\d+", word):
+        return f"SIG{word}"
+    return f"SIG{word}" if f"SIG{word}" in signal.Signals.__members__ else None
+
+
+def event(document: Mapping[str, Any]) -> EngineEvent:
+    """One container event of GET /events."""
+    actor = document.get("Actor") or {}
+    attributes = actor.get("Attributes") or {}
+    nanoseconds = document.get("timeNano")
+    return EngineEvent(
+        time=nanoseconds / 1e9 if nanoseconds else float(document.get("time") or 0),
+        action=(document.get("Action") or document.get("status") or "").partition(":")[0],
+        container=actor.get("ID") or document.get("id") or "",
+        name=attributes.get("name") or "",
+        image=attributes.get("image") or document.get("from") or "",
+        attributes=attributes,
+    )
+
+
+def moment(text: str | None) -> float | None:
+    """Epoch seconds of an RFC 3339 time to the microsecond; None for the zero time, which stands for never."""
+    if not text or text.startswith("0001-"):
+        return None
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return None

@@ -1,0 +1,164 @@
+"""Streams to and from an engine: output frames, event documents, attached standard streams, a file on its way in.
+
+A container without a terminal has its standard output and error in frames: one byte that names the stream, three
+zeros, four bytes of length, big-endian, then that many bytes (Engine API, "Attach to a container").
+"""
+
+import json
+import os
+import socket
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from containerlab_probes.errors import BadRequest, Denied, Gone
+from containerlab_tui.engine import wire
+from containerlab_tui.engine.endpoint import Endpoint
+
+HEADER_BYTES = 8
+CHUNK_BYTES = 64 * 1024
+
+
+class Demultiplexer:
+    """Frames in, output out; frames may come in pieces of any size."""
+
+    def __init__(self) -> None:
+        self._header = bytearray()
+        self._left = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """The output (both streams, in order) that these bytes complete or continue."""
+        out, view = bytearray(), memoryview(data)
+        while view:
+            if not self._left:
+                need = HEADER_BYTES - len(self._header)
+                self._header += view[:need]
+                view = view[need:]
+                if len(self._header) == HEADER_BYTES:
+                    self._left = int.from_bytes(self._header[4:], "big")
+                    self._header.clear()
+                continue
+            out += view[: self._left]
+            taken = min(self._left, len(view))
+            self._left -= taken
+            view = view[taken:]
+        return bytes(out)
+
+
+def output(chunks: Iterable[bytes], tty: bool) -> Iterator[bytes]:
+    """The output bytes of a log or attach stream."""
+    frames = Demultiplexer()
+    for chunk in chunks:
+        data = chunk if tty else frames.feed(chunk)
+        if data:
+            yield data
+
+
+def json_documents(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """The documents of a stream that has one on each line."""
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield json.loads(line)
+
+
+class Attached:
+    """api.AttachedStreams over a hijacked connection."""
+
+    def __init__(self, connection: socket.socket, rest: bytes, tty: bool) -> None:
+        self.tty = tty
+        self._connection = connection
+        self._frames = Demultiplexer()
+        self._pending = self._plain(rest)
+
+    def _plain(self, data: bytes) -> bytes:
+        return data if self.tty else self._frames.feed(data)
+
+    def fileno(self) -> int:
+        return self._connection.fileno()
+
+    def pending(self) -> bool:
+        """Whether `read` has something that select can't see: it came together with the engine's answer."""
+        return bool(self._pending)
+
+    def read(self) -> bytes:
+        """Blocks until there is output; empty at the end, also at the end that `close` makes."""
+        if self._pending:
+            data, self._pending = self._pending, b""
+            return data
+        while True:
+            try:
+                raw = self._connection.recv(CHUNK_BYTES)
+            except OSError:
+                return b""
+            if not raw:
+                return b""
+            if data := self._plain(raw):
+                return data
+
+    def write(self, data: bytes) -> None:
+        """Raises Gone where the container no longer reads."""
+        try:
+            self._connection.sendall(data)
+        except OSError as error:
+            raise Gone("The container no longer takes input: it has ended or closed its standard input.") from error
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._connection.close()
+
+
+def attach(where: Endpoint, path: str, tty: bool) -> Attached:
+    """The standard streams behind an attach path. Raises the errors of `wire.exchange`."""
+    connection = wire.open_connection(where)
+    try:
+        answer = wire.exchange(connection, where.url, f"POST {path} HTTP/1.1", "Connection: Upgrade", "Upgrade: tcp")
+        if answer.status not in (101, 200):
+            body = answer.rest + connection.recv(CHUNK_BYTES)
+            raise wire.refused(answer.status, body, "attach to the container")
+    except BaseException:
+        connection.close()
+        raise
+    connection.settimeout(None)
+    return Attached(connection, answer.rest, tty)
+
+
+@contextmanager
+def tar_of(local_file: str) -> Iterator[Iterator[bytes]]:
+    """A tar stream of one regular file with its mode, owned by root, read as it is sent.
+
+    Raises BadRequest for anything but a regular file, Denied and Gone where it can't be opened.
+    """
+    try:
+        descriptor = os.open(local_file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except PermissionError as error:
+        raise Denied(f"You may not read {local_file}.") from error
+    except OSError as error:
+        raise Gone(f"{local_file} can't be opened ({error.strerror}).") from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise BadRequest(f"{local_file} is not a regular file; only those are copied.")
+        yield _tar(descriptor, os.path.basename(local_file), status)
+    finally:
+        os.close(descriptor)
+
+
+def _tar(descriptor: int, name: str, status: os.stat_result) -> Iterator[bytes]:
+    import tarfile
+
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode, entry.mtime = status.st_size, stat.S_IMODE(status.st_mode), int(status.st_mtime)
+    yield entry.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+    left = status.st_size
+    while left:
+        data = os.read(descriptor, min(left, CHUNK_BYTES))
+        if not data:
+            raise BadRequest(f"{name} became shorter while it was copied; nothing was copied whole.")
+        left -= len(data)
+        yield data
+    yield b"\0" * (-status.st_size % tarfile.BLOCKSIZE + 2 * tarfile.BLOCKSIZE)
