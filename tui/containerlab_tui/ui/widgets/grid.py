@@ -255,7 +255,9 @@ class Grid(ScrollView, can_focus=True):
     def _tone(self, name: str) -> Style:
         style = self._tones.get(name)
         if style is None:
-            style = self._tones[name] = self.get_component_rich_style(f"grid--{name}", partial=True)
+            whole = self.get_component_rich_style(f"grid--{name}")
+            ground = whole.bgcolor if name == "cursor" else None
+            style = self._tones[name] = Style(color=whole.color, bgcolor=ground, bold=whole.bold)
         return style
 
     def render_line(self, y: int) -> Strip:

@@ -1,0 +1,87 @@
+"""What a key of the main screen begins and other screens finish: forms, and programs on the bare terminal."""
+
+from typing import TYPE_CHECKING
+
+from containerlab_tui.core.inventory import Container, Details
+from containerlab_tui.core.safe_text import safe_line
+from containerlab_tui.ui.feeds import ask, do
+from containerlab_tui.ui.knowledge import RUNNING
+
+if TYPE_CHECKING:
+    from containerlab_tui.engine.api import RunRequest
+    from containerlab_tui.ui.app import ContainerlabApp
+    from containerlab_tui.ui.screens.copy_form import CopyRequest
+
+
+def run_new(app: "ContainerlabApp") -> None:
+    """Ask what to run, and run it."""
+    from containerlab_tui.ui.screens.run_form import RunForm
+
+    def chosen(request: "RunRequest | None") -> None:
+        if request is not None:
+            do(app, lambda: app.engines.here().run(request), None)
+
+    selected = app.selected_container()
+    names = [one.name for one in app.knowledge.order(ended=False)]
+    image = selected.image if selected is not None else ""
+    ask(
+        app,
+        lambda: app.engines.here().images(),
+        lambda images: app.push_screen(RunForm(images, names, image if image in images else ""), chosen),
+        group="run",
+    )
+
+
+def copy_into(app: "ContainerlabApp", details: Details) -> None:
+    """Ask which file, and copy it."""
+    from containerlab_tui.ui.screens.copy_form import CopyForm
+
+    def chosen(request: "CopyRequest | None") -> None:
+        if request is not None:
+            words = f"Copied {request.local_file} into {request.directory} of {safe_line(details.name, 60)}."
+            do(
+                app,
+                lambda: app.engines.here().copy_into(details.id, request.local_file, request.directory),
+                lambda _done: app.notify(words, markup=False),
+            )
+
+    app.push_screen(CopyForm(details.name), chosen)
+
+
+def rename(app: "ContainerlabApp", container: Container) -> None:
+    """Ask for a new name, and give it."""
+    from containerlab_tui.ui.screens.rename import Rename
+
+    def chosen(name: str | None) -> None:
+        if name:
+            do(app, lambda: app.engines.here().rename(container.id, name))
+
+    app.push_screen(Rename(container.name), chosen)
+
+
+def enter(app: "ContainerlabApp", details: Details) -> None:
+    """Put the screens aside and run a shell in the container's namespaces."""
+    _on_bare_terminal(app, details, "enter")
+
+
+def attach(app: "ContainerlabApp", details: Details) -> None:
+    """Put the screens aside and attach to the container's standard streams."""
+    _on_bare_terminal(app, details, "attach")
+
+
+def _on_bare_terminal(app: "ContainerlabApp", details: Details, what: str) -> None:
+    from containerlab_probes.errors import ContainerlabError
+    from containerlab_tui.services import terminal
+
+    if details.state not in RUNNING:
+        app.notify(f"{safe_line(details.name, 60)} is not running: S starts it.", severity="warning", markup=False)
+        return
+    try:
+        with app.suspend():
+            if what == "enter":
+                terminal.enter(details, app.settings.shell)
+            else:
+                terminal.attach(app.engines.here(), details)
+    except ContainerlabError as error:
+        app.notify(str(error), severity="error", markup=False)
+    app.refresh()

@@ -1,0 +1,150 @@
+"""Stops under way: each runs in a thread of its own and tells the stop screen; leaving the screen cancels nothing."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from containerlab_probes.errors import ContainerlabError, Gone
+from containerlab_tui.core.inventory import EngineEvent
+from containerlab_tui.ui.feeds import do, tell
+
+if TYPE_CHECKING:
+    from containerlab_tui.core.stop import StopPlan, StopState
+    from containerlab_tui.ui.app import ContainerlabApp
+    from containerlab_tui.ui.screens.stop import StopScreen
+    from containerlab_tui.ui.screens.stop_dialog import StopChoice
+
+
+class Stops:
+    """All stops that this program saw, its own and those begun elsewhere."""
+
+    def __init__(self, app: "ContainerlabApp") -> None:
+        self._app = app
+        self._screen: StopScreen | None = None
+        self._under_way: set[str] = set()
+        self._logs: dict[str, float] = {}
+
+    @property
+    def seen(self) -> bool:
+        """Whether there is anything to show."""
+        return self._screen is not None
+
+    def under_way(self, container: str) -> bool:
+        return container in self._under_way
+
+    def show(self, container: str | None = None) -> None:
+        """Open the stop screen, on this container's stop if one is named."""
+        screen = self._screen
+        if screen is None:
+            return
+        if container is not None:
+            screen.choose(container)
+        if screen not in self._app.screen_stack:
+            self._app.push_screen(screen)
+
+    def begin(self, plans: "Sequence[StopPlan]", choice: "StopChoice | None") -> None:
+        """Stop these containers as planned, with what was chosen instead, and open the screen."""
+        for plan in plans:
+            self._under_way.add(plan.container)
+            self._run(plan if choice is None else _chosen(plan, choice))
+        if plans:
+            self._made()
+            self.show(plans[0].container)
+
+    def happened(self, event: EngineEvent) -> None:
+        """An engine event: it may be the first sign of a stop that something else began."""
+        details = self._app.knowledge.details.get(event.container)
+        if event.action != "kill" or details is None or event.container in self._under_way:
+            return
+        from containerlab_tui.services.stops import begins_stop, follow_stop, plan_stop
+
+        if not begins_stop(event, details):
+            return
+        self._under_way.add(event.container)
+
+        def work() -> "StopState":
+            engine = self._app.engines.here()
+            plan = replace(plan_stop(engine, event.container), begun_elsewhere=True)
+            return follow_stop(engine, plan, event.time, self._tell)
+
+        def failed(error: ContainerlabError) -> None:
+            self._under_way.discard(event.container)
+            if not isinstance(error, Gone):
+                self._app.notify(str(error), severity="warning", markup=False)
+
+        def done(state: "StopState") -> None:
+            self._done(state)
+
+        do(self._app, work, done, failed)
+        name = self._app.knowledge.named(event.container)
+        self._app.notify(f"A stop of {name} was begun elsewhere: w shows it.", markup=False)
+
+    def _run(self, plan: "StopPlan") -> None:
+        from containerlab_tui.services.stops import run_stop
+
+        def failed(error: ContainerlabError) -> None:
+            self._under_way.discard(plan.container)
+            self._app.notify(str(error), severity="error", markup=False)
+
+        do(self._app, lambda: run_stop(self._app.engines.here(), plan, self._tell), self._done, failed)
+
+    def _tell(self, state: "StopState") -> None:
+        tell(self._app, lambda: self._take(state))
+
+    def _take(self, state: "StopState") -> None:
+        self._made().show(state)
+        self._follow_log(state)
+
+    def _done(self, state: "StopState") -> None:
+        self._under_way.discard(state.plan.container)
+        self._take(state)
+        if self._screen is not None and self._screen not in self._app.screen_stack:
+            from containerlab_tui.core.stop import explain
+
+            sentences = explain(state)
+            if sentences:
+                self._app.notify(f"{state.plan.name}: {sentences[0]}", markup=False)
+
+    def _made(self) -> "StopScreen":
+        if self._screen is None:
+            from containerlab_tui.ui.screens.stop import StopScreen
+
+            self._screen = StopScreen(self._app.clock)
+            self._app.install_screen(self._screen, "stops")
+        return self._screen
+
+    def _follow_log(self, state: "StopState") -> None:
+        """Read the container's log lines since the stop began, until the container has ended."""
+        container = state.plan.container
+        if self._logs.get(container) == state.began:
+            return
+        self._logs[container] = state.began
+
+        def work() -> None:
+            rest = b""
+            for chunk in self._app.engines.here().clone().logs(container, True, None, state.began):
+                *lines, rest = (rest + chunk).split(b"\n")
+                self._tell_lines(container, lines[-200:])
+            if rest:
+                self._tell_lines(container, [rest])
+
+        do(self._app, work, None, lambda _error: None)
+
+    def _tell_lines(self, container: str, lines: Sequence[bytes]) -> None:
+        words = [line.decode("utf-8", "replace") for line in lines]
+        tell(self._app, lambda: self._made().add_log(words, container))
+
+
+def _chosen(plan: "StopPlan", choice: "StopChoice") -> "StopPlan":
+    from containerlab_probes.forecast import forecast
+    from containerlab_tui.services.stops import children_of
+
+    if choice.signal is not None:
+        made = tuple(
+            forecast(one, choice.signal, one.container_pid == 1, children_of(one, plan.processes))
+            for one in plan.processes
+        )
+        plan = replace(plan, signal=choice.signal, signal_source="request", forecasts=made)
+    if choice.timeout_s is not None:
+        plan = replace(plan, timeout_s=choice.timeout_s, timeout_source="request")
+    return plan

@@ -1,0 +1,144 @@
+"""The table of containers: which of them will misbehave when told to stop, and why."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import ClassVar
+
+from containerlab_tui.core.inventory import Container
+from containerlab_tui.core.safe_text import safe_line
+from containerlab_tui.ui import words
+from containerlab_tui.ui.knowledge import RUNNING, Knowledge, engine_exit_code
+from containerlab_tui.ui.states import age, exit_word, forecast_word, grace, state_word
+from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, Row, cell
+
+NONE = cell("—", "muted")
+
+
+class ContainerTable(Grid):
+    """Containers with their forecasts; ids are the row keys."""
+
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("state", "", 2, 2),
+        Column("name", "NAME", 14, 40, share=3),
+        Column("image", "IMAGE", 12, 40, rank=6, share=2),
+        Column("command", "PID 1", 12, 70, rank=2, share=4),
+        Column("stop", "STOP", 19, 24, rank=1),
+        Column("ipc", "IPC", 9, 18, rank=5),
+        Column("cpu", "CPU %", 5, 6, right=True, rank=4),
+        Column("memory", "MEM", 5, 6, right=True, rank=3),
+        Column("status", "STATUS", 14, 34, share=2),
+    )
+
+    def __init__(self, knowledge: Knowledge, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(id="containers")
+        self._knowledge = knowledge
+        self._clock = clock
+        self.marked: set[str] = set()
+
+    def show(self, containers: Iterable[Container]) -> None:
+        """Show these containers, in their order."""
+        now = self._clock()
+        self.set_rows(container_row(one, self._knowledge, now, one.id in self.marked) for one in containers)
+
+    def renew(self, ids: Iterable[str]) -> None:
+        """Draw those rows again whose text has changed."""
+        now = self._clock()
+        for key in ids:
+            one = self._knowledge.containers.get(key)
+            if one is not None:
+                self.replace_row(container_row(one, self._knowledge, now, key in self.marked))
+
+    def toggle_mark(self) -> None:
+        """Mark the row under the cursor, or unmark it, and go on to the next."""
+        key = self.row_key
+        if key is not None:
+            self.marked ^= {key}
+            self.renew((key,))
+            self.cursor += 1
+
+    def unmark(self) -> None:
+        marked, self.marked = self.marked, set()
+        self.renew(marked)
+
+
+def container_row(one: Container, known: Knowledge, now: float, marked: bool = False) -> Row:
+    """One container as a row."""
+    alive = one.state in RUNNING
+    state = state_word(one.state)
+    mark = ("*", "accent") if marked else (" ", "plain")
+    load = known.loads.get(one.id) if alive else None
+    return Row(
+        one.id,
+        (
+            ("state", (mark, (state.glyph, state.tone))),
+            ("name", cell(safe_line(one.name, 80))),
+            ("image", cell(safe_line(short_image(one.image), 120), "muted")),
+            ("command", _command(one, known) if alive else NONE),
+            ("stop", _stop(one, known) if alive else NONE),
+            ("ipc", _ipc(one, known) if alive else NONE),
+            ("cpu", cell(f"{load.cpu_percent:.1f}") if load and load.cpu_percent is not None else NONE),
+            ("memory", cell(words.size(load.memory_bytes)) if load else NONE),
+            ("status", _status(one, known, now)),
+        ),
+        dim=not alive,
+    )
+
+
+def short_image(image: str) -> str:
+    """An image's name without what only machines need: a digest shortened to twelve digits."""
+    name, separator, digest = image.partition("sha256:")
+    return f"{name}{digest[:12]}" if separator else image
+
+
+def _command(one: Container, known: Knowledge) -> Cell:
+    details = known.details.get(one.id)
+    text = " ".join(details.argv) if details and details.argv else one.command
+    return cell(safe_line(text, 200))
+
+
+def _stop(one: Container, known: Knowledge) -> Cell:
+    details = known.details.get(one.id)
+    if details is None:
+        return cell("…", "muted")
+    signal = details.stop_signal.removeprefix("SIG")
+    word = forecast_word(known.forecasts.get(one.id))
+    return (
+        (f"{signal:<4} ", "plain"),
+        (f"{word.glyph} {word.text:<8} ", word.tone),
+        (f"{grace(details.stop_timeout_s):>3}", "muted"),
+    )
+
+
+def _ipc(one: Container, known: Knowledge) -> Cell:
+    details, overview = known.details.get(one.id), known.overviews.get(one.id)
+    if overview is not None and overview.objects and (details is None or details.ipc_mode != "host"):
+        return cell(f"{overview.objects} · {words.size(overview.bytes)}")
+    if details is None:
+        return cell("…", "muted")
+    kind, separator, donor = details.ipc_mode.partition(":")
+    if separator:
+        return cell("of " + safe_line(known.named(donor), 60))
+    return cell(kind or "private", "muted")
+
+
+def _status(one: Container, known: Knowledge, now: float) -> Cell:
+    begun, details = known.begun.get(one.id), known.details.get(one.id)
+    span = age(max(0.0, now - begun)) if begun is not None else ""
+    if one.state == "running":
+        health = next((word for word in ("unhealthy", "healthy", "starting") if word in one.status), "")
+        parts: list[tuple[str, str]] = [(f"up {span}" if span else "up", "plain")]
+        if health:
+            parts.append((f" · {health}", "bad" if health == "unhealthy" else "muted"))
+        return tuple(parts)
+    if one.state in ("exited", "dead"):
+        code = details.exit_code if details is not None else engine_exit_code(one.status)
+        if code is None:
+            return cell(safe_line(one.status, 60))
+        ended = exit_word(code, details.oom_killed if details is not None else False)
+        return ((ended.text, ended.tone), (f" {span} ago" if span else "", "muted"))
+    state = state_word(one.state)
+    return ((state.text, state.tone), (f" · up {span}" if alive_span(one, span) else "", "muted"))
+
+
+def alive_span(one: Container, span: str) -> bool:
+    return one.state == "paused" and bool(span)

@@ -1,0 +1,86 @@
+"""The line above (which engine, how many containers) and the line below (the keys that apply now)."""
+
+from textual.binding import ActiveBinding
+from textual.content import Content
+from textual.screen import Screen
+from textual.style import Style
+from textual.widget import Widget
+
+from containerlab_tui.core.safe_text import safe_line
+
+
+class TopLine(Widget):
+    """Which engine, and how many containers."""
+
+    DEFAULT_CSS = """
+    TopLine { height: 1; background: $panel; color: $foreground; padding: 0 1; }
+    """
+
+    def __init__(self, engine: str) -> None:
+        super().__init__()
+        self._engine = engine
+        self._note = ""
+
+    def say(self, engine: str, note: str) -> None:
+        """`engine`: which one; `note`: what stands at the right."""
+        if (engine, note) != (self._engine, self._note):
+            self._engine, self._note = engine, note
+            self.refresh()
+
+    def render(self) -> Content:
+        width = self.content_size.width
+        note = Content(safe_line(self._note, 120))
+        left = Content.assemble(("containerlab-tui", "bold"), "  ", (safe_line(self._engine, 200), "$text-muted"))
+        room = max(0, width - note.cell_length - 2)
+        return Content.assemble(left.truncate(room, ellipsis=True, pad=True), "  ", note)
+
+
+class KeyBar(Widget):
+    """The keys that apply now, in one widget: redrawn when they change, and each can be clicked.
+
+    The framework's own footer mounts a widget a key again at each change of focus, which takes longer than a
+    key press may.
+    """
+
+    DEFAULT_CSS = """
+    KeyBar { height: 1; background: $panel; padding: 0 1; }
+    """
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, self._changed)
+
+    def _changed(self, screen: Screen[object]) -> None:
+        if screen is self.screen and self.app.screen is screen:
+            self.refresh()
+
+    def render(self) -> Content:
+        width = self.content_size.width
+        palette = self._key("^p", "palette", "app.command_palette")
+        room = width - palette.cell_length - 2
+        line, seen = Content(""), set[str]()
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            if not binding.show or binding.action in seen or active.node is self.app:
+                continue
+            seen.add(binding.action)
+            key = self.app.get_key_display(binding)
+            more = self._key(key, binding.description, _full_action(active), active.enabled)
+            if line.cell_length + more.cell_length + 2 > room:
+                break
+            line = Content.assemble(line, more, "  ")
+        return Content.assemble(line.truncate(room, pad=True), "  ", palette)
+
+    @staticmethod
+    def _key(key: str, text: str, action: str, enabled: bool = True) -> Content:
+        if not enabled:
+            return Content.styled(f"{key} {text}", "$text-disabled")
+        click = Style.from_meta({"@click": action})
+        return Content.assemble((key, "bold $text-accent"), " ", text).stylize(click)
+
+
+def _full_action(active: ActiveBinding) -> str:
+    """The action as a click must name it: with the node that answers it."""
+    action = active.binding.action
+    if "." in action.partition("(")[0]:
+        return action
+    return f"screen.{action}" if isinstance(active.node, Screen) else f"focused.{action}"
