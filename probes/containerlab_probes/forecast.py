@@ -21,16 +21,16 @@ _Answer = tuple[Delivery, Effect, str]
 
 
 def forecast(
-    process: Process, signal: int, init_of_namespace: bool | None = None, children: tuple[Process, ...] = ()
+    process: Process, signal: int, init_of_namespace: bool = False, children: tuple[Process, ...] = ()
 ) -> Forecast:
     """What a signal sent to `process` from outside of its PID namespace would do now (man 7 signal).
 
-    `init_of_namespace`: whether the kernel protects it as the init of a PID namespace; left out, the process's
-    own record says. `children` name the ones that a shell waits for. Raises BadRequest for no signal.
+    `init_of_namespace`: the kernel protects it as the init of a PID namespace; so it does where the process's own
+    record says so. `children` name the ones that a shell waits for. Raises BadRequest for no signal.
     """
     if not 1 <= signal <= 64:
         raise BadRequest(f"There is no signal {signal}.")
-    init = process.namespace_init if init_of_namespace is None else init_of_namespace
+    init = init_of_namespace or process.namespace_init
     answer = (
         _ended(process)
         or _forced(process, signal)
@@ -117,7 +117,7 @@ def _caught(process: Process, signal: int, children: tuple[Process, ...]) -> _An
     if not found.foreground or signal == _CHLD:
         return Delivery.HANDLER, Effect.PROGRAM_DECIDES, f"caught ({source})"
     waits = f"a shell that waits for {_named(found.foreground, children)} in the foreground"
-    if _BASH_WITH_EXIT_TRAP <= found.caught:
+    if found.caught >= _BASH_WITH_EXIT_TRAP:
         evidence = f"caught ({source}) by {waits}: at once if bash does it for a trap on EXIT, else only afterwards"
         return Delivery.UNKNOWN, Effect.UNKNOWN, evidence
     if signal == _HUP and process.exe.endswith("zsh"):
