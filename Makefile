@@ -1,0 +1,36 @@
+# Each target prepares what it needs (scripts/setup); sudo is used only where you are not root.
+#
+#   make run     the screens on a private engine with the demonstration containers   make run ARGS="--read-only"
+#   make test    all tests, those on a real engine included                          make test ARGS="tests/unit -k stop"
+#   make lint    formatting, lint, types, import contracts
+#   make bench   how fast and how frugal, as a table
+#   make clean   remove what the targets made in this checkout
+
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -H)
+PYTHON_BIN := .venv/bin/python
+export PYTHONUNBUFFERED = 1
+
+.PHONY: run test lint bench clean
+
+run:
+	@scripts/setup run
+	@$(SUDO) .venv/bin/containerlab-tui --lab $(ARGS)
+
+test:
+	@scripts/setup test
+	@$(SUDO) $(PYTHON_BIN) -m pytest -n 2 --dist worksteal $(ARGS)
+
+lint:
+	@scripts/setup test
+	@$(PYTHON_BIN) -m ruff format --check .
+	@$(PYTHON_BIN) -m ruff check .
+	@$(PYTHON_BIN) -m mypy
+	@.venv/bin/lint-imports --no-logo
+
+bench:
+	@scripts/setup test
+	@$(SUDO) $(PYTHON_BIN) bench/measure.py $(ARGS)
+
+clean:
+	rm -rf .venv .build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
