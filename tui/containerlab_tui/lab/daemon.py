@@ -77,7 +77,7 @@ def found(places: Places) -> Iterator[Running | None]:
         running = Running(pid, pidfd, _option(arguments, "host").removeprefix("unix://"))
         ours = Path(arguments[0]).name == "dockerd" and _option(arguments, "data-root") == str(places.data)
         answer = running if ours and not running.ended() else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, OverflowError):
         answer = None
     try:
         yield answer

@@ -1,0 +1,186 @@
+"""The private engine: up, down, after a crash, for two at once. Each test has a lab of its own."""
+
+import os
+import select
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from containerlab_probes.errors import Unreachable
+from containerlab_tui.lab import daemon
+from containerlab_tui.lab.demonstrations import DEMONSTRATIONS
+from containerlab_tui.lab.lab import Lab
+from containerlab_tui.lab.progress import Progress
+from tests.support import Docker
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root; make test uses sudo")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.fixture
+def lab(root: Path, base_cache: Path) -> Iterator[Lab]:
+    made = Lab(root / "state" / "lab", root / "run" / "lab", base_cache)
+    yield made
+    made.down(purge=True)
+
+
+@pytest.fixture
+def client(lab: Lab, root: Path) -> Docker:
+    """The docker client on that lab, which need not be up yet."""
+    return Docker(lab.endpoint, str(root))
+
+
+def pid_of(lab: Lab) -> int:
+    pid = lab.status().pid
+    assert pid is not None
+    return pid
+
+
+def kill(pid: int) -> None:
+    """SIGKILL, and wait for the end."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        assert select.select([pidfd], [], [], 10)[0]
+    finally:
+        os.close(pidfd)
+
+
+def test_up_status_down(lab: Lab, client: Docker, root: Path) -> None:
+    before = lab.status()
+    assert not before.running
+    assert {state for _, state in before.containers} == {"missing"}
+    reported = list[Progress]()
+    assert lab.up(reported.append) == lab.endpoint == client.host
+    assert (reported[0].step, reported[-1].step) == (0, reported[-1].total)
+    assert [each.step for each in reported] == sorted(each.step for each in reported)
+
+    status = lab.status()
+    assert status.running
+    assert all(current for _, current in status.images)
+    states = dict(status.containers)
+    assert states.pop("supervisor-v1") in ("exited", "running")  # it ends at once, in its own time
+    assert set(states.values()) == {"running"}
+    assert client("network", "ls", "--format", "{{.Name}}").split() == ["host", "none"]
+    socket = Path(lab.endpoint.removeprefix("unix://"))
+    assert stat.S_IMODE(socket.stat().st_mode) == 0o600
+    assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+
+    pid = pid_of(lab)
+    assert lab.down() is True
+    assert not Path(f"/proc/{pid}/exe").exists()
+    assert not lab.status().running
+    assert lab.down() is False
+    assert lab.down(purge=True) is False
+    assert not (root / "state" / "lab").exists()
+    assert not (root / "run" / "lab").exists()
+
+
+def test_demonstrations_are_there_to_be_seen(lab: Lab, client: Docker) -> None:
+    lab.up()
+    assert client.state("shell-bash", "Config.Cmd") == "[bash]"
+    assert "python3 shell_form.py" in client("exec", "shell-bash", "ps", "-e", "-o", "args=")
+    shm = client("exec", "systemv-shm", "cat", "/proc/sysvipc/shm").splitlines()
+    assert len(shm) == 2
+    assert client("exec", "systemv-shm", "pgrep", "-f", "waiter")
+    assert len(client("exec", "mmap-shm", "pgrep", "-f", "holder").split()) >= 1
+    assert client("exec", "mmap-shm", "stat", "--format=%s", "/srv/shm.txt") == "501"
+    assert client("wait", "supervisor-v1") == "0"
+
+
+def test_a_second_up_does_only_what_is_missing(lab: Lab, client: Docker) -> None:
+    lab.up()
+    client("wait", "supervisor-v1")
+    ids = {each.name: client.state(each.name, "Id") for each in DEMONSTRATIONS}
+    started = client.state("dockerapp1", "State.StartedAt")
+    client("kill", "dockerapp2")
+    client("rm", "--force", "dockerapp3")
+    reported = list[Progress]()
+    pid = pid_of(lab)
+    lab.up(reported.append)
+    done = [each.text for each in reported if each.text.startswith(("image ", "container "))]
+    assert sorted(done) == ["container dockerapp2", "container dockerapp3"]
+    assert pid_of(lab) == pid
+    after = {each.name: client.state(each.name, "Id") for each in DEMONSTRATIONS}
+    assert {name for name in ids if ids[name] != after[name]} == {"dockerapp3"}
+    assert client.state("dockerapp1", "State.StartedAt") == started
+    assert client.state("dockerapp2") == client.state("dockerapp3") == "running"
+    assert client.state("supervisor-v1") == "exited"
+
+
+def test_up_after_the_daemon_was_killed(lab: Lab, client: Docker) -> None:
+    lab.up()
+    first = pid_of(lab)
+    kill(first)
+    assert not lab.status().running
+    assert Path(lab.endpoint.removeprefix("unix://")).is_socket()
+    lab.up()
+    assert pid_of(lab) != first
+    states = dict(lab.status().containers)
+    del states["supervisor-v1"]
+    assert set(states.values()) == {"running"}
+
+
+def test_purge_after_the_daemon_was_killed(lab: Lab, client: Docker, root: Path) -> None:
+    lab.up()
+    program = int(client.state("dockerapp1", "State.Pid"))
+    kill(pid_of(lab))
+    lab.down(purge=True)
+    assert not (root / "state" / "lab").exists()
+    assert not Path(f"/proc/{program}/exe").exists()
+    assert str(root) not in Path("/proc/self/mountinfo").read_text()
+
+
+def test_up_over_the_pid_file_of_a_stranger(lab: Lab, root: Path) -> None:
+    with subprocess.Popen((sys.executable, "-c", "input()"), stdin=subprocess.PIPE) as stranger:
+        (root / "state" / "lab").mkdir(parents=True)
+        (root / "state" / "lab" / "docker.pid").write_text(str(stranger.pid))
+        lab.up(demonstrations=False)
+        assert pid_of(lab) != stranger.pid
+        lab.down()
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_two_ups_at_once_make_one_lab(lab: Lab, root: Path, base_cache: Path, client: Docker) -> None:
+    twin = Lab(root / "state" / "lab", root / "run" / "lab", base_cache)
+    with ThreadPoolExecutor(2) as pool:
+        endpoints = [future.result() for future in [pool.submit(each.up) for each in (lab, twin)]]
+    assert endpoints[0] == endpoints[1]
+    assert pid_of(lab) == pid_of(twin)
+    names = client("ps", "--all", "--format", "{{.Names}}").split()
+    assert sorted(names) == sorted(each.name for each in DEMONSTRATIONS)
+
+
+def test_a_daemon_that_does_not_start_is_quoted(lab: Lab, root: Path) -> None:
+    data = root / "state" / "lab" / "data"
+    data.parent.mkdir(parents=True)
+    data.write_text("a file where a directory has to be")
+    with pytest.raises(Unreachable, match=r"its log .*dockerd\.log ends: .*data"):
+        lab.up()
+    assert not lab.status().running
+    data.unlink()
+
+
+def test_the_daemon_outlives_the_program_that_started_it(lab: Lab, root: Path, base_cache: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from containerlab_tui.lab.lab import Lab;"
+        "Lab(*map(Path, sys.argv[1:])).up(demonstrations=False)"
+    )
+    places = (root / "state" / "lab", root / "run" / "lab", base_cache)
+    subprocess.run((sys.executable, "-c", program, *map(str, places)), check=True, timeout=120)
+    pid = pid_of(lab)
+    assert os.getsid(pid) == pid
+    with daemon.found(daemon.Places(*places[:2])) as running:
+        assert running is not None
+        assert running.pid == pid

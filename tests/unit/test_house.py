@@ -1,0 +1,93 @@
+"""The house keeps its rules at run time too: what a fresh interpreter loads, and what no file may say."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {"docker", "textual", "rich", "psutil", "sysv_ipc", "requests"}
+
+
+def loaded_by(modules: str) -> set[str]:
+    """The top-level names that a fresh interpreter has loaded after importing these."""
+    program = f"import {modules}, sys; print(*sys.modules)"
+    done = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True, check=True)
+    return {name.partition(".")[0] for name in done.stdout.split()}
+
+
+@pytest.mark.parametrize(
+    "modules",
+    [
+        "containerlab_probes.agent",
+        "containerlab_probes.client",
+        "containerlab_tui.cli",
+        "containerlab_tui.config",
+        "containerlab_tui.engine.api",
+        "containerlab_tui.lab.lab",
+        "containerlab_tui.lab.daemon, containerlab_tui.lab.demonstrations",
+        ", ".join(
+            f"containerlab_tui.core.{path.stem}"
+            for path in sorted((ROOT / "tui/containerlab_tui/core").glob("[!_]*.py"))
+        ),
+        ", ".join(
+            f"containerlab_tui.services.{path.stem}"
+            for path in sorted((ROOT / "tui/containerlab_tui/services").glob("[!_]*.py"))
+        ),
+    ],
+)
+def test_heavy_libraries_are_not_loaded_by(modules: str) -> None:
+    assert not loaded_by(modules) & HEAVY
+
+
+def test_the_check_sees_a_heavy_library() -> None:
+    assert "docker" in loaded_by("containerlab_tui.engine.workshop")
+
+
+def test_probes_load_nothing_of_the_rest() -> None:
+    assert "containerlab_tui" not in loaded_by("containerlab_probes.agent, containerlab_probes.client")
+
+
+def test_package_init_files_are_empty() -> None:
+    packages = [*ROOT.glob("probes/**/__init__.py"), *ROOT.glob("tui/**/__init__.py")]
+    assert len(packages) >= 8
+    assert [path for path in packages if path.stat().st_size] == []
+
+
+def tracked_texts() -> dict[Path, str]:
+    listed = subprocess.run(
+        ("git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    texts = {}
+    for name in listed.stdout.rstrip("\0").split("\0"):
+        path = ROOT / name
+        if path == Path(__file__) or not path.is_file():
+            continue
+        data = path.read_bytes()
+        if b"\0" not in data:
+            texts[path] = data.decode(errors="replace")
+    return texts
+
+
+# Put together here, so that this file names none of them either.
+FORBIDDEN = (
+    ".".join(("pypi", "org")),
+    ".".join(("pythonhosted", "org")),
+    ".".join(("debian", "org")),
+    ".".join(("ubuntu", "com")),
+    ".".join(("docker", "io/")),
+    ".".join(("npmjs", "org")),
+    "/work/" + "shared",
+    "../" + "shared",
+)
+
+
+@pytest.mark.parametrize("word", FORBIDDEN)
+def test_no_file_names(word: str) -> None:
+    texts = tracked_texts()
+    assert ROOT / "pyproject.toml" in texts
+    assert [str(path.relative_to(ROOT)) for path, text in texts.items() if word in text] == []
