@@ -149,8 +149,9 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 class _Client:
     """One agent at a time, one question at a time, from any thread."""
 
-    def __init__(self, command: Sequence[str], time_limit_s: float) -> None:
-        self._command = command
+    def __init__(self, ours: Sequence[str], command: Sequence[str] | None, time_limit_s: float) -> None:
+        self._command = command or ours
+        self._needs_privileges = command is None
         self._time_limit_s = time_limit_s
         self._lock = threading.Lock()
         self._agent: _Agent | None = None
@@ -187,17 +188,14 @@ class _Client:
     def _start(self, until: float) -> _Agent:
         if self._closed:
             raise Gone("This container is no longer being looked into.")
-        self._check()
-        self._agent = _Agent(self._command)
+        reason = unavailable_reason() if self._needs_privileges else ""
+        if reason:
+            raise (Denied if "root" in reason else Unsupported)(reason)
+        self._agent, self._number = _Agent(self._command), 0
         hello = self._exchange(self._agent, until, "hello", {})
         if not isinstance(hello, dict) or hello.get("protocol") != PROTOCOL:
             raise ValueError
         return self._agent
-
-    def _check(self) -> None:
-        reason = unavailable_reason()
-        if reason:
-            raise (Denied if "root" in reason else Unsupported)(reason)
 
     def _exchange(self, agent: _Agent, until: float, ask: str, fields: dict[str, object]) -> object:
         self._number += 1
@@ -234,7 +232,7 @@ class ProbeClient(_Client):
         """`init` is the container's first process; `command` starts the agent another way than through nsenter."""
         self.init = init
         ours = agent_command("--init", f"{init.pid}:{init.started}")
-        super().__init__(command or nsenter_command(init.pid, ("ipc",), ours), time_limit_s)
+        super().__init__(nsenter_command(init.pid, ("ipc",), ours), command, time_limit_s)
 
     def processes(self) -> tuple[Process, ...]:
         """The container's processes, as `processes.container_processes` finds them."""
@@ -272,7 +270,7 @@ class OverviewClient(_Client):
     """Looks at the IPC namespaces of many containers, with one agent that visits each."""
 
     def __init__(self, *, time_limit_s: float = TIME_LIMIT_S, command: Sequence[str] | None = None) -> None:
-        super().__init__(command or agent_command(), time_limit_s)
+        super().__init__(agent_command(), command, time_limit_s)
 
     def overview(self, pids: Iterable[int]) -> dict[int, Overview | ContainerlabError]:
         """What each process's container holds, by the host's PID, or why that could not be seen. Raises as a whole

@@ -167,10 +167,7 @@ def overview(pid: int) -> Overview:
     """What the IPC namespace of a process holds, and the POSIX directories that it sees; the calling thread visits the
     namespace for it. Raises `Gone`, `Denied`.
     """
-    id = identify(pid)
-    if id is None:
-        raise Gone(f"Process {pid} has ended.")
     with visit_ipc(pid) as namespace:
         count, size = sysv.totals()
-    posix_count, posix_size = posix.totals(id)
+    posix_count, posix_size = posix.totals(pid)
     return Overview(namespace, count + posix_count, size + posix_size)

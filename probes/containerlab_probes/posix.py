@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from containerlab_probes.errors import BadRequest, ContainerlabError, Gone
+from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
 from containerlab_probes.kernel import failure, libc
 from containerlab_probes.processes import identify
 from containerlab_probes.records import IpcKind, IpcObject, ProcessId, Semaphore, Window
@@ -41,14 +41,20 @@ class Found:
 
 
 @contextmanager
-def _directory(id: ProcessId, path: str) -> Iterator[int]:
+def _root(id: ProcessId) -> Iterator[int]:
+    """The root of that process and of no later one of the same number."""
     root = open_root(id.pid)
     try:
         if identify(id.pid) != id:
             raise Gone(f"Process {id.pid} has ended.")
-        fd = open_in_root(root, path, os.O_RDONLY | os.O_DIRECTORY)
+        yield root
     finally:
         os.close(root)
+
+
+@contextmanager
+def _directory(root: int, path: str) -> Iterator[int]:
+    fd = open_in_root(root, path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield fd
     finally:
@@ -69,40 +75,54 @@ def objects(id: ProcessId) -> tuple[list[Found], dict[str, int], list[str]]:
     found: list[Found] = []
     limits = _queue_limits()
     unread: list[str] = []
-    try:
-        with _directory(id, SHM) as fd:
-            if _file_system(fd) == _TMPFS_MAGIC:
-                room = os.fstatvfs(fd)
-                limits["dev_shm_bytes"] = room.f_blocks * room.f_frsize
-                limits["dev_shm_free"] = room.f_bavail * room.f_frsize
-            found += _listed(fd, SHM, _shared_memory, unread)
-    except ContainerlabError as error:
-        unread.append(_missing(error, "POSIX shared memory and semaphores", SHM, id))
-    try:
-        with _directory(id, MQUEUE) as fd:
-            if _file_system(fd) == _MQUEUE_MAGIC:
+    with _root(id) as root:
+        try:
+            with _directory(root, SHM) as fd:
+                if _file_system(fd) == _TMPFS_MAGIC:
+                    room = os.fstatvfs(fd)
+                    limits["dev_shm_bytes"] = room.f_blocks * room.f_frsize
+                    limits["dev_shm_free"] = room.f_bavail * room.f_frsize
+                found += _listed(fd, SHM, _shared_memory, unread)
+        except ContainerlabError as error:
+            unread.append(f"POSIX shared memory and semaphores can't be listed. {error}")
+        try:
+            with _directory(root, MQUEUE) as fd:
+                if _file_system(fd) != _MQUEUE_MAGIC:
+                    raise Unsupported("The container has no mqueue mounted on /dev/mqueue.")
                 found += _listed(fd, MQUEUE, _queue, unread)
-            else:
-                unread.append(
-                    "POSIX message queues can't be listed: the container has no mqueue mounted on /dev/mqueue."
-                )
-    except ContainerlabError as error:
-        unread.append(_missing(error, "POSIX message queues", MQUEUE, id))
+        except ContainerlabError as error:
+            unread.append(f"POSIX message queues can't be listed. {error}")
     return found, limits, unread
 
 
-def _missing(error: ContainerlabError, what: str, path: str, id: ProcessId) -> str:
-    if not isinstance(error, Gone):
-        return str(error)
-    if identify(id.pid) != id:
-        raise error
-    return f"{what} can't be listed: the container has no {path}."
+def totals(pid: int) -> tuple[int, int]:
+    """How many POSIX objects a process's container has, and their bytes; those that can't be seen don't count.
+    Raises `Gone`, `Denied`.
+    """
+    count = size = 0
+    root = open_root(pid)
+    try:
+        for path in (SHM, MQUEUE):
+            try:
+                with _directory(root, path) as fd:
+                    if path == SHM or _file_system(fd) == _MQUEUE_MAGIC:
+                        sizes = list(_sizes(fd, path == MQUEUE))
+                        count, size = count + len(sizes), size + sum(sizes)
+            except ContainerlabError:
+                continue
+    finally:
+        os.close(root)
+    return count, size
 
 
-def totals(id: ProcessId) -> tuple[int, int]:
-    """How many POSIX objects there are, and their bytes. Raises `Gone` where the process has ended."""
-    found, _, _ = objects(id)
-    return len(found), sum(item.object.bytes or 0 for item in found)
+def _sizes(fd: int, queues: bool) -> Iterator[int]:
+    for name in os.listdir(fd)[:OBJECTS_LIMIT]:
+        try:
+            state = os.stat(name, dir_fd=fd, follow_symlinks=False)
+        except OSError:
+            continue
+        if stat.S_ISREG(state.st_mode):
+            yield (parse_queue(_bytes(fd, name)) or 0) if queues else state.st_size
 
 
 def _listed(
@@ -218,7 +238,7 @@ def file_name(kind: IpcKind, name: str) -> str:
 def read(id: ProcessId, kind: IpcKind, name: str, offset: int, length: int) -> Window:
     """A window of a shared memory object. Raises `Gone`, `Denied`, `BadRequest`, `Unsupported`."""
     file = file_name(kind, name)
-    with _directory(id, _DIRECTORIES[kind]) as directory:
+    with _root(id) as root, _directory(root, _DIRECTORIES[kind]) as directory:
         try:
             fd = _open(directory, file)
         except OSError as error:
@@ -233,7 +253,7 @@ def remove(id: ProcessId, kind: IpcKind, name: str) -> None:
     """Remove an object's name; who has it open or mapped keeps it (man 3 shm_unlink). Raises as `read`."""
     file = file_name(kind, name)
     asked = f"Removing {kind} {name!r}"
-    with _directory(id, _DIRECTORIES[kind]) as directory:
+    with _root(id) as root, _directory(root, _DIRECTORIES[kind]) as directory:
         try:
             if not stat.S_ISREG(os.stat(file, dir_fd=directory, follow_symlinks=False).st_mode):
                 raise Gone(f"{asked}: there is no such object, only a file of another kind.")

@@ -8,7 +8,6 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
-from functools import cache
 
 from containerlab_probes.records import Mappings, Overview
 
@@ -57,13 +56,22 @@ def to_plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} does not cross the line")
 
 
-@cache
-def decoder(kind: object) -> Callable[[object], object]:
+_Decoder = Callable[[object], object]
+_decoders: dict[object, _Decoder] = {}
+
+
+def decoder(kind: object) -> _Decoder:
     """A function that makes a value of that type (a record, or what records hold) of a plain value.
 
     It raises ValueError, TypeError or KeyError for a value of another form; a record's fields that have
     defaults may be missing, fields it doesn't know are refused.
     """
+    if kind not in _decoders:
+        _decoders[kind] = _make_decoder(kind)
+    return _decoders[kind]
+
+
+def _make_decoder(kind: object) -> _Decoder:
     from types import NoneType, UnionType
     from typing import get_args, get_origin, get_type_hints
 
@@ -91,7 +99,7 @@ def decoder(kind: object) -> Callable[[object], object]:
     raise TypeError(f"{kind} does not cross the line")
 
 
-def _decoder_of_class(kind: type, hints_of: Callable[[type], dict[str, object]]) -> Callable[[object], object]:
+def _decoder_of_class(kind: type, hints_of: Callable[[type], dict[str, object]]) -> _Decoder:
     if is_dataclass(kind):
         make, hints = kind, {name: decoder(hint) for name, hint in hints_of(kind).items()}
         return lambda value: make(**{name: hints[name](item) for name, item in _dict(value).items()})

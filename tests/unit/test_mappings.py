@@ -6,7 +6,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from containerlab_probes.processes import identify
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ from containerlab_probes.mappings import (
     paths_in_upper,
     read_mapping,
 )
+from containerlab_probes.processes import identify
 from containerlab_probes.records import Backing, Mapping, Mount, ProcessId
 
 MAPS = r"""00400000-0041f000 r--p 0001f000 00:32 1475104                            /usr/bin/python3.11
@@ -182,7 +182,7 @@ def test_the_upper_directory_is_never_left(tmp_path: Path) -> None:
     (upper / "gone").write_text("x")
     paths = ["/file", "/absolute", "/up/outside", "/../outside", str(outside), "/pipe", "/none", "relative", "[x]"]
     found = paths_in_upper([*map(mapping, paths), mapping("/gone", deleted=True)], str(upper))
-    assert found == {"/file"}
+    assert found == frozenset({"/file"})
     assert paths_in_upper([mapping("/file")], str(tmp_path / "none")) is None
 
 

@@ -1,0 +1,259 @@
+"""The agent's half of the conversation: strict about questions, and never silent or dead because of one."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from containerlab_probes import wire
+from containerlab_probes.agent import Agent, answer_line, main
+from containerlab_probes.client import agent_command
+from containerlab_probes.namespaces import namespace_inode
+from containerlab_probes.processes import identify
+from containerlab_probes.records import (
+    Dispositions,
+    IpcKind,
+    IpcObject,
+    IpcSnapshot,
+    Mapping,
+    Mappings,
+    Mount,
+    Process,
+    ProcessId,
+    Semaphore,
+    Window,
+)
+
+ME = identify(os.getpid())
+
+
+def ask(agent: Agent, **question: object) -> dict[str, Any]:
+    return dict(json.loads(answer_line(agent, json.dumps({"id": 7, **question}).encode())))
+
+
+def sentence(answer: dict[str, Any], kind: str) -> str:
+    assert answer["id"] in (7, None)
+    assert answer["error"]["kind"] == kind
+    return str(answer["error"]["sentence"])
+
+
+def test_hello() -> None:
+    answer = ask(Agent(None), ask="hello")["answer"]
+    assert answer == {"protocol": wire.PROTOCOL, "pid": os.getpid(), "namespace": namespace_inode(0, "ipc")}
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ({"ask": "fly"}, "no question 'fly'"),
+        ({"ask": "hello", "more": 1}, "hello has the fields (none)"),
+        ({"ask": "ipc-read", "kind": "shm"}, "fields kind, length, object, offset"),
+        ({"ask": "overview", "pids": [0]}, "list of process numbers"),
+        ({"ask": "overview", "pids": ["1"]}, "list of process numbers"),
+        ({"ask": "overview", "pids": [True]}, "list of process numbers"),
+        ({"ask": "ipc-read", "kind": "shmm", "object": "0", "offset": 0, "length": 1}, "kind must be one of"),
+        ({"ask": "ipc-read", "kind": "shm", "object": "0", "offset": -1, "length": 1}, "offset must be"),
+        ({"ask": "ipc-read", "kind": "shm", "object": "0", "offset": 0, "length": 65537}, "65536"),
+        ({"ask": "ipc-read", "kind": "shm", "object": "0", "offset": 0, "length": True}, "length must be"),
+        ({"ask": "ipc-read", "kind": "shm", "object": "x", "offset": 0, "length": 1}, "'x' is no id"),
+        ({"ask": "ipc-read", "kind": "sem", "object": "0", "offset": 0, "length": 1}, "no bytes to read"),
+        ({"ask": "ipc-read", "kind": "posix-shm", "object": "../a", "offset": 0, "length": 1}, "no name"),
+        ({"ask": "ipc-remove", "kind": "shm", "object": "-1"}, "'-1' is no id"),
+        ({"ask": "ipc-remove", "kind": "shm", "object": ""}, "object must be"),
+        ({"ask": "maps", "upper_dir": 7}, "upper_dir must be"),
+        ({"ask": "maps", "upper_dir": "a\0b"}, "upper_dir must be"),
+        (
+            {"ask": "map-read", "pid": ME.pid, "started": ME.started, "range": "../fd/0", "offset": 0, "length": 1},
+            "no range",
+        ),
+    ],
+)
+def test_questions_that_are_refused(question: dict[str, object], words: str) -> None:
+    assert words in sentence(ask(Agent(ME), **question), "bad-request")
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"{", b"7", b"[]", b'{"id":7}', b'{"id":"7","ask":"hello"}', b"\xff", b"[" * 9999]
+)
+def test_lines_that_are_no_question(line: bytes) -> None:
+    assert sentence(json.loads(answer_line(Agent(None), line)), "bad-request")
+
+
+@given(st.binary())
+def test_any_line_has_one_line_for_an_answer(line: bytes) -> None:
+    answer = answer_line(Agent(None), line)
+    assert answer.count(b"\n") == 1
+    assert answer.endswith(b"\n")
+    assert set(json.loads(answer)) == {"id", "error"}
+
+
+@pytest.mark.parametrize("question", [{"ask": "ipc"}, {"ask": "maps", "upper_dir": ""}, {"ask": "processes"}])
+def test_what_needs_a_container(question: dict[str, object]) -> None:
+    assert "hello and overview" in sentence(ask(Agent(None), **question), "bad-request")
+    gone = Agent(ProcessId(ME.pid, ME.started - 1))
+    assert "ended" in sentence(ask(gone, **question), "gone")
+
+
+def test_an_answer_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("containerlab_probes.agent.ANSWER_LIMIT", 20)
+    assert "larger than" in sentence(ask(Agent(None), ask="hello"), "unsupported")
+
+
+def test_a_defect_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> int:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("containerlab_probes.agent.namespace_inode", broken)
+    assert "ZeroDivisionError: oops" in sentence(ask(Agent(None), ask="hello"), "unsupported")
+
+
+def test_processes_outside_the_container_are_not_read() -> None:
+    init = identify(1)
+    agent = Agent(ME)
+    question = {"ask": "map-read", "pid": init.pid, "started": init.started, "range": "1-2", "offset": 0, "length": 1}
+    assert ask(agent, **question)["error"]["kind"] in ("gone", "denied")
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--help"], ["--serve", "--init"], ["--serve", "--init", "1"], ["--serve", "x", "1:2"]]
+)
+def test_command_lines_that_are_wrong(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert "--init" in capsys.readouterr().err
+
+
+@dataclass
+class Started:
+    process: "subprocess.Popen[bytes]"
+
+    def line(self, data: bytes) -> dict[str, Any]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(data)
+        self.process.stdin.flush()
+        return dict(json.loads(self.process.stdout.readline()))
+
+    def hello(self) -> dict[str, Any]:
+        return self.line(b'{"id":1,"ask":"hello"}\n')
+
+
+@pytest.fixture
+def started() -> Iterator[Started]:
+    with subprocess.Popen(agent_command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        yield Started(process)
+        process.kill()
+
+
+def test_garbage_between_questions(started: Started) -> None:
+    assert started.line(b"\xff\xfe garbage\n")["error"]["kind"] == "bad-request"
+    assert started.line(b"x" * ((1 << 20) + 70_000) + b"\n")["error"]["kind"] == "bad-request"
+    assert started.line(b'\n\n{"id":2,"ask":"fly"}\n')["id"] == 2
+    assert started.hello()["answer"]["pid"] == started.process.pid
+
+
+def test_two_questions_at_once_are_answered_in_order(started: Started) -> None:
+    assert started.line(b'{"id":1,"ask":"hello"}\n{"id":2,"ask":"hello"}\n')["id"] == 1
+    assert started.process.stdout is not None
+    assert json.loads(started.process.stdout.readline())["id"] == 2
+
+
+def test_it_ends_with_its_input(started: Started) -> None:
+    started.hello()
+    assert started.process.stdin is not None
+    started.process.stdin.close()
+    assert started.process.wait(10) == 0
+
+
+def test_it_ends_with_the_process_that_started_it() -> None:
+    """Also where somebody else still holds the other end of its input."""
+    reading, writing = os.pipe()
+    answers, answering = os.pipe()
+    program = (
+        f"import subprocess; p = subprocess.Popen({agent_command()!r}, stdin={reading}, stdout={answering}); "
+        "print(p.pid, flush=True); p.wait()"
+    )
+    with subprocess.Popen(
+        [*agent_command()[:1], "-c", program], pass_fds=(reading, answering), stdout=subprocess.PIPE
+    ) as parent:
+        assert parent.stdout is not None
+        agent = os.pidfd_open(int(parent.stdout.readline()))
+        os.write(writing, b'{"id":1,"ask":"hello"}\n')
+        assert json.loads(os.read(answers, 4096))["id"] == 1
+        parent.kill()
+    assert select.select([agent], [], [], 10)[0] == [agent]
+    for fd in (reading, writing, answers, answering, agent):
+        os.close(fd)
+
+
+def test_it_ends_with_the_container() -> None:
+    with subprocess.Popen(["sleep", "1000"]) as init:
+        id = identify(init.pid)
+        command = agent_command("--init", f"{id.pid}:{id.started}")
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert Started(process).hello()["answer"]["pid"] == process.pid
+            init.send_signal(signal.SIGKILL)
+            assert process.wait(10) == wire.CONTAINER_GONE
+        wrong = agent_command("--init", f"{os.getpid()}:{ME.started + 1}")
+        assert subprocess.run(wrong, stdin=subprocess.DEVNULL, check=False).returncode == wire.CONTAINER_GONE
+
+
+TEXTS = st.text(st.characters(), max_size=8) | st.just("\udcff")
+NUMBERS = st.integers(0, 1 << 64)
+IDS = st.builds(ProcessId, NUMBERS, NUMBERS)
+SIGNALS = st.frozensets(st.integers(1, 64), max_size=3)
+OBJECTS = st.builds(
+    IpcObject,
+    kind=st.sampled_from(IpcKind),
+    id=TEXTS,
+    key=st.none() | NUMBERS,
+    name=TEXTS,
+    bytes=st.none() | NUMBERS,
+    owner=NUMBERS,
+    group=NUMBERS,
+    mode=st.integers(0, 0o777),
+    users=st.lists(NUMBERS, max_size=3).map(tuple),
+    changed_at=st.none() | st.floats(0, 1e10),
+    semaphores=st.lists(st.builds(Semaphore, NUMBERS, NUMBERS, NUMBERS, NUMBERS), max_size=3).map(tuple),
+)
+PROCESSES = st.builds(
+    Process,
+    id=IDS,
+    argv=st.lists(TEXTS, max_size=3).map(tuple),
+    dispositions=st.builds(Dispositions, caught=SIGNALS, blocked=SIGNALS, in_sigsuspend=st.booleans()),
+)
+MAPPINGS = st.builds(Mapping, id=IDS, path=TEXTS, file_bytes=st.none() | NUMBERS)
+RECORDS = st.one_of(
+    st.builds(IpcSnapshot, NUMBERS, st.lists(OBJECTS, max_size=3).map(tuple), st.dictionaries(TEXTS, NUMBERS)),
+    st.builds(Window, NUMBERS, st.binary(), NUMBERS),
+    st.builds(Mappings, st.lists(MAPPINGS, max_size=3).map(tuple), st.lists(st.builds(Mount), max_size=2).map(tuple)),
+    PROCESSES,
+)
+
+
+@given(RECORDS)
+def test_what_crosses_the_line_arrives_the_same(record: object) -> None:
+    line = json.dumps(wire.to_plain(record)).encode("ascii")
+    assert wire.decoder(record.__class__)(json.loads(line)) == record
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["offset", "data", "x"]), inner),
+)
+
+
+@given(JSON)
+def test_what_has_another_form_is_refused(plain: object) -> None:
+    try:
+        window = wire.decoder(Window)(plain)
+    except (ValueError, TypeError, KeyError):
+        return
+    pytest.fail(f"{plain} became {window}")

@@ -1,0 +1,293 @@
+"""The client's half: limits are kept, failures are sentences, and no process or file descriptor stays behind."""
+
+import gc
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from containerlab_probes import client as client_module
+from containerlab_probes.client import OverviewClient, ProbeClient, agent_command, error_of, unavailable_reason
+from containerlab_probes.errors import BadRequest, ContainerlabError, Denied, Gone, TimedOut, Unsupported
+from containerlab_probes.namespaces import namespace_inode
+from containerlab_probes.processes import identify
+from containerlab_probes.records import IpcKind, Overview, ProcessId
+from containerlab_probes.wire import PROTOCOL
+
+ME = identify(os.getpid())
+HELLO = f'{{"id":1,"answer":{{"protocol":{PROTOCOL}}}}}'
+
+
+def agent_that(then: str, hello: str = HELLO) -> list[str]:
+    """The command line of an agent that greets and then does something else."""
+    program = (
+        f"import sys, os, time\nsys.stdin.readline()\nprint('''{hello}''', flush=True)\nsys.stdin.readline()\n{then}"
+    )
+    return [sys.executable, "-I", "-S", "-c", program]
+
+
+def open_files() -> set[str]:
+    gc.collect()
+    return set(os.listdir("/proc/self/fd"))
+
+
+def children() -> set[str]:
+    with open(f"/proc/self/task/{threading.get_native_id()}/children", encoding="ascii") as file:
+        return set(file.read().split())
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_behind() -> Iterator[None]:
+    before = open_files(), children()
+    yield
+    assert (open_files(), children()) == before
+
+
+@pytest.fixture
+def probe() -> Iterator[Callable[..., ProbeClient]]:
+    made = []
+
+    def make(init: ProcessId = ME, time_limit_s: float = 5.0, command: list[str] | None = None) -> ProbeClient:
+        made.append(ProbeClient(init, time_limit_s=time_limit_s, command=command))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+Make = Callable[..., ProbeClient]
+
+
+def test_nothing_starts_before_a_question(probe: Make) -> None:
+    before = children()
+    probe()
+    assert children() == before
+
+
+def test_questions_of_this_process(probe: Make) -> None:
+    client = probe()
+    snapshot = client.ipc()
+    assert snapshot.namespace == namespace_inode(os.getpid(), "ipc")
+    assert ME in [process.id for process in client.processes()]
+    found, in_upper = client.maps()
+    assert in_upper is None
+    assert any(mapping.id == ME and mapping.path == os.path.realpath(sys.executable) for mapping in found.mappings)
+    with pytest.raises(Gone, match="shm 2147483647"):
+        client.remove_ipc(IpcKind.SHM, str((1 << 31) - 1))
+    with pytest.raises(BadRequest):
+        client.read_ipc(IpcKind.SHM, "0", 0, 65537)
+
+
+def test_an_agent_killed_between_questions_is_replaced(probe: Make) -> None:
+    client = probe()
+    client.ipc()
+    assert client._agent is not None
+    first = client._agent.process
+    first.kill()
+    os.waitid(os.P_PID, first.pid, os.WEXITED | os.WNOWAIT)
+    client.ipc()
+    assert client._agent.process.pid != first.pid
+
+
+@pytest.mark.parametrize(
+    ("then", "error", "words"),
+    [
+        ("time.sleep(60)", TimedOut, "did not answer in time"),
+        ("print('x' * (9 << 20), flush=True)", Unsupported, "larger than the limit of 8 MiB"),
+        ("print('{}' , flush=True); time.sleep(60)", Unsupported, "could not be understood"),
+        ("print('[' * 100000, flush=True); time.sleep(60)", Unsupported, "could not be understood"),
+        ("print('''{\"id\":2,\"answer\":{}}''', flush=True); time.sleep(60)", Unsupported, "could not be understood"),
+        ("print('''{\"id\":2,\"error\":7}''', flush=True); time.sleep(60)", Unsupported, "could not be understood"),
+        ("print('half', end='', flush=True)", Unsupported, "status 0"),
+        ("sys.exit('it hurts')", Unsupported, "status 1: it hurts"),
+        ("os.kill(os.getpid(), 9)", Unsupported, "status -9"),
+        ("sys.exit(3)", Gone, "has ended"),
+        ("os.close(1); time.sleep(60)", TimedOut, "did not end in time"),
+    ],
+)
+def test_an_agent_that_fails_is_ended(probe: Make, then: str, error: type[ContainerlabError], words: str) -> None:
+    client, before = probe(time_limit_s=1.0, command=agent_that(then)), children()
+    for _ in range(2):
+        with pytest.raises(error, match=words):
+            client.ipc()
+        assert children() == before
+
+
+def test_an_agent_that_reads_nothing_is_ended() -> None:
+    """A question larger than the pipe does not hang whoever asks it."""
+    program = "import sys, time\nsys.stdin.readline()\nprint('''" + HELLO + "''', flush=True)\ntime.sleep(60)"
+    client = OverviewClient(time_limit_s=0.5, command=[sys.executable, "-I", "-S", "-c", program])
+    with pytest.raises(TimedOut):
+        client.overview(range(1, 100_000))
+    client.close()
+
+
+def test_another_protocol_is_refused(probe: Make) -> None:
+    hello = '{"id":1,"answer":{"protocol":0}}'
+    with pytest.raises(Unsupported, match="understood"):
+        probe(command=agent_that("time.sleep(60)", hello)).ipc()
+
+
+def test_an_error_leaves_the_agent_at_work(probe: Make) -> None:
+    client = probe()
+    with pytest.raises(Gone):
+        client.remove_ipc(IpcKind.POSIX_SHM, "no such name at all")
+    assert client._agent is not None
+    process = client._agent.process
+    client.ipc()
+    assert client._agent.process is process
+
+
+def test_a_container_that_ends_between_questions(probe: Make) -> None:
+    with subprocess.Popen(["sleep", "1000"]) as init:
+        client = probe(identify(init.pid))
+        client.ipc()
+        assert client._agent is not None
+        init.send_signal(signal.SIGKILL)
+        init.wait()
+        client._agent.process.wait(10)
+        with pytest.raises(Gone, match="ended"):
+            client.ipc()
+
+
+def test_a_process_number_that_is_used_again(probe: Make) -> None:
+    with pytest.raises(Gone, match="ended"):
+        probe(ProcessId(ME.pid, ME.started - 1)).ipc()
+
+
+def test_closing(probe: Make) -> None:
+    client = probe()
+    client.ipc()
+    client.close()
+    client.close()
+    with pytest.raises(Gone, match="no longer"):
+        client.ipc()
+
+
+def test_closing_ends_a_question_under_way(probe: Make) -> None:
+    client = probe(time_limit_s=60.0, command=agent_that("print('asked', file=sys.stderr, flush=True); time.sleep(60)"))
+    errors: list[ContainerlabError] = []
+
+    def question() -> None:
+        try:
+            client.ipc()
+        except ContainerlabError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=question)
+    began = time.monotonic()
+    thread.start()
+    while client._agent is None:
+        thread.join(0.01)
+    client.close()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert time.monotonic() - began < 10
+    assert len(errors) == 1
+
+
+def test_many_threads_share_one_agent(probe: Make) -> None:
+    client, answers = probe(), []
+    threads = [threading.Thread(target=lambda: answers.append(client.ipc().namespace)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [namespace_inode(0, "ipc")] * 8
+
+
+def test_the_agent_outlives_the_thread_that_started_it(probe: Make) -> None:
+    client = probe()
+    thread = threading.Thread(target=client.ipc)
+    thread.start()
+    thread.join()
+    assert client._agent is not None
+    pid = client._agent.process.pid
+    client.ipc()
+    assert client._agent.process.pid == pid
+    client.close()
+
+
+def test_a_forgotten_client_leaves_nothing() -> None:
+    before = children()
+    client = ProbeClient(ME)
+    client.ipc()
+    assert children() != before
+    del client
+    gc.collect()
+    assert children() == before
+
+
+def test_an_interpreter_that_ends_takes_its_agent_along() -> None:
+    program = (
+        "import os\nfrom containerlab_probes.client import ProbeClient\n"
+        "from containerlab_probes.processes import identify\n"
+        "client = ProbeClient(identify(os.getpid()))\nclient.ipc()\nprint(client._agent.process.pid)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not os.path.exists(f"/proc/{done.stdout.strip()}")
+    assert done.stderr == ""
+
+
+def test_overview() -> None:
+    client = OverviewClient()
+    answer = client.overview([ME.pid, (1 << 31) - 1])
+    found, gone = answer[ME.pid], answer[(1 << 31) - 1]
+    assert isinstance(found, Overview)
+    assert found.namespace == namespace_inode(0, "ipc")
+    assert isinstance(gone, Gone)
+    assert client.overview([]) == {}
+    with pytest.raises(BadRequest):
+        client.overview([-1])
+    client.close()
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, probe: Make) -> None:
+    assert unavailable_reason() == ""
+    monkeypatch.setattr(client_module, "_effective_capabilities", lambda: 1 << 19)
+    assert "SYS_ADMIN" in unavailable_reason()
+    assert "SYS_PTRACE" not in unavailable_reason()
+    with pytest.raises(Denied, match="sudo"):
+        probe().ipc()
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert "util-linux" in unavailable_reason()
+    with pytest.raises(Unsupported, match="util-linux"):
+        probe().ipc()
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert "Linux" in unavailable_reason()
+
+
+def test_a_program_that_is_not_there(probe: Make) -> None:
+    with pytest.raises(Unsupported, match="/no/such/program is missing"):
+        probe(command=["/no/such/program"]).ipc()
+
+
+def test_nsenter_that_is_refused(probe: Make) -> None:
+    """As nobody, entering another process's namespaces fails: the sentence says which privilege is missing."""
+    command = [
+        "setpriv",
+        "--reuid=65534",
+        "--clear-groups",
+        "nsenter",
+        "--target",
+        "1",
+        "--ipc",
+        "--",
+        *agent_command(),
+    ]
+    with pytest.raises(Denied, match="SYS_ADMIN"):
+        probe(command=command).ipc()
+
+
+def test_errors_of_answers() -> None:
+    assert isinstance(error_of({"kind": "gone", "sentence": "a"}), Gone)
+    assert isinstance(error_of({"kind": "strange", "sentence": "a"}), Unsupported)
+    with pytest.raises(TypeError):
+        error_of({"kind": "gone"})
