@@ -42,9 +42,8 @@ _CALLS_32 = {177: Call.SIGWAIT, 421: Call.SIGWAIT, 179: Call.SIGSUSPEND, 72: Cal
 
 _ALL = frozenset(range(1, 65))
 _NEVER_BLOCKED = frozenset((int(signal.SIGKILL), int(signal.SIGSTOP)))
-_LOOKS = 4
-"""How often a thread is looked at that is running: what it will sleep in shows only when it does."""
-_PAUSE_S = 0.0003
+_PAUSES_S = (0.0, 0.0003, 0.001, 0.003)
+"""Before each look at a thread that is running: what it will sleep in shows only when it does."""
 _FD_LIMIT = 4096
 """Open files that are looked at in search of a signalfd."""
 
@@ -65,23 +64,29 @@ class Thread:
         return self.status.state not in "ZX"
 
 
-def read_threads(pid: int, status: procfs.Status) -> tuple[Thread, ...]:
-    """The threads of a process, the leader first. `status` is that of /proc/PID/status. Raises `Gone`."""
+def read_threads(pid: int, status: procfs.Status, patient: bool) -> tuple[Thread, ...]:
+    """The threads of a process, the leader first. `status` is that of /proc/PID/status. Raises `Gone`.
+
+    A running thread that blocks signals may be about to await them: it is looked at again. With `patient`
+    every running thread is.
+    """
     if status.threads == 1 and status.state in "ZX":
         return (Thread(status, Call.OTHER),)
     tids = [pid] if status.threads == 1 else sorted(map(int, names_in(f"/proc/{pid}/task")))
     threads: dict[int, Thread] = {}
     look_at = tids
-    for look in range(_LOOKS):
-        if look:
-            time.sleep(_PAUSE_S)
+    for pause_s in _PAUSES_S:
+        if pause_s:
+            time.sleep(pause_s)
         for tid in look_at:
             try:
-                known = status if look == 0 and len(tids) == 1 else None
+                known = None if pause_s or len(tids) > 1 else status
                 threads[tid] = _read_thread(f"/proc/{pid}/task/{tid}", known)
             except Gone:
                 threads.pop(tid, None)
-        look_at = [tid for tid, thread in threads.items() if thread.call is Call.RUNNING]
+        look_at = [
+            tid for tid, thread in threads.items() if thread.call is Call.RUNNING and (patient or thread.status.blocked)
+        ]
         if not look_at:
             break
     if pid not in threads:
@@ -118,6 +123,7 @@ def dispositions_of(pid: int, threads: tuple[Thread, ...]) -> Dispositions:
         sigwait=sigwait,
         signalfd=by_fd & blocked,
         in_sigsuspend=Call.SIGSUSPEND in calls,
+        leader_blocked=leader.blocked,
         unsure=frozenset(unsure) - sigwait - _NEVER_BLOCKED,
         unread=tuple(dict.fromkeys([*sentences, fd_problem] if fd_problem else sentences)),
     )

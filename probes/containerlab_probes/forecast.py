@@ -95,6 +95,12 @@ def _disposed(process: Process, signal: int, init: bool, children: tuple[Process
     found, pid = process.dispositions, process.pid
     if signal in found.ignored:
         return Delivery.IGNORED, Effect.NOTHING, f"ignored (SigIgn of /proc/{pid}/status)"
+    if signal not in found.caught and init and _ends_an_init(process, signal):
+        evidence = (
+            f"PID 1 without a handler, but its main thread blocks it and another doesn't (SigBlk of"
+            f" /proc/{pid}/task/*/status): then the kernel doesn't protect it (complete_signal in kernel/signal.c)"
+        )
+        return Delivery.DEFAULT, Effect.TERMINATES, evidence
     if signal not in found.caught and init:
         usual = " whose default action is to do nothing anyway" if default_action(signal) is Effect.NOTHING else ""
         evidence = (
@@ -109,6 +115,16 @@ def _disposed(process: Process, signal: int, init: bool, children: tuple[Process
         evidence = f"it is stopped (state T in /proc/{pid}/stat): the signal waits until SIGCONT resumes it"
         return Delivery.PENDING, Effect.NOTHING, evidence
     return _caught(process, signal, children) if signal in found.caught else _by_default(process, signal)
+
+
+def _ends_an_init(process: Process, signal: int) -> bool:
+    """Whether a signal at its default action gets past the protection of an init.
+
+    What the main thread blocks isn't dropped when it is sent. Another thread that is open to it is then killed
+    on the spot with all the others; only where a core is to be dumped does the thread look at the protection.
+    """
+    fatal = default_action(signal) is Effect.TERMINATES
+    return fatal and process.threads > 1 and process.state != "T" and signal in process.dispositions.leader_blocked
 
 
 def _caught(process: Process, signal: int, children: tuple[Process, ...]) -> _Answer:

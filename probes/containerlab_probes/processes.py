@@ -94,14 +94,14 @@ def _read(pid: int, level: int, users: _Users) -> Process:
     """`level` says which of its numbers is the container's: 0 the host's, -1 that of its innermost namespace."""
     stat = _read_stat(pid)
     status = procfs.parse_status(_of(pid, "status"))
-    threads = read_threads(pid, status)
     argv = procfs.parse_command_line(_of(pid, "cmdline"))
     try:
         exe = read_link(f"/proc/{pid}/exe")
     except ContainerlabError:
         exe = ""
-    dispositions = dispositions_of(pid, threads)
     shell = shell_of(stat.name, exe, argv)
+    threads = read_threads(pid, status, patient=shell is not None)
+    dispositions = dispositions_of(pid, threads)
     if shell and dispositions.caught - {_CHILD_SIGNAL}:
         dispositions = _with_foreground(dispositions, *foreground_of(pid, shell, threads[0]))
     if _read_stat(pid).started != stat.started:

@@ -37,6 +37,8 @@ class Dispositions:
     """A thread sits in rt_sigsuspend or pause: a caught signal is handled at once."""
     foreground: tuple[int, ...] = ()
     """Of a shell: host PIDs of the children that it seems to wait for before it runs a trap."""
+    leader_blocked: frozenset[int] = frozenset()
+    """What the main thread blocks, which the kernel asks first; other threads may be open to it."""
     unsure: frozenset[int] = frozenset()
     """Signals whose way can't be told: what is named in `unread` decides, or either of two threads may take them."""
     unread: tuple[str, ...] = ()
@@ -298,3 +300,102 @@ class Usage:
     memory_bytes: int
     """Without the page cache that can be dropped (what `docker stats` shows)."""
     memory_limit: int | None = None
+
+
+class SignalResult(StrEnum):
+    """What the kernel did with a signal at the moment it was generated (include/trace/events/signal.h)."""
+
+    QUEUED = "queued"
+    """It waits in the target's queue. A handler or the default action is a `TracedDelivery`; what sigwait or a
+    signalfd takes out of the queue, and what stays blocked, gives none."""
+    IGNORED = "ignored"
+    """Thrown away: ignored by the target, or at the default action in the init of a PID namespace."""
+    ALREADY_PENDING = "already-pending"
+    """The target has one of the same that it has not yet taken; this one is merged with it."""
+    OVERFLOW = "overflow"
+    """A real-time signal that was thrown away because the queue is full."""
+
+
+class Taken(StrEnum):
+    """How a process took a signal out of its queue."""
+
+    HANDLER = "handler"
+    DEFAULT = "default"
+    """The default action; in the init of a PID namespace that is nothing, but for SIGKILL and SIGSTOP from outside."""
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True)
+class TracedSignal:
+    """A signal to a watched process, as the kernel generated it. PIDs are processes (not threads) on the host."""
+
+    at: float
+    """Epoch seconds, as in every record of the trace."""
+    sender_pid: int
+    """In whose context it was generated; 0: an interrupt (a timer, say), so nobody's."""
+    sender_name: str
+    """comm of that process; empty where it ended too soon to be known."""
+    pid: int
+    signal: int
+    result: SignalResult
+    code: int
+    """si_code (man 2 sigaction): 0 kill, -1 sigqueue, -6 tgkill, above 0 the kernel itself."""
+    group: bool
+    """To the whole process; false: to one thread of it."""
+
+    @property
+    def by_kernel(self) -> bool:
+        """No program asked for it with kill and its like: a fault, a timer, a terminal, the end of PID 1, no memory."""
+        return self.code > 0 or self.sender_pid == 0
+
+
+@dataclass(frozen=True, slots=True)
+class TracedDelivery:
+    """A watched process takes a signal. The SIGKILL of a process is told once, not for each of its threads."""
+
+    at: float
+    pid: int
+    signal: int
+    taken: Taken
+
+
+@dataclass(frozen=True, slots=True)
+class TracedExit:
+    """The last thread of a watched process has ended."""
+
+    at: float
+    pid: int
+    ended_by: int | str | None
+    """Exit code, or the name of the signal; None where the kernel didn't tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class TracedFork:
+    """A new process that is watched from now on."""
+
+    at: float
+    parent_pid: int
+    """Who made it; 0: it came in from outside, as what `docker exec` starts does."""
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class TracedExec:
+    """A watched process runs another program."""
+
+    at: float
+    pid: int
+    path: str
+    """As it was given to execve(2): inside the container, perhaps relative."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The kernel threw away events before they were read: what comes before may be incomplete."""
+
+    at: float
+    count: int | None
+    """Events of all processes of the machine; None: not known how many."""
+
+
+TraceRecord = TracedSignal | TracedDelivery | TracedExit | TracedFork | TracedExec | Lost
