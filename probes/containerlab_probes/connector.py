@@ -1,0 +1,142 @@
+"""The kernel's process connector: every thread's end on the machine, with its status.
+
+The tracepoint of an exit doesn't tell the status; the connector does, in the same clock (CLOCK_MONOTONIC) and
+before a pidfd becomes readable (kernel/exit.c). It needs CAP_NET_ADMIN and the machine's own network namespace.
+
+Sources: include/uapi/linux/cn_proc.h, connector.h, netlink.h, filter.h.
+"""
+
+import contextlib
+import ctypes
+import errno
+import os
+import socket
+import struct
+import sys
+
+from containerlab_probes.errors import ContainerlabError, Denied, Unsupported
+from containerlab_probes.ringbuffer import Ended
+
+_NETLINK_CONNECTOR = 11
+_CN_IDX_PROC = _CN_VAL_PROC = 1
+_LISTEN, _IGNORE = 1, 2
+_NLMSG_DONE = 3
+_EVENT_NONE, _EVENT_EXIT = 0, 0x80000000
+_SO_ATTACH_FILTER, _SO_RCVBUFFORCE = 26, 33
+_BUFFER_BYTES = 1 << 20
+
+_NETLINK = struct.Struct("=IHHII")
+"""struct nlmsghdr: length, type, flags, sequence, port."""
+_CONNECTOR = struct.Struct("=IIIIHH")
+"""struct cn_msg: idx, val, seq, ack, len, flags."""
+_EVENT = struct.Struct("=IIQ")
+"""struct proc_event: what, cpu, time stamp."""
+_EXIT = struct.Struct("=III")
+"""struct exit_proc_event: thread, process, status."""
+_HEADS = _NETLINK.size + _CONNECTOR.size
+_BODY = _HEADS + _EVENT.size
+
+_LOAD_WORD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
+"""Classic BPF: BPF_LD|BPF_W|BPF_ABS, BPF_JMP|BPF_JEQ|BPF_K, BPF_RET|BPF_K."""
+
+
+def parse(message: bytes) -> tuple[Ended, ...]:
+    """The ends of threads that one datagram tells of; other events and what is cut off are left out."""
+    found = []
+    position = 0
+    while position + _BODY + _EXIT.size <= len(message):
+        length = _NETLINK.unpack_from(message, position)[0]
+        idx, val = _CONNECTOR.unpack_from(message, position + _NETLINK.size)[:2]
+        what, _, time = _EVENT.unpack_from(message, position + _HEADS)
+        if length < _BODY + _EXIT.size:
+            break
+        if (idx, val, what) == (_CN_IDX_PROC, _CN_VAL_PROC, _EVENT_EXIT):
+            thread, _, status = _EXIT.unpack_from(message, position + _BODY)
+            found.append(Ended(time, thread, status))
+        position += length + 3 & ~3
+    return tuple(found)
+
+
+class Connector:
+    """A socket that tells the ends of threads, and nothing else: the kernel filters the rest."""
+
+    def __init__(self) -> None:
+        """Raises `Denied` without CAP_NET_ADMIN, `Unsupported` where the kernel or network namespace has none."""
+        try:
+            self._socket = socket.socket(
+                socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, _NETLINK_CONNECTOR
+            )
+        except OSError as error:
+            raise _refused(error) from error
+        try:
+            self._filter()
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
+            self._socket.bind((0, _CN_IDX_PROC))
+            self._ask(_LISTEN)
+            self._socket.recv(4096)
+        except OSError as error:
+            self._socket.close()
+            raise _refused(error) from error
+
+    def fileno(self) -> int:
+        """For poll."""
+        return self._socket.fileno()
+
+    def read(self) -> tuple[list[Ended], bool]:
+        """What has come since the last call, and whether something was lost before it. Doesn't wait."""
+        found: list[Ended] = []
+        lost = False
+        while True:
+            try:
+                message, (port, _) = self._socket.recvfrom(8192)
+            except BlockingIOError:
+                return found, lost
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                lost = True
+                continue
+            if port == 0:
+                found.extend(parse(message))
+
+    def close(self) -> None:
+        """Stop listening."""
+        with contextlib.suppress(OSError):
+            self._ask(_IGNORE)
+        self._socket.close()
+
+    def _ask(self, operation: int) -> None:
+        wish = struct.pack("=I", operation)
+        body = _CONNECTOR.pack(_CN_IDX_PROC, _CN_VAL_PROC, 0, 0, len(wish), 0) + wish
+        self._socket.send(_NETLINK.pack(_NETLINK.size + len(body), _NLMSG_DONE, 0, 0, os.getpid()) + body)
+
+    def _filter(self) -> None:
+        """Let the answer to the request and the exits pass. BPF loads words as if they were big-endian."""
+
+        def as_loaded(what: int) -> int:
+            return int.from_bytes(what.to_bytes(4, sys.byteorder), "big")
+
+        program = b"".join(
+            struct.pack("=HBBI", *instruction)
+            for instruction in (
+                (_LOAD_WORD, 0, 0, _HEADS),
+                (_JUMP_IF_EQUAL, 2, 0, as_loaded(_EVENT_EXIT)),
+                (_JUMP_IF_EQUAL, 1, 0, as_loaded(_EVENT_NONE)),
+                (_RETURN, 0, 0, 0),
+                (_RETURN, 0, 0, 0xFFFFFFFF),
+            )
+        )
+        code = ctypes.create_string_buffer(program, len(program))
+        self._socket.setsockopt(
+            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
+        )
+
+
+def _refused(error: OSError) -> ContainerlabError:
+    if error.errno in (errno.EPERM, errno.EACCES):
+        return Denied("How processes end can't be told: the process connector needs root (CAP_NET_ADMIN).")
+    return Unsupported(
+        f"How processes end can't be told: the process connector doesn't answer here "
+        f"({os.strerror(error.errno or 0)}); it needs CONFIG_PROC_EVENTS and the machine's own network namespace."
+    )
