@@ -113,7 +113,7 @@ def test_an_agent_killed_between_questions_is_replaced(probe: Make) -> None:
     ],
 )
 def test_an_agent_that_fails_is_ended(probe: Make, then: str, error: type[ContainerlabError], words: str) -> None:
-    client, before = probe(time_limit_s=1.0, command=agent_that(then)), children()
+    client, before = probe(time_limit_s=0.7, command=agent_that(then)), children()
     for _ in range(2):
         with pytest.raises(error, match=words):
             client.ipc()
