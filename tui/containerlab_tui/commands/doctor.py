@@ -1,0 +1,83 @@
+"""`doctor`: how a stop would go, why, and how to mend it. Reads; changes and sends nothing."""
+
+import argparse
+
+from containerlab_tui.commands import session
+from containerlab_tui.core import doctor as core
+from containerlab_tui.core.doctor_facts import Diagnosis, Outlook, Severity
+from containerlab_tui.core.safe_text import safe
+from containerlab_tui.services import diagnosis as service
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit status 0: answered; 1: an error finding under --strict."""
+    engine = session.engine(arguments)
+    if arguments.all:
+        diagnoses, unseen = service.doctor_all(engine)
+        diagnoses = core.by_trouble(diagnoses)
+        for sentence in unseen:
+            session.tell(safe(sentence))
+        if arguments.json:
+            session.answer(core.documents(diagnoses, unseen))
+        else:
+            print(_table(diagnoses))
+    else:
+        diagnoses = (service.doctor(engine, arguments.name),)
+        if arguments.json:
+            session.answer(core.document(diagnoses[0]))
+        else:
+            print(_page(diagnoses[0]))
+    bad = any(finding.severity is Severity.ERROR for one in diagnoses for finding in one.findings)
+    return 1 if arguments.strict and bad else 0
+
+
+_OUTLOOK = {
+    Outlook.EXITS: "ends in time",
+    Outlook.TIMES_OUT: "does not end in time: SIGKILL",
+    Outlook.UNKNOWN: "not known",
+}
+
+
+def _grace(timeout_s: int) -> str:
+    return "for ever" if timeout_s < 0 else f"{timeout_s} s"
+
+
+def _page(one: Diagnosis) -> str:
+    """One container, for a person."""
+    lines = [
+        f"{safe(one.container)}: {_OUTLOOK[one.outlook]} ({one.confidence})",
+        f"  stop       {one.signal} ({one.signal_source}), grace period {_grace(one.timeout_s)} ({one.timeout_source})",
+        f"  delivery   {one.delivery}",
+        f"  program    {one.program or 'not recognised'}",
+        f"  graceful   {one.graceful}" + (f"; documented: {one.graceful_signal}" if one.graceful_signal else ""),
+    ]
+    if one.takes_s is not None:
+        lines.append(f"  takes      about {one.takes_s:.1f} s")
+    lines += [f"  {'because' if not index else '':<9}  {safe(why, 500)}" for index, why in enumerate(one.evidence)]
+    for index, process in enumerate(one.unreached):
+        lines.append(f"  {'not told' if not index else '':<9}  {process.container_pid:>5}  {safe(process.command, 80)}")
+    for finding in one.findings:
+        lines += ["", f"{finding.severity.upper()}  {finding.code}: {safe(finding.summary, 500)}"]
+        lines += [f"    {safe(each, 500)}" for each in finding.evidence]
+        lines += [f"    > {safe(each, 500)}" for each in finding.remedy.splitlines()]
+        lines.append(f"    see {finding.anchor}")
+    return "\n".join(lines)
+
+
+def _table(diagnoses: tuple[Diagnosis, ...]) -> str:
+    """All containers, the worst first."""
+    rows = [
+        (
+            one.container,
+            one.outlook,
+            one.confidence,
+            f"{one.signal} {_grace(one.timeout_s)}",
+            one.delivery,
+            one.graceful,
+            one.program or "—",
+            " ".join(finding.code for finding in one.findings if finding.severity is not Severity.NOTE) or "—",
+        )
+        for one in diagnoses
+    ]
+    headings = ("NAME", "OUTLOOK", "HOW SURE", "STOP", "DELIVERY", "GRACEFUL", "PROGRAM", "FINDINGS")
+    return session.table(headings, rows)

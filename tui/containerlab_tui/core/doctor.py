@@ -1,0 +1,164 @@
+"""How a stop of a container would go, why, and how to mend it. Pure: facts -> a diagnosis; it sends nothing.
+
+The kernel's rules come first (they make an outlook certain), then what is known of programs and of the
+container's own earlier stops. What isn't known is `unknown`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from containerlab_probes.records import Delivery, Process
+from containerlab_probes.signals import name_of
+from containerlab_tui.core import doctor_findings, programs
+from containerlab_tui.core.doctor_case import Case, lowest
+from containerlab_tui.core.doctor_facts import (
+    Confidence,
+    Diagnosis,
+    Facts,
+    Finding,
+    Outcome,
+    Outlook,
+)
+from containerlab_tui.core.doctor_outcome import outcome_of
+from containerlab_tui.core.documents import SCHEMA, Document, plain
+
+KILL = 9
+ALIKE_S = 0.15
+"""Share of the grace period within which an earlier stop counts as having run through it."""
+
+
+def diagnose(facts: Facts) -> Diagnosis:
+    """The whole answer for one running container."""
+    root = facts.root
+    case = Case(facts, outcome_of)
+    if root is None:
+        delivery, outcome = Delivery.UNKNOWN, _blind(facts)
+    else:
+        delivery = case.forecast(root, facts.signal).delivery
+        outcome = _in_time(facts, _by_history(facts, outcome_of(case, root, facts.signal)))
+    outcome = replace(outcome, findings=doctor_findings.findings(case, root, delivery, outcome))
+    details = facts.details
+    main = doctor_findings.main_program(case, root) if root else None
+    recognised = programs.recognise(main) if main else None
+    return Diagnosis(
+        container=details.name,
+        signal=name_of(facts.signal),
+        signal_source=details.stop_signal_source,
+        timeout_s=details.stop_timeout_s,
+        timeout_source=details.stop_timeout_source,
+        delivery=delivery,
+        outlook=outcome.outlook,
+        graceful=outcome.graceful,
+        graceful_signal=_better_signal(facts, outcome, recognised),
+        confidence=outcome.confidence,
+        evidence=outcome.why,
+        unreached=tuple(one for one in facts.processes if one.pid != details.pid),
+        findings=outcome.findings,
+        program=recognised.name if recognised else "",
+        takes_s=outcome.takes_s if outcome.outlook is Outlook.EXITS else None,
+    )
+
+
+def _better_signal(facts: Facts, outcome: Outcome, program: programs.Program | None) -> str | None:
+    """The documented graceful signal; the one that is sent anyway where that is one of them."""
+    signals = outcome.graceful_signals or (program.graceful if program else ())
+    if not signals:
+        return None
+    return name_of(facts.signal) if name_of(facts.signal) in signals else signals[0]
+
+
+def _blind(facts: Facts) -> Outcome:
+    """Only the engine's word is there: what PID 1 is, but not what it does with signals."""
+    why = (f"PID 1 can't be looked at: {facts.blind_reason or 'it has just ended'}.",)
+    return Outcome(Outlook.UNKNOWN, Confidence.GUESS, why)
+
+
+def _in_time(facts: Facts, outcome: Outcome) -> Outcome:
+    """An end that takes longer than the grace period is no end in time."""
+    grace_s = facts.grace_s
+    if facts.signal == KILL or outcome.outlook is not Outlook.EXITS:
+        return outcome
+    if grace_s == 0:
+        why = "The grace period is 0 s: SIGKILL follows the stop signal at once."
+        return replace(outcome, outlook=Outlook.TIMES_OUT, confidence=Confidence.LIKELY, why=(*outcome.why, why))
+    if outcome.takes_s < grace_s * 0.9:
+        return outcome
+    why = f"That takes about {outcome.takes_s:.1f} s, and the grace period is {grace_s:g} s."
+    if outcome.takes_s > grace_s * 1.1:
+        return replace(outcome, outlook=Outlook.TIMES_OUT, confidence=Confidence.LIKELY, why=(*outcome.why, why))
+    return replace(outcome, outlook=Outlook.UNKNOWN, confidence=Confidence.GUESS, why=(*outcome.why, why))
+
+
+def _by_history(facts: Facts, outcome: Outcome) -> Outcome:
+    """What earlier stops of the same image with the same signal and command came to, where nothing better is known."""
+    alike = [one for one in facts.history if one.signal == name_of(facts.signal) and one.duration_s is not None][:5]
+    if len(alike) < 2 or outcome.confidence is Confidence.CERTAIN:
+        return outcome
+    killed = [one.verdict == "killed" for one in alike]
+    if len(set(killed)) > 1:
+        return replace(outcome, why=(*outcome.why, "memory: its last stops went different ways."))
+    durations = [one.duration_s for one in alike if one.duration_s is not None]
+    typical_s = sorted(durations)[len(durations) // 2]
+    fate = "were killed" if killed[0] else "ended by themselves"
+    why = f"memory: the last {len(alike)} stops with {name_of(facts.signal)} took {typical_s:.1f} s and {fate}."
+    if killed[0]:
+        if any(one.grace_s < facts.grace_s * (1 - ALIKE_S) for one in alike):
+            return replace(outcome, why=(*outcome.why, why))
+        return replace(outcome, outlook=Outlook.TIMES_OUT, confidence=Confidence.LIKELY, why=(*outcome.why, why))
+    confidence = lowest(Confidence.LIKELY, Confidence.CERTAIN)
+    return replace(
+        outcome, outlook=Outlook.EXITS, confidence=confidence, why=(*outcome.why, why), takes_s=max(durations)
+    )
+
+
+def by_trouble(diagnoses: Sequence[Diagnosis]) -> tuple[Diagnosis, ...]:
+    """The worst first, then by name."""
+    return tuple(sorted(diagnoses, key=lambda one: (-one.trouble, one.container)))
+
+
+def document(diagnosis: Diagnosis) -> Document:
+    """The JSON document of `doctor NAME`."""
+    return {"schema": SCHEMA, **body(diagnosis)}
+
+
+def documents(diagnoses: Sequence[Diagnosis], unseen: Sequence[str] = ()) -> Document:
+    """The JSON document of `doctor --all`; `unseen` says of which containers nothing could be found out, and why."""
+    return {"schema": SCHEMA, "containers": [body(one) for one in diagnoses], "unread": [plain(one) for one in unseen]}
+
+
+def body(diagnosis: Diagnosis) -> Document:
+    """The fields of one container."""
+    return {
+        "container": diagnosis.container,
+        "stop": {
+            "signal": diagnosis.signal,
+            "signal_source": diagnosis.signal_source,
+            "timeout_s": diagnosis.timeout_s,
+            "timeout_source": diagnosis.timeout_source,
+        },
+        "delivery": diagnosis.delivery.value,
+        "outlook": diagnosis.outlook.value,
+        "graceful": diagnosis.graceful.value,
+        "graceful_signal": diagnosis.graceful_signal,
+        "confidence": diagnosis.confidence.value,
+        "program": diagnosis.program or None,
+        "takes_s": None if diagnosis.takes_s is None else round(diagnosis.takes_s, 1),
+        "evidence": [plain(one) for one in diagnosis.evidence],
+        "unreached": [_process(one) for one in diagnosis.unreached],
+        "findings": [_finding(one) for one in diagnosis.findings],
+    }
+
+
+def _process(process: Process) -> Document:
+    return {"pid": process.pid, "container_pid": process.container_pid, "command": plain(process.command)}
+
+
+def _finding(finding: Finding) -> Document:
+    return {
+        "code": finding.code,
+        "severity": finding.severity.value,
+        "summary": plain(finding.summary),
+        "evidence": [plain(one) for one in finding.evidence],
+        "remedy": plain(finding.remedy),
+        "anchor": finding.anchor,
+    }

@@ -1,0 +1,81 @@
+"""One question of the doctor, with the facts at hand, and the small answers that all its parts need. Pure."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from containerlab_probes.forecast import forecast
+from containerlab_probes.records import Forecast, Process
+from containerlab_tui.core import programs
+from containerlab_tui.core.doctor_facts import Confidence, Facts, Outcome
+
+_ORDER = (Confidence.GUESS, Confidence.LIKELY, Confidence.CERTAIN)
+
+Ask = Callable[["Case", Process, int, bool], Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The facts, how deep in the tree of processes the question stands, and how to ask about another process."""
+
+    facts: Facts
+    answer: Ask
+    depth: int = 0
+
+    def ask(self, process: Process, signal: int, group: bool = False) -> Outcome:
+        """What becomes of another process that gets a signal; `group`: its children get it as well."""
+        return self.answer(replace(self, depth=self.depth + 1), process, signal, group)
+
+    def children(self, process: Process) -> tuple[Process, ...]:
+        """Its living children, the oldest first."""
+        found = [one for one in self.facts.processes if one.parent_pid == process.pid and one.state not in ("Z", "X")]
+        return tuple(sorted(found, key=lambda one: (one.id.started, one.container_pid)))
+
+    def age_s(self, process: Process) -> float:
+        return max(0.0, self.facts.now - process.started_at)
+
+    def text(self, process: Process, path: str) -> str | None:
+        """A file of the container, by the path in that process's command line."""
+        return self.facts.files.get((process.pid, path))
+
+    def environment(self, process: Process, name: str) -> str:
+        return self.facts.environments.get(process.pid, {}).get(name, "")
+
+    def forecast(self, process: Process, signal: int) -> Forecast:
+        return forecast(process, signal, process.namespace_init, self.children(process))
+
+
+def lowest(*several: Confidence) -> Confidence:
+    return min(several, key=_ORDER.index)
+
+
+def described(process: Process) -> str:
+    """A process in an evidence sentence."""
+    return f"process {process.container_pid} ({process.argv[0] if process.argv else process.name})"
+
+
+_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)")
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def ends_by_itself(case: Case, process: Process) -> float | None:
+    """In how many seconds a process that only waits will be done; None: not known, or never."""
+    name, words = programs.program_name(process), process.argv[1:]
+    if words and name == words[0]:
+        words = words[1:]  # busybox sleep 5
+    if name == "sleep" and words:
+        return _left(case, process, words)
+    if name == "timeout":
+        durations = [word for word in words if _DURATION.fullmatch(word)]
+        return _left(case, process, durations[:1]) if durations else None
+    return None
+
+
+def _left(case: Case, process: Process, words: tuple[str, ...] | list[str]) -> float | None:
+    total = 0.0
+    for word in words:
+        found = _DURATION.fullmatch(word)
+        if found is None:
+            return None
+        total += float(found[1]) * _UNITS[found[2]]
+    return total - case.age_s(process) if total else None

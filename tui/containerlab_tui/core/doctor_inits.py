@@ -1,0 +1,126 @@
+"""Inits and wrappers that hand a signal on, and servers whose configuration changes what they do. Pure."""
+
+import re
+from dataclasses import replace
+
+from containerlab_probes.errors import BadRequest
+from containerlab_probes.records import Process
+from containerlab_probes.signals import name_of, number_of
+from containerlab_tui.core import programs
+from containerlab_tui.core.doctor_case import Case, described, lowest
+from containerlab_tui.core.doctor_facts import Confidence, Graceful, Outcome, Outlook
+
+
+def main_child(case: Case, process: Process) -> Process | None:
+    """The child that an init or wrapper was started for: its oldest; later ones were orphans or are helpers."""
+    return next(iter(case.children(process)), None)
+
+
+def forwarded(
+    case: Case, process: Process, signal: int, program: programs.Program, reaction: programs.Reaction
+) -> Outcome:
+    """Of a program that hands the signal on and ends when its child does."""
+    child = main_child(case, process)
+    if child is None:
+        return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (f"{program.name} has no child that it could signal.",))
+    passed, group, kills_after_s = _options(case, process, signal, program, reaction)
+    name = name_of(passed) if passed else "nothing"
+    to = f"the process group of {described(child)}" if group else described(child)
+    said = f"known: {program.name} hands {name_of(signal)} on to {to} as {name} ({program.source})."
+    if not passed:
+        return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (said,), graceful=Graceful.NO)
+    outcome = case.ask(child, passed, group)
+    confidence = outcome.confidence if reaction.sure else lowest(outcome.confidence, Confidence.LIKELY)
+    why = (said, *outcome.why)
+    ends = outcome.outlook is Outlook.EXITS and not (kills_after_s is not None and outcome.takes_s > kills_after_s)
+    if ends or kills_after_s is None:
+        return replace(outcome, confidence=confidence, why=why)
+    killed = f"{program.name} sends SIGKILL after {kills_after_s:g} s."
+    return replace(
+        outcome, outlook=Outlook.EXITS, confidence=Confidence.LIKELY, why=(*why, killed), takes_s=kills_after_s + 0.2,
+        graceful=Graceful.NO if outcome.outlook is Outlook.TIMES_OUT else outcome.graceful,
+    )  # fmt: skip
+
+
+def _options(
+    case: Case, process: Process, signal: int, program: programs.Program, reaction: programs.Reaction
+) -> tuple[int, bool, float | None]:
+    """The signal that is passed on (0: none), whether a whole group gets it, and when SIGKILL follows."""
+    own = _own_options(process)
+    group = reaction.to == "group"
+    match program.name:
+        case "tini":
+            group = any("g" in word[1:] for word in own if re.fullmatch(r"-[a-zA-Z]+", word))
+            group = group or case.environment(process, "TINI_KILL_PROCESS_GROUP") not in ("", "0")
+        case "dumb-init":
+            single = any(word in ("-c", "--single-child", "-cv", "-vc") for word in own)
+            group = not (single or case.environment(process, "DUMB_INIT_SETSID") == "0")
+            return _rewritten(own, signal), group, None
+        case "timeout":
+            group = "--foreground" not in own
+            return signal, group, _kill_after(own)
+    return signal, group, reaction.kills_after_s
+
+
+def _own_options(process: Process) -> list[str]:
+    """The words of a wrapper's command line up to the command that it runs."""
+    own: list[str] = []
+    words = list(process.argv[1:])
+    while words:
+        word = words.pop(0)
+        if word == "--" or not word.startswith("-"):
+            break
+        own.append(word)
+        if word in ("-r", "--rewrite", "-k", "--kill-after", "-s", "--signal", "-p", "-e") and words:
+            own.append(words.pop(0))
+    return own
+
+
+def _rewritten(own: list[str], signal: int) -> int:
+    """dumb-init's --rewrite FROM:TO; TO may be 0 for nothing."""
+    text = " ".join(own)
+    for found in re.finditer(r"(?:-r|--rewrite)[ =]?(\d+):(\d+)", text):
+        if int(found[1]) == signal:
+            return int(found[2])
+    return signal
+
+
+def _kill_after(own: list[str]) -> float | None:
+    found = re.search(r"(?:-k ?|--kill-after[ =])(\d+(?:\.\d+)?)([smhd]?)", " ".join(own))
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]] if found else None
+
+
+UWSGI_FILES = re.compile(r"(?:^|=)([^=\s]+\.(?:ini|xml|yml|yaml|json|conf))$")
+SQUID_CONFIGURATION = "/etc/squid/squid.conf"
+
+
+def configured(
+    case: Case, process: Process, signal: int, program: programs.Program, reaction: programs.Reaction
+) -> programs.Reaction:
+    """What a program does on a signal, once its configuration has been looked at."""
+    match program.name:
+        case "uWSGI" if name_of(signal) in ("SIGTERM", "SIGQUIT") and "--die-on-term" not in process.argv:
+            if any(_dies_on_term(text) for (pid, _), text in case.facts.files.items() if pid == process.pid):
+                does = "fast" if name_of(signal) == "SIGTERM" else "reloads"
+                return replace(reaction, does=does, takes_s=1.5, note="die-on-term is set in its configuration")
+        case "Squid" if name_of(signal) == "SIGTERM":
+            found = re.search(
+                r"^\s*shutdown_lifetime\s+(\d+)\s*(\w*)", case.text(process, SQUID_CONFIGURATION) or "", re.MULTILINE
+            )
+            if found:
+                unit = {"m": 60, "h": 3600}.get(found[2][:1], 1)
+                takes_s = int(found[1]) * unit + 1.0
+                return replace(reaction, takes_s=takes_s, note=f"shutdown_lifetime is {found[1]} {found[2]}".rstrip())
+    return reaction
+
+
+def _dies_on_term(text: str) -> bool:
+    return bool(re.search(r"die-on-term\W+(?:true|1|yes|on)\b|<die-on-term\s*/?>(?!false)", text))
+
+
+def parse_signal(text: str) -> int | None:
+    """A signal as a configuration file names it; None where it is none."""
+    try:
+        return number_of(text)
+    except BadRequest:
+        return None

@@ -1,0 +1,145 @@
+"""How one process takes one signal: the kernel's rule first, then what is known of the program. Pure."""
+
+from dataclasses import replace
+
+from containerlab_probes.records import Delivery, Effect, Forecast, Process
+from containerlab_probes.signals import name_of
+from containerlab_tui.core import doctor_inits, doctor_scripts, doctor_shells, doctor_supervisor, programs
+from containerlab_tui.core.doctor_case import Case, described, ends_by_itself, lowest
+from containerlab_tui.core.doctor_facts import Confidence, Graceful, Outcome, Outlook
+
+STARTING_S = 3.0
+"""A process younger than this may not have installed its handlers yet."""
+_DEPTH = 8
+
+
+def outcome_of(case: Case, process: Process, signal: int, group: bool = False) -> Outcome:
+    """What becomes of a process that gets a signal; `group`: its children get it as well."""
+    told = case.forecast(process, signal)
+    if case.depth > _DEPTH:
+        return Outcome(Outlook.UNKNOWN, Confidence.GUESS, ("The chain of processes is too long to follow.",))
+    match told.delivery:
+        case Delivery.DEFAULT if told.effect in (Effect.TERMINATES, Effect.DUMPS_CORE):
+            return _ends_by_default(case, process, signal, told)
+        case Delivery.DEFAULT | Delivery.IGNORED | Delivery.DROPPED | Delivery.PENDING:
+            return _stays(case, process, signal, told)
+        case Delivery.DEFERRED:
+            return doctor_shells.deferred(case, process, signal, told, group)
+        case Delivery.UNKNOWN:
+            reached = _reached(case, process, signal, told, group)
+            return replace(reached, confidence=lowest(reached.confidence, Confidence.LIKELY))
+        case _:
+            return _reached(case, process, signal, told, group)
+
+
+def _ends_by_default(case: Case, process: Process, signal: int, told: Forecast) -> Outcome:
+    program = programs.recognise(process)
+    graceful = _documented(program, signal)
+    why = f"{name_of(signal)} ends {described(process)}: {told.evidence}."
+    return Outcome(
+        Outlook.EXITS,
+        Confidence.CERTAIN,
+        (why,),
+        0.0,
+        Graceful.NO if graceful is Graceful.YES and program and program.handles else graceful,
+        program.graceful if program else (),
+    )
+
+
+def _stays(case: Case, process: Process, signal: int, told: Forecast) -> Outcome:
+    """The signal changes nothing; the process may still come to its end by itself in time."""
+    name, program = name_of(signal), programs.recognise(process)
+    why = [f"{name} does nothing to {described(process)}: {told.evidence}."]
+    confidence = Confidence.CERTAIN
+    starting = _still_starting(case, process, program, name)
+    if told.delivery is Delivery.DROPPED and starting:
+        confidence = Confidence.LIKELY
+        why.append(starting)
+    by_itself = ends_by_itself(case, process)
+    grace_s = case.facts.grace_s
+    if by_itself is not None and by_itself < grace_s:
+        why.append(f"It comes to its own end in about {by_itself:.0f} s, within the grace period.")
+        return Outcome(Outlook.EXITS, Confidence.LIKELY, tuple(why), max(0.0, by_itself), Graceful.UNKNOWN)
+    later = doctor_shells.what_comes_next(case, process)
+    if later:
+        why.append(later)
+        confidence = Confidence.LIKELY
+    return Outcome(
+        Outlook.TIMES_OUT,
+        confidence,
+        tuple(why),
+        graceful=Graceful.NO,
+        graceful_signals=program.graceful if program else (),
+    )
+
+
+def _still_starting(case: Case, process: Process, program: programs.Program | None, signal: str) -> str:
+    if program and signal in program.handles:
+        return f"{program.name} handles {signal} once it has started: it may still be starting."
+    if case.age_s(process) < STARTING_S:
+        return f"It is {case.age_s(process):.1f} s old and may still be starting."
+    return ""
+
+
+def _documented(program: programs.Program | None, signal: int) -> Graceful:
+    if program is None:
+        return Graceful.UNKNOWN
+    reaction = program.reaction(name_of(signal))
+    if reaction and reaction.does in ("graceful", "drains"):
+        return Graceful.YES
+    if reaction and reaction.does in ("fast", "reloads", "re-executes", "ignores"):
+        return Graceful.NO
+    return Graceful.YES if name_of(signal) in program.graceful else Graceful.UNKNOWN
+
+
+def _reached(case: Case, process: Process, signal: int, told: Forecast, group: bool) -> Outcome:
+    """The signal reaches code of the program's own: what is known of the program decides."""
+    heard = f"{name_of(signal)} reaches {described(process)}: {told.evidence}."
+    if programs.is_shell(process):
+        return _with(heard, doctor_shells.handled(case, process, signal, told, group))
+    program = programs.recognise(process)
+    reaction = program.reaction(name_of(signal)) if program else None
+    if program and program.name == "supervisord":
+        return _with(heard, doctor_supervisor.outcome(case, process, signal))
+    if program and reaction:
+        return _with(heard, _known(case, process, signal, program, reaction, group))
+    return _with(heard, doctor_scripts.outcome(case, process, signal, program))
+
+
+def _with(heard: str, outcome: Outcome) -> Outcome:
+    return replace(outcome, why=(heard, *outcome.why))
+
+
+def _known(
+    case: Case, process: Process, signal: int, program: programs.Program, reaction: programs.Reaction, group: bool
+) -> Outcome:
+    """By its entry in programs.toml."""
+    if reaction.does in programs.FORWARDS:
+        return doctor_inits.forwarded(case, process, signal, program, reaction)
+    reaction = doctor_inits.configured(case, process, signal, program, reaction)
+    name = name_of(signal)
+    said = f"known: {program.name} {_WORDS[reaction.does].format(signal=name)} ({program.source})"
+    why: tuple[str, ...] = (f"{said}{f'; {reaction.note}' if reaction.note else ''}.",)
+    confidence = Confidence.CERTAIN if reaction.sure else Confidence.LIKELY
+    graceful = _documented(program, signal)
+    if reaction.does in programs.STAYS:
+        return Outcome(Outlook.TIMES_OUT, confidence, why, graceful=Graceful.NO, graceful_signals=program.graceful)
+    if reaction.does in programs.UNCLEAR:
+        return Outcome(Outlook.UNKNOWN, Confidence.GUESS, why, graceful=graceful, graceful_signals=program.graceful)
+    outlook = Outlook.EXITS
+    if reaction.does == "drains" and case.facts.clients:
+        why = (*why, f"{case.facts.clients} clients are connected: it waits for their requests.")
+        outlook, confidence = Outlook.UNKNOWN, Confidence.GUESS
+    return Outcome(outlook, confidence, why, reaction.takes_s, graceful, program.graceful)
+
+
+_WORDS = {
+    "graceful": "ends its work and then exits on {signal}",
+    "fast": "exits on {signal} at once and cuts off work in hand",
+    "ends": "exits on {signal}",
+    "drains": "takes no more work on {signal} and exits when its clients have gone",
+    "reloads": "reloads on {signal} and stays",
+    "re-executes": "re-executes itself on {signal} and stays",
+    "ignores": "stays on {signal}",
+    "varies": "decides by its configuration what it does on {signal}",
+}

@@ -1,0 +1,192 @@
+"""How supervisord stops: its programs group by group, each with its own signal and patience. Pure.
+
+Supervisor documentation, Configuration File; supervisor/supervisord.py (ordered_stop_groups_phase_1).
+"""
+
+import configparser
+import os
+import posixpath
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from containerlab_probes.errors import BadRequest
+from containerlab_probes.records import Process
+from containerlab_probes.signals import name_of, number_of
+from containerlab_tui.core import programs
+from containerlab_tui.core.doctor_case import Case, described
+from containerlab_tui.core.doctor_facts import Confidence, Graceful, Outcome, Outlook
+
+PLACES = (
+    "/etc/supervisor/supervisord.conf",
+    "/etc/supervisord.conf",
+    "/usr/etc/supervisord.conf",
+    "/usr/local/etc/supervisord.conf",
+)
+"""Where it looks when no file is named, besides its working directory."""
+DEFAULT_WAIT_S = 10.0
+_OVERHEAD_S = 1.2
+"""What SIGKILL and the reaping of a program that was killed takes: supervisord looks once a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Managed:
+    """One program that supervisord looks after."""
+
+    name: str
+    group: str
+    command: tuple[str, ...]
+    stop_signal: int
+    wait_s: float
+    as_group: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    nodaemon: bool
+    managed: tuple[Managed, ...]
+    includes: tuple[str, ...] = ()
+    """Patterns of further files, absolute or below the directory of the file that names them."""
+
+
+def path_of(process: Process) -> str | None:
+    """The configuration file that the command line names."""
+    words = list(process.argv)
+    for index, word in enumerate(words):
+        if word in ("-c", "--configuration") and index + 1 < len(words):
+            return words[index + 1]
+        if word.startswith("--configuration="):
+            return word.partition("=")[2]
+        if re.fullmatch(r"-n?c.+", word) and not word.startswith("--"):
+            return word.partition("c")[2]
+    return None
+
+
+def candidates(process: Process) -> tuple[str, ...]:
+    """The paths of its configuration, the likeliest first."""
+    named = path_of(process)
+    return (named,) if named else ("supervisord.conf", "etc/supervisord.conf", *PLACES)
+
+
+def includes_of(text: str, path: str) -> tuple[str, ...]:
+    """Patterns of the files that a configuration includes, resolved against its own directory."""
+    found = _parsed(text).get("include", {}).get("files", "")
+    here = posixpath.dirname(path)
+    return tuple(
+        posixpath.normpath(posixpath.join(here, word.replace("%(here)s", here))) for word in found.split() if word
+    )
+
+
+def parse(text: str, included: tuple[str, ...] = ()) -> Configuration:
+    """A configuration with the texts of the files that it includes. What can't be parsed is left out."""
+    sections: dict[str, Mapping[str, str]] = {}
+    for one in (text, *included):
+        sections.update(_parsed(one))
+    groups = {
+        program.strip(): name.partition(":")[2].strip()
+        for name, section in sections.items()
+        if name.startswith("group:")
+        for program in section.get("programs", "").split(",")
+    }
+    managed = tuple(
+        _managed(name.partition(":")[2].strip(), section, groups)
+        for name, section in sections.items()
+        if name.startswith(("program:", "fcgi-program:", "eventlistener:"))
+    )
+    nodaemon = sections.get("supervisord", {}).get("nodaemon", "false").strip().lower()
+    return Configuration(nodaemon in ("true", "1", "on", "yes"), managed)
+
+
+def _parsed(text: str) -> dict[str, Mapping[str, str]]:
+    parser = configparser.RawConfigParser(inline_comment_prefixes=(";", " #"), strict=False)
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return {}
+    return {name: dict(parser.items(name)) for name in parser.sections()}
+
+
+def _managed(name: str, section: Mapping[str, str], groups: Mapping[str, str]) -> Managed:
+    try:
+        signal = number_of(section.get("stopsignal", "TERM").strip())
+    except BadRequest:
+        signal = number_of("SIGTERM")
+    try:
+        wait_s = float(section.get("stopwaitsecs", DEFAULT_WAIT_S))
+    except ValueError:
+        wait_s = DEFAULT_WAIT_S
+    try:
+        command = tuple(shlex.split(section.get("command", "")))
+    except ValueError:
+        command = tuple(section.get("command", "").split())
+    as_group = section.get("stopasgroup", "false").strip().lower() in ("true", "1", "on", "yes")
+    return Managed(name, groups.get(name, name), command, signal, wait_s, as_group)
+
+
+def configuration(case: Case, process: Process) -> Configuration | None:
+    """What was read from the container for this supervisord."""
+    for path in candidates(process):
+        text = case.text(process, path)
+        if text is not None:
+            included = tuple(
+                other for (pid, name), other in case.facts.files.items() if pid == process.pid and name.startswith("+")
+            )
+            return parse(text, included)
+    return None
+
+
+def outcome(case: Case, process: Process, signal: int) -> Outcome:
+    """How long it takes to stop all its programs."""
+    found = configuration(case, process)
+    children = case.children(process)
+    if found is None and children:
+        unread = "Its configuration can't be read, so how long it waits for its programs isn't known."
+        return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (unread,), graceful=Graceful.YES)
+    managed = found.managed if found else ()
+    why = [f"known: supervisord stops its programs, one group after another, on {name_of(signal)}, then ends."]
+    least: dict[str, float] = {}
+    most: dict[str, float] = {}
+    graceful = Graceful.YES
+    for child in children:
+        of = match(managed, child)
+        told = case.ask(child, of.stop_signal, of.as_group)
+        waits = of.wait_s + _OVERHEAD_S
+        low, high = 0.0, waits
+        if told.outlook is Outlook.EXITS:
+            low, high = min(told.takes_s, waits), min(told.takes_s + 0.1, waits)
+        elif told.outlook is Outlook.TIMES_OUT:
+            low, graceful = of.wait_s, Graceful.NO
+        why.append(
+            f"{described(child).capitalize()} gets {name_of(of.stop_signal)} and has {of.wait_s:g} s: "
+            + {"exits": f"it ends after about {told.takes_s:.1f} s.", "times-out": "it doesn't end and is killed.",
+               "unknown": "whether it ends isn't known."}[told.outlook]
+        )  # fmt: skip
+        least[of.group] = max(least.get(of.group, 0.0), low)
+        most[of.group] = max(most.get(of.group, 0.0), high)
+    shortest, longest = sum(least.values()) + 0.3, sum(most.values()) + 0.5
+    grace_s = case.facts.grace_s
+    why.append(f"Together that takes {shortest:.1f} to {longest:.1f} s.")
+    signals = ("SIGTERM", "SIGINT", "SIGQUIT")
+    if longest < grace_s:
+        return Outcome(Outlook.EXITS, Confidence.LIKELY, tuple(why), longest, graceful, signals)
+    if shortest >= grace_s:
+        return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, tuple(why), shortest, graceful, signals)
+    return Outcome(Outlook.UNKNOWN, Confidence.GUESS, tuple(why), shortest, graceful, signals)
+
+
+def match(managed: tuple[Managed, ...], child: Process) -> Managed:
+    """The program of the configuration that a child is."""
+    default = Managed(f"process {child.container_pid}", str(child.pid), child.argv, number_of("SIGTERM"), 10.0, False)
+    if not managed:
+        return default
+    return max(managed, key=lambda one: _likeness(one.command, child))
+
+
+def _likeness(command: tuple[str, ...], child: Process) -> float:
+    """How much of a configured command is in a child's command line."""
+    if not command:
+        return 0.0
+    wanted = [os.path.basename(word) for word in command]
+    have = {os.path.basename(word) for word in child.argv} | {programs.program_name(child)}
+    return sum(word in have for word in wanted) / max(len(wanted), len(child.argv) or 1)

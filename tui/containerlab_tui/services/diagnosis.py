@@ -1,0 +1,197 @@
+"""Gathers what the doctor is told about a container: inspect, processes, configuration files. Changes nothing.
+
+Files are read through `probes.rootfs`, below the root of the process that names them, as that process sees them.
+"""
+
+import os
+import posixpath
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from containerlab_probes import rootfs
+from containerlab_probes.errors import ContainerlabError, Gone
+from containerlab_probes.records import Process
+from containerlab_probes.signals import number_of
+from containerlab_tui.core import doctor_inits, doctor_supervisor, programs
+from containerlab_tui.core.doctor import diagnose
+from containerlab_tui.core.doctor_facts import Diagnosis, Facts
+from containerlab_tui.core.ending import PastStop
+from containerlab_tui.core.inventory import Details
+from containerlab_tui.engine.api import Engine
+from containerlab_tui.services.stops import see_processes
+
+FILE_LIMIT = 256 * 1024
+"""Bytes of one file that are looked at."""
+PROCESS_LIMIT = 64
+"""Processes of one container whose files are looked at."""
+INCLUDE_LIMIT = 100
+
+History = Callable[[Details], Sequence[PastStop]]
+
+
+def doctor(engine: Engine, container: str, history: History | None = None) -> Diagnosis:
+    """How a stop of this container would go. Raises Gone (no such container, or it isn't running), Unreachable."""
+    details = engine.inspect(container)
+    if not details.pid:
+        raise Gone(f"{details.name} is not running, so there is nothing to stop: start it first.")
+    return diagnose(gather(engine, details, history))
+
+
+def doctor_all(engine: Engine, history: History | None = None) -> tuple[tuple[Diagnosis, ...], tuple[str, ...]]:
+    """The diagnoses of all running containers, in the engine's order, and a sentence for each that had none."""
+    made: list[Diagnosis] = []
+    unseen: list[str] = []
+    for line in engine.containers():
+        if line.state not in ("running", "paused"):
+            continue
+        try:
+            made.append(doctor(engine, line.id, history))
+        except Gone:
+            continue  # it has ended since
+        except ContainerlabError as error:
+            unseen.append(f"{line.name}: {error}")
+    return tuple(made), tuple(unseen)
+
+
+def gather(engine: Engine, details: Details, history: History | None = None) -> Facts:
+    """The facts about one running container."""
+    seen, blind_reason = see_processes(engine, details)
+    now = time.time()
+    return Facts(
+        details=details,
+        signal=number_of(details.stop_signal),
+        processes=seen,
+        now=now,
+        blind_reason=blind_reason,
+        files=_files(seen),
+        environments=_environments(seen),
+        history=tuple(history(details)) if history else (),
+    )
+
+
+def _files(seen: Sequence[Process]) -> Mapping[tuple[int, str], str]:
+    """The text of the files that decide what these processes do, by process and path."""
+    found: dict[tuple[int, str], str] = {}
+    for process in seen[:PROCESS_LIMIT]:
+        wanted = tuple(_wanted(process))
+        if not wanted:
+            continue
+        try:
+            with _View(process.pid) as view:
+                for path in wanted:
+                    text = view.text(path)
+                    if text is not None:
+                        found[process.pid, path] = text
+                if _is_supervisord(process):
+                    _read_includes(process, view, found)
+        except ContainerlabError:
+            continue
+    return found
+
+
+def _wanted(process: Process) -> Iterable[str]:
+    """The paths, as the process names them, whose content matters."""
+    script = programs.script_of(process)
+    if script and script.kind == "file":
+        yield script.text
+    known = programs.recognise(process)
+    if known is None:
+        return
+    match known.name:
+        case "supervisord":
+            yield from doctor_supervisor.candidates(process)
+        case "Squid":
+            yield doctor_inits.SQUID_CONFIGURATION
+        case "uWSGI":
+            for word in process.argv[1:]:
+                match = doctor_inits.UWSGI_FILES.search(word)
+                if match:
+                    yield match[1]
+
+
+def _is_supervisord(process: Process) -> bool:
+    known = programs.recognise(process)
+    return known is not None and known.name == "supervisord"
+
+
+def _read_includes(process: Process, view: "_View", found: dict[tuple[int, str], str]) -> None:
+    """The files that supervisord's configuration includes, under their path with a plus sign in front."""
+    for path in doctor_supervisor.candidates(process):
+        text = found.get((process.pid, path))
+        if text is None:
+            continue
+        for pattern in doctor_supervisor.includes_of(text, view.absolute(path)):
+            for name in view.matching(pattern)[:INCLUDE_LIMIT]:
+                included = view.text(name)
+                if included is not None:
+                    found[process.pid, f"+{name}"] = included
+        return
+
+
+class _View:
+    """The files of a container as one of its processes sees them."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._root = rootfs.open_root(pid)
+        self._directory: str | None = None
+
+    def __enter__(self) -> "_View":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._root)
+
+    def absolute(self, path: str) -> str:
+        """A path below the process's working directory, which is a path inside the container as well."""
+        if path.startswith("/"):
+            return path
+        if self._directory is None:
+            try:
+                self._directory = os.readlink(f"/proc/{self._pid}/cwd")
+            except OSError:
+                self._directory = "/"
+        return posixpath.join(self._directory, path)
+
+    def text(self, path: str) -> str | None:
+        """The beginning of a file; None where it can't be read or isn't text."""
+        try:
+            data = rootfs.read_file(self._root, self.absolute(path), FILE_LIMIT)
+        except ContainerlabError:
+            return None
+        return None if b"\0" in data[:4096] else data.decode("utf-8", "replace")
+
+    def matching(self, pattern: str) -> list[str]:
+        """The files that a pattern in the last part of a path means, sorted."""
+        import fnmatch
+
+        directory, name = posixpath.split(pattern)
+        if not any(mark in name for mark in "*?["):
+            return [pattern]
+        try:
+            fd = rootfs.open_in_root(self._root, directory or "/", os.O_RDONLY | os.O_DIRECTORY)
+        except ContainerlabError:
+            return []
+        try:
+            return [posixpath.join(directory, one) for one in sorted(fnmatch.filter(os.listdir(fd), name))]
+        finally:
+            os.close(fd)
+
+
+_ENVIRONMENT = ("TINI_KILL_PROCESS_GROUP", "DUMB_INIT_SETSID")
+
+
+def _environments(seen: Sequence[Process]) -> Mapping[int, Mapping[str, str]]:
+    """What the environment says to the inits that listen to it."""
+    found: dict[int, Mapping[str, str]] = {}
+    for process in seen[:PROCESS_LIMIT]:
+        known = programs.recognise(process)
+        if known is None or known.name not in ("tini", "dumb-init"):
+            continue
+        try:
+            with open(f"/proc/{process.pid}/environ", encoding="utf-8", errors="surrogateescape") as file:
+                pairs = [entry.partition("=") for entry in file.read().split("\0")]
+        except OSError:
+            continue
+        found[process.pid] = {name: value for name, _, value in pairs if name in _ENVIRONMENT}
+    return found
