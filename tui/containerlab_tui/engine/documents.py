@@ -4,9 +4,11 @@ Fields that an engine leaves out or sets to null read as empty: engines differ, 
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from containerlab_probes.errors import BadRequest
 from containerlab_tui.core.inventory import Container, Details, EngineEvent, MountPoint
 
 DEFAULT_STOP_SIGNAL = "SIGTERM"
@@ -82,6 +84,7 @@ def details(document: Mapping[str, Any]) -> Details:
         mounts=tuple(_mount(mount) for mount in document.get("Mounts") or ()),
         labels=config.get("Labels") or {},
         environment=tuple(config.get("Env") or ()),
+        auto_remove=bool(host.get("AutoRemove")),
     )
 
 
@@ -100,23 +103,12 @@ def stop_signal(configured: str | None) -> tuple[str, str]:
 
     What doesn't parse becomes SIGTERM without a word (moby container/container.go, StopSignal).
     """
-    name = _signal_name(configured) if configured else None
-    return (name, "container") if name else (DEFAULT_STOP_SIGNAL, "default")
+    if configured:
+        from containerlab_probes import signals  # not needed for a list, which is wanted fast
 
-
-def _signal_name(text: str) -> str | None:
-    import re
-    import signal
-
-    word = text.upper().removeprefix("SIG")
-    if word.isdigit():
-        number = int(word)
-        if 34 <= number <= 64:
-            return "SIGRTMIN" + (f"+{number - 34}" if number > 34 else "")
-        return signal.Signals(number).name if 0 < number < 32 else None
-    if re.fullmatch(r"RTM(IN\+|AX-)\d+", word):
-        return f"SIG{word}"
-    return f"SIG{word}" if f"SIG{word}" in signal.Signals.__members__ else None
+        with suppress(BadRequest):
+            return signals.name_of(signals.number_of(configured)), "container"
+    return DEFAULT_STOP_SIGNAL, "default"
 
 
 def event(document: Mapping[str, Any]) -> EngineEvent:
