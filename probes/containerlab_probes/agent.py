@@ -44,6 +44,10 @@ class Question:
         value = self.fields[name]
         if not isinstance(value, str) or not (value or empty) or "\0" in value:
             raise BadRequest(f"{name} must be a text.")
+        try:
+            os.fsencode(value)
+        except UnicodeEncodeError as error:
+            raise BadRequest(f"{name} must be a text that can be a name.") from error
         return value
 
     def number(self, name: str) -> int:

@@ -68,6 +68,7 @@ def test_hello() -> None:
         ({"ask": "ipc-read", "kind": "posix-shm", "object": "../a", "offset": 0, "length": 1}, "no name"),
         ({"ask": "ipc-remove", "kind": "shm", "object": "-1"}, "'-1' is no id"),
         ({"ask": "ipc-remove", "kind": "shm", "object": ""}, "object must be"),
+        ({"ask": "ipc-remove", "kind": "posix-shm", "object": "\ud800"}, "can be a name"),
         ({"ask": "maps", "upper_dir": 7}, "upper_dir must be"),
         ({"ask": "maps", "upper_dir": "a\0b"}, "upper_dir must be"),
         (

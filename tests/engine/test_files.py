@@ -1,0 +1,308 @@
+"""Mapped files of real containers: where each one's bytes live, and that they are read from there and nowhere else."""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from containerlab_probes.client import ProbeClient
+from containerlab_probes.errors import BadRequest, Gone
+from containerlab_probes.mappings import Volumes, backing_of, host_path_of
+from containerlab_probes.processes import identify
+from containerlab_probes.records import Backing, Mapping, ProcessId
+from tests.support import Containers, Docker, eventually
+
+BASE = "containerlab/base:latest"
+
+PROGRAM = r"""
+import ctypes, mmap, os, signal, sys
+def mapped(path, length=501, text=b"", shared=True):
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    os.ftruncate(fd, length)
+    os.pwrite(fd, text or path.encode(), 0)
+    memory = mmap.mmap(fd, length, mmap.MAP_SHARED if shared else mmap.MAP_PRIVATE)
+    os.close(fd)
+    return memory
+kept = []
+for directory in ("/srv", "/dev/shm", "/volume", "/bind", "/scratch", "/var/run/linked"):
+    kept.append(mapped(directory + "/file"))
+kept.append(mapped("/single"))
+kept.append(mapped("/srv/private", shared=False))
+kept.append(mapped("/srv/deleted"))
+os.unlink("/srv/deleted")
+anonymous = mmap.mmap(-1, 8192)
+anonymous[:9] = b"anonymous"
+memory_file = os.memfd_create("in memory")
+os.ftruncate(memory_file, 300)
+os.pwrite(memory_file, b"memfd", 0)
+kept.append(mmap.mmap(memory_file, 300))
+image = os.open("/etc/debian_version", os.O_RDONLY)
+kept.append(mmap.mmap(image, 0, mmap.MAP_SHARED, mmap.PROT_READ))
+libc = ctypes.CDLL(None)
+libc.shmat.restype, libc.shmat.argtypes = ctypes.c_void_p, (ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
+address = libc.shmat(libc.shmget(5678, 27, 0o1600), None, 0)
+ctypes.memmove(address, b"segment", 7)
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+exec(sys.argv[1])
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+@dataclass
+class Found:
+    """A container's mappings with what inspect says of it."""
+
+    client: ProbeClient
+    inspected: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        self.mappings, self.in_upper = self.client.maps(self.directories["UpperDir"])
+
+    @property
+    def directories(self) -> dict[str, str]:
+        return dict(self.inspected["GraphDriver"]["Data"])
+
+    @property
+    def volumes(self) -> Volumes:
+        return {one["Destination"]: (one["Type"], one["Source"]) for one in self.inspected["Mounts"]}
+
+    def at(self, path: str) -> Mapping:
+        return next(one for one in self.mappings.mappings if one.path == path)
+
+    def backing(self, path: str) -> Backing | None:
+        assert self.in_upper is not None
+        return backing_of(self.at(path), self.mappings.mounts, self.volumes, path in self.in_upper)
+
+    def host_path(self, path: str) -> str | None:
+        return host_path_of(
+            self.at(path),
+            self.backing(path),
+            self.mappings.mounts,
+            self.volumes,
+            merged_dir=self.directories["MergedDir"],
+            upper_dir=self.directories["UpperDir"],
+        )
+
+    def read(self, path: str, offset: int = 0, length: int = 100) -> bytes:
+        one = self.at(path)
+        return self.client.read_mapping(one.id, one.range, offset, length).data
+
+
+@pytest.fixture
+def look(docker: Docker) -> Iterator[Callable[[str], Found]]:
+    """The mappings of a container by name."""
+    with contextlib.ExitStack() as clients:
+
+        def make(name: str) -> Found:
+            [inspected] = json.loads(docker("inspect", name))
+            client = ProbeClient(identify(inspected["State"]["Pid"]))
+            return Found(clients.enter_context(contextlib.closing(client)), inspected)
+
+        yield make
+
+
+Look = Callable[[str], Found]
+
+
+@pytest.fixture
+def full(docker: Docker, container: Containers, look: Look, tmp_path: Path) -> Found:
+    """A container that has everything mapped that can be told apart."""
+    (tmp_path / "bound").mkdir()
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "single").touch()
+    options = (
+        *("--volume=/volume", f"--volume={tmp_path}/bound:/bind", f"--volume={tmp_path}/single:/single"),
+        *(f"--volume={tmp_path}/linked:/var/run/linked", "--tmpfs=/scratch"),
+    )
+    return look(container(BASE, "python3", "-c", PROGRAM, "", options=options, ready="ready"))
+
+
+def test_where_bytes_live(full: Found, tmp_path: Path) -> None:
+    upper, merged = full.directories["UpperDir"], full.directories["MergedDir"]
+    [volume] = [source for kind, source in full.volumes.values() if kind == "volume"]
+    expected = {
+        "/srv/file": (Backing.WRITABLE_LAYER, f"{upper}/srv/file"),
+        "/srv/private": (Backing.WRITABLE_LAYER, f"{upper}/srv/private"),
+        "/srv/deleted": (Backing.DELETED, None),
+        "/dev/shm/file": (Backing.TMPFS, None),
+        "/scratch/file": (Backing.TMPFS, None),
+        "/volume/file": (Backing.VOLUME, f"{volume}/file"),
+        "/bind/file": (Backing.BIND, f"{tmp_path}/bound/file"),
+        "/single": (Backing.BIND, f"{tmp_path}/single"),
+        "/run/linked/file": (Backing.BIND, f"{tmp_path}/linked/file"),
+        "/etc/debian_version": (Backing.IMAGE, f"{merged}/etc/debian_version"),
+        "/dev/zero": (Backing.ANONYMOUS_SHARED, None),
+        "/memfd:in memory": (Backing.ANONYMOUS_SHARED, None),
+        "/SYSV0000162e": (Backing.SYSV, None),
+    }
+    assert {path: (full.backing(path), full.host_path(path)) for path in expected} == expected
+    for path, (_, host_path) in expected.items():
+        if host_path:
+            assert Path(host_path).read_bytes()[:100] == full.read(path)
+
+
+def test_what_is_in_them(full: Found) -> None:
+    for path in ("/srv/file", "/srv/private", "/srv/deleted", "/dev/shm/file", "/scratch/file", "/volume/file"):
+        assert full.read(path) == path.encode().ljust(100, b"\0")
+        assert full.at(path).file_bytes == 501
+    assert full.read("/dev/zero", 0, 12) == b"anonymous\0\0\0"
+    assert full.read("/memfd:in memory", 0, 6) == b"memfd\0"
+    assert full.read("/SYSV0000162e") == b"segment".ljust(27, b"\0")
+    assert full.read("/srv/file", 498, 100) == b"\0\0\0"
+    assert full.read("/srv/file", 501, 100) == b""
+
+
+def test_shared_private_and_permissions(full: Found) -> None:
+    assert (full.at("/srv/file").shared, full.at("/srv/file").permissions) == (True, "rw-s")
+    assert (full.at("/srv/private").shared, full.at("/srv/private").permissions) == (False, "rw-p")
+    assert (full.at("/etc/debian_version").shared, full.at("/etc/debian_version").permissions) == (True, "r--s")
+    assert full.at("/srv/deleted").deleted
+    assert full.at("/srv/file").container_pid == 1
+    assert full.mappings.unread == ()
+
+
+def test_sizes_are_those_that_stat_gives(docker: Docker, full: Found) -> None:
+    paths = sorted({one.path for one in full.mappings.mappings if not one.deleted and one.path.startswith("/")})
+    shown = docker("exec", full.inspected["Name"].lstrip("/"), "stat", "--format=%s %n", *paths)
+    assert shown.splitlines() == [f"{full.at(path).file_bytes} {path}" for path in paths]
+    assert len(paths) > 12
+
+
+def test_processes_of_docker_exec_and_children(docker: Docker, container: Containers, look: Look) -> None:
+    name = container("mmap-shm", ready="ready")
+    docker("exec", name, "writer")
+    docker("exec", "--detach", name, "holder")
+
+    def holders() -> Found | None:
+        found = look(name)
+        return found if len([one for one in found.mappings.mappings if one.path == "/srv/shm.txt"]) == 2 else None
+
+    found = eventually(holders, "the holder and its child have the file mapped")
+    assert found is not None
+    for path, backing in (
+        ("/srv/shm.txt", Backing.WRITABLE_LAYER),
+        ("/dev/zero", Backing.ANONYMOUS_SHARED),
+        ("/dev/shm/containerlab", Backing.TMPFS),
+    ):
+        assert len({one.id for one in found.mappings.mappings if one.path == path}) == 2
+        assert found.backing(path) is backing
+    assert found.read("/srv/shm.txt", 0, 26) == b"abcdefghijklmnopqrstuvwxyz"
+    eventually(lambda: found.read("/dev/zero", 0, 17) == b"the child's words", "the child has written")
+    host_path = found.host_path("/srv/shm.txt")
+    docker("stop", name)
+    docker("start", name)
+    assert docker("exec", name, "reader").startswith("a b c d e f g")
+    assert host_path is not None
+    assert Path(host_path).stat().st_size == 501
+
+
+SAME_PATH = """
+os.makedirs(os.path.dirname(SECRET), exist_ok=True)
+kept.append(mapped(SECRET, text=b"the container's own"))
+os.makedirs("/links")
+os.symlink(SECRET, "/links/absolute")
+os.symlink("../../../.." + SECRET, "/links/up")
+kept.append(mapped("/links/absolute", text=b"the container's own"))
+kept.append(mapped("/links/up", text=b"the container's own"))
+"""
+MOVED = """
+for place in ("gone", "swapped"):
+    os.makedirs("/trap/" + place)
+    kept.append(mapped("/trap/" + place + "/secret", text=b"the container's own"))
+os.unlink("/trap/gone/secret")
+os.symlink(SECRET, "/trap/gone/secret")
+os.rename("/trap/swapped", "/trap/away")
+os.symlink(os.path.dirname(SECRET), "/trap/swapped")
+"""
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    """A file of the host that no container may make us read."""
+    path = tmp_path / "secret"
+    path.write_text("the host's secret")
+    return path
+
+
+def trap(container: Containers, program: str, secret: Path) -> str:
+    options = ("--tmpfs=/bind", "--tmpfs=/volume", "--tmpfs=/var/run/linked", "--tmpfs=/scratch")
+    code = program.replace("SECRET", repr(str(secret)))
+    return container(BASE, "python3", "-c", PROGRAM, code, options=options, ready="ready")
+
+
+def test_a_path_that_the_host_has_too(container: Containers, look: Look, secret: Path) -> None:
+    found = look(trap(container, SAME_PATH, secret))
+    mappings = [one for one in found.mappings.mappings if one.path == str(secret)]
+    assert len(mappings) == 3
+    for one in mappings:
+        window = found.client.read_mapping(one.id, one.range, 0, 19)
+        assert window.data == b"the container's own"
+    assert found.backing(str(secret)) is Backing.WRITABLE_LAYER
+    assert found.host_path(str(secret)) == found.directories["UpperDir"] + str(secret)
+    assert secret.read_text() == "the host's secret"
+
+
+def test_links_put_where_a_file_was_mapped(container: Containers, look: Look, secret: Path) -> None:
+    found = look(trap(container, MOVED, secret))
+    assert found.at("/trap/gone/secret").deleted
+    assert found.backing("/trap/gone/secret") is Backing.DELETED
+    assert found.backing("/trap/away/secret") is Backing.WRITABLE_LAYER
+    for path in ("/trap/gone/secret", "/trap/away/secret"):
+        assert found.read(path, 0, 19) == b"the container's own"
+
+
+def test_names_meant_to_deceive(container: Containers, look: Look, secret: Path) -> None:
+    program = r"""
+for name in ("/srv/x (deleted)", "/srv/new\nline", "/srv/back\\012slash", "/srv/\x1b[31mred"):
+    kept.append(mapped(name))
+kept += [mapped("/SYSV00000001"), mapped("/memfd:x")]
+os.unlink("/SYSV00000001"); os.unlink("/memfd:x")
+"""
+    found = look(trap(container, program, secret))
+    for path in ("/srv/x (deleted)", "/srv/new\nline", "/srv/back\\012slash", "/srv/\x1b[31mred"):
+        assert (found.at(path).deleted, found.backing(path)) == (False, Backing.WRITABLE_LAYER)
+        assert found.read(path, 0, len(path)) == path.encode()
+    for path in ("/SYSV00000001", "/memfd:x"):
+        assert (found.at(path).deleted, found.backing(path)) == (True, Backing.DELETED)
+
+
+def test_only_the_container_s_processes_are_read(container: Containers, look: Look, full: Found) -> None:
+    other = look(container("mmap-shm", ready="ready"))
+    one = full.at("/srv/file")
+    with pytest.raises(Gone, match="not, or no longer"):
+        other.client.read_mapping(one.id, one.range, 0, 10)
+    with pytest.raises(Gone, match="not, or no longer"):
+        full.client.read_mapping(ProcessId(one.id.pid, one.id.started + 1), one.range, 0, 10)
+    with pytest.raises(Gone):
+        full.client.read_mapping(one.id, "1000-2000", 0, 10)
+    with pytest.raises(BadRequest):
+        full.client.read_mapping(one.id, "../../root", 0, 10)
+
+
+def test_a_container_from_scratch(container: Containers, look: Look) -> None:
+    found = look(container("scratch-static"))
+    assert {one.path for one in found.mappings.mappings} == {"/sleep"}
+    assert found.backing("/sleep") is Backing.IMAGE
+    assert found.read("/sleep", 0, 4) == b"\x7fELF"
+
+
+def test_a_container_that_vanishes(docker: Docker, full: Found) -> None:
+    one = full.at("/srv/file")
+    docker("rm", "--force", "--volumes", full.inspected["Name"].lstrip("/"))
+    with pytest.raises(Gone):
+        full.client.read_mapping(one.id, one.range, 0, 10)
+    with pytest.raises(Gone):
+        full.client.maps("")
+
+
+def test_an_upper_directory_that_can_not_be_opened(full: Found) -> None:
+    found, in_upper = full.client.maps("/no/such/directory")
+    assert in_upper is None
+    assert found.mappings
+    assert backing_of(full.at("/srv/file"), found.mounts, full.volumes, None) is None
