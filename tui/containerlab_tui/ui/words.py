@@ -112,12 +112,10 @@ def size(count: int | None) -> str:
         return "—"
     if count < 1024:
         return str(count)
-    value = float(count)
-    for unit in "KMGTPE":
-        value /= 1024
-        if value < 999.5:
-            break
-    return f"{value:.0f}{unit}" if value >= 9.95 or value == int(value) else f"{value:.1f}{unit}"
+    power = next((power for power in range(1, 6) if count / 1024**power < 999.5), 6)
+    value = count / 1024**power
+    digits = 0 if value >= 9.95 or value == int(value) else 1
+    return f"{value:.{digits}f}{'KMGTPE'[power - 1]}"
 
 
 def exact(count: int) -> str:

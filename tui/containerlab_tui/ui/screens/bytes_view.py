@@ -77,7 +77,9 @@ class BytesScreen(Screen[None]):
 
     def on_resize(self) -> None:
         self.set_class(self.size.width >= 120, "wide")
-        self.call_after_refresh(self._read, self._offset, False)
+
+    def on_hex_view_resized(self) -> None:
+        self._read(self._offset, False)
 
     def _explanation(self) -> Content:
         lines = [Content(fact) for fact in self._facts]
@@ -116,9 +118,9 @@ class BytesScreen(Screen[None]):
             self._place("")
         else:
             count = len(view.changed)
-            said = "nothing changed here" if not count else f"{count} byte{'s' if count != 1 else ''} changed (▌ and *)"
+            said = "nothing changed here" if not count else f"{count} byte{'s' if count != 1 else ''} changed, marked *"
             size = f", size was {words.exact(before.total)}" if shrunk else ""
-            self._place(f"read again at {words.clock_time(self._clock())}: {said}{size}")
+            self._place(f"again at {words.clock_time(self._clock())}: {said}{size}")
 
     def _failed(self, error: ContainerlabError) -> None:
         """What was read before stays, and the trouble is said above the keys."""
@@ -199,7 +201,7 @@ class BytesScreen(Screen[None]):
 
 
 def read_offset(text: str, here: int, total: int) -> int:
-    """A place in an object of `total` bytes: `4096`, `0x1000`, `+512`, `-512`, `50%`. Raises ValueError with a sentence."""
+    """A place among `total` bytes: `4096`, `0x1000`, `+512`, `-512`, `50%`. Raises ValueError with a sentence."""
     text = text.strip().replace("_", "").replace(",", "").lower()
     try:
         if text.endswith("%"):

@@ -67,7 +67,11 @@ class CopyForm(ModalScreen[CopyRequest | None]):
             with Horizontal(classes="field"):
                 yield Label("Local file")
                 yield Input(
-                    self._local_file, placeholder="path on this machine", suggester=LocalPaths(), compact=True, id="file"
+                    self._local_file,
+                    placeholder="path on this machine",
+                    suggester=LocalPaths(),
+                    compact=True,
+                    id="file",
                 )
             with Horizontal(classes="field"):
                 yield Label("Into")

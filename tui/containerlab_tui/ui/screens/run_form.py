@@ -29,6 +29,20 @@ _SIZE = re.compile(r"(\d+)\s*([bkmg]?)b?", re.IGNORECASE)
 _UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
+class _Tick(Checkbox):
+    """A check box that is empty while it is off: its state reads without colour."""
+
+    BUTTON_LEFT, BUTTON_RIGHT = "[", "]"
+
+    def watch_value(self) -> None:
+        """Draw the mark or none."""
+        self.BUTTON_INNER = "X" if self.value else " "
+        super().watch_value()
+
+    def on_mount(self) -> None:
+        self.BUTTON_INNER = "X" if self.value else " "
+
+
 class RunForm(ModalScreen[RunRequest | None]):
     """Enter in any field runs it, tab goes through the fields, escape runs nothing."""
 
@@ -57,15 +71,17 @@ class RunForm(ModalScreen[RunRequest | None]):
                 yield from _field("Command", Input(placeholder="the image's own", compact=True, id="command"))
                 yield from _field("Name", Input(placeholder="the engine chooses", compact=True, id="name"))
                 yield from _field("IPC mode", Select(modes, value="private", allow_blank=False, compact=True, id="ipc"))
-                yield from _field("/dev/shm size", Input("64m", compact=True, id="shm"))
+                yield from _field("Shared memory", Input("64m", compact=True, id="shm"))
                 names = SuggestFromList([name_of(signal) for signal in all_signals()], case_sensitive=False)
                 placeholder = "the image's own, or SIGTERM"
-                yield from _field("Stop signal", Input(placeholder=placeholder, suggester=names, compact=True, id="signal"))
+                yield from _field(
+                    "Stop signal", Input(placeholder=placeholder, suggester=names, compact=True, id="signal")
+                )
                 yield from _field("Stop timeout", Input("10", compact=True, id="timeout"), "s")
                 with Horizontal(classes="field"):
                     yield Label("")
-                    yield Checkbox(Content("init as PID 1"), compact=True, id="init")
-                    yield Checkbox(Content("terminal (tty)"), compact=True, id="tty")
+                    yield _Tick(Content("init as PID 1"), compact=True, id="init")
+                    yield _Tick(Content("terminal (tty)"), compact=True, id="tty")
             yield Static(classes="complaint", id="complaint")
             with Horizontal(classes="buttons"):
                 yield Button(Content("Leave"), id="leave", compact=True)

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from containerlab_probes.forecast import forecast
-from containerlab_probes.signals import all_signals, name_of
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -14,7 +12,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from containerlab_probes.forecast import forecast
 from containerlab_probes.records import Forecast, Process, ProcessId
+from containerlab_probes.signals import all_signals, name_of
 from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.core.stop import SIGKILL
 from containerlab_tui.services.signals import Target, select
@@ -26,9 +26,10 @@ SIGTERM = 15
 _TARGETS = {
     Target.PROCESS: "this process",
     Target.CHILDREN: "its children",
-    Target.TREE: "the whole tree",
+    Target.TREE: "whole tree",
 }
 _NAMES_SHOWN = 6
+_ENDS_CONTAINER = "ends PID 1, and with it the container"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,8 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
         self._aims = self._possible_aims()
         self._aim = 0
         self._shown: list[int] = []
+        self._marked = 0
+        """The row that bears the cursor's mark."""
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog", id="box") as box:
@@ -110,6 +113,11 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
         )
 
     def on_mount(self) -> None:
+        subject = self._subjects[0]
+        if subject.chosen is not None and subject.process is None:
+            self.app.notify("The selected process has ended meanwhile.", severity="warning", markup=False)
+            self.dismiss(None)
+            return
         self.query_one(OptionList).can_focus = False
         self.query_one(Input).focus()
         self._fill()
@@ -135,7 +143,7 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
         if len(self._subjects) > 1 or subject.process is None:
             aims = [_Aim(Target.PROCESS, True, "PID 1")]
             if all(subject.init for subject in self._subjects):
-                aims.append(_Aim(Target.TREE, True, "the whole tree"))
+                aims.append(_Aim(Target.TREE, True, "whole tree"))
             return tuple(aims)
         process = subject.process
         is_init = process.container_pid == 1
@@ -171,25 +179,28 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
         typed = self.query_one(Input).value
         self._shown = matching(typed)
         signals = self.query_one(OptionList)
-        signals.set_options(Option(self._row(signal)) for signal in self._shown)
         best = self._shown.index(self._first) if not typed.strip() and self._first in self._shown else 0
+        self._marked = best
+        signals.set_options(Option(self._row(index)) for index in range(len(self._shown)))
         signals.highlighted = best if self._shown else None
         self._explain()
 
-    def _row(self, signal: int) -> Content:
+    def _row(self, index: int) -> Content:
+        signal = self._shown[index]
         glyph, said = words.together(self._forecasts(signal))
-        end = ", and so the container" if self._kills_init(signal) else ""
+        if glyph == "†" and self._kills_init(signal):
+            said = _ENDS_CONTAINER
         style = "bold $text-error" if glyph == "†" else "dim" if glyph == "✗" else ""
-        head = Content(f"{signal:>2}  {name_of(signal):<12}")
-        return Content.assemble(head, (f"{glyph} {said}{end}", style))
+        cursor = ("▌" if index == self._marked else " ", "$text-accent")
+        return Content.assemble(cursor, f"{signal:>2}  {name_of(signal):<12}", (f"{glyph} {said}", style))
 
     def _explain(self) -> None:
         """The targets, and what has to be said about the present choice before enter."""
         marks = [
-            (f"{'(•)' if index == self._aim else '( )'} {aim.words}   ", "bold" if index == self._aim else "dim")
+            (f"{'(•)' if index == self._aim else '( )'} {aim.words}  ", "bold" if index == self._aim else "dim")
             for index, aim in enumerate(self._aims)
         ]
-        self.query_one("#targets", Static).update(Content.assemble("to: ", *marks))
+        self.query_one("#targets", Static).update(Content.assemble("to  ", *marks))
         signal = self._signal
         kills = signal is not None and self._kills_init(signal)
         warning = self.query_one("#warning", Static)
@@ -205,7 +216,9 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
             whose = f"the {count} containers" if count > 1 else f"the container {safe_line(self._subjects[0].name, 30)}"
             return Content.styled(f"† {name} ends PID 1, and so {whose}.", "bold $text-error")
         if signal == SIGKILL:
-            return Content.styled(f"† {name} can't be caught: no handler runs, nothing is tidied up.", "bold $text-error")
+            return Content.styled(
+                f"† {name} can't be caught: no handler runs, nothing is tidied up.", "bold $text-error"
+            )
         blind = next((one.blind_reason for one in self._subjects if not one.processes and one.blind_reason), "")
         if blind:
             return Content.styled(f"? no forecast: {safe_line(blind)}", "dim")
@@ -223,7 +236,11 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
     def on_input_submitted(self) -> None:
         self._send()
 
-    def on_option_list_option_highlighted(self) -> None:
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        before, self._marked = self._marked, event.option_index
+        for index in {before, self._marked}:
+            if index < len(self._shown):
+                event.option_list.replace_option_prompt_at_index(index, self._row(index))
         self._explain()
 
     def on_option_list_option_selected(self) -> None:
@@ -246,8 +263,8 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
     def action_target(self, by: int) -> None:
         self._aim = (self._aim + by) % len(self._aims)
         signals = self.query_one(OptionList)
-        for index, signal in enumerate(self._shown):
-            signals.replace_option_prompt_at_index(index, self._row(signal))
+        for index in range(len(self._shown)):
+            signals.replace_option_prompt_at_index(index, self._row(index))
         self._explain()
 
 

@@ -4,6 +4,7 @@ The screen only shows states that it is given; leaving it cancels nothing. Its o
 lanes of running processes a few times a second, and rests when no stop is under way.
 """
 
+import textwrap
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -12,10 +13,10 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Static, Tab, Tabs
+from textual.widgets import Footer, Static
 
 from containerlab_probes.signals import name_of
 from containerlab_tui.core.safe_text import safe_line
@@ -23,6 +24,7 @@ from containerlab_tui.core.stop import SIGKILL, Kind, StopEvent, StopState, Verd
 from containerlab_tui.ui import words
 from containerlab_tui.ui.widgets import lanes
 from containerlab_tui.ui.widgets.lanes import Role
+from containerlab_tui.ui.widgets.signals_log import log_content
 
 LOG_LINES = 200
 """Lines of a container's log that are kept for a stop."""
@@ -41,7 +43,7 @@ STYLES = {
 
 _GLYPHS = {Verdict.GRACEFUL: "✓", Verdict.KILLED: "✗", Verdict.RESTARTED: "↻", Verdict.FAILED: "!"}
 _SENTENCES = {
-    Kind.REQUESTED: "stop requested",
+    Kind.REQUESTED: "requested",
     Kind.DIED: "the container has ended",
     Kind.STOPPED: "the stop is done",
     Kind.STARTED: "the container was started",
@@ -58,11 +60,29 @@ class _Stop:
     """One stop that the screen knows of."""
 
     state: StopState
-    log: deque[str] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
+    log: deque[str | bytes] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
 
     @property
     def over(self) -> bool:
         return self.state.settled or self.state.verdict is not None
+
+
+class _StopName(Static):
+    """The name of one of several stops; a click brings it to the front."""
+
+    def __init__(self, container: str) -> None:
+        super().__init__()
+        self.container = container
+
+    def say(self, state: StopState, shown: bool) -> None:
+        """Draw it anew: a glyph for how the stop stands, brackets around the one that is shown."""
+        glyph = _GLYPHS.get(state.verdict, "·") if state.verdict else "…"
+        words_ = f"{glyph} {safe_line(state.plan.name, 24)}"
+        self.update(Content.styled(f"[{words_}]", "bold") if shown else Content.styled(f" {words_} ", "dim"))
+
+    def on_click(self) -> None:
+        if isinstance(self.screen, StopScreen):
+            self.screen.choose(self.container)
 
 
 class StopScreen(Screen[None]):
@@ -104,7 +124,7 @@ class StopScreen(Screen[None]):
             if key == self._shown:
                 self._draw()
 
-    def add_log(self, lines: Iterable[str], container: str | None = None) -> None:
+    def add_log(self, lines: Iterable[str | bytes], container: str | None = None) -> None:
         """More lines of a container's log (None: of the stop that is shown)."""
         stop = self._stops.get(container or self._shown or "")
         if stop is None:
@@ -133,7 +153,7 @@ class StopScreen(Screen[None]):
     # drawing
 
     def compose(self) -> ComposeResult:
-        yield Tabs(id="stops")
+        yield Horizontal(id="stops")
         yield Static(id="head")
         yield Static(id="bar")
         with VerticalScroll(id="lanes", can_focus=False):
@@ -151,7 +171,6 @@ class StopScreen(Screen[None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        self.query_one(Tabs).can_focus = False
         self._draw_tabs()
         self._draw()
         self.set_interval(_TICK_S, self._tick)
@@ -183,7 +202,9 @@ class StopScreen(Screen[None]):
         self.query_one("#head", Static).update(_head(state, now, width), layout=False)
         self.query_one("#bar", Static).update(_bar(state, now, width), layout=False)
         lines = lanes.draw(state, width - 1, now)
-        content = Content("\n").join([Content.assemble(*[(one.text, STYLES[one.role]) for one in row]) for row in lines])
+        content = Content("\n").join(
+            [Content.assemble(*[(one.text, STYLES[one.role]) for one in row]) for row in lines]
+        )
         self.query_one("#lane-lines", Static).update(content)
 
     def _draw_timeline(self, state: StopState) -> None:
@@ -197,7 +218,8 @@ class StopScreen(Screen[None]):
         stop = self._current
         if stop is None:
             return
-        rows = [Content(safe_line(line, 400)) for line in stop.log]
+        rows = [log_content(line) for line in stop.log]
+        self.set_class(bool(rows), "has-log")
         shown = Content("\n").join(rows) if rows else Content.styled("nothing was written since the stop began", "dim")
         self.query_one("#log-lines", Static).update(shown)
         self.call_after_refresh(self.query_one("#log-scroll", VerticalScroll).scroll_end, animate=False)
@@ -210,33 +232,24 @@ class StopScreen(Screen[None]):
             return
         main, *more = explain(stop.state) or ("",)
         style = "bold $text-success" if verdict in (Verdict.GRACEFUL, Verdict.ALREADY_STOPPED) else "bold $text-error"
-        lines = [Content.styled(f"{_GLYPHS.get(verdict, '·')} {safe_line(main, 300)}", style)]
-        lines += [Content(f"  {safe_line(sentence, 300)}") for sentence in more]
+        glyph, width = _GLYPHS.get(verdict, "·"), max(self.size.width - 4, 20)
+        lines = [Content.styled(line, style) for line in _hanging(f"{glyph} ", main, width)]
+        lines += [Content(line) for sentence in more for line in _hanging("  ", sentence, width)]
         where.update(Content("\n").join(lines))
 
     def _draw_tabs(self) -> None:
-        """One tab a stop, with a glyph for how it stands; none where there is only one."""
-        tabs = self.query_one(Tabs)
-        tabs.display = len(self._stops) > 1
+        """One name a stop, with a glyph for how it stands; none where there is only one."""
+        row = self.query_one("#stops", Horizontal)
+        row.display = len(self._stops) > 1
+        present = {label.container: label for label in row.query(_StopName)}
         for key, stop in self._stops.items():
-            glyph = _GLYPHS.get(stop.state.verdict, "·") if stop.state.verdict else "…"
-            label = Content(f"{glyph} {safe_line(stop.state.plan.name, 24)}")
-            known = self._tab(key)
-            if known is None:
-                tabs.add_tab(Tab(label, id=f"stop-{key}"))
-            elif known.label != label:
-                known.label = label
-        if self._shown is not None and self._tab(self._shown) is not None:
-            tabs.active = f"stop-{self._shown}"
-
-    def _tab(self, key: str) -> Tab | None:
-        return next((tab for tab in self.query(Tab) if tab.id == f"stop-{key}"), None)
-
-    def on_tabs_tab_activated(self, event: Tabs.TabActivated) -> None:
-        key = (event.tab.id or "").removeprefix("stop-")
-        if key in self._stops and key != self._shown and len(self._stops) > 1:
-            self._shown = key
-            self._draw()
+            label = present.get(key)
+            if label is None:
+                label = _StopName(key)
+                row.mount(label)
+            label.say(stop.state, key == self._shown)
+            if key == self._shown and row.display:
+                self.call_after_refresh(label.scroll_visible, animate=False)
 
     # keys
 
@@ -255,6 +268,11 @@ class StopScreen(Screen[None]):
         if any(not stop.over for stop in self._stops.values()):
             self.app.notify("The stop goes on; x shows it again.", markup=False)
         self.dismiss(None)
+
+
+def _hanging(lead: str, sentence: str, width: int) -> list[str]:
+    """A sentence in lines, all but the first one indented."""
+    return textwrap.wrap(safe_line(sentence, 400), width, initial_indent=lead, subsequent_indent="  ")
 
 
 def _head(state: StopState, now: float, width: int) -> Content:
@@ -289,7 +307,11 @@ def _bar(state: StopState, now: float, width: int) -> Content:
         words_ = "used, no limit" if over else "no limit"
         return Content.styled(f"grace period: {lanes.seconds_text(elapsed)} {words_}", "dim")
     left = max(grace - elapsed, 0.0)
-    said = "used up" if left <= 0.0005 or state.phase_2 else f"{lanes.seconds_text(left)} " + ("unused" if over else "left")
+    said = (
+        "used up"
+        if left <= 0.0005 or state.phase_2
+        else f"{lanes.seconds_text(left)} " + ("unused" if over else "left")
+    )
     room = max(width - 16, 10)
     full = room if grace == 0 else min(int(room * elapsed / grace), room)
     if state.phase_2 is not None:
@@ -309,10 +331,12 @@ def _event(state: StopState, event: StopEvent) -> Content:
 
 def _sentence(state: StopState, event: StopEvent) -> str:
     lane = next((one for one in state.lanes if one.id == event.id), None)
+    if event.id is None and event.container_pid is not None:
+        lane = next((one for one in state.lanes if one.container_pid == event.container_pid), None)
     pid = event.container_pid if event.container_pid is not None else lane.container_pid if lane else None
     who = f"PID {pid}" if pid is not None else "a process" if event.id else "the container"
     if lane is not None:
-        who += f" ({lane.command[:40]})"
+        who += f" ({lane.command[:60]})"
     if event.kind is Kind.SIGNAL:
         said = f"{name_of(event.signal or 0)} to {who}"
     elif event.kind is Kind.ENDED:

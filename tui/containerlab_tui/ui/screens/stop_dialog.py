@@ -1,11 +1,11 @@
 """The one question before a stop: what is sent, how long it may take, and who will never be told."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from containerlab_probes.forecast import forecast
-from containerlab_probes.signals import all_signals, name_of, number_of
+from rich.cells import set_cell_size
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -15,7 +15,9 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Input, Label, Static
 
 from containerlab_probes.errors import ContainerlabError
+from containerlab_probes.forecast import forecast
 from containerlab_probes.records import Forecast, Process
+from containerlab_probes.signals import all_signals, name_of, number_of
 from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.core.stop import SIGKILL, StopPlan
 from containerlab_tui.services.stops import children_of
@@ -30,6 +32,7 @@ _SOURCES = {
     "default": "the engine's default",
 }
 _UNREACHED_SHOWN = 5
+_EVIDENCE_CELLS = 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ class StopDialog(ModalScreen[StopChoice | None]):
             complaint.add_class("shown")
             return
         complaint.remove_class("shown")
-        self._note("#grace-note", "s, " if choice.timeout_s is None else "s, ", choice.timeout_s, "timeout")
+        self._note("#grace-note", "s, ", choice.timeout_s, "timeout")
         self._note("#signal-note", "", choice.signal, "signal")
         plan = self._one
         shown = _facts(plan, choice) if plan else _list(self._plans, choice)
@@ -190,7 +193,8 @@ def _facts(plan: StopPlan, choice: StopChoice) -> Content:
         made = _forecast(plan, plan.init, signal)
         lines.append(Content.assemble(("PID 1  ", "dim"), safe_line(plan.init.command, 66)))
         lines.append(Content.assemble("       ", (f"{words.glyph(made)} {words.words(made)}", "bold")))
-        lines.append(Content.styled(f"       {safe_line(made.evidence)}", "dim"))
+        evidence = textwrap.wrap(safe_line(made.evidence), _EVIDENCE_CELLS)
+        lines += [Content.styled(f"         {line}", "dim") for line in evidence]
     lines.append(Content(f"Then   {_then(signal, grace)}"))
     if plan.unreached:
         lines += [Content(""), Content(f"The engine sends nothing to {_others(len(plan.unreached))}:")]
@@ -223,10 +227,10 @@ def _list(plans: Sequence[StopPlan], choice: StopChoice) -> Content:
         grace = plan.timeout_s if choice.timeout_s is None else choice.timeout_s
         made = _forecast(plan, plan.init, signal) if plan.init else None
         untold = f", {len(plan.unreached)} not told" if plan.unreached else ""
-        name = safe_line(plan.name, 24)
+        name = set_cell_size(safe_line(plan.name, 24), 24)
         lines.append(
             Content.assemble(
-                f"  {name:<24} {name_of(signal).removeprefix('SIG'):<10} {words.period(grace):>8}  ",
+                f"  {name} {name_of(signal).removeprefix('SIG'):<10} {words.period(grace):>8}  ",
                 (f"{words.glyph(made)} {words.short(made)}", "bold"),
                 (untold, "dim"),
             )

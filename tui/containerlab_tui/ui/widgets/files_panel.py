@@ -57,7 +57,8 @@ class FilesPanel(Widget):
     DEFAULT_CSS = """
     FilesPanel { layout: vertical; height: 1fr; }
     FilesPanel #files-head { height: auto; max-height: 6; padding: 0 1; }
-    FilesPanel #files-detail { height: auto; max-height: 6; padding: 0 1; border-top: solid $foreground 20%; }
+    FilesPanel #files-detail { height: auto; max-height: 40%; padding: 0 1; border-top: solid $foreground 20%;
+        border-title-color: $text-muted; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "private", "Private too", id="files.private", tooltip="Show or hide private mappings"),
@@ -70,19 +71,22 @@ class FilesPanel(Widget):
             super().__init__()
             self.row = row
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(self, private: bool = False, *, id: str | None = None, classes: str | None = None) -> None:
+        """`private`: whether private mappings are shown at first."""
         super().__init__(id=id, classes=classes)
         self._view: FilesView | None = None
         self._reason = ""
         self._rows: dict[str, FileRow] = {}
-        self._private = False
+        self._private = private
 
     def compose(self) -> ComposeResult:
         yield Static(id="files-head")
         table = FilesTable(id="files-table")
         table.empty_text = _WAITING
         yield table
-        yield Static(id="files-detail")
+        detail = Static(id="files-detail")
+        detail.border_title = Content(survival_marks.LEGEND)
+        yield detail
 
     def show(self, view: FilesView | None, reason: str = "") -> None:
         """Show a reading. None: there is none, and `reason` (a sentence; empty: it is being read) says why."""
@@ -97,9 +101,6 @@ class FilesPanel(Widget):
     def action_private(self) -> None:
         self._private = not self._private
         self._draw()
-
-    def on_resize(self) -> None:
-        self._draw_detail()
 
     def on_grid_moved(self, event: Grid.Moved) -> None:
         event.stop()
@@ -146,9 +147,7 @@ class FilesPanel(Widget):
         detail, row = self.query_one("#files-detail", Static), self.selected
         detail.display = row is not None
         if row is not None:
-            lines = _detail(row)
-            lines.append(Content.styled(survival_marks.legend(self.size.width), "dim"))
-            detail.update(Content("\n").join(lines))
+            detail.update(Content("\n").join(_detail(row)))
 
 
 def _row(row: FileRow) -> Row:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from textual.app import RenderResult
 from textual.content import Content
+from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
@@ -69,7 +70,7 @@ def text_of(byte: int) -> str:
 def line(row: Row, width: int, total: int) -> Content:
     """One line of hexadecimal and text."""
     parts: list[tuple[str, str]] = [
-        ("▌" if row.changed else " ", CHANGED),
+        ("▌" if row.changed else " ", "$text-warning"),
         (f"{row.offset:0{offset_digits(total)}x} ", "dim"),
     ]
     for index in range(width):
@@ -95,6 +96,16 @@ class HexView(Widget):
 
     window: reactive[Window | None] = reactive(None)
     changed: reactive[frozenset[int]] = reactive(frozenset())
+
+    class Resized(Message):
+        """Another number of bytes fits now."""
+
+    _room = 0
+
+    def on_resize(self) -> None:
+        if self.page_bytes != self._room:
+            self._room = self.page_bytes
+            self.post_message(self.Resized())
 
     @property
     def row_bytes(self) -> int:

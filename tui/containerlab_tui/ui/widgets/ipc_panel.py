@@ -46,8 +46,8 @@ class IpcTable(Grid):
         Column("size", "SIZE", 5, 6, right=True),
         Column("mode", "MODE", 4, 4, rank=4),
         Column("owner", "OWNER", 5, 6, right=True, rank=4),
-        Column("use", "IN USE", 8, 24, rank=1, share=2),
-        Column("users", "USERS", 12, 40, rank=2, share=3),
+        Column("use", "IN USE", 11, 24, rank=1, share=2),
+        Column("users", "USERS", 10, 40, rank=2, share=3),
         Column("survives", survival_marks.HEADING, 7, 7),
     )
 
@@ -58,7 +58,8 @@ class IpcPanel(Widget):
     DEFAULT_CSS = """
     IpcPanel { layout: vertical; height: 1fr; }
     IpcPanel #ipc-head { height: auto; max-height: 8; padding: 0 1; }
-    IpcPanel #ipc-detail { height: auto; max-height: 6; padding: 0 1; border-top: solid $foreground 20%; }
+    IpcPanel #ipc-detail { height: auto; max-height: 40%; padding: 0 1; border-top: solid $foreground 20%;
+        border-title-color: $text-muted; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("D,delete", "remove", "Remove", id="ipc.remove", tooltip="Remove the object, after a question"),
@@ -90,7 +91,9 @@ class IpcPanel(Widget):
         table = IpcTable(id="ipc-table")
         table.empty_text = _WAITING
         yield table
-        yield Static(id="ipc-detail")
+        detail = Static(id="ipc-detail")
+        detail.border_title = Content(survival_marks.LEGEND)
+        yield detail
 
     def show(self, view: IpcView | None, reason: str = "") -> None:
         """Show a reading. None: there is none, and `reason` (a sentence; empty: it is being read) says why."""
@@ -108,9 +111,6 @@ class IpcPanel(Widget):
     def selected(self) -> IpcRow | None:
         """The object under the cursor."""
         return self._rows.get(self.query_one(IpcTable).row_key or "")
-
-    def on_resize(self) -> None:
-        self._draw_detail()
 
     def on_grid_moved(self, event: Grid.Moved) -> None:
         event.stop()
@@ -154,9 +154,7 @@ class IpcPanel(Widget):
         detail, row = self.query_one("#ipc-detail", Static), self.selected
         detail.display = row is not None
         if row is not None:
-            lines = _detail(row)
-            lines.append(Content.styled(survival_marks.legend(self.size.width), "dim"))
-            detail.update(Content("\n").join(lines))
+            detail.update(Content("\n").join(_detail(row)))
 
 
 def _head(view: IpcView, limits: bool) -> Content:
@@ -169,7 +167,11 @@ def _head(view: IpcView, limits: bool) -> Content:
         shared = "shared with no other container"
     lines = [
         Content.assemble(
-            ("IPC namespace ", "dim"), str(snapshot.namespace), ("  mode ", "dim"), safe_line(view.mode, 40), f"  {shared}"
+            ("IPC namespace ", "dim"),
+            str(snapshot.namespace),
+            ("  mode ", "dim"),
+            safe_line(view.mode, 40),
+            f"  {shared}",
         )
     ]
     if limits:
@@ -177,7 +179,7 @@ def _head(view: IpcView, limits: bool) -> Content:
         lines.append(Content.styled("limits: " + (" · ".join(parts) or "not read"), "dim"))
     elif "dev_shm_bytes" in snapshot.limits:
         total, free = snapshot.limits["dev_shm_bytes"], snapshot.limits.get("dev_shm_free")
-        room = f"/dev/shm {words.size(total)}" + (f", {words.size(free)} free" if free is not None else "")
+        room = f"/dev/shm {words.size(total)}" + (f", {words.size(free)} free" if free is not None else "")  # noqa: S108
         lines.append(Content.styled(f"{room} · v shows all limits", "dim"))
     lines += [Content(f"! {safe_line(sentence, 300)}") for sentence in snapshot.unread]
     return Content("\n").join(lines)
@@ -213,7 +215,7 @@ def _use(row: IpcRow) -> str:
     one = row.object
     if one.kind is IpcKind.SHM:
         attached = one.attached or 0
-        return ("none attached" if not attached else f"{attached} attached") + (", removed" if one.removed else "")
+        return ("unattached" if not attached else f"{attached} attached") + (", removed" if one.removed else "")
     if one.semaphores:
         waiting = sum(each.waiting_for_increase + each.waiting_for_zero for each in one.semaphores)
         values = " ".join(str(each.value) for each in one.semaphores[:8])

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from containerlab_probes.signals import name_of
 from rich.cells import cell_len, set_cell_size
 
+from containerlab_probes.signals import name_of
 from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.core.stop import SIGKILL, Kind, Lane, StopEvent, StopState
 
@@ -19,6 +19,7 @@ ENDED_WELL = "✓"
 ENDED_BADLY = "!"
 KILLED = "✗"
 
+_SECOND = "phase 2 KILL"
 _LABEL_LEAST, _LABEL_MOST = 14, 44
 _OUTCOME = 19
 _AXIS_LEAST = 12
@@ -86,13 +87,14 @@ def span(state: StopState, now: float) -> float:
     but what is drawn; afterwards an axis that would be mostly empty is drawn closer.
     """
     grace = state.plan.timeout_s
-    elapsed = max(now, _last(state)) - state.began
+    over = state.verdict is not None
+    elapsed = (_last(state) if over else max(now, _last(state))) - state.began
     whole = grace * 1.2 if grace > 0 else nice(max(elapsed * 1.1, 5.0 if grace < 0 else 1.0))
     whole = max(whole, 1.0)
     if elapsed > whole:
         whole = nice(elapsed * 1.1)
-    if state.verdict is not None and (used := _last(state) - state.began) < whole * 0.4:
-        whole = max(used * 1.25, 0.05)
+    if over and elapsed < whole * 0.4:
+        whole = max(elapsed * 1.25, 0.05)
     return whole
 
 
@@ -149,7 +151,9 @@ def _phases(state: StopState, share: Columns, scale: Scale, now: float) -> Line:
     if kill is not None:
         end = (state.ended_at or _last(state)) if over else now
         stop = max(scale.column(end - state.began) + 1, edge + 2)
-        right, role = _region("phase 2 KILL", min(stop, share.axis) - edge), Role.PHASE_2
+        right, role = _region(_SECOND, min(stop, share.axis) - edge), Role.PHASE_2
+        if _SECOND not in right and cell_len(left) + cell_len(right) + len(_SECOND) < share.axis:
+            right += f" {_SECOND}"
     elif not over:
         right, role = _region("then KILL", share.axis - edge, dotted=True), Role.QUIET
     else:
@@ -236,28 +240,38 @@ def _axis(state: StopState, lane: Lane, scale: Scale, now: float) -> list[Segmen
     over = state.verdict is not None or state.settled
     until = lane.ended_at if lane.ended_at is not None else (_last(state) if over else now)
     last = scale.column(until - state.began)
-    told = lane.got_signal is not False
+    told = lane.got_signal or lane.container_pid == 1
     line = "─" if told else "┈"
     cells = [(line, Role.RUNNING if told else Role.QUIET)] * (last + 1) + [(" ", Role.PLAIN)] * (scale.width - last - 1)
     signals = _signals(state, lane)
     starts = [scale.column(event.at - state.began) for event in signals]
-    for event, column, after in zip(signals, starts, [*starts[1:], scale.width], strict=True):
+    for event, column, after in zip(signals, starts, [*starts[1:], scale.width][: len(starts)], strict=True):
         _write(cells, column, SIGNALLED, Role.MARK)
         name = short_name(event.signal or 0)
         _write(cells, column + 1, name, Role.MARK, limit=min(after, scale.width if event.signal == SIGKILL else last))
-    if lane.got_signal is False and not any(event.signal != SIGKILL for event in signals):
-        _write(cells, 1, " never told ", Role.QUIET, limit=min([*starts, last]))
+    if not told and not any(event.signal != SIGKILL for event in signals):
+        for words in _UNTOLD[lane.got_signal]:
+            if _write(cells, 1, words, Role.QUIET, limit=min([*starts, last])):
+                break
     if lane.ended_at is not None:
         words, role = outcome(state, lane)
         _write(cells, last, words[0] if words[0] in (ENDED_WELL, ENDED_BADLY, KILLED) else "■", role)
     return _join(cells)
 
 
-def _write(cells: list[tuple[str, Role]], column: int, words: str, role: Role, limit: int | None = None) -> None:
-    """Put words into the cells if they fit whole in front of `limit`."""
+_UNTOLD: dict[bool | None, tuple[str, ...]] = {
+    False: (" never told ",),
+    None: (" the engine tells it nothing ", " not told by the engine ", " not told "),
+}
+"""What a lane says where no signal is known to have come, the longest words first."""
+
+
+def _write(cells: list[tuple[str, Role]], column: int, words: str, role: Role, limit: int | None = None) -> bool:
+    """Put words into the cells if they fit whole in front of `limit`; whether they did."""
     if column + len(words) > min(len(cells), limit if limit is not None else len(cells)):
-        return
+        return False
     cells[column : column + len(words)] = [(letter, role) for letter in words]
+    return True
 
 
 def _join(cells: Sequence[tuple[str, Role]]) -> list[Segment]:

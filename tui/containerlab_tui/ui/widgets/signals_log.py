@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
@@ -10,12 +11,13 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from containerlab_probes.signals import name_of
-from containerlab_tui.core.safe_text import safe_line
+from containerlab_tui.core.safe_text import log_line, safe_line
 from containerlab_tui.core.views import Sent
 from containerlab_tui.ui import words
 from containerlab_tui.ui.states import forecast_word
 from containerlab_tui.ui.widgets.grid import Column, Grid, Row, cell
 
+_LOG_CELLS = 400
 _EMPTY = "Nothing was sent yet. Press s to choose a signal."
 
 
@@ -26,9 +28,9 @@ class SentTable(Grid):
         Column("time", "TIME", 8, 8),
         Column("signal", "SIGNAL", 7, 11),
         Column("pid", "PID", 4, 7, right=True),
-        Column("command", "PROCESS", 10, 40, rank=2, share=3),
+        Column("command", "PROCESS", 8, 40, rank=2, share=2),
         Column("forecast", "FORECAST", 11, 15, rank=1),
-        Column("observed", "WHAT CAME OF IT", 18, 60, share=4),
+        Column("observed", "WHAT CAME OF IT", 22, 80, share=4),
     )
 
 
@@ -37,23 +39,30 @@ class SignalsLog(Widget):
 
     DEFAULT_CSS = """
     SignalsLog { layout: vertical; height: 1fr; }
-    SignalsLog SentTable { height: 1fr; }
+    SignalsLog #sent-side { height: 1fr; }
+    SignalsLog #sent-detail { height: auto; max-height: 40%; padding: 0 1; border-top: solid $foreground 20%; }
     SignalsLog #since { height: auto; max-height: 40%; display: none; border-top: solid $foreground 20%; }
     SignalsLog #since.shown { display: block; }
     SignalsLog #since-head { color: $text-muted; padding: 0 1; height: 1; }
     SignalsLog #since-scroll { height: auto; max-height: 100%; padding: 0 1; scrollbar-size-vertical: 1; }
     SignalsLog #since-lines { height: auto; }
     SignalsLog.wide { layout: horizontal; }
-    SignalsLog.wide SentTable { width: 3fr; }
+    SignalsLog.wide #sent-side { width: 3fr; }
     SignalsLog.wide #since { width: 2fr; height: 1fr; max-height: 100%; border-top: none;
         border-left: solid $foreground 20%; }
     SignalsLog.wide #since-scroll { height: 1fr; }
     """
 
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._sent: dict[str, Sent] = {}
+
     def compose(self) -> ComposeResult:
         table = SentTable(id="sent")
         table.empty_text = _EMPTY
-        yield table
+        with Vertical(id="sent-side"):
+            yield table
+            yield Static(id="sent-detail")
         with Vertical(id="since"):
             yield Static(Content("Log since"), id="since-head")
             with VerticalScroll(id="since-scroll", can_focus=False):
@@ -66,7 +75,9 @@ class SignalsLog(Widget):
         """Show these signals, given in any order."""
         newest_first = sorted(sent, key=lambda one: (-one.at, one.container_name, one.container_pid))
         several = len({one.container for one in sent}) > 1
+        self._sent = {_key(one): one for one in newest_first}
         self.query_one(SentTable).set_rows(_row(one, several) for one in newest_first)
+        self._draw_detail()
         where = self.query_one("#since")
         where.set_class(bool(sent), "shown")
         if newest_first:
@@ -74,12 +85,45 @@ class SignalsLog(Widget):
             head = f"Log since {name_of(newest.signal)} at {words.clock_time(newest.at)}"
             self.query_one("#since-head", Static).update(Content(head))
 
-    def show_logs(self, lines: Iterable[str]) -> None:
+    def on_grid_moved(self, event: Grid.Moved) -> None:
+        event.stop()
+        self._draw_detail()
+
+    def _draw_detail(self) -> None:
+        detail = self.query_one("#sent-detail", Static)
+        one = self._sent.get(self.query_one(SentTable).row_key or "")
+        detail.display = one is not None
+        if one is not None:
+            detail.update(_detail(one))
+
+    def show_logs(self, lines: Iterable[str | bytes]) -> None:
         """The log lines since the newest signal."""
-        rows = [Content(safe_line(line, 400)) for line in lines]
+        rows = [log_content(line) for line in lines]
         shown = Content("\n").join(rows) if rows else Content.styled("nothing was written since", "dim")
         self.query_one("#since-lines", Static).update(shown)
         self.call_after_refresh(self.query_one("#since-scroll", VerticalScroll).scroll_end, animate=False)
+
+
+def log_content(line: str | bytes) -> Content:
+    """A line of a log with its colours and nothing else of what it would tell the terminal."""
+    spans = log_line(line if isinstance(line, bytes) else line.encode("utf-8", "surrogateescape"), _LOG_CELLS)
+    return Content.from_rich_text(Text.assemble(*spans))
+
+
+def _key(one: Sent) -> str:
+    return f"{one.id.pid}-{one.id.started}-{one.signal}-{one.at}"
+
+
+def _detail(one: Sent) -> Content:
+    """All that is known of one signal to one process."""
+    process = f"{one.container_pid} {safe_line(one.command, 120)} of {safe_line(one.container_name, 40)}"
+    whom = f"{name_of(one.signal)} to {process}"
+    if one.error:
+        return Content(f"{whom}: {safe_line(one.error, 400)}")
+    lines = [f"{whom}, through {'a pidfd' if one.route == 'pidfd' else 'the engine'}"]
+    if one.forecast is not None:
+        lines.append(f"foreseen: {words.words(one.forecast)} · {safe_line(one.forecast.evidence, 300)}")
+    return Content("\n".join(lines))
 
 
 def _row(one: Sent, several: bool) -> Row:
@@ -94,7 +138,7 @@ def _row(one: Sent, several: bool) -> Row:
     else:
         observed = cell(safe_line(one.observed, 200), "warn" if one.observed.startswith("ended") else "plain")
     return Row(
-        f"{one.id.pid}-{one.id.started}-{one.signal}-{one.at}",
+        _key(one),
         (
             ("time", cell(words.clock_time(one.at), "muted")),
             ("signal", cell(name_of(one.signal).removeprefix("SIG"))),
