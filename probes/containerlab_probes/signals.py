@@ -70,8 +70,9 @@ def number_of(text: str) -> int:
         if _RTMIN <= number <= _RTMAX:
             return number
         raise BadRequest(f"There is no signal {text!r}: real-time signals go from RTMIN to RTMIN+{_RTMAX - _RTMIN}.")
-    near = difflib.get_close_matches(name, _NUMBERS, n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else "`kill -l` lists them."
+    shorts = [known.removeprefix("SIG") for known in _NUMBERS]
+    near = difflib.get_close_matches(name.removeprefix("SIG"), shorts, n=3)
+    hint = f"did you mean {' or '.join(f'SIG{one}' for one in near)}?" if near else "`kill -l` lists them."
     raise BadRequest(f"There is no signal {text!r}; {hint}")
 
 

@@ -1,0 +1,114 @@
+"""Where a container's cgroup lies, for both versions and both drivers, and what its files say."""
+
+import contextlib
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from containerlab_probes import cgroups, procfs
+from containerlab_probes.cgroups import CgroupMount, UsageReader, directory_of, parse_mounts
+from containerlab_probes.errors import Gone, Unsupported
+
+ID = "d199ca63ec728782b4a3d16d889e8ff5c7251048115c6b51d6bec4d5f06f81cb"
+MOUNTS_1 = """31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
+33 31 0:30 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct
+35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory
+40 31 0:37 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,xattr,name=systemd
+41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw
+"""
+MOUNTS_2 = "27 22 0:25 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
+
+
+@pytest.mark.parametrize(
+    ("mounts", "cgroup", "controller", "directory"),
+    [
+        (MOUNTS_1, f"5:memory:/docker/{ID}", "memory", f"/sys/fs/cgroup/memory/docker/{ID}"),
+        (MOUNTS_1, f"4:cpu,cpuacct:/docker/{ID}", "cpuacct", f"/sys/fs/cgroup/cpu,cpuacct/docker/{ID}"),
+        (MOUNTS_1, f"5:memory:/system.slice/docker-{ID}.scope", "memory",
+         f"/sys/fs/cgroup/memory/system.slice/docker-{ID}.scope"),
+        (MOUNTS_2, f"0::/docker/{ID}", "", f"/sys/fs/cgroup/docker/{ID}"),
+        (MOUNTS_2, f"0::/system.slice/docker-{ID}.scope/init.scope", "",
+         f"/sys/fs/cgroup/system.slice/docker-{ID}.scope"),
+        (MOUNTS_2, f"0::/docker/{ID}/docker/{ID[::-1]}/init", "",
+         f"/sys/fs/cgroup/docker/{ID}/docker/{ID[::-1]}"),
+        (MOUNTS_2, f"0::/docker/{ID}", "memory", None),
+        (MOUNTS_2, "0::/", "", None),
+        (MOUNTS_2, "0::/../other", "", None),
+        (MOUNTS_2.replace(" / ", f" /docker/{ID} "), f"0::/docker/{ID}", "", "/sys/fs/cgroup/."),
+        (MOUNTS_2.replace(" / ", " /elsewhere "), f"0::/docker/{ID}", "", None),
+        (MOUNTS_2.replace("/sys/fs/cgroup", r"/odd\040place"), "0::/a", "", "/odd place/a"),
+    ],
+)  # fmt: skip
+def test_directories(mounts: str, cgroup: str, controller: str, directory: str | None) -> None:
+    assert directory_of(procfs.parse_cgroups(cgroup), parse_mounts(mounts), controller) == directory
+
+
+def test_mounts() -> None:
+    assert parse_mounts(MOUNTS_2) == (CgroupMount(frozenset({""}), "/", "/sys/fs/cgroup"),)
+    assert len(parse_mounts(MOUNTS_1)) == 4
+
+
+@given(st.text())
+def test_garbage_is_nothing_but_a_value_error(text: str) -> None:
+    with contextlib.suppress(ValueError):
+        parse_mounts(text)
+
+
+@pytest.fixture
+def version_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with files as version 2 has them, found as this process's cgroup."""
+    paths = procfs.parse_cgroups(Path("/proc/self/cgroup").read_text())
+    own = tmp_path / paths.get("", "/x").lstrip("/") / "own"
+    own.mkdir(parents=True)
+    (own / "cpu.stat").write_text("usage_usec 2500000\nuser_usec 2000000\nsystem_usec 500000\n")
+    (own / "memory.current").write_text("9000\n")
+    (own / "memory.stat").write_text("anon 5000\nfile 4000\ninactive_file 3000\n")
+    (own / "memory.max").write_text("max\n")
+    (own / "cgroup.procs").write_text("0\n1\n2\n")
+    (own / "below/deeper").mkdir(parents=True)
+    (own / "below/cgroup.procs").write_text("3\n")
+    (own / "below/deeper/cgroup.procs").write_text("4\n")
+    mount = CgroupMount(frozenset({""}), "/", str(tmp_path))
+    monkeypatch.setattr(cgroups, "_mounts", lambda: (mount,))
+    monkeypatch.setattr(procfs, "parse_cgroups", lambda text: {"": f"/{own.relative_to(tmp_path)}"})
+    return own
+
+
+def test_usage_of_version_2(version_2: Path) -> None:
+    reader = UsageReader(os.getpid())
+    used = reader.read()
+    assert (used.cpu_seconds, used.memory_bytes, used.memory_limit) == (2.5, 6000, None)
+    (version_2 / "memory.max").write_text("1048576\n")
+    assert reader.read().memory_limit == 1048576
+    (version_2 / "memory.current").unlink()
+    with pytest.raises(Unsupported):
+        reader.read()
+    (version_2 / "cpu.stat").unlink()
+    with pytest.raises(Gone):
+        reader.read()
+
+
+@pytest.mark.usefixtures("version_2")
+def test_members_below_count() -> None:
+    assert cgroups.members(os.getpid()) == {1, 2, 3, 4}
+
+
+@pytest.mark.usefixtures("version_2")
+def test_the_end_of_a_container_is_gone() -> None:
+    process = subprocess.Popen(("sleep", "1000"))
+    reader = UsageReader(process.pid)
+    assert reader.read().memory_bytes == 6000
+    process.kill()
+    process.wait()
+    with pytest.raises(Gone):
+        reader.read()
+
+
+def test_no_accounting_is_unsupported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroups, "_mounts", lambda: ())
+    with pytest.raises(Unsupported):
+        UsageReader(os.getpid())

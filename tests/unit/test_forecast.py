@@ -1,0 +1,204 @@
+"""What a signal would do: each rule of the kernel, and what holds for every process and signal."""
+
+import dataclasses
+import signal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from containerlab_probes.errors import BadRequest
+from containerlab_probes.forecast import forecast
+from containerlab_probes.records import Delivery, Dispositions, Effect, Process, ProcessId
+from containerlab_probes.signals import all_signals, default_action
+
+TERM, INT, CHLD, HUP, QUIT = 15, 2, 17, 1, 3
+T = frozenset({TERM})
+EXIT_TRAP = frozenset({1, 2, 4, 5, 15, 31})
+
+
+def process(dispositions: Dispositions | None = None, **fields: Any) -> Process:  # noqa: ANN401 (any field)
+    plain = Process(
+        id=ProcessId(7475, 1),
+        container_pid=1,
+        parent_pid=7450,
+        started_at=0.0,
+        state="S",
+        uid=0,
+        user="root",
+        name="app",
+        argv=("app",),
+        threads=1,
+        dispositions=dispositions or Dispositions(),
+    )
+    return dataclasses.replace(plain, **fields)
+
+
+def answer(one: Process, number: int, init: bool) -> tuple[str, str]:
+    made = forecast(one, number, init)
+    return made.delivery.value, made.effect.value
+
+
+CASES = [
+    # The disposition decides.
+    (Dispositions(), TERM, True, "dropped", "nothing"),
+    (Dispositions(), TERM, False, "default", "terminates"),
+    (Dispositions(caught=T), TERM, True, "handler", "program-decides"),
+    (Dispositions(caught=T), TERM, False, "handler", "program-decides"),
+    (Dispositions(ignored=T), TERM, True, "ignored", "nothing"),
+    (Dispositions(ignored=T), TERM, False, "ignored", "nothing"),
+    # Default actions.
+    (Dispositions(), QUIT, False, "default", "dumps-core"),
+    (Dispositions(), QUIT, True, "dropped", "nothing"),
+    (Dispositions(), CHLD, False, "default", "nothing"),
+    (Dispositions(), CHLD, True, "dropped", "nothing"),
+    (Dispositions(), signal.SIGCONT, False, "default", "continues"),
+    (Dispositions(), signal.SIGCONT, True, "dropped", "nothing"),
+    (Dispositions(), 37, False, "default", "terminates"),
+    (Dispositions(), signal.SIGTSTP, True, "dropped", "nothing"),
+    (Dispositions(), signal.SIGTSTP, False, "default", "unknown"),
+    # What no process has a say in.
+    (Dispositions(), signal.SIGKILL, True, "default", "terminates"),
+    (Dispositions(), signal.SIGSTOP, True, "default", "stops"),
+    # Held back.
+    (Dispositions(blocked=T), TERM, True, "pending", "nothing"),
+    (Dispositions(blocked=T), TERM, False, "pending", "nothing"),
+    (Dispositions(blocked=T, caught=T), TERM, False, "pending", "nothing"),
+    (Dispositions(blocked=T, ignored=T), TERM, False, "pending", "nothing"),
+    (Dispositions(blocked=T, signalfd=T), TERM, True, "signalfd", "program-decides"),
+    (Dispositions(blocked=T, signalfd=T, ignored=T), TERM, True, "signalfd", "program-decides"),
+    (Dispositions(signalfd=T), TERM, True, "dropped", "nothing"),
+    (Dispositions(signalfd=T), TERM, False, "default", "terminates"),
+    # Awaited.
+    (Dispositions(sigwait=T), TERM, True, "sigwait", "program-decides"),
+    (Dispositions(sigwait=T, blocked=T, signalfd=T), TERM, True, "sigwait", "program-decides"),
+    (Dispositions(sigwait=T, caught=T), TERM, False, "sigwait", "program-decides"),
+    (Dispositions(sigwait=T, unsure=frozenset(range(1, 65))), TERM, True, "sigwait", "program-decides"),
+    # What couldn't be read.
+    (Dispositions(unsure=T), TERM, True, "unknown", "unknown"),
+    (Dispositions(unsure=T, blocked=T), TERM, True, "unknown", "unknown"),
+    (Dispositions(unsure=T), INT, True, "dropped", "nothing"),
+    (Dispositions(unread=("A thread was running.",)), TERM, True, "dropped", "nothing"),
+    # Shells.
+    (Dispositions(caught=T, foreground=(9,)), TERM, True, "deferred", "program-decides"),
+    (Dispositions(caught=T, foreground=(9,), in_sigsuspend=True), TERM, True, "deferred", "program-decides"),
+    (Dispositions(caught=T, in_sigsuspend=True), TERM, True, "handler", "program-decides"),
+    (Dispositions(foreground=(9,)), TERM, False, "default", "terminates"),
+    (Dispositions(caught=frozenset({CHLD}), foreground=(9,)), CHLD, True, "handler", "program-decides"),
+    (Dispositions(caught=EXIT_TRAP, foreground=(9,)), TERM, True, "unknown", "unknown"),
+    (Dispositions(caught=EXIT_TRAP), TERM, True, "handler", "program-decides"),
+]
+
+
+@pytest.mark.parametrize(("dispositions", "number", "init", "delivery", "effect"), CASES)
+def test_rules(dispositions: Dispositions, number: int, init: bool, delivery: str, effect: str) -> None:
+    assert answer(process(dispositions), number, init) == (delivery, effect)
+
+
+MAIN_BLOCKS = Dispositions(leader_blocked=frozenset({TERM, QUIT, CHLD}))
+
+
+@pytest.mark.parametrize(
+    ("fields", "number", "init", "delivery", "effect"),
+    [
+        # An init whose main thread alone blocks a signal isn't protected, but from core dumps.
+        ({"dispositions": MAIN_BLOCKS, "threads": 2}, TERM, True, "default", "terminates"),
+        ({"dispositions": MAIN_BLOCKS, "threads": 2}, QUIT, True, "dropped", "nothing"),
+        ({"dispositions": MAIN_BLOCKS, "threads": 2}, CHLD, True, "dropped", "nothing"),
+        ({"dispositions": MAIN_BLOCKS, "threads": 2}, INT, True, "dropped", "nothing"),
+        # The init of a namespace within the container's.
+        ({"namespace_init": True}, TERM, False, "dropped", "nothing"),
+        # Job control.
+        ({"orphaned_group": True}, signal.SIGTSTP, False, "default", "nothing"),
+        ({"orphaned_group": False}, signal.SIGTTIN, False, "default", "stops"),
+        ({"orphaned_group": True}, signal.SIGSTOP, False, "default", "stops"),
+        # Stopped.
+        ({"state": "T"}, TERM, False, "pending", "nothing"),
+        ({"state": "T"}, TERM, True, "dropped", "nothing"),
+        ({"state": "T"}, CHLD, False, "default", "nothing"),
+        ({"state": "T"}, signal.SIGKILL, False, "default", "terminates"),
+        ({"state": "T"}, signal.SIGCONT, False, "default", "continues"),
+        ({"state": "T"}, signal.SIGCONT, True, "default", "continues"),
+        ({"state": "T", "dispositions": Dispositions(ignored=T)}, TERM, False, "ignored", "nothing"),
+        ({"state": "T", "dispositions": Dispositions(caught=T)}, TERM, False, "pending", "nothing"),
+        ({"state": "T", "dispositions": Dispositions(sigwait=T, blocked=T)}, TERM, False, "pending", "nothing"),
+        ({"state": "t"}, TERM, True, "unknown", "unknown"),
+        ({"state": "t"}, signal.SIGKILL, True, "default", "terminates"),
+        # Ended.
+        ({"state": "Z"}, signal.SIGKILL, False, "ignored", "nothing"),
+        ({"state": "Z", "threads": 3}, TERM, False, "default", "terminates"),
+        # zsh catches SIGHUP without a trap too.
+        (
+            {"exe": "/bin/zsh", "dispositions": Dispositions(caught=frozenset({HUP, TERM}), foreground=(9,))},
+            HUP, True, "unknown", "unknown",
+        ),
+        (
+            {"exe": "/bin/zsh", "dispositions": Dispositions(caught=frozenset({HUP, TERM}), foreground=(9,))},
+            TERM, True, "deferred", "program-decides",
+        ),
+    ],
+)  # fmt: skip
+def test_rules_of_states(fields: dict[str, Any], number: int, init: bool, delivery: str, effect: str) -> None:
+    assert answer(process(**fields), number, init) == (delivery, effect)
+
+
+def test_the_evidence_names_what_was_read() -> None:
+    assert forecast(process(Dispositions(caught=T)), TERM, True).evidence == "caught (SigCgt of /proc/7475/status)"
+    assert forecast(process(Dispositions(unsure=T, unread=("Not readable.",))), TERM, True).evidence == "Not readable."
+    child = dataclasses.replace(process(), id=ProcessId(9, 1), name="sleep")
+    made = forecast(process(Dispositions(caught=T, foreground=(9, 10))), TERM, True, (child,))
+    assert "process 9 (sleep) and process 10" in made.evidence
+
+
+@pytest.mark.parametrize("number", [0, -1, 65])
+def test_no_such_signal(number: int) -> None:
+    with pytest.raises(BadRequest):
+        forecast(process(), number, True)
+
+
+masks = st.frozensets(st.sampled_from(all_signals()), max_size=8)
+dispositions = st.builds(
+    Dispositions,
+    caught=masks,
+    ignored=masks,
+    blocked=masks,
+    pending=masks,
+    sigwait=masks,
+    signalfd=masks,
+    in_sigsuspend=st.booleans(),
+    foreground=st.sampled_from([(), (9,)]),
+    leader_blocked=masks,
+    unsure=masks,
+    unread=st.sampled_from([(), ("Not readable.",)]),
+)
+processes = st.builds(
+    process,
+    dispositions,
+    state=st.sampled_from("RSDTtZXI"),
+    threads=st.integers(1, 3),
+    namespace_init=st.booleans(),
+    orphaned_group=st.sampled_from([None, False, True]),
+)
+ALIVE = {Delivery.HANDLER, Delivery.SIGWAIT, Delivery.SIGNALFD, Delivery.DEFERRED}
+NOTHING = {Delivery.IGNORED, Delivery.DROPPED, Delivery.PENDING}
+
+
+@given(processes, st.integers(1, 64), st.booleans())
+def test_what_always_holds(one: Process, number: int, init: bool) -> None:
+    made = forecast(one, number, init)
+    assert (made.id, made.container_pid, made.signal) == (one.id, 1, number)
+    assert made.evidence
+    found = one.dispositions
+    if made.delivery in ALIVE and made.effect is not Effect.CONTINUES:
+        assert made.effect is Effect.PROGRAM_DECIDES
+        assert number in found.caught | found.sigwait | found.signalfd
+    if made.delivery in NOTHING:
+        assert made.effect is Effect.NOTHING
+    if made.delivery is Delivery.DROPPED:
+        assert init or one.namespace_init
+        assert number not in found.caught | found.ignored | {9, 19}
+    if made.delivery is Delivery.DEFAULT:
+        assert made.effect in (default_action(number), Effect.NOTHING, Effect.UNKNOWN)
+    if number in (9, 19) and one.state not in "ZX":
+        assert made.effect is default_action(number)
