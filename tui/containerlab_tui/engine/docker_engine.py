@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import docker.errors
 import requests
@@ -257,6 +257,9 @@ class DockerEngine:
         return None if grace < 0 else grace + STOP_SLACK_S
 
     def _json(self, path: str, what: str, params: Params | None = None) -> Any:  # noqa: ANN401
+        if self._where.socket_path is not None:
+            query = f"?{urlencode(params)}" if params else ""
+            return wire.get_json(self._where, f"/v{self._api}{path}{query}", what)
         response = self._call("GET", path, what, params)
         with _translated(self.endpoint, what):
             return response.json()
