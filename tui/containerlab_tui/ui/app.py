@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,14 +10,14 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from containerlab_probes.records import Forecast, Overview, Process, ProcessId, Usage
+from containerlab_probes.records import Forecast, Process, ProcessId
 from containerlab_tui.config import Settings
 from containerlab_tui.core.inventory import Container, Details, EngineEvent
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.ui import errands
 from containerlab_tui.ui.commands import Actions
 from containerlab_tui.ui.feeds import Engines, tell
-from containerlab_tui.ui.followers import Filler, Found, Loads, Look
+from containerlab_tui.ui.followers import Filler, Found, Loads, Look, Overviews, UsageReaders
 from containerlab_tui.ui.knowledge import RUNNING, Knowledge
 from containerlab_tui.ui.messages import EngineFound, EngineLost, InventoryChanged
 from containerlab_tui.ui.screens.main import MainScreen
@@ -41,8 +41,6 @@ class Sources:
     """The list at the start; the only one that is asked on the UI thread, before the first frame."""
     follow: "Callable[[Listener], None]"
     """Follows the engine's list for ever."""
-    usage_of: Callable[[Details], Usage | None]
-    overviews_of: Callable[[Mapping[str, int]], Mapping[str, Overview]]
 
 
 class Listener:
@@ -73,7 +71,7 @@ class Listener:
 class ContainerlabApp(App[int]):
     """Screens on one engine."""
 
-    CSS_PATH = "styles/app.tcss"
+    CSS_PATH: ClassVar[Any] = ["styles/app.tcss", "styles/main.tcss"]
     TITLE = "containerlab-tui"
     ENABLE_COMMAND_PALETTE = True
     COMMANDS = App.COMMANDS | {Actions}
@@ -99,7 +97,9 @@ class ContainerlabApp(App[int]):
         self._main = MainScreen()
         self._begun = False
         self._filler = Filler(self.engines.here, forecast_of_init, lambda found: tell(self, lambda: self._learn(found)))
-        self._loads = Loads(sources.usage_of, sources.overviews_of, lambda look: tell(self, lambda: self._see(look)))
+        self._loads = Loads(
+            UsageReaders().usage_of, Overviews().overviews_of, lambda look: tell(self, lambda: self._see(look))
+        )
 
     def get_default_screen(self) -> Screen[Any]:
         return self._main
@@ -124,7 +124,11 @@ class ContainerlabApp(App[int]):
         if self._begun:
             return
         self._begun = True
+        import gc
         import threading
+
+        gc.freeze()
+        gc.enable()
 
         threading.Thread(target=self.sources.follow, args=(Listener(self),), name="engine", daemon=True).start()
         self._filler.start()
@@ -136,7 +140,7 @@ class ContainerlabApp(App[int]):
         """Look at these containers first, as far as nothing is known of them."""
         self._filler.want([one for one in ids if one not in self.knowledge.details], urgent=True)
 
-    def watch(self, ids: Sequence[str]) -> None:
+    def watch_rows(self, ids: Sequence[str]) -> None:
         """These rows can be seen: read their CPU, memory and IPC."""
         if self.local:
             known = (self.knowledge.details.get(one) for one in ids)
@@ -225,7 +229,7 @@ class ContainerlabApp(App[int]):
         if self._inspectors is None:
             from containerlab_tui.ui.panels import Inspectors
 
-            self._inspectors = Inspectors(self.engines)
+            self._inspectors = Inspectors(lambda: self.local)
         return self._inspectors
 
     def begin_stops(self, plans: Sequence[Any], choice: Any) -> None:  # noqa: ANN401
@@ -299,12 +303,10 @@ def forecast_of_init(engine: Engine, details: Details) -> tuple[Forecast | None,
     return forecast(init, number_of(details.stop_signal), True, children_of(init, seen)), ""
 
 
-def run(settings: Settings, endpoint: str | None = None, context: str | None = None) -> int:
-    """Open the screens on the engine that the arguments name. Raises ContainerlabError before the first frame."""
+def run(sources: Sources, settings: Settings) -> int:
+    """Open the screens; answers the exit status. Raises what `sources.first` raises, before the first frame."""
     import gc
 
-    gc.disable()
-    from containerlab_tui.ui.sources import sources
-
-    app = ContainerlabApp(sources(endpoint, context), settings)
+    gc.disable()  # until the first frame: importing and composing makes many objects and hardly any garbage
+    app = ContainerlabApp(sources, settings)
     return app.run() or app.return_code or 0

@@ -24,12 +24,11 @@ def run_new(app: "ContainerlabApp") -> None:
     selected = app.selected_container()
     names = [one.name for one in app.knowledge.order(ended=False)]
     image = selected.image if selected is not None else ""
-    ask(
-        app,
-        lambda: app.engines.here().images(),
-        lambda images: app.push_screen(RunForm(images, names, image if image in images else ""), chosen),
-        group="run",
-    )
+
+    def listed(images: tuple[str, ...]) -> None:
+        app.push_screen(RunForm(images, names, image if image in images else ""), chosen)
+
+    ask(app, lambda: app.engines.here().images(), listed, group="run")
 
 
 def copy_into(app: "ContainerlabApp", details: Details) -> None:

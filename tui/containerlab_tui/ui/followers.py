@@ -8,12 +8,17 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from containerlab_probes.errors import ContainerlabError, Gone
+from containerlab_probes.errors import ContainerlabError, Denied, Gone
 from containerlab_probes.records import Forecast, Overview, Usage
 from containerlab_tui.core.inventory import Details
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.ui.knowledge import Load
+
+if TYPE_CHECKING:
+    from containerlab_probes.cgroups import UsageReader
+    from containerlab_probes.client import OverviewClient
 
 BATCH_S = 0.08
 """Findings of so much time are posted together."""
@@ -176,3 +181,45 @@ class Loads:
             percent = 100 * (usage.cpu_seconds - before.cpu_seconds) / (now - before.at)
         self._seen[container] = _Seen(now, usage.cpu_seconds)
         return Load(percent, usage.memory_bytes)
+
+
+class UsageReaders:
+    """CPU and memory from cgroup files, one open reader a run of a container."""
+
+    def __init__(self) -> None:
+        self._readers: dict[str, tuple[int, UsageReader]] = {}
+
+    def usage_of(self, details: Details) -> Usage:
+        """Raises Gone, Unsupported (no accounting can be seen)."""
+        from containerlab_probes.cgroups import UsageReader
+
+        known = self._readers.get(details.id)
+        if known is None or known[0] != details.pid:
+            known = self._readers[details.id] = (details.pid, UsageReader(details.pid))
+        try:
+            return known[1].read()
+        except Gone:
+            del self._readers[details.id]
+            raise
+
+
+class Overviews:
+    """What the IPC namespaces of many containers hold, from one agent."""
+
+    def __init__(self) -> None:
+        self._client: OverviewClient | None = None
+
+    def overviews_of(self, pids: Mapping[str, int]) -> dict[str, Overview]:
+        """By container id, as far as they can be seen. Raises what the client raises."""
+        from containerlab_probes.client import OverviewClient, unavailable_reason
+
+        reason = unavailable_reason()
+        if reason:
+            raise Denied(reason)
+        if not pids:
+            return {}
+        if self._client is None:
+            self._client = OverviewClient()
+        found = self._client.overview(pids.values())
+        seen = {container: found.get(pid) for container, pid in pids.items()}
+        return {container: one for container, one in seen.items() if isinstance(one, Overview)}

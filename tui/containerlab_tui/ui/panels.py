@@ -1,10 +1,10 @@
 """Makes the contents of a tab when it is first shown, and keeps the agent that looks into one container."""
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from containerlab_tui.core.inventory import Details
-from containerlab_tui.ui.feeds import Engines
 from containerlab_tui.ui.widgets.panel import Panel
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Inspectors:
     """One inspector, with its agent, for the container that is looked at; another container ends it."""
 
-    def __init__(self, engines: Engines) -> None:
-        self._engines = engines
+    def __init__(self, local: Callable[[], bool]) -> None:
+        self._local = local
         self._lock = threading.Lock()
         self._for: tuple[str, int] | None = None
         self._inspector: Inspector | None = None
@@ -30,7 +30,7 @@ class Inspectors:
             if self._inspector is None or self._for != wanted:
                 if self._inspector is not None:
                     self._inspector.close()
-                self._inspector, self._for = Inspector(self._engines.here().clone(), details), wanted
+                self._inspector, self._for = Inspector(self._local(), details), wanted
             return self._inspector
 
     def close(self) -> None:

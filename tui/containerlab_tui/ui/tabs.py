@@ -87,10 +87,10 @@ class IpcTab(Panel):
         if subject is None or subject.blind:
             panel.show(None, subject.blind if subject else "Choose a container.")
         elif subject.details is not None:
-            details = subject.details
+            details, neighbours = subject.details, tuple(self._lab.knowledge.details.values())
             ask(
                 self,
-                lambda: self._lab.inspectors.of(details).ipc(),
+                lambda: self._lab.inspectors.of(details).ipc(neighbours),
                 panel.show,
                 lambda error: panel.show(None, str(error)),
             )

@@ -67,17 +67,17 @@ class HelpScreen(ModalScreen[None]):
 
     def _keys(self, prefix: str) -> list[Content]:
         lines, seen = list[Content](), set[str]()
-        for binding in self._bindings():
+        for binding in self._all_bindings():
             identity = binding.id or ""
             if not identity.startswith(prefix) or identity in seen:
                 continue
             seen.add(identity)
-            keys = " ".join(self.app.get_key_display(one) for one in self._bindings() if one.id == identity)
+            keys = " ".join(self.app.get_key_display(one) for one in self._all_bindings() if one.id == identity)
             words = binding.tooltip or binding.description
             lines.append(Content.assemble((f"{keys:>9}", "$text-accent"), "  ", words))
         return lines
 
-    def _bindings(self) -> list[Binding]:
+    def _all_bindings(self) -> list[Binding]:
         """Of the screen, of what stands on it, and of the application."""
         owners = [self._about, *self._about.query(Grid).results(), *self._about.query("Panel, IpcPanel, FilesPanel")]
         found = [binding for owner in (*owners, self.app) for _, binding in owner._bindings]

@@ -42,7 +42,6 @@ TABS = (
 class MainScreen(MainActions, Screen[None]):
     """Follows the application's knowledge; asks nothing of the engine by itself."""
 
-    CSS_PATH = "../styles/main.tcss"
     AUTO_FOCUS = "#containers"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "signal", "signal", id="container.signal", tooltip="Send a signal to the selected process"),
@@ -151,7 +150,7 @@ class MainScreen(MainActions, Screen[None]):
 
     def watch_visible(self) -> None:
         """Tell the feeds which rows can be seen."""
-        self.lab.watch(self.table.visible_keys())
+        self.lab.watch_rows(self.table.visible_keys())
 
     def _renew_ages(self) -> None:
         self.table.renew(self.table.visible_keys())

@@ -69,7 +69,7 @@ class InspectView(Panel):
 
     def _read(self, document: Document) -> None:
         tree = self._tree
-        opened = {node.data for node in _all(tree.root) if node.is_expanded and node.data} or set(OPEN_AT_FIRST)
+        opened = {str(node.data) for node in _all(tree.root) if node.is_expanded} or set(OPEN_AT_FIRST)
         line = tree.cursor_line
         tree.clear()
         _fill(tree.root, document, "", opened)
@@ -97,11 +97,7 @@ class InspectView(Panel):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         needle = event.value.casefold()
-        self._matches = [
-            node
-            for node in _all(self._tree.root)
-            if needle and needle in Text.plain.fget(node.label).casefold()  # type: ignore[attr-defined]
-        ]
+        self._matches = [node for node in _all(self._tree.root) if needle and needle in str(node.label).casefold()]
         if not self._matches:
             self.app.notify(f"Nothing holds {safe_line(event.value, 60)}.", markup=False)
             return
@@ -127,7 +123,7 @@ def _all(root: TreeNode[str]) -> Iterator[TreeNode[str]]:
         yield from _all(node)
 
 
-def _fill(parent: TreeNode[str], value: object, path: str, opened: set[str | None]) -> None:
+def _fill(parent: TreeNode[str], value: object, path: str, opened: set[str]) -> None:
     items: list[tuple[str, object]]
     if isinstance(value, dict):
         items = [(str(key), item) for key, item in value.items()]

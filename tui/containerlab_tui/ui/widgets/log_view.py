@@ -104,8 +104,8 @@ class LogLines(ScrollView, can_focus=True):
         width, (left, top) = self.size.width, self.scroll_offset
         if top + y >= len(self._shown):
             return Strip.blank(width, self.rich_style)
-        text: Text = log_line(self._shown[top + y])
-        segments = list(text.render(self.app.console, end=""))
+        text = Text.assemble(*log_line(self._shown[top + y]), end="")
+        segments = list(text.render(self.app.console))
         strip = Strip(Segment.apply_style(segments, self.rich_style))
         return strip.crop_extend(left, left + width, self.rich_style)
 

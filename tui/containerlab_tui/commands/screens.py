@@ -1,0 +1,91 @@
+"""Opens the screens: puts together what they get their facts from."""
+
+import argparse
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from containerlab_probes.errors import ContainerlabError
+from containerlab_tui.core.inventory import Container
+from containerlab_tui.engine.api import Engine
+from containerlab_tui.engine.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from containerlab_tui.ui.app import Listener
+
+RETRY_S = 0.5
+
+
+def open_screens(arguments: argparse.Namespace) -> int:
+    """Until the person leaves; answers the exit status. Raises Unreachable where there is no engine."""
+    from containerlab_tui import config
+    from containerlab_tui.engine import endpoint
+
+    url, context = arguments.host, arguments.context
+    if arguments.lab:
+        from containerlab_tui.lab.lab import Lab
+
+        url, context = Lab().endpoint, None
+    where = endpoint.resolve(url, context)
+
+    def engine() -> Engine:
+        from containerlab_tui.engine.docker_engine import connect
+
+        return connect(url, context)
+
+    first = _First(lambda: _raw_list(where, engine))
+    loaded = config.load(flags={"read_only": arguments.read_only or None})
+    from containerlab_tui.ui.app import Sources, run
+
+    return run(Sources(where.url, engine, first.answer, lambda listener: follow(engine, listener)), loaded.settings)
+
+
+def _raw_list(where: Endpoint, engine: Callable[[], Engine]) -> Sequence[Container]:
+    """The list, without the client library where that can be: it takes longer to import than the engine to answer."""
+    from containerlab_tui.engine.snapshot import snapshot
+
+    found = snapshot(where)
+    return engine().containers() if found is None else found
+
+
+class _First:
+    """The first list, fetched in a thread while the screens are imported."""
+
+    def __init__(self, fetch: Callable[[], Sequence[Container]]) -> None:
+        self._fetch = fetch
+        self._list: Sequence[Container] = ()
+        self._error: ContainerlabError | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def answer(self) -> Sequence[Container]:
+        """Wait for it. Raises what fetching raised."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._list
+
+    def _run(self) -> None:
+        try:
+            self._list = self._fetch()
+        except ContainerlabError as error:
+            self._error = error
+
+
+def follow(engine: Callable[[], Engine], listener: "Listener") -> None:
+    """Follow the engine's list for ever: a snapshot, then its events; after each end of them, all again."""
+    while True:
+        try:
+            own = engine()
+            listener.connected(f"{own.endpoint} · Docker {own.version().version}", own.local)
+            since = time.time()
+            listener.containers(own.containers())
+            listener.found()
+            for event in own.clone().events(since):
+                listener.containers(own.containers())
+                listener.happened(event)
+            listener.lost(f"The engine at {own.endpoint} went away.")
+        except ContainerlabError as error:
+            listener.lost(str(error))
+        time.sleep(RETRY_S)
