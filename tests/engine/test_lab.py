@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,8 +24,10 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root; m
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path
+def root() -> Iterator[Path]:
+    """A directory with a short name: paths of sockets are bounded."""
+    with tempfile.TemporaryDirectory(prefix="lab-") as name:
+        yield Path(name)
 
 
 @pytest.fixture
@@ -32,6 +35,12 @@ def lab(root: Path, base_cache: Path) -> Iterator[Lab]:
     made = Lab(root / "state" / "lab", root / "run" / "lab", base_cache)
     yield made
     made.down(purge=True)
+
+
+@pytest.fixture
+def places(lab: Lab, root: Path) -> daemon.Places:
+    """Where the daemon of that lab is."""
+    return daemon.Places(root / "state" / "lab", root / "run" / "lab")
 
 
 @pytest.fixture
@@ -75,6 +84,7 @@ def test_up_status_down(lab: Lab, client: Docker, root: Path) -> None:
     socket = Path(lab.endpoint.removeprefix("unix://"))
     assert stat.S_IMODE(socket.stat().st_mode) == 0o600
     assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+    assert_demonstrations_can_be_seen(client)
 
     pid = pid_of(lab)
     assert lab.down() is True
@@ -86,14 +96,12 @@ def test_up_status_down(lab: Lab, client: Docker, root: Path) -> None:
     assert not (root / "run" / "lab").exists()
 
 
-def test_demonstrations_are_there_to_be_seen(lab: Lab, client: Docker) -> None:
-    lab.up()
+def assert_demonstrations_can_be_seen(client: Docker) -> None:
     assert client.state("shell-bash", "Config.Cmd") == "[bash]"
     assert "python3 shell_form.py" in client("exec", "shell-bash", "ps", "-e", "-o", "args=")
-    shm = client("exec", "systemv-shm", "cat", "/proc/sysvipc/shm").splitlines()
-    assert len(shm) == 2
+    assert len(client("exec", "systemv-shm", "cat", "/proc/sysvipc/shm").splitlines()) == 2
     assert client("exec", "systemv-shm", "pgrep", "-f", "waiter")
-    assert len(client("exec", "mmap-shm", "pgrep", "-f", "holder").split()) >= 1
+    assert client("exec", "mmap-shm", "pgrep", "-f", "holder")
     assert client("exec", "mmap-shm", "stat", "--format=%s", "/srv/shm.txt") == "501"
     assert client("wait", "supervisor-v1") == "0"
 
@@ -132,22 +140,26 @@ def test_up_after_the_daemon_was_killed(lab: Lab, client: Docker) -> None:
 
 
 def test_purge_after_the_daemon_was_killed(lab: Lab, client: Docker, root: Path) -> None:
-    lab.up()
-    program = int(client.state("dockerapp1", "State.Pid"))
+    lab.up(demonstrations=False)
+    client("run", "-d", "--network=none", "--name=left", "containerlab/dockerapp1:latest")
+    program = int(client.state("left", "State.Pid"))
     kill(pid_of(lab))
+    assert Path(f"/proc/{program}/exe").exists()
     lab.down(purge=True)
     assert not (root / "state" / "lab").exists()
     assert not Path(f"/proc/{program}/exe").exists()
     assert str(root) not in Path("/proc/self/mountinfo").read_text()
 
 
-def test_up_over_the_pid_file_of_a_stranger(lab: Lab, root: Path) -> None:
+def test_a_stranger_with_the_daemons_pid_is_left_alone(places: daemon.Places) -> None:
     with subprocess.Popen((sys.executable, "-c", "input()"), stdin=subprocess.PIPE) as stranger:
-        (root / "state" / "lab").mkdir(parents=True)
-        (root / "state" / "lab" / "docker.pid").write_text(str(stranger.pid))
-        lab.up(demonstrations=False)
-        assert pid_of(lab) != stranger.pid
-        lab.down()
+        places.state.mkdir(parents=True)
+        places.pid_file.write_text(str(stranger.pid))
+        assert daemon.ensure(places) is True
+        with daemon.found(places) as running:
+            assert running is not None
+            assert running.pid != stranger.pid
+        assert daemon.end(places) is True
         assert stranger.poll() is None
         stranger.kill()
 
@@ -162,6 +174,14 @@ def test_two_ups_at_once_make_one_lab(lab: Lab, root: Path, base_cache: Path, cl
     assert sorted(names) == sorted(each.name for each in DEMONSTRATIONS)
 
 
+def test_the_longest_allowed_path_works(root: Path, lab: Lab) -> None:
+    room = daemon.SOCKET_ROOM - len(f"{root}/") - 1
+    places = daemon.Places(root / "state" / "lab", root / ("r" * room))
+    assert daemon.ensure(places) is True
+    assert daemon.ensure(places) is False
+    assert daemon.end(places) is True
+
+
 def test_a_daemon_that_does_not_start_is_quoted(lab: Lab, root: Path) -> None:
     data = root / "state" / "lab" / "data"
     data.parent.mkdir(parents=True)
@@ -172,15 +192,12 @@ def test_a_daemon_that_does_not_start_is_quoted(lab: Lab, root: Path) -> None:
     data.unlink()
 
 
-def test_the_daemon_outlives_the_program_that_started_it(lab: Lab, root: Path, base_cache: Path) -> None:
+def test_the_daemon_outlives_the_program_that_started_it(places: daemon.Places) -> None:
     program = (
-        "import sys; from pathlib import Path; from containerlab_tui.lab.lab import Lab;"
-        "Lab(*map(Path, sys.argv[1:])).up(demonstrations=False)"
+        "import sys; from pathlib import Path; from containerlab_tui.lab import daemon;"
+        "daemon.ensure(daemon.Places(*map(Path, sys.argv[1:])))"
     )
-    places = (root / "state" / "lab", root / "run" / "lab", base_cache)
-    subprocess.run((sys.executable, "-c", program, *map(str, places)), check=True, timeout=120)
-    pid = pid_of(lab)
-    assert os.getsid(pid) == pid
-    with daemon.found(daemon.Places(*places[:2])) as running:
+    subprocess.run((sys.executable, "-c", program, str(places.state), str(places.runtime)), check=True, timeout=120)
+    with daemon.found(places) as running:
         assert running is not None
-        assert running.pid == pid
+        assert os.getsid(running.pid) == running.pid

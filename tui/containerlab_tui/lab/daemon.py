@@ -20,8 +20,9 @@ from pathlib import Path
 
 from containerlab_probes.errors import Denied, TimedOut, Unreachable, Unsupported
 
-SOCKET_ROOM = 107 - len("exec/containerd/containerd-debug.sock")
-"""Bytes that the runtime directory's path and a slash may have: sun_path holds 108 with its end (unix(7))."""
+SOCKET_ROOM = 104 - len("exec/containerd/containerd-debug.sock")
+"""Bytes that the runtime directory's path and a slash may have: containerd refuses socket paths of more than 104
+(containerd sys/socket_unix.go; unix(7) itself allows 107)."""
 READY_WITHIN_S = 60.0
 ENDED_WITHIN_S = 30.0
 SYSTEM_PATHS = ("/usr/sbin", "/usr/local/sbin", "/sbin")
@@ -69,18 +70,30 @@ class Running:
 @contextmanager
 def found(places: Places) -> Iterator[Running | None]:
     """The lab's daemon if it runs. Its socket is the one it was started with, wherever the lab would put it now."""
+    with _process(places.pid_file) as (pid, pidfd, arguments):
+        if pid and Path(arguments[0]).name == "dockerd" and _option(arguments, "data-root") == str(places.data):
+            yield Running(pid, pidfd, _option(arguments, "host").removeprefix("unix://"))
+        else:
+            yield None
+
+
+@contextmanager
+def _process(pid_file: Path) -> Iterator[tuple[int, int, list[str]]]:
+    """The pid that a file names, a pidfd of that process and its command line; 0 for the pid where there is none.
+
+    The command line belongs to the pidfd: that process was still there after it was read.
+    """
     pidfd = -1
     try:
-        pid = int(places.pid_file.read_text())
+        pid = int(pid_file.read_text())
         pidfd = os.pidfd_open(pid)
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-        running = Running(pid, pidfd, _option(arguments, "host").removeprefix("unix://"))
-        ours = Path(arguments[0]).name == "dockerd" and _option(arguments, "data-root") == str(places.data)
-        answer = running if ours and not running.ended() else None
+        if Running(pid, pidfd, "").ended():
+            pid = 0
     except (OSError, ValueError, OverflowError):
-        answer = None
+        pid, arguments = 0, []
     try:
-        yield answer
+        yield pid, pidfd, arguments
     finally:
         if pidfd >= 0:
             os.close(pidfd)
@@ -110,6 +123,7 @@ def _start(places: Places) -> None:
     for each in (places.state, places.runtime):
         each.mkdir(parents=True, exist_ok=True, mode=0o700)
     places.pid_file.unlink(missing_ok=True)  # its daemon has ended, or it names a stranger
+    _clear_containerd(places)
     settings = places.state / "daemon.json"
     settings.write_text("{}\n")
     with places.log.open("wb") as log:
@@ -132,6 +146,19 @@ def _start(places: Places) -> None:
         os.close(pidfd)
     places.socket.chmod(0o600)
     process.returncode = 0  # it is meant to live on: no warning from the object's end
+
+
+def _clear_containerd(places: Places) -> None:
+    """End the containerd of a dockerd that has ended, and remove its pid file.
+
+    It dies with its dockerd, but not at once; and dockerd takes any process with that number for its containerd, a
+    zombie too, and waits for it in vain (moby libcontainerd/supervisor/remote_daemon.go).
+    """
+    pid_file = places.runtime / "exec" / "containerd" / "containerd.pid"
+    with _process(pid_file) as (pid, pidfd, arguments):
+        if pid and any(each.startswith(f"{pid_file.parent}/") for each in arguments):
+            _end(Running(pid, pidfd, ""))
+    pid_file.unlink(missing_ok=True)
 
 
 def _program(places: Places) -> str:

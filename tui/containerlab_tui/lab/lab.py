@@ -6,6 +6,7 @@ A further `up` finds what is there with two lists, one of images and one of cont
 import contextlib
 import os
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,8 +151,11 @@ def _mounts_below(place: Path) -> list[str]:
 
 
 def _remove(places: daemon.Places) -> None:
+    """Remove the data of a daemon that has ended. After a crash its data root is still mounted on itself."""
     for place in (places.state, places.runtime):
-        if left := _mounts_below(place):
-            raise Denied(f"{place} is not removed: {left[0]} is still mounted; `umount` it and try again.")
+        for point in reversed(_mounts_below(place)):
+            done = subprocess.run(("umount", "--", point), capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise Denied(f"{place} is not removed, since something is mounted there: {done.stderr.strip()}")
         if place.exists():
             shutil.rmtree(place)
