@@ -216,7 +216,8 @@ def test_a_trap_waits_for_the_foreground(docker: Docker, container: Containers, 
     eventually(lambda: read_process(init.pid).dispositions.foreground == foreground, "the shell waits on")
     assert "heard" not in docker.logs(name)
     for child in foreground:
-        signals.send(identify(child), signal.SIGKILL)
+        with contextlib.suppress(Gone):
+            signals.send(identify(child), signal.SIGKILL)
     docker.says(name, "heard")
 
 
@@ -369,6 +370,19 @@ def test_the_cgroup_decides_with_the_host_s_pids(docker: Docker, container: Cont
     assert (made.delivery, made.effect) == (Delivery.DEFAULT, Effect.TERMINATES)
     signals.send(seen[0].id, TERM)
     assert docker("wait", name) == "143"
+
+
+def test_a_guest_in_another_container_s_namespace(docker: Docker, container: Containers) -> None:
+    """The host sees its guest, as it would take it along; the guest sees itself alone, and isn't protected."""
+    host = container(BASE, "sleep", "1000")
+    guest = container(BASE, "sleep", "994", options=(f"--pid=container:{host}",))
+    assert [one.command for one in processes_of(docker, host)] == ["sleep 1000", "sleep 994"]
+    (alone,) = processes_of(docker, guest)
+    assert alone.command == "sleep 994"
+    assert alone.container_pid > 1
+    assert expect(alone, ()).delivery is Delivery.DEFAULT
+    signals.send(alone.id, TERM)
+    assert docker("wait", guest) == "143"
 
 
 def test_a_zombie_is_listed_and_past_caring(docker: Docker, container: Containers) -> None:

@@ -262,7 +262,8 @@ def test_what_a_shell_waits_for(shell: str, body: str, waits: bool) -> None:
         if waits:
             foreground = eventually(lambda: read_process(process.pid).dispositions.foreground, "the shell waits on")
             for pid in foreground:
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         assert process.wait(10) == 3
     finally:
         with contextlib.suppress(ProcessLookupError):
