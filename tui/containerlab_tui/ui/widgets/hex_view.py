@@ -58,8 +58,8 @@ def offset_digits(total: int) -> int:
 
 
 def cells_needed(width: int, total: int) -> int:
-    """The cells of one line: mark, offset, the bytes in groups of eight, the text between bars."""
-    return 1 + offset_digits(total) + 1 + 3 * width + max(width // 8 - 1, 0) + 2 + width + 1
+    """The cells of one line: mark, offset, the bytes in groups of eight, the text."""
+    return 1 + offset_digits(total) + 1 + 3 * width + max(width // 8 - 1, 0) + 2 + width
 
 
 def text_of(byte: int) -> str:
@@ -81,7 +81,7 @@ def line(row: Row, width: int, total: int) -> Content:
         changed = index in row.changed
         byte = row.data[index]
         parts.append((gap, ""))
-        parts.append(("*" if changed else " ", CHANGED))
+        parts.append(("*", CHANGED) if changed else (" ", ""))
         parts.append((f"{byte:02x}", CHANGED if changed else "dim" if byte == 0 else ""))
     parts.append(("  ", ""))
     parts += [(text_of(byte), CHANGED if at in row.changed else "") for at, byte in enumerate(row.data)]

@@ -152,7 +152,7 @@ def _phases(state: StopState, share: Columns, scale: Scale, now: float) -> Line:
         end = (state.ended_at or _last(state)) if over else now
         stop = max(scale.column(end - state.began) + 1, edge + 2)
         right, role = _region(_SECOND, min(stop, share.axis) - edge), Role.PHASE_2
-        if _SECOND not in right and cell_len(left) + cell_len(right) + len(_SECOND) < share.axis:
+        if _SECOND not in right and cell_len(left) + cell_len(right) + len(_SECOND) < share.axis + share.outcome:
             right += f" {_SECOND}"
     elif not over:
         right, role = _region("then KILL", share.axis - edge, dotted=True), Role.QUIET
@@ -244,11 +244,12 @@ def _axis(state: StopState, lane: Lane, scale: Scale, now: float) -> list[Segmen
     line = "─" if told else "┈"
     cells = [(line, Role.RUNNING if told else Role.QUIET)] * (last + 1) + [(" ", Role.PLAIN)] * (scale.width - last - 1)
     signals = _signals(state, lane)
+    end = last if lane.ended_at is not None else scale.width
     starts = [scale.column(event.at - state.began) for event in signals]
     for event, column, after in zip(signals, starts, [*starts[1:], scale.width][: len(starts)], strict=True):
         _write(cells, column, SIGNALLED, Role.MARK)
         name = short_name(event.signal or 0)
-        _write(cells, column + 1, name, Role.MARK, limit=min(after, scale.width if event.signal == SIGKILL else last))
+        _write(cells, column + 1, name, Role.MARK, limit=min(after, end if event.signal != SIGKILL else scale.width))
     if not told and not any(event.signal != SIGKILL for event in signals):
         for words in _UNTOLD[lane.got_signal]:
             if _write(cells, 1, words, Role.QUIET, limit=min([*starts, last])):
