@@ -4,7 +4,6 @@ import functools
 import os
 import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from containerlab_probes import procfs
 from containerlab_probes.errors import Gone, Unsupported
@@ -58,7 +57,7 @@ def directory_of(paths: dict[str, str], mounts: tuple[CgroupMount, ...], control
     found = _CONTAINER.match(path)
     path = found[0] if found else path
     for mount in mounts:
-        if controller in mount.controllers and PurePosixPath(path).is_relative_to(mount.root):
+        if controller in mount.controllers and f"{path}/".startswith(f"{mount.root.rstrip('/')}/"):
             return os.path.join(mount.point, os.path.relpath(path, mount.root))
     return None
 

@@ -140,9 +140,10 @@ def _of(pid: int, name: str) -> str:
 
 
 def _with_orphaned_groups(processes: list[Process]) -> list[Process]:
-    """Says of each whether its process group is orphaned: no member has a parent in the same session but in
+    """Says of each whether its process group is orphaned, so that job control signals don't stop it.
 
-    another group (will_become_orphaned_pgrp in kernel/exit.c). Job control signals don't stop such a group.
+    It is where no member has a parent in the same session but another group (kernel/exit.c,
+    will_become_orphaned_pgrp).
     """
     held: set[int] = set()
     groups: dict[int, int] = {}

@@ -1,7 +1,6 @@
 """Signals: their names and numbers, and how one is sent to a process that is still the one that was meant."""
 
 import contextlib
-import difflib
 import errno
 import fcntl
 import os
@@ -70,6 +69,8 @@ def number_of(text: str) -> int:
         if _RTMIN <= number <= _RTMAX:
             return number
         raise BadRequest(f"There is no signal {text!r}: real-time signals go from RTMIN to RTMIN+{_RTMAX - _RTMIN}.")
+    import difflib  # costs milliseconds that only a mistake is worth
+
     shorts = [known.removeprefix("SIG") for known in _NUMBERS]
     near = difflib.get_close_matches(name.removeprefix("SIG"), shorts, n=3)
     hint = f"did you mean {' or '.join(f'SIG{one}' for one in near)}?" if near else "`kill -l` lists them."
