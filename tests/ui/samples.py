@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
@@ -34,7 +35,7 @@ HOSTILE = "x[/]\x1b]0;owned\x07[@click=app.bell]\x9b31m\u202e"
 class Host(App[None]):
     """Shows one widget, or pushes one screen and keeps what it answers."""
 
-    def __init__(self, shown: "Widget | Screen[object]") -> None:
+    def __init__(self, shown: "Widget | Screen[Any]") -> None:
         super().__init__()
         self._shown = shown
         self.answers: list[object] = []
@@ -55,7 +56,7 @@ class Host(App[None]):
     on_files_panel_open_mapping = on_ipc_panel_open_object
 
 
-def text_of(app: App[object]) -> str:
+def text_of(app: App[Any]) -> str:
     """What a monochrome terminal would show, a line a row."""
     width, height = app.size
     strips = app.screen._compositor.render_strips()
@@ -65,7 +66,7 @@ def text_of(app: App[object]) -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-async def settled(pilot: Pilot[object], condition: Callable[[], bool], what: str) -> None:
+async def settled(pilot: Pilot[Any], condition: Callable[[], bool], what: str) -> None:
     """Let the application work until the condition holds."""
     for _ in range(500):
         if condition():

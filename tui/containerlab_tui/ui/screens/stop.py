@@ -266,7 +266,7 @@ class StopScreen(Screen[None]):
 
     def action_leave(self) -> None:
         if any(not stop.over for stop in self._stops.values()):
-            self.app.notify("The stop goes on; x shows it again.", markup=False)
+            self.app.notify("The stop goes on; w shows it again.", markup=False)
         self.dismiss(None)
 
 
@@ -282,14 +282,14 @@ def _head(state: StopState, now: float, width: int) -> Content:
     after = "" if plan.signal == SIGKILL else f", then SIGKILL after {words.period(plan.timeout_s)}"
     if plan.timeout_s < 0:
         after = ", and no SIGKILL ever"
-    elsewhere = "  begun elsewhere" if plan.begun_elsewhere else ""
+    stop = "Stop begun elsewhere  " if plan.begun_elsewhere else "Stop  "
     elapsed = state.duration_s if state.duration_s is not None else max(0.0, now - state.began)
     if state.verdict is not None:
         where = "over"
     else:
         where = "phase 2" if state.phase_2 else "phase 1" if state.phase_1 else "asking"
     right = f"{where}  {lanes.seconds_text(elapsed):>7}"
-    left = Content.assemble(("Stop  ", "dim"), (safe_line(plan.name, 40), "bold"), f"  {signal}{after}{elsewhere}")
+    left = Content.assemble((stop, "dim"), (safe_line(plan.name, 40), "bold"), f"  {signal}{after}")
     room = max(width - len(right) - 1, 10)
     left = left.truncate(room, ellipsis=True)
     return Content.assemble(left, " " * max(room - left.cell_length, 0), " ", (right, "bold"))

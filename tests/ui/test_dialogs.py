@@ -1,0 +1,282 @@
+"""The questions: stop, confirm, run, copy."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+from textual.screen import Screen
+from textual.widgets import Checkbox, Select
+
+from containerlab_tui.engine.api import RunRequest
+from containerlab_tui.ui.screens.confirm import Confirm
+from containerlab_tui.ui.screens.copy_form import CopyForm, CopyRequest, read_copy
+from containerlab_tui.ui.screens.run_form import RunForm, read_command, read_size, read_stop_signal, read_timeout
+from containerlab_tui.ui.screens.stop_dialog import StopChoice, StopDialog, read_grace, read_signal
+from tests.ui.samples import APP, HANDLER, HOSTILE, SHELL, SIZES, WORKER, Host, plan, process, text_of
+
+IMAGES = ("containerlab/dockerapp1:latest", "containerlab/dockerapp2:latest")
+
+
+def stop_one() -> StopDialog:
+    return StopDialog([plan(SHELL, APP, WORKER)])
+
+
+def stop_two() -> StopDialog:
+    return StopDialog([plan(SHELL, APP, WORKER), plan(HANDLER, name="dockerapp2", timeout_s=-1)])
+
+
+def stop_blind() -> StopDialog:
+    return StopDialog([plan(name="far")])
+
+
+def confirm() -> Confirm:
+    return Confirm("Remove segment 0?", "Nobody has it open now. What is in it is lost.", "Remove it")
+
+
+def run_form() -> RunForm:
+    return RunForm(IMAGES, ["dockerapp1"])
+
+
+def copy_form() -> CopyForm:
+    return CopyForm("dockerapp1")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("make", [stop_one, stop_two, stop_blind, confirm, run_form, copy_form])
+async def test_how_it_looks(
+    make: Callable[[], Screen[Any]], size: tuple[int, int], snapshot: SnapshotAssertion
+) -> None:
+    app = Host(make())
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        assert text_of(app) == snapshot
+
+
+async def after(screen: Screen[Any], *keys: str) -> tuple[list[object], str]:
+    """What was answered, and what stood on the screen before that."""
+    app = Host(screen)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(*keys[:-1])
+        await pilot.pause()
+        text = text_of(app)
+        await pilot.press(*keys[-1:])
+        await pilot.pause()
+        return app.answers, text + text_of(app)
+
+
+# stop
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("10", 10), (" 30 s", 30), ("0", 0), ("for ever", -1), ("-1", -1), ("FOREVER", -1), ("", None), ("007", 7)],
+)
+def test_grace_periods(text: str, seconds: int | None) -> None:
+    assert read_grace(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["ten", "-2", "1.5", "1e3", "9" * 20, "٣", "10 10"])
+def test_what_is_no_grace_period(text: str) -> None:
+    with pytest.raises(ValueError, match="whole number of seconds"):
+        read_grace(text)
+
+
+@pytest.mark.parametrize(("text", "number"), [("TERM", 15), ("SIGQUIT", 3), ("rtmin+3", 37), ("9", 9), ("", None)])
+def test_stop_signals(text: str, number: int | None) -> None:
+    assert read_signal(text) == number
+
+
+@pytest.mark.parametrize("text", ["nosuch", "0", "99", "-1"])
+def test_what_is_no_stop_signal(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read_signal(text)
+
+
+@pytest.mark.parametrize(
+    ("keys", "answer"),
+    [
+        (["enter"], StopChoice()),
+        (["escape"], None),
+        ([*"30", "enter"], StopChoice(timeout_s=30)),
+        ([*"for ever", "enter"], StopChoice(timeout_s=-1)),
+        (["tab", *"QUIT", "enter"], StopChoice(signal=3)),
+        (["down", *"sigint", "up", *"1", "enter"], StopChoice(signal=2, timeout_s=1)),
+    ],
+)
+async def test_keys_of_the_stop_dialog(keys: list[str], answer: StopChoice | None) -> None:
+    answers, _ = await after(stop_one(), *keys)
+    assert answers == [answer]
+
+
+async def test_a_stop_without_sense_is_not_begun() -> None:
+    answers, text = await after(stop_one(), *"ten", "enter")
+    assert answers == []
+    assert "! The grace period is a whole number of seconds, or `for ever`." in text
+
+
+async def test_the_forecast_follows_the_signal() -> None:
+    _, text = await after(stop_one(), "tab", *"KILL")
+    assert "ends it" in text or "kills it at once" in text
+    assert "SIGKILL is the signal itself" in text
+    _, text = await after(stop_one(), *"for ever")
+    assert "nothing: it is waited for without end" in text
+
+
+async def test_who_will_not_be_told() -> None:
+    children = [process(number, "worker", str(number), parent=1) for number in range(2, 12)]
+    _, text = await after(StopDialog([plan(SHELL, *children)]), "down")
+    assert "The engine sends nothing to the 10 other processes:" in text
+    assert "worker 2" in text
+    assert "and 5 more" in text
+
+
+async def test_several_containers_keep_their_own_unless_told_otherwise() -> None:
+    answers, text = await after(stop_two(), "enter")
+    assert answers == [StopChoice()]
+    assert "for ever" in text
+    answers, text = await after(stop_two(), *"5", "enter")
+    assert answers == [StopChoice(timeout_s=5)]
+    assert "for ever" not in text
+
+
+# confirm
+
+
+@pytest.mark.parametrize(
+    ("keys", "answer"),
+    [
+        (["enter"], False),
+        (["escape"], False),
+        (["n"], False),
+        (["y"], True),
+        (["right", "enter"], True),
+        (["tab", "enter"], True),
+        (["right", "right", "enter"], False),
+    ],
+)
+async def test_the_safe_answer_is_the_first(keys: list[str], answer: bool) -> None:
+    answers, _ = await after(confirm(), *keys)
+    assert answers == [answer]
+
+
+async def test_a_question_parses_nothing() -> None:
+    _, text = await after(Confirm(HOSTILE, HOSTILE, "Yes"), "right")
+    assert "\x1b" not in text
+    assert text.count(r"x[/]\x1b]0;owned\x07") >= 2
+
+
+# run
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("64m", 64 << 20), ("1G", 1 << 30), ("65536", 65536), ("10 kb", 10240), ("7b", 7), ("", None)]
+)
+def test_sizes(text: str, size: int | None) -> None:
+    assert read_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["0", "-1m", "64 mega", "m", "1.5g"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(ValueError, match="such as 64m"):
+        read_size(text)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("10", 10), ("-1", -1), ("", None)])
+def test_timeouts(text: str, seconds: int | None) -> None:
+    assert read_timeout(text) == seconds
+
+
+def test_commands_are_split_and_never_expanded() -> None:
+    assert read_command("sh -c 'echo $HOME; ls *'") == ("sh", "-c", "echo $HOME; ls *")
+    assert read_command("") == ()
+    with pytest.raises(ValueError, match="can't be split into words: no closing quotation"):
+        read_command("sh -c 'oops")
+
+
+def test_a_stop_signal_becomes_its_name() -> None:
+    assert read_stop_signal("quit") == "SIGQUIT"
+    assert read_stop_signal("") == ""
+    with pytest.raises(ValueError, match=r"."):
+        read_stop_signal("TREM")
+
+
+FILLED = RunRequest(IMAGES[0], ipc_mode="private", shm_bytes=64 << 20, stop_timeout_s=10)
+
+
+async def test_enter_runs_with_the_values_that_are_filled_in() -> None:
+    answers, _ = await after(run_form(), "enter")
+    assert answers == [FILLED]
+
+
+async def test_every_field_is_in_the_request() -> None:
+    app = Host(run_form())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(*"busybox", "tab", *"sleep '1 0'", "tab", *"my-own", "tab", "tab")
+        await pilot.press(*"1g", "tab", *"usr1", "tab", *"3", "tab", "space")
+        app.screen.query_one("#ipc", Select).value = "container:dockerapp1"
+        await pilot.press("tab", "space")
+        assert [box.value for box in app.screen.query(Checkbox)] == [True, True]
+        assert text_of(app).count("[X]") == 2
+        await pilot.press("ctrl+r")
+        await pilot.pause()
+        assert app.answers == [
+            RunRequest(
+                "busybox",
+                ("sleep", "1 0"),
+                "my-own",
+                "container:dockerapp1",
+                init=True,
+                stop_signal="SIGUSR1",
+                stop_timeout_s=3,
+                tty=True,
+            )
+        ]
+
+
+async def test_a_wrong_field_is_a_sentence_and_nothing_runs() -> None:
+    answers, text = await after(run_form(), "tab", *"sh -c 'x", "enter")
+    assert answers == []
+    assert "! The command can't be split into words: no closing quotation." in text
+
+
+async def test_escape_runs_nothing() -> None:
+    assert (await after(run_form(), "escape"))[0] == [None]
+
+
+# copy
+
+
+def test_what_can_be_copied(tmp_path: Path) -> None:
+    file = tmp_path / "data"
+    file.write_bytes(b"x")
+    assert read_copy(f" {file} ", "/tmp") == CopyRequest(str(file), "/tmp")
+    for wrong, sentence in (
+        ("", "which local file"),
+        (str(tmp_path / "none"), "no file"),
+        (str(tmp_path), "no regular file"),
+        ("/dev/null", "no regular file"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            read_copy(wrong, "/")
+    with pytest.raises(ValueError, match="begins with a slash"):
+        read_copy(str(file), "tmp")
+
+
+async def test_a_path_is_completed_and_copied(tmp_path: Path) -> None:
+    file = tmp_path / "only-file.txt"
+    file.write_bytes(b"four")
+    app = Host(CopyForm("dockerapp1", str(tmp_path) + "/on"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("end", "l")
+        await pilot.pause(0.05)
+        await pilot.press("right", "enter")
+        await pilot.pause()
+        assert app.answers == [CopyRequest(str(file), "/tmp")]
+
+
+async def test_what_is_wrong_with_a_copy_is_said() -> None:
+    answers, text = await after(CopyForm("dockerapp1", "/nowhere/at-all"), "enter")
+    assert answers == []
+    assert "! There is no file /nowhere/at-all." in text
