@@ -1,7 +1,15 @@
-"""The containers of one engine: a snapshot, folded with the engine's events. Pure."""
+"""The containers of one engine: a snapshot, folded with the engine's events. Pure.
 
+Events carry the moment they happened, and records of what was asked the moment of asking. Of two that speak about one
+container the later wins, whatever order they come in.
+"""
+
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+ALIVE = frozenset({"running", "paused", "restarting"})
+"""States in which PID 1 runs, or will again without being asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,8 @@ class Details:
     mounts: tuple[MountPoint, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     environment: tuple[str, ...] = ()
+    auto_remove: bool = False
+    """It is removed when it ends (`docker run --rm`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +98,251 @@ class EngineEvent:
     image: str
     attributes: Mapping[str, str] = field(default_factory=dict)
     """As the engine gave them: `signal` and `exitCode` among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineVersion:
+    version: str
+    api: tuple[int, int]
+    """(1, 41) for API 1.41."""
+    cgroup_version: int
+    """1 or 2."""
+    cgroup_driver: str
+    """`cgroupfs` or `systemd`."""
+    data_root: str
+
+
+# What a feed tells of an engine
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The engine answers, for the first time or again; a snapshot follows."""
+
+    version: EngineVersion
+    endpoint: str
+    local: bool
+    """Whether its containers run on this kernel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The whole list, asked for at a moment."""
+
+    containers: tuple[Container, ...]
+    at: float
+    """Epoch seconds, before the question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something happened to a container, whether its line changes or not."""
+
+    event: EngineEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """How one container is after an event: asked for because of it."""
+
+    container: Container | None
+    """Its line; None: it is gone."""
+    details: Details | None
+    event: EngineEvent
+    at: float
+    """Epoch seconds, before the question."""
+
+    @property
+    def id(self) -> str:
+        return self.event.container
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The engine went away. The sentence is for the person."""
+
+    sentence: str
+
+
+FeedRecord = Connected | Snapshot | Event | Changed | Lost
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The containers as far as they are known."""
+
+    containers: Mapping[str, Container] = field(default_factory=dict)
+    """By full id."""
+    details: Mapping[str, Details] = field(default_factory=dict)
+    stale: bool = False
+    """The engine is out of reach; this is what was known."""
+    lost_because: str = ""
+    moments: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """When (id, `state` or `name`) was last decided; for ever once a container has been removed."""
+    asked_at: float = 0.0
+    """When the last snapshot was asked for: what is older has been seen in it."""
+
+    def ordered(self) -> tuple[Container, ...]:
+        """Those that run first, by name."""
+        return tuple(sorted(self.containers.values(), key=lambda one: (one.state not in ALIVE, one.name, one.id)))
+
+
+NEVER_AGAIN = float("inf")
+_STATES = {
+    "create": "created",
+    "start": "running",
+    "restart": "running",
+    "unpause": "running",
+    "pause": "paused",
+    "die": "exited",
+    "stop": "exited",
+}
+"""The state that an action leaves behind. `stop` may come before or after `die`."""
+
+
+def fold(inventory: Inventory, record: FeedRecord) -> tuple[Inventory, frozenset[str]]:
+    """What is known after one more record, and the ids of the containers that it changed."""
+    match record:
+        case Snapshot():
+            return _fold_snapshot(inventory, record)
+        case Event(event):
+            return _fold_event(inventory, event)
+        case Changed():
+            return _fold_changed(inventory, record)
+        case Lost(sentence):
+            return replace(inventory, stale=True, lost_because=sentence), frozenset(inventory.containers)
+        case Connected():
+            return inventory, frozenset()
+
+
+def _fold_snapshot(inventory: Inventory, record: Snapshot) -> tuple[Inventory, frozenset[str]]:
+    """Details stay only where nothing can have changed them: the same state, and no gap in between."""
+    old, new = inventory.containers, {one.id: one for one in record.containers}
+    kept = {
+        one: details
+        for one, details in inventory.details.items()
+        if one in new and details.state == new[one].state and not (inventory.stale and details.state in ALIVE)
+    }
+    changed = {one for one in old.keys() | new.keys() if inventory.stale or old.get(one) != new.get(one)}
+    return Inventory(new, kept, asked_at=record.at), frozenset(changed)
+
+
+def _fold_changed(inventory: Inventory, record: Changed) -> tuple[Inventory, frozenset[str]]:
+    one = record.id
+    if record.container is None:
+        return _without(inventory, one)
+    if record.at < max(_decided(inventory, one, "state"), _decided(inventory, one, "name")):
+        return inventory, frozenset()  # an event has come since it was asked; the answer to that one follows
+    containers = {**inventory.containers, one: record.container}
+    details = inventory.details if record.details is None else {**inventory.details, one: record.details}
+    moments = {**inventory.moments, (one, "state"): record.at, (one, "name"): record.at}
+    changed = inventory.containers.get(one) != record.container or inventory.details.get(one) != details.get(one)
+    return replace(inventory, containers=containers, details=details, moments=moments), _only(one, changed)
+
+
+def _fold_event(inventory: Inventory, event: EngineEvent) -> tuple[Inventory, frozenset[str]]:
+    one = event.container
+    if event.action == "destroy":
+        return _without(inventory, one)
+    facet = "name" if event.action == "rename" else "state" if event.action in _STATES else ""
+    if not facet or event.time < _decided(inventory, one, facet):
+        return inventory, frozenset()
+    before = inventory.containers.get(one) or Container(one, event.name, event.image, "created", "", "", event.time)
+    details = inventory.details.get(one)
+    if facet == "name":
+        after = replace(before, name=event.name)
+        details = details and replace(details, name=event.name)
+    else:
+        after = replace(before, state=_STATES[event.action])
+        details = details and _details_after(details, event)
+    result = replace(
+        inventory,
+        containers={**inventory.containers, one: after},
+        details=inventory.details if details is None else {**inventory.details, one: details},
+        moments={**inventory.moments, (one, facet): event.time},
+    )
+    return result, _only(one, after != inventory.containers.get(one) or details != inventory.details.get(one))
+
+
+def _details_after(details: Details, event: EngineEvent) -> Details:
+    """What an event says by itself; the PID of a new start is not among it."""
+    state = _STATES[event.action]
+    if event.action == "die":
+        code = event.attributes.get("exitCode", "")
+        exit_code = int(code) if code.isdecimal() else details.exit_code
+        return replace(details, state=state, pid=0, exit_code=exit_code, finished_at=event.time)
+    if event.action == "start":
+        return replace(details, state=state, pid=0, started_at=event.time, oom_killed=False)
+    return replace(details, state=state)
+
+
+def _without(inventory: Inventory, one: str) -> tuple[Inventory, frozenset[str]]:
+    known = one in inventory.containers
+    result = replace(
+        inventory,
+        containers={id: line for id, line in inventory.containers.items() if id != one},
+        details={id: details for id, details in inventory.details.items() if id != one},
+        moments={**inventory.moments, (one, "state"): NEVER_AGAIN, (one, "name"): NEVER_AGAIN},
+    )
+    return result, _only(one, known)
+
+
+def _decided(inventory: Inventory, one: str, facet: str) -> float:
+    return inventory.moments.get((one, facet), inventory.asked_at)
+
+
+def _only(one: str, changed: bool) -> frozenset[str]:
+    return frozenset((one,)) if changed else frozenset()
+
+
+# The state in words
+
+_FAULTS = {132: "SIGILL", 133: "SIGTRAP", 135: "SIGBUS", 136: "SIGFPE", 139: "SIGSEGV", 159: "SIGSYS"}
+"""Signals that the kernel forces on a process for a fault of its own; they end PID 1 too."""
+_CHOSEN = {129: "SIGHUP", 130: "SIGINT", 131: "SIGQUIT", 134: "SIGABRT", 138: "SIGUSR1", 140: "SIGUSR2", 143: "SIGTERM"}
+"""At its default action such a signal does nothing to PID 1 of a PID namespace: with that code a program has exited."""
+_CODE = re.compile(r"\((\d+)\)")
+
+
+def status_words(container: Container, details: Details | None, now: float) -> str:
+    """The state for a person: `up 3 min`, `killed (SIGKILL, 137) 5 min ago`. `now` is in epoch seconds.
+
+    An exit code above 128 names a signal by convention only, so the words say no more than is known.
+    """
+    state = container.state
+    if state in ("running", "paused"):
+        since = details.started_at if details is not None and details.state == state else None
+        up = f"up {_span(now - since)}" if since is not None else "up"
+        return up if state == "running" else f"paused, {up}"
+    if state not in ("exited", "dead"):
+        return {"created": "created, never started", "removing": "being removed"}.get(state, state)
+    ended = details if details is not None and details.state == state else None
+    found = _CODE.search(container.status)
+    code = ended.exit_code if ended is not None else int(found[1]) if found else None
+    if code is None:
+        return "ended"
+    ago = f" {_span(now - ended.finished_at)} ago" if ended is not None and ended.finished_at is not None else ""
+    out_of_memory = ended is not None and ended.oom_killed
+    return exit_words(code, out_of_memory, own_pids=ended is None or ended.pid_mode != "host") + ago
+
+
+def exit_words(code: int, out_of_memory: bool = False, own_pids: bool = True) -> str:
+    """How PID 1 ended, by its exit code; `own_pids`: it was the init of a PID namespace of its own."""
+    if code == 0:
+        return "ended by itself (0)"
+    if code == 137:
+        return "out of memory (SIGKILL, 137)" if out_of_memory else "killed (SIGKILL, 137)"
+    if code in _FAULTS:
+        return f"crashed ({_FAULTS[code]}, {code})"
+    if code in _CHOSEN:
+        return f"ended with {code}: {'chose to exit with ' if own_pids else ''}{_CHOSEN[code]}'s code"
+    return f"ended with {code}"
+
+
+def _span(seconds: float) -> str:
+    """A length of time in its largest whole unit: `40 s`, `3 min`, `2 h`, `5 d`."""
+    whole = max(0, int(seconds))
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if whole >= length:
+            return f"{whole // length} {unit}"
+    return f"{whole} s"

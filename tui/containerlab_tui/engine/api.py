@@ -10,18 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from containerlab_tui.core.inventory import Container, Details, EngineEvent
-
-
-@dataclass(frozen=True, slots=True)
-class EngineVersion:
-    version: str
-    api: tuple[int, int]
-    """(1, 41) for API 1.41."""
-    cgroup_version: int
-    """1 or 2."""
-    cgroup_driver: str
-    """`cgroupfs` or `systemd`."""
-    data_root: str
+from containerlab_tui.core.inventory import EngineVersion as EngineVersion  # noqa: PLC0414  what a re-export looks like to mypy
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +82,9 @@ class Engine(Protocol):
     def containers(self) -> tuple[Container, ...]:
         """All of them, ended ones too, in one request."""
 
+    def container(self, container: str) -> Container | None:
+        """The list's line of one container, by full id; None where there is none any more."""
+
     def inspect(self, container: str) -> Details:
         """By name, full id or unambiguous id prefix."""
 
@@ -100,7 +92,7 @@ class Engine(Protocol):
         """The engine's own document."""
 
     def events(self, since: float | None = None) -> EventStream:
-        """Container events; those since that moment (epoch seconds) come first."""
+        """Container events; those since that moment (epoch seconds) come first. Times are by this host's clock."""
 
     def images(self) -> tuple[str, ...]:
         """Tags, sorted."""

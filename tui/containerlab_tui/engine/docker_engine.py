@@ -8,7 +8,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -207,10 +207,11 @@ class DockerEngine:
 
     def events(self, since: float | None = None) -> EventStream:
         params: dict[str, str | int | None] = {"filters": '{"type":["container"]}'}
+        offset = self._offset()
         if since is not None:
-            params["since"] = f"{since + self._offset():.6f}"
+            params["since"] = f"{since + offset:.6f}"
         response = self._call("GET", "/events", "follow the events", params, timeout_s=None, stream=True)
-        return _Stream(map(documents.event, streams.json_documents(_chunks(response))), response)
+        return _Stream((documents.event(one, offset) for one in streams.json_documents(_chunks(response))), response)
 
     def logs(
         self,
@@ -226,7 +227,7 @@ class DockerEngine:
             "stderr": "1",
             "follow": "1" if follow else "0",
             "tail": "all" if tail is None else str(tail),
-            "since": None if since is None else f"{since:.6f}",
+            "since": None if since is None else f"{since + self._offset():.6f}",
             "timestamps": "1" if timestamps else "0",
         }
         response = self._call(
@@ -300,12 +301,19 @@ class _Stream(Generic[Item]):
 
     def __init__(self, items: Iterator[Item], response: requests.Response) -> None:
         self._items = CancellableStream(items, response)
+        self._closed = False
 
     def __iter__(self) -> Iterator[Item]:
-        return iter(self._items)
+        try:
+            yield from self._items
+        except (ValueError, AttributeError):  # what a reader raises whose file another thread has closed
+            if not self._closed:
+                raise
 
     def close(self) -> None:
-        self._items.close()
+        self._closed = True
+        with suppress(OSError, AttributeError):  # it may have come to its end by itself
+            self._items.close()
 
 
 def _reference(container: str) -> str:

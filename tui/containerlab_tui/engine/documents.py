@@ -111,13 +111,13 @@ def stop_signal(configured: str | None) -> tuple[str, str]:
     return DEFAULT_STOP_SIGNAL, "default"
 
 
-def event(document: Mapping[str, Any]) -> EngineEvent:
-    """One container event of GET /events."""
+def event(document: Mapping[str, Any], clock_ahead_s: float = 0.0) -> EngineEvent:
+    """One container event of GET /events; `clock_ahead_s`: how far the engine's clock is ahead of this host's."""
     actor = document.get("Actor") or {}
     attributes = actor.get("Attributes") or {}
     nanoseconds = document.get("timeNano")
     return EngineEvent(
-        time=nanoseconds / 1e9 if nanoseconds else float(document.get("time") or 0),
+        time=(nanoseconds / 1e9 if nanoseconds else float(document.get("time") or 0)) - clock_ahead_s,
         action=(document.get("Action") or document.get("status") or "").partition(":")[0],
         container=actor.get("ID") or document.get("id") or "",
         name=attributes.get("name") or "",

@@ -1,0 +1,190 @@
+"""Follows an engine: a snapshot, then every change, through the death and return of the daemon.
+
+It subscribes to events from a moment before it takes the snapshot, so that nothing falls between the two; what the
+engine tells twice is told once. Two daemon threads: one reads events and never waits for anything else; the other asks
+how a container is after an event. Neither asks the engine anything while nothing happens.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+from containerlab_probes.errors import ContainerlabError, Gone
+from containerlab_tui.core.inventory import (
+    Changed,
+    Connected,
+    Container,
+    Details,
+    EngineEvent,
+    Event,
+    FeedRecord,
+    Lost,
+    Snapshot,
+)
+from containerlab_tui.engine.api import Engine, EventStream
+
+LIST_ACTIONS = frozenset(
+    ("create", "start", "restart", "die", "stop", "oom", "pause", "unpause", "rename", "destroy", "update",
+     "health_status")
+)  # fmt: skip
+"""Actions after which a container's line in the list, or its details, may be another."""
+
+OVERLAP_S = 0.5
+"""How far before the snapshot the events begin: they are stamped before they are sent."""
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
+REMEMBERED = 2000
+"""Events that are recognised when they come again; the engine itself keeps 256 (moby daemon/events)."""
+
+Post = Callable[[FeedRecord], object]
+
+
+class EngineFeed:
+    """Posts what happens in an engine until it is closed."""
+
+    def __init__(self, engines: Callable[[], Engine], post: Post, clock: Callable[[], float] = time.time) -> None:
+        """`engines` connects and raises ContainerlabError; `post` takes the records, in threads of the feed."""
+        self._engines, self._to, self._clock = engines, post, clock
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self._stream: EventStream | None = None
+        self._seen: dict[tuple[float, str, str], None] = {}
+        self._last = 0.0
+        self._lost = False
+        self._thread = threading.Thread(target=self._run, name="engine-feed", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """End the feed and wait for its thread, from any other. Nothing is posted afterwards."""
+        self._closing.set()
+        with self._lock:
+            stream = self._stream
+        if stream is not None:
+            stream.close()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        wait_s = FIRST_WAIT_S
+        while not self._closing.is_set():
+            sentence = "The engine ended the stream of its events."
+            try:
+                engine = self._engines()
+                try:
+                    self._follow(engine)
+                    wait_s = FIRST_WAIT_S
+                finally:
+                    engine.close()
+            except ContainerlabError as error:
+                sentence = str(error)
+            if not self._lost:
+                self._lost = True
+                self._post(Lost(sentence))
+            self._closing.wait(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    def _follow(self, engine: Engine) -> None:
+        """One connection, from its beginning to its end."""
+        version = engine.version()
+        at = self._clock()
+        since = at - OVERLAP_S
+        if engine.local and self._last:
+            since = min(since, self._last)
+        stream = engine.events(since)
+        looker = _Looker(engine.clone(), self._post, self._clock)
+        with self._lock:
+            self._stream = stream
+        try:
+            containers = engine.containers()
+            self._lost = False
+            self._post(Connected(version, engine.endpoint, engine.local))
+            self._post(Snapshot(containers, at))
+            looker.start()
+            for event in stream:
+                if self._closing.is_set():
+                    return
+                self._tell(event, looker)
+        finally:
+            with self._lock:
+                self._stream = None
+            stream.close()
+            looker.close()
+
+    def _tell(self, event: EngineEvent, looker: "_Looker") -> None:
+        if not self._is_new(event):
+            return
+        self._last = max(self._last, event.time)
+        self._post(Event(event))
+        if event.action in LIST_ACTIONS:
+            looker.want(event)
+
+    def _is_new(self, event: EngineEvent) -> bool:
+        key = (event.time, event.container, event.action)
+        if key in self._seen:
+            return False
+        self._seen[key] = None
+        if len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        return True
+
+    def _post(self, record: FeedRecord) -> None:
+        if not self._closing.is_set():
+            self._to(record)
+
+
+class _Looker:
+    """Asks, in a thread of its own, how containers are after their last event.
+
+    Inspect comes first because it waits for the lock that the engine holds while it handles a change; only then does
+    the list tell the outcome (moby daemon/monitor.go writes the list's copy after it has sent `die`).
+    """
+
+    def __init__(self, engine: Engine, post: Post, clock: Callable[[], float]) -> None:
+        self._engine, self._post, self._clock = engine, post, clock
+        self._wanted: dict[str, EngineEvent] = {}
+        self._change = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="engine-looker", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def want(self, event: EngineEvent) -> None:
+        """Look once for all events of one container that wait."""
+        with self._change:
+            self._wanted.pop(event.container, None)
+            self._wanted[event.container] = event
+            self._change.notify()
+
+    def close(self) -> None:
+        """Nothing that is under way is posted any more."""
+        with self._change:
+            self._closed = True
+            self._change.notify()
+
+    def _run(self) -> None:
+        while event := self._next():
+            at = self._clock()
+            try:
+                container, details = self._look(event)
+            except ContainerlabError:
+                continue  # the engine went away, which the other thread tells, or it was too slow for this one
+            if not self._closed:
+                self._post(Changed(container, details, event, at))
+        self._engine.close()
+
+    def _next(self) -> EngineEvent | None:
+        with self._change:
+            while not self._wanted and not self._closed:
+                self._change.wait()
+            return None if self._closed else self._wanted.pop(next(iter(self._wanted)))
+
+    def _look(self, event: EngineEvent) -> tuple[Container | None, Details | None]:
+        if event.action == "destroy":
+            return None, None
+        try:
+            details = self._engine.inspect(event.container)
+        except Gone:
+            return None, None
+        return self._engine.container(event.container), details
