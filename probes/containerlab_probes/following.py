@@ -5,7 +5,7 @@ each thread that is watched or that was born since the beginning its process is 
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, KeysView
 from dataclasses import dataclass
 
 from containerlab_probes.records import (
@@ -74,9 +74,9 @@ class Following:
         }
 
     @property
-    def pids(self) -> frozenset[int]:
-        """The processes that are watched now."""
-        return frozenset(self._followed)
+    def pids(self) -> KeysView[int]:
+        """The processes that are watched now; changes with them."""
+        return self._followed.keys()
 
     def root_of(self, pid: int) -> int:
         """On whose account a watched process is watched. Raises `KeyError` where it isn't."""

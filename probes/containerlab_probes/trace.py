@@ -24,7 +24,7 @@ from containerlab_probes.errors import ContainerlabError, Gone, Unsupported
 from containerlab_probes.following import Following, Newcomer
 from containerlab_probes.kernel_files import names_in, read_text
 from containerlab_probes.namespaces import namespace_inode
-from containerlab_probes.records import Lost, ProcessId, TraceRecord
+from containerlab_probes.records import Lost, ProcessId, TracedExit, TraceRecord
 
 _QUIET = "(sig != 17 || code < 1) && (sig != 23 || code != -6)"
 """All but SIGCHLD by the kernel and SIGURG by tgkill; those that a person sends with kill stay."""
@@ -71,7 +71,7 @@ class Tracer:
         """Why the kernel's record can't be had here, in a sentence; empty: it can."""
         try:
             _check_place()
-            os.close(tracefs.open_tracefs())
+            tracefs.check_events(event for event, _, _ in _EVENTS)
         except ContainerlabError as error:
             return str(error)
         return ""
@@ -100,8 +100,7 @@ class Tracer:
         with self._lock:
             for id in ids:
                 self._following.drop(id.pid)
-                for namespace in [key for key, root in self._namespaces.items() if root == id.pid]:
-                    del self._namespaces[namespace]
+                self._forget_namespaces((id.pid,))
 
     def start(self, on_records: Callable[[tuple[TraceRecord, ...]], None]) -> None:
         """Begin. `on_records` is called in the reading thread with what has come, in the order of time, at most
@@ -163,13 +162,14 @@ class Tracer:
                     source.wait()
                 resync = lost and time.monotonic() - last_resync > _RESYNC_S
                 with self._lock:
-                    known = self._following.pids
+                    known = tuple(self._following.pids)
                 gone = [pid for pid in known if not _threads(pid)] if resync else []
                 events, losses = source.read(everything=resync or closing)
                 with self._lock:
                     records: list[TraceRecord] = [*losses, *self._following.fold(events, source.offset_ns)]
                     for pid in gone:
                         records += self._following.gone(pid, time.time())
+                    self._forget_namespaces(record.pid for record in records if isinstance(record, TracedExit))
                     if losses or resync:
                         self._following.forget_strangers()
                 if resync:
@@ -199,6 +199,12 @@ class Tracer:
                 with self._lock:
                     self._namespaces.setdefault(namespace, pid)
 
+    def _forget_namespaces(self, roots: Iterable[int]) -> None:
+        """The inode of a namespace is used again for a later one. Called while the lock is held."""
+        for gone in roots:
+            for namespace in [key for key, root in self._namespaces.items() if root == gone]:
+                del self._namespaces[namespace]
+
     def _take_in(self, pid: int, root: int) -> None:
         """Watch a process with its threads; those it makes meanwhile are found by the next look."""
         seen: frozenset[int] = frozenset()
@@ -226,7 +232,7 @@ class Tracer:
     def _newcomer(self, thread: int) -> Newcomer | None:
         """Called while the lock is held."""
         root = self._namespaces.get(_namespace(thread)) if self._namespaces else None
-        if not root:
+        if root is None or root not in self._following.pids:
             return None
         found = _look(thread)
         return Newcomer(found[0], _threads(found[0]), root) if found else None

@@ -9,6 +9,7 @@ import ctypes
 import errno
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone, Unsupported
@@ -16,7 +17,8 @@ from containerlab_probes.kernel import libc
 from containerlab_probes.processes import identify
 from containerlab_probes.records import ProcessId
 
-_MOUNTED = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
+_MOUNTED = "/sys/kernel/tracing"
+"""Not the older place below debugfs: to look there would mount it."""
 _FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432
 """The same numbers on every architecture (include/uapi/asm-generic/unistd.h); since Linux 5.2."""
 _FSOPEN_CLOEXEC = _FSMOUNT_CLOEXEC = 1
@@ -57,16 +59,29 @@ def open_tracefs() -> int:
     Where it isn't mounted it is reached by a mount that is attached nowhere (man 2 fsmount) and gone with its
     descriptor. Raises `Denied` without root (CAP_SYS_ADMIN), `Unsupported` where the kernel has no tracefs.
     """
-    for place in _MOUNTED:
-        with contextlib.suppress(OSError):
-            fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.stat("instances", dir_fd=fd)
-            except OSError:
-                os.close(fd)
-                continue
+    with contextlib.suppress(OSError):
+        fd = os.open(_MOUNTED, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if _is_dir("instances", fd):
             return fd
+        os.close(fd)
     return _detached_mount()
+
+
+def check_events(events: Iterable[str]) -> None:
+    """Raises `Denied` or `Unsupported` where tracefs can't be reached or has not all of these events."""
+    root = open_tracefs()
+    try:
+        if not all(_is_dir(f"events/{event}", root) for event in events):
+            raise Unsupported("The kernel's trace can't be used: this kernel has not the events that it needs.")
+    finally:
+        os.close(root)
+
+
+def _is_dir(name: str, fd: int) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(name, dir_fd=fd).st_mode)
+    except OSError:
+        return False
 
 
 def _detached_mount() -> int:

@@ -1,0 +1,39 @@
+"""Which instances of the kernel's tracing are this program's leftovers."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from containerlab_probes.records import ProcessId
+from containerlab_probes.tracefs import leftovers, owner_of
+
+RUNNING = {100: 5000, 200: 6000}
+
+
+@pytest.mark.parametrize(
+    ("name", "is_leftover"),
+    [
+        ("containerlab-tui.100.5000.1", False),
+        ("containerlab-tui.100.4999.1", True),
+        ("containerlab-tui.300.5000.2", True),
+        ("containerlab-tui.300.5000", False),
+        ("containerlab-tui.300.5000.1.old", False),
+        ("containerlab-tui.300.5000.1\n", False),
+        ("containerlab-tui.0300.5000.1", False),
+        ("my-containerlab-tui.300.5000.1", False),
+        ("containerlab.300.5000.1", False),
+        ("bcc.300.5000.1", False),
+        ("٣containerlab-tui.3٠0.5000.1", False),
+    ],
+)
+def test_only_what_is_provably_its_own(name: str, is_leftover: bool) -> None:
+    assert leftovers([name], RUNNING.get) == [name] * is_leftover
+
+
+def test_the_owner_is_in_the_name() -> None:
+    assert owner_of("containerlab-tui.100.5000.12") == ProcessId(100, 5000)
+
+
+@given(st.text())
+def test_any_other_name_is_nobodys(name: str) -> None:
+    assert owner_of(name) is None
