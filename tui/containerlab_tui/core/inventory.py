@@ -321,9 +321,11 @@ def status_words(container: Container, details: Details | None, now: float) -> s
     code = ended.exit_code if ended is not None else int(found[1]) if found else None
     if code is None:
         return "ended"
-    ago = f" {_span(now - ended.finished_at)} ago" if ended is not None and ended.finished_at is not None else ""
     out_of_memory = ended is not None and ended.oom_killed
-    return exit_words(code, out_of_memory, own_pids=ended is None or ended.pid_mode != "host") + ago
+    words = exit_words(code, out_of_memory, own_pids=ended is None or ended.pid_mode != "host")
+    if ended is None or ended.finished_at is None:
+        return words
+    return f"{words}{'' if words.endswith(')') else ','} {_span(now - ended.finished_at)} ago"
 
 
 def exit_words(code: int, out_of_memory: bool = False, own_pids: bool = True) -> str:

@@ -1,0 +1,249 @@
+"""The feed over a scripted engine: nothing lost, nothing twice, back after every kind of end, closed promptly."""
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+
+from containerlab_probes.errors import Gone, Unreachable
+from containerlab_tui.core.inventory import (
+    Changed,
+    Connected,
+    Container,
+    Details,
+    EngineEvent,
+    EngineVersion,
+    Event,
+    FeedRecord,
+    Lost,
+    Snapshot,
+)
+from containerlab_tui.engine import events as feeds
+from containerlab_tui.engine.api import Engine
+from containerlab_tui.engine.events import EngineFeed
+
+WITHIN_S = 5.0
+DETAILS = cast(Details, "the feed hands them on")
+
+
+class Stream:
+    """Events that a test puts in; None ends it, as a dying daemon does."""
+
+    def __init__(self) -> None:
+        self.queue: queue.SimpleQueue[EngineEvent | None] = queue.SimpleQueue()
+
+    def __iter__(self) -> Iterator[EngineEvent]:
+        while (event := self.queue.get()) is not None:
+            yield event
+
+    def close(self) -> None:
+        self.queue.put(None)
+
+
+class Scripted:
+    """As much of an engine as the feed asks."""
+
+    endpoint = "unix:///scripted.sock"
+    local = True
+
+    def __init__(self) -> None:
+        self.stream = Stream()
+        self.since: list[float | None] = []
+        self.lines: dict[str, Container] = {}
+        self.looked: list[str] = []
+        self.down = False
+        self.inspecting = threading.Event()
+        self.inspecting.set()
+
+    def connect(self) -> Engine:
+        if self.down:
+            raise Unreachable("No Docker engine answers at unix:///scripted.sock.")
+        return cast(Engine, self)
+
+    clone = connect
+
+    def version(self) -> EngineVersion:
+        return EngineVersion("1", (1, 41), 1, "cgroupfs", "/d")
+
+    def events(self, since: float | None = None) -> Stream:
+        self.since.append(since)
+        return self.stream
+
+    def containers(self) -> tuple[Container, ...]:
+        return tuple(self.lines.values())
+
+    def container(self, container: str) -> Container | None:
+        return self.lines.get(container)
+
+    def inspect(self, container: str) -> Details:
+        self.looked.append(container)
+        self.inspecting.wait(WITHIN_S)
+        if container not in self.lines:
+            raise Gone("gone")
+        return DETAILS
+
+    def close(self) -> None:
+        pass
+
+
+class Running:
+    """A feed and what it posts."""
+
+    def __init__(self, engine: Scripted) -> None:
+        self.records: queue.SimpleQueue[FeedRecord] = queue.SimpleQueue()
+        self.feed = EngineFeed(engine.connect, self.records.put)
+        self.feed.start()
+
+    def next(self) -> FeedRecord:
+        return self.records.get(timeout=WITHIN_S)
+
+
+@pytest.fixture
+def engine() -> Scripted:
+    made = Scripted()
+    made.lines["a"] = line("a")
+    return made
+
+
+@pytest.fixture
+def running(engine: Scripted, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    monkeypatch.setattr(feeds, "FIRST_WAIT_S", 0.001)
+    running = Running(engine)
+    yield running
+    running.feed.close()
+
+
+def line(id: str, state: str = "running") -> Container:
+    return Container(id, f"name-{id}", "image", state, "", "", 0.0)
+
+
+def event(action: str, at: float, id: str = "a") -> EngineEvent:
+    return EngineEvent(at, action, id, f"name-{id}", "image")
+
+
+def begun(running: Running) -> Snapshot:
+    assert isinstance(running.next(), Connected)
+    snapshot = running.next()
+    assert isinstance(snapshot, Snapshot)
+    return snapshot
+
+
+def test_it_subscribes_from_before_the_snapshot(engine: Scripted, running: Running) -> None:
+    snapshot = begun(running)
+    assert snapshot.containers == (line("a"),)
+    (since,) = engine.since
+    assert since is not None
+    assert since < snapshot.at
+
+
+def test_an_event_comes_with_how_the_container_is_then(engine: Scripted, running: Running) -> None:
+    begun(running)
+    engine.lines["a"] = line("a", "exited")
+    engine.stream.queue.put(event("die", 1.0))
+    assert running.next() == Event(event("die", 1.0))
+    changed = running.next()
+    assert isinstance(changed, Changed)
+    assert (changed.container, changed.details) == (line("a", "exited"), DETAILS)
+    del engine.lines["a"]
+    engine.stream.queue.put(event("rename", 2.0))
+    assert running.next() == Event(event("rename", 2.0))
+    changed = running.next()
+    assert isinstance(changed, Changed)
+    assert changed.container is None
+
+
+def test_nothing_is_asked_after_what_changes_no_line(engine: Scripted, running: Running) -> None:
+    begun(running)
+    engine.stream.queue.put(event("exec_start", 1.0))
+    engine.stream.queue.put(event("destroy", 2.0))
+    assert running.next() == Event(event("exec_start", 1.0))
+    assert running.next() == Event(event("destroy", 2.0))
+    assert isinstance(running.next(), Changed)
+    assert not engine.looked
+
+
+def test_what_is_told_twice_is_posted_once(engine: Scripted, running: Running) -> None:
+    begun(running)
+    for one in (event("exec_start", 1.0), event("exec_start", 1.0), event("exec_start", 1.0, "b"), event("top", 1.0)):
+        engine.stream.queue.put(one)
+    assert [running.next() for _ in range(3)] == [
+        Event(event("exec_start", 1.0)),
+        Event(event("exec_start", 1.0, "b")),
+        Event(event("top", 1.0)),
+    ]
+
+
+def test_an_answer_that_takes_long_delays_no_event_and_is_asked_for_once(engine: Scripted, running: Running) -> None:
+    begun(running)
+    engine.inspecting.clear()
+    for at, action in enumerate(("start", "pause", "unpause", "pause")):
+        engine.stream.queue.put(event(action, float(at)))
+    assert [type(running.next()) for _ in range(4)] == [Event] * 4
+    engine.inspecting.set()
+    answers = [running.next()]
+    while cast(Changed, answers[-1]).event.time < 3.0:
+        answers.append(running.next())
+    assert len(answers) <= 2
+    assert len(engine.looked) == len(answers)
+
+
+def test_an_end_that_was_not_asked_for_is_followed_by_a_new_snapshot(engine: Scripted, running: Running) -> None:
+    first = begun(running)
+    seen = event("exec_start", first.at - 100.0)
+    engine.stream.queue.put(seen)
+    assert running.next() == Event(seen)
+    engine.down = True
+    engine.stream.queue.put(None)
+    lost = running.next()
+    assert isinstance(lost, Lost)
+    engine.lines["b"] = line("b")
+    engine.stream = Stream()
+    engine.down = False
+    assert begun(running).containers == (line("a"), line("b"))
+    assert engine.since[-1] == seen.time, "what happened in between is asked for as well"
+    engine.stream.queue.put(seen)
+    engine.stream.queue.put(event("top", first.at))
+    assert running.next() == Event(event("top", first.at)), "and what was seen is not told again"
+
+
+def test_an_engine_that_is_not_there_is_told_once(engine: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "FIRST_WAIT_S", 0.001)
+    engine.down = True
+    running = Running(engine)
+    try:
+        assert running.next() == Lost("No Docker engine answers at unix:///scripted.sock.")
+        engine.down = False
+        begun(running)
+    finally:
+        running.feed.close()
+
+
+def test_waits_grow_up_to_a_bound(engine: Scripted) -> None:
+    waits: list[float] = []
+
+    class Impatient(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout or 0.0)
+            if len(waits) == 7:
+                self.set()
+            return self.is_set()
+
+    engine.down = True
+    feed = EngineFeed(engine.connect, lambda record: None)
+    feed._closing = Impatient()
+    feed.start()
+    feed._thread.join(WITHIN_S)
+    assert waits == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
+
+
+def test_close_ends_it_promptly_and_nothing_comes_afterwards(engine: Scripted, running: Running) -> None:
+    begun(running)
+    began = time.monotonic()
+    running.feed.close()
+    assert time.monotonic() - began < 1.0
+    assert not running.feed._thread.is_alive()
+    engine.stream.queue.put(event("die", 1.0))
+    assert running.records.empty()
