@@ -105,7 +105,8 @@ class BytesScreen(Screen[None]):
         ask(self, question, lambda window: self._answered(window, before), self._failed, group="bytes")
 
     def _answered(self, window: Window, before: Window | None) -> None:
-        self.query_one("#trouble").remove_class("shown")
+        if not self.query_one("#offset").has_class("shown"):  # what is wrong with an offset stays until it is right
+            self.query_one("#trouble").remove_class("shown")
         self._window = window
         view = self._hex
         if not window.data and window.offset and window.total and window.offset >= window.total:
@@ -181,6 +182,7 @@ class BytesScreen(Screen[None]):
         field = self.query_one("#offset", Input)
         field.set_class(wanted, "shown")
         field.value = ""
+        self.query_one("#trouble").remove_class("shown")
         if wanted:
             field.focus()
         else:
@@ -195,7 +197,6 @@ class BytesScreen(Screen[None]):
             trouble.update(Content(f"! {error}"))
             trouble.add_class("shown")
             return
-        self.query_one("#trouble").remove_class("shown")
         self._ask_offset(False)
         self._move(offset - offset % self._hex.row_bytes)
 

@@ -1,0 +1,92 @@
+"""The Files tab."""
+
+from dataclasses import replace
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from containerlab_probes.records import Backing
+from containerlab_tui.core.views import FilesView
+from containerlab_tui.ui.widgets.files_panel import FilesPanel
+from tests.ui.samples import HOSTILE, SIZES, Host, files_view, settled, text_of
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("what", ["shared", "private", "empty", "only private", "unavailable"])
+async def test_how_it_looks(what: str, size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
+    panel = FilesPanel(private=what == "private")
+    app = Host(panel)
+    view = files_view()
+    views = {
+        "empty": FilesView(()),
+        "only private": replace(view, rows=view.rows[3:], unread=()),
+        "unavailable": None,
+    }
+    async with app.run_test(size=size) as pilot:
+        panel.show(views.get(what, view), "Mappings can't be read without root; run this with sudo.")
+        await pilot.pause()
+        assert text_of(app) == snapshot
+
+
+async def test_v_shows_private_mappings_and_hides_them_again() -> None:
+    panel = FilesPanel()
+    app = Host(panel)
+    async with app.run_test(size=(140, 30)) as pilot:
+        panel.show(files_view())
+        panel.query_one("#files-table").focus()
+        await settled(pilot, lambda: "1 private hidden (v shows them)" in text_of(app), "the count")
+        assert "libc.so.6" not in text_of(app)
+        await pilot.press("v")
+        await settled(pilot, lambda: "/usr/lib/libc.so.6" in text_of(app), "the private one")
+        await pilot.press("v")
+        await settled(pilot, lambda: "libc.so.6" not in text_of(app), "hidden again")
+
+
+async def test_enter_opens_the_mapping_under_the_cursor() -> None:
+    panel = FilesPanel()
+    app = Host(panel)
+    async with app.run_test(size=(140, 30)) as pilot:
+        panel.show(files_view())
+        panel.query_one("#files-table").focus()
+        await pilot.press("down", "enter")
+        await pilot.pause()
+        (opened,) = app.messages
+        assert isinstance(opened, FilesPanel.OpenMapping)
+        assert opened.row.mapping.path == "/volume/journal"
+
+
+async def test_what_is_not_known_is_said() -> None:
+    row = files_view().rows[0]
+    unknown = replace(row, backing=None, host_path=None, mapping=replace(row.mapping, file_bytes=None))
+    deleted = replace(
+        files_view().rows[1], backing=Backing.DELETED, mapping=replace(files_view().rows[1].mapping, deleted=True)
+    )
+    panel = FilesPanel()
+    app = Host(panel)
+    async with app.run_test(size=(140, 30)) as pilot:
+        panel.show(FilesView((unknown, deleted)))
+        await pilot.pause()
+        text = text_of(app)
+        assert "unknown" in text
+        assert "no path on the host" in text
+        assert "of a file whose size was not read" in text
+        assert "/volume/journal (dele" in text
+
+
+async def test_hostile_paths_are_only_text() -> None:
+    row = files_view().rows[0]
+    evil = replace(
+        row,
+        mapping=replace(row.mapping, path="/" + HOSTILE),
+        host_path="/merged/" + HOSTILE,
+        process=replace(row.process, argv=(HOSTILE,)),
+    )
+    panel = FilesPanel()
+    app = Host(panel)
+    async with app.run_test(size=(140, 30)) as pilot:
+        panel.show(FilesView((evil,), (HOSTILE,)))
+        await pilot.pause()
+        text = text_of(app)
+        assert "\x1b" not in text
+        assert "\x9b" not in text
+        assert text.count(r"x[/]\x1b]0;owned\x07") >= 3

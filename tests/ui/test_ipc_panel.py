@@ -1,0 +1,207 @@
+"""The IPC tab: what it shows of each kind, and that nothing is removed without a question. The Signals tab as well."""
+
+from dataclasses import replace
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from containerlab_probes.forecast import forecast
+from containerlab_probes.records import IpcKind
+from containerlab_tui.core.survival import Answer, Survival
+from containerlab_tui.core.views import IpcView, Sent
+from containerlab_tui.ui import words
+from containerlab_tui.ui.widgets.ipc_panel import IpcPanel
+from containerlab_tui.ui.widgets.signals_log import SignalsLog
+from containerlab_tui.ui.widgets.survival_marks import sentence
+from tests.ui.samples import APP, BEGAN, HOSTILE, SHELL, SIZES, WORKER, Host, ipc_view, settled, text_of
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("what", ["full", "empty", "unavailable", "limits"])
+async def test_how_it_looks(what: str, size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
+    panel = IpcPanel()
+    app = Host(panel)
+    view = ipc_view()
+    async with app.run_test(size=size) as pilot:
+        if what == "unavailable":
+            panel.show(None, "The container's memory can't be looked at without root; run this with sudo.")
+        else:
+            panel.show(replace(view, rows=(), shared_with=()) if what == "empty" else view)
+        if what == "limits":
+            panel.query_one("#ipc-table").focus()
+            await pilot.press("v")
+        await pilot.pause()
+        assert text_of(app) == snapshot
+
+
+async def pressed(*keys: str, view: IpcView | None = None) -> tuple[Host, str]:
+    panel = IpcPanel()
+    app = Host(panel)
+    async with app.run_test(size=(140, 30), notifications=True) as pilot:
+        panel.show(view or ipc_view())
+        panel.query_one("#ipc-table").focus()
+        await pilot.pause()
+        await pilot.press(*keys)
+        await pilot.pause()
+        return app, text_of(app)
+
+
+async def test_enter_opens_what_has_bytes() -> None:
+    app, _ = await pressed("enter")
+    (opened,) = app.messages
+    assert isinstance(opened, IpcPanel.OpenObject)
+    assert (opened.row.object.kind, opened.row.object.id) == (IpcKind.SHM, "0")
+
+
+async def test_a_semaphore_set_has_no_bytes_and_says_so() -> None:
+    app, text = await pressed("down", "down", "enter")
+    assert app.messages == []
+    assert "[0] = 1 · [1] = 0, 2 wait for more" in text
+    assert [note.message for note in app._notifications] == [
+        "semaphores 1 has no bytes to show: what is known of it stands below."
+    ]
+
+
+async def test_removing_asks_first() -> None:
+    app, text = await pressed("D")
+    assert app.messages == []
+    assert "Remove segment 0?" in text
+    assert "It is in use by 1 python3 /app/writer.py, 9 python3 /app/reader.py." in text
+    app, _ = await pressed("D", "enter")
+    assert app.messages == []
+    app, _ = await pressed("delete", "escape")
+    assert app.messages == []
+    app, _ = await pressed("down", "delete", "y")
+    (removed,) = app.messages
+    assert isinstance(removed, IpcPanel.RemoveObject)
+    assert removed.row.object.id == "3"
+
+
+async def test_a_new_reading_keeps_the_cursor_on_its_object() -> None:
+    panel = IpcPanel()
+    app = Host(panel)
+    view = ipc_view()
+    async with app.run_test(size=(140, 30)) as pilot:
+        panel.show(view)
+        panel.query_one("#ipc-table").focus()
+        await pilot.press("down", "down", "down")
+        await pilot.pause()
+        assert panel.selected is not None
+        assert panel.selected.object.id == "2"
+        panel.show(replace(view, rows=view.rows[2:]))
+        await pilot.pause()
+        assert panel.selected.object.id == "2"
+        panel.show(None, "It has ended.")
+        await settled(pilot, lambda: "It has ended." in text_of(app), "the reason")
+        assert panel.selected is None
+
+
+async def test_hostile_names_are_only_text() -> None:
+    view = ipc_view()
+    row = view.rows[-1]
+    evil = replace(row.object, name="/" + HOSTILE, id=HOSTILE)
+    reader = replace(row.users[0], argv=(HOSTILE,))
+    shown = replace(
+        view,
+        rows=(replace(row, object=evil, users=(reader,)),),
+        shared_with=(HOSTILE,),
+        mode=HOSTILE,
+        snapshot=replace(view.snapshot, unread=(HOSTILE,)),
+    )
+    for keys in ((), ("D",)):
+        _, text = await pressed(*keys, view=shown)
+        assert "\x1b" not in text
+        assert "\x9b" not in text
+        assert "\u202e" not in text
+        assert r"x[/]\x1b]0;owned\x07" in text
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        (
+            "ynnn",
+            "Outlives the end of its processes; not stop and start, removal of the container, reboot of the host. Why.",
+        ),
+        (
+            "yyy?",
+            "Outlives the end of its processes, stop and start, removal of the container; "
+            "unknown: reboot of the host. Why.",
+        ),
+        (
+            "nnnn",
+            "Not the end of its processes, stop and start, removal of the container, reboot of the host. Why.",
+        ),
+    ],
+)
+def test_survival_in_words(answers: str, expected: str) -> None:
+    known = {"y": Answer.YES, "n": Answer.NO, "?": Answer.UNKNOWN}
+    one, two, three, four = (known[letter] for letter in answers)
+    assert sentence(Survival(one, two, three, four, "Why.")) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(None, "—"), (0, "0"), (27, "27"), (1023, "1023"), (1024, "1K"), (1536, "1.5K"), (65536, "64K"), (2 << 30, "2G"),
+     (1022976, "999K"), (1023 * 1024, "1M"), (10 << 60, "10E")],
+)  # fmt: skip
+def test_sizes_in_five_cells(count: int | None, text: str) -> None:
+    assert words.size(count).replace("1.0M", "1M") == text
+    assert len(words.size(count)) <= 5
+
+
+def some_sent() -> list[Sent]:
+    def one(process: object, signal: int, after: float, observed: str | None, error: str = "") -> Sent:
+        assert isinstance(process, type(APP))
+        return Sent(
+            "id", "shell-form", process.id, process.container_pid, process.command, signal, BEGAN + after, "pidfd",
+            forecast(process, signal), observed, error,
+        )  # fmt: skip
+
+    return [
+        one(APP, 10, 0, "still there"),
+        one(WORKER, 15, 5, "ended by SIGTERM"),
+        one(SHELL, 15, 7, None),
+        one(APP, 2, 9, None, "Process 7 of shell-form has ended meanwhile: nothing was sent."),
+    ]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("what", ["some", "none"])
+async def test_how_the_signals_look(
+    what: str, size: tuple[int, int], snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(words, "clock_time", lambda at: f"12:00:{at - BEGAN:02.0f}")
+    log = SignalsLog()
+    app = Host(log)
+    async with app.run_test(size=size) as pilot:
+        log.show(some_sent() if what == "some" else [])
+        log.show_logs(["received SIGUSR1", "\x1b[32mworking\x1b[0m"] if what == "some" else [])
+        await pilot.pause()
+        assert text_of(app) == snapshot
+
+
+async def test_what_came_of_a_signal_replaces_that_it_is_looked_for() -> None:
+    log = SignalsLog()
+    app = Host(log)
+    async with app.run_test(size=(140, 30)) as pilot:
+        waiting = some_sent()[2:3]
+        log.show(waiting)
+        await settled(pilot, lambda: "looking …" in text_of(app), "looking")
+        log.show([replace(waiting[0], observed="still there")])
+        await settled(pilot, lambda: "still there" in text_of(app), "the outcome")
+        assert "looking …" not in text_of(app)
+
+
+async def test_hostile_log_lines_and_commands_are_only_text() -> None:
+    log = SignalsLog()
+    app = Host(log)
+    async with app.run_test(size=(140, 30)) as pilot:
+        log.show([replace(some_sent()[0], command=HOSTILE, container_name=HOSTILE, observed=HOSTILE)])
+        log.show_logs([HOSTILE, "\x1b]52;c;aGk=\x07[bold]end", b"\xff\x1bP1;\x1b\\dcs"])
+        await pilot.pause()
+        text = text_of(app)
+        assert "\x1b" not in text
+        assert "52;c" not in text
+        assert "[bold]end" in text
+        assert r"x[/]\x1b]0;owned\x07" in text
