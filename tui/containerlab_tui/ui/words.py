@@ -114,8 +114,7 @@ def size(count: int | None) -> str:
         return str(count)
     power = next((power for power in range(1, 6) if count / 1024**power < 999.5), 6)
     value = count / 1024**power
-    digits = 0 if value >= 9.95 or value == int(value) else 1
-    return f"{value:.{digits}f}{'KMGTPE'[power - 1]}"
+    return f"{value:.{0 if value >= 9.95 else 1}f}".removesuffix(".0") + "KMGTPE"[power - 1]
 
 
 def exact(count: int) -> str:

@@ -128,7 +128,7 @@ class FilesPanel(Widget):
         if self._view is None:
             return safe_line(self._reason, 300) or _WAITING
         if hidden:
-            return f"No shared mapping. {hidden} private ones are hidden: v shows them."
+            return f"No shared mapping. Private ones ({hidden}) are hidden: v shows them."
         return "No mapped files. A program maps one with mmap(2)."
 
     def _draw_head(self, hidden: int) -> None:

@@ -17,7 +17,7 @@ from containerlab_tui.ui.screens.confirm import Confirm
 from containerlab_tui.ui.widgets import survival_marks
 from containerlab_tui.ui.widgets.grid import Column, Grid, Row, cell
 
-_EMPTY = "No IPC objects. A program makes them with shmget, semget, msgget, shm_open, sem_open or mq_open."
+_EMPTY = "No IPC objects yet (shmget, semget, msgget, shm_open, sem_open, mq_open)."
 _WAITING = "Looking …"
 
 KINDS = {

@@ -1,0 +1,117 @@
+"""What runs on the other side of a pseudoterminal in the tests: one call of services.terminal.
+
+`python -m tests.ui.terminal_side attach|attach-tty|enter PID` joins a small program, or enters the namespaces of a
+process. It ends with the status that the call answered.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+
+from containerlab_probes.errors import ContainerlabError
+from containerlab_tui.core.inventory import Details
+from containerlab_tui.services import terminal
+
+PROGRAM = r"""
+import os, signal
+signal.signal(signal.SIGINT, lambda *_: os.write(1, b"program: SIGINT\n"))
+os.write(1, b"program: ready \x1b]0;owned\x07 \xc3\xa9\n")
+while data := os.read(0, 100):
+    os.write(1, b"program: got " + repr(data).encode() + b"\n")
+    if b"end" in data:
+        raise SystemExit(7)
+"""
+
+
+class Streams:
+    """One end of a pair of sockets, as the engine's attached streams."""
+
+    def __init__(self, end: socket.socket, tty: bool) -> None:
+        self._end, self.tty = end, tty
+
+    def fileno(self) -> int:
+        return self._end.fileno()
+
+    def read(self) -> bytes:
+        return self._end.recv(4096)
+
+    def write(self, data: bytes) -> None:
+        self._end.sendall(data)
+
+    def close(self) -> None:
+        self._end.close()
+
+
+class Engine:
+    """As much of an engine as attaching needs."""
+
+    local = True
+
+    def __init__(self, tty: bool) -> None:
+        here, there = socket.socketpair()
+        self._streams = Streams(here, tty)
+        self.program = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM], stdin=there.fileno(), stdout=there.fileno(), start_new_session=True
+        )
+        there.close()
+
+    def attach(self, container: str) -> Streams:
+        return self._streams
+
+    def wait(self, container: str, timeout_s: float) -> int:
+        return self.program.wait(timeout_s)
+
+
+def details(pid: int, tty: bool = False) -> Details:
+    """A running container whose PID 1 that is."""
+    return Details(
+        id="0" * 64,
+        name="lent\x1b]0;x\x07",
+        image="image",
+        state="running",
+        pid=pid,
+        exit_code=0,
+        oom_killed=False,
+        started_at=None,
+        finished_at=None,
+        argv=(),
+        tty=tty,
+        stop_signal="SIGTERM",
+        stop_signal_source="default",
+        stop_timeout_s=10,
+        stop_timeout_source="default",
+        restart_policy="no",
+        ipc_mode="private",
+        pid_mode="",
+        init=False,
+        shm_bytes=0,
+        cgroup_parent="",
+        merged_dir="",
+        upper_dir="",
+    )
+
+
+def main(what: str, pid: str = "0") -> int:
+    """Make the one call."""
+    print("modes are to be noted now", flush=True)
+    os.read(0, 100)
+    try:
+        if what == "enter":
+            return terminal.enter(details(int(pid)))
+        engine = Engine(what == "attach-tty")
+        try:
+            return terminal.attach(engine, details(engine.program.pid, engine._streams.tty))  # type: ignore[arg-type]
+        finally:
+            engine.program.kill()
+            engine.program.wait()
+    except ContainerlabError as error:
+        print(f"error: {error}", flush=True)
+        return 99
+
+
+if __name__ == "__main__":
+    status = main(*sys.argv[1:])
+    print("back", flush=True)
+    os.read(0, 100)
+    sys.exit(status)
