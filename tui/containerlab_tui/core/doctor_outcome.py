@@ -103,7 +103,7 @@ def _reached(case: Case, process: Process, signal: int, told: Forecast, group: b
         return _with(heard, doctor_supervisor.outcome(case, process, signal))
     if program and reaction:
         return _with(heard, _known(case, process, signal, program, reaction, group))
-    return _with(heard, doctor_scripts.outcome(case, process, signal, program))
+    return _with(heard, doctor_scripts.outcome(case, process, signal, told.delivery, program))
 
 
 def _with(heard: str, outcome: Outcome) -> Outcome:

@@ -1,14 +1,120 @@
 """What a handler of an interpreted program does, told from the program's own text; else what its runtime does. Pure."""
 
-from containerlab_probes.records import Process
+import posixpath
+import re
+from collections.abc import Iterator
+
+from containerlab_probes.records import Delivery, Process
 from containerlab_probes.signals import name_of
-from containerlab_tui.core import programs
+from containerlab_tui.core import doctor_languages, doctor_python, programs
 from containerlab_tui.core.doctor_case import Case
-from containerlab_tui.core.doctor_facts import Confidence, Outcome, Outlook
+from containerlab_tui.core.doctor_facts import Confidence, Graceful, Outcome, Outlook
+from containerlab_tui.core.doctor_python import Handler
+
+NEIGHBOUR_LIMIT = 24
+"""Files beside a script that are looked at."""
 
 
-def outcome(case: Case, process: Process, signal: int, program: programs.Program | None) -> Outcome:
+def outcome(case: Case, process: Process, signal: int, delivery: Delivery, program: programs.Program | None) -> Outcome:
     """A handler of which programs.toml says nothing."""
-    name = name_of(signal)
+    name, family = name_of(signal), programs.program_name(process)
+    if family in ("python", "node", "ruby", "perl", "php"):
+        told = _by_text(case, process, signal, delivery, family)
+        if told is not None:
+            return told
+    if process.exe in case.facts.go_programs:
+        return _go(name)
+    return unknown(name, program)
+
+
+def unknown(name: str, program: programs.Program | None = None) -> Outcome:
+    """Nothing is known but that there is a handler."""
     why = f"What its handler does with {name} isn't known: a handler alone proves nothing."
     return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (why,), graceful_signals=program.graceful if program else ())
+
+
+def _go(name: str) -> Outcome:
+    if name in ("SIGTERM", "SIGINT", "SIGQUIT"):
+        why = (
+            f"It is a Go program: on {name} Go's runtime exits with status 2 unless the program has asked for the "
+            "signal, which it does to end in order (package os/signal)."
+        )
+        return Outcome(Outlook.EXITS, Confidence.LIKELY, (why,), 0.5)
+    why = f"It is a Go program: whether it has asked for {name} can't be seen, as Go's runtime catches every signal."
+    return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (why,))
+
+
+def _by_text(case: Case, process: Process, signal: int, delivery: Delivery, family: str) -> Outcome | None:
+    texts = texts_of(case, process)
+    name = name_of(signal)
+    found: Handler | None
+    if family == "python":
+        found = doctor_python.handler(texts, signal)
+        if found is None and delivery in (Delivery.SIGWAIT, Delivery.SIGNALFD):
+            found = doctor_python.waited(texts)
+    else:
+        found = doctor_languages.handler(family, texts, name)
+    if found is None:
+        found = doctor_languages.by_runtime(family, name, bool(texts))
+    if found is None or found.ends is None:
+        why = found.why if found else f"no handler for {name} is found in its text"
+        return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (f"text: {why}.",))
+    if found.raises_again and process.namespace_init:
+        why = f"text: {found.why}; as PID 1 it survives that, as the kernel drops what it raises at itself."
+        return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
+    if not found.ends:
+        return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (f"text: {found.why}.",), graceful=Graceful.NO)
+    return Outcome(Outlook.EXITS, Confidence.LIKELY, (f"text: {found.why}.",), found.takes_s)
+
+
+def texts_of(case: Case, process: Process) -> tuple[str, ...]:
+    """The program's own text and that of its files beside it, as far as they were read."""
+    script = programs.script_of(process)
+    if script is None:
+        return ()
+    if script.kind == "code":
+        return (script.text,)
+    own = [text for path in script_paths(process) if (text := case.text(process, path)) is not None]
+    others = [
+        text for (pid, path), text in case.facts.files.items() if pid == process.pid and path.startswith("&")
+    ]  # fmt: skip
+    return (*own, *others)
+
+
+def script_paths(process: Process) -> Iterator[str]:
+    """Where the text of an interpreter's script may be, as the process would name it."""
+    script = programs.script_of(process)
+    if script is None:
+        return
+    if script.kind == "file":
+        yield script.text
+        if programs.program_name(process) == "node":
+            yield from (f"{script.text}.js", posixpath.join(script.text, "index.js"))
+        if programs.program_name(process) == "python":
+            yield posixpath.join(script.text, "__main__.py")
+    elif script.kind == "module":
+        path = script.text.replace(".", "/")
+        yield from (f"{path}/__main__.py", f"{path}.py")
+
+
+_REQUIRED = {
+    "node": re.compile(r"""(?:require\(\s*|from\s+|import\s+)['"](\.{1,2}/[^'"]+)['"]"""),
+    "ruby": re.compile(r"""require_relative\s*\(?\s*['"]([^'"]+)['"]"""),
+    "perl": re.compile(r"""require\s+['"]([^'"]+)['"]"""),
+    "php": re.compile(r"""(?:require|include)(?:_once)?\s*\(?\s*(?:__DIR__\s*\.\s*)?['"]/?([^'"]+)['"]"""),
+}
+_ENDS = {"node": ("", ".js", ".mjs", ".cjs", "/index.js"), "ruby": ("", ".rb"), "perl": ("",), "php": ("",)}
+
+
+def neighbours(process: Process, path: str, text: str) -> tuple[str, ...]:
+    """Files that a script names and that lie beside it, or below; some may not exist."""
+    family, here = programs.program_name(process), posixpath.dirname(path)
+    found: list[str] = []
+    if family == "python":
+        for name in doctor_python.local_imports(text):
+            below = posixpath.join(here, name.replace(".", "/"))
+            found += [f"{below}.py", f"{below}/__init__.py"]
+    elif family in _REQUIRED:
+        for name in _REQUIRED[family].findall(text):
+            found += [posixpath.normpath(posixpath.join(here, name)) + end for end in _ENDS[family]]
+    return tuple(dict.fromkeys(found))

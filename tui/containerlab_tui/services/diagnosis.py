@@ -12,7 +12,7 @@ from containerlab_probes import rootfs
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.records import Process
 from containerlab_probes.signals import number_of
-from containerlab_tui.core import doctor_inits, doctor_supervisor, programs
+from containerlab_tui.core import doctor_inits, doctor_scripts, doctor_supervisor, programs
 from containerlab_tui.core.doctor import diagnose
 from containerlab_tui.core.doctor_facts import Diagnosis, Facts
 from containerlab_tui.core.ending import PastStop
@@ -65,6 +65,7 @@ def gather(engine: Engine, details: Details, history: History | None = None) -> 
         blind_reason=blind_reason,
         files=_files(seen),
         environments=_environments(seen),
+        go_programs=_go_programs(seen),
         history=tuple(history(details)) if history else (),
     )
 
@@ -84,6 +85,7 @@ def _files(seen: Sequence[Process]) -> Mapping[tuple[int, str], str]:
                         found[process.pid, path] = text
                 if _is_supervisord(process):
                     _read_includes(process, view, found)
+                _read_neighbours(process, view, found)
         except ContainerlabError:
             continue
     return found
@@ -91,9 +93,7 @@ def _files(seen: Sequence[Process]) -> Mapping[tuple[int, str], str]:
 
 def _wanted(process: Process) -> Iterable[str]:
     """The paths, as the process names them, whose content matters."""
-    script = programs.script_of(process)
-    if script and script.kind == "file":
-        yield script.text
+    yield from doctor_scripts.script_paths(process)
     known = programs.recognise(process)
     if known is None:
         return
@@ -125,6 +125,21 @@ def _read_includes(process: Process, view: "_View", found: dict[tuple[int, str],
                 included = view.text(name)
                 if included is not None:
                     found[process.pid, f"+{name}"] = included
+        return
+
+
+def _read_neighbours(process: Process, view: "_View", found: dict[tuple[int, str], str]) -> None:
+    """The files that a script names and that lie beside it, under their path with an ampersand in front."""
+    for path in doctor_scripts.script_paths(process):
+        text = found.get((process.pid, path))
+        if text is None:
+            continue
+        read = 0
+        for name in doctor_scripts.neighbours(process, path, text):
+            beside = view.text(name) if read < doctor_scripts.NEIGHBOUR_LIMIT else None
+            if beside is not None:
+                found[process.pid, f"&{name}"] = beside
+                read += 1
         return
 
 
@@ -176,6 +191,31 @@ class _View:
             return [posixpath.join(directory, one) for one in sorted(fnmatch.filter(os.listdir(fd), name))]
         finally:
             os.close(fd)
+
+
+_GO_MARKS = (b'\xff Go build ID: "', b"Go\x00\x00", b"\xff Go buildinf:")
+_go_known: dict[tuple[int, int, int], bool] = {}
+"""By device, inode and time of change of a program's file."""
+
+
+def _go_programs(seen: Sequence[Process]) -> frozenset[str]:
+    """The program files that Go's linker made: its note stands in the first pages of the file."""
+    found = set()
+    for process in seen[:PROCESS_LIMIT]:
+        if len(process.dispositions.caught) < 40 or not process.exe:
+            continue  # Go's runtime catches nearly all signals
+        try:
+            with open(f"/proc/{process.pid}/exe", "rb") as file:
+                about = os.fstat(file.fileno())
+                key = (about.st_dev, about.st_ino, about.st_mtime_ns)
+                if key not in _go_known:
+                    head = file.read(16384)
+                    _go_known[key] = any(mark in head for mark in _GO_MARKS)
+                if _go_known[key]:
+                    found.add(process.exe)
+        except OSError:
+            continue
+    return frozenset(found)
 
 
 _ENVIRONMENT = ("TINI_KILL_PROCESS_GROUP", "DUMB_INIT_SETSID")

@@ -1,0 +1,256 @@
+"""What handlers in Node, Ruby, Perl and PHP programs do, told from the programs' text by patterns. Pure.
+
+Patterns, not a parser: enough for the forms that such handlers have, and never more than `likely`.
+"""
+
+import re
+from collections.abc import Sequence
+
+from containerlab_tui.core.doctor_python import Handler
+
+_OPENING, _CLOSING = "([{", ")]}"
+
+
+def handler(family: str, texts: Sequence[str], signal: str) -> Handler | None:
+    """What the program does on a signal of which its text speaks; None: the text doesn't speak of it."""
+    found: Handler | None = None
+    whole = "\n".join(_without_comments(family, text) for text in texts)
+    match family:
+        case "node":
+            found = _node(whole, signal)
+        case "ruby":
+            found = _ruby(whole, signal)
+        case "perl":
+            found = _perl(whole, signal)
+        case "php":
+            found = _php(whole, signal)
+    return found
+
+
+def by_runtime(family: str, signal: str, text_seen: bool) -> Handler | None:
+    """What the runtime's own handler does where the program sets none (or none is found in its text)."""
+    if family == "node" and signal in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"):
+        if not text_seen:
+            return Handler(
+                None, "the program's text can't be read, and Node shows a handler with a listener and without"
+            )
+        return Handler(True, "no listener is found in its text, and Node's own handler raises the signal again",
+                       raises_again=True)  # fmt: skip
+    if family == "node" and signal == "SIGUSR1":
+        return Handler(False, "Node starts its debugger on SIGUSR1 and goes on")
+    if family == "ruby" and signal in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGALRM", "SIGUSR1", "SIGUSR2"):
+        return (
+            Handler(True, "Ruby raises an exception in its main thread, which ends the program") if text_seen else None
+        )
+    return None
+
+
+def _without_comments(family: str, text: str) -> str:
+    if family in ("node", "php"):
+        text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+        return re.sub(r"(?m)(^|[\s;{}(])//[^\n]*", r"\1", text)
+    return re.sub(r"(?m)(^|\s)#(?![!{])[^\n]*", r"\1", text)
+
+
+def _argument_list(text: str, opening: int) -> str:
+    """What stands between a bracket and the one that closes it."""
+    depth, index = 1, opening + 1
+    quote = ""
+    while index < len(text) and depth:
+        character = text[index]
+        if quote:
+            if character == "\\":
+                index += 1
+            elif character == quote:
+                quote = ""
+        elif character in "'\"`":
+            quote = character
+        elif character in _OPENING:
+            depth += 1
+        elif character in _CLOSING:
+            depth -= 1
+        index += 1
+    return text[opening + 1 : index - 1]
+
+
+def _function_body(text: str, name: str, patterns: Sequence[str]) -> str:
+    """The body of a function that is defined by name, in braces."""
+    for pattern in patterns:
+        found = re.search(pattern.replace("NAME", re.escape(name)), text)
+        if found:
+            opening = text.find("{", found.end() - 1)
+            if opening >= 0:
+                return _argument_list(text, opening)
+    return ""
+
+
+_JS_FUNCTIONS = (
+    r"function\s*\*?\s+NAME\s*\([^)]*\)\s*\{",
+    r"\bNAME\s*[=:]\s*(?:async\s*)?(?:function\b[^{]*\{|\([^)]*\)\s*=>\s*\{|\w+\s*=>\s*\{)",
+    r"\b(?:async\s+)?NAME\s*\([^)]*\)\s*\{",
+)
+_JS_ONE_LINE = r"\bNAME\s*=\s*(?:async\s*)?(?:\([^)]*\)|\w+)\s*=>\s*([^{\n;][^\n;]*)"
+_JS_LIBRARIES = (
+    "enableShutdownHooks", "createTerminus", "@godaddy/terminus", "close-with-grace", "closeWithGrace",
+    "node-graceful", "http-graceful-shutdown", "exit-hook", "async-exit-hook", "lightship", "gracefulShutdown",
+)  # fmt: skip
+
+
+def _js_body(text: str, argument: str, depth: int = 3) -> str:
+    """The code that a listener runs, the program's own functions that it calls put in."""
+    body = argument
+    if re.fullmatch(r"[\w$.]+", argument.strip()):
+        name = argument.strip().rpartition(".")[2]
+        body = _function_body(text, name, _JS_FUNCTIONS)
+        if not body:
+            found = re.search(_JS_ONE_LINE.replace("NAME", re.escape(name)), text)
+            body = found[1] if found else argument
+    if depth:
+        for name in dict.fromkeys(re.findall(r"(?<![\w$])([A-Za-z_$][\w$]*)\s*\(", body)):
+            inner = _function_body(text, name, _JS_FUNCTIONS[:2]) if name not in ("function", "if", "for") else ""
+            if inner and inner not in body:
+                body = f"{body}\n{_js_body(text, inner, depth - 1) if len(inner) < 20000 else inner}"
+    return body
+
+
+def _node(text: str, signal: str) -> Handler | None:
+    bodies: list[str] = []
+    for found in re.finditer(r"process\s*\.\s*(?:on|once|addListener|prependListener)\s*\(", text):
+        inside = _argument_list(text, found.end() - 1)
+        first, _, rest = inside.partition(",")
+        word = first.strip().strip("'\"`")
+        if word == signal or (re.fullmatch(r"[\w$.]+", word) and word.isidentifier() and not word.startswith("SIG")
+                              and "'" not in first and '"' not in first and _listed(text, signal)):  # fmt: skip
+            bodies.append(_js_body(text, rest))
+    if not bodies:
+        used = next((one for one in _JS_LIBRARIES if one in text), "")
+        return Handler(True, f"its text uses {used}, whose listener ends it") if used else None
+    body = "\n".join(bodies)
+    said = f"its text has a listener for {signal}"
+    if re.search(
+        r"\bprocess\s*\.\s*(exit|abort|reallyExit)\b|\bprocess\.kill\s*\(\s*process\.pid\s*,\s*['\"]SIGKILL", body
+    ):
+        return Handler(True, f"{said}, which exits", _js_delay(body))
+    if re.search(r"process\.kill\s*\(\s*process\.pid", body):
+        return Handler(True, f"{said}, which signals the program itself again", raises_again=True)
+    if re.search(r"\.(close|stop|shutdown|destroy|end|quit|disconnect|terminate)\s*\(", body):
+        if re.search(r"\bsetInterval\s*\(", text) and "clearInterval" not in text and ".unref(" not in text:
+            return Handler(False, f"{said}, which closes something but leaves a timer running")
+        return Handler(True, f"{said}, which closes what keeps the program running")
+    if re.search(r"\bclearInterval\b|\.abort\s*\(|\bresolve\s*\(|\.emit\s*\(|\bexit\w*\s*\(", body):
+        return Handler(True, f"{said}, which ends what keeps the program running")
+    changed = set(re.findall(r"(?<![\w$.=!<>])([\w$]+)\s*=(?![=>])", body))
+    if changed and any(re.search(rf"(?:while|if)\s*\([^)]*\b{re.escape(one)}\b", text) for one in changed):
+        return Handler(True, f"{said}, which changes what the program looks at")
+    return Handler(False, f"{said}, which doesn't end it")
+
+
+def _listed(text: str, signal: str) -> bool:
+    """The signal stands in a list, as for a loop that adds listeners."""
+    return bool(re.search(rf"['\"`]{signal}['\"`]\s*[,\]]|[\[,]\s*['\"`]{signal}['\"`]", text))
+
+
+def _js_delay(body: str) -> float:
+    """Seconds of a timer that comes before the exit, where nothing but it exits."""
+    exits = len(re.findall(r"process\s*\.\s*exit", body))
+    timers = re.findall(r"setTimeout\s*\((?:(?!setTimeout).)*?process\s*\.\s*exit(?:(?!setTimeout).)*?,\s*([\d_]+)\s*\)", body,
+                        flags=re.DOTALL)  # fmt: skip
+    return max([0.3, *(int(one.replace("_", "")) / 1000 for one in timers)]) if timers and exits == len(timers) else 0.3
+
+
+def _ruby(text: str, signal: str) -> Handler | None:
+    short = signal.removeprefix("SIG")
+    head = rf"\b(?:Signal\.|Kernel\.)?trap\s*\(?\s*(?:['\"](?:SIG)?{short}['\"]|:(?:SIG)?{short}\b|\w+)"
+    found = None
+    for each in re.finditer(head + r"(?P<rest>[^\n]*)", text):
+        word = each.group(0)
+        if short in word.split("{")[0].split(" do")[0] or _ruby_listed(text, short):
+            found = each
+    if found is None:
+        return None
+    rest = text[found.start() : found.start() + 4000]
+    said = f"its text traps {signal}"
+    if re.match(r"[^\n]*,\s*['\"](?:SIG_)?(?:DEFAULT|EXIT|SYSTEM_DEFAULT)['\"]", rest):
+        return Handler(True, f"{said} and leaves it to the default")
+    brace, do = rest.find("{"), re.search(r"\bdo\b", rest)
+    if brace >= 0 and (do is None or brace < do.start()):
+        body = _argument_list(rest, brace)
+    elif do:
+        body = re.split(r"^end\b|\n\s*end\b|;\s*end\b|\send\b", rest[do.end() :], maxsplit=1, flags=re.MULTILINE)[0]
+    else:
+        return Handler(None, f"{said} with something that isn't in the line")
+    if re.search(r"\b(exit!?|abort|raise|throw)\b", body):
+        return Handler(True, f"{said} and exits")
+    if re.search(r"Process\.kill\s*\(?[^\n]*(\$\$|Process\.pid)", body):
+        return Handler(True, f"{said} and signals itself again", raises_again=True)
+    if re.search(r"\.(shutdown|stop|close|quit|terminate|kill|wakeup|push|write|halt)\b|<<", body):
+        return Handler(True, f"{said} and stops what keeps it running")
+    changed = set(re.findall(r"([$@]{0,2}\w+)\s*=(?!=)", body))
+    if any(re.search(rf"\b(?:while|until|if|unless)\b[^\n]*{re.escape(one)}\b", text) for one in changed):
+        return Handler(True, f"{said} and changes what its loop looks at", _pauses(text))
+    if not re.search(r"\b(loop|while|until)\b", text) and re.search(r"^\s*sleep\s*$", text, re.MULTILINE):
+        return Handler(False, f"{said} without ending")
+    return Handler(False, f"{said} and doesn't end it")
+
+
+def _ruby_listed(text: str, short: str) -> bool:
+    return bool(re.search(rf"(?:\[|%w\[|%w\()[^\]\)]*\b(?:SIG)?{short}\b[^\]\)]*[\])]\s*\.each", text))
+
+
+def _pauses(text: str) -> float:
+    return max([0.3, *(float(one) for one in re.findall(r"\bsleep\s*\(?\s*(\d+(?:\.\d+)?)", text))])
+
+
+def _perl(text: str, signal: str) -> Handler | None:
+    short = signal.removeprefix("SIG")
+    found = None
+    for each in re.finditer(rf"\$SIG\{{\s*['\"]?{short}['\"]?\s*\}}[^;=]*=\s*(?P<rest>[^;]*)", text):
+        found = each
+    if found is None:
+        listed = re.search(rf"(?:@SIG\{{|\bsigtrap\b)[^;]*\b{short}\b[^;]*", text)
+        return Handler(None, f"its text sets a handler for {signal} with others") if listed else None
+    said, rest = f"its text sets $SIG{{{short}}}", found["rest"]
+    named = re.match(r"\\&(\w+)|['\"](\w+)['\"]", rest)
+    if "sub" in rest and "{" in text[found.start("rest") :]:
+        body = _argument_list(text, text.index("{", found.start("rest")))
+    elif named:
+        body = _function_body(text, named[1] or named[2], (r"\bsub\s+NAME\s*\{",))
+    else:
+        return Handler(None, f"{said} to something that isn't in the text")
+    if re.search(r"\b(exit|die|_exit|croak|confess|exec)\b", body):
+        return Handler(True, f"{said}, which exits")
+    if re.search(r"\bkill\b[^;]*\$\$", body):
+        return Handler(True, f"{said}, which signals itself again", raises_again=True)
+    changed = set(re.findall(r"\$(\w+)\s*(?:=|\+\+|\+=)", body)) | set(re.findall(r"\+\+\s*\$(\w+)", body))
+    if any(re.search(rf"\b(?:while|until|if|unless|last)\b[^;{{]*\$\{{?{re.escape(one)}\b", text) for one in changed):
+        return Handler(True, f"{said}, which changes what its loop looks at")
+    if not re.search(r"\b(while|until|for|foreach|loop)\b", text) and re.search(r"\b(sleep|select|pause)\b", text):
+        return Handler(True, f"{said}, which interrupts its only sleep")  # man perlipc
+    return Handler(False, f"{said}, which doesn't end it")
+
+
+def _php(text: str, signal: str) -> Handler | None:
+    found = None
+    for each in re.finditer(rf"pcntl_signal\s*\(\s*(?:{signal}|\$\w+)\s*,", text):
+        found = each
+    if found is None:
+        return None
+    said = f"its text sets a handler for {signal}"
+    if not re.search(r"pcntl_async_signals\s*\(\s*(true|1)|declare\s*\(\s*ticks|pcntl_signal_dispatch", text):
+        return Handler(
+            False, f"{said} that never runs: neither pcntl_async_signals nor pcntl_signal_dispatch is called"
+        )
+    inside = _argument_list(text, text.index("(", found.start()))
+    rest = inside.partition(",")[2]
+    named = re.search(r"['\"](\w+)['\"]\s*\]?\s*(?:,[^()]*)?$", rest) or re.search(r"(\w+)\(\.\.\.\)", rest)
+    body = _function_body(text, named[1], (r"function\s+NAME\s*\([^)]*\)[^{;]*\{",)) if named else rest
+    if re.search(r"\b(exit|die|throw)\b", body):
+        return Handler(True, f"{said}, which exits")
+    if re.search(r"posix_kill\s*\(\s*(getmypid|posix_getpid)", body):
+        return Handler(True, f"{said}, which signals itself again", raises_again=True)
+    changed = set(re.findall(r"(?:\$|->|::\$)(\w+)\s*=(?!=)", body))
+    if any(re.search(rf"\b(?:while|if|for|until)\s*\([^)]*{re.escape(one)}\b", text) for one in changed):
+        return Handler(True, f"{said}, which changes what its loop looks at", 0.5)
+    if re.search(r"->\s*(stop|close|shutdown|quit|terminate|cancel)\s*\(", body):
+        return Handler(True, f"{said}, which stops what keeps it running")
+    return Handler(False, f"{said}, which doesn't end it")
