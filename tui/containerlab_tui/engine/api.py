@@ -27,6 +27,9 @@ class RunRequest:
     stop_signal: str = ""
     stop_timeout_s: int | None = None
     tty: bool = False
+    """A terminal; standard input is open then as well."""
+    stdin: bool = False
+    """Keep standard input open, so that one who attaches can write to it."""
     environment: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     volumes: tuple[str, ...] = ()

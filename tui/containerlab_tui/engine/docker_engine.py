@@ -174,7 +174,7 @@ class DockerEngine:
                 stop_signal=request.stop_signal or None,
                 stop_timeout=request.stop_timeout_s,
                 tty=request.tty,
-                stdin_open=request.tty,
+                stdin_open=request.tty or request.stdin,
                 host_config=host,
             )
         container: str = created["Id"]

@@ -1,0 +1,282 @@
+"""The feed on a real engine: each change in time, and complete again after the daemon was killed and came back."""
+
+import queue
+import shutil
+import signal
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from containerlab_probes.errors import Gone
+from containerlab_tui.core.inventory import (
+    Changed,
+    Details,
+    EngineEvent,
+    Event,
+    FeedRecord,
+    Inventory,
+    Lost,
+    Snapshot,
+    fold,
+)
+from containerlab_tui.engine.api import RunRequest
+from containerlab_tui.engine.docker_engine import DockerEngine, connect
+from containerlab_tui.engine.events import EngineFeed
+from containerlab_tui.lab import daemon
+from containerlab_tui.lab.lab import Lab
+from tests.support import eventually
+
+BASE = "containerlab/base:latest"
+STATIC = "containerlab/scratch-static:latest"
+ROUNDS = 5
+IN_TIME_S = 0.15
+
+
+class Watched:
+    """A feed, what it posted and when, and what is known from it."""
+
+    def __init__(self, host: str) -> None:
+        self.inventory = Inventory()
+        self.records: list[tuple[float, FeedRecord]] = []
+        self.fresh: queue.SimpleQueue[tuple[float, FeedRecord]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self.feed = EngineFeed(lambda: connect(host), self._take)
+        self.feed.start()
+        self.next(lambda record: isinstance(record, Snapshot))
+
+    def _take(self, record: FeedRecord) -> None:
+        with self._lock:
+            at = time.time()
+            self.inventory, _ = fold(self.inventory, record)
+            self.records.append((at, record))
+            self.fresh.put((at, record))
+
+    def next(self, wanted: Callable[[FeedRecord], bool], within_s: float = 30.0) -> tuple[float, FeedRecord]:
+        """The next record like that, and when it came."""
+        deadline = time.monotonic() + within_s
+        while True:
+            at, record = self.fresh.get(timeout=max(0.01, deadline - time.monotonic()))
+            if wanted(record):
+                return at, record
+
+    def event(self, id: str, action: str) -> tuple[float, EngineEvent]:
+        at, record = self.next(
+            lambda one: isinstance(one, Event) and (one.event.container, one.event.action) == (id, action)
+        )
+        assert isinstance(record, Event)
+        return at, record.event
+
+
+@pytest.fixture
+def watched(engine_host: str) -> Iterator[Watched]:
+    watched = Watched(engine_host)
+    yield watched
+    watched.feed.close()
+
+
+@pytest.fixture
+def engine(engine_host: str) -> Iterator[DockerEngine]:
+    made = connect(engine_host)
+    yield made
+    made.close()
+
+
+def test_every_change_arrives_in_time(engine: DockerEngine, watched: Watched) -> None:
+    """Medians of the time from the engine's stamp on an event to the state that it leads to, folded."""
+    delays: dict[str, list[float]] = {}
+    for _ in range(ROUNDS):
+        for action, delay in one_life(engine, watched):
+            delays.setdefault(action, []).append(delay)
+    medians = {action: statistics.median(each) for action, each in delays.items()}
+    assert set(medians) == {"create", "start", "start: details", "pause", "unpause", "rename", "die", "destroy"}
+    assert all(median < IN_TIME_S for median in medians.values()), medians
+
+
+def one_life(engine: DockerEngine, watched: Watched) -> Iterator[tuple[str, float]]:
+    """What is done to a container, and how long after it the feed had told."""
+    name = f"test-feed-{uuid.uuid4().hex[:8]}"
+    id = engine.run(RunRequest(BASE, ("sleep", "1000"), name=name, start=False))
+    steps: list[tuple[str, Callable[[], object]]] = [
+        ("create", lambda: None),
+        ("start", lambda: engine.start(id)),
+        ("pause", lambda: engine.pause(id)),
+        ("unpause", lambda: engine.unpause(id)),
+        ("rename", lambda: engine.rename(id, f"{name}-2")),
+        ("die", lambda: engine.kill(id, "SIGKILL")),
+        ("destroy", lambda: engine.remove(id)),
+    ]
+    try:
+        for action, act in steps:
+            act()
+            at, event = watched.event(id, action)
+            yield action, at - event.time
+            if action == "start":
+                at, record = watched.next(
+                    lambda one: isinstance(one, Changed) and (one.id, one.event.action) == (id, "start")
+                )
+                assert isinstance(record, Changed)
+                assert record.details is not None
+                assert record.details.pid == engine.inspect(id).pid > 0
+                yield "start: details", at - event.time
+    finally:
+        with suppress(Gone):
+            engine.remove(id, force=True)
+    assert id not in watched.inventory.containers
+
+
+def test_what_is_known_ends_as_a_fresh_list_says(engine: DockerEngine, watched: Watched) -> None:
+    """A crowd that comes, goes and changes at once."""
+    made: list[str] = []
+
+    def live(number: int) -> None:
+        mine = engine.clone()
+        id = mine.run(RunRequest(BASE, ("sh", "-c", f"exit {number}"), name=f"test-feed-{uuid.uuid4().hex[:8]}"))
+        made.append(id)
+        mine.wait(id, 30)
+        if number % 3 == 0:
+            mine.remove(id)
+        elif number % 3 == 1:
+            mine.rename(id, f"test-feed-{number}-{uuid.uuid4().hex[:8]}")
+            mine.start(id)
+            mine.wait(id, 30)
+        mine.close()
+
+    threads = [threading.Thread(target=live, args=(number,)) for number in range(9)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    def known() -> dict[str, tuple[str, str, int]]:
+        now = watched.inventory
+        both = [(now.containers[id], now.details[id]) for id in made if id in now.containers and id in now.details]
+        return {line.id: (line.state, line.name, details.exit_code) for line, details in both}
+
+    def true() -> dict[str, tuple[str, str, int]]:
+        mine = [one for one in engine.containers() if one.id in made]
+        return {one.id: (one.state, one.name, engine.inspect(one.id).exit_code) for one in mine}
+
+    try:
+        eventually(lambda: len(known()) == 6 and known() == true(), "feed and list agree")
+        assert sorted(code for _, _, code in known().values()) == [1, 2, 4, 5, 7, 8]
+    finally:
+        for id in made:
+            with suppress(Gone):
+                engine.remove(id, force=True)
+
+
+def test_nothing_is_asked_where_nothing_changes(engine: DockerEngine) -> None:
+    """A signal that ends nothing is an event that changes no line."""
+    asked: list[str] = []
+
+    class Counting(DockerEngine):
+        def clone(self) -> "Counting":
+            return Counting(self._where, self._api, self._version, self.local)
+
+        def inspect(self, container: str) -> Details:
+            asked.append(container)
+            return super().inspect(container)
+
+    records: queue.SimpleQueue[FeedRecord] = queue.SimpleQueue()
+    feed = EngineFeed(Counting(engine._where, engine._api, engine._version, engine.local).clone, records.put)
+    feed.start()
+    try:
+        while not isinstance(records.get(timeout=10), Snapshot):
+            pass
+        id = engine.run(RunRequest(BASE, ("sleep", "1000"), name=f"test-feed-{uuid.uuid4().hex[:8]}"))
+        while not (isinstance(one := records.get(timeout=10), Changed) and (one.id, one.event.action) == (id, "start")):
+            pass
+        before = asked.count(id)
+        engine.kill(id, "SIGWINCH")
+        engine.rename(id, f"test-feed-{uuid.uuid4().hex[:8]}")
+        while not (
+            isinstance(two := records.get(timeout=10), Changed) and (two.id, two.event.action) == (id, "rename")
+        ):
+            pass
+        assert asked.count(id) == before + 1, "the rename alone"
+        engine.remove(id, force=True)
+    finally:
+        feed.close()
+
+
+@pytest.fixture
+def own_daemon(engine_host: str) -> Iterator[daemon.Places]:
+    """A daemon that a test may kill, with one small image."""
+    folder = Path(tempfile.mkdtemp(prefix="cl-"))
+    places = daemon.Places(folder / "state", folder / "run")
+    lab = Lab(places.state, places.runtime, folder / "base")
+    try:
+        daemon.ensure(places)
+        saved = subprocess.run(("docker", "-H", engine_host, "save", STATIC), capture_output=True, check=True)
+        host = f"unix://{places.socket}"
+        subprocess.run(("docker", "-H", host, "load"), input=saved.stdout, capture_output=True, check=True)
+        yield places
+    finally:
+        lab.down(purge=True)
+        shutil.rmtree(folder)
+
+
+def kill(places: daemon.Places) -> None:
+    with daemon.found(places) as running:
+        assert running is not None
+        signal.pidfd_send_signal(running.pidfd, signal.SIGKILL)
+        assert running.ended(10)
+
+
+def test_a_daemon_that_is_killed_and_comes_back_is_followed_again_completely(own_daemon: daemon.Places) -> None:
+    host = f"unix://{own_daemon.socket}"
+    engine = connect(host)
+    first = engine.run(RunRequest(STATIC, ("/sleep", "1000"), name="first"))
+    second = engine.run(RunRequest(STATIC, ("/sleep", "1000"), name="second"))
+    watched = Watched(host)
+    try:
+        assert watched.inventory.containers.keys() == {first, second}
+        kill(own_daemon)
+        _, lost = watched.next(lambda record: isinstance(record, Lost), within_s=5)
+        assert isinstance(lost, Lost)
+        assert lost.sentence
+        assert watched.inventory.stale
+        assert watched.inventory.containers.keys() == {first, second}, "what was known stays"
+
+        daemon.ensure(own_daemon)
+        watched.next(lambda record: isinstance(record, Snapshot), within_s=10)
+        assert not watched.inventory.stale
+        assert {one.id: one.state for one in connect(host).containers()} == {
+            one.id: one.state for one in watched.inventory.containers.values()
+        }
+        engine = connect(host)
+        third = engine.run(RunRequest(STATIC, ("/sleep", "1000"), name="third"))
+        engine.remove(first, force=True)
+        eventually(
+            lambda: (
+                watched.inventory.containers.keys() == {second, third}
+                and watched.inventory.containers[third].state == "running"
+            ),
+            "the events after it",
+        )
+        assert sum(isinstance(record, Lost) for _, record in watched.records) == 1
+        for each in (second, third):
+            engine.remove(each, force=True)
+    finally:
+        watched.feed.close()
+
+
+def test_close_is_prompt_while_the_engine_is_away(tmp_path: Path) -> None:
+    told: queue.SimpleQueue[FeedRecord] = queue.SimpleQueue()
+    feed = EngineFeed(lambda: connect(f"unix://{tmp_path}/nosuch.sock"), told.put)
+    feed.start()
+    lost = told.get(timeout=10)
+    assert isinstance(lost, Lost)
+    assert f"{tmp_path}/nosuch.sock" in lost.sentence
+    began = time.monotonic()
+    feed.close()
+    assert time.monotonic() - began < 1
+    assert told.empty()
