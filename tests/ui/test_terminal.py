@@ -52,7 +52,7 @@ class Pty:
 
     def back(self) -> int:
         """The terminal is as it was; what the call answered."""
-        self.see("back")
+        self.see("the call is over")
         assert termios.tcgetattr(self._fd) == self._modes
         assert os.tcgetpgrp(self._fd) == self.pid
         self.type("\r")

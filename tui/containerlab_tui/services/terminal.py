@@ -164,7 +164,7 @@ class _Attachment:
         """Carry bytes both ways. True: the person detached; False: the output has ended."""
         with _interrupts() as interrupted:
             if self._streams.tty:
-                terminal_modes.setraw(self._terminal)
+                terminal_modes.setraw(self._terminal, termios.TCSADRAIN)  # what was typed already is kept
             else:
                 _set_line_modes(self._terminal)
             return self._carry(interrupted)
