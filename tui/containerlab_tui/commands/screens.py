@@ -1,8 +1,8 @@
 """Opens the screens: puts together what they get their facts from."""
 
 import argparse
+import gc
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,13 +12,12 @@ from containerlab_tui.engine.api import Engine
 from containerlab_tui.engine.endpoint import Endpoint
 
 if TYPE_CHECKING:
-    from containerlab_tui.ui.app import Listener
-
-RETRY_S = 0.5
+    from containerlab_tui.core.inventory import FeedRecord
 
 
 def open_screens(arguments: argparse.Namespace) -> int:
     """Until the person leaves; answers the exit status. Raises Unreachable where there is no engine."""
+    gc.disable()  # until the first frame: importing and composing makes many objects and hardly any garbage
     from containerlab_tui import config
     from containerlab_tui.engine import endpoint
 
@@ -38,7 +37,12 @@ def open_screens(arguments: argparse.Namespace) -> int:
     loaded = config.load(flags={"read_only": arguments.read_only or None})
     from containerlab_tui.ui.app import Sources, run
 
-    return run(Sources(where.url, engine, first.answer, lambda listener: follow(engine, listener)), loaded.settings)
+    def follow(post: "Callable[[FeedRecord], object]") -> None:
+        from containerlab_tui.engine.events import EngineFeed
+
+        EngineFeed(engine, post).start()
+
+    return run(Sources(where.url, engine, first.answer, follow), loaded.settings)
 
 
 def _raw_list(where: Endpoint, engine: Callable[[], Engine]) -> Sequence[Container]:
@@ -71,21 +75,3 @@ class _First:
             self._list = self._fetch()
         except ContainerlabError as error:
             self._error = error
-
-
-def follow(engine: Callable[[], Engine], listener: "Listener") -> None:
-    """Follow the engine's list for ever: a snapshot, then its events; after each end of them, all again."""
-    while True:
-        try:
-            own = engine()
-            listener.connected(f"{own.endpoint} · Docker {own.version().version}", own.local)
-            since = time.time()
-            listener.containers(own.containers())
-            listener.found()
-            for event in own.clone().events(since):
-                listener.containers(own.containers())
-                listener.happened(event)
-            listener.lost(f"The engine at {own.endpoint} went away.")
-        except ContainerlabError as error:
-            listener.lost(str(error))
-        time.sleep(RETRY_S)

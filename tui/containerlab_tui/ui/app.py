@@ -1,71 +1,48 @@
 """The application: owns what is known, starts the feeds after the first frame, and hands their news to screens."""
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from containerlab_probes.records import Forecast, Process, ProcessId
-from containerlab_tui.config import Settings
-from containerlab_tui.core.inventory import Container, Details, EngineEvent
-from containerlab_tui.engine.api import Engine
-from containerlab_tui.ui import errands
+from containerlab_tui.core.inventory import Changed, Connected, Event, Lost, Snapshot
 from containerlab_tui.ui.commands import Actions
 from containerlab_tui.ui.feeds import Engines, tell
-from containerlab_tui.ui.followers import Filler, Found, Loads, Look, Overviews, UsageReaders
 from containerlab_tui.ui.knowledge import RUNNING, Knowledge
 from containerlab_tui.ui.messages import EngineFound, EngineLost, InventoryChanged
 from containerlab_tui.ui.screens.main import MainScreen
 from containerlab_tui.ui.stops import Stops
-from containerlab_tui.ui.widgets.panel import Panel, Subject
 
 if TYPE_CHECKING:
+    from containerlab_probes.records import Forecast, Process, ProcessId
+    from containerlab_tui.config import Settings
+    from containerlab_tui.core.inventory import Container, Details, EngineEvent, FeedRecord
+    from containerlab_tui.core.stop import StopPlan
+    from containerlab_tui.core.views import Sent
+    from containerlab_tui.engine.api import Engine
+    from containerlab_tui.ui.followers import Filler, Found, Loads, Look
     from containerlab_tui.ui.panels import Inspectors
+    from containerlab_tui.ui.screens.stop_dialog import StopChoice
+    from containerlab_tui.ui.widgets.panel import Panel, Subject
 
 SENT_KEPT = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Where the application gets its facts. Everything in here may block, and is called off the UI thread."""
+class Sources(NamedTuple):
+    """Where the application gets its facts from. Everything in here may block."""
 
     endpoint: str
-    engine: Callable[[], Engine]
-    """An engine of the calling thread's own."""
-    first: Callable[[], Sequence[Container]]
-    """The list at the start; the only one that is asked on the UI thread, before the first frame."""
-    follow: "Callable[[Listener], None]"
-    """Follows the engine's list for ever."""
-
-
-class Listener:
-    """What a feed of the engine's list tells, from its own thread."""
-
-    def __init__(self, app: "ContainerlabApp") -> None:
-        self._app = app
-
-    def containers(self, containers: Sequence[Container]) -> None:
-        """The whole list as it is now."""
-        tell(self._app, lambda: self._app.take_containers(containers))
-
-    def happened(self, event: EngineEvent) -> None:
-        """An event, whether it changed a line of the list or not."""
-        tell(self._app, lambda: self._app.happened(event))
-
-    def lost(self, reason: str) -> None:
-        tell(self._app, lambda: self._app.lose(reason))
-
-    def found(self) -> None:
-        tell(self._app, self._app.find)
-
-    def connected(self, words: str, local: bool) -> None:
-        """The engine has answered: what it is, and whether its containers run on this kernel."""
-        tell(self._app, lambda: self._app.connected(words, local))
+    engine: "Callable[[], Engine]"
+    """An engine of the calling thread's own. Never called on the UI thread."""
+    first: "Callable[[], Sequence[Container]]"
+    """The list at the start: the only one that is waited for, before the first frame."""
+    follow: "Callable[[Callable[[FeedRecord], object]], object]"
+    """Starts following the engine: the given function gets every record, in threads of the feed."""
 
 
 class ContainerlabApp(App[int]):
@@ -82,24 +59,23 @@ class ContainerlabApp(App[int]):
         Binding("ctrl+c", "quit", "quit", show=False, priority=False, system=True),
     ]  # fmt: skip
 
-    def __init__(self, sources: Sources, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, sources: Sources, settings: "Settings", clock: Callable[[], float] = time.time) -> None:
         super().__init__()
         self.sources, self.settings, self.clock = sources, settings, clock
         self.knowledge = Knowledge()
-        self.knowledge.replace_containers(sources.first(), clock())
+        self.knowledge.take(Snapshot(tuple(sources.first()), clock()))
         self.engines = Engines(sources.engine)
         self.engine_words = sources.endpoint
         self.local = sources.endpoint.startswith("unix:")
-        self.lost_because = ""
-        self.sent: deque[Any] = deque(maxlen=SENT_KEPT)
+        self.sent: deque[Sent] = deque(maxlen=SENT_KEPT)
         self.stops = Stops(self)
         self._inspectors: Inspectors | None = None
         self._main = MainScreen()
-        self._begun = False
-        self._filler = Filler(self.engines.here, forecast_of_init, lambda found: tell(self, lambda: self._learn(found)))
-        self._loads = Loads(
-            UsageReaders().usage_of, Overviews().overviews_of, lambda look: tell(self, lambda: self._see(look))
-        )
+        self._filler: Filler | None = None
+        self._loads: Loads | None = None
+        self._records: list[FeedRecord] = []
+        self._records_lock = threading.Lock()
+        self._lost = False
 
     def get_default_screen(self) -> Screen[Any]:
         return self._main
@@ -121,39 +97,64 @@ class ContainerlabApp(App[int]):
 
     def begin(self) -> None:
         """Start the feeds: called by the main screen after the first frame."""
-        if self._begun:
-            return
-        self._begun = True
         import gc
-        import threading
+
+        from containerlab_tui.ui.followers import Filler, Loads, Overviews, UsageReaders
 
         gc.freeze()
         gc.enable()
-
-        threading.Thread(target=self.sources.follow, args=(Listener(self),), name="engine", daemon=True).start()
+        self._filler = Filler(self.engines.here, forecast_of_init, lambda found: tell(self, lambda: self._learn(found)))
+        self._loads = Loads(
+            UsageReaders().usage_of, Overviews().overviews_of, lambda look: tell(self, lambda: self._see(look))
+        )
         self._filler.start()
         self._loads.start()
         self.filler_wants(self._main.table.visible_keys())
-        self.filler_wants(one.id for one in self.knowledge.order(ended=False))
+        self.filler_wants([one.id for one in self.knowledge.order(ended=False)], urgent=False)
+        self.sources.follow(self.post_record)
 
-    def filler_wants(self, ids: Any) -> None:  # noqa: ANN401
-        """Look at these containers first, as far as nothing is known of them."""
-        self._filler.want([one for one in ids if one not in self.knowledge.details], urgent=True)
+    def filler_wants(self, ids: Sequence[str], urgent: bool = True) -> None:
+        """Look at these containers, as far as nothing is known of them."""
+        if self._filler is not None:
+            self._filler.want({one: None for one in ids if one not in self.knowledge.details}, urgent)
 
     def watch_rows(self, ids: Sequence[str]) -> None:
         """These rows can be seen: read their CPU, memory and IPC."""
-        if self.local:
+        if self.local and self._loads is not None:
             known = (self.knowledge.details.get(one) for one in ids)
             self._loads.watch([one for one in known if one is not None and one.pid])
 
-    def take_containers(self, containers: Sequence[Container]) -> None:
-        """The list as it is now."""
-        changed = self.knowledge.replace_containers(containers, self.clock())
-        if changed:
-            self._filler.want([one for one in changed if one in self.knowledge.containers])
-            self._main.post_message(InventoryChanged(changed))
+    def post_record(self, record: "FeedRecord") -> None:
+        """A record of the engine's feed, from its thread. Those that come together are folded together."""
+        with self._records_lock:
+            self._records.append(record)
+            waking = len(self._records) == 1
+        if waking:
+            tell(self, self._fold)
 
-    def happened(self, event: EngineEvent) -> None:
+    def _fold(self) -> None:
+        changed: set[str] = set()
+        events: list[EngineEvent] = []
+        with self._records_lock:
+            records, self._records = self._records, []
+        for record in records:
+            changed |= self.knowledge.take(record)
+            if isinstance(record, Event):
+                events.append(record.event)
+            elif isinstance(record, Changed) and record.details is not None and self._filler is not None:
+                self._filler.want({record.id: record.details})
+            elif isinstance(record, Connected):
+                self.connected(record)
+            elif isinstance(record, Snapshot):
+                self._found()
+            elif isinstance(record, Lost):
+                self._lose(record.sentence)
+        if changed:
+            self._main.post_message(InventoryChanged(frozenset(changed)))
+        for event in events:
+            self._happened(event)
+
+    def _happened(self, event: "EngineEvent") -> None:
         """Something happened to a container, which its line need not say."""
         self.stops.happened(event)
         subject, panel = self._main.subject(), self._main.panel()
@@ -161,46 +162,58 @@ class ContainerlabApp(App[int]):
         if shown and panel is not None:
             panel.look_again()
 
-    def lose(self, reason: str) -> None:
-        if self.lost_because != reason:
-            self.lost_because = reason
-            self._loads.paused = True
-            self._main.post_message(EngineLost(reason))
+    def stop_moved(self, container: str, where: str) -> None:
+        """A stop has come to another phase; empty: it is over."""
+        if self.knowledge.stopping.get(container, "") != where:
+            if where:
+                self.knowledge.stopping[container] = where
+            else:
+                self.knowledge.stopping.pop(container, None)
+            self._main.post_message(InventoryChanged(frozenset((container,))))
 
-    def find(self) -> None:
-        if self.lost_because:
-            self.lost_because = ""
+    def _lose(self, reason: str) -> None:
+        self._lost = True
+        if self._loads is not None:
+            self._loads.paused = True
+        self._main.post_message(EngineLost(reason))
+
+    def _found(self) -> None:
+        self.filler_wants([one.id for one in self.knowledge.order(ended=False)])
+        if self._loads is not None:
             self._loads.paused = False
-            self.filler_wants(self.knowledge.containers)
+        if self._lost:
+            self._lost = False
             self._main.post_message(EngineFound())
 
-    def connected(self, words: str, local: bool) -> None:
-        self.engine_words, self.local = words, local
+    def connected(self, record: "Connected") -> None:
+        """The engine has answered: what it is, and whether its containers run on this kernel."""
+        self.local = record.local
+        place = "local" if record.local else "remote"
+        self.engine_words = f"Docker {record.version.version} · {place} · {record.endpoint}"
         self._main.fill()
 
-    def _learn(self, found: Sequence[Found]) -> None:
+    def _learn(self, found: "Sequence[Found]") -> None:
+        self.knowledge.learn(one.details for one in found if one.details is not None)
         for one in found:
-            if one.details is not None and one.container in self.knowledge.containers:
-                self.knowledge.learn(one.details)
-                if one.forecast is not None:
-                    self.knowledge.forecasts[one.container] = one.forecast
+            if one.forecast is not None and one.container in self.knowledge.details:
+                self.knowledge.forecasts[one.container] = one.forecast
             if one.blind:
                 self.knowledge.blind[one.container] = one.blind
         self._main.learned({one.container for one in found})
         self._main.watch_visible()
 
-    def _see(self, look: Look) -> None:
+    def _see(self, look: "Look") -> None:
         self.knowledge.loads |= look.loads
         self.knowledge.overviews |= look.overviews
         self._main.table.renew(look.loads.keys() | look.overviews.keys())
 
     # what the screens share
 
-    def selected_container(self) -> Container | None:
+    def selected_container(self) -> "Container | None":
         """The container under the cursor of the main screen."""
         return self._main.selected()
 
-    def chosen_process(self) -> ProcessId | None:
+    def chosen_process(self) -> "ProcessId | None":
         """The process under the cursor of the Processes tab, where that has the focus."""
         from containerlab_tui.ui.widgets.process_tree import ProcessTree
 
@@ -210,14 +223,14 @@ class ContainerlabApp(App[int]):
             return panel.selected
         return None
 
-    def processes_of(self, subject: Subject) -> tuple[tuple[Process, ...], str]:
+    def processes_of(self, subject: "Subject") -> "tuple[tuple[Process, ...], str]":
         """The processes of a container, and why there are none to be seen. Off the UI thread."""
         from containerlab_tui.services.stops import see_processes
 
         assert subject.details is not None  # noqa: S101  the panel waits for it
         return see_processes(self.engines.here(), subject.details)
 
-    def make_panel(self, name: str) -> Panel:
+    def make_panel(self, name: str) -> "Panel":
         """The contents of a tab."""
         from containerlab_tui.ui.panels import make
 
@@ -232,7 +245,7 @@ class ContainerlabApp(App[int]):
             self._inspectors = Inspectors(lambda: self.local)
         return self._inspectors
 
-    def begin_stops(self, plans: Sequence[Any], choice: Any) -> None:  # noqa: ANN401
+    def begin_stops(self, plans: "Sequence[StopPlan]", choice: "StopChoice | None") -> None:
         self.stops.begin(plans, choice)
 
     def show_stops(self) -> None:
@@ -242,11 +255,11 @@ class ContainerlabApp(App[int]):
     def stops_seen(self) -> bool:
         return self.stops.seen
 
-    def tell_sent(self, sent: Sequence[Any]) -> None:
+    def tell_sent(self, sent: "Sequence[Sent]") -> None:
         """Signals were sent, and are being watched. From any thread."""
         tell(self, lambda: self.add_sent(sent))
 
-    def add_sent(self, sent: Sequence[Any]) -> None:
+    def add_sent(self, sent: "Sequence[Sent]") -> None:
         """Remember signals for the Signals tab; those known already are replaced by what came of them."""
         fresh = {(one.id, one.at): one for one in sent}
         kept = [fresh.pop((one.id, one.at), one) for one in self.sent]
@@ -267,28 +280,38 @@ class ContainerlabApp(App[int]):
 
     # what puts the screens aside, and forms
 
-    def enter(self, details: Details) -> None:
+    def enter(self, details: "Details") -> None:
         """Run a shell in the container's namespaces."""
+        from containerlab_tui.ui import errands
+
         errands.enter(self, details)
 
-    def attach(self, details: Details) -> None:
+    def attach(self, details: "Details") -> None:
         """Attach to the container's standard streams."""
+        from containerlab_tui.ui import errands
+
         errands.attach(self, details)
 
-    def copy_into(self, details: Details) -> None:
+    def copy_into(self, details: "Details") -> None:
         """Ask which local file to copy into the container."""
+        from containerlab_tui.ui import errands
+
         errands.copy_into(self, details)
 
     def run_new(self) -> None:
         """Ask what to run."""
+        from containerlab_tui.ui import errands
+
         errands.run_new(self)
 
-    def rename(self, container: Container) -> None:
+    def rename(self, container: "Container") -> None:
         """Ask for another name."""
+        from containerlab_tui.ui import errands
+
         errands.rename(self, container)
 
 
-def forecast_of_init(engine: Engine, details: Details) -> tuple[Forecast | None, str]:
+def forecast_of_init(engine: "Engine", details: "Details") -> "tuple[Forecast | None, str]":
     """What the stop signal would do to PID 1, or why that can't be said."""
     from containerlab_probes.forecast import forecast
     from containerlab_probes.signals import number_of
@@ -303,10 +326,7 @@ def forecast_of_init(engine: Engine, details: Details) -> tuple[Forecast | None,
     return forecast(init, number_of(details.stop_signal), True, children_of(init, seen)), ""
 
 
-def run(sources: Sources, settings: Settings) -> int:
+def run(sources: Sources, settings: "Settings") -> int:
     """Open the screens; answers the exit status. Raises what `sources.first` raises, before the first frame."""
-    import gc
-
-    gc.disable()  # until the first frame: importing and composing makes many objects and hardly any garbage
     app = ContainerlabApp(sources, settings)
     return app.run() or app.return_code or 0

@@ -7,14 +7,16 @@ waits for all. So questions run here, in daemon threads, and each answer comes b
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakKeyDictionary
 
 from textual._context import NoActiveAppError
 from textual.message_pump import MessagePump
 
 from containerlab_probes.errors import ContainerlabError
-from containerlab_tui.engine.api import Engine
+
+if TYPE_CHECKING:
+    from containerlab_tui.engine.api import Engine
 
 T = TypeVar("T")
 
@@ -134,11 +136,11 @@ def forget(node: MessagePump, group: str = "ask") -> None:
 class Engines:
     """An engine object for each thread that asks: they must not be shared."""
 
-    def __init__(self, factory: Callable[[], Engine]) -> None:
+    def __init__(self, factory: "Callable[[], Engine]") -> None:
         self._factory = factory
         self._own = threading.local()
 
-    def here(self) -> Engine:
+    def here(self) -> "Engine":
         """The calling thread's own engine, made when first asked for. Never on the UI thread: it imports docker."""
         engine: Engine | None = getattr(self._own, "engine", None)
         if engine is None:

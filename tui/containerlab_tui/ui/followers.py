@@ -6,7 +6,7 @@ namespaces now and then, of the rows that can be seen. Neither asks the engine a
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -49,19 +49,16 @@ class Filler:
         post: Callable[[Sequence[Found]], object],
     ) -> None:
         self._engine, self._forecast_of, self._post = engine, forecast_of, post
-        self._wanted: dict[str, None] = {}
+        self._wanted: dict[str, Details | None] = {}
         self._change = threading.Condition()
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="filler", daemon=True).start()
 
-    def want(self, ids: Iterable[str], urgent: bool = False) -> None:
-        """Look at these, in their order, after those that already wait; `urgent`: before them."""
+    def want(self, wanted: "Mapping[str, Details | None]", urgent: bool = False) -> None:
+        """Look at these, by id and with their details where they are known; `urgent`: before those that wait."""
         with self._change:
-            if urgent:
-                self._wanted = dict.fromkeys(ids) | self._wanted
-            else:
-                self._wanted |= dict.fromkeys(ids)
+            self._wanted = {**wanted, **self._wanted, **wanted} if urgent else {**self._wanted, **wanted}
             self._change.notify()
 
     def _run(self) -> None:
@@ -78,18 +75,18 @@ class Filler:
                 while not self._wanted:
                     self._change.wait()
                 container = next(iter(self._wanted))
-                del self._wanted[container]
+                details = self._wanted.pop(container)
             if not found:
                 since = time.monotonic()
-            found.append(self._look(container))
+            found.append(self._look(container, details))
             if time.monotonic() - since > BATCH_S:
                 self._post(tuple(found))
                 found = []
 
-    def _look(self, container: str) -> Found:
+    def _look(self, container: str, details: Details | None) -> Found:
         try:
             engine = self._engine()
-            details = engine.inspect(container)
+            details = details or engine.inspect(container)
             forecast, blind = self._forecast_of(engine, details)
         except Gone:
             return Found(container)

@@ -1,11 +1,15 @@
-"""What the screens know about every container, put together from several feeds. No widget, no clock of its own."""
+"""What the screens know about every container: the inventory, and what probes found out. No widget, no clock."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from containerlab_probes.records import Forecast, Overview
-from containerlab_tui.core.inventory import Container, Details
+from containerlab_tui.core.inventory import Container, Details, Inventory, fold
+
+if TYPE_CHECKING:
+    from containerlab_probes.records import Forecast, Overview
+    from containerlab_tui.core.inventory import FeedRecord
 
 RUNNING = frozenset({"running", "paused", "restarting"})
 
@@ -20,46 +24,48 @@ class Load:
 
 @dataclass(slots=True)
 class Knowledge:
-    """Containers by full id, and what was found out about each since it last started."""
+    """Everything by full id. What probes found out holds for one run of a container and is forgotten with it."""
 
-    containers: dict[str, Container] = field(default_factory=dict)
-    details: dict[str, Details] = field(default_factory=dict)
-    forecasts: dict[str, Forecast] = field(default_factory=dict)
+    inventory: Inventory = field(default_factory=Inventory)
+    forecasts: "dict[str, Forecast]" = field(default_factory=dict)
     """Of PID 1, for the container's stop signal."""
     blind: dict[str, str] = field(default_factory=dict)
     """Why there is no forecast, a sentence."""
-    overviews: dict[str, Overview] = field(default_factory=dict)
+    overviews: "dict[str, Overview]" = field(default_factory=dict)
     loads: dict[str, Load] = field(default_factory=dict)
-    begun: dict[str, float] = field(default_factory=dict)
-    """Epoch seconds of the last start or end, as near as it is known."""
+    stopping: dict[str, str] = field(default_factory=dict)
+    """Where a stop that is under way has come to, in words."""
 
-    def replace_containers(self, containers: Iterable[Container], now: float) -> frozenset[str]:
-        """Take over the engine's list; answers the ids that were added, removed or changed."""
-        old, new = self.containers, {one.id: one for one in containers}
-        changed = frozenset(one for one in old.keys() | new.keys() if old.get(one) != new.get(one))
-        self.containers = new
+    @property
+    def containers(self) -> Mapping[str, Container]:
+        return self.inventory.containers
+
+    @property
+    def details(self) -> Mapping[str, Details]:
+        return self.inventory.details
+
+    def take(self, record: "FeedRecord") -> frozenset[str]:
+        """Fold one record of the engine's feed; answers the ids that it changed."""
+        before = self.inventory
+        self.inventory, changed = fold(before, record)
         for one in changed:
-            before, after = old.get(one), new.get(one)
-            if after is None or before is None or before.state != after.state:
-                self.forget(one)
-            if after is not None:
-                self._estimate(after, now)
+            if _run(before, one) != _run(self.inventory, one):
+                self.forecasts.pop(one, None)
+                self.blind.pop(one, None)
+                self.overviews.pop(one, None)
+                self.loads.pop(one, None)
         return changed
 
-    def forget(self, container: str) -> None:
-        """Drop what was true of its last run."""
-        for known in (self.details, self.forecasts, self.blind, self.overviews, self.loads, self.begun):
-            known.pop(container, None)
-
-    def learn(self, details: Details) -> None:
-        """Take over what inspect said."""
-        self.details[details.id] = details
-        moment = details.started_at if details.state in RUNNING else details.finished_at
-        if moment is not None:
-            self.begun[details.id] = moment
-
-    def by_name(self, name: str) -> Container | None:
-        return next((one for one in self.containers.values() if one.name == name), None)
+    def learn(self, found: Iterable[Details]) -> None:
+        """Take over what inspect said where nothing is known and the list does not say otherwise by now."""
+        containers, known = self.inventory.containers, self.inventory.details
+        fresh = {
+            one.id: one
+            for one in found
+            if one.id not in known and one.id in containers and containers[one.id].state == one.state
+        }
+        if fresh:
+            self.inventory = replace(self.inventory, details={**known, **fresh})
 
     def named(self, container: str) -> str:
         """Its name, or the start of its id where it is not known."""
@@ -79,13 +85,15 @@ class Knowledge:
             for one in self.containers.values()
             if (ended or one.state in RUNNING or one.state == "removing") and (not wanted or wanted in haystack(one))
         ]
-        return sorted(chosen, key=lambda one: (one.state not in RUNNING, natural(one.name)))
+        return sorted(chosen, key=lambda one: (one.state not in RUNNING, natural(one.name), one.id))
 
-    def _estimate(self, one: Container, now: float) -> None:
-        if one.id not in self.begun:
-            seconds = engine_age(one.status)
-            if seconds is not None:
-                self.begun[one.id] = now - seconds
+
+def _run(inventory: Inventory, one: str) -> tuple[str, float | None] | None:
+    """What tells one run of a container from another."""
+    container, details = inventory.containers.get(one), inventory.details.get(one)
+    if container is None:
+        return None
+    return ("up" if container.state in RUNNING else "ended", details.started_at if details else None)
 
 
 def haystack(one: Container) -> str:
@@ -95,29 +103,5 @@ def haystack(one: Container) -> str:
 
 def natural(name: str) -> tuple[tuple[bool, int, str], ...]:
     """A key that sorts `web-9` before `web-10`."""
-    parts = re.split(r"(\d+)", name.casefold())
-    return tuple((part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts)
-
-
-_UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800, "month": 2592000, "year": 31536000}
-_AGE = re.compile(r"(about an?|less than an?|an?|\d+)\s+(second|minute|hour|day|week|month|year)s?", re.IGNORECASE)
-
-
-def engine_age(status: str) -> float | None:
-    """Seconds out of the engine's words: `Up 3 minutes`, `Exited (0) About an hour ago` (go-units duration.go)."""
-    found = _AGE.search(status)
-    if found is None:
-        return None
-    count, unit = found.groups()
-    if count.lower().startswith("less"):
-        return 0.0
-    return float(count if count.isdecimal() else 1) * _UNITS[unit.lower()]
-
-
-_EXITED = re.compile(r"\((\d+)\)")
-
-
-def engine_exit_code(status: str) -> int | None:
-    """The code in `Exited (137) 5 minutes ago`."""
-    found = _EXITED.search(status)
-    return int(found.group(1)) if found else None
+    parts = re.split(r"([0-9]+)", name.casefold())
+    return tuple((part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts)

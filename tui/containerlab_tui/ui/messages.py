@@ -1,10 +1,12 @@
 """Messages that cross between the application, its screens and their widgets."""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from containerlab_tui.services.signals import Sent
+if TYPE_CHECKING:
+    from containerlab_tui.core.views import Sent
 
 
 class InventoryChanged(Message):
@@ -34,7 +36,7 @@ class EngineFound(Message):
 class SignalsSent(Message):
     """Signals were sent: for the Signals tab, and to look again at the processes. Bubbles to the application."""
 
-    def __init__(self, sent: Sequence[Sent]) -> None:
+    def __init__(self, sent: "Sequence[Sent]") -> None:
         super().__init__()
         self.sent = tuple(sent)
 

@@ -1,9 +1,9 @@
-"""States, ages and exit codes in words, and the tone of each: the same on every screen. Pure."""
+"""States, ages and forecasts in words, and the tone of each: the same on every screen. Pure."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from containerlab_probes.records import Delivery, Effect, Forecast
-from containerlab_tui.ui import words
+if TYPE_CHECKING:
+    from containerlab_probes.records import Forecast
 
 TONES = ("good", "warn", "bad", "muted", "accent", "plain")
 """Roles of text; a stylesheet gives each its colour, and none says what no glyph or word says."""
@@ -19,15 +19,19 @@ class Word(NamedTuple):
 NOT_LOOKED = Word(" ", "", "muted")
 
 
-def forecast_word(forecast: Forecast | None) -> Word:
+def forecast_word(forecast: "Forecast | None") -> Word:
     """What a signal would do, as glyph, word and tone; blank where nobody has looked yet."""
     if forecast is None:
         return NOT_LOOKED
+    from containerlab_tui.ui import words  # not needed for the first frame
+
     return Word(words.glyph(forecast), words.short(forecast), forecast_tone(forecast))
 
 
-def forecast_tone(forecast: Forecast) -> str:
+def forecast_tone(forecast: "Forecast") -> str:
     """good: the program decides; bad: nothing comes of it; warn: later, or it stays where it is."""
+    from containerlab_probes.records import Delivery, Effect
+
     if forecast.delivery in (Delivery.DEFERRED, Delivery.PENDING):
         return "warn"
     tones = {
@@ -90,22 +94,3 @@ def grace(seconds: float) -> str:
     if seconds < 0:
         return "∞"
     return f"{seconds / 60:g}m" if seconds >= 120 and seconds % 60 == 0 else f"{seconds:g}s"
-
-
-_BY_SIGNAL = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE"}
-_BY_SIGNAL |= {9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE", 14: "SIGALRM", 15: "SIGTERM"}
-_SPECIAL = {0: "ended by itself (0)", 125: "engine failed (125)", 126: "not executable (126)", 127: "not found (127)"}
-
-
-def exit_word(code: int, out_of_memory: bool = False) -> Word:
-    """An exit code in words. Above 128 it names a signal, though `exit(143)` looks just the same."""
-    if out_of_memory:
-        return Word("✗", f"killed, out of memory ({code})", "bad")
-    if code in _SPECIAL:
-        return Word("○", _SPECIAL[code], "plain" if code == 0 else "bad")
-    if code == 137:
-        return Word("✗", "killed (SIGKILL, 137)", "bad")
-    name = _BY_SIGNAL.get(code - 128)
-    if name is not None:
-        return Word("○", f"ended as by {name} ({code})", "warn")
-    return Word("○", f"failed ({code})", "bad")

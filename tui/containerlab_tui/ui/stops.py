@@ -5,10 +5,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from containerlab_probes.errors import ContainerlabError, Gone
-from containerlab_tui.core.inventory import EngineEvent
+from containerlab_tui.core.safe_text import safe_line
+from containerlab_tui.ui import words
 from containerlab_tui.ui.feeds import do, tell
 
 if TYPE_CHECKING:
+    from containerlab_tui.core.inventory import EngineEvent
     from containerlab_tui.core.stop import StopPlan, StopState
     from containerlab_tui.ui.app import ContainerlabApp
     from containerlab_tui.ui.screens.stop import StopScreen
@@ -51,7 +53,7 @@ class Stops:
             self._made()
             self.show(plans[0].container)
 
-    def happened(self, event: EngineEvent) -> None:
+    def happened(self, event: "EngineEvent") -> None:
         """An engine event: it may be the first sign of a stop that something else began."""
         details = self._app.knowledge.details.get(event.container)
         if event.action != "kill" or details is None or event.container in self._under_way:
@@ -76,8 +78,6 @@ class Stops:
             self._done(state)
 
         do(self._app, work, done, failed)
-        name = self._app.knowledge.named(event.container)
-        self._app.notify(f"A stop of {name} was begun elsewhere: w shows it.", markup=False)
 
     def _run(self, plan: "StopPlan") -> None:
         from containerlab_tui.services.stops import run_stop
@@ -93,17 +93,19 @@ class Stops:
 
     def _take(self, state: "StopState") -> None:
         self._made().show(state)
+        self._app.stop_moved(state.plan.container, "" if state.settled else _phase(state))
         self._follow_log(state)
 
     def _done(self, state: "StopState") -> None:
         self._under_way.discard(state.plan.container)
         self._take(state)
-        if self._screen is not None and self._screen not in self._app.screen_stack:
+        left = self._screen is not None and self._screen not in self._app.screen_stack
+        if left and not state.plan.begun_elsewhere:
             from containerlab_tui.core.stop import explain
 
             sentences = explain(state)
             if sentences:
-                self._app.notify(f"{state.plan.name}: {sentences[0]}", markup=False)
+                self._app.notify(f"{safe_line(state.plan.name, 60)}: {safe_line(sentences[0], 300)}", markup=False)
 
     def _made(self) -> "StopScreen":
         if self._screen is None:
@@ -133,6 +135,15 @@ class Stops:
     def _tell_lines(self, container: str, lines: Sequence[bytes]) -> None:
         words = [line.decode("utf-8", "replace") for line in lines]
         tell(self._app, lambda: self._made().add_log(words, container))
+
+
+def _phase(state: "StopState") -> str:
+    """Where a stop under way is, in few words."""
+    if state.died_at is not None:
+        return ""
+    if state.phase_2 is not None:
+        return "stopping: killed"
+    return f"stopping: {words.period(state.plan.timeout_s)} of grace" if state.phase_1 is not None else "stopping"
 
 
 def _chosen(plan: "StopPlan", choice: "StopChoice") -> "StopPlan":

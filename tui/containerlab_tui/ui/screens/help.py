@@ -51,13 +51,12 @@ class HelpScreen(ModalScreen[None]):
         self._about = about
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="box") as box:
-            with VerticalScroll(can_focus=False):
-                yield Static(self._signs(), classes="part")
-                for prefix, title in GROUPS:
-                    lines = self._keys(prefix)
-                    if lines:
-                        yield Static(Content("\n").join([Content.styled(title, "bold"), *lines]), classes="part")
+        with Vertical(id="box") as box, VerticalScroll(can_focus=False):
+            yield Static(self._signs(), classes="part")
+            for prefix, title in GROUPS:
+                lines = self._keys(prefix)
+                if lines:
+                    yield Static(Content("\n").join([Content.styled(title, "bold"), *lines]), classes="part")
         box.border_title = Content("Help")
         box.border_subtitle = Content("j k scroll · esc leave")
 

@@ -7,12 +7,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.css.query import NoMatches
+from textual.events import Resize
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from containerlab_tui.core.inventory import Container
 from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.ui.knowledge import RUNNING
 from containerlab_tui.ui.messages import EngineFound, EngineLost, InventoryChanged
@@ -23,6 +23,7 @@ from containerlab_tui.ui.widgets.panel import Panel, Subject
 from containerlab_tui.ui.widgets.status_bar import KeyBar, TopLine
 
 if TYPE_CHECKING:
+    from containerlab_tui.core.inventory import Container
     from containerlab_tui.ui.app import ContainerlabApp
 
 REST_S = 0.1
@@ -94,6 +95,9 @@ class MainScreen(MainActions, Screen[None]):
         yield Vertical(id="detail")
         yield KeyBar()
 
+    def on_resize(self, event: Resize) -> None:
+        self.set_class(event.size.height >= 40, "-tall")
+
     def on_mount(self) -> None:
         self.fill()
         self.call_after_refresh(self._after_first_frame)
@@ -115,12 +119,12 @@ class MainScreen(MainActions, Screen[None]):
     def table(self) -> ContainerTable:
         return self.query_one(ContainerTable)
 
-    def selected(self) -> Container | None:
+    def selected(self) -> "Container | None":
         """The container under the cursor."""
         key = self.table.row_key
         return self.lab.knowledge.containers.get(key) if key else None
 
-    def targets(self) -> list[Container]:
+    def targets(self) -> "list[Container]":
         """The marked containers, or the one under the cursor."""
         marked = [one for one in self.lab.knowledge.order(ended=True) if one.id in self.table.marked]
         selected = self.selected()
@@ -135,6 +139,8 @@ class MainScreen(MainActions, Screen[None]):
         table.empty_text = self._nothing(running, ended)
         table.show(known.order(self._show_ended, self._needle))
         note = f"{running} running, {ended} ended"
+        if known.stopping:
+            note = f"{len(known.stopping)} stopping: w shows it · {note}"
         if table.marked:
             note = f"{len(table.marked)} marked · {note}"
         if self._needle:

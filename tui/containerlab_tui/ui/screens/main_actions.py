@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from textual.screen import Screen
 
-from containerlab_probes.signals import name_of, number_of
-from containerlab_tui.core.inventory import Container, Details
 from containerlab_tui.core.safe_text import safe_line
-from containerlab_tui.engine.api import Engine
 from containerlab_tui.ui.feeds import ask, do
 from containerlab_tui.ui.knowledge import RUNNING
 
 if TYPE_CHECKING:
+    from containerlab_tui.core.inventory import Container, Details
+    from containerlab_tui.core.stop import StopPlan
+    from containerlab_tui.core.views import Sent
+    from containerlab_tui.engine.api import Engine
     from containerlab_tui.ui.screens.signal_picker import SignalChoice, SignalSubject
     from containerlab_tui.ui.screens.stop_dialog import StopChoice
 
@@ -29,8 +30,8 @@ class MainActions(Screen[None]):
     """Mixed into the main screen."""
 
     lab: Any
-    selected: Callable[[], Container | None]
-    targets: Callable[[], list[Container]]
+    selected: "Callable[[], Container | None]"
+    targets: "Callable[[], list[Container]]"
     panel: Callable[[], Any]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -73,7 +74,7 @@ class MainActions(Screen[None]):
     def action_pause(self) -> None:
         """Pause what runs, resume what is paused."""
 
-        def turn(engine: Engine, one: Container) -> None:
+        def turn(engine: "Engine", one: "Container") -> None:
             if one.state == "paused":
                 engine.unpause(one.id)
             else:
@@ -118,8 +119,8 @@ class MainActions(Screen[None]):
     def _each(
         self,
         action: str,
-        deed: Callable[[Engine, Container], None],
-        wanted: Callable[[Container], bool] = lambda one: True,
+        deed: "Callable[[Engine, Container], None]",
+        wanted: "Callable[[Container], bool]" = lambda one: True,
     ) -> None:
         if self._refused(action):
             return
@@ -136,7 +137,7 @@ class MainActions(Screen[None]):
             return
         chosen = self.lab.chosen_process() if len(targets) == 1 else None
 
-        def gather() -> tuple[list["SignalSubject"], dict[str, Details]]:
+        def gather() -> "tuple[list[SignalSubject], dict[str, Details]]":
             from containerlab_tui.services.stops import see_processes
             from containerlab_tui.ui.screens.signal_picker import SignalSubject
 
@@ -149,7 +150,8 @@ class MainActions(Screen[None]):
 
         ask(self, gather, lambda found: self._pick(*found), group="signal")
 
-    def _pick(self, subjects: list["SignalSubject"], details: dict[str, Details]) -> None:
+    def _pick(self, subjects: "list[SignalSubject]", details: "dict[str, Details]") -> None:
+        from containerlab_probes.signals import number_of
         from containerlab_tui.ui.screens.signal_picker import SignalPicker
 
         first = number_of(details[subjects[0].container].stop_signal)
@@ -161,21 +163,23 @@ class MainActions(Screen[None]):
 
         self.app.push_screen(SignalPicker(subjects, first), picked)
 
-    def _send(self, subject: "SignalSubject", details: Details, choice: "SignalChoice") -> None:
+    def _send(self, subject: "SignalSubject", details: "Details", choice: "SignalChoice") -> None:
         from containerlab_tui.services import signals
 
-        def work() -> tuple[Any, ...]:
+        def work() -> "tuple[Sent, ...]":
             engine = self.lab.engines.here()
             root = subject.init if choice.init else subject.process
             if root is None:
                 return (signals.send_by_engine(engine, details, choice.signal),)
             now = signals.refresh(engine, details, root)
             chosen = signals.select(now, next(one for one in now if one.id == root.id), choice.target)
-            return signals.send(engine, details, chosen, choice.signal, lambda sent: self.lab.tell_sent(sent))
+            return signals.send(engine, details, chosen, choice.signal, self.lab.tell_sent)
 
         do(self, work, lambda sent: self._sent(choice.signal, sent))
 
-    def _sent(self, signal: int, sent: Sequence[Any]) -> None:
+    def _sent(self, signal: int, sent: "Sequence[Sent]") -> None:
+        from containerlab_probes.signals import name_of
+
         self.lab.add_sent(sent)
         for one in sent:
             if one.error:
@@ -198,7 +202,7 @@ class MainActions(Screen[None]):
         if not targets or self._refused("stop"):
             return
 
-        def plans() -> list[Any]:
+        def plans() -> "list[StopPlan]":
             from containerlab_tui.services.stops import plan_stop
 
             engine = self.lab.engines.here()
@@ -206,7 +210,7 @@ class MainActions(Screen[None]):
 
         ask(self, plans, self._planned, group="stop")
 
-    def _planned(self, plans: list[Any]) -> None:
+    def _planned(self, plans: "list[StopPlan]") -> None:
         if "stop" not in self.lab.settings.confirm:
             self.lab.begin_stops(plans, None)
             return
@@ -226,15 +230,15 @@ class MainActions(Screen[None]):
 
     def action_enter(self) -> None:
         """Run a shell in the container's namespaces."""
-        self._on_details("enter", lambda details: self.lab.enter(details))
+        self._on_details("enter", self.lab.enter)
 
     def action_attach(self) -> None:
         """Attach to the container's standard streams."""
-        self._on_details("attach", lambda details: self.lab.attach(details))
+        self._on_details("attach", self.lab.attach)
 
     def action_copy(self) -> None:
         """Copy a local file into the container."""
-        self._on_details("copy", lambda details: self.lab.copy_into(details))
+        self._on_details("copy", self.lab.copy_into)
 
     def action_run(self) -> None:
         """Run a new container from an image."""
@@ -247,7 +251,7 @@ class MainActions(Screen[None]):
         if selected is not None and not self._refused("rename"):
             self.lab.rename(selected)
 
-    def _on_details(self, action: str, then: Callable[[Details], None]) -> None:
+    def _on_details(self, action: str, then: "Callable[[Details], None]") -> None:
         selected = self.selected()
         if selected is not None and not self._refused(action):
             container = selected.id

@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Callable, Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from containerlab_tui.core.inventory import Container
+from containerlab_tui.core.inventory import status_words
 from containerlab_tui.core.safe_text import safe_line
-from containerlab_tui.ui import words
-from containerlab_tui.ui.knowledge import RUNNING, Knowledge, engine_exit_code
-from containerlab_tui.ui.states import age, exit_word, forecast_word, grace, state_word
+from containerlab_tui.ui.knowledge import RUNNING, Knowledge
+from containerlab_tui.ui.states import forecast_word, grace, state_word
 from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, Row, cell
+
+if TYPE_CHECKING:
+    from containerlab_tui.core.inventory import Container
 
 NONE = cell("—", "muted")
 
@@ -35,7 +37,7 @@ class ContainerTable(Grid):
         self._clock = clock
         self.marked: set[str] = set()
 
-    def show(self, containers: Iterable[Container]) -> None:
+    def show(self, containers: "Iterable[Container]") -> None:
         """Show these containers, in their order."""
         now = self._clock()
         self.set_rows(container_row(one, self._knowledge, now, one.id in self.marked) for one in containers)
@@ -61,7 +63,7 @@ class ContainerTable(Grid):
         self.renew(marked)
 
 
-def container_row(one: Container, known: Knowledge, now: float, marked: bool = False) -> Row:
+def container_row(one: "Container", known: Knowledge, now: float, marked: bool = False) -> Row:
     """One container as a row."""
     alive = one.state in RUNNING
     state = state_word(one.state)
@@ -77,11 +79,17 @@ def container_row(one: Container, known: Knowledge, now: float, marked: bool = F
             ("stop", _stop(one, known) if alive else NONE),
             ("ipc", _ipc(one, known) if alive else NONE),
             ("cpu", cell(f"{load.cpu_percent:.1f}") if load and load.cpu_percent is not None else NONE),
-            ("memory", cell(words.size(load.memory_bytes)) if load else NONE),
+            ("memory", _size(load.memory_bytes) if load else NONE),
             ("status", _status(one, known, now)),
         ),
         dim=not alive,
     )
+
+
+def _size(count: int) -> Cell:
+    from containerlab_tui.ui import words  # not needed for the first frame
+
+    return cell(words.size(count))
 
 
 def short_image(image: str) -> str:
@@ -90,13 +98,13 @@ def short_image(image: str) -> str:
     return f"{name}{digest[:12]}" if separator else image
 
 
-def _command(one: Container, known: Knowledge) -> Cell:
+def _command(one: "Container", known: Knowledge) -> Cell:
     details = known.details.get(one.id)
     text = " ".join(details.argv) if details and details.argv else one.command
     return cell(safe_line(text, 200))
 
 
-def _stop(one: Container, known: Knowledge) -> Cell:
+def _stop(one: "Container", known: Knowledge) -> Cell:
     details = known.details.get(one.id)
     if details is None:
         return cell("…", "muted")
@@ -109,10 +117,10 @@ def _stop(one: Container, known: Knowledge) -> Cell:
     )
 
 
-def _ipc(one: Container, known: Knowledge) -> Cell:
+def _ipc(one: "Container", known: Knowledge) -> Cell:
     details, overview = known.details.get(one.id), known.overviews.get(one.id)
     if overview is not None and overview.objects and (details is None or details.ipc_mode != "host"):
-        return cell(f"{overview.objects} · {words.size(overview.bytes)}")
+        return ((f"{overview.objects} · ", "plain"), *_size(overview.bytes))
     if details is None:
         return cell("…", "muted")
     kind, separator, donor = details.ipc_mode.partition(":")
@@ -121,24 +129,13 @@ def _ipc(one: Container, known: Knowledge) -> Cell:
     return cell(kind or "private", "muted")
 
 
-def _status(one: Container, known: Knowledge, now: float) -> Cell:
-    begun, details = known.begun.get(one.id), known.details.get(one.id)
-    span = age(max(0.0, now - begun)) if begun is not None else ""
+def _status(one: "Container", known: Knowledge, now: float) -> Cell:
+    if one.id in known.stopping and one.state in RUNNING:
+        return cell(known.stopping[one.id], "warn")
+    words = safe_line(status_words(one, known.details.get(one.id), now), 80)
     if one.state == "running":
-        health = next((word for word in ("unhealthy", "healthy", "starting") if word in one.status), "")
-        parts: list[tuple[str, str]] = [(f"up {span}" if span else "up", "plain")]
-        if health:
-            parts.append((f" · {health}", "bad" if health == "unhealthy" else "muted"))
-        return tuple(parts)
-    if one.state in ("exited", "dead"):
-        code = details.exit_code if details is not None else engine_exit_code(one.status)
-        if code is None:
-            return cell(safe_line(one.status, 60))
-        ended = exit_word(code, details.oom_killed if details is not None else False)
-        return ((ended.text, ended.tone), (f" {span} ago" if span else "", "muted"))
-    state = state_word(one.state)
-    return ((state.text, state.tone), (f" · up {span}" if alive_span(one, span) else "", "muted"))
-
-
-def alive_span(one: Container, span: str) -> bool:
-    return one.state == "paused" and bool(span)
+        if "(unhealthy)" in one.status:
+            return ((words, "plain"), (" · unhealthy", "bad"))
+        return cell(words)
+    bad = one.state == "dead" or (one.state == "exited" and not words.startswith("ended by itself"))
+    return cell(words, "bad" if bad else state_word(one.state).tone if one.state in RUNNING else "muted")

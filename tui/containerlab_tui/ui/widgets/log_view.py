@@ -187,7 +187,7 @@ class LogView(Panel):
         if self._run is None:
             text = "Choose a container."
         else:
-            text = f"{kept} lines" if shown == kept else f"{shown} of {kept} lines"
+            text = f"{kept} line{'' if kept == 1 else 's'}" if shown == kept else f"{shown} of {kept} lines"
             if self._lines.dropped:
                 text += f", {self._lines.dropped} older ones let go"
             text += f" · {self._end or 'following'} · / filters"

@@ -5,18 +5,20 @@ when the tab is opened, and `look_again` when something happened to the containe
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.widget import Widget
 
-from containerlab_tui.core.inventory import Container, Details
+if TYPE_CHECKING:
+    from containerlab_tui.core.inventory import Container, Details
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
     """The container that the tabs show."""
 
-    container: Container
-    details: Details | None
+    container: "Container"
+    details: "Details | None"
     """None: the engine has not answered yet."""
     blind: str = ""
     """Why its processes and memory can't be looked at (not running, not root, remote engine); empty: they can."""

@@ -4,14 +4,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from containerlab_probes.forecast import forecast
-from containerlab_probes.signals import all_signals, name_of, number_of
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Static
 
+from containerlab_probes.forecast import forecast
 from containerlab_probes.records import Forecast, Process, ProcessId
+from containerlab_probes.signals import all_signals, name_of, number_of
 from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.services.stops import children_of
 from containerlab_tui.ui.feeds import ask, forget

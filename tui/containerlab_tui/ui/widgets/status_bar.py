@@ -35,6 +35,10 @@ class TopLine(Widget):
         return Content.assemble(left.truncate(room, ellipsis=True, pad=True), "  ", note)
 
 
+ALWAYS = frozenset({"app.help", "app.command_palette"})
+"""Actions that stand at the right, whatever else applies."""
+
+
 class KeyBar(Widget):
     """The keys that apply now, in one widget: redrawn when they change, and each can be clicked.
 
@@ -55,12 +59,14 @@ class KeyBar(Widget):
 
     def render(self) -> Content:
         width = self.content_size.width
-        palette = self._key("^p", "palette", "app.command_palette")
-        room = width - palette.cell_length - 2
+        right = Content.assemble(
+            self._key("?", "help", "app.help"), "  ", self._key("^p", "palette", "app.command_palette")
+        )
+        room = width - right.cell_length - 2
         line, seen = Content(""), set[str]()
         for active in self.screen.active_bindings.values():
             binding = active.binding
-            if not binding.show or binding.action in seen or active.node is self.app:
+            if not binding.show or binding.action in seen or binding.action in ALWAYS or active.node is self.app:
                 continue
             seen.add(binding.action)
             key = self.app.get_key_display(binding)
@@ -68,7 +74,7 @@ class KeyBar(Widget):
             if line.cell_length + more.cell_length + 2 > room:
                 break
             line = Content.assemble(line, more, "  ")
-        return Content.assemble(line.truncate(room, pad=True), "  ", palette)
+        return Content.assemble(line.truncate(room, pad=True), "  ", right)
 
     @staticmethod
     def _key(key: str, text: str, action: str, enabled: bool = True) -> Content:
