@@ -32,5 +32,4 @@ bench:
 	@$(SUDO) $(PYTHON_BIN) bench/measure.py $(ARGS)
 
 clean:
-	rm -rf .venv .build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@scripts/clean
