@@ -1,23 +1,374 @@
 """The findings of the doctor: each with a stable code, its evidence and a remedy that can be pasted. Pure."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from containerlab_probes.records import Delivery, Process
-from containerlab_tui.core import programs
-from containerlab_tui.core.doctor_case import Case
-from containerlab_tui.core.doctor_facts import Finding, Outcome
+from containerlab_probes.signals import name_of
+from containerlab_tui.core import doctor_remedies as remedies
+from containerlab_tui.core import doctor_shells, doctor_supervisor, programs
+from containerlab_tui.core.doctor_case import Case, described
+from containerlab_tui.core.doctor_facts import Finding, Outcome, Outlook, Severity
+
+KILL = 9
 
 
-def main_program(case: Case, root: Process) -> Process:
-    """The process that does the container's work: behind inits, wrappers and shells with one child."""
-    process = root
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the findings are made from."""
+
+    case: Case
+    root: Process
+    chain: tuple[Process, ...]
+    """From PID 1 through inits, wrappers and shells to the program that does the work."""
+    delivery: Delivery
+    outcome: Outcome
+
+    @property
+    def main(self) -> Process:
+        return self.chain[-1]
+
+    @property
+    def signal(self) -> str:
+        return name_of(self.case.facts.signal)
+
+    @property
+    def late(self) -> bool:
+        return self.outcome.outlook is Outlook.TIMES_OUT
+
+    def severity(self) -> Severity:
+        """Of something that keeps the container from ending, or would."""
+        return Severity.ERROR if self.late else Severity.WARNING
+
+
+def chain_of(case: Case, root: Process) -> tuple[Process, ...]:
+    """PID 1, and what stands behind it as long as that only waits for one child."""
+    chain = [root]
     for _ in range(8):
+        process = chain[-1]
         known = programs.recognise(process)
         passes = programs.is_shell(process) or (known is not None and known.kind in ("init", "wrapper"))
         children = case.children(process)
         if not passes or not children:
-            return process
-        process = children[0]
-    return process
+            break
+        chain.append(children[0])
+    return tuple(chain)
+
+
+def main_program(case: Case, root: Process) -> Process:
+    """The process that does the container's work: behind inits, wrappers and shells."""
+    return chain_of(case, root)[-1]
 
 
 def findings(case: Case, root: Process | None, delivery: Delivery, outcome: Outcome) -> tuple[Finding, ...]:
-    return ()
+    """Everything worth knowing, the worst first."""
+    found = [*_about_the_container(case, outcome)]
+    if root is not None:
+        look = Look(case, root, chain_of(case, root), delivery, outcome)
+        for part in (_reception, _shells, _signal_choice, _supervisor, _inits, _children, _zombies, _time):
+            found += part(look)
+    order = list(Severity)
+    return tuple(sorted(found, key=lambda one: order.index(one.severity)))
+
+
+def _about_the_container(case: Case, outcome: Outcome) -> Iterator[Finding]:
+    facts, details = case.facts, case.facts.details
+    if facts.signal == KILL:
+        yield Finding(
+            "stop-signal-kill",
+            Severity.WARNING,
+            "Its stop signal is SIGKILL: nothing in it can end its work.",
+            (f"inspect: StopSignal {details.stop_signal}",),
+            remedies.stop_signal("SIGTERM"),
+        )
+    if details.stop_timeout_s == 0 and facts.signal != KILL:
+        yield Finding(
+            "grace-zero",
+            Severity.WARNING,
+            "Its grace period is 0 s: SIGKILL follows the stop signal at once.",
+            ("inspect: StopTimeout 0",),
+            remedies.grace(10),
+        )
+    if details.stop_timeout_s < 0 and outcome.outlook is not Outlook.EXITS:
+        severity = Severity.ERROR if outcome.outlook is Outlook.TIMES_OUT else Severity.WARNING
+        yield Finding(
+            "grace-endless",
+            severity,
+            "Its grace period never ends, so a stop that it doesn't follow never does either.",
+            (f"inspect: StopTimeout {details.stop_timeout_s}",),
+            remedies.grace(10),
+        )
+    if facts.restart_disarmed and details.restart_policy != "no":
+        yield Finding(
+            "restart-disarmed",
+            Severity.WARNING,
+            f"Its restart policy {details.restart_policy} won't act: `docker kill` has marked it as stopped by hand.",
+            ("the engine's config.v2.json: HasBeenManuallyStopped true",),
+            f"docker restart {details.name}",
+        )
+    if facts.dropped_at_start:
+        told = tuple(
+            f"kernel: {name_of(one.signal)} to process {one.container_pid}, "
+            f"{one.at - (details.started_at or one.at):.1f} s after the start, dropped"
+            for one in facts.dropped_at_start[:5]
+        )
+        yield Finding(
+            "dropped-at-start",
+            Severity.NOTE,
+            "Signals were dropped while it was starting: they came before their handlers did.",
+            told,
+            "Install the handlers first, then begin the work.",
+        )
+
+
+def _reception(look: Look) -> Iterator[Finding]:
+    """The signal doesn't get through to PID 1's own code."""
+    evidence = (look.case.forecast(look.root, look.case.facts.signal).evidence,)
+    who = described(look.root)
+    shell_in_front = programs.is_shell(look.root) and len(look.chain) > 1
+    if look.delivery is Delivery.DROPPED and not shell_in_front:
+        yield Finding(
+            "signal-dropped",
+            look.severity(),
+            f"PID 1 ({look.root.name}) has no handler for {look.signal}: the kernel drops it.",
+            evidence,
+            remedies.init(),
+        )
+    elif look.delivery is Delivery.IGNORED:
+        summary = f"PID 1 ({look.root.name}) ignores {look.signal}."
+        yield Finding(
+            "signal-ignored", look.severity(), summary, evidence, remedies.other_signal(look.main, look.signal)
+        )
+    elif look.delivery is Delivery.PENDING:
+        summary = f"PID 1 ({look.root.name}) blocks {look.signal}, and nothing in it awaits the signal."
+        yield Finding("signal-blocked", look.severity(), summary, evidence, remedies.unblock(look.signal))
+    elif look.outcome.outlook is Outlook.UNKNOWN and look.delivery is not Delivery.DEFERRED:
+        yield Finding(
+            "handler-unknown",
+            Severity.NOTE,
+            f"Whether {who} ends on {look.signal} can't be told before it has been stopped once.",
+            look.outcome.why[-2:],
+            f"containerlab-tui stop {look.case.facts.details.name}",
+        )
+    if look.late and any("signals the program itself again" in why or "raises it again" in why
+                         or "raises the signal again" in why for why in look.outcome.why):  # fmt: skip
+        yield Finding(
+            "raises-again",
+            Severity.ERROR,
+            f"PID 1's handler restores the default action and raises {look.signal} again, which PID 1 survives.",
+            look.outcome.why[-1:],
+            remedies.init(),
+        )
+
+
+def _shells(look: Look) -> Iterator[Finding]:
+    for process, child in zip(look.chain, look.chain[1:], strict=False):
+        if not programs.is_shell(process):
+            continue
+        told = look.case.forecast(process, look.case.facts.signal)
+        evidence = (
+            f"process {process.container_pid}: {process.command[:120]}",
+            f"its child, process {child.container_pid}: {child.command[:120]}",
+            told.evidence,
+        )
+        if told.delivery is Delivery.DEFERRED:
+            summary = f"A shell's trap for {look.signal} waits until its foreground child ends."
+            yield Finding("trap-deferred", look.severity(), summary, evidence, remedies.trap(child, look.signal))
+        elif told.delivery is Delivery.HANDLER:
+            text = doctor_shells.source(look.case, process)
+            if text and doctor_shells.trap_for(text, look.case.facts.signal):
+                summary = f"A shell's trap for {look.signal} runs at once: the shell is in `wait`."
+                yield Finding("trap-waits", Severity.NOTE, summary, evidence)
+        else:
+            yield Finding(
+                "shell-in-front",
+                look.severity(),
+                f"A shell ({process.name}) stands in front of {child.name} and doesn't pass {look.signal} on.",
+                evidence,
+                remedies.exec_form(child),
+            )
+        return
+
+
+def _signal_choice(look: Look) -> Iterator[Finding]:
+    """Another signal would be the better one."""
+    program = programs.recognise(look.main)
+    if program is None or not _reaches(look):
+        return
+    reaction = program.reaction(look.signal)
+    better = next((one for one in program.graceful if one != look.signal), None)
+    known = (f"known: {program.name} ({program.source})",)
+    if reaction and reaction.does in ("reloads", "re-executes") and look.late:
+        summary = f"{program.name} {reaction.does} on {look.signal} instead of ending."
+        remedy = remedies.uwsgi() if program.name.startswith("uWSGI") and look.signal == "SIGTERM" else ""
+        remedy += remedies.stop_signal(better) if better else ""
+        yield Finding("reloads-instead", Severity.ERROR, summary, known, remedy)
+    elif better and look.signal not in program.graceful:
+        does = "cuts off work in hand" if reaction and reaction.does == "fast" else "isn't documented to end its work"
+        summary = f"{program.name} ends its work on {better}; on {look.signal} it {does}."
+        yield Finding("other-graceful-signal", Severity.WARNING, summary, known, remedies.stop_signal(better))
+    elif reaction and reaction.does == "fast":
+        summary = f"{program.name} ends on {look.signal} and cuts off work in hand; no gentler signal is documented."
+        yield Finding("cuts-off", Severity.NOTE, summary, known)
+
+
+def _reaches(look: Look) -> bool:
+    """The stop signal comes as far as the program: PID 1 itself, or behind inits that pass it on."""
+    return all((known := programs.recognise(one)) and known.kind in ("init", "wrapper") for one in look.chain[:-1])
+
+
+def _supervisor(look: Look) -> Iterator[Finding]:
+    for process in look.case.facts.processes:
+        known = programs.recognise(process)
+        if known is None or known.name != "supervisord":
+            continue
+        found = doctor_supervisor.configuration(look.case, process)
+        if found is None:
+            continue
+        if not found.nodaemon and process.pid != look.root.pid and "-n" not in process.argv:
+            yield Finding(
+                "supervisor-nodaemon",
+                Severity.ERROR,
+                "supervisord went into the background (nodaemon=false): it is not the process that gets the stop signal.",
+                (f"process {process.container_pid}: {process.command[:120]}",),
+                "[supervisord]\nnodaemon=true",
+            )
+        yield from _patience(look, found)
+        yield from _stop_signals(look, process, found)
+
+
+def _patience(look: Look, found: doctor_supervisor.Configuration) -> Iterator[Finding]:
+    grace_s = look.case.facts.grace_s
+    patient = [one for one in found.managed if one.wait_s >= grace_s]
+    total = sum({one.group: one.wait_s for one in found.managed}.values())
+    if patient:
+        names = ", ".join(one.name for one in patient[:5])
+        yield Finding(
+            "supervisor-wait",
+            look.severity() if look.late else Severity.WARNING,
+            f"supervisord waits longer for {names} than the grace period of {grace_s:g} s lasts.",
+            tuple(f"[program:{one.name}] stopwaitsecs={one.wait_s:g}" for one in patient[:5]),
+            f"[program:{patient[0].name}]\nstopwaitsecs={max(1, int(grace_s / (len(found.managed) + 1)))}\n"
+            + remedies.grace(int(total) + 3),
+        )
+    elif total >= grace_s and len(found.managed) > 1:
+        yield Finding(
+            "supervisor-wait",
+            Severity.WARNING,
+            f"supervisord stops one group after another: that may take {total:g} s, the grace period is {grace_s:g} s.",
+            tuple(f"[program:{one.name}] stopwaitsecs={one.wait_s:g}" for one in found.managed[:5]),
+            remedies.grace(int(total) + 3),
+        )
+
+
+def _stop_signals(look: Look, process: Process, found: doctor_supervisor.Configuration) -> Iterator[Finding]:
+    for child in look.case.children(process):
+        managed, known = doctor_supervisor.match(found.managed, child), programs.recognise(child)
+        if known is None or not known.graceful or name_of(managed.stop_signal) in known.graceful:
+            continue
+        yield Finding(
+            "supervisor-stopsignal",
+            Severity.WARNING,
+            f"supervisord stops {managed.name} with {name_of(managed.stop_signal)}; "
+            f"{known.name} ends its work on {known.graceful[0]}.",
+            (f"[program:{managed.name}] stopsignal", f"known: {known.name} ({known.source})"),
+            f"[program:{managed.name}]\nstopsignal={known.graceful[0].removeprefix('SIG')}",
+        )
+
+
+def _inits(look: Look) -> Iterator[Finding]:
+    for process in look.chain[:-1]:
+        known = programs.recognise(process)
+        if known is None or known.kind != "init":
+            continue
+        said = next((why for why in look.outcome.why if why.startswith(f"known: {known.name} hands")), "")
+        if said:
+            summary = f"{known.name} stands in front: {said.removeprefix('known: ').partition(' (')[0]}."
+            yield Finding("init-forwards", Severity.NOTE, summary, (said,))
+        if known.name == "tini" and process.pid != look.root.pid and "-s" not in process.argv:
+            yield Finding(
+                "init-not-first",
+                Severity.WARNING,
+                "tini is not PID 1 here, so it reaps no orphans.",
+                (f"process {process.container_pid}: {process.command[:120]}",),
+                remedies.exec_form(process) + "\n# or: tini -s",
+            )
+
+
+_MANAGES_ITS_OWN = ("server", "database", "supervisor", "runtime")
+
+
+def _children(look: Look) -> Iterator[Finding]:
+    """Processes that nobody tells: the kernel kills them when PID 1 ends."""
+    if look.outcome.outlook is Outlook.TIMES_OUT:
+        return
+    chain = {one.pid for one in look.chain}
+    known = programs.recognise(look.main)
+    if known is not None and known.kind in _MANAGES_ITS_OWN:
+        chain |= _below(look, look.main)
+    untold = [one for one in look.case.facts.processes if one.pid not in chain and one.state not in ("Z", "X")]
+    if not untold or not look.root.namespace_init:
+        return
+    from_outside = {one.pid for one in look.case.facts.processes}
+    execed = [one for one in untold if one.parent_pid not in from_outside]
+    yield Finding(
+        "children-killed",
+        Severity.NOTE if len(execed) == len(untold) else Severity.WARNING,
+        f"{len(untold)} {'process gets' if len(untold) == 1 else 'processes get'} no {look.signal} from the engine and"
+        " will be killed when PID 1 ends, unless PID 1 tells them.",
+        tuple(f"process {one.container_pid}: {one.command[:100]}" for one in untold[:8]),
+        "Let PID 1 pass the signal on and wait for its children, or run each in a container of its own.",
+    )
+
+
+def _below(look: Look, process: Process) -> set[int]:
+    found, waiting = set[int](), [process]
+    while waiting:
+        children = look.case.children(waiting.pop())
+        waiting += [one for one in children if one.pid not in found]
+        found |= {one.pid for one in children}
+    return found
+
+
+def _zombies(look: Look) -> Iterator[Finding]:
+    zombies = [one for one in look.case.facts.processes if one.state == "Z"]
+    if not zombies:
+        return
+    by_pid = {one.pid: one for one in look.case.facts.processes}
+    told = tuple(
+        f"process {one.container_pid} [{one.name}], child of {described(by_pid[one.parent_pid])}"
+        if one.parent_pid in by_pid
+        else f"process {one.container_pid} [{one.name}]"
+        for one in zombies[:8]
+    )
+    of_init = any(one.parent_pid == look.root.pid for one in zombies)
+    yield Finding(
+        "zombies",
+        Severity.WARNING,
+        f"{len(zombies)} ended {'process waits' if len(zombies) == 1 else 'processes wait'} to be reaped"
+        + (": PID 1 doesn't reap its children." if of_init else "."),
+        told,
+        remedies.init() if of_init else "",
+    )
+
+
+def _time(look: Look) -> Iterator[Finding]:
+    facts, grace_s = look.case.facts, look.case.facts.grace_s
+    takes_s = look.outcome.takes_s
+    if takes_s and 0 < grace_s < float("inf") and takes_s > grace_s * 0.7:
+        yield Finding(
+            "grace-too-short",
+            Severity.ERROR if takes_s > grace_s else Severity.WARNING,
+            f"Ending takes about {takes_s:.1f} s, and the grace period is {grace_s:g} s.",
+            look.outcome.why[-2:],
+            remedies.grace(int(takes_s * 1.5) + 1),
+        )
+    killed = [one for one in facts.history if one.verdict == "killed"]
+    if len(killed) >= 2:
+        yield Finding(
+            "killed-before",
+            Severity.WARNING,
+            f"Of its last {len(facts.history)} stops that were seen, {len(killed)} ended in SIGKILL.",
+            tuple(f"memory: {one.signal}, grace {one.grace_s:g} s, {one.verdict}" for one in facts.history[:5]),
+            "",
+        )

@@ -10,6 +10,9 @@ from containerlab_tui.core import programs
 from containerlab_tui.core.doctor_case import Case, described, lowest
 from containerlab_tui.core.doctor_facts import Confidence, Graceful, Outcome, Outlook
 
+_USUAL_S = 0.5
+"""What programs.toml means by nothing said."""
+
 
 def main_child(case: Case, process: Process) -> Process | None:
     """The child that an init or wrapper was started for: its oldest; later ones were orphans or are helpers."""
@@ -32,6 +35,10 @@ def forwarded(
     outcome = case.ask(child, passed, group)
     confidence = outcome.confidence if reaction.sure else lowest(outcome.confidence, Confidence.LIKELY)
     why = (said, *outcome.why)
+    if reaction.takes_s > outcome.takes_s and reaction.takes_s > _USUAL_S:
+        outcome = replace(outcome, takes_s=reaction.takes_s)
+    if kills_after_s is not None and outcome.takes_s <= kills_after_s + 0.2 and outcome.outlook is Outlook.EXITS:
+        return replace(outcome, confidence=confidence, why=why)
     ends = outcome.outlook is Outlook.EXITS and not (kills_after_s is not None and outcome.takes_s > kills_after_s)
     if ends or kills_after_s is None:
         return replace(outcome, confidence=confidence, why=why)
@@ -40,6 +47,33 @@ def forwarded(
         outcome, outlook=Outlook.EXITS, confidence=Confidence.LIKELY, why=(*why, killed), takes_s=kills_after_s + 0.2,
         graceful=Graceful.NO if outcome.outlook is Outlook.TIMES_OUT else outcome.graceful,
     )  # fmt: skip
+
+
+def s6(case: Case, process: Process, signal: int) -> Outcome:
+    """s6-svscan ends when its s6-supervise processes have, and they when their services have."""
+    directory = next((word for word in process.argv[1:] if not word.startswith("-")), ".")
+    script = f"{directory}/.s6-svscan/{name_of(signal)}"
+    known = "known: s6-svscan"
+    if case.text(process, script) is not None:
+        runs = f"{known} runs {script}, which begins the shutdown of the whole set of services."
+        return Outcome(Outlook.EXITS, Confidence.LIKELY, (runs,), 3.5, Graceful.YES, ("SIGTERM",))
+    why = [f"{known} tells each s6-supervise to end its service, waits for them and then ends."]
+    takes_s, outlook = 0.3, Outlook.EXITS
+    for supervisor in case.children(process):
+        for service in case.children(supervisor):
+            told = case.ask(service, number_of("SIGTERM"))
+            why += told.why
+            takes_s = max(takes_s, told.takes_s)
+            if told.outlook is not Outlook.EXITS and outlook is not Outlook.TIMES_OUT:
+                outlook = told.outlook
+    graceful = Graceful.NO if outlook is Outlook.TIMES_OUT else Graceful.YES
+    return Outcome(outlook, Confidence.LIKELY, tuple(why), takes_s, graceful, ("SIGTERM",))
+
+
+def s6_files(process: Process) -> tuple[str, ...]:
+    """The scripts that s6-svscan runs on signals, if they are there."""
+    directory = next((word for word in process.argv[1:] if not word.startswith("-")), ".")
+    return tuple(f"{directory}/.s6-svscan/{name}" for name in ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"))
 
 
 def _options(

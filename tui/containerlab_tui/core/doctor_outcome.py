@@ -4,7 +4,14 @@ from dataclasses import replace
 
 from containerlab_probes.records import Delivery, Effect, Forecast, Process
 from containerlab_probes.signals import name_of
-from containerlab_tui.core import doctor_inits, doctor_scripts, doctor_shells, doctor_supervisor, programs
+from containerlab_tui.core import (
+    doctor_customs,
+    doctor_inits,
+    doctor_scripts,
+    doctor_shells,
+    doctor_supervisor,
+    programs,
+)
 from containerlab_tui.core.doctor_case import Case, described, ends_by_itself, lowest
 from containerlab_tui.core.doctor_facts import Confidence, Graceful, Outcome, Outlook
 
@@ -101,9 +108,14 @@ def _reached(case: Case, process: Process, signal: int, told: Forecast, group: b
     reaction = program.reaction(name_of(signal)) if program else None
     if program and program.name == "supervisord":
         return _with(heard, doctor_supervisor.outcome(case, process, signal))
+    if program and reaction and program.name == "s6-svscan" and reaction.does in programs.UNCLEAR:
+        return _with(heard, doctor_inits.s6(case, process, signal))
     if program and reaction:
         return _with(heard, _known(case, process, signal, program, reaction, group))
-    return _with(heard, doctor_scripts.outcome(case, process, signal, told.delivery, program))
+    outcome = doctor_scripts.outcome(case, process, signal, told.delivery, program)
+    if outcome.outlook is Outlook.UNKNOWN:
+        outcome = doctor_customs.outcome(case, process, signal) or outcome
+    return _with(heard, outcome)
 
 
 def _with(heard: str, outcome: Outcome) -> Outcome:
@@ -122,6 +134,9 @@ def _known(
     why: tuple[str, ...] = (f"{said}{f'; {reaction.note}' if reaction.note else ''}.",)
     confidence = Confidence.CERTAIN if reaction.sure else Confidence.LIKELY
     graceful = _documented(program, signal)
+    if reaction.does in programs.RAISES and process.namespace_init:
+        survives = "As PID 1 it survives that: the kernel drops what it raises at itself."
+        return Outcome(Outlook.TIMES_OUT, confidence, (*why, survives), graceful=Graceful.NO)
     if reaction.does in programs.STAYS:
         return Outcome(Outlook.TIMES_OUT, confidence, why, graceful=Graceful.NO, graceful_signals=program.graceful)
     if reaction.does in programs.UNCLEAR:
@@ -141,5 +156,6 @@ _WORDS = {
     "reloads": "reloads on {signal} and stays",
     "re-executes": "re-executes itself on {signal} and stays",
     "ignores": "stays on {signal}",
+    "raises": "cleans up on {signal} and raises it again",
     "varies": "decides by its configuration what it does on {signal}",
 }

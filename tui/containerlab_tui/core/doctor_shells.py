@@ -157,7 +157,7 @@ def handled(
         return _interactive(name)
     trap = trap_for(text, signal)
     if trap is None:
-        return _untrapped(process, text, name)
+        return _untrapped(case, process, text, name)
     return _trapped(case, process, text, trap, signal, group)
 
 
@@ -175,16 +175,23 @@ def _interactive(signal: str) -> Outcome:
     return _unknown(f"What a shell that reads commands does on {signal} isn't known.")
 
 
-def _untrapped(process: Process, text: str, signal: str) -> Outcome:
+def _untrapped(case: Case, process: Process, text: str, signal: str) -> Outcome:
     """Caught without a trap for it in the script: the shell's own handler."""
     shell = programs.program_name(process)
     if shell in ("bash", "rbash") and trap_for(text, 0) and signal != "SIGINT":
         why = f"{shell} runs its trap for EXIT on {signal} and ends."
         return Outcome(Outlook.EXITS, Confidence.LIKELY, (why,), 0.1)
     if signal == "SIGINT":
-        why = f"{shell} handles SIGINT itself while it waits for a command, and goes on when that didn't end of it."
-        return Outcome(Outlook.TIMES_OUT, Confidence.GUESS, (why,), graceful=Graceful.NO)
+        return _interrupted(case, process, shell)
     return _unknown(f"No trap for {signal} is found in the script: one may be set in a file that it reads.")
+
+
+def _interrupted(case: Case, process: Process, shell: str) -> Outcome:
+    """SIGINT without a trap: a shell in `wait` ends, one that waits for a command goes on if that didn't end of it."""
+    if process.dispositions.foreground or (case.children(process) and not process.dispositions.in_sigsuspend):
+        why = f"{shell} handles SIGINT itself while it waits for a command, and goes on as that didn't end of it."
+        return Outcome(Outlook.TIMES_OUT, Confidence.GUESS, (why,), graceful=Graceful.NO)
+    return Outcome(Outlook.EXITS, Confidence.GUESS, (f"{shell} in `wait` ends on SIGINT.",), 0.1)
 
 
 def _trapped(case: Case, process: Process, text: str, trap: Trap, signal: int, group: bool) -> Outcome:

@@ -17,8 +17,9 @@ from containerlab_probes.records import Process
 ENDS = frozenset(("graceful", "fast", "ends", "drains"))
 STAYS = frozenset(("reloads", "re-executes", "ignores"))
 FORWARDS = frozenset(("forwards",))
+RAISES = frozenset(("raises",))
 UNCLEAR = frozenset(("varies",))
-VERBS = ENDS | STAYS | FORWARDS | UNCLEAR
+VERBS = ENDS | STAYS | FORWARDS | RAISES | UNCLEAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class Reaction:
     does: str
     """`graceful`: finishes its work, then ends. `fast`: ends, and work in hand is lost. `ends`: ends, nothing said
     about work. `drains`: ends once its clients have gone. `reloads`, `re-executes`, `ignores`: it stays.
-    `forwards`: to its child, and ends when that does. `varies`: its configuration or its code decides."""
+    `forwards`: to its child, and ends when that does. `raises`: it restores the default action and signals itself,
+    which ends a process but no init of a namespace. `varies`: its configuration or its code decides."""
     takes_s: float = 0.5
     """How long it usually takes when idle, in seconds."""
     sure: bool = False

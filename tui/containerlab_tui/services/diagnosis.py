@@ -12,7 +12,7 @@ from containerlab_probes import rootfs
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.records import Process
 from containerlab_probes.signals import number_of
-from containerlab_tui.core import doctor_inits, doctor_scripts, doctor_supervisor, programs
+from containerlab_tui.core import doctor_customs, doctor_inits, doctor_scripts, doctor_supervisor, programs
 from containerlab_tui.core.doctor import diagnose
 from containerlab_tui.core.doctor_facts import Diagnosis, Facts
 from containerlab_tui.core.ending import PastStop
@@ -66,6 +66,8 @@ def gather(engine: Engine, details: Details, history: History | None = None) -> 
         files=_files(seen),
         environments=_environments(seen),
         go_programs=_go_programs(seen),
+        units=_units(seen),
+        clients=_clients(details.pid),
         history=tuple(history(details)) if history else (),
     )
 
@@ -100,6 +102,8 @@ def _wanted(process: Process) -> Iterable[str]:
     match known.name:
         case "supervisord":
             yield from doctor_supervisor.candidates(process)
+        case "s6-svscan":
+            yield from doctor_inits.s6_files(process)
         case "Squid":
             yield doctor_inits.SQUID_CONFIGURATION
         case "uWSGI":
@@ -193,6 +197,49 @@ class _View:
             os.close(fd)
 
 
+_UNIT_DIRECTORIES = ("/usr/lib/systemd/system", "/lib/systemd/system", "/etc/systemd/system")
+
+
+def _units(seen: Sequence[Process]) -> Mapping[str, str]:
+    """The systemd unit that starts a program of the container, by the program's path, where a package left one."""
+    found: dict[str, str] = {}
+    for process in seen[:PROCESS_LIMIT]:
+        path = doctor_customs.program_path(process)
+        if not path or path in found or programs.recognise(process) or not process.dispositions.caught:
+            continue
+        name = posixpath.basename(path)
+        try:
+            with _View(process.pid) as view:
+                texts = (view.text(f"{place}/{name}.service") for place in _UNIT_DIRECTORIES)
+                unit = next((text for text in texts if text is not None and path in text), None)
+        except ContainerlabError:
+            continue
+        if unit is not None:
+            found[path] = unit
+    return found
+
+
+def _clients(pid: int) -> int | None:
+    """Established TCP connections to ports that somebody in the same network namespace listens on."""
+    listening: set[str] = set()
+    established: list[str] = []
+    for name in ("tcp", "tcp6"):
+        try:
+            with open(f"/proc/{pid}/net/{name}", encoding="ascii") as file:
+                rows = [line.split() for line in file.read().splitlines()[1:]]
+        except OSError:
+            return None
+        for row in rows:
+            port = row[1].rpartition(":")[2]
+            if row[3] == _LISTEN:
+                listening.add(port)
+            elif row[3] == _ESTABLISHED:
+                established.append(port)
+    return sum(port in listening for port in established)
+
+
+_LISTEN, _ESTABLISHED = "0A", "01"
+"""The states of include/net/tcp_states.h as /proc/net/tcp writes them."""
 _GO_MARKS = (b'\xff Go build ID: "', b"Go\x00\x00", b"\xff Go buildinf:")
 _go_known: dict[tuple[int, int, int], bool] = {}
 """By device, inode and time of change of a program's file."""

@@ -1,0 +1,70 @@
+"""What daemons usually do with a signal that they handle: a guess, for programs that a package brought. Pure.
+
+A handler alone proves nothing. But a program that a distribution packages is stopped by its unit or its init
+script with a signal that ends it, SIGTERM where nothing else is said (man 5 systemd.kill), and signals that
+daemons keep for other uses (HUP, USR1, USR2) leave them running.
+"""
+
+import posixpath
+import re
+
+from containerlab_probes.records import Process
+from containerlab_probes.signals import name_of
+from containerlab_tui.core import programs
+from containerlab_tui.core.doctor_case import Case
+from containerlab_tui.core.doctor_facts import Confidence, Graceful, Outcome, Outlook
+
+PACKAGED = ("/usr/sbin/", "/usr/bin/", "/usr/lib/", "/usr/libexec/", "/sbin/", "/bin/", "/usr/lib64/", "/lib/")
+"""Where packages put programs, and people seldom do."""
+_ENDING = frozenset(("SIGTERM", "SIGINT", "SIGQUIT"))
+_OTHER_USES = frozenset(
+    ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGCONT", "SIGALRM", "SIGURG", "SIGIO", "SIGPIPE")
+)
+
+
+def outcome(case: Case, process: Process, signal: int) -> Outcome | None:
+    """A guess, or what a unit file says; None where nothing speaks for either."""
+    name = name_of(signal)
+    path = program_path(process)
+    unit = case.facts.units.get(path)
+    if unit is not None:
+        return _by_unit(unit, path, name)
+    if not path.startswith(PACKAGED) or programs.is_shell(process):
+        return None
+    if name in _ENDING:
+        why = f"{path} is where packages put programs: a daemon that handles {name} usually ends on it. A guess."
+        return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
+    if name in _OTHER_USES:
+        why = f"{path} is where packages put programs: a daemon that handles {name} usually goes on. A guess."
+        return Outcome(Outlook.TIMES_OUT, Confidence.GUESS, (why,), graceful=Graceful.NO)
+    return None
+
+
+def program_path(process: Process) -> str:
+    """The file that makes the program what it is: the script of an interpreter, else its executable."""
+    script = programs.script_of(process)
+    if script is None:
+        return process.exe
+    if script.kind == "file" and posixpath.isabs(script.text):
+        return script.text
+    return ""
+
+
+def _by_unit(unit: str, path: str, name: str) -> Outcome | None:
+    kill = re.search(r"^\s*KillSignal\s*=\s*(\S+)", unit, re.MULTILINE)
+    stop_signal = kill[1] if kill else "SIGTERM"
+    if stop_signal != name:
+        if name in _OTHER_USES:
+            why = f"unit: the package stops {path} with {stop_signal}; on {name} a daemon usually goes on."
+            return Outcome(
+                Outlook.TIMES_OUT, Confidence.GUESS, (why,), graceful=Graceful.NO, graceful_signals=(stop_signal,)
+            )
+        if name in _ENDING:
+            why = f"unit: the package stops {path} with {stop_signal}; on {name} a daemon usually ends too."
+            return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5, graceful_signals=(stop_signal,))
+        return None
+    if re.search(r"^\s*ExecStop\s*=\s*\S", unit, re.MULTILINE) and not kill:
+        why = f"unit: the package stops {path} with a command of its own; on {name} a daemon usually ends too."
+        return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
+    why = f"unit: the package that brought {path} stops it with {name}."
+    return Outcome(Outlook.EXITS, Confidence.LIKELY, (why,), 0.5, graceful_signals=(name,))
