@@ -81,6 +81,12 @@ class Tracer:
         """Why exits are told without their status, in a sentence; empty: they have it. Known after `start`."""
         return self._without_status
 
+    @property
+    def watched(self) -> frozenset[int]:
+        """The processes that are watched now, by their PIDs on the host."""
+        with self._lock:
+            return frozenset(self._following.pids)
+
     def watch(self, ids: Iterable[ProcessId]) -> None:
         """Watch these processes, what has descended from them and what will; of a PID namespace's init, whatever
         is in that namespace or enters it. One that has ended is left out.
@@ -103,8 +109,8 @@ class Tracer:
                 self._forget_namespaces((id.pid,))
 
     def start(self, on_records: Callable[[tuple[TraceRecord, ...]], None]) -> None:
-        """Begin. `on_records` is called in the reading thread with what has come, in the order of time, at most
-        100 times a second. Raises `Denied` or `Unsupported`.
+        """Begin. `on_records` is called in the reading thread with what has come, in the order of time (but for what
+        the kernel tells more than 2 ms late), at most 100 times a second. Raises `Denied` or `Unsupported`.
         """
         _check_place()
         try:
@@ -135,7 +141,9 @@ class Tracer:
         thread, self._thread = self._thread, None
         if thread is None:
             return
-        os.eventfd_write(self._bell, 1)
+        with self._lock:
+            if self._bell >= 0:
+                os.eventfd_write(self._bell, 1)
         if thread is not threading.current_thread():
             thread.join()
 
@@ -181,10 +189,13 @@ class Tracer:
                 if closing:
                     return
         finally:
-            source.close()
             self._release()
 
     def _release(self) -> None:
+        with self._lock:
+            if self._bell >= 0:
+                os.close(self._bell)
+                self._bell = -1
         if self._connector:
             self._connector.close()
             self._connector = None
@@ -248,7 +259,6 @@ class _Source:
         self._instance = instance
         self._connector = connector
         self._pages = pages
-        self._bell = bell
         self._idle, self._busy = select.poll(), select.poll()
         for fd in (bell, *buffers, *([connector.fileno()] if connector else [])):
             self._idle.register(fd, select.POLLIN)
@@ -292,10 +302,6 @@ class _Source:
         if abs(offset_ns - self.offset_ns) > _CLOCK_STEP_NS:
             self.offset_ns = offset_ns
         return events[:ready], losses
-
-    def close(self) -> None:
-        """The wake-up call; the rest belongs to the tracer."""
-        os.close(self._bell)
 
 
 def _check_place() -> None:
