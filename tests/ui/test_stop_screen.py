@@ -8,7 +8,7 @@ from syrupy.assertion import SnapshotAssertion
 from textual.widgets import Static
 
 from containerlab_tui.core.stop import Kind, Source, StopEvent, begin
-from containerlab_tui.ui.screens.stop import StopScreen
+from containerlab_tui.ui.screens.stop import MOST_STOPS, StopScreen
 from tests.ui.samples import (
     BEGAN,
     HANDLER,
@@ -163,6 +163,31 @@ async def test_news_of_another_stop_do_not_take_the_screen_away() -> None:
         await pilot.pause()
         assert "Stop  shell-form" in text_of(app)
         assert "not here" not in text_of(app)
+
+
+async def test_a_stop_begun_elsewhere_does_not_take_the_screen_away() -> None:
+    screen = under_way()
+    foreign = graceful_stop("other")
+    screen.show(replace(foreign, plan=replace(foreign.plan, begun_elsewhere=True)))
+    app = Host(screen)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: "✓ other" in text_of(app), "its name")
+        assert "Stop  shell-form" in text_of(app)
+
+
+async def test_old_stops_are_let_go_but_never_one_under_way() -> None:
+    screen = StopScreen(Clock(6.4))
+    screen.show(stop_under_way())
+    app = Host(screen)
+    async with app.run_test(size=(80, 24)) as pilot:
+        for number in range(60):
+            screen.show(graceful_stop(f"n{number}"))
+            await pilot.pause(0)
+        await settled(pilot, lambda: "[✓ n59]" in text_of(app), "the newest")
+        assert len(screen.containers) == MOST_STOPS
+        assert stop_under_way().plan.container in screen.containers
+        assert graceful_stop("n0").plan.container not in screen.containers
+        await settled(pilot, lambda: len(screen.query("#stops > *")) == MOST_STOPS, "as many names")
 
 
 async def test_the_same_container_stopped_again_begins_anew() -> None:

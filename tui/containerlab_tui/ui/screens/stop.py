@@ -26,6 +26,8 @@ from containerlab_tui.ui.widgets import lanes
 from containerlab_tui.ui.widgets.lanes import Role
 from containerlab_tui.ui.widgets.signals_log import log_content
 
+MOST_STOPS = 24
+"""Stops that are kept; those under way are kept in any case."""
 LOG_LINES = 200
 """Lines of a container's log that are kept for a stop."""
 _TICK_S = 0.2
@@ -110,19 +112,30 @@ class StopScreen(Screen[None]):
     # what it is fed
 
     def show(self, state: StopState) -> None:
-        """Take over the newest state of one stop; a stop that was not known yet comes to the front."""
+        """Take over the newest state of one stop.
+
+        A stop that was not known yet comes to the front, unless it was begun elsewhere while another is watched.
+        """
         key = state.plan.container
         known = self._stops.get(key)
         again = known is not None and known.state.began != state.began
         if known is None or again:
             self._stops[key] = _Stop(state)
-            self._shown = key
+            if self._shown is None or not state.plan.begun_elsewhere:
+                self._shown = key
+            self._forget()
         else:
             known.state = state
         if self.is_mounted:
             self._draw_tabs()
             if key == self._shown:
                 self._draw()
+
+    def _forget(self) -> None:
+        """Let go of the oldest stops that are over, where there are too many."""
+        over = [key for key, stop in self._stops.items() if stop.over and key != self._shown]
+        for key in over[: max(len(self._stops) - MOST_STOPS, 0)]:
+            del self._stops[key]
 
     def add_log(self, lines: Iterable[str | bytes], container: str | None = None) -> None:
         """More lines of a container's log (None: of the stop that is shown)."""
@@ -242,6 +255,8 @@ class StopScreen(Screen[None]):
         row = self.query_one("#stops", Horizontal)
         row.display = len(self._stops) > 1
         present = {label.container: label for label in row.query(_StopName)}
+        for key in present.keys() - self._stops.keys():
+            present[key].remove()
         for key, stop in self._stops.items():
             label = present.get(key)
             if label is None:
@@ -249,7 +264,7 @@ class StopScreen(Screen[None]):
                 row.mount(label)
             label.say(stop.state, key == self._shown)
             if key == self._shown and row.display:
-                self.call_after_refresh(label.scroll_visible, animate=False)
+                self.call_after_refresh(label.scroll_visible, animate=False, force=True)
 
     # keys
 
@@ -335,12 +350,11 @@ def _sentence(state: StopState, event: StopEvent) -> str:
         lane = next((one for one in state.lanes if one.container_pid == event.container_pid), None)
     pid = event.container_pid if event.container_pid is not None else lane.container_pid if lane else None
     who = f"PID {pid}" if pid is not None else "a process" if event.id else "the container"
-    if lane is not None:
-        who += f" ({lane.command[:60]})"
+    command = f" ({lane.command[:60]})" if lane is not None else ""
     if event.kind is Kind.SIGNAL:
-        said = f"{name_of(event.signal or 0)} to {who}"
+        said = f"{name_of(event.signal or 0)} to {who}{command}"
     elif event.kind is Kind.ENDED:
-        said = f"{who} ended{_how(event.ended_by)}"
+        said = f"{who} ended{_how(event.ended_by)}{command}"
     elif event.kind is Kind.DIED:
         said = f"the container has ended{_how(event.ended_by)}"
     else:
