@@ -96,6 +96,7 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
         self._aims = self._possible_aims()
         self._aim = 0
         self._shown: list[int] = []
+        self._made: dict[tuple[int, int], list[Forecast | None]] = {}
         self._marked = 0
         """The row that bears the cursor's mark."""
 
@@ -157,7 +158,13 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
         return tuple(aims)
 
     def _forecasts(self, signal: int) -> list[Forecast | None]:
-        """What the signal would do to each process that the present target means."""
+        """What the signal would do to each process that the present target means; worked out once."""
+        known = self._made.get((self._aim, signal))
+        if known is None:
+            known = self._made[self._aim, signal] = self._make_forecasts(signal)
+        return known
+
+    def _make_forecasts(self, signal: int) -> list[Forecast | None]:
         found: list[Forecast | None] = []
         aim = self._aims[self._aim]
         for subject in self._subjects:
