@@ -97,6 +97,7 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
         self._aim = 0
         self._shown: list[int] = []
         self._made: dict[tuple[int, int], list[Forecast | None]] = {}
+        self._meant: dict[int, list[tuple[Process | None, tuple[Process, ...]]]] = {}
         self._marked = 0
         """The row that bears the cursor's mark."""
 
@@ -165,17 +166,26 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
         return known
 
     def _make_forecasts(self, signal: int) -> list[Forecast | None]:
-        found: list[Forecast | None] = []
+        return [
+            None if process is None else forecast(process, signal, process.container_pid == 1, children)
+            for process, children in self._targets()
+        ]
+
+    def _targets(self) -> list[tuple[Process | None, tuple[Process, ...]]]:
+        """The processes that the present target means, each with its children; None for one that can't be seen."""
+        known = self._meant.get(self._aim)
+        if known is not None:
+            return known
         aim = self._aims[self._aim]
+        known = self._meant[self._aim] = []
         for subject in self._subjects:
             root = subject.init if aim.init else subject.process
             if root is None:
-                found.append(None)
+                known.append((None, ()))
                 continue
             for process in select(subject.processes, root, aim.target):
-                is_init = process.container_pid == 1
-                found.append(forecast(process, signal, is_init, children_of(process, subject.processes)))
-        return found
+                known.append((process, children_of(process, subject.processes)))
+        return known
 
     def _kills_init(self, signal: int) -> bool:
         """Whether the signal would end a container's PID 1, and so the container."""
