@@ -91,6 +91,14 @@ class Following:
             followed.threads.add(thread)
             self._process_of[thread] = pid
 
+    def leave_out(self, pid: int, threads: Iterable[int]) -> None:
+        """These threads of a process ended, perhaps before they were added; it lives on if it has others."""
+        followed = self._followed.get(pid)
+        if followed and followed.threads - (ended := set(threads)):
+            followed.threads -= ended
+            for thread in ended:
+                self._process_of.pop(thread, None)
+
     def drop(self, root: int) -> None:
         """Watch no longer what is watched on account of `root`."""
         for pid in [pid for pid, followed in self._followed.items() if followed.root == root]:
@@ -99,7 +107,7 @@ class Following:
     def forget_strangers(self) -> None:
         """Forget what was remembered of others: after a loss it may be wrong, and it can be looked up again."""
         self._strangers.clear()
-        self._names.clear()
+        self._names = {pid: self._names[pid] for pid in self._followed if pid in self._names}
 
     def gone(self, pid: int, at: float) -> tuple[TraceRecord, ...]:
         """A watched process whose end was not told, as events were lost, is no longer there."""

@@ -181,7 +181,7 @@ class Tracer:
                     if losses or resync:
                         self._following.forget_strangers()
                 if resync:
-                    self._take_in_kin()
+                    self._take_in_kin(anew=True)
                     lost, last_resync = False, time.monotonic()
                 lost = lost or bool(losses)
                 if records:
@@ -224,12 +224,18 @@ class Tracer:
             with self._lock:
                 self._following.add(pid, threads - seen, root, name)
             seen |= threads
+        with self._lock:
+            self._following.leave_out(pid, seen - threads)
 
-    def _take_in_kin(self) -> None:
-        """Watch what has descended from watched processes, and what is in watched namespaces."""
+    def _take_in_kin(self, anew: bool = False) -> None:
+        """Watch what has descended from watched processes, and what is in watched namespaces; `anew` looks for new
+        threads and names of those that are watched already, too.
+        """
         with self._lock:
             known = {pid: self._following.root_of(pid) for pid in self._following.pids}
             namespaces = dict(self._namespaces)
+        for pid in known if anew else ():
+            self._take_in(pid, known[pid])
         parents = _parents()
         for pid in parents:
             line = [pid]

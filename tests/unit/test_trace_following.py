@@ -164,6 +164,22 @@ def test_an_end_that_was_lost_is_told_without_its_status_and_once() -> None:
     assert made.fold([Ended(6, 10, 0)], 0) == []
 
 
+def test_after_a_loss_names_of_watched_processes_are_kept_and_others_looked_up_again() -> None:
+    made = following()
+    made.fold([NewTask(1, 800, 801, "runc", False)], 0)
+    made.forget_strangers()
+    senders = made.fold([Generated(2, 10, 11, 9, 128, True, 0), Generated(3, 801, 10, 15, 0, True, 0)], 0)
+    assert [getattr(one, "sender_name", None) for one in senders] == ["init", ""]
+
+
+def test_a_thread_that_ended_before_it_was_added_holds_up_no_exit() -> None:
+    made = following()
+    made.leave_out(10, (11,))
+    made.leave_out(10, (10,))
+    made.leave_out(99, (99,))
+    assert made.fold([Ended(5, 10, 0), Ended(6, 99, 0)], 0) == [TracedExit(at(5), 10, 0)]
+
+
 def test_times_are_epoch_seconds() -> None:
     (record,) = following().fold([Generated(1_500_000_000, 900, 10, 15, 0, True, 0)], 1_700_000_000_000_000_000)
     assert record.at == pytest.approx(1_700_000_001.5, abs=1e-6)
