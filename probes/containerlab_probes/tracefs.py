@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import stat
+import time
 from collections.abc import Callable, Iterable
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone, Unsupported
@@ -31,6 +32,9 @@ _PAGE_LIMIT = 65536
 _BUFFERS_KB = 16384
 _CPU_KB = (64, 1024)
 """All buffers together, and the least and most for one CPU. 1 MiB is about a second of 10,000 signals in one."""
+
+
+_REMOVE_TRIES, _REMOVE_PAUSE_S = 100, 0.01
 
 
 def started(pid: int) -> int | None:
@@ -214,10 +218,21 @@ class Instance:
         for fd in self._buffers:
             os.close(fd)
         self._buffers.clear()
-        with contextlib.suppress(OSError):
-            os.rmdir(f"instances/{self.name}", dir_fd=self._root)
+        self._remove()
         os.close(self._root)
         self._root = -1
+
+    def _remove(self) -> None:
+        """It is busy while a child of ours that was just forked has not yet come to execve, which closes its copies."""
+        for _ in range(_REMOVE_TRIES):
+            try:
+                os.rmdir(f"instances/{self.name}", dir_fd=self._root)
+            except OSError as error:
+                if error.errno != errno.EBUSY:
+                    return
+                time.sleep(_REMOVE_PAUSE_S)
+            else:
+                return
 
     def _cpus(self) -> list[str]:
         names = os.listdir(f"/proc/self/fd/{self._root}/instances/{self.name}/per_cpu")

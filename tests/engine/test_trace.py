@@ -10,6 +10,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -423,6 +424,23 @@ def test_the_end_of_the_interpreter_removes_it(end: str) -> None:
     assert [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if "tracefs" in line] == [
         line for line in mounts.splitlines() if "tracefs" in line
     ]
+
+
+def test_it_is_removed_although_a_child_holds_copies_of_its_descriptors() -> None:
+    """As between fork and execve, when those that are closed on execve are still open in the child."""
+    read, write = os.pipe()
+    with tracing():
+        child = os.fork()
+        if child == 0:
+            os.close(write)
+            os.read(read, 1)
+            os._exit(0)
+        timer = threading.Timer(0.1, os.close, (write,))
+        timer.start()
+    timer.join()
+    os.waitpid(child, 0)
+    os.close(read)
+    assert instances_of(os.getpid()) == []
 
 
 def test_an_error_in_the_callback_ends_the_trace_and_removes_it(monkeypatch: pytest.MonkeyPatch) -> None:
