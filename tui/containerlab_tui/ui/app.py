@@ -70,7 +70,7 @@ class ContainerlabApp(App[int]):
         self.sent: deque[Sent] = deque(maxlen=SENT_KEPT)
         self.stops = Stops(self)
         self._inspectors: Inspectors | None = None
-        self._main = MainScreen()
+        self.main = MainScreen()
         self._filler: Filler | None = None
         self._loads: Loads | None = None
         self._records: list[FeedRecord] = []
@@ -78,7 +78,7 @@ class ContainerlabApp(App[int]):
         self._lost = False
 
     def get_default_screen(self) -> Screen[Any]:
-        return self._main
+        return self.main
 
     def get_system_commands(self, screen: Screen[Any]) -> Any:  # noqa: ANN401  what the framework's type says
         yield from super().get_system_commands(screen)
@@ -109,7 +109,7 @@ class ContainerlabApp(App[int]):
         )
         self._filler.start()
         self._loads.start()
-        self.filler_wants(self._main.table.visible_keys())
+        self.filler_wants(self.main.table.visible_keys())
         self.filler_wants([one.id for one in self.knowledge.order(ended=False)], urgent=False)
         self.sources.follow(self.post_record)
 
@@ -150,15 +150,15 @@ class ContainerlabApp(App[int]):
             elif isinstance(record, Lost):
                 self._lose(record.sentence)
         if changed:
-            self._main.post_message(InventoryChanged(frozenset(changed)))
+            self.main.post_message(InventoryChanged(frozenset(changed)))
         for event in events:
             self._happened(event)
 
     def _happened(self, event: "EngineEvent") -> None:
         """Something happened to a container, which its line need not say."""
         self.stops.happened(event)
-        subject, panel = self._main.subject(), self._main.panel()
-        shown = subject is not None and subject.container.id == event.container and self.screen is self._main
+        subject, panel = self.main.subject(), self.main.panel()
+        shown = subject is not None and subject.container.id == event.container and self.screen is self.main
         if shown and panel is not None:
             panel.look_again()
 
@@ -169,13 +169,13 @@ class ContainerlabApp(App[int]):
                 self.knowledge.stopping[container] = where
             else:
                 self.knowledge.stopping.pop(container, None)
-            self._main.post_message(InventoryChanged(frozenset((container,))))
+            self.main.post_message(InventoryChanged(frozenset((container,))))
 
     def _lose(self, reason: str) -> None:
         self._lost = True
         if self._loads is not None:
             self._loads.paused = True
-        self._main.post_message(EngineLost(reason))
+        self.main.post_message(EngineLost(reason))
 
     def _found(self) -> None:
         self.filler_wants([one.id for one in self.knowledge.order(ended=False)])
@@ -183,14 +183,14 @@ class ContainerlabApp(App[int]):
             self._loads.paused = False
         if self._lost:
             self._lost = False
-            self._main.post_message(EngineFound())
+            self.main.post_message(EngineFound())
 
     def connected(self, record: "Connected") -> None:
         """The engine has answered: what it is, and whether its containers run on this kernel."""
         self.local = record.local
         place = "local" if record.local else "remote"
         self.engine_words = f"Docker {record.version.version} · {place} · {record.endpoint}"
-        self._main.fill()
+        self.main.fill()
 
     def _learn(self, found: "Sequence[Found]") -> None:
         self.knowledge.learn(one.details for one in found if one.details is not None)
@@ -199,26 +199,26 @@ class ContainerlabApp(App[int]):
                 self.knowledge.forecasts[one.container] = one.forecast
             if one.blind:
                 self.knowledge.blind[one.container] = one.blind
-        self._main.learned({one.container for one in found})
-        self._main.watch_visible()
+        self.main.learned({one.container for one in found})
+        self.main.watch_visible()
 
     def _see(self, look: "Look") -> None:
         self.knowledge.loads |= look.loads
         self.knowledge.overviews |= look.overviews
-        self._main.table.renew(look.loads.keys() | look.overviews.keys())
+        self.main.table.renew(look.loads.keys() | look.overviews.keys())
 
     # what the screens share
 
     def selected_container(self) -> "Container | None":
         """The container under the cursor of the main screen."""
-        return self._main.selected()
+        return self.main.selected()
 
     def chosen_process(self) -> "ProcessId | None":
         """The process under the cursor of the Processes tab, where that has the focus."""
         from containerlab_tui.ui.widgets.process_tree import ProcessTree
 
-        panel = self._main.panel()
-        focused = self._main.focused
+        panel = self.main.panel()
+        focused = self.main.focused
         if isinstance(panel, ProcessTree) and focused is not None and panel in focused.ancestors:
             return panel.selected
         return None
@@ -265,8 +265,8 @@ class ContainerlabApp(App[int]):
         kept = [fresh.pop((one.id, one.at), one) for one in self.sent]
         self.sent.clear()
         self.sent.extend([*kept, *fresh.values()])
-        panel = self._main.panel()
-        if panel is not None and self._main.tab == "signals":
+        panel = self.main.panel()
+        if panel is not None and self.main.tab == "signals":
             panel.look_again()
 
     def action_help(self) -> None:

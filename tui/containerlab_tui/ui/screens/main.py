@@ -225,13 +225,12 @@ class MainScreen(MainActions, Screen[None]):
         return Subject(selected, self.lab.knowledge.details.get(selected.id), blind)
 
     def panel(self) -> Panel | None:
-        """The contents of the tab that is shown; made when it is first shown."""
+        """The contents of the tab that is shown; None while they are being made, which begins when it is first shown."""
         try:
             pane = self.query_one(f"#tab-{self.tab}")
         except NoMatches:
             return None
-        found = pane.query(Panel)
-        return found.first() if found else None
+        return next((one for one in pane.query(Panel) if one.is_mounted), None)
 
     def _show_tab(self) -> None:
         panel, subject = self.panel(), self.subject()

@@ -1,7 +1,8 @@
 """The table of containers: which of them will misbehave when told to stop, and why."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from containerlab_tui.core.inventory import status_words
@@ -22,13 +23,13 @@ class ContainerTable(Grid):
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("state", "", 2, 2),
         Column("name", "NAME", 14, 40, share=3),
-        Column("image", "IMAGE", 12, 40, rank=6, share=2),
+        Column("image", "IMAGE", 12, 40, rank=6, share=2, keep_end=True),
         Column("command", "PID 1", 12, 70, rank=2, share=4),
         Column("stop", "STOP", 19, 24, rank=1),
         Column("ipc", "IPC", 9, 18, rank=5),
         Column("cpu", "CPU %", 5, 6, right=True, rank=4),
         Column("memory", "MEM", 5, 6, right=True, rank=3),
-        Column("status", "STATUS", 14, 34, share=2),
+        Column("status", "STATUS", 14, 34, share=5),
     )
 
     def __init__(self, knowledge: Knowledge, clock: Callable[[], float] = time.time) -> None:
@@ -36,10 +37,29 @@ class ContainerTable(Grid):
         self._knowledge = knowledge
         self._clock = clock
         self.marked: set[str] = set()
+        self._longest = {"name": 0, "image": 0}
+
+    def columns(self) -> Sequence[Column]:
+        """Names and images get no more room than the longest one needs."""
+        return [
+            replace(one, most=max(one.least, min(one.most, self._longest[one.key])))
+            if one.key in self._longest
+            else one
+            for one in self.COLUMNS
+        ]
 
     def show(self, containers: "Iterable[Container]") -> None:
         """Show these containers, in their order."""
         now = self._clock()
+        every = self._knowledge.containers.values()
+        longest = {
+            "name": max((len(one.name) for one in every), default=0),
+            "image": max((len(short_image(one.image)) for one in every), default=0),
+        }
+        grown = {key: max(length, self._longest[key]) for key, length in longest.items()}
+        if grown != self._longest:
+            self._longest = grown
+            self.refit()
         self.set_rows(container_row(one, self._knowledge, now, one.id in self.marked) for one in containers)
 
     def renew(self, ids: Iterable[str]) -> None:
@@ -93,9 +113,9 @@ def _size(count: int) -> Cell:
 
 
 def short_image(image: str) -> str:
-    """An image's name without what only machines need: a digest shortened to twelve digits."""
+    """An image's name without what says nothing: the tag `latest`, all but twelve digits of a digest."""
     name, separator, digest = image.partition("sha256:")
-    return f"{name}{digest[:12]}" if separator else image
+    return f"{name}{digest[:12]}" if separator else image.removesuffix(":latest")
 
 
 def _command(one: "Container", known: Knowledge) -> Cell:

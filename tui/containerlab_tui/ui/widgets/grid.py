@@ -46,6 +46,8 @@ class Column:
     """Columns of a higher rank are the first to go where there is no room."""
     share: int = 1
     """Weight when spare room is given away."""
+    keep_end: bool = False
+    """Cut at the beginning where there is no room: what tells one from another stands at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,17 @@ def fit_columns(columns: Sequence[Column], width: int) -> list[tuple[Column, int
     return [(column, widths[column.key]) for column in chosen]
 
 
-def cut(parts: Cell, width: int, right: bool = False) -> Cell:
-    """Exactly `width` cells; what does not fit ends with an ellipsis."""
+def cut(parts: Cell, width: int, right: bool = False, keep_end: bool = False) -> Cell:
+    """Exactly `width` cells; where something does not fit an ellipsis says so."""
     used = sum(cell_len(text) for text, _ in parts)
     if used <= width:
         pad = (" " * (width - used), "plain")
         return (pad, *parts) if right else (*parts, pad)
+    if keep_end:
+        text, tone = "".join(text for text, _ in parts), parts[-1][1]
+        while cell_len(text) > width - 1:
+            text = text[1:]
+        return cut((("…" + text, tone),), width)
     kept, room = list[Part](), width - 1
     for text, tone in parts:
         length = cell_len(text)
@@ -295,7 +302,7 @@ class Grid(ScrollView, can_focus=True):
         for position, (column, room) in enumerate(self._columns):
             if position:
                 segments.append(Segment(" " * GAP, base))
-            for text, tone in cut(cells.get(column.key, ()), room, column.right):
+            for text, tone in cut(cells.get(column.key, ()), room, column.right, column.keep_end):
                 segments.append(Segment(text, base if row.dim or tone == "plain" else base + self._tone(tone)))
         return Strip(segments).adjust_cell_length(width, base)
 

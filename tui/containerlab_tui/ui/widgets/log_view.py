@@ -74,7 +74,7 @@ class LogLines(ScrollView, can_focus=True):
         self._widest = max(self._widest, max((len(line) for line in wanted[-500:]), default=0))
         self._resized()
         if follow:
-            self.scroll_end(animate=False, immediate=True)
+            self._to_end()
         elif gone:
             self.scroll_to(y=max(0, self.scroll_offset.y - gone), animate=False, force=True, immediate=True)
         self.refresh()
@@ -91,8 +91,12 @@ class LogLines(ScrollView, can_focus=True):
         self._needle = needle.casefold()
         self._shown = deque((line for line in self._raw if self._matches(line)), maxlen=self._limit)
         self._resized()
-        self.scroll_end(animate=False, immediate=True)
+        self._to_end()
         self.refresh()
+
+    def _to_end(self) -> None:
+        """By force: before the next layout the view does not know yet that it can be scrolled."""
+        self.scroll_to(y=self.max_scroll_y, animate=False, force=True, immediate=True)
 
     def _matches(self, line: bytes) -> bool:
         return not self._needle or self._needle in line.decode("utf-8", "replace").casefold()

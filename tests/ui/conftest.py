@@ -1,0 +1,189 @@
+"""The application over a scripted feed: what a real engine said once (recorded.json), a fixed clock, no engine."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from textual.pilot import Pilot
+
+from containerlab_probes.errors import Gone
+from containerlab_probes.records import Overview, Process, Usage
+from containerlab_probes.wire import decoder
+from containerlab_tui.config import Settings
+from containerlab_tui.core.inventory import (
+    Changed,
+    Connected,
+    Container,
+    Details,
+    EngineEvent,
+    EngineVersion,
+    Event,
+    FeedRecord,
+    MountPoint,
+    Snapshot,
+)
+from containerlab_tui.engine import documents
+from containerlab_tui.engine.api import Engine
+from containerlab_tui.ui.app import ContainerlabApp, Sources
+from tests.ui.samples import settled, text_of
+
+RECORDED = json.loads(Path(__file__).with_name("recorded.json").read_text(encoding="utf-8"))
+ENDPOINT = "unix:///run/docker.sock"
+VERSION = EngineVersion("20.10.24", (1, 41), 1, "cgroupfs", "/var/lib/docker")
+
+
+class Chunks:
+    """A log stream that ends."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        self._chunks = chunks
+        self.closed = threading.Event()
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._chunks
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+@dataclass
+class ScriptedEngine:
+    """Answers from the recording; notes what it was told to do."""
+
+    endpoint: str = ENDPOINT
+    local: bool = True
+    raw: dict[str, dict[str, Any]] = field(default_factory=lambda: dict(RECORDED["inspected"]))
+    told: list[tuple[str, ...]] = field(default_factory=list)
+    log: list[bytes] = field(default_factory=list)
+
+    def clone(self) -> "ScriptedEngine":
+        return self
+
+    def inspect_raw(self, container: str) -> dict[str, Any]:
+        if container not in self.raw:
+            raise Gone(f"There is no container {container}.")
+        return self.raw[container]
+
+    def inspect(self, container: str) -> Details:
+        return documents.details(self.inspect_raw(container))
+
+    def logs(self, container: str, follow: bool, tail: int | None = None, since: float | None = None) -> Chunks:
+        return Chunks(list(self.log))
+
+    def events(self, since: float | None = None) -> Chunks:
+        return Chunks([])
+
+    def images(self) -> tuple[str, ...]:
+        return ("containerlab/dockerapp1:latest",)
+
+    def __getattr__(self, deed: str) -> Callable[..., None]:
+        """start, restart, pause, unpause, remove, rename …: noted and not done."""
+        return lambda *arguments, **named: self.told.append((deed, *map(str, arguments), *map(str, named.values())))
+
+
+@dataclass
+class Stage:
+    """An application and both of its ends."""
+
+    app: ContainerlabApp
+    engine: ScriptedEngine
+    containers: tuple[Container, ...]
+    now: float
+    _post: list[Callable[[FeedRecord], object]] = field(default_factory=list)
+
+    def id_of(self, name: str) -> str:
+        return next(one.id for one in self.containers if one.name == name)
+
+    def post(self, record: FeedRecord) -> None:
+        """As the feed's thread does."""
+        thread = threading.Thread(target=self._post[0], args=(record,))
+        thread.start()
+        thread.join()
+
+    def play_session(self) -> None:
+        """The recorded session: a stop, a start, two renames of dockerapp1."""
+        for entry in RECORDED["session"]:
+            self.post(_revived(entry["kind"], entry["record"]))
+
+    @property
+    def begun(self) -> bool:
+        return bool(self._post)
+
+    async def ready(self, pilot: Pilot[Any]) -> None:
+        """Until the details of every running container, and its load, are known."""
+        known = self.app.knowledge
+        await settled(pilot, lambda: self.begun and self.app.main.panel() is not None, "the first tab")
+        await settled(pilot, lambda: len(known.details) >= len(known.order(ended=False)), "details")
+        await settled(pilot, lambda: not self.app.local or bool(known.loads), "loads")
+        await settled(pilot, lambda: "reading …" not in text_of(self.app), "processes")
+        if self.app.local:
+            alive = {one.id for one in known.order(ended=False) if recorded_processes(one.id)}
+            await settled(pilot, lambda: alive <= known.forecasts.keys(), "forecasts")
+
+
+def _revived(kind: str, plain: dict[str, Any]) -> FeedRecord:
+    event = EngineEvent(**plain["event"])
+    if kind == "Event":
+        return Event(event)
+    container, details = plain["container"], plain["details"]
+    if details is not None:
+        lists = {key: tuple(value) for key, value in details.items() if isinstance(value, list)}
+        details = Details(**{**details, **lists, "mounts": tuple(MountPoint(**one) for one in details["mounts"])})
+    if container is not None:
+        container = Container(**{**container, "ports": tuple(container["ports"])})
+    return Changed(container, details, event, plain["at"])
+
+
+def recorded_processes(container: str) -> tuple[Process, ...]:
+    return cast(tuple[Process, ...], decoder(tuple[Process, ...])(RECORDED["processes"].get(container, [])))
+
+
+def _now() -> float:
+    """Three minutes after the last start in the recording."""
+    began = [one["State"]["StartedAt"][:19] for one in RECORDED["inspected"].values()]
+    return max(datetime.fromisoformat(f"{text}+00:00").timestamp() for text in began) + 180
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stage]:
+    """Makes a stage with these settings."""
+
+    def see(engine: ScriptedEngine, details: Details) -> tuple[tuple[Process, ...], str]:
+        return (recorded_processes(details.id), "") if details.pid else ((), "it is not running")
+
+    class Readers:
+        def usage_of(self, details: Details) -> Usage:
+            return Usage(1.0, 9_400_000)
+
+    class Overviews:
+        def overviews_of(self, pids: Mapping[str, int]) -> dict[str, Overview]:
+            return {
+                one: Overview(4026531839, 3, 58_720_256) for one in pids if "db" in RECORDED["inspected"][one]["Name"]
+            }
+
+    monkeypatch.setattr("containerlab_tui.services.stops.see_processes", see)
+    monkeypatch.setattr("containerlab_tui.ui.followers.UsageReaders", Readers)
+    monkeypatch.setattr("containerlab_tui.ui.followers.Overviews", Overviews)
+
+    def make(
+        settings: Settings | None = None, containers: tuple[Container, ...] | None = None, local: bool = True
+    ) -> Stage:
+        engine, now = ScriptedEngine(local=local), _now()
+        listed = documents.containers(RECORDED["lines"]) if containers is None else containers
+        posts: list[Callable[[FeedRecord], object]] = []
+
+        def follow(post: Callable[[FeedRecord], object]) -> None:
+            posts.append(post)
+            post(Connected(VERSION, ENDPOINT, local))
+            post(Snapshot(listed, now))
+
+        sources = Sources(ENDPOINT, lambda: cast(Engine, engine), lambda: listed, follow)
+        app = ContainerlabApp(sources, settings or Settings(), clock=lambda: now)
+        return Stage(app, engine, listed, now, posts)
+
+    return make

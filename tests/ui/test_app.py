@@ -1,0 +1,110 @@
+"""The application: feeds, settings, the palette."""
+
+from collections.abc import Callable
+
+from containerlab_tui.config import Settings
+from containerlab_tui.core.inventory import Connected, EngineEvent, Event, Lost, Snapshot
+from containerlab_tui.ui.commands import actions_of
+from containerlab_tui.ui.screens.help import HelpScreen
+from tests.ui.conftest import ENDPOINT, VERSION, Stage
+from tests.ui.samples import settled, text_of
+
+
+async def test_a_recorded_session_is_followed(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(140, 45)) as pilot:
+        await made.ready(pilot)
+        made.play_session()
+        known = made.app.knowledge
+        one = made.id_of("dockerapp1")
+        await settled(pilot, lambda: known.containers[one].state == "running" and one in known.details, "its new run")
+        assert known.containers[one].name == "dockerapp1"
+
+
+async def test_a_lost_engine_is_said_and_comes_back_complete(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(140, 45)) as pilot:
+        await made.ready(pilot)
+        made.post(Lost("The engine went away."))
+        await settled(pilot, lambda: "! The engine went away." in text_of(made.app), "the banner")
+        assert "dockerapp1" in text_of(made.app)
+        made.post(Connected(VERSION, ENDPOINT, True))
+        made.post(Snapshot(made.containers[:3], made.now + 5))
+        await settled(pilot, lambda: "went away" not in text_of(made.app), "the banner gone")
+        assert len(made.app.main.table.rows) == 3
+        known = made.app.knowledge
+        await settled(pilot, lambda: len(known.forecasts) == 3, "forecasts again")
+
+
+async def test_a_removed_container_leaves_the_table(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(140, 45)) as pilot:
+        await made.ready(pilot)
+        gone = made.id_of("db")
+        made.post(Event(EngineEvent(made.now, "destroy", gone, "db", "")))
+        await settled(pilot, lambda: gone not in {row.key for row in made.app.main.table.rows}, "the row gone")
+
+
+async def test_key_map_of_the_settings(stage: Callable[..., Stage]) -> None:
+    made = stage(Settings(keys={"main.ended": "E"}))
+    async with made.app.run_test(size=(140, 45)) as pilot:
+        await made.ready(pilot)
+        before = len(made.app.main.table.rows)
+        await pilot.press("a")
+        assert len(made.app.main.table.rows) == before
+        await pilot.press("E")
+        assert len(made.app.main.table.rows) > before
+
+
+async def test_an_unknown_theme_is_told(stage: Callable[..., Stage]) -> None:
+    made = stage(Settings(theme="no-such"))
+    async with made.app.run_test(size=(140, 45), notifications=True) as pilot:
+        await pilot.pause()
+        assert any("no-such" in one.message for one in made.app._notifications)
+
+
+async def test_the_palette_has_what_applies(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(140, 45)) as pilot:
+        await made.ready(pilot)
+        running = {binding.id for _, binding in actions_of(made.app, made.app.screen)}
+        assert {"container.stop", "container.signal", "tab.logs", "app.help", "main.filter"} <= running
+        assert "container.start" not in running
+        await pilot.press("a", "end")
+        ended = {binding.id for _, binding in actions_of(made.app, made.app.screen)}
+        assert "container.start" in ended
+        assert "container.stop" not in ended
+
+
+async def test_the_palette_runs_an_action(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(140, 45)) as pilot:
+        await made.ready(pilot)
+        before = len(made.app.main.table.rows)
+        await pilot.press("ctrl+p", *"hide ended")
+        await settled(pilot, lambda: "Show or hide ended" in text_of(made.app), "the hit")
+        await pilot.press("down", "enter")
+        await settled(pilot, lambda: len(made.app.main.table.rows) > before, "the ended ones")
+
+
+async def test_every_binding_has_an_id_and_a_tooltip(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(140, 45)):
+        for key, binding in made.app.main._bindings:
+            if type(made.app.main).__module__ in str(binding) or binding.id is None:
+                assert binding.system or key in ("tab", "shift+tab", "ctrl+c", "super+c", "ctrl+p"), key
+            elif binding.show:
+                assert binding.tooltip, binding.id
+
+
+async def test_help_is_made_from_the_bindings(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(140, 80)) as pilot:
+        await made.ready(pilot)
+        await pilot.press("question_mark")
+        await settled(pilot, lambda: isinstance(made.app.screen, HelpScreen), "help")
+        text = text_of(made.app)
+        for binding in (one for _, one in made.app.main._bindings if one.id and one.id.startswith("container.")):
+            assert binding.tooltip in text, binding.id
+        await pilot.press("escape")
+        assert made.app.screen is made.app.main

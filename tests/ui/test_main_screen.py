@@ -1,0 +1,215 @@
+"""The main screen over the recorded engine."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+from textual.widgets import Input
+
+from containerlab_tui.config import Settings
+from containerlab_tui.core.inventory import Container
+from containerlab_tui.ui.screens.confirm import Confirm
+from containerlab_tui.ui.widgets.container_table import ContainerTable
+from tests.ui.conftest import Stage
+from tests.ui.samples import HOSTILE, SIZES, settled, text_of
+
+RUNNING = [
+    "db",
+    "dockerapp1",
+    "dockerapp2",
+    "dockerapp3",
+    "paused",
+    "reader",
+    "shell-form",
+    "supervisor-v2",
+    "systemv-shm",
+]
+ENDED = ["broken", "job", "worker"]
+
+
+def shown(stage: Stage) -> list[str]:
+    """Names in the table, in order."""
+    known = stage.app.knowledge
+    return [known.named(row.key) for row in stage.app.main.table.rows]
+
+
+def line_of(stage: Stage, name: str) -> str:
+    return next(line for line in text_of(stage.app).splitlines() if f" {name} " in line)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_looks(stage: Callable[..., Stage], snapshot: SnapshotAssertion, size: tuple[int, int]) -> None:
+    made = stage()
+    async with made.app.run_test(size=size) as pilot:
+        await made.ready(pilot)
+        await pilot.press("a", "down", "down", "down", "down", "down", "down")
+        await settled(pilot, lambda: "└─" in text_of(made.app), "the shell's processes")
+        assert text_of(made.app) == snapshot
+
+
+async def test_running_first_and_ended_on_demand(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(140, 45)) as pilot:
+        await made.ready(pilot)
+        assert shown(made) == RUNNING
+        await pilot.press("a")
+        assert shown(made) == RUNNING + ENDED
+        await settled(pilot, lambda: "killed (SIGKILL, 137)" in line_of(made, "worker"), "how worker ended")
+        assert "ended with 3" in line_of(made, "broken")
+        assert "ended by itself (0)" in line_of(made, "job")
+
+
+async def test_forecast_grace_and_ipc(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(160, 45)) as pilot:
+        await made.ready(pilot)
+        assert "INT  ✓ handled  60s" in line_of(made, "db")
+        assert "TERM ✗ dropped  10s" in line_of(made, "shell-form")
+        assert "3 · 56M" in line_of(made, "db")
+        assert "of db" in line_of(made, "reader")
+
+
+async def test_filter_narrows_and_escape_shows_all(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(100, 30)) as pilot:
+        await made.ready(pilot)
+        await pilot.press("slash", *"dockerapp")
+        assert shown(made) == ["dockerapp1", "dockerapp2", "dockerapp3"]
+        await pilot.press("enter")
+        assert made.app.focused is made.app.main.table
+        await pilot.press("escape")
+        assert shown(made) == RUNNING
+        assert not made.app.main.query(Input)
+
+
+async def test_a_filter_without_a_match_says_so(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(100, 30)) as pilot:
+        await made.ready(pilot)
+        await pilot.press("slash", *"nothing")
+        assert "No container matches “nothing”" in text_of(made.app)
+
+
+async def test_marks_make_several_targets(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(100, 30)) as pilot:
+        await made.ready(pilot)
+        await pilot.press("space", "space")
+        assert [one.name for one in made.app.main.targets()] == ["db", "dockerapp1"]
+        assert "2 marked" in text_of(made.app)
+        await pilot.press("escape")
+        assert [one.name for one in made.app.main.targets()] == ["dockerapp2"]
+
+
+async def test_the_cursor_stays_on_its_container(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(100, 30)) as pilot:
+        await made.ready(pilot)
+        await pilot.press("down", "down")
+        selected = made.app.main.table.row_key
+        await pilot.press("a")
+        made.play_session()
+        await settled(pilot, lambda: "dockerapp1" in text_of(made.app), "the session's end")
+        assert made.app.main.table.row_key == selected
+
+
+async def test_enter_zooms_and_escape_returns(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(100, 30)) as pilot:
+        await made.ready(pilot)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert made.app.main.table.size.height == 2
+        assert made.app.focused is not made.app.main.table
+        await pilot.press("escape")
+        await pilot.pause()
+        assert made.app.main.table.size.height > 2
+        assert made.app.focused is made.app.main.table
+
+
+async def test_tabs_are_made_when_first_shown(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(140, 45)) as pilot:
+        await made.ready(pilot)
+        assert not made.app.main.query("LogView, InspectView, SignalsTab")
+        made.engine.log = [b"first line\nsecond \x1b[31mred\x1b[0m line\n"]
+        await pilot.press("l")
+        await settled(pilot, lambda: "second red line" in text_of(made.app), "the log")
+        await pilot.press("y")
+        await settled(pilot, lambda: "StartedAt" in text_of(made.app), "the document")
+        await pilot.press("g")
+        await settled(pilot, lambda: "Press s" in text_of(made.app), "the empty signals")
+
+
+async def test_keys_below_follow_the_selection(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(160, 45)) as pilot:
+        await made.ready(pilot)
+        assert "x stop" in text_of(made.app).splitlines()[-1]
+        await pilot.press("a", "end")
+        await settled(pilot, lambda: "S start" in text_of(made.app).splitlines()[-1], "start on an ended one")
+        assert "x stop" not in text_of(made.app).splitlines()[-1]
+
+
+async def test_removing_asks_first(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(100, 30)) as pilot:
+        await made.ready(pilot)
+        await pilot.press("delete")
+        await settled(pilot, lambda: isinstance(made.app.screen, Confirm), "the question")
+        await pilot.press("n")
+        assert made.engine.told == []
+        await pilot.press("delete")
+        await settled(pilot, lambda: isinstance(made.app.screen, Confirm), "the question")
+        await pilot.press("y")
+        await settled(pilot, lambda: bool(made.engine.told), "the deed")
+        assert made.engine.told == [("remove", made.id_of("db"), "True")]
+
+
+async def test_read_only_does_nothing_and_says_why(stage: Callable[..., Stage]) -> None:
+    made = stage(Settings(read_only=True))
+    async with made.app.run_test(size=(100, 30), notifications=True) as pilot:
+        await made.ready(pilot)
+        await pilot.press("delete", "x", "s", "R", "n", "z")
+        await pilot.pause()
+        assert made.app.screen is made.app.main
+        assert made.engine.told == []
+        assert all("Read-only" in one.message for one in made.app._notifications)
+        assert len(made.app._notifications) == 6
+
+
+async def test_remote_engine_gives_the_reason(stage: Callable[..., Stage]) -> None:
+    made = stage(local=False)
+    async with made.app.run_test(size=(140, 45)) as pilot:
+        await made.ready(pilot)
+        await settled(pilot, lambda: "runs on another machine" in text_of(made.app), "the reason")
+
+
+async def test_hostile_names_stay_text(stage: Callable[..., Stage]) -> None:
+    plain = stage().containers[0]
+    hostile: Container = replace(plain, name=HOSTILE, image=HOSTILE, command=HOSTILE, status=HOSTILE)
+    made = stage(containers=(hostile,))
+    async with made.app.run_test(size=(140, 45)) as pilot:
+        await settled(pilot, lambda: made.begun, "the feed")
+        text = text_of(made.app)
+        assert "x[/]" in text
+        assert not any(character in text for character in "\x1b\x07\x9b\u202e")
+
+
+async def test_click_selects(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(100, 30)) as pilot:
+        await made.ready(pilot)
+        await pilot.click(ContainerTable, offset=(8, 3))
+        assert made.app.knowledge.named(made.app.main.table.row_key or "") == "dockerapp2"
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 160, 200])
+async def test_nothing_is_cut_without_a_mark(stage: Callable[..., Stage], width: int) -> None:
+    made = stage()
+    async with made.app.run_test(size=(width, 30)) as pilot:
+        await made.ready(pilot)
+        for name in RUNNING:
+            found = [line for line in text_of(made.app).splitlines() if f" {name} " in line or f" {name[:13]}…" in line]
+            assert found, f"{name} is neither whole nor marked as cut at {width} columns"
