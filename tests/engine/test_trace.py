@@ -304,6 +304,7 @@ def test_two_tracers_and_another_user_of_tracing_do_not_disturb_each_other(
             seen = one.signal_to(second.pid, 10)
             assert replace(seen, at=0) == replace(two.signal_to(second.pid, 10), at=0)
             assert abs(seen.at - time.time()) < 5
+            eventually(lambda: two.deliveries(second.pid), "its delivery")
             two.tracer.close()
             send(first, 12)
             send(second, 12)
