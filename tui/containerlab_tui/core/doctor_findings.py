@@ -262,8 +262,8 @@ def _patience(look: Look, found: doctor_supervisor.Configuration) -> Iterator[Fi
 
 
 def _stop_signals(look: Look, process: Process, found: doctor_supervisor.Configuration) -> Iterator[Finding]:
-    for child in look.case.children(process):
-        managed, known = doctor_supervisor.match(found.managed, child), programs.recognise(child)
+    for child, managed in doctor_supervisor.assign(found.managed, look.case.children(process)):
+        known = programs.recognise(child)
         if known is None or not known.graceful or name_of(managed.stop_signal) in known.graceful:
             continue
         yield Finding(

@@ -19,11 +19,11 @@ def handler(family: str, texts: Sequence[str], signal: str) -> Handler | None:
         case "node":
             found = _node(whole, signal)
         case "ruby":
-            found = _ruby(whole, signal)
+            found = _ruby(whole, signal) or _ruby_rescues(whole, signal)
         case "perl":
             found = _perl(whole, signal)
         case "php":
-            found = _php(whole, signal)
+            found = _php(whole, signal) or _php_default(whole, signal)
     return found
 
 
@@ -36,6 +36,10 @@ def by_runtime(family: str, signal: str, text_seen: bool) -> Handler | None:
             )
         return Handler(True, "no listener is found in its text, and Node's own handler raises the signal again",
                        raises_again=True)  # fmt: skip
+    if family == "python" and signal == "SIGINT":
+        return Handler(True, "Python raises KeyboardInterrupt, which ends the program", by_exception=True)
+    if family == "php" and signal == "SIGINT":
+        return Handler(True, "PHP's built-in server ends on SIGINT")
     if family == "node" and signal == "SIGUSR1":
         return Handler(False, "Node starts its debugger on SIGUSR1 and goes on")
     if family == "ruby" and signal in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGALRM", "SIGUSR1", "SIGUSR2"):
@@ -191,6 +195,22 @@ def _ruby(text: str, signal: str) -> Handler | None:
     if not re.search(r"\b(loop|while|until)\b", text) and re.search(r"^\s*sleep\s*$", text, re.MULTILINE):
         return Handler(False, f"{said} without ending")
     return Handler(False, f"{said} and doesn't end it")
+
+
+def _ruby_rescues(text: str, signal: str) -> Handler | None:
+    """The exception that Ruby makes of a signal may be rescued."""
+    words = "SignalException|Exception|Interrupt" if signal == "SIGINT" else "SignalException|Exception"
+    found = re.search(rf"\brescue\s+[^\n]*\b({words})\b", text)
+    return Handler(None, f"its text rescues {found[1]}, and what it does then isn't told") if found else None
+
+
+def _php_default(text: str, signal: str) -> Handler | None:
+    """Without a handler of the program's own, Zend restores the default action and raises the signal again."""
+    if not text or signal not in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"):
+        return None
+    if re.search(r"\b(while|for|do)\b\s*[({]", text):
+        return Handler(True, "PHP's own handler signals the program itself again", raises_again=True)
+    return Handler(True, "the signal interrupts what the program waits in, and it comes to its end")
 
 
 def _ruby_listed(text: str, short: str) -> bool:

@@ -103,7 +103,7 @@ def _reached(case: Case, process: Process, signal: int, told: Forecast, group: b
     """The signal reaches code of the program's own: what is known of the program decides."""
     heard = f"{name_of(signal)} reaches {described(process)}: {told.evidence}."
     if programs.is_shell(process):
-        return _with(heard, doctor_shells.handled(case, process, signal, told, group))
+        return _with(heard, doctor_shells.handled(case, process, signal, group))
     program = programs.recognise(process)
     reaction = program.reaction(name_of(signal)) if program else None
     if program and program.name == "supervisord":

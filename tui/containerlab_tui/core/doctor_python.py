@@ -36,6 +36,8 @@ class Handler:
     takes_s: float = 0.3
     raises_again: bool = False
     """It restores the default action and signals itself: that ends a process, but no init of a namespace."""
+    by_exception: bool = False
+    """The program ends by an exception in its main thread, and then waits for its threads and children."""
 
 
 def handler(texts: Sequence[str], signal: int) -> Handler | None:
@@ -171,9 +173,10 @@ def _by_body(body: Sequence[ast.AST], said: str, trees: Sequence[ast.Module], in
     calls = [node for node in nodes if isinstance(node, ast.Call)]
     called = [_last_name(call.func) for call in calls]
     if any(isinstance(node, ast.Raise) for node in nodes) and not in_loop:
-        return Handler(True, f"{said}, which raises an exception", _sleeps(calls))
+        return Handler(True, f"{said}, which raises an exception", _sleeps(calls), by_exception=True)
     if any(name in _EXITS for name in called):
-        return Handler(True, f"{said}, which exits", _sleeps(calls))
+        waits = "_exit" not in called and not any(name in _STOPPERS for name in called) and not _assigned(nodes)
+        return Handler(True, f"{said}, which exits", _sleeps(calls), by_exception=waits)
     if _raises_again(calls):
         return Handler(True, f"{said}, which signals the program itself again", raises_again=True)
     if _deadlocks(body, trees):
@@ -348,7 +351,7 @@ def _interrupted(trees: Sequence[ast.Module]) -> Handler:
                 if isinstance(inner, ast.ExceptHandler) and _catches_interrupt(inner) and not _leaves(inner):
                     why = "KeyboardInterrupt is caught in a loop that goes on"
                     return Handler(False, why)
-    return Handler(True, "Python raises KeyboardInterrupt, which ends the program")
+    return Handler(True, "Python raises KeyboardInterrupt, which ends the program", by_exception=True)
 
 
 def _catches_interrupt(node: ast.ExceptHandler) -> bool:
@@ -363,3 +366,20 @@ def _leaves(node: ast.ExceptHandler) -> bool:
         or (isinstance(one, ast.Call) and _last_name(one.func) in _EXITS)
         for one in ast.walk(node)
     )
+
+
+def waits_at_exit(texts: Sequence[str], threads: int, children: int) -> str:
+    """Why a program that ends by an exception doesn't come to its end; empty: no reason is seen.
+
+    At its end Python joins threads and processes that are no daemons (threading, multiprocessing documentation).
+    """
+    for tree in filter(None, map(_parsed, texts)):
+        made = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        text = ast.unparse(tree)
+        daemons = "daemon" in text or "setDaemon" in text
+        names = {_last_name(call.func) for call in made}
+        if children and "Process" in names and not daemons and not names & {"terminate", "kill"}:
+            return "at its end it waits for the processes that it began with multiprocessing, which get no signal"
+        if threads > 1 and names & {"Thread", "Timer"} and not daemons:
+            return "at its end it waits for its threads, which are no daemons"
+    return ""

@@ -62,6 +62,12 @@ def _by_text(case: Case, process: Process, signal: int, delivery: Delivery, fami
     if found.raises_again and process.namespace_init:
         why = f"text: {found.why}; as PID 1 it survives that, as the kernel drops what it raises at itself."
         return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
+    if family == "python" and found.ends and found.by_exception:
+        alike = [one for one in case.children(process) if one.exe == process.exe]
+        waits = doctor_python.waits_at_exit(texts, process.threads, len(alike))
+        if waits:
+            why = f"text: {found.why}, but {waits}."
+            return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
     if not found.ends:
         return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (f"text: {found.why}.",), graceful=Graceful.NO)
     return Outcome(Outlook.EXITS, Confidence.LIKELY, (f"text: {found.why}.",), found.takes_s)

@@ -109,14 +109,34 @@ def main_part(text: str) -> str:
     return _TRAP.sub("", text)
 
 
+def foreground_of(case: Case, process: Process) -> tuple[Process, ...]:
+    """The children that a shell waits for before it runs a trap, as far as the script doesn't say otherwise."""
+    children = case.children(process)
+    if programs.program_name(process) == "posh":
+        # As with every shell without job control, a background command ignores SIGINT (POSIX, Asynchronous Lists).
+        found = [one for one in children if _INT not in one.dispositions.ignored]
+    else:
+        found = [one for one in children if one.pid in process.dispositions.foreground]
+    text = source(case, process) or ""
+    return tuple(one for one in found if not _in_background(text, one))
+
+
+def _in_background(text: str, child: Process) -> bool:
+    """The script begins this very command with `&`."""
+    words = r"\s+".join(re.escape(word) for word in child.argv) if child.argv else ""
+    return bool(words) and bool(re.search(rf"{words}\s*&(?![&>])", text))
+
+
 def deferred(case: Case, process: Process, signal: int, told: Forecast, group: bool) -> Outcome:
     """A trap that runs only when the children in the foreground have ended."""
-    heard = f"{name_of(signal)} reaches {described(process)}: {told.evidence}."
     waited, last = 0.0, Confidence.CERTAIN
-    why = [heard]
-    for child in case.children(process):
-        if child.pid not in process.dispositions.foreground:
-            continue
+    why = [f"{name_of(signal)} reaches {described(process)}: {told.evidence}."]
+    text = source(case, process)
+    trapped = text is not None and trap_for(text, signal) is not None
+    if not trapped and text and name_of(signal) == "SIGHUP":
+        outcome = _untrapped(case, process, text, "SIGHUP")
+        return replace(outcome, why=(*why, *outcome.why))
+    for child in foreground_of(case, process):
         if group:
             outcome = case.ask(child, signal, True)
             why += outcome.why
@@ -126,17 +146,13 @@ def deferred(case: Case, process: Process, signal: int, told: Forecast, group: b
             continue
         left = ends_by_itself(case, child)
         if left is None or left >= case.facts.grace_s:
-            why.append(f"{described(child)} gets no signal and runs on in the foreground.".capitalize())
-            sure = programs.program_name(child) in ("sleep", "tail")
-            return Outcome(
-                Outlook.TIMES_OUT,
-                Confidence.CERTAIN if sure else Confidence.LIKELY,
-                tuple(why),
-                graceful=Graceful.NO,
-            )
-        why.append(f"{described(child)} ends by itself in {max(0.0, left):.1f} s.".capitalize())
+            why.append(f"{_capital(described(child))} gets no signal and runs on in the foreground.")
+            sure = trapped and programs.program_name(process) in _SURE and _runs_on(child)
+            confidence = Confidence.CERTAIN if sure else Confidence.LIKELY
+            return Outcome(Outlook.TIMES_OUT, confidence, tuple(why), graceful=Graceful.NO)
+        why.append(f"{_capital(described(child))} ends by itself in {max(0.0, left):.1f} s.")
         waited = max(waited, left)
-    outcome = handled(case, process, signal, told, group, after_foreground=True)
+    outcome = handled(case, process, signal, group)
     return replace(
         outcome,
         why=(*why, *outcome.why),
@@ -145,29 +161,67 @@ def deferred(case: Case, process: Process, signal: int, told: Forecast, group: b
     )
 
 
-def handled(
-    case: Case, process: Process, signal: int, told: Forecast, group: bool, after_foreground: bool = False
-) -> Outcome:
+_SURE = ("dash", "bash", "busybox-sh")
+"""Shells whose foreground children are told apart for sure."""
+_INT = 2
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
+
+
+def _runs_on(child: Process) -> bool:
+    return programs.program_name(child) in ("sleep", "tail")
+
+
+def handled(case: Case, process: Process, signal: int, group: bool) -> Outcome:
     """The trap runs: does the script end with it?"""
+    if _is_subshell(case, process):
+        why = "A subshell has none of its parent's traps (POSIX, Shell Execution Environment): it ends."
+        return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.1)
     text = source(case, process)
     if text is None:
         return _unknown("The script that it runs can't be read, so what its trap does isn't known.")
     name = name_of(signal)
     if not text.strip():
-        return _interactive(name)
+        return _interactive(case, process, name)
     trap = trap_for(text, signal)
     if trap is None:
         return _untrapped(case, process, text, name)
+    if programs.program_name(process) in ("posh", "yash") and not group:
+        waits = _put_off(case, process, text)
+        if waits:
+            return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (waits,), graceful=Graceful.NO)
     return _trapped(case, process, text, trap, signal, group)
+
+
+def _put_off(case: Case, process: Process, text: str) -> str:
+    """What puts a trap off in two shells of which the kernel's view doesn't tell; empty: nothing."""
+    shell = programs.program_name(process)
+    if shell == "posh" and any(ends_by_itself(case, one) is None or (ends_by_itself(case, one) or 0) > case.facts.grace_s
+                               for one in foreground_of(case, process)):  # fmt: skip
+        return "posh waits for a command in the foreground before it runs its trap."
+    if shell == "yash" and not case.children(process) and re.search(r"(?:^|[;&|\s])read\b", main_part(text)):
+        return "yash runs no trap while it is in `read`."
+    return ""
+
+
+def _is_subshell(case: Case, process: Process) -> bool:
+    parent = next((one for one in case.facts.processes if one.pid == process.parent_pid), None)
+    return parent is not None and parent.argv == process.argv and parent.exe == process.exe
 
 
 def _unknown(why: str) -> Outcome:
     return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (why,))
 
 
-def _interactive(signal: str) -> Outcome:
+def _interactive(case: Case, process: Process, signal: str) -> Outcome:
     """A shell that reads commands: no script, standard input."""
+    shell = programs.program_name(process)
     if signal == "SIGHUP":
+        if shell == "ksh" or not case.facts.details.tty:
+            why = f"{shell} that reads commands goes on after SIGHUP."
+            return Outcome(Outlook.TIMES_OUT, Confidence.GUESS, (why,), graceful=Graceful.NO)
         return Outcome(Outlook.EXITS, Confidence.LIKELY, ("An interactive shell ends when its terminal hangs up.",))
     if signal in ("SIGINT", "SIGQUIT", "SIGTERM"):
         why = f"A shell that reads commands takes {signal} for the line at hand and goes on."
@@ -176,26 +230,35 @@ def _interactive(signal: str) -> Outcome:
 
 
 def _untrapped(case: Case, process: Process, text: str, signal: str) -> Outcome:
-    """Caught without a trap for it in the script: the shell's own handler."""
-    shell = programs.program_name(process)
-    if shell in ("bash", "rbash") and trap_for(text, 0) and signal != "SIGINT":
-        why = f"{shell} runs its trap for EXIT on {signal} and ends."
-        return Outcome(Outlook.EXITS, Confidence.LIKELY, (why,), 0.1)
-    if signal == "SIGINT":
-        return _interrupted(case, process, shell)
-    return _unknown(f"No trap for {signal} is found in the script: one may be set in a file that it reads.")
-
-
-def _interrupted(case: Case, process: Process, shell: str) -> Outcome:
-    """SIGINT without a trap: a shell in `wait` ends, one that waits for a command goes on if that didn't end of it."""
-    if process.dispositions.foreground or (case.children(process) and not process.dispositions.in_sigsuspend):
-        why = f"{shell} handles SIGINT itself while it waits for a command, and goes on as that didn't end of it."
-        return Outcome(Outlook.TIMES_OUT, Confidence.GUESS, (why,), graceful=Graceful.NO)
-    return Outcome(Outlook.EXITS, Confidence.GUESS, (f"{shell} in `wait` ends on SIGINT.",), 0.1)
+    """Caught without a trap for it in the script: the shell's own handler, as it was measured."""
+    shell, foreground = programs.program_name(process), foreground_of(case, process)
+    on_exit = trap_for(text, 0) is not None
+    if re.search(r"(?:^|[;&\n]|\bthen\b)\s*(?:\.|source)\s+\S", text) and signal != "SIGHUP" and not on_exit:
+        return _unknown(f"No trap for {signal} is found in the script: one may be set in a file that it reads.")
+    ends = False
+    match shell:
+        case "bash" | "rbash":
+            ends = (on_exit and signal != "SIGINT") or (signal == "SIGINT" and not foreground)
+        case "ksh":
+            ends = on_exit or not foreground
+        case "zsh":
+            ends = signal == "SIGHUP" or not foreground
+        case "mksh" | "posh":
+            ends = signal == "SIGHUP" or not foreground
+        case _:
+            ends = not foreground
+    if ends:
+        why = f"{shell} has no trap for {signal} and handles it itself: it ends."
+        return Outcome(Outlook.EXITS, Confidence.LIKELY, (why,), 0.3)
+    why = f"{shell} has no trap for {signal} and handles it itself: it goes on with the command that it waits for."
+    return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
 
 
 def _trapped(case: Case, process: Process, text: str, trap: Trap, signal: int, group: bool) -> Outcome:
     body, main = trap.body, main_part(text)
+    if not body.strip():
+        why = f"The script's trap for {trap.signal} is empty: the signal is ignored."
+        return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
     said = f"The script's trap for {trap.signal} is `{' '.join(body.split())[:80]}`."
     passed = signal if group else _passes_on(body)
     children = case.children(process)

@@ -40,6 +40,8 @@ class Managed:
     stop_signal: int
     wait_s: float
     as_group: bool
+    count: int = 1
+    """Processes of it (numprocs)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,10 @@ def _managed(name: str, section: Mapping[str, str], groups: Mapping[str, str]) -
     except ValueError:
         command = tuple(section.get("command", "").split())
     as_group = section.get("stopasgroup", "false").strip().lower() in ("true", "1", "on", "yes")
-    return Managed(name, groups.get(name, name), command, signal, wait_s, as_group)
+    count = section.get("numprocs", "1").strip()
+    return Managed(
+        name, groups.get(name, name), command, signal, wait_s, as_group, int(count) if count.isdigit() else 1
+    )
 
 
 def configuration(case: Case, process: Process) -> Configuration | None:
@@ -148,8 +153,7 @@ def outcome(case: Case, process: Process, signal: int) -> Outcome:
     least: dict[str, float] = {}
     most: dict[str, float] = {}
     graceful = Graceful.YES
-    for child in children:
-        of = match(managed, child)
+    for child, of in assign(managed, children):
         told = case.ask(child, of.stop_signal, of.as_group)
         waits = of.wait_s + _OVERHEAD_S
         low, high = 0.0, waits
@@ -175,12 +179,19 @@ def outcome(case: Case, process: Process, signal: int) -> Outcome:
     return Outcome(Outlook.UNKNOWN, Confidence.GUESS, tuple(why), shortest, graceful, signals)
 
 
-def match(managed: tuple[Managed, ...], child: Process) -> Managed:
-    """The program of the configuration that a child is."""
-    default = Managed(f"process {child.container_pid}", str(child.pid), child.argv, number_of("SIGTERM"), 10.0, False)
-    if not managed:
-        return default
-    return max(managed, key=lambda one: _likeness(one.command, child))
+def assign(managed: tuple[Managed, ...], children: tuple[Process, ...]) -> list[tuple[Process, Managed]]:
+    """Which program of the configuration each child is; one that fits none is taken for one without settings."""
+    left = {one.name: one.count for one in managed}
+    pairs: list[tuple[Process, Managed]] = []
+    for child in children:
+        free = [one for one in managed if left[one.name] > 0]
+        best = max(free, key=lambda one: _likeness(one.command, child), default=None)
+        if best is None or (_likeness(best.command, child) == 0 and len(free) < len(managed)):
+            best = Managed(str(child.pid), str(child.pid), child.argv, number_of("SIGTERM"), DEFAULT_WAIT_S, False)
+        else:
+            left[best.name] -= 1
+        pairs.append((child, best))
+    return pairs
 
 
 def _likeness(command: tuple[str, ...], child: Process) -> float:

@@ -1,0 +1,146 @@
+"""Real programs and the forms in which containers run them, for the table of forecasts against outcomes."""
+
+from dataclasses import dataclass
+
+HANDLER_EXITS = "import signal,sys,time\nsignal.signal(signal.SIGTERM, lambda *a: sys.exit(0))\nwhile 1: time.sleep(1)"
+HANDLER_STAYS = "import signal,time\nsignal.signal(signal.SIGTERM, lambda *a: print('no'))\nwhile 1: time.sleep(1)"
+IGNORES = "import signal,time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile 1: time.sleep(1)"
+BLOCKS = "import signal,time\nsignal.pthread_sigmask(signal.SIG_BLOCK, [15])\nwhile 1: time.sleep(1)"
+WAITS_IN_THREAD = (
+    "import signal,threading,os,time\nsignal.pthread_sigmask(signal.SIG_BLOCK, [15])\n"
+    "def wait():\n    signal.sigwait([15])\n    os._exit(0)\n"
+    "threading.Thread(target=wait, daemon=True).start()\nwhile 1: time.sleep(1)"
+)
+EVENT_LOOP = (
+    "import asyncio,signal\nasync def main():\n    stop = asyncio.Event()\n"
+    "    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)\n    await stop.wait()\n"
+    "asyncio.run(main())"
+)
+WSGI = (
+    'printf \'def app(e, s):\\n    s("200 OK", [])\\n    return [b"x"]\\napplication = app\\n\' > /tmp/web.py; cd /tmp'
+)
+RUN_POSTGRES = (
+    "mkdir -p /run/postgresql; chown postgres /run/postgresql; bin=$(ls -d /usr/lib/postgresql/*/bin); "
+    "version=$(basename $(dirname $bin)); exec gosu postgres $bin/postgres -D /var/lib/postgresql/$version/main "
+    "-c config_file=/etc/postgresql/$version/main/postgresql.conf"
+)
+RUN_HAPROXY = (
+    "printf 'defaults\\n timeout connect 5s\\n timeout client 5s\\n timeout server 5s\\n mode http\\n"
+    "listen a\\n bind :8080\\n' > /tmp/h.cfg; exec haproxy -f /tmp/h.cfg"
+)
+SERVICE = "mkdir -p /tmp/s/a; printf '#!/bin/sh\\nexec sleep 1000\\n' > /tmp/s/a/run; chmod +x /tmp/s/a/run; "
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One container: what runs in it, how it is stopped, and when it has started."""
+
+    name: str
+    command: tuple[str, ...]
+    signal: str = "SIGTERM"
+    options: tuple[str, ...] = ()
+    grace_s: int = 3
+    runs: str = ""
+    """A program's name (comm) that must be there before the container counts as started."""
+    says: str = ""
+    """A text that must be in its log before."""
+
+
+def _sh(script: str) -> tuple[str, ...]:
+    return ("sh", "-c", script)
+
+
+def _supervised(*sections: str) -> tuple[str, ...]:
+    text = "\\n".join(("[supervisord]", "nodaemon=true", *sections))
+    return _sh(f"printf '{text}\\n' > /tmp/s.conf; exec supervisord -c /tmp/s.conf")
+
+
+NODE_STAYS = "setInterval(() => {}, 1000)"
+
+FORMS: tuple[Form, ...] = (
+    # Web servers and proxies
+    Form("nginx", ("nginx", "-g", "daemon off;"), runs="nginx"),
+    Form("nginx quit", ("nginx", "-g", "daemon off;"), "SIGQUIT", runs="nginx"),
+    Form("nginx hup", ("nginx", "-g", "daemon off;"), "SIGHUP", runs="nginx"),
+    Form("apache", _sh(". /etc/apache2/envvars; mkdir -p $APACHE_RUN_DIR; exec apache2 -DFOREGROUND"), runs="apache2"),
+    Form("apache winch", _sh(". /etc/apache2/envvars; mkdir -p $APACHE_RUN_DIR; exec apache2 -DFOREGROUND"),
+         "SIGWINCH", grace_s=5, runs="apache2"),
+    Form("haproxy without a master", _sh(f"{RUN_HAPROXY} -db"), runs="haproxy"),
+    Form("haproxy", _sh(f"{RUN_HAPROXY} -W"), runs="haproxy"),
+    Form("haproxy usr1", _sh(f"{RUN_HAPROXY} -W"), "SIGUSR1", runs="haproxy"),
+    Form("lighttpd", _sh("mkdir -p /run/lighttpd; chown www-data /run/lighttpd; "
+                         "exec lighttpd -D -f /etc/lighttpd/lighttpd.conf"), runs="lighttpd"),
+    Form("lighttpd int", _sh("mkdir -p /run/lighttpd; chown www-data /run/lighttpd; "
+                             "exec lighttpd -D -f /etc/lighttpd/lighttpd.conf"), "SIGINT", runs="lighttpd"),
+    Form("squid", ("squid", "-N"), runs="squid", grace_s=4),
+    # Databases and caches
+    Form("redis", ("redis-server",), says="Ready to accept"),
+    Form("memcached", ("memcached", "-u", "nobody"), grace_s=4, runs="memcached"),
+    Form("postgres", _sh(RUN_POSTGRES), says="ready to accept connections", grace_s=5),
+    Form("postgres int", _sh(RUN_POSTGRES), "SIGINT", says="ready to accept connections", grace_s=5),
+    Form("mariadb", _sh("mkdir -p /run/mysqld; chown mysql /run/mysqld; exec mariadbd --user=mysql"), grace_s=8,
+         says="ready for connections"),
+    Form("mariadbd-safe", _sh("mkdir -p /run/mysqld; chown mysql /run/mysqld; exec mariadbd-safe --user=mysql"),
+         runs="mariadbd"),
+    # Application servers
+    Form("php-fpm", _sh("mkdir -p /run/php; exec $(ls /usr/sbin/php-fpm*) -F"), runs="php-fpm"),
+    Form("gunicorn", _sh(f"{WSGI}; exec gunicorn -b 127.0.0.1:8000 web:app"), grace_s=5, says="Booting worker"),
+    Form("uwsgi reloads", _sh(f"{WSGI}; exec uwsgi --plugin python3 --http-socket 127.0.0.1:8000 --wsgi-file web.py --master"),
+         says="spawned uWSGI"),
+    Form("uwsgi ends", _sh(f"{WSGI}; exec uwsgi --plugin python3 --http-socket 127.0.0.1:8000 --wsgi-file web.py --master --die-on-term"), grace_s=5,
+         says="spawned uWSGI"),
+    # Other daemons
+    Form("sshd", _sh("mkdir -p /run/sshd; exec /usr/sbin/sshd -D"), runs="sshd"),
+    Form("cron", ("cron", "-f"), runs="cron"),
+    Form("rsyslogd", ("rsyslogd", "-n"), runs="rsyslogd"),
+    Form("dnsmasq", ("dnsmasq", "-k"), runs="dnsmasq"),
+    Form("named", ("named", "-g", "-u", "bind"), says="running", grace_s=5),
+    Form("socat", ("socat", "TCP-LISTEN:8000,fork", "-"), runs="socat"),
+    # Inits and supervisors
+    Form("tini", ("tini", "sleep", "1000"), runs="sleep"),
+    Form("docker-init", ("sleep", "1000"), options=("--init",), runs="sleep"),
+    Form("tini, a shell with a trap", ("tini", "--", "bash", "-c", "trap 'exit 0' TERM; sleep 1000"), runs="sleep"),
+    Form("tini for the group", ("tini", "-g", "--", "bash", "-c", "trap 'exit 0' TERM; sleep 1000"), runs="sleep"),
+    Form("dumb-init", ("dumb-init", "bash", "-c", "trap 'exit 0' TERM; sleep 1000"), runs="sleep"),
+    Form("dumb-init, one child", ("dumb-init", "-c", "bash", "-c", "trap 'exit 0' TERM; sleep 1000"), runs="sleep"),
+    Form("catatonit", ("catatonit", "--", "python3", "-c", HANDLER_STAYS), runs="python3"),
+    Form("s6-svscan", _sh(f"{SERVICE} exec s6-svscan /tmp/s"), runs="sleep"),
+    Form("runsvdir", _sh(f"{SERVICE} exec runsvdir /tmp/s"), runs="sleep"),
+    Form("supervisord", _supervised("[program:a]", "command=sleep 1000", "[program:b]", "command=sleep 1001"),
+         grace_s=5, says="b entered RUNNING"),
+    Form("supervisord with a stubborn program",
+         _supervised("[program:a]", "command=bash -c \"trap : TERM; while :; do sleep 1; done\""), says="a entered RUNNING"),
+    # Wrappers
+    Form("su", ("su", "nobody", "-s", "/bin/sh", "-c", "sleep 1000"), grace_s=4, runs="sleep"),
+    Form("sudo", ("sudo", "sleep", "1000"), runs="sleep"),
+    Form("timeout", ("timeout", "1000", "sleep", "1000"), runs="sleep"),
+    Form("setpriv", ("setpriv", "--reuid=65534", "--clear-groups", "sleep", "1000"), runs="sleep"),
+    Form("gosu", ("gosu", "nobody", "python3", "-c", HANDLER_EXITS), runs="python3"),
+    # Shells
+    Form("dash in front", _sh("sleep 1000; true"), runs="sleep"),
+    Form("bash -c that becomes its command", ("bash", "-c", "sleep 1000"), runs="sleep"),
+    Form("dash, trap put off", _sh("trap 'exit 0' TERM; sleep 1000"), runs="sleep"),
+    Form("bash, trap put off", ("bash", "-c", "trap 'exit 0' TERM; sleep 1000; true"), runs="sleep"),
+    Form("dash, trap while it waits", _sh("trap 'exit 0' TERM; sleep 1000 & wait"), runs="sleep"),
+    Form("bash, trap while it waits", ("bash", "-c", "trap 'exit 0' TERM; sleep 1000 & wait"), runs="sleep"),
+    Form("busybox sh, trap in a loop", ("busybox", "sh", "-c", "trap 'exit 0' TERM; while :; do sleep 1; done")),
+    Form("mksh, trap that goes on", ("mksh", "-c", "trap 'echo x' TERM; while :; do sleep 1; done")),
+    Form("zsh, a trap that passes it on", ("zsh", "-c", "sleep 1000 & p=$!; trap 'kill $p' TERM; wait $p; wait $p"),
+         runs="sleep"),
+    Form("bash at a terminal", ("bash",), options=("-t", "-i"), runs="bash"),
+    # Runtimes
+    Form("python without a handler", ("python3", "-m", "http.server"), runs="python3"),
+    Form("python, handler that exits", ("python3", "-c", HANDLER_EXITS), runs="python3"),
+    Form("python, handler that stays", ("python3", "-c", HANDLER_STAYS), runs="python3"),
+    Form("python, ignored", ("python3", "-c", IGNORES), runs="python3"),
+    Form("python, blocked", ("python3", "-c", BLOCKS), runs="python3"),
+    Form("python, a thread that waits", ("python3", "-c", WAITS_IN_THREAD), runs="python3"),
+    Form("asyncio", ("python3", "-c", EVENT_LOOP), runs="python3"),
+    Form("node without a listener", ("node", "-e", NODE_STAYS), runs="node"),
+    Form("node with a listener", ("node", "-e", f"process.on('SIGTERM', () => process.exit(0)); {NODE_STAYS}"),
+         runs="node"),
+    Form("node behind tini", ("tini", "--", "node", "-e", NODE_STAYS), runs="node"),
+    Form("ruby without a trap", ("ruby", "-e", "sleep 1000"), runs="ruby"),
+    Form("perl with a handler", ("perl", "-e", "$SIG{TERM} = sub { exit 0 }; sleep 1000 while 1"), runs="perl"),
+    Form("pid of the host", ("sleep", "1000"), options=("--pid=host",), runs="sleep"),
+)  # fmt: skip

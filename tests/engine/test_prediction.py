@@ -1,0 +1,131 @@
+"""Forecast against outcome: each form of a real program is run, forecast, stopped, and compared.
+
+One test for the whole table, as its claim is about the whole: a forecast that is certain is never wrong, at most
+one in twenty is wrong, at most one in ten is unknown.
+"""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from containerlab_tui.core.doctor_compare import Comparison, compare
+from containerlab_tui.core.doctor_facts import Confidence, Diagnosis, Outlook
+from containerlab_tui.core.stop import StopState, Verdict
+from containerlab_tui.engine.docker_engine import connect
+from containerlab_tui.services.diagnosis import doctor
+from containerlab_tui.services.stops import plan_stop, run_stop, see_processes
+from tests.engine import servers
+from tests.engine.forms_of_programs import FORMS, Form
+from tests.support import LABEL, Docker, eventually
+
+AT_ONCE = 8
+STILL_FOR_S = 0.6
+"""A container has started when its processes and what they do with signals haven't changed for so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    form: Form
+    diagnosis: Diagnosis
+    state: StopState
+    compared: Comparison
+
+    def line(self) -> str:
+        seen, told = self.compared, self.diagnosis
+        fate = {True: "right", False: "WRONG", None: "unknown"}[seen.right]
+        return (
+            f"{self.form.name:<40} {told.signal:<8} {told.delivery:<9} {seen.outlook:<9} {seen.confidence:<7} "
+            f"{told.program[:18]:<18} {seen.happened:<9} {self.state.duration_s or 0:5.1f} s  {fate}"
+        )
+
+
+@pytest.fixture(scope="module")
+def image(engine_host: str, base_cache: Path) -> str:
+    return servers.ensure(engine_host, base_cache)
+
+
+@pytest.fixture
+def names(docker: Docker) -> Iterator[list[str]]:
+    """The containers that were made; removed afterwards."""
+    made: list[str] = []
+    yield made
+    if made:
+        docker.run("rm", "--force", "--volumes", *made, timeout_s=120)
+
+
+def _start(docker: Docker, image: str, form: Form, name: str) -> None:
+    options = (f"--stop-signal={form.signal}", f"--stop-timeout={form.grace_s}", *form.options)
+    docker("run", "-d", "--network=none", f"--label={LABEL}", f"--name={name}", *options, image, *form.command)
+    if form.says:
+        eventually(lambda: form.says in docker.logs(name) or docker.state(name) != "running", form.says, within_s=30)
+    assert docker.state(name) == "running", docker.logs(name)[-500:]
+
+
+def _fingerprint(engine_host: str, name: str, form: Form) -> tuple[object, ...]:
+    """What the processes are and do with signals; empty as long as the program isn't among them."""
+    engine = connect(engine_host)
+    try:
+        details = engine.inspect(name)
+        seen, reason = see_processes(engine, details)
+        assert not reason, f"{name}: {reason}"
+    finally:
+        engine.close()
+    if form.runs and not any(one.name.startswith(form.runs) for one in seen):
+        return ()
+    return tuple((one.id, one.argv, one.threads, one.dispositions.caught, one.dispositions.blocked) for one in seen)
+
+
+def _wait_until_still(engine_host: str, name: str, form: Form) -> None:
+    last: tuple[object, ...] = ()
+    since = time.monotonic()
+
+    def still() -> bool:
+        nonlocal last, since
+        now = _without_loops(_fingerprint(engine_host, name, form), form)
+        if now != last:
+            last, since = now, time.monotonic()
+        return bool(now) and time.monotonic() - since >= STILL_FOR_S
+
+    eventually(still, f"{form.name} has started", within_s=30)
+
+
+def _without_loops(found: tuple[object, ...], form: Form) -> tuple[object, ...]:
+    """A shell's loop begins a new `sleep 1` again and again: only its PID 1 is looked at."""
+    return found if form.runs or form.says else found[:1]
+
+
+def _row(engine_host: str, docker: Docker, image: str, form: Form, name: str) -> Row:
+    _start(docker, image, form, name)
+    _wait_until_still(engine_host, name, form)
+    engine = connect(engine_host)
+    try:
+        diagnosis = doctor(engine, name)
+        state = run_stop(engine, plan_stop(engine, name))
+    finally:
+        engine.close()
+    assert state.verdict in (Verdict.GRACEFUL, Verdict.KILLED), f"{form.name}: {state.verdict}"
+    return Row(form, diagnosis, state, compare(diagnosis, state))
+
+
+def test_forecasts_come_true(engine_host: str, docker: Docker, image: str, names: list[str]) -> None:
+    names += [f"test-forecast-{index}" for index in range(len(FORMS))]
+    docker.run("rm", "--force", *names, timeout_s=120)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        jobs = [
+            pool.submit(_row, engine_host, docker, image, form, name) for form, name in zip(FORMS, names, strict=True)
+        ]
+        failed = [f"{form.name}: {job.exception()}" for form, job in zip(FORMS, jobs, strict=True) if job.exception()]
+    assert not failed, "\n".join(failed)
+    rows = [job.result() for job in jobs]
+    print("\n" + "\n".join(row.line() for row in rows))
+    wrong = [row for row in rows if row.compared.right is False]
+    unknown = [row for row in rows if row.diagnosis.outlook is Outlook.UNKNOWN]
+    told = "\n".join(f"{row.line()}\n  " + "\n  ".join(row.diagnosis.evidence) for row in wrong + unknown)
+    assert len(rows) >= 25
+    assert not [row for row in wrong if row.diagnosis.confidence is Confidence.CERTAIN], told
+    assert len(wrong) * 20 <= len(rows), told
+    assert len(unknown) * 10 <= len(rows), told
