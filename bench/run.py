@@ -1,0 +1,246 @@
+"""How fast and how frugal the program is, as a table: `python bench/run.py [--host unix://SOCKET] [--quick]`.
+
+Without --host a private engine is started with 100 containers that sleep. Times are medians, taken from outside: the
+program runs in a terminal of 160x50, and what counts is what stands on the screen.
+"""
+
+import argparse
+import os
+import re
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from containerlab_probes.client import OverviewClient, ProbeClient
+from containerlab_probes.errors import ContainerlabError
+from containerlab_probes.processes import identify
+from containerlab_tui import config
+from containerlab_tui.engine.api import Engine, RunRequest
+from containerlab_tui.engine.docker_engine import connect
+from containerlab_tui.lab.lab import Lab
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from bench.terminal import Terminal
+from bench.usage import cpu_s, family, peak_mb, peer_pid
+
+LABEL = "containerlab.bench"
+IMAGE = "containerlab/scratch-static:latest"
+ROW = re.compile(r"bench-\d{3}")
+COLUMNS, ROWS = 160, 50
+LIMIT_S = 30.0
+
+C = TypeVar("C", ProbeClient, OverviewClient)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the table."""
+
+    what: str
+    value: float | None
+    """None: it never came."""
+    budget: float
+    unit: str
+
+    @property
+    def met(self) -> bool:
+        return self.value is not None and self.value <= self.budget
+
+
+class Bench:
+    """Measures one program on one engine."""
+
+    def __init__(self, engine: Engine, command: str, runs: int, idle_s: float) -> None:
+        self._engine, self._command, self._runs, self._idle_s = engine, command, runs, idle_s
+        self._terminal = Terminal(COLUMNS, ROWS)
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ.get("HOME", "/root"),
+            "TERM": "tmux-256color",
+            "COLORTERM": "truecolor",
+            "LANG": "C.UTF-8",
+            "DOCKER_HOST": engine.endpoint,
+        }
+
+    def close(self) -> None:
+        self._terminal.close()
+
+    def screens(self) -> Iterator[Line]:
+        """Everything that is seen in the terminal."""
+        self._start()  # once for the page cache
+        self._terminal.end_program()
+        starts = []
+        for _ in range(self._runs):
+            starts.append(self._start())
+            self._terminal.end_program()
+            time.sleep(0.5)
+        yield Line("start to rows on the screen", _median(starts), 0.5, "s")
+        before = self._idle()
+        self._start()
+        time.sleep(10)  # what is found out about each container comes after the first frame
+        yield from self._idle_lines(before)
+        yield Line("a change in the engine to its row", _median([self._change() for _ in range(self._runs)]), 0.15, "s")
+        keys = [self._key() for _ in range(3 * self._runs)]
+        yield Line("key press to repaint", _median(keys, 1000), 30, "ms")
+        yield Line("peak memory, program and agents", peak_mb(family(self._terminal.pid)), 90, "MB")
+        self._terminal.end_program()
+
+    def _start(self) -> float | None:
+        began = self._terminal.run(self._command, self._environment)
+        seen = self._terminal.wait(lambda: len(self._rows()) >= 10, LIMIT_S, 0.005)
+        return None if seen is None else seen - began
+
+    def _rows(self) -> set[str]:
+        return {found.group() for line in self._terminal.screen() if (found := ROW.search(line))}
+
+    def _idle(self) -> float:
+        """CPU seconds of the daemon while nobody asks it anything."""
+        daemon = peer_pid(self._engine.endpoint.removeprefix("unix://"))
+        before = cpu_s([daemon], ended_children=False)
+        time.sleep(self._idle_s)
+        return cpu_s([daemon], ended_children=False) - before
+
+    def _idle_lines(self, daemon_alone: float) -> Iterator[Line]:
+        pid = self._terminal.pid
+        before = cpu_s(family(pid))
+        daemon = self._idle()
+        scale = 60 / self._idle_s
+        yield Line("60 s idle: CPU, program and agents", (cpu_s(family(pid)) - before) * scale, 0.5, "s")
+        yield Line("60 s idle: CPU more in dockerd", max(0.0, daemon - daemon_alone) * scale, 0.1, "s")
+
+    def _change(self) -> float | None:
+        """Pause a container that is shown; from the engine's answer to the word on the screen."""
+        name = sorted(self._rows())[4]
+
+        def shows(word: str) -> bool:
+            return any(name in line and word in line for line in self._terminal.screen())
+
+        self._engine.pause(name)
+        answered = time.monotonic()
+        seen = self._terminal.wait(lambda: shows("paused"), 5, 0.002)
+        self._engine.unpause(name)
+        self._terminal.wait(lambda: not shows("paused"), 5, 0.02)
+        return None if seen is None else max(0.0, seen - answered)
+
+    def _key(self) -> float | None:
+        def styled() -> list[str]:
+            return [line for line in self._terminal.screen(styles=True) if ROW.search(line)]
+
+        before = styled()
+        pressed = time.monotonic()
+        self._terminal.press("Down")
+        seen = self._terminal.wait(lambda: styled() != before, 3, 0.001)
+        time.sleep(0.4)
+        return None if seen is None else seen - pressed
+
+
+def agents(engine: Engine, runs: int) -> Iterator[Line]:
+    """What a probe agent takes for its first and for a further question."""
+    details = engine.inspect("bench-001")
+    firsts, further = list[float | None](), list[float | None]()
+    for _ in range(runs):
+        with _closing(ProbeClient(identify(details.pid))) as client:
+            began = time.monotonic()
+            client.ipc()
+            firsts.append(time.monotonic() - began)
+            for _ in range(10):
+                began = time.monotonic()
+                client.ipc()
+                further.append(time.monotonic() - began)
+    yield Line("first question to a probe agent", _median(firsts, 1000), 80, "ms")
+    yield Line("question to a running probe agent", _median(further, 1000), 5, "ms")
+    pids = [engine.inspect(one.id).pid for one in engine.containers() if one.name.startswith("bench-")]
+    with _closing(OverviewClient()) as overviews:
+        overviews.overview(pids)
+        began = time.monotonic()
+        overviews.overview(pids)
+        yield Line(f"IPC overview of {len(pids)} containers", (time.monotonic() - began) * 1000, 50, "ms")
+
+
+@contextmanager
+def _closing(client: C) -> Iterator[C]:
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _median(values: list[float | None], scale: float = 1) -> float | None:
+    """None where more than half never came."""
+    found = [value for value in values if value is not None]
+    return statistics.median(found) * scale if 2 * len(found) > len(values) else None
+
+
+@contextmanager
+def engine_with_containers(host: str | None, count: int, keep: bool) -> Iterator[Engine]:
+    """The engine at `host` or a private one, with that many sleeping containers; what was made goes afterwards."""
+    lab = None
+    if host is None:
+        state, runtime = config.state_dir(create=True), config.runtime_dir(create=True)
+        lab = Lab(state / "bench", runtime / "bench", state / "base")
+        host = lab.up(demonstrations=False)
+    engine = connect(host)
+    try:
+        there = {one.name for one in engine.containers()}
+        for number in range(1, count + 1):
+            name = f"bench-{number:03}"
+            if name not in there:
+                engine.run(RunRequest(IMAGE, name=name, labels={LABEL: ""}))
+        yield engine
+    finally:
+        if not keep:
+            for one in engine.containers():
+                if LABEL in one.labels:
+                    with suppress(ContainerlabError):
+                        engine.remove(one.id, force=True)
+            if lab is not None:
+                lab.down()
+
+
+def table(lines: list[Line]) -> str:
+    rows = [("", "median", "at most", "")]
+    for line in lines:
+        value = "never" if line.value is None else f"{line.value:.3g} {line.unit}"
+        rows.append((line.what, value, f"{line.budget:g} {line.unit}", "✓ met" if line.met else "✗ missed"))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return "\n".join(
+        f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip() for row in rows
+    )
+
+
+def main() -> int:
+    """Print the table; 1 where a budget is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--host", help="an engine at a Unix socket; without it a private one is started")
+    parser.add_argument("--containers", type=int, default=100)
+    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--idle", type=float, default=60, metavar="SECONDS")
+    parser.add_argument("--keep", action="store_true", help="leave the containers and the engine for the next time")
+    parser.add_argument("--quick", action="store_true", help="3 runs, 10 s idle")
+    parser.add_argument("--peer", metavar="COMMAND", help="measure this program's screens instead of ours")
+    arguments = parser.parse_args()
+    runs, idle_s = (3, 10.0) if arguments.quick else (arguments.runs, arguments.idle)
+    ours = Path(sys.executable).with_name("containerlab-tui")
+    lines = list[Line]()
+    with engine_with_containers(arguments.host, arguments.containers, arguments.keep) as engine:
+        bench = Bench(engine, arguments.peer or f"{ours} --host {engine.endpoint}", runs, idle_s)
+        try:
+            for line in bench.screens():
+                lines.append(line)
+                print(f"… {line.what}", file=sys.stderr)
+        finally:
+            bench.close()
+        if not arguments.peer:
+            lines += agents(engine, runs)
+    busy = os.getloadavg()[0]
+    print(f"{arguments.containers} containers, {COLUMNS}x{ROWS}, load of the machine {busy:.1f}\n{table(lines)}")
+    return 0 if all(line.met for line in lines) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
