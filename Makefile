@@ -29,7 +29,7 @@ lint:
 
 bench:
 	@scripts/setup test
-	@$(SUDO) $(PYTHON_BIN) bench/measure.py $(ARGS)
+	@$(SUDO) $(PYTHON_BIN) bench/run.py $(ARGS)
 
 clean:
 	@scripts/clean
