@@ -83,9 +83,17 @@ def _stays(case: Case, process: Process, signal: int, told: Forecast) -> Outcome
 def _still_starting(case: Case, process: Process, program: programs.Program | None, signal: str) -> str:
     if program and signal in program.handles:
         return f"{program.name} handles {signal} once it has started: it may still be starting."
-    if case.age_s(process) < STARTING_S:
+    if case.age_s(process) < STARTING_S and not _handles_nothing(case, process):
         return f"It is {case.age_s(process):.1f} s old and may still be starting."
     return ""
+
+
+def _handles_nothing(case: Case, process: Process) -> bool:
+    """However young it is, it will not come to handle a signal."""
+    if programs.is_shell(process):
+        text = doctor_shells.source(case, process)
+        return bool(text) and "trap" not in str(text) and bool(case.children(process))
+    return programs.program_name(process) in ("sleep", "tail", "cat", "true", "yes")
 
 
 def _documented(program: programs.Program | None, signal: int) -> Graceful:

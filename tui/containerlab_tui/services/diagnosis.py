@@ -3,6 +3,8 @@
 Files are read through `probes.rootfs`, below the root of the process that names them, as that process sees them.
 """
 
+import fnmatch
+import json
 import os
 import posixpath
 import time
@@ -68,8 +70,27 @@ def gather(engine: Engine, details: Details, history: History | None = None) -> 
         go_programs=_go_programs(seen),
         units=_units(seen),
         clients=_clients(details.pid),
+        restart_disarmed=_restart_disarmed(engine, details),
         history=tuple(history(details)) if history else (),
     )
+
+
+def _restart_disarmed(engine: Engine, details: Details) -> bool | None:
+    """Whether the engine has it marked as stopped by hand; None where its own record can't be read.
+
+    moby container/container.go, HasBeenManuallyStopped; the record lies beside the container's hostname file.
+    """
+    if details.restart_policy == "no" or not engine.local:
+        return None
+    place = engine.inspect_raw(details.id).get("HostnamePath")
+    if not isinstance(place, str) or posixpath.basename(posixpath.dirname(place)) != details.id:
+        return None
+    try:
+        with open(posixpath.join(posixpath.dirname(place), "config.v2.json"), encoding="utf-8") as file:
+            record = json.load(file)
+    except (OSError, ValueError):
+        return None
+    return bool(record.get("HasBeenManuallyStopped"))
 
 
 def _files(seen: Sequence[Process]) -> Mapping[tuple[int, str], str]:
@@ -182,8 +203,6 @@ class _View:
 
     def matching(self, pattern: str) -> list[str]:
         """The files that a pattern in the last part of a path means, sorted."""
-        import fnmatch
-
         directory, name = posixpath.split(pattern)
         if not any(mark in name for mark in "*?["):
             return [pattern]

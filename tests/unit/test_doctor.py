@@ -1,0 +1,152 @@
+"""The doctor's outlook by the kernel's rules and by programs.toml, its document, and its use of earlier stops."""
+
+import json
+from dataclasses import replace
+
+from containerlab_probes.records import Delivery
+from containerlab_tui.core import doctor
+from containerlab_tui.core.doctor_facts import Confidence, Diagnosis, Graceful, Outlook
+from containerlab_tui.core.ending import PastStop
+from tests.unit.doctor_support import HUP, INT, TERM, facts, process, told
+
+NGINX = process(1, "nginx:", "master process nginx", exe="/usr/sbin/nginx", caught=(1, 2, 3, 10, 12, 15, 17, 28))
+
+
+def verdict(diagnosis: Diagnosis) -> tuple[Outlook, Confidence]:
+    return diagnosis.outlook, diagnosis.confidence
+
+
+def test_pid_1_without_a_handler_is_certain_to_time_out() -> None:
+    found = told(process(1, "server", exe="/app/server"))
+    assert verdict(found) == (Outlook.TIMES_OUT, Confidence.CERTAIN)
+    assert found.delivery is Delivery.DROPPED
+    assert found.graceful is Graceful.NO
+
+
+def test_a_process_that_is_no_init_ends_by_the_default_action() -> None:
+    found = told(process(1, "server", exe="/app/server", init=False))
+    assert verdict(found) == (Outlook.EXITS, Confidence.CERTAIN)
+    assert found.delivery is Delivery.DEFAULT
+
+
+def test_a_young_process_may_still_be_starting() -> None:
+    assert told(process(1, "server", exe="/app/server", age_s=0.5)).confidence is Confidence.LIKELY
+    assert told(process(1, "sleep", "1000", age_s=0.5)).confidence is Confidence.CERTAIN
+
+
+def test_a_program_that_always_handles_the_signal_may_still_be_starting_when_it_does_not() -> None:
+    assert verdict(told(process(1, "nginx", exe="/usr/sbin/nginx"))) == (Outlook.TIMES_OUT, Confidence.LIKELY)
+
+
+def test_ignored_and_blocked_are_certain() -> None:
+    ignored = told(process(1, "server", exe="/app/server", ignored=(TERM,)))
+    assert (ignored.delivery, *verdict(ignored)) == (Delivery.IGNORED, Outlook.TIMES_OUT, Confidence.CERTAIN)
+    blocked = told(process(1, "server", exe="/app/server", blocked=(TERM,)))
+    assert (blocked.delivery, *verdict(blocked)) == (Delivery.PENDING, Outlook.TIMES_OUT, Confidence.CERTAIN)
+
+
+def test_a_handler_alone_proves_nothing() -> None:
+    found = told(process(1, "server", exe="/app/server", caught=(TERM,)))
+    assert verdict(found) == (Outlook.UNKNOWN, Confidence.GUESS)
+
+
+def test_a_packaged_daemon_with_a_handler_is_a_guess_and_its_unit_makes_it_likely() -> None:
+    daemon = process(1, "food", exe="/usr/sbin/food", caught=(TERM, HUP))
+    assert verdict(told(daemon)) == (Outlook.EXITS, Confidence.GUESS)
+    assert verdict(told(daemon, signal="SIGHUP")) == (Outlook.TIMES_OUT, Confidence.GUESS)
+    units = {"/usr/sbin/food": "[Service]\nExecStart=/usr/sbin/food -n\n"}
+    assert verdict(told(daemon, units=units)) == (Outlook.EXITS, Confidence.LIKELY)
+
+
+def test_known_programs_follow_programs_toml() -> None:
+    assert verdict(told(NGINX)) == (Outlook.EXITS, Confidence.CERTAIN)
+    assert told(NGINX).graceful is Graceful.NO
+    assert told(NGINX).graceful_signal == "SIGQUIT"
+    assert told(NGINX, signal="SIGQUIT").graceful is Graceful.YES
+    assert told(NGINX, signal="SIGHUP").outlook is Outlook.TIMES_OUT
+
+
+def test_clients_that_are_connected_make_a_drain_unknown() -> None:
+    assert told(NGINX, signal="SIGQUIT", clients=0).outlook is Outlook.EXITS
+    assert told(NGINX, signal="SIGQUIT", clients=3).outlook is Outlook.UNKNOWN
+
+
+def test_a_command_that_ends_by_itself_in_time() -> None:
+    assert told(process(1, "sleep", "20", age_s=15)).outlook is Outlook.EXITS
+    assert told(process(1, "sleep", "1h", age_s=15)).outlook is Outlook.TIMES_OUT
+    assert told(process(1, "sleep", "infinity", age_s=15)).outlook is Outlook.TIMES_OUT
+    assert told(process(1, "sleep", "20", exe="/bin/busybox", age_s=15)).outlook is Outlook.EXITS
+
+
+def test_the_grace_period_decides_when_ending_takes_long() -> None:
+    squid = process(1, "squid", "-N", exe="/usr/sbin/squid", caught=(TERM, INT, HUP))
+    assert told(squid).outlook is Outlook.TIMES_OUT
+    assert told(squid, timeout_s=60).outlook is Outlook.EXITS
+    short = {(1, "/etc/squid/squid.conf"): "shutdown_lifetime 3 seconds\n"}
+    assert told(squid, files=short).outlook is Outlook.EXITS
+    assert told(NGINX, timeout_s=0).outlook is Outlook.TIMES_OUT
+    assert told(NGINX, timeout_s=-1).outlook is Outlook.EXITS
+
+
+def test_sigkill_ends_at_once() -> None:
+    found = told(process(1, "server", exe="/app/server"), signal="SIGKILL", timeout_s=0)
+    assert verdict(found) == (Outlook.EXITS, Confidence.CERTAIN)
+
+
+GO_MASK = tuple(number for number in range(1, 65) if number not in (9, 19, 32, 33))
+
+
+def test_go_programs_end_unless_they_ask_for_the_signal() -> None:
+    program = process(1, "/app/server", exe="/app/server", caught=GO_MASK)
+    assert told(program).outlook is Outlook.UNKNOWN
+    go = frozenset(("/app/server",))
+    assert verdict(told(program, go_programs=go)) == (Outlook.EXITS, Confidence.LIKELY)
+    assert told(program, go_programs=go, signal="SIGHUP").outlook is Outlook.UNKNOWN
+
+
+def test_what_cannot_be_seen_is_unknown() -> None:
+    found = told(blind_reason="not root")
+    assert found.outlook is Outlook.UNKNOWN
+    assert "not root" in found.evidence[0]
+
+
+def past(verdict: str, duration_s: float, grace_s: float = 10.0) -> PastStop:
+    return PastStop(0.0, "c", "box", "image", "server", "SIGTERM", grace_s, verdict, 0, duration_s, duration_s, None)
+
+
+UNSURE = process(1, "server", exe="/app/server", caught=(TERM,))
+
+
+def test_earlier_stops_tell_what_a_handler_does() -> None:
+    assert told(UNSURE, history=(past("killed", 10.1),) * 3).outlook is Outlook.TIMES_OUT
+    assert told(UNSURE, history=(past("graceful", 0.4),) * 3).outlook is Outlook.EXITS
+    assert told(UNSURE, history=(past("killed", 10.1),)).outlook is Outlook.UNKNOWN
+    assert told(UNSURE, history=(past("killed", 10.1), past("graceful", 1.0))).outlook is Outlook.UNKNOWN
+    assert told(UNSURE, history=(past("killed", 2.1, 2.0),) * 3).outlook is Outlook.UNKNOWN
+    assert told(UNSURE, history=(past("graceful", 30.0, 60.0),) * 3).outlook is Outlook.TIMES_OUT
+
+
+def test_earlier_stops_do_not_overrule_the_kernel() -> None:
+    dropped = process(1, "server", exe="/app/server")
+    assert told(dropped, history=(past("graceful", 0.1),) * 3).outlook is Outlook.TIMES_OUT
+
+
+def test_the_document_has_the_fields_of_the_contract() -> None:
+    child = process(7, "worker\udcff", parent=1, exe="/app/worker")
+    found = json.loads(json.dumps(doctor.document(told(process(1, "server", exe="/app/server"), child))))
+    assert found["schema"] == 1
+    assert found["container"] == "box"
+    assert found["stop"] == {
+        "signal": "SIGTERM", "signal_source": "default", "timeout_s": 10, "timeout_source": "default",
+    }  # fmt: skip
+    assert (found["delivery"], found["outlook"], found["graceful"]) == ("dropped", "times-out", "no")
+    assert (found["graceful_signal"], found["confidence"]) == (None, "certain")
+    assert found["unreached"] == [{"pid": 1007, "container_pid": 7, "command": "worker\ufffd"}]
+    assert {"code", "severity", "summary", "evidence", "remedy"} <= set(found["findings"][0])
+
+
+def test_the_worst_comes_first() -> None:
+    good, bad = told(NGINX, signal="SIGQUIT"), told(process(1, "server", exe="/app/server"))
+    unsure = replace(told(UNSURE), container="unsure")
+    assert [one.outlook for one in doctor.by_trouble((good, unsure, bad))] == ["times-out", "unknown", "exits"]
+    assert facts().root is None

@@ -1,0 +1,96 @@
+"""Inits and wrappers: what they hand on to whom, and what follows from the child."""
+
+import pytest
+
+from containerlab_tui.core.doctor_facts import Confidence, Outlook
+from tests.unit.doctor_support import INT, TERM, codes, process, told
+
+EXITS, STAYS = Outlook.EXITS, Outlook.TIMES_OUT
+TRAP = "trap 'exit 0' TERM; sleep 1000; true"
+
+
+def behind(*argv: str, group_child: bool = True) -> tuple[Outlook, Confidence]:
+    """An init, behind it bash with a trap and a child in the foreground."""
+    init = process(1, *argv, "--", "bash", "-c", TRAP, exe=f"/usr/bin/{argv[0]}", sigwait=(TERM,))
+    bash = process(7, "bash", "-c", TRAP, parent=1, caught=(TERM,), foreground=(8,))
+    found = told(init, bash, process(8, "sleep", "1000", parent=7))
+    return found.outlook, found.confidence
+
+
+@pytest.mark.parametrize(
+    ("argv", "outlook"),
+    [
+        (("tini",), STAYS),
+        (("tini", "-g"), EXITS),
+        (("tini", "-vg"), EXITS),
+        (("docker-init",), STAYS),
+        (("dumb-init",), EXITS),
+        (("dumb-init", "-c"), STAYS),
+        (("dumb-init", "--single-child"), STAYS),
+        (("catatonit",), STAYS),
+    ],
+)
+def test_who_gets_the_signal_behind_an_init(argv: tuple[str, ...], outlook: Outlook) -> None:
+    assert behind(*argv)[0] is outlook
+
+
+def test_a_child_without_a_handler_ends_behind_an_init() -> None:
+    init = process(1, "tini", "server", sigwait=(TERM,))
+    found = told(init, process(7, "server", parent=1))
+    assert (found.outlook, found.confidence) == (EXITS, Confidence.CERTAIN)
+    assert "init-forwards" in codes(found)
+
+
+def test_dumb_init_rewrites_signals() -> None:
+    def rewritten(rule: str) -> Outlook:
+        init = process(1, "dumb-init", "--rewrite", rule, "nginx", sigwait=(TERM,))
+        nginx = process(7, "nginx", parent=1, caught=(1, 2, 3, TERM))
+        return told(init, nginx).outlook
+
+    assert rewritten("15:3") is EXITS
+    assert rewritten("15:1") is STAYS
+    assert rewritten("15:0") is STAYS
+    assert rewritten("2:1") is EXITS
+
+
+def test_the_environment_makes_tini_signal_the_group() -> None:
+    init = process(1, "tini", "--", "bash", "-c", TRAP, sigwait=(TERM,))
+    bash = process(7, "bash", "-c", TRAP, parent=1, caught=(TERM,), foreground=(8,))
+    sleep = process(8, "sleep", "1000", parent=7)
+    assert told(init, bash, sleep).outlook is STAYS
+    assert told(init, bash, sleep, environments={1001: {"TINI_KILL_PROCESS_GROUP": "1"}}).outlook is EXITS
+
+
+def test_su_takes_two_seconds_and_ends_whatever_its_child_does() -> None:
+    su = process(1, "su", "nobody", "-c", "server", caught=(TERM,))
+    stubborn = process(7, "server", parent=1, ignored=(TERM,))
+    assert told(su, stubborn).outlook is EXITS
+    assert told(su, stubborn, timeout_s=2).outlook is not EXITS
+    assert told(su, process(7, "server", parent=1), timeout_s=1).outlook is STAYS
+
+
+def test_timeout_passes_on_and_may_kill() -> None:
+    stubborn = process(7, "server", parent=1, ignored=(TERM,))
+    assert told(process(1, "timeout", "1000", "server", caught=(TERM,)), stubborn).outlook is STAYS
+    assert told(process(1, "timeout", "-k", "1", "1000", "server", caught=(TERM,)), stubborn).outlook is EXITS
+    assert told(process(1, "timeout", "-k", "1m", "1000", "server", caught=(TERM,)), stubborn).outlook is STAYS
+
+
+def test_s6_waits_for_its_services() -> None:
+    svscan = process(1, "s6-svscan", "/run/service", sigwait=(TERM,))
+    supervise = process(7, "s6-supervise", "a", parent=1, caught=(TERM,))
+    assert told(svscan, supervise, process(8, "server", parent=7)).outlook is EXITS
+    assert told(svscan, supervise, process(8, "server", parent=7, ignored=(TERM,))).outlook is STAYS
+
+
+def test_uwsgi_ends_on_term_only_where_it_is_told_to() -> None:
+    def uwsgi(*options: str, ini: str = "") -> Outlook:
+        one = process(1, "uwsgi", *options, exe="/usr/bin/uwsgi", caught=(1, INT, 3, TERM))
+        return told(one, files={(1, "/etc/u.ini"): ini} if ini else {}).outlook
+
+    assert uwsgi("--master", "--http", ":80") is STAYS
+    assert uwsgi("--master", "--http", ":80", "--die-on-term") is EXITS
+    assert uwsgi("--http", ":80") is EXITS
+    assert uwsgi("--ini", "/etc/u.ini", ini="[uwsgi]\nmaster = true\n") is STAYS
+    assert uwsgi("--ini", "/etc/u.ini", ini="[uwsgi]\nmaster = true\ndie-on-term = true\n") is EXITS
+    assert uwsgi("--ini", "/etc/u.ini", ini="[uwsgi]\ndie-on-term = false\nmaster = true\n") is STAYS

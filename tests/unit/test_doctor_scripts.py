@@ -1,0 +1,150 @@
+"""Handlers told from the text of Python, Node, Ruby, Perl and PHP programs."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from containerlab_tui.core import doctor_languages, doctor_python
+from containerlab_tui.core.doctor_facts import Outlook
+from tests.unit.doctor_support import INT, TERM, process, told
+
+EXITS, STAYS, UNKNOWN = Outlook.EXITS, Outlook.TIMES_OUT, Outlook.UNKNOWN
+HEAD = "import asyncio, os, signal, sys, threading, time\n"
+LOOP = "\nwhile True: time.sleep(1)"
+
+
+def runs(interpreter: str, option: str, code: str, signal: str = "SIGTERM", init: bool = True) -> Outlook:
+    one = process(1, interpreter, option, code, exe=f"/usr/bin/{interpreter}", caught=(INT, TERM), init=init)
+    return told(one, signal=signal).outlook
+
+
+@pytest.mark.parametrize(
+    ("code", "outlook"),
+    [
+        ("signal.signal(signal.SIGTERM, lambda *a: sys.exit(0))" + LOOP, EXITS),
+        ("signal.signal(signal.SIGTERM, lambda *a: print('no'))" + LOOP, STAYS),
+        ("def h(s, f):\n    print(1)\n    os._exit(0)\nsignal.signal(15, h)" + LOOP, EXITS),
+        ("def h(s, f): bye()\ndef bye(): raise SystemExit\nsignal.signal(signal.SIGTERM, h)" + LOOP, EXITS),
+        ("def h(s, f): pass\nfor s in (signal.SIGTERM, signal.SIGINT): signal.signal(s, h)" + LOOP, STAYS),
+        ("run = True\ndef h(s, f):\n    global run\n    run = False\nsignal.signal(signal.SIGTERM, h)\n"
+         "while run: time.sleep(1)", EXITS),
+        ("run = True\ndef h(s, f):\n    global run\n    run = False\nsignal.signal(signal.SIGTERM, h)\n"
+         "while run: time.sleep(60)", STAYS),
+        ("class A:\n    stop = False\n    def __init__(self): signal.signal(signal.SIGTERM, self.h)\n"
+         "    def h(self, *a): self.stop = True\na = A()\nwhile not a.stop: time.sleep(1)", EXITS),
+        ("e = threading.Event()\nsignal.signal(signal.SIGTERM, lambda *a: e.set())\ne.wait()", EXITS),
+        ("signal.signal(signal.SIGTERM, lambda *a: print('x'))\nsignal.pause()", EXITS),
+        ("signal.signal(signal.SIGTERM, lambda *a: print('x'))\nwhile True: signal.pause()", STAYS),
+        ("def h(s, f):\n    signal.signal(s, signal.SIG_DFL)\n    os.kill(os.getpid(), s)\n"
+         "signal.signal(signal.SIGTERM, h)" + LOOP, STAYS),
+        ("signal.signal(signal.SIGTERM, lambda *a: httpd.shutdown())\nhttpd.serve_forever()", STAYS),
+        ("signal.signal(signal.SIGTERM, lambda *a: threading.Thread(target=httpd.shutdown).start())\n"
+         "httpd.serve_forever()", EXITS),
+        ("async def main():\n    stop = asyncio.Event()\n"
+         "    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)\n    await stop.wait()", EXITS),
+        ("loop.add_signal_handler(signal.SIGTERM, print, 'x')\nloop.run_forever()", STAYS),
+        ("loop.add_signal_handler(signal.SIGTERM, loop.stop)\nloop.run_forever()", EXITS),
+        ("from aiohttp import web\nweb.run_app(app)", EXITS),
+        ("import elsewhere\nelsewhere.run()", UNKNOWN),
+        ("def broken(", UNKNOWN),
+    ],
+)  # fmt: skip
+def test_python(code: str, outlook: Outlook) -> None:
+    assert runs("python3", "-c", HEAD + code) is outlook
+
+
+def test_python_takes_sigint_for_an_exception() -> None:
+    assert runs("python3", "-c", "import time" + LOOP, "SIGINT") is EXITS
+    caught = "import time\nwhile True:\n  try: time.sleep(9)\n  except KeyboardInterrupt: print('no')"
+    assert runs("python3", "-c", caught, "SIGINT") is STAYS
+
+
+def test_python_waits_for_threads_and_processes_at_its_end() -> None:
+    code = HEAD + "threading.Thread(target=work).start()\nsignal.signal(15, lambda *a: sys.exit(0))" + LOOP
+    one = process(1, "python3", "-c", code, exe="/usr/bin/python3.11", caught=(TERM,), threads=2)
+    assert told(one).outlook is STAYS
+    daemon = code.replace("target=work", "target=work, daemon=True")
+    assert told(process(1, "python3", "-c", daemon, exe="/usr/bin/python3", caught=(TERM,), threads=2)).outlook is EXITS
+
+
+def test_a_handler_that_raises_again_ends_what_is_no_init() -> None:
+    code = (
+        HEAD
+        + "def h(s, f):\n    signal.signal(s, signal.SIG_DFL)\n    os.kill(os.getpid(), s)\nsignal.signal(15, h)"
+        + LOOP
+    )
+    assert runs("python3", "-c", code, init=False) is EXITS
+    assert runs("node", "-e", "setInterval(() => {}, 1000)", init=False) is EXITS
+
+
+@pytest.mark.parametrize(
+    ("code", "outlook"),
+    [
+        ("setInterval(() => {}, 1000)", STAYS),
+        ("process.on('SIGTERM', () => process.exit(0)); setInterval(() => {}, 1000)", EXITS),
+        ("process.on('SIGTERM', () => console.log('x')); setInterval(() => {}, 1000)", STAYS),
+        ('process.once("SIGTERM", async () => { await db.end(); process.exit(1) })', EXITS),
+        ("function stop() { console.log(1); process.exit(0) }\nprocess.on('SIGTERM', stop)", EXITS),
+        ("const stop = () => { server.close() }\nprocess.on('SIGTERM', stop)", EXITS),
+        ("process.on('SIGTERM', () => server.close()); setInterval(poll, 1000)", STAYS),
+        ("for (const s of ['SIGINT', 'SIGTERM']) process.on(s, () => process.exit())", EXITS),
+        ("['SIGINT', 'SIGTERM'].forEach(s => process.on(s, () => console.log(s))); setInterval(f, 1)", STAYS),
+        ("// process.on('SIGTERM', () => process.exit(0))\nsetInterval(() => {}, 1000)", STAYS),
+        ("process.on('SIGINT', () => process.exit(0)); setInterval(() => {}, 1000)", STAYS),
+    ],
+)
+def test_node(code: str, outlook: Outlook) -> None:
+    assert runs("node", "-e", code) is outlook
+
+
+@pytest.mark.parametrize(
+    ("interpreter", "option", "code", "outlook"),
+    [
+        ("ruby", "-e", "sleep 1000", EXITS),
+        ("ruby", "-e", "trap('TERM') { exit }\nsleep", EXITS),
+        ("ruby", "-e", "Signal.trap(:TERM) do\n  puts 'x'\nend\nloop { sleep 1 }", STAYS),
+        ("ruby", "-e", "$run = true\ntrap('SIGTERM') { $run = false }\nwhile $run do sleep 1 end", EXITS),
+        ("ruby", "-e", "begin\n sleep 9\nrescue SignalException\n sleep 9\nend", UNKNOWN),
+        ("perl", "-e", "$SIG{TERM} = sub { exit 0 }; sleep 1 while 1", EXITS),
+        ("perl", "-e", "$SIG{TERM} = sub { print 'x' }; sleep 1 while 1", STAYS),
+        ("perl", "-e", "sub h { die } $SIG{'TERM'} = \\&h; sleep 1 while 1", EXITS),
+        ("perl", "-e", "my $run = 1; $SIG{TERM} = sub { $run = 0 }; while ($run) { sleep 1 }", EXITS),
+        ("php", "-r", "pcntl_async_signals(true); pcntl_signal(SIGTERM, function () { exit(0); }); while (1) sleep(1);",
+         EXITS),
+        ("php", "-r", "pcntl_signal(SIGTERM, function () { exit(0); }); while (1) sleep(1);", STAYS),
+        ("php", "-r", "while (1) { sleep(1); }", STAYS),
+        ("php", "-r", "sleep(1000);", EXITS),
+    ],
+)  # fmt: skip
+def test_other_languages(interpreter: str, option: str, code: str, outlook: Outlook) -> None:
+    assert runs(interpreter, option, code) is outlook
+
+
+def test_the_text_of_files_beside_a_script_counts() -> None:
+    one = process(1, "python3", "/app/main.py", exe="/usr/bin/python3.11", caught=(INT, TERM))
+    files = {
+        (1, "/app/main.py"): "import app\napp.run()",
+        (1, "&/app/app.py"): HEAD + "signal.signal(signal.SIGTERM, lambda *a: sys.exit(0))",
+    }
+    assert told(one, files=files).outlook is EXITS
+    assert told(one, files={(1, "/app/main.py"): "import app"}).outlook is UNKNOWN
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_read_without_an_error(text: str) -> None:
+    doctor_python.handler((text,), TERM)
+    doctor_python.local_imports(text)
+    for family in ("node", "ruby", "perl", "php"):
+        doctor_languages.handler(family, (text,), "SIGTERM")
+
+
+FRAGMENTS = st.sampled_from(
+    ["process.on('SIGTERM', ", "trap('TERM') ", "$SIG{TERM} = ", "pcntl_signal(SIGTERM, ", "{", "}", "(", ")", "sub ",
+     "do ", "\n", "exit", "'", "\\", "function ", "=> ", "x", "while", "pcntl_async_signals(true);"]
+)  # fmt: skip
+
+
+@given(st.lists(FRAGMENTS, max_size=25).map("".join))
+def test_fragments_of_handlers_are_read_without_an_error(text: str) -> None:
+    for family in ("node", "ruby", "perl", "php"):
+        doctor_languages.handler(family, (text,), "SIGTERM")

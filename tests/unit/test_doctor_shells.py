@@ -1,0 +1,108 @@
+"""Shells: traps found in scripts, put off or not, passed on or not."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from containerlab_tui.core import doctor_shells
+from containerlab_tui.core.doctor_facts import Confidence, Outlook
+from tests.unit.doctor_support import HUP, INT, TERM, codes, process, told
+
+EXITS, STAYS, UNKNOWN = Outlook.EXITS, Outlook.TIMES_OUT, Outlook.UNKNOWN
+
+
+def shell(script: str, *children: str, name: str = "bash", foreground: bool = False) -> tuple[Outlook, Confidence]:
+    """A shell with a handler for TERM that runs a script and has these children."""
+    numbers = tuple(range(7, 7 + len(children)))
+    one = process(1, name, "-c", script, caught=(TERM,), foreground=numbers if foreground else ())
+    others = [process(number, *child.split(), parent=1) for number, child in zip(numbers, children, strict=True)]
+    found = told(one, *others)
+    return found.outlook, found.confidence
+
+
+@pytest.mark.parametrize(
+    ("script", "outlook"),
+    [
+        ("trap 'exit 0' TERM; sleep 1000 & wait", EXITS),
+        ('trap "exit 0" SIGTERM\nsleep 1000 &\nwait', EXITS),
+        ("trap -- 'exit 0' 15; sleep 1000 & wait", EXITS),
+        ("trap 'echo x' TERM; sleep 1000 & wait", EXITS),
+        ("trap 'echo x' TERM; while :; do sleep 1000 & wait; done", STAYS),
+        ("trap '' TERM; while :; do sleep 1000 & wait; done", STAYS),
+        ("stop() { echo bye; exit 0; }\ntrap stop TERM INT\nsleep 1000 & wait $!", EXITS),
+        ("function stop { echo ${x} bye; }\ntrap stop TERM\nwhile true; do sleep 1000 & wait; done", STAYS),
+        ("run=1; trap 'run=0' TERM; while [ $run = 1 ]; do sleep 1000 & wait; done", EXITS),
+        ("trap 'kill -TERM $p' TERM; sleep 1000 & p=$!; wait $p; wait $p", EXITS),
+        ("trap 'wait; exit 0' TERM; sleep 1000 & wait", STAYS),
+        ("trap 'kill $p; wait $p; exit' TERM; sleep 1000 & p=$!; wait", EXITS),
+        ("# trap 'exit 0' TERM\ntrap 'echo x' TERM; while :; do sleep 1000 & wait; done", STAYS),
+    ],
+)
+def test_a_trap_that_runs_at_once(script: str, outlook: Outlook) -> None:
+    assert shell(script, "sleep 1000") == (outlook, Confidence.LIKELY)
+
+
+def test_a_trap_that_is_put_off_runs_when_the_child_has_ended() -> None:
+    script = "trap 'exit 0' TERM; sleep 1000; true"
+    assert shell(script, "sleep 1000", foreground=True) == (STAYS, Confidence.CERTAIN)
+    assert shell(script, "server", foreground=True) == (STAYS, Confidence.LIKELY)
+    looped = "trap 'exit 0' TERM; while :; do sleep 1; done"
+    one = process(1, "bash", "-c", looped, caught=(TERM,), foreground=(7,))
+    assert told(one, process(7, "sleep", "1", parent=1, age_s=0.2)).outlook is EXITS
+
+
+def test_a_command_that_the_script_puts_in_the_background_puts_nothing_off() -> None:
+    script = "trap 'exit 0' TERM INT; sleep 1000 & wait $!"
+    assert shell(script, "sleep 1000", name="mksh", foreground=True)[0] is EXITS
+
+
+def test_a_handler_that_cannot_be_explained_is_unknown() -> None:
+    assert shell(". /traps.sh; sleep 1000 & wait", "sleep 1000")[0] is UNKNOWN
+    assert told(process(1, "bash", "/entry.sh", caught=(TERM,))).outlook is UNKNOWN
+
+
+def test_a_shell_in_front_is_certain_and_named() -> None:
+    found = told(process(1, "sh", "-c", "server; true", exe="/usr/bin/dash"), process(7, "server", "-x", parent=1))
+    assert (found.outlook, found.confidence) == (STAYS, Confidence.CERTAIN)
+    assert "shell-in-front" in codes(found)
+    assert "signal-dropped" not in codes(found)
+    remedy = next(one.remedy for one in found.findings if one.code == "shell-in-front")
+    assert 'CMD ["server", "-x"]' in remedy
+    assert "exec server -x" in remedy
+
+
+def test_a_script_that_may_still_exec_is_not_certain() -> None:
+    script = {(1, "/entry.sh"): "setup\nexec server\n"}
+    one, other = process(1, "sh", "/entry.sh", exe="/usr/bin/dash"), process(7, "setup", parent=1)
+    assert told(one, other, files=script).confidence is Confidence.LIKELY
+
+
+def test_the_findings_tell_a_trap_that_waits_from_one_that_is_put_off() -> None:
+    at_once = process(1, "bash", "-c", "trap 'exit 0' TERM; sleep 1000 & wait", caught=(TERM,))
+    assert "trap-waits" in codes(told(at_once, process(7, "sleep", "1000", parent=1)))
+    put_off = process(1, "bash", "-c", "trap 'exit 0' TERM; sleep 1000; x", caught=(TERM,), foreground=(7,))
+    assert "trap-deferred" in codes(told(put_off, process(7, "sleep", "1000", parent=1)))
+
+
+def test_shells_that_read_commands() -> None:
+    at_terminal = process(1, "bash", caught=(INT, HUP), ignored=(TERM,))
+    assert told(at_terminal, signal="SIGINT").outlook is STAYS
+    assert told(at_terminal, signal="SIGHUP", details={"tty": True}).outlook is EXITS
+
+
+def test_bash_with_a_trap_for_exit_ends_in_its_own_handler() -> None:
+    assert shell("trap 'echo bye' EXIT; sleep 1000; x", "sleep 1000")[0] is EXITS
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read_without_an_error(script: str) -> None:
+    doctor_shells.trap_for(script, TERM)
+    doctor_shells.main_part(script)
+    shell(script, "sleep 1000")
+
+
+@given(st.sampled_from(["TERM", "SIGTERM", "15"]), st.sampled_from(["'{}'", '"{}"']))
+def test_a_trap_is_found_in_each_spelling(signal: str, quotes: str) -> None:
+    found = doctor_shells.trap_for(f"true; trap {quotes.format('echo x; exit 3')} INT {signal}\nwait", TERM)
+    assert found is not None
+    assert found.body == "echo x; exit 3"
