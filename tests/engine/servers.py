@@ -35,11 +35,10 @@ def ensure(endpoint: str, cache: Path, said: Callable[[str], None] = print) -> s
     """Have the image on that engine; its tag. The tar is made in about 100 s, and once."""
     mark = hashlib.sha256("\0".join(recipe()).encode()).hexdigest()
     cache.mkdir(parents=True, exist_ok=True)
-    with locked(cache / "servers.lock", lambda: said("waiting for another run that makes the servers")):
-        with workshop(endpoint) as opened:
-            there = opened.images().get(IMAGE)
-            if there is not None and there.mark == mark:
-                return IMAGE
+    waiting = "waiting for another run that makes the servers"
+    with locked(cache / "servers.lock", lambda: said(waiting)), workshop(endpoint) as opened:
+        there = opened.images().get(IMAGE)
+        if there is None or there.mark != mark:
             tar = cache / f"servers-{mark[:16]}.tar"
             if not tar.is_file():
                 _make(tar)
