@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from containerlab_tui.ui.screens.stop_dialog import StopChoice
 
 
+WORST_S = 15.0
+"""How long after the grace period a stop is over at the latest (moby daemon/stop.go: 10 s, 2 s, and some)."""
+
+
 class Stops:
     """All stops that this program saw, its own and those begun elsewhere."""
 
@@ -25,6 +29,8 @@ class Stops:
         self._screen: StopScreen | None = None
         self._under_way: set[str] = set()
         self._logs: dict[str, float] = {}
+        self._front = ""
+        """The container whose stop was asked for last."""
 
     @property
     def seen(self) -> bool:
@@ -41,6 +47,7 @@ class Stops:
             return
         if container is not None:
             screen.choose(container)
+            self._front = container
         if screen not in self._app.screen_stack:
             self._app.push_screen(screen)
 
@@ -78,6 +85,9 @@ class Stops:
             self._done(state)
 
         do(self._app, work, done, failed)
+        # `docker kill -s` looks just like the first phase of a stop; only that no second one follows tells.
+        if details.stop_timeout_s >= 0:
+            self._app.set_timer(details.stop_timeout_s + WORST_S, lambda: self._app.stop_moved(event.container, ""))
 
     def _run(self, plan: "StopPlan") -> None:
         from containerlab_tui.services.stops import run_stop
@@ -92,7 +102,11 @@ class Stops:
         tell(self._app, lambda: self._take(state))
 
     def _take(self, state: "StopState") -> None:
-        self._made().show(state)
+        screen = self._made()
+        new = state.plan.container not in screen.containers
+        screen.show(state)
+        if new and state.plan.begun_elsewhere and self._front:
+            screen.choose(self._front)  # what somebody else does must not push aside what is being watched
         self._app.stop_moved(state.plan.container, "" if state.settled else _phase(state))
         self._follow_log(state)
 

@@ -225,7 +225,7 @@ class MainScreen(MainActions, Screen[None]):
         return Subject(selected, self.lab.knowledge.details.get(selected.id), blind)
 
     def panel(self) -> Panel | None:
-        """The contents of the tab that is shown; None while they are being made, which begins when it is first shown."""
+        """The contents of the tab that is shown; made when it is first shown, and None until that is done."""
         try:
             pane = self.query_one(f"#tab-{self.tab}")
         except NoMatches:

@@ -25,11 +25,11 @@ class ContainerTable(Grid):
         Column("name", "NAME", 14, 40, share=3),
         Column("image", "IMAGE", 12, 40, rank=6, share=2, keep_end=True),
         Column("command", "PID 1", 12, 70, rank=2, share=4),
-        Column("stop", "STOP", 19, 24, rank=1),
-        Column("ipc", "IPC", 9, 18, rank=5),
+        Column("stop", "STOP", 19, 23, rank=1),
+        Column("ipc", "IPC", 9, 14, rank=5),
         Column("cpu", "CPU %", 5, 6, right=True, rank=4),
         Column("memory", "MEM", 5, 6, right=True, rank=3),
-        Column("status", "STATUS", 14, 34, share=5),
+        Column("status", "STATUS", 14, 34, share=8),
     )
 
     def __init__(self, knowledge: Knowledge, clock: Callable[[], float] = time.time) -> None:

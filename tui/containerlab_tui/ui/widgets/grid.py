@@ -287,11 +287,12 @@ class Grid(ScrollView, can_focus=True):
 
     def _header(self, width: int) -> Strip:
         style = self.rich_style + self._tone("header")
-        texts = [" "]
-        for column, room in self._columns:
-            texts.append("".join(text for text, _ in cut(cell(column.label), room, column.right)))
-        text = texts[0] + (" " * GAP).join(texts[1:])
-        return Strip([Segment(text, style)]).adjust_cell_length(width, style)
+        segments = [Segment(" ", style)]
+        for position, (column, room) in enumerate(self._columns):
+            if position:
+                segments.append(Segment(" " * GAP, style))
+            segments += [Segment(text, style) for text, _ in cut(cell(column.label), room, column.right) if text]
+        return Strip(segments).adjust_cell_length(width, style)
 
     def _line(self, row: Row, at_cursor: bool, width: int) -> Strip:
         base = self.rich_style + self._tone("dim") if row.dim else self.rich_style

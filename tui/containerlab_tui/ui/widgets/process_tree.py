@@ -37,7 +37,7 @@ class ProcessGrid(Grid):
             Column("user", "USER", 6, 16, rank=3),
             Column("state", "STATE", 8, 12, rank=4),
             Column("command", "PROCESS", 20, 120, share=6),
-            Column("forecast", self.signal_label, 13, 30, rank=1),
+            Column("forecast", self.signal_label, 13, 16, rank=1),
             Column("threads", "THR", 3, 5, right=True, rank=5),
             Column("age", "UP", 7, 7, right=True, rank=2),
         )

@@ -47,7 +47,9 @@ class KeyBar(Widget):
     """
 
     DEFAULT_CSS = """
-    KeyBar { height: 1; background: $panel; padding: 0 1; }
+    KeyBar { height: 1; background: $panel; padding: 0 1; link-style: none; link-color: $foreground;
+        link-background: transparent; link-style-hover: underline; link-background-hover: transparent;
+        link-color-hover: $text-accent; }
     """
 
     def on_mount(self) -> None:
@@ -81,7 +83,7 @@ class KeyBar(Widget):
         if not enabled:
             return Content.styled(f"{key} {text}", "$text-disabled")
         click = Style.from_meta({"@click": action})
-        return Content.assemble((key, "bold $text-accent"), " ", text).stylize(click)
+        return Content.assemble((key, "bold $text-accent"), " ", Content(text).stylize(click))
 
 
 def _full_action(active: ActiveBinding) -> str:
