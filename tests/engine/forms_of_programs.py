@@ -19,6 +19,7 @@ EVENT_LOOP = (
 WSGI = (
     'printf \'def app(e, s):\\n    s("200 OK", [])\\n    return [b"x"]\\napplication = app\\n\' > /tmp/web.py; cd /tmp'
 )
+RUN_UWSGI = f"{WSGI}; exec uwsgi --plugin python3 --http-socket 127.0.0.1:8000 --wsgi-file web.py"
 RUN_POSTGRES = (
     "mkdir -p /run/postgresql; chown postgres /run/postgresql; bin=$(ls -d /usr/lib/postgresql/*/bin); "
     "version=$(basename $(dirname $bin)); exec gosu postgres $bin/postgres -D /var/lib/postgresql/$version/main "
@@ -85,9 +86,9 @@ FORMS: tuple[Form, ...] = (
     # Application servers
     Form("php-fpm", _sh("mkdir -p /run/php; exec $(ls /usr/sbin/php-fpm*) -F"), runs="php-fpm"),
     Form("gunicorn", _sh(f"{WSGI}; exec gunicorn -b 127.0.0.1:8000 web:app"), grace_s=5, says="Booting worker"),
-    Form("uwsgi reloads", _sh(f"{WSGI}; exec uwsgi --plugin python3 --http-socket 127.0.0.1:8000 --wsgi-file web.py --master"),
+    Form("uwsgi reloads", _sh(f"{RUN_UWSGI} --master"),
          says="spawned uWSGI"),
-    Form("uwsgi ends", _sh(f"{WSGI}; exec uwsgi --plugin python3 --http-socket 127.0.0.1:8000 --wsgi-file web.py --master --die-on-term"), grace_s=5,
+    Form("uwsgi ends", _sh(f"{RUN_UWSGI} --master --die-on-term"), grace_s=5,
          says="spawned uWSGI"),
     # Other daemons
     Form("sshd", _sh("mkdir -p /run/sshd; exec /usr/sbin/sshd -D"), runs="sshd"),
@@ -109,7 +110,8 @@ FORMS: tuple[Form, ...] = (
     Form("supervisord", _supervised("[program:a]", "command=sleep 1000", "[program:b]", "command=sleep 1001"),
          grace_s=5, says="b entered RUNNING"),
     Form("supervisord with a stubborn program",
-         _supervised("[program:a]", "command=bash -c \"trap : TERM; while :; do sleep 1; done\""), says="a entered RUNNING"),
+         _supervised("[program:a]", "command=bash -c \"trap : TERM; while :; do sleep 1; done\""),
+         says="a entered RUNNING"),
     # Wrappers
     Form("su", ("su", "nobody", "-s", "/bin/sh", "-c", "sleep 1000"), grace_s=4, runs="sleep"),
     Form("sudo", ("sudo", "sleep", "1000"), runs="sleep"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_tui.core import doctor_shells
+from containerlab_tui.core import doctor_traps
 from containerlab_tui.core.doctor_facts import Confidence, Outlook
 from tests.unit.doctor_support import HUP, INT, TERM, codes, process, told
 
@@ -35,6 +35,10 @@ def shell(script: str, *children: str, name: str = "bash", foreground: bool = Fa
         ("trap 'kill -TERM $p' TERM; sleep 1000 & p=$!; wait $p; wait $p", EXITS),
         ("trap 'wait; exit 0' TERM; sleep 1000 & wait", STAYS),
         ("trap 'kill $p; wait $p; exit' TERM; sleep 1000 & p=$!; wait", EXITS),
+        ("for i in 1 2; do echo $i; done; trap 'echo x' TERM; sleep 9999 & wait", EXITS),
+        ("trap 'kill $p' TERM; sleep 9999 & p=$!; while kill -0 $p; do wait $p; done", EXITS),
+        ("trap 'stop=1' TERM; while :; do sleep 1 & wait; if [ $stop ]; then break; fi; done", EXITS),
+        ("trap 'trap - TERM; kill -- -$$' TERM EXIT; sleep 9999 & wait", EXITS),
         ("# trap 'exit 0' TERM\ntrap 'echo x' TERM; while :; do sleep 1000 & wait; done", STAYS),
     ],
 )
@@ -96,13 +100,13 @@ def test_bash_with_a_trap_for_exit_ends_in_its_own_handler() -> None:
 
 @given(st.text(max_size=200))
 def test_any_text_is_read_without_an_error(script: str) -> None:
-    doctor_shells.trap_for(script, TERM)
-    doctor_shells.main_part(script)
+    doctor_traps.trap_for(script, TERM)
+    doctor_traps.main_part(script)
     shell(script, "sleep 1000")
 
 
 @given(st.sampled_from(["TERM", "SIGTERM", "15"]), st.sampled_from(["'{}'", '"{}"']))
 def test_a_trap_is_found_in_each_spelling(signal: str, quotes: str) -> None:
-    found = doctor_shells.trap_for(f"true; trap {quotes.format('echo x; exit 3')} INT {signal}\nwait", TERM)
+    found = doctor_traps.trap_for(f"true; trap {quotes.format('echo x; exit 3')} INT {signal}\nwait", TERM)
     assert found is not None
     assert found.body == "echo x; exit 3"

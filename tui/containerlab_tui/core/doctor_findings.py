@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from containerlab_probes.records import Delivery, Process
 from containerlab_probes.signals import name_of
 from containerlab_tui.core import doctor_remedies as remedies
-from containerlab_tui.core import doctor_shells, doctor_supervisor, programs
+from containerlab_tui.core import doctor_shells, doctor_supervisor, doctor_traps, programs
 from containerlab_tui.core.doctor_case import Case, described
 from containerlab_tui.core.doctor_facts import Finding, Outcome, Outlook, Severity
 
@@ -67,6 +67,11 @@ def findings(case: Case, root: Process | None, delivery: Delivery, outcome: Outc
         look = Look(case, root, chain_of(case, root), delivery, outcome)
         for part in (_reception, _shells, _signal_choice, _supervisor, _inits, _children, _zombies, _time):
             found += part(look)
+        if look.late and all(one.severity is not Severity.ERROR for one in found):
+            summary = f"PID 1 ({root.name}) gets {look.signal} and does not end within the grace period."
+            found.append(
+                Finding("does-not-end", Severity.ERROR, summary, outcome.why[-2:], remedies.ending(look.signal))
+            )
     order = list(Severity)
     return tuple(sorted(found, key=lambda one: order.index(one.severity)))
 
@@ -176,7 +181,7 @@ def _shells(look: Look) -> Iterator[Finding]:
             yield Finding("trap-deferred", look.severity(), summary, evidence, remedies.trap(child, look.signal))
         elif told.delivery is Delivery.HANDLER:
             text = doctor_shells.source(look.case, process)
-            if text and doctor_shells.trap_for(text, look.case.facts.signal):
+            if text and doctor_traps.trap_for(text, look.case.facts.signal):
                 summary = f"A shell's trap for {look.signal} runs at once: the shell is in `wait`."
                 yield Finding("trap-waits", Severity.NOTE, summary, evidence)
         else:
@@ -229,7 +234,7 @@ def _supervisor(look: Look) -> Iterator[Finding]:
             yield Finding(
                 "supervisor-nodaemon",
                 Severity.ERROR,
-                "supervisord went into the background (nodaemon=false): it is not the process that gets the stop signal.",
+                "supervisord went into the background (nodaemon=false): it is not PID 1 and gets no stop signal.",
                 (f"process {process.container_pid}: {process.command[:120]}",),
                 "[supervisord]\nnodaemon=true",
             )
@@ -255,7 +260,7 @@ def _patience(look: Look, found: doctor_supervisor.Configuration) -> Iterator[Fi
         yield Finding(
             "supervisor-wait",
             Severity.WARNING,
-            f"supervisord stops one group after another: that may take {total:g} s, the grace period is {grace_s:g} s.",
+            f"supervisord stops group after group: that may take {total:g} s, the grace period is {grace_s:g} s.",
             tuple(f"[program:{one.name}] stopwaitsecs={one.wait_s:g}" for one in found.managed[:5]),
             remedies.grace(int(total) + 3),
         )

@@ -157,8 +157,11 @@ def _listed(text: str, signal: str) -> bool:
 def _js_delay(body: str) -> float:
     """Seconds of a timer that comes before the exit, where nothing but it exits."""
     exits = len(re.findall(r"process\s*\.\s*exit", body))
-    timers = re.findall(r"setTimeout\s*\((?:(?!setTimeout).)*?process\s*\.\s*exit(?:(?!setTimeout).)*?,\s*([\d_]+)\s*\)", body,
-                        flags=re.DOTALL)  # fmt: skip
+    timer = (
+        r"setTimeout\s*\((?:(?!setTimeout).)*?process\s*\.\s*exit"
+        r"(?:(?!setTimeout).)*?,\s*([\d_]+)\s*\)"
+    )
+    timers = re.findall(timer, body, flags=re.DOTALL)
     return max([0.3, *(int(one.replace("_", "")) / 1000 for one in timers)]) if timers and exits == len(timers) else 0.3
 
 

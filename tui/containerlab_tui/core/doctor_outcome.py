@@ -119,7 +119,7 @@ def _reached(case: Case, process: Process, signal: int, told: Forecast, group: b
     if program and reaction and program.name == "s6-svscan" and reaction.does in programs.UNCLEAR:
         return _with(heard, doctor_inits.s6(case, process, signal))
     if program and reaction:
-        return _with(heard, _known(case, process, signal, program, reaction, group))
+        return _with(heard, _known(case, process, signal, program, reaction))
     outcome = doctor_scripts.outcome(case, process, signal, told.delivery, program)
     if outcome.outlook is Outlook.UNKNOWN:
         outcome = doctor_customs.outcome(case, process, signal) or outcome
@@ -131,7 +131,7 @@ def _with(heard: str, outcome: Outcome) -> Outcome:
 
 
 def _known(
-    case: Case, process: Process, signal: int, program: programs.Program, reaction: programs.Reaction, group: bool
+    case: Case, process: Process, signal: int, program: programs.Program, reaction: programs.Reaction
 ) -> Outcome:
     """By its entry in programs.toml."""
     if reaction.does in programs.FORWARDS:

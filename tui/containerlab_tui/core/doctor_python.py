@@ -198,11 +198,10 @@ def _by_body(body: Sequence[ast.AST], said: str, trees: Sequence[ast.Module], in
 
 
 def _raises_again(calls: Sequence[ast.Call]) -> bool:
-    kills = any(
+    return any(
         _last_name(call.func) in ("kill", "killpg") and any("getpid" in ast.unparse(one) for one in call.args)
         for call in calls
     )
-    return kills
 
 
 def _deadlocks(body: Sequence[ast.AST], trees: Sequence[ast.Module]) -> bool:

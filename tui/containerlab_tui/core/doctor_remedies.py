@@ -25,7 +25,14 @@ def other_signal(process: Process, signal: str) -> str:
     """Another stop signal, where one is documented."""
     known = programs.recognise(process)
     better = next((one for one in known.graceful if one != signal), None) if known else None
-    return stop_signal(better) if better else f"Let the program handle {signal}, or choose a stop signal that it handles:\n" + stop_signal("SIGINT")  # fmt: skip
+    if better:
+        return stop_signal(better)
+    return f"Let the program handle {signal}, or choose a stop signal that it handles:\n{stop_signal('SIGINT')}"
+
+
+def ending(signal: str) -> str:
+    """The program's own handler has to end it."""
+    return f"Let the handler of {signal} end the program, or put another signal there:\n{stop_signal('SIGINT')}"
 
 
 def unblock(signal: str) -> str:

@@ -1,36 +1,17 @@
-"""What a shell does with a signal that it traps: when the trap runs, and whether the script ends with it. Pure.
+"""What a shell does with a signal that it catches: when its trap runs, and whether the script ends with it. Pure.
 
-The script is read as text, by patterns: enough for the forms that entry points have, and never more than `likely`.
+The script is read as text (doctor_traps), so nothing that rests on it is more than `likely`.
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from containerlab_probes.errors import BadRequest
 from containerlab_probes.records import Forecast, Process
-from containerlab_probes.signals import name_of, number_of
-from containerlab_tui.core import programs
+from containerlab_probes.signals import name_of
+from containerlab_tui.core import doctor_traps, programs
 from containerlab_tui.core.doctor_case import Case, described, ends_by_itself, lowest
 from containerlab_tui.core.doctor_facts import Confidence, Graceful, Outcome, Outlook
-
-_TRAP = re.compile(
-    r"""(?<![\w-])trap\s+(?:--\s+)?(?P<body>'[^']*'|"(?:[^"\\]|\\.)*"|-|[^\s;&|'"-][^\s;&|'"]*)"""
-    r"""[ \t]+(?P<signals>[\w+]+(?:[ \t]+[\w+]+)*)""",
-)
-_LOOP = re.compile(r"(?:^|[;&|(\n]|\bdo\b|\bthen\b)\s*(while|until|for)\b([^;\n]*)")
-_EXIT = re.compile(r"(?:^|[;&|{(\n]|\bthen\b|\bdo\b)\s*exit\b")
-_EXEC = re.compile(r"(?:^|[;&|{(]|\bthen\b|\bdo\b|\belse\b)\s*exec\s+(?![<>0-9&{])", re.MULTILINE)
-_WAIT = re.compile(r"(?:^|[;&|{(\n!]|\bdo\b|\bthen\b)\s*wait\b")
-_KILL = re.compile(r"(?:^|[;&|{(\n]|\bthen\b|\bdo\b)\s*kill\b([^;&|\n]*)")
-
-
-@dataclass(frozen=True, slots=True)
-class Trap:
-    """One trap of a script, functions that it calls put in."""
-
-    body: str
-    signal: str
+from containerlab_tui.core.doctor_traps import Trap, main_part, trap_for
 
 
 def source(case: Case, process: Process) -> str | None:
@@ -45,68 +26,6 @@ def source(case: Case, process: Process) -> str | None:
             return case.text(process, script.text)
         case _:
             return ""
-
-
-def trap_for(text: str, signal: int) -> Trap | None:
-    """The last trap that a script sets for a signal."""
-    text = without_comments(text)
-    found: Trap | None = None
-    for each in _TRAP.finditer(text):
-        for word in each["signals"].split():
-            if _number(word) == signal:
-                body = each["body"]
-                body = body[1:-1] if body[:1] in "'\"" else body
-                found = Trap(_with_functions(text, body), word)
-    return None if found is None or found.body == "-" else found
-
-
-def without_comments(text: str) -> str:
-    return re.sub(r"(?m)(^|\s)#[^\n]*", r"\1", text)
-
-
-def _number(word: str) -> int | None:
-    if word in ("EXIT", "0", "ERR", "DEBUG", "RETURN", "ZERR"):
-        return 0
-    try:
-        return number_of(word)
-    except BadRequest:
-        return None
-
-
-def functions(text: str) -> Iterator[tuple[str, str, tuple[int, int]]]:
-    """Names, bodies and places of the functions of a script."""
-    for found in re.finditer(r"(?:\bfunction\s+([\w-]+)\s*(?:\(\s*\))?|\b([\w-]+)\s*\(\s*\))\s*([{(])", text):
-        depth, index = 1, found.end()
-        opening, closing = found[3], {"{": "}", "(": ")"}[found[3]]
-        while index < len(text) and depth:
-            if text[index] == opening and text[index - 1] != "$":
-                depth += 1
-            elif text[index] == closing and not (opening == "{" and _in_expansion(text, index)):
-                depth -= 1
-            index += 1
-        yield found[1] or found[2], text[found.end() : index - 1], (found.start(), index)
-
-
-def _in_expansion(text: str, index: int) -> bool:
-    """A closing brace that ends `${NAME…}`."""
-    return text.rfind("${", 0, index) > max(text.rfind("}", 0, index), text.rfind("\n", 0, index))
-
-
-def _with_functions(text: str, body: str, depth: int = 3) -> str:
-    if not depth:
-        return body
-    for name, inner, _ in functions(text):
-        if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", body):
-            body = f"{body}\n{_with_functions(text, inner, depth - 1)}"
-    return body
-
-
-def main_part(text: str) -> str:
-    """A script without its functions and traps: what it does in order."""
-    text = without_comments(text)
-    for *_, (start, end) in reversed(list(functions(text))):
-        text = text[:start] + text[end:]
-    return _TRAP.sub("", text)
 
 
 def foreground_of(case: Case, process: Process) -> tuple[Process, ...]:
@@ -192,18 +111,22 @@ def handled(case: Case, process: Process, signal: int, group: bool) -> Outcome:
         waits = _put_off(case, process, text)
         if waits:
             return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (waits,), graceful=Graceful.NO)
-    return _trapped(case, process, text, trap, signal, group)
+    return _trapped(case, process, text, trap, signal if group else doctor_traps.passes_on(trap.body))
 
 
 def _put_off(case: Case, process: Process, text: str) -> str:
     """What puts a trap off in two shells of which the kernel's view doesn't tell; empty: nothing."""
     shell = programs.program_name(process)
-    if shell == "posh" and any(ends_by_itself(case, one) is None or (ends_by_itself(case, one) or 0) > case.facts.grace_s
-                               for one in foreground_of(case, process)):  # fmt: skip
+    if shell == "posh" and any(_outlasts(case, one) for one in foreground_of(case, process)):
         return "posh waits for a command in the foreground before it runs its trap."
     if shell == "yash" and not case.children(process) and re.search(r"(?:^|[;&|\s])read\b", main_part(text)):
         return "yash runs no trap while it is in `read`."
     return ""
+
+
+def _outlasts(case: Case, child: Process) -> bool:
+    left = ends_by_itself(case, child)
+    return left is None or left >= case.facts.grace_s
 
 
 def _is_subshell(case: Case, process: Process) -> bool:
@@ -254,87 +177,81 @@ def _untrapped(case: Case, process: Process, text: str, signal: str) -> Outcome:
     return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
 
 
-def _trapped(case: Case, process: Process, text: str, trap: Trap, signal: int, group: bool) -> Outcome:
-    body, main = trap.body, main_part(text)
-    if not body.strip():
+def _trapped(case: Case, process: Process, text: str, trap: Trap, passed: int | None) -> Outcome:
+    """`passed`: the signal that the children get, from the trap or with the group."""
+    if not trap.body.strip():
         why = f"The script's trap for {trap.signal} is empty: the signal is ignored."
         return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
-    said = f"The script's trap for {trap.signal} is `{' '.join(body.split())[:80]}`."
-    passed = signal if group else _passes_on(body)
     children = case.children(process)
-    told = [case.ask(child, passed, False) for child in children] if passed else []
-    slow = next((one for one in told if one.outlook is not Outlook.EXITS), None)
-    takes_s = max([0.1, *(one.takes_s for one in told)])
-    graceful = Graceful.UNKNOWN
-    if told:
-        grades = {one.graceful for one in told}
-        graceful = grades.pop() if len(grades) == 1 else Graceful.UNKNOWN
-    waits_inside = bool(_WAIT.search(body))
-    ends = bool(_EXIT.search(body))
-    if ends and waits_inside and children:
-        return _after_children(said, told, slow, takes_s, graceful)
-    if ends:
-        return Outcome(Outlook.EXITS, Confidence.LIKELY, (said, "It exits."), takes_s + _sleeps(body), graceful)
-    return _goes_on(case, said, body, main, told, slow, takes_s, graceful, waits_inside and bool(children))
-
-
-def _goes_on(
-    case: Case, said: str, body: str, main: str, told: list[Outcome], slow: Outcome | None, takes_s: float,
-    graceful: Graceful, waits_inside: bool,
-) -> Outcome:  # fmt: skip
-    """The trap doesn't exit: the script goes on behind the command that was interrupted."""
-    loop = _LOOP.search(main)
-    if loop:
-        changed = set(re.findall(r"(?<![\w$])(\w+)=", body))
-        condition = main[loop.start() : loop.start() + 300]
-        if changed & set(re.findall(r"\w+", condition)) or re.search(r"\bbreak\b", body):
-            why = "It changes what the script's loop looks at, so the loop ends."
-            return Outcome(Outlook.EXITS, Confidence.LIKELY, (said, why), takes_s + 0.5, graceful)
-        why = "It doesn't exit, and the script goes on in its loop."
-        return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (said, why), graceful=Graceful.NO)
-    waits = len(_WAIT.findall(main))
-    if waits_inside or waits > 1:
-        return _after_children(said, told, slow, takes_s, graceful)
+    told = tuple(case.ask(child, passed, False) for child in children) if passed else ()
+    run = _Run(f"The script's trap for {trap.signal} is `{' '.join(trap.body.split())[:80]}`.", trap.body, told)
+    waits_inside = bool(doctor_traps.WAITS.search(trap.body)) and bool(children)
+    if doctor_traps.EXITS.search(trap.body):
+        if waits_inside:
+            return run.after_children()
+        takes_s = run.takes_s + doctor_traps.sleeps(trap.body)
+        return Outcome(Outlook.EXITS, Confidence.LIKELY, (run.said, "It exits."), takes_s, run.graceful)
+    main = main_part(text)
+    loop = doctor_traps.waiting_loop(main, tuple(child.name for child in children))
+    if loop is not None:
+        return run.in_loop(loop)
+    if waits_inside or len(doctor_traps.WAITS.findall(main)) > 1:
+        return run.after_children()
     why = "It doesn't exit, but the script has nothing left to do and ends."
-    return Outcome(Outlook.EXITS, Confidence.LIKELY, (said, why), takes_s, graceful)
+    return Outcome(Outlook.EXITS, Confidence.LIKELY, (run.said, why), run.takes_s, run.graceful)
 
 
-def _after_children(
-    said: str, told: list[Outcome], slow: Outcome | None, takes_s: float, graceful: Graceful
-) -> Outcome:
-    """The script waits for its children before it ends."""
-    if not told:
-        why = "It waits for its children, which get no signal."
-        return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (said, why), graceful=Graceful.NO)
-    if slow is not None:
-        return replace(
-            slow,
-            confidence=lowest(slow.confidence, Confidence.LIKELY),
-            why=(said, "It waits for its children.", *slow.why),
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One trap that runs."""
+
+    said: str
+    body: str
+    told: tuple[Outcome, ...]
+    """What becomes of the children that get a signal with it."""
+
+    @property
+    def takes_s(self) -> float:
+        return max([0.1, *(one.takes_s for one in self.told)])
+
+    @property
+    def graceful(self) -> Graceful:
+        grades = {one.graceful for one in self.told}
+        return grades.pop() if len(grades) == 1 else Graceful.UNKNOWN
+
+    def in_loop(self, loop: doctor_traps.Loop) -> Outcome:
+        """The script goes on in the loop that the signal has interrupted."""
+        changed = set(re.findall(r"(?<![\w$])(\w+)=", self.body))
+        leaves = changed & set(re.findall(r"\w+", loop.condition))
+        leaves |= {
+            one for one in changed if re.search(rf"\b{one}\b[^\n;]*(?:[;\n]\s*then\s+|&&\s*)(?:break|exit)", loop.body)
+        }
+        if leaves or re.search(r"\bbreak\b", self.body):
+            why = "It changes what the script's loop looks at, so the loop ends."
+            return Outcome(Outlook.EXITS, Confidence.LIKELY, (self.said, why), self.takes_s + 0.5, self.graceful)
+        if re.search(r"\bkill\s+-0\b|\bps\s+-p\b|/proc/|\bpgrep\b|\bjobs\b", loop.condition):
+            return self.after_children()
+        why = "It doesn't exit, and the script goes on in its loop."
+        return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (self.said, why), graceful=Graceful.NO)
+
+    def after_children(self) -> Outcome:
+        """The script waits for its children before it ends."""
+        if not self.told:
+            why = "It waits for its children, which get no signal."
+            return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (self.said, why), graceful=Graceful.NO)
+        slow = next((one for one in self.told if one.outlook is not Outlook.EXITS), None)
+        if slow is not None:
+            told = (self.said, "It waits for its children.", *slow.why)
+            return replace(slow, confidence=lowest(slow.confidence, Confidence.LIKELY), why=told)
+        fates = tuple(sentence for one in self.told for sentence in one.why)
+        return Outcome(
+            Outlook.EXITS,
+            Confidence.LIKELY,
+            (self.said, "It passes the signal on and waits.", *fates),
+            self.takes_s,
+            self.graceful,
+            next((one.graceful_signals for one in self.told if one.graceful_signals), ()),
         )
-    fates = tuple(sentence for one in told for sentence in one.why)
-    return Outcome(
-        Outlook.EXITS, Confidence.LIKELY, (said, "It passes the signal on and waits.", *fates), takes_s, graceful,
-        next((one.graceful_signals for one in told if one.graceful_signals), ()),
-    )  # fmt: skip
-
-
-def _passes_on(body: str) -> int | None:
-    """The signal that a trap sends to the script's children; None: it sends none."""
-    found = _KILL.search(body)
-    if found is None:
-        return None
-    words = found[1].split()
-    for index, word in enumerate(words):
-        if word in ("-s", "-n") and index + 1 < len(words):
-            return _number(words[index + 1])
-        if re.fullmatch(r"-[A-Za-z0-9+]+", word):
-            return _number(word[1:]) or None
-    return number_of("SIGTERM") if words else None
-
-
-def _sleeps(body: str) -> float:
-    return sum(float(one) for one in re.findall(r"\bsleep\s+(\d+(?:\.\d+)?)\b", body))
 
 
 def what_comes_next(case: Case, process: Process) -> str:
@@ -345,9 +262,11 @@ def what_comes_next(case: Case, process: Process) -> str:
     if not text:
         return ""
     main = main_part(text)
-    if _EXEC.search(main):
+    if doctor_traps.EXECS.search(main):
         return "Its script may still come to an `exec`, and be another program by the time of the stop."
     ends = [ends_by_itself(case, child) for child in case.children(process)]
-    if not _LOOP.search(main) and any(one is not None and one < case.facts.grace_s for one in ends):
+    if doctor_traps.waiting_loop(main, ()) is None and any(
+        one is not None and one < case.facts.grace_s for one in ends
+    ):
         return "Its child ends by itself within the grace period, and the script may end then."
     return ""

@@ -69,7 +69,7 @@ def gather(engine: Engine, details: Details, history: History | None = None) -> 
         environments=_environments(seen),
         go_programs=_go_programs(seen),
         units=_units(seen),
-        clients=_clients(details.pid),
+        clients=_clients(details.pid) if _any_drains(seen, details.stop_signal) else None,
         restart_disarmed=_restart_disarmed(engine, details),
         history=tuple(history(details)) if history else (),
     )
@@ -236,6 +236,16 @@ def _units(seen: Sequence[Process]) -> Mapping[str, str]:
         if unit is not None:
             found[path] = unit
     return found
+
+
+def _any_drains(seen: Sequence[Process], signal: str) -> bool:
+    """Whether a program among them waits for its clients on that signal. Only then are connections worth reading."""
+    for process in seen[:PROCESS_LIMIT]:
+        known = programs.recognise(process)
+        reaction = known.reaction(signal) if known else None
+        if reaction is not None and reaction.does == "drains":
+            return True
+    return False
 
 
 def _clients(pid: int) -> int | None:

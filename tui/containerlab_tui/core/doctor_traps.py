@@ -1,0 +1,143 @@
+"""The traps of a shell script, and what its text says about them. Pure: the text is searched, never run.
+
+Patterns, not a parser: enough for the forms that entry points have.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from containerlab_probes.errors import BadRequest
+from containerlab_probes.signals import number_of
+
+_TRAP = re.compile(
+    r"""(?<![\w-])trap\s+(?:--\s+)?(?P<body>'[^']*'|"(?:[^"\\]|\\.)*"|-|[^\s;&|'"-][^\s;&|'"]*)"""
+    r"""[ \t]+(?P<signals>[\w+]+(?:[ \t]+[\w+]+)*)""",
+)
+_LOOP = re.compile(r"(?:^|[;&|(\n]|\bdo\b|\bthen\b)\s*(while|until|for)\b([^;\n]*)")
+EXITS = re.compile(r"(?:^|[;&|{(\n]|\bthen\b|\bdo\b)\s*exit\b")
+EXECS = re.compile(r"(?:^|[;&|{(]|\bthen\b|\bdo\b|\belse\b)\s*exec\s+(?![<>0-9&{])", re.MULTILINE)
+WAITS = re.compile(r"(?:^|[;&|{(\n!]|\bdo\b|\bthen\b)\s*wait\b")
+_KILL = re.compile(r"(?:^|[;&|{(\n]|\bthen\b|\bdo\b)\s*kill\b([^;&|\n]*)")
+
+
+_STOP_COMMAND = re.compile(r"\b(pkill|killall|shutdown|stop|quit)\b")
+"""Commands that end a server in another way: pkill nginx, nginx -s quit, redis-cli shutdown, service x stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trap:
+    """One trap of a script, functions that it calls put in."""
+
+    body: str
+    signal: str
+
+
+def trap_for(text: str, signal: int) -> Trap | None:
+    """The last trap that a script sets for a signal."""
+    text = without_comments(text)
+    found: Trap | None = None
+    for each in _TRAP.finditer(text):
+        for word in each["signals"].split():
+            if _number(word) == signal:
+                body = each["body"]
+                body = body[1:-1] if body[:1] in "'\"" else body
+                found = Trap(_with_functions(text, body), word)
+    return None if found is None or found.body == "-" else found
+
+
+def without_comments(text: str) -> str:
+    return re.sub(r"(?m)(^|\s)#[^\n]*", r"\1", text)
+
+
+def _number(word: str) -> int | None:
+    if word in ("EXIT", "0", "ERR", "DEBUG", "RETURN", "ZERR"):
+        return 0
+    try:
+        return number_of(word)
+    except BadRequest:
+        return None
+
+
+def functions(text: str) -> Iterator[tuple[str, str, tuple[int, int]]]:
+    """Names, bodies and places of the functions of a script."""
+    for found in re.finditer(r"(?:\bfunction\s+([\w-]+)\s*(?:\(\s*\))?|\b([\w-]+)\s*\(\s*\))\s*([{(])", text):
+        depth, index = 1, found.end()
+        opening, closing = found[3], {"{": "}", "(": ")"}[found[3]]
+        while index < len(text) and depth:
+            if text[index] == opening and text[index - 1] != "$":
+                depth += 1
+            elif text[index] == closing and not (opening == "{" and _in_expansion(text, index)):
+                depth -= 1
+            index += 1
+        yield found[1] or found[2], text[found.end() : index - 1], (found.start(), index)
+
+
+def _in_expansion(text: str, index: int) -> bool:
+    """A closing brace that ends `${NAME…}`."""
+    return text.rfind("${", 0, index) > max(text.rfind("}", 0, index), text.rfind("\n", 0, index))
+
+
+def _with_functions(text: str, body: str, depth: int = 3) -> str:
+    if not depth:
+        return body
+    for name, inner, _ in functions(text):
+        if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", body):
+            body = f"{body}\n{_with_functions(text, inner, depth - 1)}"
+    return body
+
+
+def main_part(text: str) -> str:
+    """A script without its functions and traps: what it does in order."""
+    text = without_comments(text)
+    for *_, (start, end) in reversed(list(functions(text))):
+        text = text[:start] + text[end:]
+    return _TRAP.sub("", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A loop of a script that has no end of its own."""
+
+    condition: str
+    body: str
+
+
+def waiting_loop(main: str, commands: tuple[str, ...]) -> Loop | None:
+    """The loop in which a script waits: one with `wait`, `sleep`, `read` or one of these commands in its body."""
+    for found in _LOOP.finditer(main):
+        if found[1] == "for" and not found[2].lstrip().startswith("(("):
+            continue
+        opening = re.compile(r"\bdo\b").search(main, found.end(1))
+        body = _until_done(main, opening.end()) if opening else main[found.end() :]
+        words = ("wait", "sleep", "read", *(re.escape(one) for one in commands if one))
+        if re.search(rf"(?<![\w-])(?:{'|'.join(words)})(?![\w-])", body):
+            return Loop(main[found.end(1) : opening.start() if opening else found.end()], body)
+    return None
+
+
+def _until_done(text: str, start: int) -> str:
+    depth = 1
+    for found in re.finditer(r"(?<![\w-])(do|done)(?![\w-])", text[start:]):
+        depth += 1 if found[1] == "do" else -1
+        if not depth:
+            return text[start : start + found.start()]
+    return text[start:]
+
+
+def passes_on(body: str) -> int | None:
+    """The signal that a trap sends to the script's children; None: it sends none."""
+    found = _KILL.search(body)
+    if found is None:
+        return number_of("SIGTERM") if _STOP_COMMAND.search(body) else None
+    words = found[1].split()
+    for index, word in enumerate(words):
+        if word in ("-s", "-n") and index + 1 < len(words):
+            return _number(words[index + 1])
+        if re.fullmatch(r"-[A-Za-z0-9+]+", word):
+            return _number(word[1:]) or None
+    return number_of("SIGTERM") if words else None
+
+
+def sleeps(body: str) -> float:
+    return sum(float(one) for one in re.findall(r"\bsleep\s+(\d+(?:\.\d+)?)\b", body))
