@@ -26,7 +26,7 @@ async def test_a_lost_engine_is_said_and_comes_back_complete(stage: Callable[...
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
         made.post(Lost("The engine went away."))
-        await settled(pilot, lambda: "! The engine went away." in text_of(made.app), "the banner")
+        await settled(pilot, lambda: "! Engine lost: The engine went away." in text_of(made.app), "the banner")
         assert "dockerapp1" in text_of(made.app)
         made.post(Connected(VERSION, ENDPOINT, True))
         made.post(Snapshot(made.containers[:3], made.now + 5))

@@ -26,7 +26,8 @@ def run_new(app: "ContainerlabApp") -> None:
     image = selected.image if selected is not None else ""
 
     def listed(images: tuple[str, ...]) -> None:
-        app.push_screen(RunForm(images, names, image if image in images else ""), chosen)
+        known = next((one for one in (image, f"{image}:latest") if one in images), "")
+        app.push_screen(RunForm(images, names, known), chosen)
 
     ask(app, lambda: app.engines.here().images(), listed, group="run")
 

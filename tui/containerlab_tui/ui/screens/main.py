@@ -178,7 +178,7 @@ class MainScreen(MainActions, Screen[None]):
 
     def on_engine_lost(self, event: EngineLost) -> None:
         banner = self.query_one("#banner", Static)
-        banner.update(Content(f"! {safe_line(event.reason, 300)} What is shown is what was known; trying again."))
+        banner.update(Content(f"! Engine lost: {safe_line(event.reason, 300)} What is shown is what was known. Trying again."))
         self.add_class("-lost")
 
     def on_engine_found(self, event: EngineFound) -> None:
