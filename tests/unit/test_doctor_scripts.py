@@ -45,6 +45,14 @@ def runs(interpreter: str, option: str, code: str, signal: str = "SIGTERM", init
         ("loop.add_signal_handler(signal.SIGTERM, print, 'x')\nloop.run_forever()", STAYS),
         ("loop.add_signal_handler(signal.SIGTERM, loop.stop)\nloop.run_forever()", EXITS),
         ("from aiohttp import web\nweb.run_app(app)", EXITS),
+        ("def h(s, f):\n    os.write(1, b'x')\nsignal.signal(signal.SIGTERM, h)" + LOOP, STAYS),
+        ("def h(s, f):\n    os.write(pipe, b'x')\nsignal.signal(signal.SIGTERM, h)" + LOOP, EXITS),
+        ("def h(s, f):\n    if s == signal.SIGINT: sys.exit(0)\nsignal.signal(signal.SIGTERM, h)" + LOOP, STAYS),
+        ("def h(s, f):\n    if s == signal.SIGTERM: sys.exit(0)\nsignal.signal(signal.SIGTERM, h)" + LOOP, EXITS),
+        ("def h(s, f):\n    if s in (signal.SIGINT, signal.SIGTERM):\n        sys.exit(0)\n"
+         "signal.signal(signal.SIGTERM, h)" + LOOP, EXITS),
+        ("def h(s, f):\n    if s != signal.SIGTERM:\n        sys.exit(0)\n    else:\n        print(1)\n"
+         "signal.signal(signal.SIGTERM, h)" + LOOP, STAYS),
         ("import elsewhere\nelsewhere.run()", UNKNOWN),
         ("def broken(", UNKNOWN),
     ],

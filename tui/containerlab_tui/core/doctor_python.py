@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 _EXITS = frozenset(("exit", "_exit", "quit", "abort", "interrupt_main", "raise_signal"))
 _STOPPERS = frozenset(
-    ("set", "stop", "shutdown", "cancel", "close", "terminate", "put", "put_nowait", "exit_gracefully", "release",
-     "notify", "notify_all", "set_result", "call_soon_threadsafe", "create_task", "ensure_future", "start", "send",
-     "write", "join", "quit", "sigterm", "stop_all", "server_close")
+    ("set", "stop", "shutdown", "cancel", "close", "terminate", "put", "put_nowait", "release", "notify", "notify_all",
+     "set_result", "quit", "stop_all", "server_close", "exit_gracefully", "set_exception", "halt")
 )  # fmt: skip
 _ENDING_LIBRARIES = {
     "aiohttp.web": "aiohttp's run_app",
@@ -50,7 +49,7 @@ def handler(texts: Sequence[str], signal: int) -> Handler | None:
     found: Handler | None = None
     for tree in trees:
         for call in _registrations(tree, name, signal):
-            found = _judged(call, tree, trees)
+            found = _judged(call, trees, (name, signal))
     if found is None and trees:
         found = _by_library(trees, name)
     return found
@@ -115,7 +114,7 @@ def _last_name(node: ast.AST) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _judged(call: ast.Call, tree: ast.Module, trees: Sequence[ast.Module]) -> Handler:
+def _judged(call: ast.Call, trees: Sequence[ast.Module], wanted_signal: tuple[str, int]) -> Handler:
     """What happens when the handler of one registration has run."""
     wanted, extra = call.args[1], call.args[2:]
     in_loop = _last_name(call.func) == "add_signal_handler"
@@ -125,7 +124,7 @@ def _judged(call: ast.Call, tree: ast.Module, trees: Sequence[ast.Module]) -> Ha
         return _interrupted(trees)
     if _last_name(wanted) in ("SIG_IGN", "SIG_DFL"):
         return Handler(None, f"{said}, which isn't what the kernel shows now")
-    body = list(_body(wanted, trees, 3))
+    body = list(_body(wanted, trees, 3, wanted_signal))
     if not body and not isinstance(wanted, ast.Lambda):
         return _by_callable(wanted, extra, said)
     return _by_body(body, said, trees, in_loop)
@@ -145,37 +144,65 @@ def _by_callable(wanted: ast.expr, extra: Sequence[ast.expr], said: str) -> Hand
     return Handler(None, f"{said}, and what that does isn't in the text")
 
 
-def _body(wanted: ast.expr, trees: Sequence[ast.Module], depth: int) -> Iterator[ast.AST]:
-    """The statements that run when something is called, functions of the program's own that it calls included."""
-    if isinstance(wanted, ast.Lambda):
-        nodes: list[ast.AST] = [wanted.body]
-    else:
-        name = _last_name(wanted)
-        nodes = []
-        for tree in trees:
-            for node in ast.walk(tree):
-                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
-                    nodes = list(node.body)
+def _body(
+    wanted: ast.expr, trees: Sequence[ast.Module], depth: int, signal: tuple[str, int] | None = None
+) -> Iterator[ast.AST]:
+    """The statements that run when something is called, functions of the program's own that it calls included.
+
+    `signal`: name and number that the called function gets; branches for other signals are left out.
+    """
+    name = _last_name(wanted)
+    nodes: list[ast.AST] = [wanted.body] if isinstance(wanted, ast.Lambda) else []
+    for node in (one for tree in trees for one in ast.walk(tree)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name and name:
+            parameters = [one.arg for one in node.args.args if one.arg not in ("self", "cls")]
+            taken = _taken(node.body, parameters[0], signal) if signal and parameters else node.body
+            nodes = [ast.Pass(), *taken]
     for node in nodes:
         yield node
-        if depth:
-            for inner in ast.walk(node):
-                if isinstance(inner, ast.Call):
-                    for argument in (inner.func, *inner.args, *(keyword.value for keyword in inner.keywords)):
-                        if isinstance(argument, ast.Name | ast.Attribute) and _last_name(argument) != _last_name(
-                            wanted
-                        ):
-                            yield from _body(argument, trees, depth - 1)
+        if not depth:
+            continue
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Call):
+                passed = (inner.func, *inner.args, *(keyword.value for keyword in inner.keywords))
+                for argument in passed:
+                    if isinstance(argument, ast.Name | ast.Attribute) and _last_name(argument) != name:
+                        yield from _body(argument, trees, depth - 1)
+
+
+def _taken(statements: Sequence[ast.stmt], parameter: str, signal: tuple[str, int]) -> Iterator[ast.stmt]:
+    """Statements without the branches that are for other signals than this one."""
+    for one in statements:
+        fits = _tests_signal(one.test, parameter, signal) if isinstance(one, ast.If) else None
+        if fits is None or not isinstance(one, ast.If):
+            yield one
+        else:
+            yield from _taken(one.body if fits else one.orelse, parameter, signal)
+
+
+def _tests_signal(test: ast.expr, parameter: str, signal: tuple[str, int]) -> bool | None:
+    """Whether a test of the handler's first argument is true for this signal; None: it tests something else."""
+    if not isinstance(test, ast.Compare) or len(test.ops) != 1:
+        return None
+    sides = (test.left, test.comparators[0])
+    if not any(isinstance(side, ast.Name) and side.id == parameter for side in sides):
+        return None
+    other = next((side for side in sides if not (isinstance(side, ast.Name) and side.id == parameter)), sides[0])
+    named = any(_is_signal(one, *signal) for one in ast.walk(other))
+    if isinstance(test.ops[0], ast.Eq | ast.In | ast.Is):
+        return named
+    return not named if isinstance(test.ops[0], ast.NotEq | ast.NotIn | ast.IsNot) else None
 
 
 def _by_body(body: Sequence[ast.AST], said: str, trees: Sequence[ast.Module], in_loop: bool) -> Handler:
     nodes = [node for one in body for node in ast.walk(one)]
     calls = [node for node in nodes if isinstance(node, ast.Call)]
     called = [_last_name(call.func) for call in calls]
+    asked = {*called, *(_last_name(one) for call in calls for one in (*call.args, *(k.value for k in call.keywords)))}
     if any(isinstance(node, ast.Raise) for node in nodes) and not in_loop:
         return Handler(True, f"{said}, which raises an exception", _sleeps(calls), by_exception=True)
     if any(name in _EXITS for name in called):
-        waits = "_exit" not in called and not any(name in _STOPPERS for name in called) and not _assigned(nodes)
+        waits = "_exit" not in called and not asked & _STOPPERS and not _assigned(nodes)
         return Handler(True, f"{said}, which exits", _sleeps(calls), by_exception=waits)
     if _raises_again(calls):
         return Handler(True, f"{said}, which signals the program itself again", raises_again=True)
@@ -188,13 +215,23 @@ def _by_body(body: Sequence[ast.AST], said: str, trees: Sequence[ast.Module], in
         looked_at, pause_s = _loops_on(changed, trees)
         if looked_at:
             return Handler(True, f"{said}, which changes what the main loop looks at", max(0.3, pause_s))
-    if any(name in _STOPPERS for name in called):
+    if asked & _STOPPERS or any(map(_wakes, calls)):
         return Handler(True, f"{said}, which asks the program to end")
     if in_loop:
         return Handler(False, f"{said}, which doesn't end the event loop")
     if changed:
         return Handler(None, f"{said}, which changes {', '.join(sorted(changed))}")
     return _after_return(trees, said)
+
+
+def _wakes(call: ast.Call) -> bool:
+    """A byte into a pipe or socket that the main loop reads; not a line for a person."""
+    if _last_name(call.func) not in ("write", "send", "sendall") or not call.args:
+        return False
+    target = call.args[0] if isinstance(call.func, ast.Attribute) and _last_name(call.func.value) == "os" else None
+    if target is None:
+        return _last_name(call.func) != "write"
+    return not (isinstance(target, ast.Constant) or "std" in ast.unparse(target))
 
 
 def _raises_again(calls: Sequence[ast.Call]) -> bool:

@@ -142,7 +142,7 @@ def _interactive(case: Case, process: Process, signal: str) -> Outcome:
     """A shell that reads commands: no script, standard input."""
     shell = programs.program_name(process)
     if signal == "SIGHUP":
-        if shell == "ksh" or not case.facts.details.tty:
+        if shell == "ksh" or (shell in ("mksh", "posh") and not case.facts.details.tty):
             why = f"{shell} that reads commands goes on after SIGHUP."
             return Outcome(Outlook.TIMES_OUT, Confidence.GUESS, (why,), graceful=Graceful.NO)
         return Outcome(Outlook.EXITS, Confidence.LIKELY, ("An interactive shell ends when its terminal hangs up.",))
@@ -161,7 +161,7 @@ def _untrapped(case: Case, process: Process, text: str, signal: str) -> Outcome:
     ends = False
     match shell:
         case "bash" | "rbash":
-            ends = (on_exit and signal != "SIGINT") or (signal == "SIGINT" and not foreground)
+            ends = on_exit and (signal != "SIGINT" or not foreground)
         case "ksh":
             ends = on_exit or not foreground
         case "zsh":

@@ -1,0 +1,136 @@
+"""The doctor on real containers: the lab's images, files read from the container, findings, exit statuses, times."""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from containerlab_probes.errors import Gone
+from containerlab_tui.commands import doctor as command
+from containerlab_tui.core.doctor_facts import Diagnosis, Outlook, Severity
+from containerlab_tui.engine.docker_engine import DockerEngine, connect
+from containerlab_tui.services.diagnosis import doctor, doctor_all
+from tests.support import Containers, Docker, eventually
+
+BUSY = "containerlab/scratch-static:latest"
+
+
+@pytest.fixture(scope="module")
+def engine(engine_host: str) -> Iterator[DockerEngine]:
+    found = connect(engine_host)
+    yield found
+    found.close()
+
+
+def codes(diagnosis: Diagnosis) -> set[str]:
+    return {finding.code for finding in diagnosis.findings}
+
+
+@pytest.mark.parametrize(
+    ("image", "ready", "outlook", "finding"),
+    [
+        ("dockerapp1", "pid = 1", Outlook.EXITS, ""),
+        ("dockerapp2", "pid = 1", Outlook.TIMES_OUT, "does-not-end"),
+        ("dockerapp3", "i am in child process", Outlook.EXITS, "children-killed"),
+        ("shell-form", "waiting for signals", Outlook.TIMES_OUT, "shell-in-front"),
+        ("init-wrapped", "", Outlook.EXITS, "init-forwards"),
+        ("scratch-static", "", Outlook.TIMES_OUT, "signal-dropped"),
+    ],
+)
+def test_the_images_of_the_lab(
+    engine: DockerEngine, container: Containers, image: str, ready: str, outlook: Outlook, finding: str
+) -> None:
+    name = container(image, ready=ready)
+    eventually(lambda: finding in {*codes(doctor(engine, name)), ""}, f"{finding} is found")
+    diagnosis = doctor(engine, name)
+    assert diagnosis.outlook is outlook, diagnosis.evidence
+    errors = [one for one in diagnosis.findings if one.severity is Severity.ERROR]
+    assert bool(errors) == (outlook is Outlook.TIMES_OUT)
+
+
+def test_supervisord_and_its_programs(engine: DockerEngine, docker: Docker, container: Containers) -> None:
+    name = container("supervisor-v2")
+    eventually(lambda: "entered RUNNING" in docker.logs(name), "its programs run")
+    diagnosis = doctor(engine, name)
+    assert diagnosis.program == "supervisord"
+    assert any("has 10 s" in why for why in diagnosis.evidence), diagnosis.evidence
+
+
+def test_included_configuration_is_read_from_the_container(
+    engine: DockerEngine, docker: Docker, container: Containers
+) -> None:
+    script = (
+        "mkdir -p /srv/conf.d; cd /srv; "
+        "printf '[supervisord]\\nnodaemon=true\\n[include]\\nfiles = conf.d/*.conf\\n' > s.conf; "
+        "printf '[program:a]\\ncommand=sleep 1000\\nstopwaitsecs=77\\n' > conf.d/a.conf; "
+        "exec supervisord -c s.conf"
+    )
+    name = container("supervisor-v2", "sh", "-c", script)
+    eventually(lambda: "entered RUNNING" in docker.logs(name), "its program runs")
+    assert any("has 77 s" in why for why in doctor(engine, name).evidence)
+
+
+def test_a_script_is_read_from_the_container(engine: DockerEngine, container: Containers) -> None:
+    code = (
+        "import signal,time\\nsignal.signal(15, lambda *a: print())\\nprint(1, flush=True)\\nwhile 1: time.sleep(1)\\n"
+    )
+    script = f"cd /tmp; printf '{code}' > real.py; ln -s /tmp/real.py linked.py; exec python3 linked.py"
+    name = container("dockerapp1", "sh", "-c", script, ready="1")
+    assert doctor(engine, name).outlook is Outlook.TIMES_OUT
+
+
+def test_zombies_are_found(engine: DockerEngine, container: Containers) -> None:
+    code = "import subprocess,time\nsubprocess.Popen(['true'])\ntime.sleep(1000)"
+    name = container("dockerapp1", "python3", "-c", code)
+    eventually(lambda: "zombies" in codes(doctor(engine, name)), "the zombie is found")
+
+
+def test_docker_kill_disarms_a_restart_policy(engine: DockerEngine, docker: Docker, container: Containers) -> None:
+    name = container("dockerapp1", options=("--restart=always",), ready="pid = 1")
+    assert "restart-disarmed" not in codes(doctor(engine, name))
+    docker("kill", "--signal=USR1", name)
+    assert "restart-disarmed" in codes(doctor(engine, name))
+
+
+def test_what_does_not_run_is_said_so(engine: DockerEngine, docker: Docker, container: Containers) -> None:
+    name = container("dockerapp1", ready="pid = 1")
+    docker("stop", name)
+    with pytest.raises(Gone):
+        doctor(engine, name)
+
+
+def arguments(host: str, name: str | None, **more: bool) -> argparse.Namespace:
+    given = {"all": name is None, "strict": False, "json": False, "lab": False, "read_only": False, **more}
+    return argparse.Namespace(name=name, host=host, context=None, **given)
+
+
+def test_strict_is_a_gate(engine_host: str, container: Containers, capsys: pytest.CaptureFixture[str]) -> None:
+    bad, good = container("dockerapp2", ready="pid = 1"), container("dockerapp1", ready="pid = 1")
+    assert command.run(arguments(engine_host, bad)) == 0
+    assert command.run(arguments(engine_host, bad, strict=True)) == 1
+    assert command.run(arguments(engine_host, good, strict=True)) == 0
+    assert "does not end in time" in capsys.readouterr().out
+    assert command.run(arguments(engine_host, good, json=True)) == 0
+    assert json.loads(capsys.readouterr().out)["outlook"] == "exits"
+    assert command.run(arguments(engine_host, None, json=True)) == 0
+    seen = [one["container"] for one in json.loads(capsys.readouterr().out)["containers"]]
+    assert seen.index(bad) < seen.index(good)
+    assert command.run(arguments(engine_host, None)) == 0
+    assert bad in capsys.readouterr().out
+
+
+def test_it_is_quick(engine: DockerEngine, container: Containers) -> None:
+    names = [container("scratch-static") for _ in range(5)]
+    doctor(engine, names[0])
+    times = []
+    for name in names:
+        begun = time.perf_counter()
+        doctor(engine, name)
+        times.append(time.perf_counter() - begun)
+    assert sorted(times)[2] < 0.15
+    begun = time.perf_counter()
+    diagnoses, unseen = doctor_all(engine)
+    assert not unseen
+    assert time.perf_counter() - begun < 0.1 * len(diagnoses)
