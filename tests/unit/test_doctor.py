@@ -110,8 +110,10 @@ def test_what_cannot_be_seen_is_unknown() -> None:
     assert "not root" in found.evidence[0]
 
 
-def past(verdict: str, duration_s: float, grace_s: float = 10.0) -> PastStop:
-    return PastStop(0.0, "c", "box", "image", "server", "SIGTERM", grace_s, verdict, 0, duration_s, duration_s, None)
+def past(
+    verdict: str, took_s: float, grace_s: float = 10.0, container: str = "c" * 64, command: str = "server"
+) -> PastStop:
+    return PastStop(0.0, container, "box", "image", command, "SIGTERM", grace_s, verdict, 0, took_s, took_s, None)
 
 
 UNSURE = process(1, "server", exe="/app/server", caught=(TERM,))
@@ -120,15 +122,31 @@ UNSURE = process(1, "server", exe="/app/server", caught=(TERM,))
 def test_earlier_stops_tell_what_a_handler_does() -> None:
     assert told(UNSURE, history=(past("killed", 10.1),) * 3).outlook is Outlook.TIMES_OUT
     assert told(UNSURE, history=(past("graceful", 0.4),) * 3).outlook is Outlook.EXITS
+    assert told(UNSURE, history=(past("graceful", 0.4, container="d"),) * 3).outlook is Outlook.EXITS
     assert told(UNSURE, history=(past("killed", 10.1),)).outlook is Outlook.UNKNOWN
     assert told(UNSURE, history=(past("killed", 10.1), past("graceful", 1.0))).outlook is Outlook.UNKNOWN
     assert told(UNSURE, history=(past("killed", 2.1, 2.0),) * 3).outlook is Outlook.UNKNOWN
     assert told(UNSURE, history=(past("graceful", 30.0, 60.0),) * 3).outlook is Outlook.TIMES_OUT
 
 
+def test_stops_of_another_command_tell_nothing() -> None:
+    assert told(UNSURE, history=(past("killed", 10.1, command="other"),) * 3).outlook is Outlook.UNKNOWN
+
+
+def test_only_its_own_stops_go_before_what_is_known_of_a_program() -> None:
+    caddy = process(1, "caddy", "run", caught=(TERM,))
+    theirs = (past("killed", 10.1, container="d", command="caddy run"),) * 3
+    own = (past("killed", 10.1, command="caddy run"),) * 3
+    assert told(caddy, history=theirs).outlook is Outlook.EXITS
+    assert told(caddy, history=own).outlook is Outlook.TIMES_OUT
+
+
 def test_earlier_stops_do_not_overrule_the_kernel() -> None:
     dropped = process(1, "server", exe="/app/server")
     assert told(dropped, history=(past("graceful", 0.1),) * 3).outlook is Outlook.TIMES_OUT
+    deferred = process(1, "mksh", "-c", "trap 'exit' TERM; server; x", caught=(TERM,), foreground=(7,))
+    earlier = (past("graceful", 0.1, command=deferred.command),) * 3
+    assert told(deferred, process(7, "server", parent=1), history=earlier).outlook is Outlook.TIMES_OUT
 
 
 def test_the_document_has_the_fields_of_the_contract() -> None:

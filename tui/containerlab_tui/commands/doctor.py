@@ -13,7 +13,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Exit status 0: answered; 1: an error finding under --strict."""
     engine = session.engine(arguments)
     if arguments.all:
-        diagnoses, unseen = service.doctor_all(engine)
+        diagnoses, unseen = service.doctor_all(engine, service.remembered)
         diagnoses = core.by_trouble(diagnoses)
         for sentence in unseen:
             session.tell(safe(sentence))
@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             print(_table(diagnoses))
     else:
-        diagnoses = (service.doctor(engine, arguments.name),)
+        diagnoses = (service.doctor(engine, arguments.name, service.remembered),)
         if arguments.json:
             session.answer(core.document(diagnoses[0]))
         else:

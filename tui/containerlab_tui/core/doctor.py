@@ -10,7 +10,7 @@ from dataclasses import replace
 from containerlab_probes.records import Delivery, Process
 from containerlab_probes.signals import name_of
 from containerlab_tui.core import doctor_findings, programs
-from containerlab_tui.core.doctor_case import Case, lowest
+from containerlab_tui.core.doctor_case import Case
 from containerlab_tui.core.doctor_facts import (
     Confidence,
     Diagnosis,
@@ -21,10 +21,13 @@ from containerlab_tui.core.doctor_facts import (
 )
 from containerlab_tui.core.doctor_outcome import outcome_of
 from containerlab_tui.core.documents import SCHEMA, Document, plain
+from containerlab_tui.core.ending import PastStop
+from containerlab_tui.core.stop import Verdict
 
 KILL = 9
-ALIKE_S = 0.15
-"""Share of the grace period within which an earlier stop counts as having run through it."""
+ALIKE = 0.15
+"""By how large a share an earlier grace period may be shorter and still tell about this one."""
+_PROGRAM_DECIDES = (Delivery.HANDLER, Delivery.SIGWAIT, Delivery.SIGNALFD, Delivery.UNKNOWN)
 
 
 def diagnose(facts: Facts) -> Diagnosis:
@@ -35,7 +38,8 @@ def diagnose(facts: Facts) -> Diagnosis:
         delivery, outcome = Delivery.UNKNOWN, _blind(facts)
     else:
         delivery = case.forecast(root, facts.signal).delivery
-        outcome = _in_time(facts, _by_history(facts, outcome_of(case, root, facts.signal)))
+        outcome = outcome_of(case, root, facts.signal)
+        outcome = _in_time(facts, _by_history(facts, root, delivery, outcome))
     outcome = replace(outcome, findings=doctor_findings.findings(case, root, delivery, outcome))
     details = facts.details
     main = doctor_findings.main_program(case, root) if root else None
@@ -89,26 +93,43 @@ def _in_time(facts: Facts, outcome: Outcome) -> Outcome:
     return replace(outcome, outlook=Outlook.UNKNOWN, confidence=Confidence.GUESS, why=(*outcome.why, why))
 
 
-def _by_history(facts: Facts, outcome: Outcome) -> Outcome:
-    """What earlier stops of the same image with the same signal and command came to, where nothing better is known."""
-    alike = [one for one in facts.history if one.signal == name_of(facts.signal) and one.duration_s is not None][:5]
-    if len(alike) < 2 or outcome.confidence is Confidence.CERTAIN:
+def _by_history(facts: Facts, root: Process, delivery: Delivery, outcome: Outcome) -> Outcome:
+    """What earlier stops with this signal and command came to.
+
+    Those of this very container go before what is only likely; those of other containers of its image only before
+    a guess. Where the kernel decides (no handler, ignored, blocked, put off) the past has no say.
+    """
+    if delivery not in _PROGRAM_DECIDES or outcome.confidence is Confidence.CERTAIN:
         return outcome
-    killed = [one.verdict == "killed" for one in alike]
-    if len(set(killed)) > 1:
+    alike = [
+        one
+        for one in facts.history
+        if one.signal == name_of(facts.signal) and one.command == root.command and one.duration_s is not None
+    ]
+    own = [one for one in alike if one.container == facts.details.id]
+    weak = outcome.confidence is Confidence.GUESS or outcome.outlook is Outlook.UNKNOWN
+    chosen = (own if len(own) >= 2 else alike if weak and len(alike) >= 2 else [])[:5]
+    if not chosen:
+        return outcome
+    killed = {one.verdict == Verdict.KILLED for one in chosen}
+    if len(killed) > 1:
         return replace(outcome, why=(*outcome.why, "memory: its last stops went different ways."))
-    durations = [one.duration_s for one in alike if one.duration_s is not None]
-    typical_s = sorted(durations)[len(durations) // 2]
-    fate = "were killed" if killed[0] else "ended by themselves"
-    why = f"memory: the last {len(alike)} stops with {name_of(facts.signal)} took {typical_s:.1f} s and {fate}."
-    if killed[0]:
-        if any(one.grace_s < facts.grace_s * (1 - ALIKE_S) for one in alike):
-            return replace(outcome, why=(*outcome.why, why))
-        return replace(outcome, outlook=Outlook.TIMES_OUT, confidence=Confidence.LIKELY, why=(*outcome.why, why))
-    confidence = lowest(Confidence.LIKELY, Confidence.CERTAIN)
-    return replace(
-        outcome, outlook=Outlook.EXITS, confidence=confidence, why=(*outcome.why, why), takes_s=max(durations)
-    )
+    return _as_before(facts, outcome, chosen, killed.pop())
+
+
+def _as_before(facts: Facts, outcome: Outcome, chosen: list[PastStop], killed: bool) -> Outcome:
+    durations = sorted(one.duration_s for one in chosen if one.duration_s is not None)
+    whose = "its" if all(one.container == facts.details.id for one in chosen) else "this image's"
+    fate = "were killed" if killed else "ended by themselves"
+    typical_s = durations[len(durations) // 2]
+    stops = f"{whose} last {len(chosen)} stops with {name_of(facts.signal)}"
+    why = f"memory: {stops} took {typical_s:.1f} s and {fate}."
+    told = (*outcome.why, why)
+    if not killed:
+        return replace(outcome, outlook=Outlook.EXITS, confidence=Confidence.LIKELY, why=told, takes_s=durations[-1])
+    if any(one.grace_s < facts.grace_s * (1 - ALIKE) for one in chosen):
+        return replace(outcome, why=told)  # with more time it may end
+    return replace(outcome, outlook=Outlook.TIMES_OUT, confidence=Confidence.LIKELY, why=told)
 
 
 def by_trouble(diagnoses: Sequence[Diagnosis]) -> tuple[Diagnosis, ...]:

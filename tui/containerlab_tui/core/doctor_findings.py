@@ -368,12 +368,12 @@ def _time(look: Look) -> Iterator[Finding]:
             look.outcome.why[-2:],
             remedies.grace(int(takes_s * 1.5) + 1),
         )
-    killed = [one for one in facts.history if one.verdict == "killed"]
+    alike = [one for one in facts.history if one.command == look.root.command]
+    killed = [one for one in alike if one.verdict == "killed"]
     if len(killed) >= 2:
         yield Finding(
             "killed-before",
             Severity.WARNING,
-            f"Of its last {len(facts.history)} stops that were seen, {len(killed)} ended in SIGKILL.",
-            tuple(f"memory: {one.signal}, grace {one.grace_s:g} s, {one.verdict}" for one in facts.history[:5]),
-            "",
+            f"Of the last {len(alike)} stops of it or its like that were seen, {len(killed)} ended in SIGKILL.",
+            tuple(f"memory: {one.signal}, grace {one.grace_s:g} s, {one.verdict}" for one in alike[:5]),
         )

@@ -20,6 +20,7 @@ from containerlab_tui.core.doctor_facts import Diagnosis, Facts
 from containerlab_tui.core.ending import PastStop
 from containerlab_tui.core.inventory import Details
 from containerlab_tui.engine.api import Engine
+from containerlab_tui.services import history as history_of_stops
 from containerlab_tui.services.stops import see_processes
 
 FILE_LIMIT = 256 * 1024
@@ -29,6 +30,13 @@ PROCESS_LIMIT = 64
 INCLUDE_LIMIT = 100
 
 History = Callable[[Details], Sequence[PastStop]]
+
+
+def remembered(details: Details) -> tuple[PastStop, ...]:
+    """The stops of this container, then those of others of its image, the latest first."""
+    memory = history_of_stops.History()
+    own = memory.of_container(details.id)
+    return (*own, *(one for one in memory.of_image(details.image, 20) if one.container != details.id))
 
 
 def doctor(engine: Engine, container: str, history: History | None = None) -> Diagnosis:
