@@ -50,6 +50,11 @@ def test_a_handler_alone_proves_nothing() -> None:
     assert verdict(found) == (Outlook.UNKNOWN, Confidence.GUESS)
 
 
+def test_what_waits_for_the_signal_is_guessed_to_end() -> None:
+    found = told(process(1, "server", exe="/app/server", blocked=(TERM,), sigwait=(TERM,)))
+    assert verdict(found) == (Outlook.EXITS, Confidence.GUESS)
+
+
 def test_a_packaged_daemon_with_a_handler_is_a_guess_and_its_unit_makes_it_likely() -> None:
     daemon = process(1, "food", exe="/usr/sbin/food", caught=(TERM, HUP))
     assert verdict(told(daemon)) == (Outlook.EXITS, Confidence.GUESS)

@@ -94,3 +94,9 @@ def test_uwsgi_ends_on_term_only_where_it_is_told_to() -> None:
     assert uwsgi("--ini", "/etc/u.ini", ini="[uwsgi]\nmaster = true\n") is STAYS
     assert uwsgi("--ini", "/etc/u.ini", ini="[uwsgi]\nmaster = true\ndie-on-term = true\n") is EXITS
     assert uwsgi("--ini", "/etc/u.ini", ini="[uwsgi]\ndie-on-term = false\nmaster = true\n") is STAYS
+
+
+def test_redis_stays_where_it_cannot_save() -> None:
+    redis = process(1, "redis-server", "*:6379", caught=(INT, TERM))
+    assert told(redis).outlook is EXITS
+    assert told(redis, cannot_write=frozenset((1001,))).outlook is STAYS

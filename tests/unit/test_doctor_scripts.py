@@ -128,6 +128,12 @@ def test_other_languages(interpreter: str, option: str, code: str, outlook: Outl
     assert runs(interpreter, option, code) is outlook
 
 
+def test_interpreters_that_read_commands_from_a_terminal() -> None:
+    at_terminal = {"tty": True}
+    assert told(process(1, "python3", caught=(INT,)), signal="SIGINT", details=at_terminal).outlook is STAYS
+    assert told(process(1, "node", caught=(INT, TERM)), details=at_terminal).outlook is STAYS
+
+
 def test_the_text_of_files_beside_a_script_counts() -> None:
     one = process(1, "python3", "/app/main.py", exe="/usr/bin/python3.11", caught=(INT, TERM))
     files = {

@@ -39,6 +39,12 @@ def shell(script: str, *children: str, name: str = "bash", foreground: bool = Fa
         ("trap 'kill $p' TERM; sleep 9999 & p=$!; while kill -0 $p; do wait $p; done", EXITS),
         ("trap 'stop=1' TERM; while :; do sleep 1 & wait; if [ $stop ]; then break; fi; done", EXITS),
         ("trap 'trap - TERM; kill -- -$$' TERM EXIT; sleep 9999 & wait", EXITS),
+        ("h() { case $1 in TERM) exit 0;; INT) echo i;; esac; }; trap 'h TERM' TERM; while :; do wait; done", EXITS),
+        (
+            "h() { case \"$1\" in INT) exit 0;; TERM|HUP) echo i;; esac; }; trap 'h TERM' TERM; while :; do wait; done",
+            STAYS,
+        ),
+        ("TRAPTERM() { exit 0 }; while :; do wait; done", EXITS),
         ("# trap 'exit 0' TERM\ntrap 'echo x' TERM; while :; do sleep 1000 & wait; done", STAYS),
     ],
 )

@@ -8,7 +8,7 @@ daemons keep for other uses (HUP, USR1, USR2) leave them running.
 import posixpath
 import re
 
-from containerlab_probes.records import Process
+from containerlab_probes.records import Delivery, Process
 from containerlab_probes.signals import name_of
 from containerlab_tui.core import programs
 from containerlab_tui.core.doctor_case import Case
@@ -22,9 +22,13 @@ _OTHER_USES = frozenset(
 )
 
 
-def outcome(case: Case, process: Process, signal: int) -> Outcome | None:
+def outcome(case: Case, process: Process, signal: int, delivery: Delivery) -> Outcome | None:
     """A guess, or what a unit file says; None where nothing speaks for either."""
     name = name_of(signal)
+    if delivery in (Delivery.SIGWAIT, Delivery.SIGNALFD) and name in _ENDING:
+        how = "sigwait" if delivery is Delivery.SIGWAIT else "a signalfd"
+        why = f"A program that goes out of its way to take {name} from {how} usually ends on it. A guess."
+        return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
     path = program_path(process)
     unit = case.facts.units.get(path)
     if unit is not None:

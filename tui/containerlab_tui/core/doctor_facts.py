@@ -64,6 +64,8 @@ class Facts:
     """Text of the container's files by host PID and path as it stands in that process's command line."""
     environments: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     """Environment by host PID, of those processes whose behaviour depends on it."""
+    cannot_write: frozenset[int] = frozenset()
+    """Host PIDs of processes that may not write into their working directory; looked at where it matters."""
     go_programs: frozenset[str] = frozenset()
     """Program files that carry the mark of Go's linker."""
     units: Mapping[str, str] = field(default_factory=dict)

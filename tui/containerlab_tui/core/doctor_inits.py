@@ -137,6 +137,9 @@ def configured(
             if any(_dies_on_term(text) for (pid, _), text in case.facts.files.items() if pid == process.pid):
                 does = "fast" if name_of(signal) == "SIGTERM" else "reloads"
                 return replace(reaction, does=does, takes_s=1.5, note="die-on-term is set in its configuration")
+        case "Redis or Valkey" if process.pid in case.facts.cannot_write and "--save" not in process.argv:
+            note = "it can't save: it may not write into its working directory"
+            return replace(reaction, does="ignores", note=note)
         case "Squid" if name_of(signal) == "SIGTERM":
             found = re.search(
                 r"^\s*shutdown_lifetime\s+(\d+)\s*(\w*)", case.text(process, SQUID_CONFIGURATION) or "", re.MULTILINE

@@ -122,7 +122,7 @@ def _reached(case: Case, process: Process, signal: int, told: Forecast, group: b
         return _with(heard, _known(case, process, signal, program, reaction))
     outcome = doctor_scripts.outcome(case, process, signal, told.delivery, program)
     if outcome.outlook is Outlook.UNKNOWN and process.exe not in case.facts.go_programs:
-        outcome = doctor_customs.outcome(case, process, signal) or outcome
+        outcome = doctor_customs.outcome(case, process, signal, told.delivery) or outcome
     return _with(heard, outcome)
 
 

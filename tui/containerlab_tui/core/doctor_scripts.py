@@ -47,6 +47,12 @@ def _go(name: str) -> Outcome:
 def _by_text(case: Case, process: Process, signal: int, delivery: Delivery, family: str) -> Outcome | None:
     texts = texts_of(case, process)
     name = name_of(signal)
+    if _reads_commands(case, process) and name in ("SIGINT", "SIGTERM") and (name == "SIGINT" or family == "node"):
+        why = f"It reads commands from a terminal: {name} ends the line at hand, not the program."
+        return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
+    if family == "ruby" and not texts and name in ("SIGTERM", "SIGINT", "SIGHUP"):
+        why = f"Its text can't be read; on {name} Ruby raises an exception, and a trap usually ends. A guess."
+        return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
     found: Handler | None
     if family == "python":
         found = doctor_python.handler(texts, signal)
@@ -71,6 +77,12 @@ def _by_text(case: Case, process: Process, signal: int, delivery: Delivery, fami
     if not found.ends:
         return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (f"text: {found.why}.",), graceful=Graceful.NO)
     return Outcome(Outlook.EXITS, Confidence.LIKELY, (f"text: {found.why}.",), found.takes_s)
+
+
+def _reads_commands(case: Case, process: Process) -> bool:
+    """An interpreter without a script, at a terminal."""
+    script = programs.script_of(process)
+    return script is not None and script.kind == "none" and case.facts.details.tty
 
 
 def texts_of(case: Case, process: Process) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ _TRAP = re.compile(
     r"""[ \t]+(?P<signals>[\w+]+(?:[ \t]+[\w+]+)*)""",
 )
 _LOOP = re.compile(r"(?:^|[;&|(\n]|\bdo\b|\bthen\b)\s*(while|until|for)\b([^;\n]*)")
-EXITS = re.compile(r"(?:^|[;&|{(\n]|\bthen\b|\bdo\b)\s*exit\b")
+EXITS = re.compile(r"(?:^|[;&|{()\n]|\bthen\b|\bdo\b)\s*exit\b")
 EXECS = re.compile(r"(?:^|[;&|{(]|\bthen\b|\bdo\b|\belse\b)\s*exec\s+(?![<>0-9&{])", re.MULTILINE)
 WAITS = re.compile(r"(?:^|[;&|{(\n!]|\bdo\b|\bthen\b)\s*wait\b")
 _KILL = re.compile(r"(?:^|[;&|{(\n]|\bthen\b|\bdo\b)\s*kill\b([^;&|\n]*)")
@@ -42,7 +42,10 @@ def trap_for(text: str, signal: int) -> Trap | None:
             if _number(word) == signal:
                 body = each["body"]
                 body = body[1:-1] if body[:1] in "'\"" else body
-                found = Trap(_with_functions(text, body), word)
+                found = Trap(_with_functions(text, _branch(text, body)), word)
+    for name, body, _ in functions(text):
+        if name.startswith("TRAP") and _number(name[4:]) == signal:
+            found = Trap(_with_functions(text, body), name[4:])  # man 1 zshmisc, Trap Functions
     return None if found is None or found.body == "-" else found
 
 
@@ -71,6 +74,19 @@ def functions(text: str) -> Iterator[tuple[str, str, tuple[int, int]]]:
                 depth -= 1
             index += 1
         yield found[1] or found[2], text[found.end() : index - 1], (found.start(), index)
+
+
+def _branch(text: str, body: str) -> str:
+    """Of a trap that calls a function with one word, on which the function branches: that branch."""
+    words = body.split()
+    if len(words) == 2:
+        for name, inner, _ in functions(text):
+            cases = re.search(r"\bcase\s+\"?\$\{?1\}?\"?\s+in\b(.*)\besac\b", inner, re.DOTALL)
+            if name == words[0] and cases:
+                arms = re.findall(r"\(?([^()\n;]+)\)(.*?)(?:;;|$)", cases[1], re.DOTALL)
+                fits = [arm for label, arm in arms if words[1] in [one.strip(" \"'") for one in label.split("|")]]
+                return fits[0] if fits else ":"
+    return body
 
 
 def _in_expansion(text: str, index: int) -> bool:

@@ -75,6 +75,7 @@ def gather(engine: Engine, details: Details, history: History | None = None) -> 
         blind_reason=blind_reason,
         files=_files(seen),
         environments=_environments(seen),
+        cannot_write=frozenset(one.pid for one in seen[:PROCESS_LIMIT] if _is(one, "Redis or Valkey", _cannot_write)),
         go_programs=_go_programs(seen),
         units=_units(seen),
         clients=_clients(details.pid) if _any_drains(seen, details.stop_signal) else None,
@@ -114,7 +115,7 @@ def _files(seen: Sequence[Process]) -> Mapping[tuple[int, str], str]:
                     text = view.text(path)
                     if text is not None:
                         found[process.pid, path] = text
-                if _is_supervisord(process):
+                if _is(process, "supervisord", lambda _: True):
                     _read_includes(process, view, found)
                 _read_neighbours(process, view, found)
         except ContainerlabError:
@@ -140,11 +141,6 @@ def _wanted(process: Process) -> Iterable[str]:
                 match = doctor_inits.UWSGI_FILES.search(word)
                 if match:
                     yield match[1]
-
-
-def _is_supervisord(process: Process) -> bool:
-    known = programs.recognise(process)
-    return known is not None and known.name == "supervisord"
 
 
 def _read_includes(process: Process, view: "_View", found: dict[tuple[int, str], str]) -> None:
@@ -222,6 +218,24 @@ class _View:
             return [posixpath.join(directory, one) for one in sorted(fnmatch.filter(os.listdir(fd), name))]
         finally:
             os.close(fd)
+
+
+def _is(process: Process, name: str, also: Callable[[Process], bool]) -> bool:
+    known = programs.recognise(process)
+    return known is not None and known.name == name and also(process)
+
+
+def _cannot_write(process: Process) -> bool:
+    """Whether the modes of its working directory, or a read-only file system, keep a process from writing there."""
+    place = f"/proc/{process.pid}/cwd"
+    try:
+        about, system = os.stat(place), os.statvfs(place)
+    except OSError:
+        return False
+    if system.f_flag & os.ST_RDONLY:
+        return True
+    own = 0o222 if about.st_uid == process.uid else 0o022  # its groups aren't known: theirs counts for it
+    return process.uid != 0 and not about.st_mode & own
 
 
 _UNIT_DIRECTORIES = ("/usr/lib/systemd/system", "/lib/systemd/system", "/etc/systemd/system")
