@@ -45,6 +45,12 @@ def test_ignored_and_blocked_are_certain() -> None:
     assert (blocked.delivery, *verdict(blocked)) == (Delivery.PENDING, Outlook.TIMES_OUT, Confidence.CERTAIN)
 
 
+def test_blocked_with_a_handler_may_be_blocked_for_a_time_only() -> None:
+    assert told(process(1, "server", exe="/app/server", blocked=(TERM,), caught=(TERM,))).outlook is Outlook.UNKNOWN
+    mosquitto = process(1, "mosquitto", exe="/usr/sbin/mosquitto", blocked=(TERM,), caught=(TERM,))
+    assert verdict(told(mosquitto)) == (Outlook.EXITS, Confidence.LIKELY)
+
+
 def test_a_handler_alone_proves_nothing() -> None:
     found = told(process(1, "server", exe="/app/server", caught=(TERM,)))
     assert verdict(found) == (Outlook.UNKNOWN, Confidence.GUESS)

@@ -144,7 +144,7 @@ def _reception(look: Look) -> Iterator[Finding]:
         yield Finding(
             "signal-ignored", look.severity(), summary, evidence, remedies.other_signal(look.main, look.signal)
         )
-    elif look.delivery is Delivery.PENDING:
+    elif look.delivery is Delivery.PENDING and look.case.facts.signal not in look.root.dispositions.caught:
         summary = f"PID 1 ({look.root.name}) blocks {look.signal}, and nothing in it awaits the signal."
         yield Finding("signal-blocked", look.severity(), summary, evidence, remedies.unblock(look.signal))
     elif look.outcome.outlook is Outlook.UNKNOWN and look.delivery is not Delivery.DEFERRED:

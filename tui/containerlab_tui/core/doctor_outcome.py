@@ -28,6 +28,8 @@ def outcome_of(case: Case, process: Process, signal: int, group: bool = False) -
     match told.delivery:
         case Delivery.DEFAULT if told.effect in (Effect.TERMINATES, Effect.DUMPS_CORE):
             return _ends_by_default(case, process, signal, told)
+        case Delivery.PENDING if signal in process.dispositions.caught and process.state not in ("T", "t"):
+            return _held_for_now(case, process, signal, told, group)
         case Delivery.DEFAULT | Delivery.IGNORED | Delivery.DROPPED | Delivery.PENDING:
             return _stays(case, process, signal, told)
         case Delivery.DEFERRED:
@@ -37,6 +39,13 @@ def outcome_of(case: Case, process: Process, signal: int, group: bool = False) -
             return replace(reached, confidence=lowest(reached.confidence, Confidence.LIKELY))
         case _:
             return _reached(case, process, signal, told, group)
+
+
+def _held_for_now(case: Case, process: Process, signal: int, told: Forecast, group: bool) -> Outcome:
+    """Blocked, but there is a handler: it may be blocked only while the program waits, as mosquitto does."""
+    reached = _reached(case, process, signal, told, group)
+    why = "It has a handler for it all the same: a program may block a signal for a time only."
+    return replace(reached, confidence=lowest(reached.confidence, Confidence.LIKELY), why=(*reached.why, why))
 
 
 def _ends_by_default(case: Case, process: Process, signal: int, told: Forecast) -> Outcome:
