@@ -93,6 +93,8 @@ def test_uwsgi_ends_on_term_only_where_it_is_told_to() -> None:
     assert uwsgi("--http", ":80") is EXITS
     assert uwsgi("--ini", "/etc/u.ini", ini="[uwsgi]\nmaster = true\n") is STAYS
     assert uwsgi("--ini", "/etc/u.ini", ini="[uwsgi]\nmaster = true\ndie-on-term = true\n") is EXITS
+    assert uwsgi("--ini", "/etc/u.ini", ini="[uwsgi]\nhttp = :80\n") is EXITS
+    assert uwsgi("--ini", "/etc/u.ini", "--master", ini="[uwsgi]\nhttp = :80\n") is STAYS
     assert uwsgi("--ini", "/etc/u.ini", ini="[uwsgi]\ndie-on-term = false\nmaster = true\n") is STAYS
 
 

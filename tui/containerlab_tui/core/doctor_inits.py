@@ -134,7 +134,11 @@ def configured(
     """What a program does on a signal, once its configuration has been looked at."""
     match program.name:
         case "uWSGI" if name_of(signal) in ("SIGTERM", "SIGQUIT") and "--die-on-term" not in process.argv:
-            if any(_dies_on_term(text) for (pid, _), text in case.facts.files.items() if pid == process.pid):
+            texts = [text for (pid, _), text in case.facts.files.items() if pid == process.pid]
+            master = any(word in ("--master", "-M") for word in process.argv)
+            if texts and not master and not any(_MASTER.search(text) for text in texts):
+                return replace(reaction, does="fast", takes_s=0.5, note="it has no master process")
+            if any(map(_dies_on_term, texts)):
                 does = "fast" if name_of(signal) == "SIGTERM" else "reloads"
                 return replace(reaction, does=does, takes_s=1.5, note="die-on-term is set in its configuration")
         case "Redis or Valkey" if process.pid in case.facts.cannot_write and "--save" not in process.argv:
@@ -149,6 +153,12 @@ def configured(
                 takes_s = int(found[1]) * unit + 1.0
                 return replace(reaction, takes_s=takes_s, note=f"shutdown_lifetime is {found[1]} {found[2]}".rstrip())
     return reaction
+
+
+_MASTER = re.compile(
+    r"^\s*[\"<]?master\W+(?:true|1|yes|on)\b|<master\s*/>|^\s*(?:include|ini|xml|yaml|json)\s*=", re.MULTILINE
+)
+"""A master process is asked for, or another file may ask for it."""
 
 
 def _dies_on_term(text: str) -> bool:
