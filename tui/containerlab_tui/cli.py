@@ -25,7 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments)
     except ContainerlabError as error:
-        return _fail(str(error), error.exit_status)
+        from containerlab_tui.core.safe_text import safe_lines
+
+        return _fail(safe_lines(str(error)), error.exit_status)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -56,6 +58,14 @@ def _run(arguments: argparse.Namespace) -> int:
             from containerlab_tui.commands import stop
 
             return stop.run(arguments)
+        case "doctor":
+            from containerlab_tui.commands import doctor
+
+            return doctor.run(arguments)
+        case "why":
+            from containerlab_tui.commands import why
+
+            return why.run(arguments)
         case _:
             from containerlab_tui.commands import memory
 
@@ -115,6 +125,14 @@ def parser() -> argparse.ArgumentParser:
     _name(stop)
     stop.add_argument("--signal", metavar="S", help="default: the container's stop signal")
     stop.add_argument("--timeout", type=int, metavar="SECONDS", help="grace period; negative: for ever")
+
+    doctor = command("doctor", "how a stop would go, why, and how to mend it; changes nothing")
+    whom = doctor.add_mutually_exclusive_group(required=True)
+    whom.add_argument("name", metavar="NAME", nargs="?", help="a container's name, id, or unambiguous id prefix")
+    whom.add_argument("--all", action="store_true", help="every running container, the worst first")
+    doctor.add_argument("--strict", action="store_true", help="exit status 1 on an error finding")
+
+    _name(command("why", "how a container that has stopped came to stop"))
 
     _name(command("ipc", "System V and POSIX IPC objects"))
     read = command("ipc read", "bytes of one shared memory object")

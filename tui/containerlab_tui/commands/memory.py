@@ -1,34 +1,47 @@
 """`ipc`, `ipc read`, `ipc remove`, `maps`, `maps read`: what a container keeps in memory and shares."""
 
 import argparse
+import contextlib
 
 from containerlab_probes.errors import BadRequest, Gone
 from containerlab_probes.records import WINDOW_LIMIT, IpcKind, Window
 from containerlab_tui.commands import session
 from containerlab_tui.core import documents
+from containerlab_tui.core.inventory import Details
 from containerlab_tui.core.survival import Survival
 from containerlab_tui.core.views import FilesView, IpcRow
-from containerlab_tui.services.inspection import Inspector
+from containerlab_tui.engine.api import Engine
+from containerlab_tui.services.inspection import Inspector, inspector
 
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.command == "ipc remove":
         session.refuse_if_read_only(arguments, "remove an IPC object")
     engine = session.engine(arguments)
-    with Inspector(engine, engine.inspect(arguments.name)) as inspector:
+    with inspector(engine, engine.inspect(arguments.name)) as opened:
         match arguments.command:
             case "ipc":
-                return _ipc(arguments, inspector)
+                return _ipc(arguments, opened, engine)
             case "ipc read":
                 kind = _kind(arguments.kind)
-                read = inspector.read_ipc(kind, arguments.id, *_window(arguments))
-                return _bytes(arguments, inspector, {"kind": kind.value, "id": arguments.id}, read)
+                read = opened.read_ipc(kind, arguments.id, *_window(arguments))
+                return _bytes(arguments, opened, {"kind": kind.value, "id": arguments.id}, read)
             case "ipc remove":
-                return _remove(arguments, inspector)
+                return _remove(arguments, opened)
             case "maps":
-                return _maps(arguments, inspector)
+                return _maps(arguments, opened)
             case _:
-                return _maps_read(arguments, inspector)
+                return _maps_read(arguments, opened)
+
+
+def running(engine: Engine) -> list[Details]:
+    """Details of every running container, for the namespaces they share."""
+    found = []
+    for one in engine.containers():
+        if one.state in ("running", "paused"):
+            with contextlib.suppress(Gone):
+                found.append(engine.inspect(one.id))
+    return found
 
 
 def _kind(text: str) -> IpcKind:
@@ -45,8 +58,8 @@ def _window(arguments: argparse.Namespace) -> tuple[int, int]:
     return arguments.offset, arguments.length
 
 
-def _ipc(arguments: argparse.Namespace, inspector: Inspector) -> int:
-    view = inspector.ipc()
+def _ipc(arguments: argparse.Namespace, inspector: Inspector, engine: Engine) -> int:
+    view = inspector.ipc(running(engine))
     if arguments.json:
         session.answer(documents.ipc(inspector.details.name, view))
         return 0

@@ -2,11 +2,12 @@
 
 import argparse
 import gc
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from containerlab_probes.errors import ContainerlabError
+from containerlab_probes.errors import BadRequest, ContainerlabError
 from containerlab_tui.core.inventory import Container
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.engine.endpoint import Endpoint
@@ -22,10 +23,13 @@ def open_screens(arguments: argparse.Namespace) -> int:
     from containerlab_tui.engine import endpoint
 
     url, context = arguments.host, arguments.context
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise BadRequest("The screens need a terminal; the commands don't: `containerlab-tui --help` lists them.")
     if arguments.lab:
+        from containerlab_tui.commands import lab
         from containerlab_tui.lab.lab import Lab
 
-        url, context = Lab().endpoint, None
+        url, context = lab.up(Lab()), None
     where = endpoint.resolve(url, context)
 
     def engine() -> Engine:

@@ -3,11 +3,11 @@
 import argparse
 
 from containerlab_probes.signals import name_of, number_of
-
 from containerlab_tui.commands import session
 from containerlab_tui.core import documents
 from containerlab_tui.core.safe_text import safe
 from containerlab_tui.core.stop import Kind, StopEvent, StopPlan, StopState, Verdict, describe, explain
+from containerlab_tui.services.history import History
 from containerlab_tui.services.stops import plan_stop, run_stop
 
 
@@ -18,11 +18,11 @@ def run(arguments: argparse.Namespace) -> int:
     signal = number_of(arguments.signal) if arguments.signal else None
     plan = plan_stop(engine, arguments.name, signal, arguments.timeout)
     if arguments.json:
-        state = run_stop(engine, plan)
+        state = run_stop(engine, plan, history=History())
         session.answer(documents.stop(state))
     else:
         print(_heading(plan), flush=True)
-        state = run_stop(engine, plan, _Printer(plan))
+        state = run_stop(engine, plan, _Printer(plan), History())
         print("\n".join(safe(sentence) for sentence in explain(state)))
     return 0 if state.verdict in (Verdict.GRACEFUL, Verdict.ALREADY_STOPPED) else 1
 

@@ -8,9 +8,8 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from containerlab_probes.signals import name_of
-
 from containerlab_probes.records import Dispositions, Forecast, Process, Window
+from containerlab_probes.signals import name_of
 from containerlab_tui.core.inventory import Container, Details
 from containerlab_tui.core.stop import Phase, StopState
 from containerlab_tui.core.survival import Survival
@@ -96,17 +95,18 @@ def forecasts(container: str, made: Iterable[Forecast]) -> Document:
     return {
         "schema": SCHEMA,
         "container": container,
-        "forecasts": [
-            {
-                "pid": one.id.pid,
-                "container_pid": one.container_pid,
-                "signal": name_of(one.signal),
-                "delivery": one.delivery.value,
-                "effect": one.effect.value,
-                "evidence": one.evidence,
-            }
-            for one in made
-        ],
+        "forecasts": [_forecast(one) for one in made],
+    }
+
+
+def _forecast(one: Forecast) -> Document:
+    return {
+        "pid": one.id.pid,
+        "container_pid": one.container_pid,
+        "signal": name_of(one.signal),
+        "delivery": one.delivery.value,
+        "effect": one.effect.value,
+        "evidence": one.evidence,
     }
 
 
@@ -120,7 +120,7 @@ def signal(container: str, sent: Sequence[Sent]) -> Document:
                 "container_pid": one.container_pid,
                 "signal": name_of(one.signal),
                 "route": one.route,
-                "forecast": one.forecast and {"delivery": one.forecast.delivery, "effect": one.forecast.effect},
+                "forecast": None if one.forecast is None else _forecast(one.forecast),
                 "observed": one.observed,
                 "error": one.error or None,
             }
@@ -130,7 +130,7 @@ def signal(container: str, sent: Sequence[Sent]) -> Document:
 
 
 def _phase(phase: Phase | None) -> Document | None:
-    return phase and {"started": moment(phase.started), "ended": moment(phase.ended)}
+    return None if phase is None else {"started": moment(phase.started), "ended": moment(phase.ended)}
 
 
 def stop(state: StopState) -> Document:
@@ -151,6 +151,7 @@ def stop(state: StopState) -> Document:
         "phase_2": _phase(state.phase_2),
         "out_of_memory": state.out_of_memory,
         "processes_unseen": plan.blind_reason or None,
+        "kernel_trace": plan.traced,
         "events": [
             {
                 "t_s": _rounded(event.at - state.began),

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from containerlab_probes.signals import name_of
-
 from containerlab_tui.core.inventory import Details, EngineEvent
 
 SIGKILL = 9

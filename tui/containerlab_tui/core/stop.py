@@ -8,9 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from containerlab_probes.signals import name_of
-
 from containerlab_probes.records import Delivery, Effect, Forecast, Process, ProcessId
+from containerlab_probes.signals import name_of
 
 SIGKILL = 9
 
@@ -35,6 +34,8 @@ class Kind(StrEnum):
     REQUESTED = "requested"
     SIGNAL = "signal"
     """A signal was sent: by the engine to PID 1, or as the kernel reported it."""
+    DELIVERED = "delivered"
+    """A process takes a signal out of its queue, as the kernel reported it."""
     ENDED = "ended"
     """A process ended; `ended_by` says how where the kernel told."""
     DIED = "died"
@@ -70,6 +71,7 @@ class StopPlan:
     blind_reason: str = ""
     """Why processes can't be seen; empty: they can."""
     begun_elsewhere: bool = False
+    image: str = ""
     traced: bool = False
     """Every signal in the container is being recorded, so one that was not seen was not sent."""
 
@@ -174,7 +176,7 @@ def fold(state: StopState, event: StopEvent) -> StopState:
             state = replace(state, out_of_memory=True)
         case Kind.SETTLED:
             state = replace(state, settled=True, lanes=tuple(_told(state, lane) for lane in state.lanes))
-        case Kind.REQUESTED | Kind.STOPPED | Kind.STARTED | Kind.REMOVED | Kind.NOTE | Kind.FAILED:
+        case Kind.DELIVERED | Kind.REQUESTED | Kind.STOPPED | Kind.STARTED | Kind.REMOVED | Kind.NOTE | Kind.FAILED:
             pass
     state = _with_phases(state)
     return replace(state, verdict=_judge(state))
@@ -327,15 +329,18 @@ def _fate_of_children(state: StopState) -> tuple[str, ...]:
 def describe(event: StopEvent) -> str:
     """One event in words, without its time and source."""
     signal = name_of(event.signal) if event.signal else ""
-    who = f"process {event.container_pid}" if event.container_pid not in (None, 1) else "PID 1"
+    who = "PID 1" if event.container_pid == 1 else f"process {event.container_pid or '?'}"
     match event.kind:
         case Kind.REQUESTED | Kind.NOTE | Kind.FAILED:
             return f"{event.kind}: {event.detail}"
         case Kind.SIGNAL:
             return f"{signal} to {who}" + (f": {event.detail}" if event.detail else "")
+        case Kind.DELIVERED:
+            return f"{who} takes {signal}: {event.detail}"
         case Kind.ENDED:
             how = event.ended_by
-            return f"{who} ended" + ("" if how is None else f" by {how}" if isinstance(how, str) else f" with {how}")
+            words = "" if how is None else f" by {how}" if isinstance(how, str) else f" with {how}"
+            return f"{who} ended{words}" + (f" ({event.detail})" if event.detail else "")
         case Kind.DIED:
             return "container ended" + ("" if event.ended_by is None else f", exit code {event.ended_by}")
         case Kind.OUT_OF_MEMORY:

@@ -65,6 +65,9 @@ class AttachedStreams(Protocol):
     def read(self) -> bytes:
         """Output (stdout and stderr, demultiplexed); empty at the end."""
 
+    def pending(self) -> bool:
+        """Whether `read` has output at hand that select(2) does not see."""
+
     def write(self, data: bytes) -> None: ...
 
     def close(self) -> None: ...
@@ -96,6 +99,10 @@ class Engine(Protocol):
 
     def events(self, since: float | None = None) -> EventStream:
         """Container events; those since that moment (epoch seconds) come first. Times are by this host's clock."""
+
+    def past_events(self, container: str, since: float) -> tuple[EngineEvent, ...]:
+        """What the engine still remembers of one container since a moment (it keeps the last 256 events of all,
+        moby daemon/events/events.go)."""
 
     def images(self) -> tuple[str, ...]:
         """Tags, sorted."""

@@ -4,6 +4,7 @@ One request answers the whole list. Errors of docker, requests and the operating
 in one place, `_translated`. Names go into a URL only after a check, so that `../` can't reach another resource.
 """
 
+import json
 import os
 import re
 import time
@@ -28,7 +29,7 @@ from containerlab_probes.errors import (
     Unreachable,
     Unsupported,
 )
-from containerlab_tui.core.inventory import Container, Details
+from containerlab_tui.core.inventory import Container, Details, EngineEvent
 from containerlab_tui.engine import documents, endpoint, streams, wire
 from containerlab_tui.engine.api import AttachedStreams, EngineVersion, EventStream, LogStream, RunRequest
 
@@ -212,6 +213,17 @@ class DockerEngine:
             params["since"] = f"{since + offset:.6f}"
         response = self._call("GET", "/events", "follow the events", params, timeout_s=None, stream=True)
         return _Stream((documents.event(one, offset) for one in streams.json_documents(_chunks(response))), response)
+
+    def past_events(self, container: str, since: float) -> tuple[EngineEvent, ...]:
+        offset = self._offset()
+        params: dict[str, str | int | None] = {
+            "filters": json.dumps({"type": ["container"], "container": [container]}),
+            "since": f"{since + offset:.6f}",
+            "until": f"{time.time() + offset:.6f}",
+        }
+        response = self._call("GET", "/events", f"list the events of {container}", params, stream=True)
+        stream = _Stream((documents.event(one, offset) for one in streams.json_documents(_chunks(response))), response)
+        return tuple(stream)
 
     def logs(
         self,

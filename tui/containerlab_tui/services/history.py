@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from dataclasses import astuple, fields
 from pathlib import Path
 
-from containerlab_probes.signals import name_of
-
 from containerlab_probes.errors import ContainerlabError
+from containerlab_probes.signals import name_of
 from containerlab_tui.config import state_dir
 from containerlab_tui.core.ending import PastStop
 from containerlab_tui.core.stop import Phase, StopState, Verdict

@@ -1,9 +1,133 @@
 """What a container keeps in memory and shares, with names, owners and survival worked out.
 
-Used by the screens and the commands alike.
+Used by the screens and the commands alike. Everything that is read comes through one probe agent.
 """
 
-from containerlab_tui.core.views import FileRow as FileRow
-from containerlab_tui.core.views import FilesView as FilesView
-from containerlab_tui.core.views import IpcRow as IpcRow
-from containerlab_tui.core.views import IpcView as IpcView
+from collections.abc import Iterable
+from types import TracebackType
+
+from containerlab_probes import processes as process_list
+from containerlab_probes.client import ProbeClient
+from containerlab_probes.errors import ContainerlabError, Gone, Unsupported
+from containerlab_probes.mappings import backing_of, host_path_of, mount_of
+from containerlab_probes.namespaces import namespace_inode
+from containerlab_probes.records import IpcKind, IpcObject, Mapping, Process, ProcessId, Window
+from containerlab_tui.core.inventory import Details
+from containerlab_tui.core.survival import survival_of_file, survival_of_ipc
+from containerlab_tui.core.views import FileRow, FilesView, IpcRow, IpcView
+from containerlab_tui.engine.api import Engine
+
+__all__ = ["FileRow", "FilesView", "Inspector", "IpcRow", "IpcView"]
+
+
+class Inspector:
+    """Looks into one running container. Methods may be called from any thread, one question at a time.
+
+    They raise Gone (it has ended, or the object has), Denied (not root), Unsupported (remote engine), TimedOut.
+    """
+
+    def __init__(self, local: bool, details: Details) -> None:
+        """`local`: the container runs on this kernel. Raises Gone where it isn't running."""
+        self.details = details
+        if not details.pid:
+            raise Gone(f"{details.name} is not running: what it kept in memory is gone. Start it first.")
+        if not local:
+            raise Unsupported(f"{details.name} runs on another machine, where this program can't look into memory.")
+        self._client = ProbeClient(process_list.identify(details.pid))
+
+    def __enter__(self) -> "Inspector":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def init(self) -> ProcessId:
+        return self._client.init
+
+    def close(self) -> None:
+        self._client.close()
+
+    def ipc(self, neighbours: Iterable[Details] = ()) -> IpcView:
+        """Every IPC object; `neighbours` are the containers that may share the namespace."""
+        snapshot = self._client.ipc()
+        by_pid = {process.pid: process for process in self._client.processes()}
+        mode = self.details.ipc_mode
+        return IpcView(
+            snapshot,
+            mode,
+            shared_with(snapshot.namespace, self.details, neighbours),
+            tuple(_ipc_row(held, mode, by_pid, self.details.auto_remove) for held in snapshot.objects),
+        )
+
+    def read_ipc(self, kind: IpcKind, object_id: str, offset: int, length: int) -> Window:
+        return self._client.read_ipc(kind, object_id, offset, length)
+
+    def remove_ipc(self, kind: IpcKind, object_id: str) -> None:
+        self._client.remove_ipc(kind, object_id)
+
+    def files(self) -> FilesView:
+        """Every mapping of every process, private ones too, with where its bytes live."""
+        found, in_upper = self._client.maps(self.details.upper_dir)
+        by_id = {process.id: process for process in self._client.processes()}
+        volumes = {mount.target: (mount.kind, mount.source) for mount in self.details.mounts}
+        rows = []
+        for mapping in found.mappings:
+            process = by_id.get(mapping.id)
+            if process is None:
+                continue  # it ended between the two answers
+            held_above = None if in_upper is None else mapping.path in in_upper
+            backing = backing_of(mapping, found.mounts, volumes, held_above)
+            mount = mount_of(mapping, found.mounts)
+            host_path = host_path_of(
+                mapping,
+                backing,
+                found.mounts,
+                volumes,
+                merged_dir=self.details.merged_dir,
+                upper_dir=self.details.upper_dir,
+            )
+            survives = survival_of_file(
+                backing,
+                path=mapping.path,
+                ipc_mode=self.details.ipc_mode,
+                filesystem=mount.filesystem if mount else "",
+                shared=mapping.shared,
+                auto_remove=self.details.auto_remove,
+            )
+            rows.append(FileRow(mapping, process, backing, host_path, survives))
+        return FilesView(tuple(rows), found.unread)
+
+    def read_mapping(self, mapping: Mapping, offset: int, length: int) -> Window:
+        return self._client.read_mapping(mapping.id, mapping.range, offset, length)
+
+
+def inspector(engine: Engine, details: Details) -> Inspector:
+    """An Inspector for a container of this engine."""
+    return Inspector(engine.local, details)
+
+
+def shared_with(namespace: int, details: Details, neighbours: Iterable[Details]) -> tuple[str, ...]:
+    """Names of the other running containers in the same IPC namespace, sorted."""
+    names = []
+    for other in neighbours:
+        if other.id == details.id or not other.pid:
+            continue
+        try:
+            if namespace_inode(other.pid, "ipc") == namespace:
+                names.append(other.name)
+        except ContainerlabError:
+            continue  # it ended meanwhile, or may not be looked at: then this one's own answer says so
+    return tuple(sorted(names))
+
+
+def _ipc_row(held: IpcObject, mode: str, by_pid: dict[int, Process], auto_remove: bool) -> IpcRow:
+    return IpcRow(
+        held,
+        survival_of_ipc(held.kind, mode, removed=held.removed, auto_remove=auto_remove),
+        by_pid.get(held.creator_pid),
+        by_pid.get(held.last_pid),
+        tuple(by_pid[pid] for pid in held.users if pid in by_pid),
+    )

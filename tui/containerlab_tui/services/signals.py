@@ -10,16 +10,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 
-from containerlab_probes.forecast import forecast
-
 from containerlab_probes import processes as process_list
 from containerlab_probes import signals
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
-from containerlab_probes.records import Process, ProcessId
+from containerlab_probes.forecast import forecast
+from containerlab_probes.records import Process, ProcessId, TraceRecord
 from containerlab_tui.core.inventory import Details
+from containerlab_tui.core.kernel_record import what_came
 from containerlab_tui.core.stop import SIGKILL
 from containerlab_tui.core.views import Sent
 from containerlab_tui.engine.api import Engine
+from containerlab_tui.services.recording import Recording
 from containerlab_tui.services.stops import NOT_RUNNING, children_of, see_processes
 
 __all__ = ["OBSERVE_S", "Sent", "Target", "refresh", "select", "send", "send_by_engine"]
@@ -63,15 +64,21 @@ def send(
     sentence in `error`; the others are signalled all the same. The last of the list gets it first: a process
     ends before the parent that would take it along.
     """
-    with_exits = signals.ExitWatch(tuple(target.id for target in targets))
+    ids = tuple(target.id for target in targets)
+    with_exits = signals.ExitWatch(ids)
+    records: list[TraceRecord] = []
+    recording = Recording(ids, records.extend)
     try:
         sent = tuple(_send_one(engine, details, target, targets, signal) for target in reversed(targets))[::-1]
         on_change(sent)
         ended = _wait_for_ends(with_exits, {one.id for one in sent if not one.error})
     finally:
         with_exits.close()
+        recording.close()
     before = {target.id: target for target in targets}
-    return tuple(one if one.error else replace(one, observed=_observe(before[one.id], one, ended)) for one in sent)
+    return tuple(
+        one if one.error else replace(one, observed=_observe(before[one.id], one, ended, records)) for one in sent
+    )
 
 
 def send_by_engine(engine: Engine, details: Details, signal: int) -> Sent:
@@ -133,7 +140,16 @@ def _wait_for_ends(watch: signals.ExitWatch, waiting: set[ProcessId]) -> dict[Pr
     return ended
 
 
-def _observe(before: Process, sent: Sent, ended: dict[ProcessId, int | str | None]) -> str:
+def _observe(
+    before: Process, sent: Sent, ended: dict[ProcessId, int | str | None], records: Sequence[TraceRecord]
+) -> str:
+    """What the kernel did with it, where that was recorded, and what became of the process."""
+    taken = what_came(records, before.pid, sent.signal)
+    became = _what_became(before, sent, ended)
+    return f"{taken}; {became}" if taken else became
+
+
+def _what_became(before: Process, sent: Sent, ended: dict[ProcessId, int | str | None]) -> str:
     if before.id in ended:
         how = ended[before.id]
         if how is None:
@@ -143,9 +159,7 @@ def _observe(before: Process, sent: Sent, ended: dict[ProcessId, int | str | Non
         now = process_list.read_process(before.pid)
     except ContainerlabError:
         return "ended"
-    if now.id != before.id:
-        return "ended"
-    return _difference(before, now, sent.signal)
+    return _difference(before, now, sent.signal) if now.id == before.id else "ended"
 
 
 def _difference(before: Process, now: Process, signal: int) -> str:

@@ -1,22 +1,24 @@
 """Runs or follows one stop of one container and reports its state at every change.
 
-Three threads feed one queue: the engine's events, the pidfds of the container's processes (opened before
-the signal is sent), and the request itself. The caller's thread folds the queue; nothing polls the engine.
+Four threads feed one queue: the engine's events, the pidfds of the container's processes (opened before the
+signal is sent), the kernel's record of signals where it can be had, and the request itself. The caller's
+thread folds the queue; nothing polls the engine.
 """
 
+import contextlib
 import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-
-from containerlab_probes.forecast import forecast
-from containerlab_probes.signals import ExitWatch, name_of, number_of
+from dataclasses import dataclass, replace
 
 from containerlab_probes import processes as process_list
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
-from containerlab_probes.records import Process
+from containerlab_probes.forecast import forecast
+from containerlab_probes.records import Lost, Process, TraceRecord
+from containerlab_probes.signals import ExitWatch, name_of, number_of
 from containerlab_tui.core.inventory import Details, EngineEvent
+from containerlab_tui.core.kernel_record import as_stop_event
 from containerlab_tui.core.stop import (
     SIGKILL,
     Kind,
@@ -29,6 +31,8 @@ from containerlab_tui.core.stop import (
     fold,
 )
 from containerlab_tui.engine.api import Engine
+from containerlab_tui.services.history import History
+from containerlab_tui.services.recording import Recording
 
 STRAGGLERS_S = 0.5
 """How long after PID 1's end the other processes' ends are waited for: the kernel kills them with it."""
@@ -75,6 +79,7 @@ def plan_stop(engine: Engine, container: str, signal: int | None = None, timeout
             forecast(process, number, process.container_pid == 1, children_of(process, seen)) for process in seen
         ),
         blind_reason=reason,
+        image=details.image,
     )
 
 
@@ -86,8 +91,12 @@ def run_stop(
     engine: Engine,
     plan: StopPlan,
     on_change: Callable[[StopState], None] = lambda state: None,
+    history: History | None = None,
 ) -> StopState:
-    """Stop the container as planned; answers when all is over. `on_change` gets every state on the way."""
+    """Stop the container as planned; answers when all is over. `on_change` gets every state on the way.
+
+    `history` is where the stop is remembered.
+    """
     details = engine.inspect(plan.container)
     if details.state not in ("running", "paused", "restarting"):
         state = already_stopped(plan, time.time(), details.exit_code)
@@ -95,7 +104,10 @@ def run_stop(
         return state
     watch = _Watch(engine, plan, began=time.time(), on_change=on_change)
     watch.request(lambda clone: _ask_engine(clone, plan, details, watch))
-    return watch.run()
+    state = watch.run()
+    if history is not None:
+        history.remember(state, plan.image)
+    return state
 
 
 def follow_stop(
@@ -103,9 +115,13 @@ def follow_stop(
     plan: StopPlan,
     since: float,
     on_change: Callable[[StopState], None] = lambda state: None,
+    history: History | None = None,
 ) -> StopState:
     """Follow a stop that something else began at `since` (epoch seconds); sends nothing."""
-    return _Watch(engine, plan, began=since, on_change=on_change).run()
+    state = _Watch(engine, plan, began=since, on_change=on_change).run()
+    if history is not None:
+        history.remember(state, plan.image)
+    return state
 
 
 def begins_stop(event: EngineEvent, details: Details) -> bool:
@@ -131,6 +147,13 @@ def _ask_engine(engine: Engine, plan: StopPlan, details: Details, watch: "_Watch
 
 
 @dataclass(frozen=True, slots=True)
+class _Recorded:
+    """A batch of the kernel's record."""
+
+    records: tuple[TraceRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Answered:
     """The request has returned, or ended with an error."""
 
@@ -143,11 +166,16 @@ class _Watch:
     def __init__(self, engine: Engine, plan: StopPlan, began: float, on_change: Callable[[StopState], None]) -> None:
         self._engine = engine
         self._on_change = on_change
-        self._queue: queue.SimpleQueue[StopEvent | _Answered] = queue.SimpleQueue()
-        self._state = begin(plan, began)
+        self._queue: queue.SimpleQueue[StopEvent | _Answered | _Recorded] = queue.SimpleQueue()
         self._ended = threading.Event()
         self._asked = False
-        self._exits = ExitWatch(tuple(process.id for process in plan.processes))
+        ids = tuple(process.id for process in plan.processes)
+        self._exits = ExitWatch(ids)
+        self._known = {process.pid: process for process in plan.processes}
+        self._recording = Recording(ids, lambda records: self._queue.put(_Recorded(records))) if ids else None
+        recorded = self._recording is not None and not self._recording.blind
+        # What came before the recording of a stop begun elsewhere is not known, so nothing is called unsent.
+        self._state = begin(replace(plan, traced=recorded and not plan.begun_elsewhere), began)
         # A second back: the engine's clock and ours are one, but the event may be older than our wish.
         self._events = engine.clone().events(since=began - 1.0)
 
@@ -193,6 +221,8 @@ class _Watch:
                     answered = True
                     if item.error:
                         self._take(StopEvent(time.time(), Kind.FAILED, Source.ENGINE, detail=item.error))
+                elif isinstance(item, _Recorded):
+                    self._take_records(item.records)
                 else:
                     self._take(item)
                 if self._is_over(answered):
@@ -201,6 +231,7 @@ class _Watch:
         finally:
             self._events.close()
             self._exits.close()
+            self._end_recording()
         self._take(StopEvent(time.time(), Kind.SETTLED, Source.ENGINE))
         return self._state
 
@@ -223,6 +254,26 @@ class _Watch:
         if self._state.ended_at is not None:
             self._ended.set()
         self._on_change(self._state)
+
+    def _take_records(self, records: tuple[TraceRecord, ...]) -> None:
+        for record in records:
+            if isinstance(record, Lost):
+                self._state = replace(self._state, plan=replace(self._state.plan, traced=False))
+                self._take(StopEvent(record.at, Kind.NOTE, Source.KERNEL, detail=f"{record.count or 'some'} events of "
+                                     "the kernel's record were lost"))  # fmt: skip
+            elif event := as_stop_event(record, self._known):
+                self._take(event)
+
+    def _end_recording(self) -> None:
+        """Close it and take what it still had."""
+        if self._recording is None:
+            return
+        self._recording.close()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                item = self._queue.get_nowait()
+                if isinstance(item, _Recorded):
+                    self._take_records(item.records)
 
     def _put(self, kind: Kind, detail: str = "") -> None:
         self._queue.put(StopEvent(time.time(), kind, Source.ENGINE, detail=detail))

@@ -65,6 +65,7 @@ class Stops:
         details = self._app.knowledge.details.get(event.container)
         if event.action != "kill" or details is None or event.container in self._under_way:
             return
+        from containerlab_tui.services.history import History
         from containerlab_tui.services.stops import begins_stop, follow_stop, plan_stop
 
         if not begins_stop(event, details):
@@ -74,7 +75,7 @@ class Stops:
         def work() -> "StopState":
             engine = self._app.engines.here()
             plan = replace(plan_stop(engine, event.container), begun_elsewhere=True)
-            return follow_stop(engine, plan, event.time, self._tell)
+            return follow_stop(engine, plan, event.time, self._tell, History())
 
         def failed(error: ContainerlabError) -> None:
             self._under_way.discard(event.container)
@@ -90,13 +91,14 @@ class Stops:
             self._app.set_timer(details.stop_timeout_s + WORST_S, lambda: self._app.stop_moved(event.container, ""))
 
     def _run(self, plan: "StopPlan") -> None:
+        from containerlab_tui.services.history import History
         from containerlab_tui.services.stops import run_stop
 
         def failed(error: ContainerlabError) -> None:
             self._under_way.discard(plan.container)
             self._app.notify(str(error), severity="error", markup=False)
 
-        do(self._app, lambda: run_stop(self._app.engines.here(), plan, self._tell), self._done, failed)
+        do(self._app, lambda: run_stop(self._app.engines.here(), plan, self._tell, History()), self._done, failed)
 
     def _tell(self, state: "StopState") -> None:
         tell(self._app, lambda: self._take(state))
