@@ -71,6 +71,9 @@ def test_python_waits_for_threads_and_processes_at_its_end() -> None:
     code = HEAD + "threading.Thread(target=work).start()\nsignal.signal(15, lambda *a: sys.exit(0))" + LOOP
     one = process(1, "python3", "-c", code, exe="/usr/bin/python3.11", caught=(TERM,), threads=2)
     assert told(one).outlook is STAYS
+    done = "import threading, work\nthreading.Thread(target=work.loop).start()"
+    finished = process(1, "python3", "-c", done, exe="/usr/bin/python3.11", caught=(INT,), threads=2)
+    assert told(finished, signal="SIGINT").outlook is EXITS
     daemon = code.replace("target=work", "target=work, daemon=True")
     assert told(process(1, "python3", "-c", daemon, exe="/usr/bin/python3", caught=(TERM,), threads=2)).outlook is EXITS
 

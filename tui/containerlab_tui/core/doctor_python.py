@@ -14,6 +14,8 @@ _STOPPERS = frozenset(
     ("set", "stop", "shutdown", "cancel", "close", "terminate", "put", "put_nowait", "release", "notify", "notify_all",
      "set_result", "quit", "stop_all", "server_close", "exit_gracefully", "set_exception", "halt")
 )  # fmt: skip
+_WAITING = frozenset(("sleep", "join", "wait", "pause", "serve_forever", "run", "run_forever", "input", "get"))
+"""Calls in which a main thread stays. One without them has come to its end, where an interrupt is the end."""
 _ENDING_LIBRARIES = {
     "aiohttp.web": "aiohttp's run_app",
     "twisted.internet": "Twisted's reactor",
@@ -416,6 +418,7 @@ def waits_at_exit(texts: Sequence[str], threads: int, children: int) -> str:
         names = {_last_name(call.func) for call in made}
         if children and "Process" in names and not daemons and not names & {"terminate", "kill"}:
             return "at its end it waits for the processes that it began with multiprocessing, which get no signal"
-        if threads > 1 and names & {"Thread", "Timer"} and not daemons:
+        busy = names & _WAITING or any(isinstance(node, ast.While) for node in ast.walk(tree))
+        if threads > 1 and names & {"Thread", "Timer"} and not daemons and busy:
             return "at its end it waits for its threads, which are no daemons"
     return ""
