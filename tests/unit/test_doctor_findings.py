@@ -44,6 +44,16 @@ def test_other_graceful_signal() -> None:
     assert "other-graceful-signal" not in codes(behind_shell)
 
 
+def test_the_remedy_names_the_command_and_not_a_title() -> None:
+    shell = process(1, "sh", "-c", "mkdir -p /x; /usr/sbin/nginx -g 'daemon off;' > /log; true", exe="/usr/bin/dash")
+    titled = process(7, "nginx: master process nginx -g daemon off;", parent=1, exe="/usr/sbin/nginx", caught=(TERM,))
+    found = remedy(told(shell, titled), "shell-in-front")
+    assert 'CMD ["/usr/sbin/nginx", "-g", "daemon off;"]' in found
+    assert "exec /usr/sbin/nginx -g 'daemon off;'" in found
+    unread = process(1, "sh", "/entry.sh", exe="/usr/bin/dash")
+    assert 'CMD ["/usr/sbin/nginx"]' in remedy(told(unread, titled), "shell-in-front")
+
+
 def test_reloads_instead() -> None:
     uwsgi = process(1, "uwsgi", "--master", "--http", ":80", exe="/usr/bin/uwsgi", caught=(1, INT, 3, TERM))
     found = told(uwsgi)

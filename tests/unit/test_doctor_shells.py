@@ -66,6 +66,12 @@ def test_a_command_that_the_script_puts_in_the_background_puts_nothing_off() -> 
     assert shell(script, "sleep 1000", name="mksh", foreground=True)[0] is EXITS
 
 
+def test_a_shell_that_blocks_while_it_waits_for_a_command() -> None:
+    one = process(1, "yash", "-c", "trap 'exit 0' TERM; x=$(sleep 9999)", caught=(TERM,), blocked=(TERM,))
+    assert told(one, process(7, "sleep", "9999", parent=1)).outlook is STAYS
+    assert told(one, process(7, "sleep", "2", parent=1, age_s=1)).outlook is EXITS
+
+
 def test_a_handler_that_cannot_be_explained_is_unknown() -> None:
     assert shell(". /traps.sh; sleep 1000 & wait", "sleep 1000")[0] is UNKNOWN
     assert told(process(1, "bash", "/entry.sh", caught=(TERM,))).outlook is UNKNOWN

@@ -176,12 +176,12 @@ def _shells(look: Look) -> Iterator[Finding]:
             f"its child, process {child.container_pid}: {child.command[:120]}",
             told.evidence,
         )
+        text = doctor_shells.source(look.case, process) or ""
         if told.delivery is Delivery.DEFERRED:
             summary = f"A shell's trap for {look.signal} waits until its foreground child ends."
-            yield Finding("trap-deferred", look.severity(), summary, evidence, remedies.trap(child, look.signal))
+            yield Finding("trap-deferred", look.severity(), summary, evidence, remedies.trap(child, look.signal, text))
         elif told.delivery is Delivery.HANDLER:
-            text = doctor_shells.source(look.case, process)
-            if text and doctor_traps.trap_for(text, look.case.facts.signal):
+            if doctor_traps.trap_for(text, look.case.facts.signal):
                 summary = f"A shell's trap for {look.signal} runs at once: the shell is in `wait`."
                 yield Finding("trap-waits", Severity.NOTE, summary, evidence)
         else:
@@ -190,7 +190,7 @@ def _shells(look: Look) -> Iterator[Finding]:
                 look.severity(),
                 f"A shell ({process.name}) stands in front of {child.name} and doesn't pass {look.signal} on.",
                 evidence,
-                remedies.exec_form(child),
+                remedies.exec_form(child, text),
             )
         return
 

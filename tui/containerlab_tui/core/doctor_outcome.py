@@ -43,6 +43,11 @@ def outcome_of(case: Case, process: Process, signal: int, group: bool = False) -
 
 def _held_for_now(case: Case, process: Process, signal: int, told: Forecast, group: bool) -> Outcome:
     """Blocked, but there is a handler: it may be blocked only while the program waits, as mosquitto does."""
+    outlasts = [one for one in case.children(process) if doctor_shells.outlasts(case, one)]
+    if programs.is_shell(process) and outlasts and not group:
+        stays = _stays(case, process, signal, told)
+        why = f"The shell holds it back until {described(outlasts[0])} has ended, which gets no signal."
+        return replace(stays, confidence=Confidence.LIKELY, why=(*stays.why, why))
     reached = _reached(case, process, signal, told, group)
     why = "It has a handler for it all the same: a program may block a signal for a time only."
     return replace(reached, confidence=lowest(reached.confidence, Confidence.LIKELY), why=(*reached.why, why))

@@ -1,6 +1,8 @@
 """Lines that mend a finding, ready to be pasted: for a Dockerfile, for docker run, for a compose file. Pure."""
 
 import json
+import posixpath
+import re
 import shlex
 
 from containerlab_probes.records import Process
@@ -43,20 +45,48 @@ def grace(seconds: int) -> str:
     return f"docker run --stop-timeout={seconds} …\ncompose: stop_grace_period: {seconds}s"
 
 
-def exec_form(child: Process) -> str:
-    """The program as PID 1 itself."""
-    words = list(child.argv) or [child.name]
+def exec_form(child: Process, script: str = "") -> str:
+    """The program as PID 1 itself; `script` is the text of the shell that began it."""
+    words = _words(child, script)
     return f"Dockerfile: CMD {json.dumps(words, ensure_ascii=False)}\nin a script: exec {shlex.join(words)}"
 
 
-def trap(child: Process, signal: str) -> str:
+def trap(child: Process, signal: str, script: str = "") -> str:
     """The form of a trap that runs at once."""
     return (
-        f"{shlex.join(child.argv or (child.name,))} &\n"
+        f"{shlex.join(_words(child, script))} &\n"
         "child=$!\n"
         f"trap 'kill -{signal.removeprefix('SIG')} \"$child\"' {signal.removeprefix('SIG')}\n"
         'wait "$child"; wait "$child"'
     )
+
+
+def _words(child: Process, script: str) -> list[str]:
+    """The command line that began a process: its own, or where it wrote a title over that, the script's words."""
+    titled = (len(child.argv) == 1 and " " in child.argv[0]) or (bool(child.argv) and child.argv[0].endswith(":"))
+    if child.argv and not titled:
+        return list(child.argv)
+    program = posixpath.basename(child.exe) or child.name
+    for found in re.finditer(rf"(?<![\w./-])(?:[\w./-]*/)?{re.escape(program)}(?![\w-])[^\n]*", script):
+        words = _simple_command(found[0])
+        if words:
+            return words
+    return [child.exe or child.name]
+
+
+def _simple_command(text: str) -> list[str]:
+    """The words of a command up to what ends it (`;`, `&`, `|`, a redirection); empty where it can't be parsed."""
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|<>()")
+    lexer.whitespace_split = True
+    words: list[str] = []
+    try:
+        for word in lexer:
+            if set(word) <= set(";&|<>()"):
+                break
+            words.append(word)
+    except ValueError:
+        return []
+    return words
 
 
 def uwsgi() -> str:

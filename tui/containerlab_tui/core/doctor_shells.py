@@ -117,14 +117,15 @@ def handled(case: Case, process: Process, signal: int, group: bool) -> Outcome:
 def _put_off(case: Case, process: Process, text: str) -> str:
     """What puts a trap off in two shells of which the kernel's view doesn't tell; empty: nothing."""
     shell = programs.program_name(process)
-    if shell == "posh" and any(_outlasts(case, one) for one in foreground_of(case, process)):
+    if shell == "posh" and any(outlasts(case, one) for one in foreground_of(case, process)):
         return "posh waits for a command in the foreground before it runs its trap."
     if shell == "yash" and not case.children(process) and re.search(r"(?:^|[;&|\s])read\b", main_part(text)):
         return "yash runs no trap while it is in `read`."
     return ""
 
 
-def _outlasts(case: Case, child: Process) -> bool:
+def outlasts(case: Case, child: Process) -> bool:
+    """Whether a child, left alone, runs on for longer than the grace period, as far as is known."""
     left = ends_by_itself(case, child)
     return left is None or left >= case.facts.grace_s
 
