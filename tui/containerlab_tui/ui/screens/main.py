@@ -178,7 +178,8 @@ class MainScreen(MainActions, Screen[None]):
 
     def on_engine_lost(self, event: EngineLost) -> None:
         banner = self.query_one("#banner", Static)
-        banner.update(Content(f"! Engine lost: {safe_line(event.reason, 300)} What is shown is what was known. Trying again."))
+        reason = safe_line(event.reason, 300)
+        banner.update(Content(f"! Engine lost: {reason} What is shown is what was known. Trying again."))
         self.add_class("-lost")
 
     def on_engine_found(self, event: EngineFound) -> None:
