@@ -244,11 +244,12 @@ def test_following_a_log_ends_with_close_and_with_the_container(engine: DockerEn
     assert not thread.is_alive()
 
 
-def read_until(streams: AttachedStreams, end: bytes, within_s: float = 10.0) -> bytes:
+def read_until(streams: AttachedStreams, *ends: bytes, within_s: float = 10.0) -> bytes:
+    """What comes until all of `ends` have come, in whatever order: two streams have none between them."""
     data, deadline = b"", time.monotonic() + within_s
-    while end not in data:
+    while not all(end in data for end in ends):
         if not select.select([streams], [], [], max(0.0, deadline - time.monotonic()))[0]:
-            raise AssertionError(f"no {end!r} within {within_s} s, but {data!r}")
+            raise AssertionError(f"no {ends!r} within {within_s} s, but {data!r}")
         piece = streams.read()
         if not piece:
             break
@@ -262,8 +263,8 @@ def test_attached_streams_carry_both_ways(engine: DockerEngine, run: Run, tty: b
     streams = engine.attach(id)
     assert streams.tty == tty
     streams.write(b"one\n")
-    data = read_until(streams, b"err one")
-    assert b"out one" in data
+    data = read_until(streams, b"out one", b"err one")
+    assert data.count(b"one") == (3 if tty else 2), "a terminal echoes what is written"
     engine.kill(id, "SIGKILL")
     read_until(streams, b"never comes")
     assert streams.read() == b"", "its end"

@@ -137,8 +137,20 @@ def instances() -> list[str]:
     return [name for name in names if tracefs.owner_of(name)]
 
 
+_others: set[str] = set()
+"""Instances that were there before the test: a stop that another test of this process still follows has one."""
+
+
+@pytest.fixture(autouse=True)
+def _know_the_others() -> None:
+    _others.clear()
+    _others.update(instances())
+
+
 def instances_of(pid: int) -> list[str]:
-    return [name for name in instances() if (owner := tracefs.owner_of(name)) and owner.pid == pid]
+    """The instances that a process has made since the test began."""
+    made = (name for name in instances() if name not in _others)
+    return [name for name in made if (owner := tracefs.owner_of(name)) and owner.pid == pid]
 
 
 @contextmanager

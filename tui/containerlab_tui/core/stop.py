@@ -326,27 +326,40 @@ def _fate_of_children(state: StopState) -> tuple[str, ...]:
     return tuple(sentences)
 
 
+_HAPPENED = {
+    Kind.REQUESTED: "requested",
+    Kind.STOPPED: "the stop is done",
+    Kind.STARTED: "the container was started",
+    Kind.REMOVED: "the container was removed",
+    Kind.OUT_OF_MEMORY: "out of memory",
+    Kind.FAILED: "failed",
+    Kind.SETTLED: "nothing more to come",
+    Kind.NOTE: "",
+}
+
+
 def describe(event: StopEvent) -> str:
     """One event in words, without its time and source."""
     signal = name_of(event.signal) if event.signal else ""
-    who = "PID 1" if event.container_pid == 1 else f"process {event.container_pid or '?'}"
+    who = "a process" if event.container_pid is None else f"PID {event.container_pid}"
     match event.kind:
-        case Kind.REQUESTED | Kind.NOTE | Kind.FAILED:
-            return f"{event.kind}: {event.detail}"
         case Kind.SIGNAL:
-            return f"{signal} to {who}" + (f": {event.detail}" if event.detail else "")
+            said = f"{signal} to {who}"
         case Kind.DELIVERED:
-            return f"{who} takes {signal}: {event.detail}"
+            said = f"{who} takes {signal}"
         case Kind.ENDED:
-            how = event.ended_by
-            words = "" if how is None else f" by {how}" if isinstance(how, str) else f" with {how}"
-            return f"{who} ended{words}" + (f" ({event.detail})" if event.detail else "")
+            said = f"{who} ended{_ended_how(event.ended_by)}"
         case Kind.DIED:
-            return "container ended" + ("" if event.ended_by is None else f", exit code {event.ended_by}")
-        case Kind.OUT_OF_MEMORY:
-            return "out of memory"
-        case Kind.STOPPED | Kind.STARTED | Kind.REMOVED | Kind.SETTLED:
-            return f"container {event.kind}"
+            said = f"the container has ended{_ended_how(event.ended_by)}"
+        case _:
+            said = _HAPPENED[event.kind]
+    return f"{said}: {event.detail}" if said and event.detail else said or event.detail or event.kind.value
+
+
+def _ended_how(ended_by: int | str | None) -> str:
+    if ended_by is None:
+        return ""
+    return f" with status {ended_by}" if isinstance(ended_by, int) else f" by {ended_by}"
 
 
 def _seconds(duration_s: float | None) -> str:

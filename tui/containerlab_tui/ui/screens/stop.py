@@ -20,7 +20,7 @@ from textual.widgets import Footer, Static
 
 from containerlab_probes.signals import name_of
 from containerlab_tui.core.safe_text import safe_line
-from containerlab_tui.core.stop import SIGKILL, Kind, StopEvent, StopState, Verdict, explain
+from containerlab_tui.core.stop import SIGKILL, Kind, StopEvent, StopState, Verdict, describe, explain
 from containerlab_tui.ui import words
 from containerlab_tui.ui.widgets import lanes
 from containerlab_tui.ui.widgets.lanes import Role
@@ -32,6 +32,8 @@ LOG_LINES = 200
 """Lines of a container's log that are kept for a stop."""
 _TICK_S = 0.2
 
+_GLYPHS = {Verdict.GRACEFUL: "✓", Verdict.KILLED: "✗", Verdict.RESTARTED: "↻", Verdict.FAILED: "!"}
+
 STYLES = {
     Role.PLAIN: "",
     Role.QUIET: "dim",
@@ -41,19 +43,6 @@ STYLES = {
     Role.MARK: "bold $text-warning",
     Role.WELL: "bold $text-success",
     Role.BAD: "bold $text-error",
-}
-
-_GLYPHS = {Verdict.GRACEFUL: "✓", Verdict.KILLED: "✗", Verdict.RESTARTED: "↻", Verdict.FAILED: "!"}
-_SENTENCES = {
-    Kind.REQUESTED: "requested",
-    Kind.DIED: "the container has ended",
-    Kind.STOPPED: "the stop is done",
-    Kind.STARTED: "the container was started",
-    Kind.REMOVED: "the container was removed",
-    Kind.OUT_OF_MEMORY: "out of memory",
-    Kind.FAILED: "failed",
-    Kind.SETTLED: "nothing more to come",
-    Kind.NOTE: "",
 }
 
 
@@ -345,24 +334,5 @@ def _event(state: StopState, event: StopEvent) -> Content:
 
 
 def _sentence(state: StopState, event: StopEvent) -> str:
-    lane = next((one for one in state.lanes if one.id == event.id), None)
-    if event.id is None and event.container_pid is not None:
-        lane = next((one for one in state.lanes if one.container_pid == event.container_pid), None)
-    pid = event.container_pid if event.container_pid is not None else lane.container_pid if lane else None
-    who = f"PID {pid}" if pid is not None else "a process" if event.id else "the container"
-    command = f" ({lane.command[:60]})" if lane is not None else ""
-    if event.kind is Kind.SIGNAL:
-        said = f"{name_of(event.signal or 0)} to {who}{command}"
-    elif event.kind is Kind.ENDED:
-        said = f"{who} ended{_how(event.ended_by)}{command}"
-    elif event.kind is Kind.DIED:
-        said = f"the container has ended{_how(event.ended_by)}"
-    else:
-        said = _SENTENCES[event.kind]
-    return f"{said}: {event.detail}" if said and event.detail else said or event.detail
-
-
-def _how(ended_by: int | str | None) -> str:
-    if ended_by is None:
-        return ""
-    return f" with status {ended_by}" if isinstance(ended_by, int) else f" by {ended_by}"
+    lane = next((one for one in state.lanes if one.id == event.id or one.container_pid == event.container_pid), None)
+    return describe(event) + (f" ({lane.command[:60]})" if lane is not None else "")
