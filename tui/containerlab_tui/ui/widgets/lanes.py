@@ -247,8 +247,10 @@ def _axis(state: StopState, lane: Lane, scale: Scale, now: float) -> list[Segmen
     end = last if lane.ended_at is not None else scale.width
     starts = [scale.column(event.at - state.began) for event in signals]
     for event, column, after in zip(signals, starts, [*starts[1:], scale.width][: len(starts)], strict=True):
-        _write(cells, column, SIGNALLED, Role.MARK)
         name = short_name(event.signal or 0)
+        if event.signal == SIGKILL and column <= end < column + 1 + len(name):
+            column = end  # noqa: PLW2901  its mark and the end's would lie on each other: the end's stays
+        _write(cells, column, SIGNALLED, Role.MARK)
         _write(cells, column + 1, name, Role.MARK, limit=min(after, end if event.signal != SIGKILL else scale.width))
     if not told and not any(event.signal != SIGKILL for event in signals):
         for words in _UNTOLD[lane.got_signal]:
