@@ -19,7 +19,7 @@ NOISE = frozenset((SIGCHLD, SIGURG))
 
 _RESULTS = {
     SignalResult.QUEUED: "queued",
-    SignalResult.IGNORED: "thrown away by the kernel",
+    SignalResult.IGNORED: "thrown away",
     SignalResult.ALREADY_PENDING: "merged with one that is pending",
     SignalResult.OVERFLOW: "thrown away, the queue is full",
 }
@@ -40,7 +40,7 @@ def as_stop_event(record: TraceRecord, known: Mapping[int, Process]) -> StopEven
         case TracedSignal():
             if record.signal in NOISE:
                 return None
-            detail = f"from {sender(record)}: {_RESULTS[record.result]}"
+            detail = f"{_RESULTS[record.result]}, from {sender(record)}"
             return _event(record.at, Kind.SIGNAL, record.pid, known, signal=record.signal, detail=detail)
         case TracedDelivery():
             if record.signal in NOISE or record.taken is not Taken.HANDLER:
@@ -60,7 +60,7 @@ def sender(record: TracedSignal) -> str:
     if record.sender_pid == 0:
         return "the kernel"
     name = f"{record.sender_name or 'a process that has ended'} [{record.sender_pid}]"
-    return f"the kernel, on behalf of {name}" if record.by_kernel else name
+    return f"the kernel, for {name}" if record.by_kernel else name
 
 
 def what_came(records: Iterable[TraceRecord], pid: int, signal: int) -> str:
