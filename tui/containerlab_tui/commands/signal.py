@@ -31,10 +31,10 @@ def run(arguments: argparse.Namespace) -> int:
         session.answer(documents.signal(details.name, sent))
     else:
         print(session.table(("PID", "IN", "SIGNAL", "FORECAST", "OBSERVED"), [_row(one) for one in sent], (0, 1)))
-    failed = [one.error for one in sent if one.error]
-    for sentence in failed:
-        session.tell(sentence)
-    return 3 if failed else 0
+    failed = [one for one in sent if one.error]
+    for one in failed:
+        session.tell(one.error)
+    return failed[0].error_status if failed else 0
 
 
 def _targets(arguments: argparse.Namespace, seen: tuple[Process, ...], name: str) -> tuple[Process, ...]:

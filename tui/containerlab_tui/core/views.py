@@ -35,6 +35,8 @@ class Sent:
     SIGTERM` … None: not looked yet, or it can't be seen."""
     error: str = ""
     """A sentence where it was not sent."""
+    error_status: int = 0
+    """The exit status that stands for that error."""
 
 
 @dataclass(frozen=True, slots=True)

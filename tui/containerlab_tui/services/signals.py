@@ -90,7 +90,7 @@ def send_by_engine(engine: Engine, details: Details, signal: int) -> Sent:
     try:
         engine.kill(details.id, signals.name_of(signal))
     except ContainerlabError as error:
-        return replace(unseen, error=str(error))
+        return replace(unseen, error=str(error), error_status=error.exit_status)
     return unseen
 
 
@@ -125,9 +125,21 @@ def _send_one(engine: Engine, details: Details, target: Process, seen: Sequence[
         if route == "engine":
             engine.kill(details.id, signals.name_of(signal))
         else:
-            signals.send(target.id, signal)
+            one = _through_pidfd(engine, details, one)
     except ContainerlabError as error:
-        return replace(one, error=str(error))
+        return replace(one, error=str(error), error_status=error.exit_status)
+    return one
+
+
+def _through_pidfd(engine: Engine, details: Details, one: Sent) -> Sent:
+    """Where this user may not signal PID 1, the engine may: better its mark "stopped by hand" than no signal."""
+    try:
+        signals.send(one.id, one.signal)
+    except Denied:
+        if one.container_pid != 1:
+            raise
+        engine.kill(details.id, signals.name_of(one.signal))
+        return replace(one, route="engine")
     return one
 
 
