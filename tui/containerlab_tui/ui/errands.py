@@ -76,12 +76,22 @@ def _on_bare_terminal(app: "ContainerlabApp", details: Details, what: str) -> No
     if details.state not in RUNNING:
         app.notify(f"{safe_line(details.name, 60)} is not running: S starts it.", severity="warning", markup=False)
         return
-    try:
-        with app.suspend():
+    if what == "enter" and not app.local:
+        words = f"{safe_line(details.name, 60)} runs on another machine: its namespaces can't be entered from here."
+        app.notify(words, severity="warning", markup=False)
+        return
+    problem = ""
+    with app.suspend():
+        # Caught in here: an error that left the block would leave the screens aside for good.
+        try:
+            engine = app.engines.here()
+            fresh = engine.inspect(details.id)  # PID 1 may be another one by now
             if what == "enter":
-                terminal.enter(details, app.settings.shell)
+                terminal.enter(fresh, app.settings.shell)
             else:
-                terminal.attach(app.engines.here(), details)
-    except ContainerlabError as error:
-        app.notify(str(error), severity="error", markup=False)
+                terminal.attach(engine, fresh)
+        except ContainerlabError as error:
+            problem = str(error)
+    if problem:
+        app.notify(problem, severity="error", markup=False)
     app.refresh()
