@@ -70,15 +70,11 @@ def attach(app: "ContainerlabApp", details: Details) -> None:
 
 
 def _on_bare_terminal(app: "ContainerlabApp", details: Details, what: str) -> None:
-    from containerlab_probes.errors import ContainerlabError
+    from containerlab_probes.errors import ContainerlabError, Unsupported
     from containerlab_tui.services import terminal
 
     if details.state not in RUNNING:
         app.notify(f"{safe_line(details.name, 60)} is not running: S starts it.", severity="warning", markup=False)
-        return
-    if what == "enter" and not app.local:
-        words = f"{safe_line(details.name, 60)} runs on another machine: its namespaces can't be entered from here."
-        app.notify(words, severity="warning", markup=False)
         return
     problem = ""
     with app.suspend():
@@ -86,6 +82,8 @@ def _on_bare_terminal(app: "ContainerlabApp", details: Details, what: str) -> No
         try:
             engine = app.engines.here()
             fresh = engine.inspect(details.id)  # PID 1 may be another one by now
+            if what == "enter" and not engine.local:
+                raise Unsupported("It runs on another machine: its namespaces can't be entered from here.")
             if what == "enter":
                 terminal.enter(fresh, app.settings.shell)
             else:
