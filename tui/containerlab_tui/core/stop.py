@@ -132,7 +132,7 @@ class StopState:
     died_at: float | None = None
     exit_code: int | None = None
     verdict: Verdict | None = None
-    """None while the stop is under way."""
+    """None while the stop is under way, and for ever where it settled without an end: it was a lone signal."""
     settled: bool = False
     out_of_memory: bool = False
 
@@ -263,6 +263,11 @@ _WHY_IT_STAYED = {
 def explain(state: StopState) -> tuple[str, ...]:
     """The verdict in words, the main sentence first; empty while the stop is under way."""
     match state.verdict:
+        case None if state.settled and state.phase_2 is None:
+            signal = name_of(state.plan.signal)
+            return (
+                f"It was a lone signal, not a stop: the engine sent no SIGKILL after {signal}; the container runs on.",
+            )
         case None:
             return ()
         case Verdict.ALREADY_STOPPED:

@@ -39,6 +39,10 @@ STRAGGLERS_S = 0.5
 RESTART_S = 1.0
 """How long after the end of a stop begun elsewhere a `start` event is waited for, as `docker restart` gives."""
 
+SURVIVED_S = 14.0
+"""How long after the grace period of a stop begun elsewhere its SIGKILL or the container's end is waited for. Where
+neither comes it was no stop but a lone signal, such as `docker kill --signal TERM`, that the container outlived."""
+
 NOT_LOCAL = "its processes run on another machine: only the engine's events are seen"
 NOT_RUNNING = "it is not running"
 
@@ -116,9 +120,15 @@ def follow_stop(
     since: float,
     on_change: Callable[[StopState], None] = lambda state: None,
     history: History | None = None,
+    *,
+    survived_s: float = SURVIVED_S,
 ) -> StopState:
-    """Follow a stop that something else began at `since` (epoch seconds); sends nothing."""
-    state = _Watch(engine, plan, began=since, on_change=on_change).run()
+    """Follow a stop that something else began at `since` (epoch seconds); sends nothing.
+
+    Settles without a verdict where neither the end nor SIGKILL has come `survived_s` after the grace period;
+    follows without limit where the container waits for ever.
+    """
+    state = _Watch(engine, plan, began=since, on_change=on_change, survived_s=survived_s).run()
     if history is not None:
         history.remember(state, plan.image)
     return state
@@ -163,8 +173,16 @@ class _Answered:
 class _Watch:
     """One stop under way."""
 
-    def __init__(self, engine: Engine, plan: StopPlan, began: float, on_change: Callable[[StopState], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        plan: StopPlan,
+        began: float,
+        on_change: Callable[[StopState], None],
+        survived_s: float = SURVIVED_S,
+    ) -> None:
         self._engine = engine
+        self._survived_s = survived_s
         self._on_change = on_change
         self._queue: queue.SimpleQueue[StopEvent | _Answered | _Recorded] = queue.SimpleQueue()
         self._ended = threading.Event()
@@ -212,9 +230,10 @@ class _Watch:
             self._on_change(self._state)
             answered = not self._asked
             deadline: float | None = None
+            survived = self._survival()
             while True:
                 try:
-                    item = self._queue.get(timeout=_left(deadline))
+                    item = self._queue.get(timeout=_left(deadline or (None if self._is_ending() else survived)))
                 except queue.Empty:
                     break
                 if isinstance(item, _Answered):
@@ -242,6 +261,18 @@ class _Watch:
             return True
         everyone = all(lane.ended_at is not None for lane in state.lanes)
         return self._asked and answered and state.died_at is not None and everyone
+
+    def _survival(self) -> float | None:
+        """When a stop begun elsewhere is over because nothing came of it; None where that can't be said."""
+        plan = self._state.plan
+        if self._asked or plan.timeout_s < 0:
+            return None
+        return time.monotonic() + max(0.0, self._state.began + plan.timeout_s + self._survived_s - time.time())
+
+    def _is_ending(self) -> bool:
+        """PID 1 has ended, or SIGKILL was sent: the engine's word that the container has ended will come."""
+        state = self._state
+        return state.ended_at is not None or state.phase_2 is not None
 
     def _deadline(self, answered: bool) -> float | None:
         """When to stop waiting for more, once PID 1 has ended."""
