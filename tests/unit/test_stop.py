@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from containerlab_probes.forecast import forecast
 from hypothesis import given
 from hypothesis import strategies as st
 
+from containerlab_probes.forecast import forecast
 from containerlab_probes.records import Dispositions, Process, ProcessId
 from containerlab_tui.core.stop import (
     Kind,
