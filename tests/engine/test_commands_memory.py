@@ -1,0 +1,223 @@
+"""`ipc`, `ipc read`, `ipc remove`, `maps`, `maps read`: their documents, their bytes, and how they fail."""
+
+import base64
+import string
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.commands_support import Command, has, is_survival
+from tests.support import Containers, Docker, eventually
+
+KINDS = {"shm", "sem", "msg", "posix-shm", "posix-sem", "posix-mq"}
+BACKINGS = {"image", "writable-layer", "volume", "bind", "tmpfs", "anonymous-shared", "sysv", "deleted"}
+ALPHABET = string.ascii_lowercase.encode()
+WORDS = b"the child's words"
+
+
+@pytest.fixture
+def command(
+    engine_host: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Command:
+    """The command line with a memory of stops of its own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return Command(engine_host, capsys)
+
+
+@pytest.fixture
+def written(docker: Docker, container: Containers) -> str:
+    """systemv-shm with its segment, semaphores and queue, and somebody who has attached the segment."""
+    name = container("systemv-shm", options=("--ipc=shareable",), ready="ready")
+    docker("exec", name, "writer")
+    docker("exec", "-d", name, "waiter")
+    return name
+
+
+@pytest.fixture
+def mapped(docker: Docker, container: Containers) -> str:
+    """mmap-shm with two processes that hold its three mappings."""
+    name = container("mmap-shm", ready="ready")
+    docker("exec", name, "writer")
+    docker("exec", "-d", name, "holder")
+    eventually(
+        lambda: docker.run("exec", name, "head", "-c", "17", "/dev/shm/containerlab").stdout == WORDS.decode(),
+        "the holder's child has written to /dev/shm",
+    )
+    return name
+
+
+def objects(command: Command, name: str) -> dict[str, dict[str, Any]]:
+    return {one["kind"]: one for one in command.asks("ipc", name)["objects"]}
+
+
+def data(document: dict[str, Any]) -> bytes:
+    assert document["data"].keys() == {"base64"}
+    return base64.b64decode(document["data"]["base64"], validate=True)
+
+
+# ipc
+
+
+def test_ipc_names_every_object_and_who_shares(
+    docker: Docker, container: Containers, command: Command, written: str
+) -> None:
+    other = container("dockerapp1", options=(f"--ipc=container:{written}",), ready="pid = 1")
+    eventually(lambda: objects(command, written)["shm"]["attached"] == 1, "the waiter has attached the segment")
+    document = command.asks("ipc", written)
+    has(document, "container namespace mode shared_with limits objects")
+    assert (document["container"], document["mode"], document["shared_with"]) == (written, "shareable", [other])
+    assert docker("exec", written, "readlink", "/proc/1/ns/ipc") == f"ipc:[{document['namespace']}]"
+    assert document["limits"]
+    assert all(isinstance(limit, int) for limit in document["limits"].values())
+    found = {one["kind"]: one for one in document["objects"]}
+    assert found.keys() == {"shm", "sem", "msg"}
+    for one in found.values():
+        has(one, "kind id key name bytes owner mode creator attached survives")
+        assert one["kind"] in KINDS
+        is_survival(one["survives"])
+        assert (one["key"], one["mode"]) == (5678, "0666")
+        assert one["survives"] == {"process-exit": "yes", "stop-start": "no", "remove": "no", "host-reboot": "no"}
+    assert (found["shm"]["bytes"], found["shm"]["attached"]) == (27, 1)
+    assert [one["value"] for one in found["sem"]["semaphores"]] == [1, 0]
+    assert found["msg"]["messages"] == 2
+    assert command.asks("ipc", other)["namespace"] == document["namespace"]
+    page = command("ipc", written)
+    assert (page.status, page.err) == (0, "")
+    assert page.out.startswith(f"IPC namespace {document['namespace']} (shareable, shared with {other})\n")
+    assert "5678 (0x162e)" in page.out
+
+
+def test_ipc_read_gives_a_window_of_bytes(command: Command, written: str) -> None:
+    held = objects(command, written)["shm"]["id"]
+    whole = command.asks("ipc", "read", written, "shm", held)
+    assert (whole["container"], whole["kind"], whole["id"]) == (written, "shm", held)
+    assert (whole["offset"], whole["total"], data(whole)) == (0, 27, ALPHABET + b"\0")
+    part = command.asks("ipc", "read", written, "shm", held, "--offset", "23", "--length", "3")
+    assert (part["offset"], part["total"], data(part)) == (23, 27, b"xyz")
+    printed = command("--read-only", "ipc", "read", written, "shm", held, "--length", "16")
+    assert printed.out == "00000000  61 62 63 64 65 66 67 68 69 6a 6b 6c 6d 6e 6f 70  abcdefghijklmnop\n"
+    assert data(command.asks("ipc", "read", written, "shm", held, "--offset", "1000")) == b""
+
+
+@pytest.mark.parametrize("kind", ["shm", "sem", "msg"])
+def test_ipc_remove_removes_one_object(command: Command, docker: Docker, written: str, kind: str) -> None:
+    eventually(lambda: objects(command, written)["shm"]["attached"] == 1, "the waiter has attached the segment")
+    docker("exec", written, "waiter", "--post")
+    eventually(lambda: objects(command, written)["shm"]["attached"] == 0, "nobody has attached it")
+    held = objects(command, written)[kind]["id"]
+    assert "--read-only" in command.fails(4, "--read-only", "ipc", "remove", written, kind, held)
+    assert kind in objects(command, written)
+    document = command.asks("ipc", "remove", written, kind, held)
+    assert (document["container"], document["removed"]) == (written, {"kind": kind, "id": held})
+    assert objects(command, written).keys() == {"shm", "sem", "msg"} - {kind}
+    assert "does not exist" in command.fails(3, "ipc", "remove", written, kind, held)
+
+
+def test_posix_shared_memory_is_read_and_removed(command: Command, docker: Docker, mapped: str) -> None:
+    held = objects(command, mapped)["posix-shm"]
+    assert (held["key"], held["bytes"], held["mode"]) == (None, 4096, "0600")
+    assert "containerlab" in held["name"]
+    read = command.asks("ipc", "read", mapped, "posix-shm", held["id"], "--length", "17")
+    assert (data(read), read["total"]) == (WORDS, 4096)
+    answer = command("ipc", "remove", mapped, "posix-shm", held["id"])
+    assert (answer.status, answer.err) == (0, "")
+    assert answer.out == f"removed posix-shm {held['id']} of {mapped}\n"
+    assert docker.run("exec", mapped, "test", "-e", "/dev/shm/containerlab").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "sentence"),
+    [
+        (3, "ipc read NAME shm 77", "Reading segment 77"),
+        (3, "ipc remove NAME shm 77", "Removing shm 77"),
+        (3, "ipc read NAME posix-shm nothing", "nothing"),
+        (2, "ipc read NAME msg 0", "no bytes to read"),
+        (2, "ipc read NAME paper 0", "paper is no kind of IPC object"),
+        (2, "ipc remove NAME shm one", "'one' is no id"),
+        (2, "ipc read NAME posix-shm ../../etc/passwd", "../../etc/passwd"),
+        (2, "ipc read NAME shm 0 --offset=-1", "--offset must not be negative"),
+        (2, "ipc read NAME shm 0 --length 65537", "--length must lie between 1 and 65536"),
+        (3, "maps read NAME 1 0-1000", "has no mapping 0-1000"),
+        (3, "maps read NAME 4000 0-1000", "has no mapping 0-1000"),
+    ],
+)
+def test_what_is_not_there_or_makes_no_sense(
+    container: Containers, command: Command, status: int, words: str, sentence: str
+) -> None:
+    name = container("systemv-shm", ready="ready")
+    assert sentence in command.fails(status, *(name if word == "NAME" else word for word in words.split()), "--json")
+
+
+def test_scratch_has_a_namespace_without_objects(command: Command, container: Containers) -> None:
+    name = container("scratch-static")
+    document = command.asks("ipc", name)
+    assert (document["container"], document["objects"], document["shared_with"]) == (name, [], [])
+    assert command("ipc", name).out.splitlines()[1] == "no System V or POSIX IPC objects"
+
+
+# maps
+
+
+def test_maps_say_where_the_bytes_live(command: Command, mapped: str) -> None:
+    document = command.asks("maps", mapped)
+    assert document["container"] == mapped
+    for one in document["mappings"]:
+        has(one, "pid container_pid range path shared permissions bytes file_bytes backing host_path survives")
+        assert one["backing"] in BACKINGS
+        is_survival(one["survives"])
+        low, high = (int(end, 16) for end in one["range"].split("-"))
+        assert high - low == one["bytes"]
+        assert one["shared"] == (one["permissions"][3] == "s")
+    writable = [one for one in document["mappings"] if one["shared"] and "w" in one["permissions"]]
+    seen = {one["path"]: one for one in writable}
+    assert {path: one["backing"] for path, one in seen.items()} == {
+        "/srv/shm.txt": "writable-layer",
+        "/dev/zero": "anonymous-shared",
+        "/dev/shm/containerlab": "tmpfs",
+    }
+    assert len({one["container_pid"] for one in writable}) == 2
+    file = seen["/srv/shm.txt"]
+    assert (file["bytes"], file["file_bytes"]) == (4096, 501)
+    assert Path(file["host_path"]).read_bytes()[:26] == ALPHABET
+    assert (file["survives"]["stop-start"], file["survives"]["remove"]) == ("yes", "no")
+    assert seen["/dev/zero"]["survives"]["process-exit"] == "no"
+    assert seen["/dev/zero"]["host_path"] is None
+    page = command("maps", mapped)
+    assert page.out.count("/srv/shm.txt") == 2
+    assert "private mappings (programs, libraries) are not shown: --private shows them." in page.err
+
+
+def test_maps_read_gives_the_bytes_of_the_file(command: Command, mapped: str) -> None:
+    rows = [one for one in command.asks("maps", mapped)["mappings"] if one["shared"]]
+    for path, begins in (("/srv/shm.txt", ALPHABET), ("/dev/zero", WORDS), ("/dev/shm/containerlab", WORDS)):
+        one = next(row for row in rows if row["path"] == path)
+        where = (mapped, str(one["container_pid"]), one["range"])
+        read = command.asks("maps", "read", *where, "--length", str(len(begins)))
+        assert (read["container"], read["container_pid"], read["range"]) == (mapped, one["container_pid"], one["range"])
+        assert (read["offset"], data(read)) == (0, begins)
+        part = command.asks("maps", "read", *where, "--offset", "2", "--length", "3")
+        assert (part["offset"], data(part)) == (2, begins[2:5])
+    printed = command("maps", "read", *where, "--length", "17")
+    assert printed.out.splitlines()[1] == f"00000010  {'73':<47}  s"
+
+
+def test_an_attached_segment_is_a_mapping(command: Command, written: str) -> None:
+    def attached() -> dict[str, Any] | None:
+        rows: list[dict[str, Any]] = command.asks("maps", written)["mappings"]
+        return next((one for one in rows if one["backing"] == "sysv"), None)
+
+    one = eventually(attached, "the waiter has attached the segment")
+    assert one is not None
+    assert (one["shared"], one["survives"]["process-exit"], one["survives"]["stop-start"]) == (True, "yes", "no")
+
+
+def test_maps_of_scratch(command: Command, container: Containers) -> None:
+    name = container("scratch-static")
+    rows = command.asks("maps", name)["mappings"]
+    assert {(one["path"], one["backing"], one["shared"]) for one in rows} == {("/sleep", "image", False)}
+    first = min(rows, key=lambda one: int(one["range"].split("-")[0], 16))
+    assert data(command.asks("maps", "read", name, "1", first["range"], "--length", "4")) == b"\x7fELF"
+    page = command("maps", name)
+    assert (page.status, page.out) == (0, "no shared mappings of files\n")
+    assert "/sleep" in command("maps", "--private", name).out
