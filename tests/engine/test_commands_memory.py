@@ -98,6 +98,8 @@ def test_ipc_read_gives_a_window_of_bytes(command: Command, written: str) -> Non
     printed = command("--read-only", "ipc", "read", written, "shm", held, "--length", "16")
     assert printed.out == "00000000  61 62 63 64 65 66 67 68 69 6a 6b 6c 6d 6e 6f 70  abcdefghijklmnop\n"
     assert data(command.asks("ipc", "read", written, "shm", held, "--offset", "1000")) == b""
+    beyond = command("ipc", "read", written, "shm", held, "--offset", "1000")
+    assert (beyond.status, beyond.out, beyond.err) == (0, "", "Nothing from byte 1000 on: it has 27 bytes.\n")
 
 
 @pytest.mark.parametrize("kind", ["shm", "sem", "msg"])

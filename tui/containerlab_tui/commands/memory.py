@@ -168,7 +168,10 @@ def _bytes(arguments: argparse.Namespace, inspector: Inspector, of: documents.Do
     if arguments.json:
         session.answer(documents.window(inspector.details.name, of, read))
         return 0
-    print("\n".join(hex_lines(read)))
+    if read.data:
+        print("\n".join(hex_lines(read)))
+    else:
+        session.tell(f"Nothing from byte {read.offset} on: it has {read.total} bytes.")
     return 0
 
 

@@ -32,8 +32,11 @@ def refuse_if_read_only(arguments: argparse.Namespace, what: str) -> None:
 
 
 def answer(document: "Document") -> None:
-    """One JSON document on standard output."""
-    json.dump(document, sys.stdout, ensure_ascii=True)
+    """One JSON document on standard output. Bytes out of a container that were no UTF-8, wherever they stand (a user's
+    name, what a process now runs), become U+FFFD: half a surrogate pair is no JSON string to a strict reader."""
+    from containerlab_tui.core.documents import plain
+
+    json.dump(json.loads(plain(json.dumps(document, ensure_ascii=False))), sys.stdout, ensure_ascii=True)
     print()
 
 
