@@ -274,6 +274,11 @@ def test_another_signal_on_an_old_engine_is_two_phases_from_here(
         assert 0.9 < seen.document["duration_s"] < 4
 
 
+def test_a_negative_timeout_is_for_ever(container: Containers, stopped: Callable[..., Seen]) -> None:
+    seen = stopped(container("dockerapp1", ready="pid = 1"), "--timeout", "-1")
+    assert (seen.status, seen.document["verdict"], seen.document["timeout_s"]) == (0, "graceful", -1)
+
+
 def test_no_more_than_looking_in_read_only(docker: Docker, container: Containers, command: Command) -> None:
     name = container("dockerapp1", ready="pid = 1")
     assert "--read-only" in command.fails(4, "--read-only", "stop", name)
