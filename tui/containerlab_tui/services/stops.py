@@ -9,7 +9,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from containerlab_probes import processes as process_list
@@ -36,6 +36,8 @@ from containerlab_tui.services.recording import Recording
 
 STRAGGLERS_S = 0.5
 """How long after PID 1's end the other processes' ends are waited for: the kernel kills them with it."""
+GATHER_S = 0.03
+"""The engine, pidfds and the trace tell of one moment a little apart: what comes so close together is put in order."""
 RESTART_S = 1.0
 """How long after the end of a stop begun elsewhere a `start` event is waited for, as `docker restart` gives."""
 
@@ -170,6 +172,9 @@ class _Answered:
     error: str = ""
 
 
+_Item = StopEvent | _Answered | _Recorded
+
+
 class _Watch:
     """One stop under way."""
 
@@ -184,9 +189,11 @@ class _Watch:
         self._engine = engine
         self._survived_s = survived_s
         self._on_change = on_change
-        self._queue: queue.SimpleQueue[StopEvent | _Answered | _Recorded] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._ended = threading.Event()
         self._asked = False
+        # A second back: the engine's clock and ours are one, but the event may be older than our wish.
+        self._events = engine.clone().events(since=began - 1.0)
         ids = tuple(process.id for process in plan.processes)
         self._exits = ExitWatch(ids)
         self._known = {process.pid: process for process in plan.processes}
@@ -194,8 +201,6 @@ class _Watch:
         recorded = self._recording is not None and not self._recording.blind
         # What came before the recording of a stop begun elsewhere is not known, so nothing is called unsent.
         self._state = begin(replace(plan, traced=recorded and not plan.begun_elsewhere), began)
-        # A second back: the engine's clock and ours are one, but the event may be older than our wish.
-        self._events = engine.clone().events(since=began - 1.0)
 
     def request(self, ask: Callable[[Engine], None]) -> None:
         """Begin the stop with `ask`, which blocks until the engine has answered."""
@@ -211,6 +216,7 @@ class _Watch:
             finally:
                 engine.close()
 
+        self._state = replace(self._state, began=time.time())  # all watchers are in place by now
         plan = self._state.plan
         self._put(Kind.REQUESTED, detail=f"stop with {name_of(plan.signal)}, grace period {plan.timeout_s:g} s")
         threading.Thread(target=work, name="stop-request", daemon=True).start()
@@ -233,17 +239,10 @@ class _Watch:
             survived = self._survival()
             while True:
                 try:
-                    item = self._queue.get(timeout=_left(deadline or (None if self._is_ending() else survived)))
+                    items = self._gather(deadline or (None if self._is_ending() else survived))
                 except queue.Empty:
                     break
-                if isinstance(item, _Answered):
-                    answered = True
-                    if item.error:
-                        self._take(StopEvent(time.time(), Kind.FAILED, Source.ENGINE, detail=item.error))
-                elif isinstance(item, _Recorded):
-                    self._take_records(item.records)
-                else:
-                    self._take(item)
+                answered = self._take_all(items) or answered
                 if self._is_over(answered):
                     break
                 deadline = deadline or self._deadline(answered)
@@ -286,25 +285,51 @@ class _Watch:
             self._ended.set()
         self._on_change(self._state)
 
-    def _take_records(self, records: tuple[TraceRecord, ...]) -> None:
+    def _gather(self, deadline: float | None) -> list[_Item]:
+        """What comes next, with all that comes within `GATHER_S` of it. Raises queue.Empty at the deadline."""
+        items = [self._queue.get(timeout=_left(deadline))]
+        time.sleep(GATHER_S)
+        return items + self._waiting()
+
+    def _waiting(self) -> list[_Item]:
+        items = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                items.append(self._queue.get_nowait())
+        return items
+
+    def _take_all(self, items: Iterable[_Item]) -> bool:
+        """Fold them in the order of time; whether the request has been answered among them."""
+        events: list[StopEvent] = []
+        answered = False
+        for item in items:
+            match item:
+                case _Answered():
+                    answered = True
+                    if item.error:
+                        events.append(StopEvent(time.time(), Kind.FAILED, Source.ENGINE, detail=item.error))
+                case _Recorded():
+                    events += self._recorded(item.records)
+                case _:
+                    events.append(item)
+        for event in sorted(events, key=lambda event: event.at):
+            self._take(event)
+        return answered
+
+    def _recorded(self, records: tuple[TraceRecord, ...]) -> Iterator[StopEvent]:
         for record in records:
             if isinstance(record, Lost):
                 self._state = replace(self._state, plan=replace(self._state.plan, traced=False))
-                self._take(StopEvent(record.at, Kind.NOTE, Source.KERNEL, detail=f"{record.count or 'some'} events of "
-                                     "the kernel's record were lost"))  # fmt: skip
+                lost = f"{record.count or 'some'} events of the kernel's record were lost"
+                yield StopEvent(record.at, Kind.NOTE, Source.KERNEL, detail=lost)
             elif event := as_stop_event(record, self._known):
-                self._take(event)
+                yield event
 
     def _end_recording(self) -> None:
         """Close it and take what it still had."""
-        if self._recording is None:
-            return
-        self._recording.close()
-        with contextlib.suppress(queue.Empty):
-            while True:
-                item = self._queue.get_nowait()
-                if isinstance(item, _Recorded):
-                    self._take_records(item.records)
+        if self._recording is not None:
+            self._recording.close()
+        self._take_all(self._waiting())
 
     def _put(self, kind: Kind, detail: str = "") -> None:
         self._queue.put(StopEvent(time.time(), kind, Source.ENGINE, detail=detail))

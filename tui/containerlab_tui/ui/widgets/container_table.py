@@ -140,7 +140,8 @@ def _stop(one: "Container", known: Knowledge) -> Cell:
 def _ipc(one: "Container", known: Knowledge) -> Cell:
     details, overview = known.details.get(one.id), known.overviews.get(one.id)
     if overview is not None and overview.objects and (details is None or details.ipc_mode != "host"):
-        return ((f"{overview.objects} · ", "plain"), *_size(overview.bytes))
+        unit = ("B", "plain") if overview.bytes < 1024 else ("", "plain")
+        return ((f"{overview.objects} · ", "plain"), *_size(overview.bytes), unit)
     if details is None:
         return cell("…", "muted")
     kind, separator, donor = details.ipc_mode.partition(":")
