@@ -275,16 +275,16 @@ class MainScreen(MainActions, Screen[None]):
 
     # the filter, the marks
 
-    def action_filter(self) -> None:
-        """Open the filter's line."""
+    async def action_filter(self) -> None:
+        """Open the filter's line; what is typed next, however soon, goes there and is no command."""
         field = self.query("#filter")
         if not field:
             line = Input(self._needle, placeholder="name, image, command or status", id="filter", compact=True)
             line.cursor_blink = False
-            self.mount(line, after="#banner")
-            line.focus()
+            await self.mount(line, after="#banner")
+            self.set_focus(line)
         else:
-            field.first().focus()
+            self.set_focus(field.first())
 
     def on_input_changed(self, event: Input.Changed) -> None:
         if event.input.id == "filter":

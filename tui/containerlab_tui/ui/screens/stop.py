@@ -229,12 +229,13 @@ class StopScreen(Screen[None]):
     def _draw_verdict(self, stop: _Stop) -> None:
         verdict = stop.state.verdict
         where = self.query_one("#verdict", Static)
-        if verdict is None:
+        if verdict is None and not stop.state.settled:
             where.update(Content.styled("Leaving cancels nothing: the engine goes on with the stop.", "dim"))
             return
         main, *more = explain(stop.state) or ("",)
-        style = "bold $text-success" if verdict in (Verdict.GRACEFUL, Verdict.ALREADY_STOPPED) else "bold $text-error"
-        glyph, width = _GLYPHS.get(verdict, "·"), max(self.size.width - 4, 20)
+        well = verdict in (None, Verdict.GRACEFUL, Verdict.ALREADY_STOPPED)
+        style = "bold $text-success" if well else "bold $text-error"
+        glyph, width = _GLYPHS.get(verdict, "·") if verdict else "·", max(self.size.width - 4, 20)
         lines = [Content.styled(line, style) for line in _hanging(f"{glyph} ", main, width)]
         lines += [Content(line) for sentence in more for line in _hanging("  ", sentence, width)]
         where.update(Content("\n").join(lines))
@@ -288,7 +289,7 @@ def _head(state: StopState, now: float, width: int) -> Content:
         after = ", and no SIGKILL ever"
     stop = "Stop begun elsewhere  " if plan.begun_elsewhere else "Stop  "
     elapsed = state.duration_s if state.duration_s is not None else max(0.0, now - state.began)
-    if state.verdict is not None:
+    if state.verdict is not None or state.settled:
         where = "over"
     else:
         where = "phase 2" if state.phase_2 else "phase 1" if state.phase_1 else "asking"
