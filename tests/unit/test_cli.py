@@ -54,5 +54,6 @@ def test_an_engine_out_of_reach_is_one_sentence_and_5(capsys: pytest.CaptureFixt
     out, err = capsys.readouterr()
     assert out == ""
     assert "unix:///nowhere/docker.sock" in err
+    assert "containerlab-tui --lab" in err
     assert "Traceback" not in err
     assert len(err.strip().splitlines()) == 1

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from containerlab_probes.errors import ContainerlabError
+from containerlab_probes.errors import ContainerlabError, Unreachable
 
 PROGRAM = "containerlab-tui"
 
@@ -27,7 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ContainerlabError as error:
         from containerlab_tui.core.safe_text import safe_lines
 
-        return _fail(safe_lines(str(error)), error.exit_status)
+        sentence = safe_lines(str(error))
+        if isinstance(error, Unreachable) and not arguments.lab:
+            sentence += f" `{PROGRAM} --lab` opens a private engine with demonstration containers."
+        return _fail(sentence, error.exit_status)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
