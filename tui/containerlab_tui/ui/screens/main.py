@@ -293,6 +293,9 @@ class MainScreen(MainActions, Screen[None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.input.id == "filter":
+            # Typed fast, enter comes before the last `Changed`.
+            self._needle = event.value.strip()
+            self.fill()
             self.table.focus()
             if not self._needle:
                 event.input.remove()
