@@ -1,9 +1,14 @@
-"""A container that wants to reach the terminal: no command prints it; and what vanished gets no signal."""
+"""A container that wants to reach the terminal: nothing of it does, on any screen, and nothing it says is run."""
 
+import os
+import sys
 import uuid
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from bench.terminal import Terminal
 from containerlab_probes.errors import Gone
 from containerlab_probes.processes import identify
 from containerlab_probes.records import ProcessId
@@ -11,7 +16,7 @@ from containerlab_probes.signals import send
 from containerlab_tui.cli import main
 from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.services.stops import plan_stop, run_stop
-from tests.support import Containers, Docker
+from tests.support import Containers, Docker, eventually
 
 TITLE = "\x1b]2;stolen\x07"
 CLIPBOARD = "\x1b]52;c;c3RvbGVu\x07"
@@ -42,6 +47,55 @@ def hostile(container: Containers) -> str:
     return container(
         "dockerapp1", "python3", "-c", PROGRAM, EVIL, options=options, name=f"hos-{uuid.uuid4().hex[:6]}", ready="ready"
     )
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    made = Terminal(120, 40)
+    yield made
+    made.close()
+
+
+def test_no_screen_lets_it_through(
+    hostile: str, engine_host: str, terminal: Terminal, docker: Docker, tmp_path: Path
+) -> None:
+    environment = {"PATH": os.environ["PATH"], "TERM": "tmux-256color", "LANG": "C.UTF-8", "HOME": str(tmp_path)}
+    terminal.ask("set-option -s set-clipboard on")
+    program = str(Path(sys.executable).with_name("containerlab-tui"))
+    terminal.run(f"{program} --host {engine_host}", environment)
+
+    def shows(text: str) -> None:
+        eventually(lambda: text in "\n".join(terminal.screen()), f"{text} on:\n" + "\n".join(terminal.screen()))
+
+    shows(hostile)
+    shows("TERM ✗ dropped")  # the forecasts come after the first frame: from then on the keyboard is read
+    for key in ("/", f"-l {hostile}", "Enter"):
+        terminal.press(key)
+    eventually(lambda: "\n".join(terminal.screen()).count("●") == 1, "it alone is listed")
+    for key, seen in (("p", "THR"), ("g", "WHAT CAME"), ("i", "segment"), ("f", "shared"), ("l", "ready"), ("y", "Id")):
+        terminal.press(key)
+        shows(seen)
+    terminal.press("s")
+    shows("Signal to")
+    terminal.press("Escape")
+    shows("NAME")
+    terminal.press("x")
+    shows("Grace period")
+    terminal.press("Escape")
+    shows("NAME")
+    terminal.press("i")
+    shows("segment")
+
+    def opened() -> bool:
+        terminal.press("Enter")  # to the tab, then into the object
+        return "00000000" in "\n".join(terminal.screen())
+
+    eventually(opened, "the bytes")
+    assert terminal.ask("display-message -p -t program '#{pane_dead}'") == ["0"], "it still runs"
+    assert "stolen" not in "".join(terminal.ask("display-message -p -t program '#{pane_title}'"))
+    assert terminal.ask("list-buffers") == [], "nothing was written to the clipboard"
+    raw = "\n".join(terminal.screen())
+    assert not any(ord(char) < 32 and char != "\n" for char in raw)
 
 
 @pytest.mark.parametrize(

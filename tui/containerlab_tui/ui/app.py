@@ -249,7 +249,9 @@ class ContainerlabApp(App[int]):
         self.stops.begin(plans, choice)
 
     def show_stops(self) -> None:
-        self.stops.show()
+        """Open the stop screen, on the selected container's stop if that was seen."""
+        selected = self.selected_container()
+        self.stops.show(selected.id if selected is not None and self.stops.saw(selected.id) else None)
 
     @property
     def stops_seen(self) -> bool:

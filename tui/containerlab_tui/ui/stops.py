@@ -37,6 +37,10 @@ class Stops:
         """Whether there is anything to show."""
         return self._screen is not None
 
+    def saw(self, container: str) -> bool:
+        """Whether a stop of this container is on the screen of stops."""
+        return self._screen is not None and container in self._screen.containers
+
     def under_way(self, container: str) -> bool:
         return container in self._under_way
 

@@ -73,7 +73,7 @@ class HelpScreen(ModalScreen[None]):
             seen.add(identity)
             keys = " ".join(self.app.get_key_display(one) for one in self._all_bindings() if one.id == identity)
             words = binding.tooltip or binding.description
-            lines.append(Content.assemble((f"{keys:>9}", "$text-accent"), "  ", words))
+            lines.append(Content.assemble((f"{keys:>9}", "$text-accent"), f"  {words}  ", (identity, "dim")))
         return lines
 
     def _all_bindings(self) -> list[Binding]:

@@ -18,6 +18,7 @@ from containerlab_tui.ui.knowledge import RUNNING
 from containerlab_tui.ui.messages import EngineFound, EngineLost, InventoryChanged
 from containerlab_tui.ui.screens.main_actions import MainActions
 from containerlab_tui.ui.widgets.container_table import ContainerTable
+from containerlab_tui.ui.widgets.filter_line import FilterLine
 from containerlab_tui.ui.widgets.grid import Grid
 from containerlab_tui.ui.widgets.panel import Panel, Subject
 from containerlab_tui.ui.widgets.status_bar import KeyBar, TopLine
@@ -279,8 +280,7 @@ class MainScreen(MainActions, Screen[None]):
         """Open the filter's line; what is typed next, however soon, goes there and is no command."""
         field = self.query("#filter")
         if not field:
-            line = Input(self._needle, placeholder="name, image, command or status", id="filter", compact=True)
-            line.cursor_blink = False
+            line = FilterLine(self._needle)
             await self.mount(line, after="#banner")
             self.set_focus(line)
         else:
@@ -291,14 +291,11 @@ class MainScreen(MainActions, Screen[None]):
             self._needle = event.value.strip()
             self.fill()
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        if event.input.id == "filter":
-            # Typed fast, enter comes before the last `Changed`.
-            self._needle = event.value.strip()
-            self.fill()
-            self.table.focus()
-            if not self._needle:
-                event.input.remove()
+    def on_filter_line_left(self) -> None:
+        """An empty filter needs no line."""
+        for line in self.query(FilterLine):
+            if not line.value.strip():
+                line.remove()
 
     def action_back(self) -> None:
         """Leave what was opened last: the tab, the filter, the marks."""

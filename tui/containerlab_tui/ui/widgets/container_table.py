@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+from textual.binding import Binding, BindingType
+
 from containerlab_tui.core.inventory import status_words
 from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.ui.knowledge import RUNNING, Knowledge
@@ -20,6 +22,16 @@ NONE = cell("—", "muted")
 class ContainerTable(Grid):
     """Containers with their forecasts; ids are the row keys."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "slash",
+            "screen.filter",
+            "filter",
+            priority=True,
+            id="main.filter",
+            tooltip="Filter by name, image, command or status",
+        ),
+    ]
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("state", "", 2, 2),
         Column("name", "NAME", 14, 40, share=3),

@@ -132,6 +132,8 @@ class ProcessTree(Panel):
         self._draw(reason)
 
     def _draw(self, reason: str = "") -> None:
+        if not self.query(ProcessGrid):
+            return  # an answer that came while the program is being left: the contents go before their panel
         grid = self._grid
         label = name_of(self.signal).removeprefix("SIG")
         grid.empty_text = safe_line(reason, 200)

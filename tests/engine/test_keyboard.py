@@ -1,0 +1,127 @@
+"""Whole sessions at the keyboard: the program in a real terminal (tmux), on a real engine."""
+
+import os
+import re
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.terminal import Terminal
+from tests.support import Containers, Docker, eventually
+
+Session = Callable[..., "Seen"]
+
+
+def short_name() -> str:
+    """Short enough to stand whole in the narrowest table."""
+    return f"key-{uuid.uuid4().hex[:6]}"
+
+
+class Seen:
+    """A running program: what stands on its screen, and its keyboard."""
+
+    def __init__(self, terminal: Terminal, name: str) -> None:
+        self.terminal = terminal
+        self.name = name
+
+    def text(self) -> str:
+        return "\n".join(self.terminal.screen())
+
+    def shows(self, *texts: str, within_s: float = 10.0) -> str:
+        """The screen once it shows all the texts."""
+        try:
+            return eventually(lambda: seen if all(text in (seen := self.text()) for text in texts) else "", str(texts),
+                              within_s)  # fmt: skip
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the screen:\n{self.text()}") from error
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.terminal.press(key)
+
+    def row(self) -> str:
+        """The line of the container in the table."""
+        here = re.compile(rf"\S +{self.name}\b")  # behind a glyph, so it isn't the filter's line
+        return next((line for line in self.terminal.screen() if here.search(line)), "")
+
+    def select(self) -> None:
+        """Filter the table to the container alone."""
+        # The forecasts come after the first frame: from then on the keyboard is read.
+        eventually(lambda: "TERM ✓" in self.row() or "TERM ✗" in self.row(), f"the forecast for {self.name}")
+        self.press("/")
+        self.terminal.press(f"-l {self.name}")
+        self.press("Enter")
+        eventually(lambda: "●" in self.row() and self.text().count("●") == 1, f"{self.name} alone is listed")
+
+
+@pytest.fixture(params=[(80, 24), (160, 50)], ids=["80x24", "160x50"])
+def session(request: pytest.FixtureRequest, engine_host: str, tmp_path: Path) -> Iterator[Session]:
+    """Opens the program on one container's row, in a terminal of its own."""
+    terminal = Terminal(*request.param)
+    program = str(Path(sys.executable).with_name("containerlab-tui"))
+
+    def open_on(name: str) -> Seen:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "TERM": "tmux-256color",
+            "LANG": "C.UTF-8",
+            "HOME": str(tmp_path),
+            "XDG_STATE_HOME": str(tmp_path),
+        }
+        terminal.run(f"sh -c '{program} --host {engine_host}; echo ended with $?; exec sleep 60'", environment)
+        return Seen(terminal, name)
+
+    yield open_on
+    terminal.close()
+
+
+def test_a_signal_by_keyboard(session: Session, container: Containers, docker: Docker) -> None:
+    name = container("dockerapp1", ready="pid = 1", name=short_name())
+    seen = session(name)
+    seen.select()
+    seen.shows("handled")
+    seen.press("s")
+    seen.shows("Signal to", "SIGUSR1")
+    seen.press("u", "s", "r", "1")
+    eventually(lambda: "SIGHUP" not in seen.text(), "the picker narrows")
+    seen.press("Enter")
+    assert "SIGUSR1" in docker.says(name, "handle signal: SIGUSR1")
+    seen.press("g")
+    seen.shows("USR1", "its handler runs")
+    assert docker.state(name) == "running"
+    seen.press("q")
+    seen.shows("ended with 0")
+    assert "NAME" not in seen.text(), "the terminal is as it was"
+
+
+def test_a_stop_by_keyboard_goes_through_both_phases(session: Session, container: Containers, docker: Docker) -> None:
+    name = container("dockerapp2", options=("--stop-timeout=1",), ready="pid = 1", name=short_name())
+    seen = session(name)
+    seen.select()
+    seen.shows("handled")
+    seen.press("x")
+    seen.shows("Grace period", "SIGTERM", "SIGKILL to PID 1")
+    seen.press("Enter")
+    seen.shows("phase 1", "Did not end on SIGTERM", "137", "phase 2")
+    assert docker.state(name, "State.ExitCode") == "137"
+    seen.press("Escape")
+    seen.shows("NAME", "STATUS")  # sooner, the two keys would be one: Alt+a
+    seen.press("a")
+    eventually(lambda: "killed" in seen.row(), "the row says how it ended")
+
+
+def test_what_others_do_is_seen(session: Session, container: Containers, docker: Docker) -> None:
+    name = container("dockerapp1", ready="pid = 1", name=short_name())
+    seen = session(name)
+    seen.select()
+    docker("pause", name)
+    eventually(lambda: "paused" in seen.row(), "the pause is seen")
+    docker("unpause", name)
+    eventually(lambda: "up" in seen.row(), "it goes on")
+    docker("stop", name)
+    eventually(lambda: not seen.row(), "an ended container leaves the list")
+    seen.press("a")
+    eventually(lambda: "ended" in seen.row(), "the row says how it ended")

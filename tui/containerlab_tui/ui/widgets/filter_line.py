@@ -1,0 +1,31 @@
+"""The line that narrows the table of containers.
+
+Entering and leaving it are priority bindings: those run before the application hands on the next key. A key that
+follows at once, as from a fast hand or a script, then reaches the widget that it is meant for.
+"""
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import Input
+
+
+class FilterLine(Input):
+    """Posts `Input.Changed` as it is typed in; enter leaves it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "leave", "to the list", show=False, priority=True, id="filter.leave"),
+    ]
+
+    class Left(Message):
+        """All that was typed is in the line, and the focus is elsewhere."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, placeholder="name, image, command or status", id="filter", compact=True)
+        self.cursor_blink = False
+
+    def action_leave(self) -> None:
+        """Give the focus back; keys that came before may still wait in the line's own queue."""
+        self.screen.set_focus(self.screen.query_one("#containers"))
+        self.call_later(self.post_message, self.Left())
