@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from containerlab_probes.trace import Tracer
+from containerlab_tui.core.doctor_facts import Confidence
 from containerlab_tui.core.stop import StopState, Verdict, explain
 from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.services.stops import follow_stop, plan_stop
@@ -121,6 +122,7 @@ def test_dockerapp1_ends_in_the_first_phase(
     name = container("dockerapp1", ready="pid = 1")
     seen = stopped(name)
     document = seen.document
+    assert (document["prediction"]["outlook"], document["prediction"]["right"]) == ("exits", True)
     assert (seen.status, document["container"], document["signal"], document["timeout_s"]) == (0, name, "SIGTERM", 10)
     assert (document["verdict"], document["exit_code"], document["phase_2"]) == ("graceful", 0, None)
     assert 0 <= is_moment(document["phase_1"]["ended"]) - is_moment(document["phase_1"]["started"]) < 5
@@ -143,6 +145,7 @@ def test_dockerapp2_is_killed_in_the_second_phase(
     document = seen.document
     assert (seen.status, document["verdict"], document["exit_code"], document["timeout_s"]) == (1, "killed", 137, 1)
     assert document["timeout_source"] == "request"
+    assert (document["prediction"]["happened"], document["prediction"]["right"]) == ("times-out", True)
     phase_1, phase_2 = document["phase_1"], document["phase_2"]
     assert 0.9 < is_moment(phase_1["ended"]) - is_moment(phase_1["started"]) < 3
     assert is_moment(phase_2["started"]) == is_moment(phase_1["ended"])
@@ -326,3 +329,5 @@ def test_a_stop_begun_elsewhere_is_followed_to_its_end(engine_host: str, docker:
     state = follow(engine_host, name, stop, survived_s=20, grace_s=1)
     assert (state.settled, state.verdict) == (True, Verdict.KILLED)
     assert state.phase_2 is not None
+    assert state.plan.foretold is not None
+    assert state.plan.foretold.confidence is not Confidence.CERTAIN

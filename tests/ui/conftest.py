@@ -166,7 +166,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stage]:
                 one: Overview(4026531839, 3, 58_720_256) for one in pids if "db" in RECORDED["inspected"][one]["Name"]
             }
 
-    monkeypatch.setattr("containerlab_tui.services.stops.see_processes", see)
+    monkeypatch.setattr("containerlab_tui.services.processes.see_processes", see)
     monkeypatch.setattr("containerlab_tui.ui.followers.UsageReaders", Readers)
     monkeypatch.setattr("containerlab_tui.ui.followers.Overviews", Overviews)
 

@@ -10,7 +10,7 @@ from containerlab_tui.commands import session
 from containerlab_tui.core import documents
 from containerlab_tui.core.inventory import Details
 from containerlab_tui.engine.api import Engine
-from containerlab_tui.services.stops import NOT_RUNNING, children_of, see_processes
+from containerlab_tui.services.processes import NOT_RUNNING, children_of, see_processes
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from containerlab_probes.records import Delivery, Effect, Forecast, Process, ProcessId
 from containerlab_probes.signals import name_of
+from containerlab_tui.core.doctor_facts import Diagnosis
 
 SIGKILL = 9
 
@@ -72,6 +73,8 @@ class StopPlan:
     """Why processes can't be seen; empty: they can."""
     begun_elsewhere: bool = False
     image: str = ""
+    foretold: Diagnosis | None = None
+    """What the doctor said of this very stop before it began (of one begun elsewhere: just after)."""
     traced: bool = False
     """Every signal in the container is being recorded, so one that was not seen was not sent."""
 

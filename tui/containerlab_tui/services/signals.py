@@ -20,8 +20,8 @@ from containerlab_tui.core.kernel_record import what_came
 from containerlab_tui.core.stop import SIGKILL
 from containerlab_tui.core.views import Sent
 from containerlab_tui.engine.api import Engine
+from containerlab_tui.services.processes import NOT_RUNNING, children_of, see_processes
 from containerlab_tui.services.recording import Recording
-from containerlab_tui.services.stops import NOT_RUNNING, children_of, see_processes
 
 __all__ = ["OBSERVE_S", "Sent", "Target", "refresh", "select", "send", "send_by_engine"]
 

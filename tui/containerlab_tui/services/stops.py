@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from containerlab_probes import processes as process_list
-from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
+from containerlab_probes.errors import BadRequest, ContainerlabError, Unsupported
 from containerlab_probes.forecast import forecast
-from containerlab_probes.records import Lost, Process, TraceRecord
+from containerlab_probes.records import Lost, TraceRecord
 from containerlab_probes.signals import ExitWatch, name_of, number_of
+from containerlab_tui.core.doctor_compare import read_late
 from containerlab_tui.core.inventory import Details, EngineEvent
 from containerlab_tui.core.kernel_record import as_stop_event
 from containerlab_tui.core.stop import (
@@ -31,7 +31,9 @@ from containerlab_tui.core.stop import (
     fold,
 )
 from containerlab_tui.engine.api import Engine
+from containerlab_tui.services.diagnosis import foretell
 from containerlab_tui.services.history import History
+from containerlab_tui.services.processes import children_of, see_processes
 from containerlab_tui.services.recording import Recording
 
 STRAGGLERS_S = 0.5
@@ -44,23 +46,6 @@ RESTART_S = 1.0
 SURVIVED_S = 14.0
 """How long after the grace period of a stop begun elsewhere its SIGKILL or the container's end is waited for. Where
 neither comes it was no stop but a lone signal, such as `docker kill --signal TERM`, that the container outlived."""
-
-NOT_LOCAL = "its processes run on another machine: only the engine's events are seen"
-NOT_RUNNING = "it is not running"
-
-
-def see_processes(engine: Engine, details: Details) -> tuple[tuple[Process, ...], str]:
-    """The container's processes, and the reason why there are none to be seen (empty: they are seen)."""
-    if not details.pid:
-        return (), NOT_RUNNING
-    if not engine.local:
-        return (), NOT_LOCAL
-    try:
-        return process_list.container_processes(process_list.identify(details.pid)), ""
-    except Gone:
-        return (), NOT_RUNNING
-    except ContainerlabError as error:
-        return (), str(error)
 
 
 def plan_stop(engine: Engine, container: str, signal: int | None = None, timeout_s: int | None = None) -> StopPlan:
@@ -89,10 +74,6 @@ def plan_stop(engine: Engine, container: str, signal: int | None = None, timeout
     )
 
 
-def children_of(process: Process, seen: tuple[Process, ...]) -> tuple[Process, ...]:
-    return tuple(child for child in seen if child.parent_pid == process.pid)
-
-
 def run_stop(
     engine: Engine,
     plan: StopPlan,
@@ -109,6 +90,7 @@ def run_stop(
         on_change(state)
         return state
     watch = _Watch(engine, plan, began=time.time(), on_change=on_change)
+    watch.foretell()
     watch.request(lambda clone: _ask_engine(clone, plan, details, watch))
     state = watch.run()
     if history is not None:
@@ -130,7 +112,9 @@ def follow_stop(
     Settles without a verdict where neither the end nor SIGKILL has come `survived_s` after the grace period;
     follows without limit where the container waits for ever.
     """
-    state = _Watch(engine, plan, began=since, on_change=on_change, survived_s=survived_s).run()
+    watch = _Watch(engine, plan, began=since, on_change=on_change, survived_s=survived_s)
+    watch.foretell()
+    state = watch.run()
     if history is not None:
         history.remember(state, plan.image)
     return state
@@ -220,6 +204,14 @@ class _Watch:
         plan = self._state.plan
         self._put(Kind.REQUESTED, detail=f"stop with {name_of(plan.signal)}, grace period {plan.timeout_s:g} s")
         threading.Thread(target=work, name="stop-request", daemon=True).start()
+
+    def foretell(self) -> None:
+        """Ask the doctor; the watchers are in place, so what happens meanwhile isn't missed."""
+        plan = self._state.plan
+        foretold = foretell(self._engine, plan)
+        if foretold is not None and plan.begun_elsewhere:
+            foretold = read_late(foretold)
+        self._state = replace(self._state, plan=replace(plan, foretold=foretold))
 
     def note(self, text: str) -> None:
         self._put(Kind.NOTE, detail=text)

@@ -225,7 +225,7 @@ class ContainerlabApp(App[int]):
 
     def processes_of(self, subject: "Subject") -> "tuple[tuple[Process, ...], str]":
         """The processes of a container, and why there are none to be seen. Off the UI thread."""
-        from containerlab_tui.services.stops import see_processes
+        from containerlab_tui.services.processes import see_processes
 
         assert subject.details is not None  # noqa: S101  the panel waits for it
         return see_processes(self.engines.here(), subject.details)
@@ -317,7 +317,7 @@ def forecast_of_init(engine: "Engine", details: "Details") -> "tuple[Forecast | 
     """What the stop signal would do to PID 1, or why that can't be said."""
     from containerlab_probes.forecast import forecast
     from containerlab_probes.signals import number_of
-    from containerlab_tui.services.stops import children_of, see_processes
+    from containerlab_tui.services.processes import children_of, see_processes
 
     if details.state not in RUNNING:
         return None, ""

@@ -138,7 +138,7 @@ class MainActions(Screen[None]):
         chosen = self.lab.chosen_process() if len(targets) == 1 else None
 
         def gather() -> "tuple[list[SignalSubject], dict[str, Details]]":
-            from containerlab_tui.services.stops import see_processes
+            from containerlab_tui.services.processes import see_processes
             from containerlab_tui.ui.screens.signal_picker import SignalSubject
 
             engine, subjects, details = self.lab.engines.here(), [], {}

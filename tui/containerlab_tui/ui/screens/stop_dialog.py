@@ -20,7 +20,7 @@ from containerlab_probes.records import Forecast, Process
 from containerlab_probes.signals import all_signals, name_of, number_of
 from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.core.stop import SIGKILL, StopPlan
-from containerlab_tui.services.stops import children_of
+from containerlab_tui.services.processes import children_of
 from containerlab_tui.ui import words
 
 FOR_EVER = "for ever"
