@@ -118,6 +118,7 @@ def plan(*processes: Process, name: str = "shell-form", timeout_s: float = 10, s
         timeout_source="default",
         processes=processes,
         forecasts=tuple(forecast(one, signal) for one in processes),
+        pid=processes[0].pid if processes else 0,
         blind_reason="" if processes else "the engine is remote",
     )
 

@@ -39,7 +39,7 @@ def _heading(plan: StopPlan) -> str:
     lines = [f"stop {safe(plan.name)}: {name_of(plan.signal)} ({plan.signal_source}), grace period {grace}"]
     lines += [
         f"  {process.container_pid:>5}  {safe(process.command, 60)}: {forecast.delivery}, {forecast.effect}"
-        + ("" if process.container_pid == 1 else "; Docker sends it nothing")
+        + ("" if process.pid == plan.pid else "; Docker sends it nothing")
         for process, forecast in zip(plan.processes, plan.forecasts, strict=True)
     ]
     if plan.blind_reason:

@@ -33,8 +33,7 @@ _TAKEN = {
 def as_stop_event(record: TraceRecord, known: Mapping[int, Process]) -> StopEvent | None:
     """One record as a stop shows it; None where it says nothing about one.
 
-    `known` are the container's processes by host PID; their ends come from pidfds, so only the ends of others
-    (begun during the stop) are told here.
+    `known` are the container's processes by host PID; what is told of others was begun during the stop.
     """
     match record:
         case TracedSignal():
@@ -48,8 +47,8 @@ def as_stop_event(record: TraceRecord, known: Mapping[int, Process]) -> StopEven
             detail = _TAKEN[record.taken]
             return _event(record.at, Kind.DELIVERED, record.pid, known, signal=record.signal, detail=detail)
         case TracedExit():
-            if record.pid in known:
-                return None
+            if record.pid in known and record.ended_by is None:
+                return None  # its pidfd will tell how
             return _event(record.at, Kind.ENDED, record.pid, known, ended_by=record.ended_by)
         case _:
             return None

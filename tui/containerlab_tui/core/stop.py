@@ -69,6 +69,8 @@ class StopPlan:
     """Empty where the processes can't be seen (not root, remote engine)."""
     forecasts: tuple[Forecast, ...]
     """One a process, for `signal`."""
+    pid: int = 0
+    """Host PID of the process that the engine tells to stop; it is not PID 1 where the namespace is another's."""
     blind_reason: str = ""
     """Why processes can't be seen; empty: they can."""
     begun_elsewhere: bool = False
@@ -80,12 +82,12 @@ class StopPlan:
 
     @property
     def init(self) -> Process | None:
-        return next((process for process in self.processes if process.container_pid == 1), None)
+        return next((process for process in self.processes if process.pid == self.pid), None)
 
     @property
     def unreached(self) -> tuple[Process, ...]:
         """Processes that Docker sends nothing to: all but PID 1."""
-        return tuple(process for process in self.processes if process.container_pid != 1)
+        return tuple(process for process in self.processes if process.pid != self.pid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ class StopState:
 
     @property
     def init_lane(self) -> Lane | None:
-        return next((lane for lane in self.lanes if lane.container_pid == 1), None)
+        return next((lane for lane in self.lanes if lane.id.pid == self.plan.pid), None)
 
     @property
     def ended_at(self) -> float | None:
@@ -202,7 +204,7 @@ def _lane(state: StopState, event: StopEvent, change: Callable[[Lane], Lane]) ->
 
 def _told(state: StopState, lane: Lane) -> Lane:
     """At the end: a signal that was not seen was not sent, if all were recorded or it would have ended the process."""
-    if lane.got_signal is not None or lane.container_pid == 1:
+    if lane.got_signal is not None or lane.id.pid == state.plan.pid:
         return lane
     forecast = next((one for one in state.plan.forecasts if one.id == lane.id), None)
     would_have_ended = forecast is not None and forecast.effect in (Effect.TERMINATES, Effect.DUMPS_CORE)
@@ -297,7 +299,7 @@ def _killed(state: StopState) -> tuple[str, ...]:
     first_phase = state.phase_1
     if first_phase is None or not any(_is_stop_signal(event) for event in state.events):
         return (f"{after[0].upper()}{after[1:]}: SIGKILL was the first signal, as with docker kill or docker rm -f.",)
-    forecast = next((one for one in state.plan.forecasts if one.container_pid == 1), None)
+    forecast = next((one for one in state.plan.forecasts if one.id.pid == state.plan.pid), None)
     why = _WHY_IT_STAYED.get(forecast.delivery, "") if forecast else ""
     return (f"Did not end on {signal}: {after}.", *([why.format(signal=signal)] if why else []))
 
@@ -320,7 +322,7 @@ def _fate_of_children(state: StopState) -> tuple[str, ...]:
     signal, ended = name_of(state.plan.signal), state.ended_at
     killed = [
         lane for lane in state.lanes
-        if lane.container_pid != 1 and lane.ended_by == "SIGKILL" and ended is not None
+        if lane.id.pid != state.plan.pid and lane.ended_by == "SIGKILL" and ended is not None
         and lane.ended_at is not None and lane.ended_at >= ended - 0.05
     ]  # fmt: skip
     fate = {

@@ -9,12 +9,12 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from containerlab_probes.errors import BadRequest, ContainerlabError, Unsupported
 from containerlab_probes.forecast import forecast
-from containerlab_probes.records import Lost, TraceRecord
+from containerlab_probes.records import Lost, Process, ProcessId, TraceRecord
 from containerlab_probes.signals import ExitWatch, name_of, number_of
 from containerlab_tui.core.doctor_compare import read_late
 from containerlab_tui.core.inventory import Details, EngineEvent
@@ -67,8 +67,9 @@ def plan_stop(engine: Engine, container: str, signal: int | None = None, timeout
         timeout_source=details.stop_timeout_source if timeout_s is None else "request",
         processes=seen,
         forecasts=tuple(
-            forecast(process, number, process.container_pid == 1, children_of(process, seen)) for process in seen
+            forecast(process, number, process.namespace_init, children_of(process, seen)) for process in seen
         ),
+        pid=details.pid,
         blind_reason=reason,
         image=details.image,
     )
@@ -180,6 +181,8 @@ class _Watch:
         self._events = engine.clone().events(since=began - 1.0)
         ids = tuple(process.id for process in plan.processes)
         self._exits = ExitWatch(ids)
+        self._ends: dict[ProcessId, int | str | None] = {}
+        """Ends that have been told, each with its status where that was known."""
         self._known = {process.pid: process for process in plan.processes}
         self._recording = Recording(ids, lambda records: self._queue.put(_Recorded(records))) if ids else None
         recorded = self._recording is not None and not self._recording.blind
@@ -304,9 +307,24 @@ class _Watch:
                     events += self._recorded(item.records)
                 case _:
                     events.append(item)
-        for event in sorted(events, key=lambda event: event.at):
+        for event in self._each_end_once(sorted(events, key=lambda event: event.at)):
             self._take(event)
         return answered
+
+    def _each_end_once(self, events: Sequence[StopEvent]) -> Iterator[StopEvent]:
+        """The trace and a pidfd tell of the same end: the first one counts, unless only the other says how."""
+        ends: dict[ProcessId, StopEvent] = {}
+        for event in events:
+            if event.kind is Kind.ENDED and event.id is not None:
+                first = ends.setdefault(event.id, event)
+                if first.ended_by is None and event.ended_by is not None:
+                    ends[event.id] = event
+        for event in events:
+            if event.kind is not Kind.ENDED or event.id is None:
+                yield event
+            elif event is ends[event.id] and self._ends.get(event.id) is None:
+                self._ends[event.id] = event.ended_by
+                yield event
 
     def _recorded(self, records: tuple[TraceRecord, ...]) -> Iterator[StopEvent]:
         for record in records:
@@ -330,7 +348,7 @@ class _Watch:
         try:
             for event in self._events:
                 if event.container == self._state.plan.container and event.time >= self._state.began - 0.001:
-                    translated = translate(event)
+                    translated = translate(event, self._state.plan.init)
                     if translated:
                         self._queue.put(translated)
         except ContainerlabError as error:
@@ -343,6 +361,7 @@ class _Watch:
             if not exits:
                 return
             for ended in exits:
+                # Their times are those of the waking-up: a little late, and later on a busy machine.
                 self._queue.put(
                     StopEvent(
                         ended.at, Kind.ENDED, Source.KERNEL, ended.id, container_pid.pop(ended.id), None, ended.ended_by
@@ -364,8 +383,8 @@ _KINDS = {
 }
 
 
-def translate(event: EngineEvent) -> StopEvent | None:
-    """An engine event as a stop sees it; None where it says nothing about a stop."""
+def translate(event: EngineEvent, init: Process | None) -> StopEvent | None:
+    """An engine event as a stop sees it; None where it says nothing about a stop. `init` is whom signals are for."""
     kind = _KINDS.get(event.action)
     if kind is None:
         return None
@@ -375,7 +394,8 @@ def translate(event: EngineEvent) -> StopEvent | None:
         at=event.time,
         kind=kind,
         source=Source.ENGINE,
-        container_pid=1 if kind is Kind.SIGNAL else None,
+        id=init.id if init and kind is Kind.SIGNAL else None,
+        container_pid=(init.container_pid if init else 1) if kind is Kind.SIGNAL else None,
         signal=int(signal) if kind is Kind.SIGNAL and signal.isdigit() else None,
         ended_by=int(code) if code.lstrip("-").isdigit() else None,
     )

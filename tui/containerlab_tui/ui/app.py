@@ -322,10 +322,10 @@ def forecast_of_init(engine: "Engine", details: "Details") -> "tuple[Forecast | 
     if details.state not in RUNNING:
         return None, ""
     seen, reason = see_processes(engine, details)
-    init = next((one for one in seen if one.container_pid == 1), None)
+    init = next((one for one in seen if one.pid == details.pid), None)
     if init is None:
         return None, reason
-    return forecast(init, number_of(details.stop_signal), True, children_of(init, seen)), ""
+    return forecast(init, number_of(details.stop_signal), init.namespace_init, children_of(init, seen)), ""
 
 
 def run(sources: Sources, settings: "Settings") -> int:

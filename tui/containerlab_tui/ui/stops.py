@@ -172,8 +172,7 @@ def _chosen(plan: "StopPlan", choice: "StopChoice") -> "StopPlan":
 
     if choice.signal is not None:
         made = tuple(
-            forecast(one, choice.signal, one.container_pid == 1, children_of(one, plan.processes))
-            for one in plan.processes
+            forecast(one, choice.signal, one.namespace_init, children_of(one, plan.processes)) for one in plan.processes
         )
         plan = replace(plan, signal=choice.signal, signal_source="request", forecasts=made)
     if choice.timeout_s is not None:

@@ -167,7 +167,7 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
 
     def _make_forecasts(self, signal: int) -> list[Forecast | None]:
         return [
-            None if process is None else forecast(process, signal, process.container_pid == 1, children)
+            None if process is None else forecast(process, signal, process.namespace_init, children)
             for process, children in self._targets()
         ]
 
