@@ -98,7 +98,7 @@ class IpcTab(Panel):
     def on_ipc_panel_open_object(self, event: IpcPanel.OpenObject) -> None:
         event.stop()
         details = self._subject.details if self._subject else None
-        if details is not None and self.screen.is_current:  # a second enter comes before the first one's screen
+        if details is not None and self.app.screen is self.screen:  # a second enter comes before the first one's screen
             from containerlab_tui.ui.screens.bytes_view import BytesScreen
 
             found = event.row.object
@@ -161,7 +161,7 @@ class FilesTab(Panel):
     def on_files_panel_open_mapping(self, event: FilesPanel.OpenMapping) -> None:
         event.stop()
         details = self._subject.details if self._subject else None
-        if details is not None and self.screen.is_current:  # a second enter comes before the first one's screen
+        if details is not None and self.app.screen is self.screen:  # a second enter comes before the first one's screen
             from containerlab_tui.ui.screens.bytes_view import BytesScreen
 
             one = event.row.mapping
