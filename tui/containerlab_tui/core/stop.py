@@ -254,6 +254,12 @@ def already_stopped(plan: StopPlan, at: float, exit_code: int | None) -> StopSta
     return replace(begin(plan, at), verdict=Verdict.ALREADY_STOPPED, settled=True, exit_code=exit_code)
 
 
+def failed_to_begin(plan: StopPlan, at: float, why: str) -> StopState:
+    """The end of a stop that could not be asked for; `why` is a sentence."""
+    state = fold(begin(plan, at), StopEvent(at, Kind.FAILED, Source.ENGINE, detail=why))
+    return fold(state, StopEvent(at, Kind.SETTLED, Source.ENGINE))
+
+
 _WHY_IT_STAYED = {
     Delivery.DROPPED: "PID 1 has no handler for {signal}, and the kernel drops such a signal to PID 1.",
     Delivery.IGNORED: "PID 1 ignores {signal}.",

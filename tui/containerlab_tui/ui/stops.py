@@ -57,11 +57,13 @@ class Stops:
 
     def begin(self, plans: "Sequence[StopPlan]", choice: "StopChoice | None") -> None:
         """Stop these containers as planned, with what was chosen instead, and open the screen."""
-        for plan in plans:
+        from containerlab_tui.core.stop import begin
+
+        for plan in [one if choice is None else _chosen(one, choice) for one in plans]:
             self._under_way.add(plan.container)
-            self._run(plan if choice is None else _chosen(plan, choice))
+            self._made().show(begin(plan, self._app.clock()))
+            self._run(plan)
         if plans:
-            self._made()
             self.show(plans[0].container)
 
     def happened(self, event: "EngineEvent") -> None:
@@ -95,12 +97,12 @@ class Stops:
             self._app.set_timer(details.stop_timeout_s + WORST_S, lambda: self._app.stop_moved(event.container, ""))
 
     def _run(self, plan: "StopPlan") -> None:
+        from containerlab_tui.core.stop import failed_to_begin
         from containerlab_tui.services.history import History
         from containerlab_tui.services.stops import run_stop
 
         def failed(error: ContainerlabError) -> None:
-            self._under_way.discard(plan.container)
-            self._app.notify(str(error), severity="error", markup=False)
+            self._done(failed_to_begin(plan, self._app.clock(), str(error)))
 
         do(self._app, lambda: run_stop(self._app.engines.here(), plan, self._tell, History()), self._done, failed)
 
