@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.ui import words
-from containerlab_tui.ui.feeds import do, tell
+from containerlab_tui.ui.feeds import attend, tell
 
 if TYPE_CHECKING:
     from containerlab_tui.core.inventory import EngineEvent
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from containerlab_tui.ui.screens.stop_dialog import StopChoice
 
 
+MOST_FOLLOWED = 48
+"""Stops begun elsewhere are followed while so many are not under way: each has some threads and a trace."""
 WORST_S = 15.0
 """How long after the grace period a stop is over at the latest (moby daemon/stop.go: 10 s, 2 s, and some)."""
 
@@ -71,6 +73,8 @@ class Stops:
         details = self._app.knowledge.details.get(event.container)
         if event.action != "kill" or details is None or event.container in self._under_way:
             return
+        if len(self._under_way) >= MOST_FOLLOWED:
+            return  # its row still says what becomes of it
         from containerlab_tui.services.history import History
         from containerlab_tui.services.stops import begins_stop, follow_stop, plan_stop
 
@@ -91,7 +95,7 @@ class Stops:
         def done(state: "StopState") -> None:
             self._done(state)
 
-        do(self._app, work, done, failed)
+        attend(self._app, work, done, failed)
         # `docker kill -s` looks just like the first phase of a stop; only that no second one follows tells.
         if details.stop_timeout_s >= 0:
             self._app.set_timer(details.stop_timeout_s + WORST_S, lambda: self._app.stop_moved(event.container, ""))
@@ -104,7 +108,7 @@ class Stops:
         def failed(error: ContainerlabError) -> None:
             self._done(failed_to_begin(plan, self._app.clock(), str(error)))
 
-        do(self._app, lambda: run_stop(self._app.engines.here(), plan, self._tell, History()), self._done, failed)
+        attend(self._app, lambda: run_stop(self._app.engines.here(), plan, self._tell, History()), self._done, failed)
 
     def _tell(self, state: "StopState") -> None:
         tell(self._app, lambda: self._take(state))
@@ -152,7 +156,7 @@ class Stops:
             if rest:
                 self._tell_lines(container, [rest])
 
-        do(self._app, work, None, lambda _error: None)
+        attend(self._app, work, None, lambda _error: None)
 
     def _tell_lines(self, container: str, lines: Sequence[bytes]) -> None:
         words = [line.decode("utf-8", "replace") for line in lines]
