@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from containerlab_probes import procfs
 from containerlab_probes.errors import Gone, Unsupported
 from containerlab_probes.kernel_files import read_text
-from containerlab_probes.records import Usage
+from containerlab_probes.records import MemoryRecord, Usage
 
 _CONTAINER = re.compile(r".*[0-9a-f]{64}[^/]*")
 """A path up to the last part that names a container: what runs in it may have made cgroups below."""
@@ -73,6 +73,25 @@ def members(pid: int) -> frozenset[int]:
         if directory is not None:
             return frozenset(_members_below(directory))
     return frozenset()
+
+
+def memory_record(pid: int) -> MemoryRecord | None:
+    """What the memory cgroup of the container that `pid` belongs to has counted; None where it has none to be seen.
+
+    Version 2: memory.events (Documentation/admin-guide/cgroup-v2.rst); version 1: memory.oom_control, which counts
+    kills from Linux 4.13, and memory.failcnt (cgroup-v1/memory.rst). Raises `Gone`: it goes with the last process.
+    """
+    paths = procfs.parse_cgroups(read_text(f"/proc/{pid}/cgroup"))
+    directory = directory_of(paths, _mounts(), "memory")
+    if directory is not None:
+        kills = _table(read_text(f"{directory}/memory.oom_control")).get("oom_kill", 0)
+        hits = int(read_text(f"{directory}/memory.failcnt"))
+        return MemoryRecord(kills, hits, "memory.oom_control, memory.failcnt")
+    directory = directory_of(paths, _mounts(), "")
+    if directory is None or not os.path.exists(f"{directory}/memory.events"):
+        return None
+    events = _table(read_text(f"{directory}/memory.events"))
+    return MemoryRecord(events.get("oom_kill", 0), events.get("max", 0), "memory.events")
 
 
 class UsageReader:

@@ -4,7 +4,6 @@ Forks of a watched process are watched too. The kernel speaks of threads; record
 each thread that is watched or that was born since the beginning its process is remembered.
 """
 
-import os
 from collections.abc import Callable, Iterable, KeysView
 from dataclasses import dataclass
 
@@ -19,7 +18,7 @@ from containerlab_probes.records import (
     TraceRecord,
 )
 from containerlab_probes.ringbuffer import Delivered, Ended, Event, Execed, Generated, NewTask
-from containerlab_probes.signals import name_of
+from containerlab_probes.signals import ended_by
 
 _RESULTS = {
     0: SignalResult.QUEUED,
@@ -219,11 +218,6 @@ class Following:
     def _forget(self, pid: int) -> None:
         for thread in self._followed.pop(pid).threads:
             self._process_of.pop(thread, None)
-
-
-def ended_by(status: int) -> int | str:
-    """A status as waitpid gives it: the exit code, or the name of the signal."""
-    return name_of(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
 def _comm(path: str) -> str:

@@ -302,6 +302,18 @@ class Usage:
     memory_limit: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryRecord:
+    """What a container's memory cgroup has counted since it was made."""
+
+    oom_kills: int
+    """Processes that the kernel killed for want of memory."""
+    limit_hits: int
+    """How often its limit stood in the way of an allocation."""
+    source: str
+    """The files that say so."""
+
+
 class SignalResult(StrEnum):
     """What the kernel did with a signal at the moment it was generated (include/trace/events/signal.h)."""
 

@@ -237,8 +237,11 @@ def _how_it_ended(fd: int, id: ProcessId) -> int | str | None:
         status = _zombie_status(id)
     if status is None:
         status = _reaped_status(fd)
-    if status is None:
-        return None
+    return None if status is None else ended_by(status)
+
+
+def ended_by(status: int) -> int | str:
+    """What a status as waitpid gives it says: the exit code, or the name of the signal."""
     return name_of(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 

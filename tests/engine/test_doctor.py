@@ -81,17 +81,15 @@ def test_a_script_is_read_from_the_container(engine: DockerEngine, container: Co
     assert doctor(engine, name).outlook is Outlook.TIMES_OUT
 
 
-def test_zombies_are_found(engine: DockerEngine, container: Containers) -> None:
+def test_an_init_reaps_no_child_of_another(engine: DockerEngine, container: Containers) -> None:
+    """It reaps orphans only: who began a child must wait for it."""
     code = "import subprocess,time\nsubprocess.Popen(['true'])\ntime.sleep(1000)"
-    name = container("dockerapp1", "python3", "-c", code)
-    eventually(lambda: "zombies" in codes(doctor(engine, name)), "the zombie is found")
-
-
-def test_docker_kill_disarms_a_restart_policy(engine: DockerEngine, docker: Docker, container: Containers) -> None:
-    name = container("dockerapp1", options=("--restart=always",), ready="pid = 1")
-    assert "restart-disarmed" not in codes(doctor(engine, name))
-    docker("kill", "--signal=USR1", name)
-    assert "restart-disarmed" in codes(doctor(engine, name))
+    name = container("dockerapp1", "python3", "-c", code, options=("--init",))
+    found = eventually(
+        lambda: [one for one in doctor(engine, name).findings if one.code == "zombies"], "the zombie is found"
+    )
+    assert "--init" not in found[0].remedy
+    assert "waitpid" in found[0].remedy
 
 
 def test_a_signal_that_came_too_early(engine: DockerEngine, docker: Docker, container: Containers) -> None:

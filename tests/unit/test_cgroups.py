@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from containerlab_probes import cgroups, procfs
 from containerlab_probes.cgroups import CgroupMount, UsageReader, directory_of, parse_mounts
 from containerlab_probes.errors import Gone, Unsupported
+from containerlab_probes.records import MemoryRecord
 
 ID = "d199ca63ec728782b4a3d16d889e8ff5c7251048115c6b51d6bec4d5f06f81cb"
 MOUNTS_1 = """31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
@@ -90,6 +91,12 @@ def test_usage_of_version_2(version_2: Path) -> None:
     (version_2 / "cpu.stat").unlink()
     with pytest.raises(Gone):
         reader.read()
+
+
+def test_what_version_2_counts_of_memory(version_2: Path) -> None:
+    assert cgroups.memory_record(os.getpid()) is None
+    (version_2 / "memory.events").write_text("low 0\nhigh 0\nmax 252\noom 2\noom_kill 1\noom_group_kill 0\n")
+    assert cgroups.memory_record(os.getpid()) == MemoryRecord(1, 252, "memory.events")
 
 
 @pytest.mark.usefixtures("version_2")

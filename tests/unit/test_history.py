@@ -1,5 +1,6 @@
 """The memory of stops: bounded, shared between programs, and never in the way."""
 
+import sqlite3
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -70,3 +71,34 @@ def test_a_broken_file_is_a_remark_and_no_memory(tmp_path: Path) -> None:
     path.write_bytes(b"this is no database" * 100)
     assert "not remembered" in History(path).remember(stopped(1), "image")
     assert History(path).of_image("image") == ()
+
+
+def test_a_file_from_before_the_last_columns_is_read_and_written(tmp_path: Path) -> None:
+    path = tmp_path / "stops.sqlite"
+    with sqlite3.connect(path) as old:
+        old.execute(
+            "CREATE TABLE stops (at, container, name, image, command, signal, grace_s, verdict, exit_code, duration_s, "
+            "phase_1_s, phase_2_s, UNIQUE (container, at))"
+        )
+        old.execute("INSERT INTO stops VALUES (1, 'c', 'old', 'i', '', 'SIGTERM', 10, 'killed', 137, 10.1, 10, 0.1)")
+    old.close()
+    file = History(path)
+    (past,) = file.of_name("old")
+    assert (past.verdict, past.sender, bool(past.out_of_memory)) == ("killed", "", False)
+    assert file.remember(stopped(100), "image") == ""
+    assert [one.at for one in file.of_name("app")] == [100.5]
+    assert file.of_name("c" * 12) == file.of_name("c" * 64) == file.of_name("app")
+    assert file.of_name("c") == ()
+
+
+def test_who_sent_the_last_signal_is_kept() -> None:
+    plan = replace(PLAN, traced=True)
+    state = begin(plan, 100)
+    for at, signal, sender in ((100.1, 15, "runc [7]"), (100.2, 9, "bash [8]")):
+        event = StopEvent(at, Kind.SIGNAL, Source.KERNEL, container_pid=1, signal=signal, sender=sender)
+        state = fold(state, event)
+    state = fold(state, StopEvent(100.3, Kind.DIED, Source.ENGINE, ended_by=137))
+    past = past_stop(state, "image")
+    assert past is not None
+    assert past.sender == "bash [8]"
+    assert past_stop(stopped(1.0), "image").sender == ""  # type: ignore[union-attr]

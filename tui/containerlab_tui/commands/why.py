@@ -3,34 +3,36 @@
 import argparse
 
 from containerlab_tui.commands import session
-from containerlab_tui.core.documents import SCHEMA, moment
-from containerlab_tui.core.ending import how_it_ended
+from containerlab_tui.core.documents import SCHEMA, Document, moment, plain
+from containerlab_tui.core.ending_records import Ending
 from containerlab_tui.core.safe_text import safe
+from containerlab_tui.services.endings import why
 from containerlab_tui.services.history import History
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0 also where two stories fit: that is an answer."""
-    engine = session.engine(arguments)
-    details = engine.inspect(arguments.name)
-    remembered = History().of_container(details.id, limit=1)
-    events = engine.past_events(details.id, since=details.started_at or 0.0)
-    ending = how_it_ended(details, events, remembered[0] if remembered else None)
+    name, ending = why(session.engine(arguments), arguments.name, History())
     if arguments.json:
+        before = None if ending.before is None else _body(ending.before)
         session.answer(
-            {
-                "schema": SCHEMA,
-                "container": details.name,
-                "cause": ending.cause,
-                "sure": ending.sure,
-                "sentence": ending.sentence,
-                "evidence": list(ending.evidence),
-                "exit_code": details.exit_code if details.finished_at else None,
-                "finished": moment(details.finished_at),
-            }
+            {"schema": SCHEMA, "container": name, **_body(ending), "removed": ending.removed, "before": before}
         )
         return 0
     print(safe(ending.sentence))
     for source in ending.evidence:
         print(f"  {safe(source)}")
+    for source in ending.before.evidence if ending.before else ():
+        print(f"  the run before: {safe(source)}")
     return 0
+
+
+def _body(ending: Ending) -> Document:
+    return {
+        "cause": ending.cause,
+        "sure": ending.sure,
+        "sentence": plain(ending.sentence),
+        "evidence": [plain(one) for one in ending.evidence],
+        "exit_code": ending.exit_code,
+        "finished": moment(ending.finished_at),
+    }

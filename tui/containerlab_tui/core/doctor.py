@@ -25,6 +25,8 @@ from containerlab_tui.core.ending import PastStop
 from containerlab_tui.core.stop import Verdict
 
 KILL = 9
+RACE_S = 0.5
+"""What ends within this time may end before a SIGKILL that the engine sends at once: it starts runc for each signal."""
 ALIKE = 0.15
 """By how large a share an earlier grace period may be shorter and still tell about this one."""
 _PROGRAM_DECIDES = (Delivery.HANDLER, Delivery.SIGWAIT, Delivery.SIGNALFD, Delivery.UNKNOWN)
@@ -84,6 +86,9 @@ def _in_time(facts: Facts, outcome: Outcome) -> Outcome:
         return outcome
     if grace_s == 0:
         why = "The grace period is 0 s: SIGKILL follows the stop signal at once."
+        if outcome.takes_s <= RACE_S:
+            why += " A program that ends as fast as the engine sends the next signal may be first."
+            return replace(outcome, outlook=Outlook.UNKNOWN, confidence=Confidence.GUESS, why=(*outcome.why, why))
         return replace(outcome, outlook=Outlook.TIMES_OUT, confidence=Confidence.LIKELY, why=(*outcome.why, why))
     if outcome.takes_s < grace_s * 0.9:
         return outcome

@@ -373,7 +373,7 @@ def _zombies(look: Look) -> Iterator[Finding]:
         f"{len(zombies)} ended {'process waits' if len(zombies) == 1 else 'processes wait'} to be reaped"
         + (": PID 1 doesn't reap its children." if of_init else "."),
         told,
-        remedies.init() if of_init else "",
+        remedies.reaping(of_init),
     )
 
 

@@ -19,6 +19,12 @@ def init() -> str:
     )
 
 
+def reaping(by_init: bool) -> str:
+    """Who waits for ended children: an init does for orphans, which fall to PID 1; a parent must for its own."""
+    own = "in the program that began them: wait for each child (waitpid)"
+    return f"docker run --init … (for orphans)\ncompose: init: true\n{own}" if by_init else own
+
+
 def stop_signal(name: str) -> str:
     return f"Dockerfile: STOPSIGNAL {name}\ndocker run --stop-signal={name} …\ncompose: stop_signal: {name}"
 

@@ -1,165 +1,184 @@
-"""How a container that has ended came to end: what inspect, the engine's events and our memory say. Pure.
+"""How a container came to end: what inspect, the engine's events, its cgroup and our memory of stops say. Pure.
 
 Exit codes above 128 name a signal only by convention, and PID 1 of a PID namespace can't be ended by a
 signal at its default action, so a code alone is never taken for a proof.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
-from containerlab_probes.signals import name_of
-from containerlab_tui.core.inventory import Details, EngineEvent
+from containerlab_probes.records import MemoryRecord
+from containerlab_tui.core import ending_stories as stories
+from containerlab_tui.core.ending_records import Ending, Run, when
+from containerlab_tui.core.ending_records import PastStop as PastStop  # noqa: PLC0414  the doctor takes it from here
+from containerlab_tui.core.inventory import ALIVE, Details, EngineEvent
 
-SIGKILL = 9
 SAME_END_S = 2.0
 """Two records of one end (the engine's, ours) lie at most this far apart."""
 
 
-@dataclass(frozen=True, slots=True)
-class PastStop:
-    """One observed stop, as it is remembered."""
+def how_it_ended(
+    details: Details,
+    events: Sequence[EngineEvent],
+    past: Sequence[PastStop] = (),
+    known_since: float | None = None,
+    memory: MemoryRecord | None = None,
+) -> Ending:
+    """What ended the container last time; where it runs, why, and what ended its run before.
 
-    at: float
-    """Epoch seconds of PID 1's end, or of the stop's beginning where it never ended."""
-    container: str
-    name: str
-    image: str
-    command: str
-    signal: str
-    grace_s: float
-    verdict: str
-    exit_code: int | None
-    duration_s: float | None
-    phase_1_s: float | None
-    phase_2_s: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How it ended."""
-
-    cause: str
-    """A stable word: running, never-started, stopped, stop-killed, killed, signalled, out-of-memory, exited,
-    or `unknown` where two stories fit."""
-    sentence: str
-    sure: bool
-    evidence: tuple[str, ...]
-    """What says so, a sentence each, beginning with its source."""
-
-
-#: What an exit code may mean besides itself; told only when nothing better is known.
-_CODES = {
-    125: "The engine itself failed to run it.",
-    126: "The command was found but could not be run (permission, or no program).",
-    127: "The command was not found.",
-    129: "129 is what a shell or a program gives for SIGHUP (128 + 1).",
-    130: "130 is what a program gives for SIGINT (128 + 2).",
-    134: "134 stands for SIGABRT in a child; PID 1 that calls abort() ends as 139 instead.",
-    135: "135 stands for SIGBUS: often a file on /dev/shm that is longer than the tmpfs has room for (--shm-size).",
-    139: "139 stands for SIGSEGV: a bad access, or PID 1 called abort(), whose SIGABRT the kernel does not deliver.",
-    143: "143 is a deliberate exit: SIGTERM at its default action never ends PID 1 of a PID namespace.",
-}
-
-
-def how_it_ended(details: Details, events: Sequence[EngineEvent], remembered: PastStop | None = None) -> Ending:
-    """What ended the container last time.
-
-    `events` are the engine's own about this container, as far back as it still has them; `remembered` is a stop
-    that this program watched, if it watched the last one.
+    `events` are the engine's own about this container, as far back as it still has them, which for all its
+    containers is `known_since`; `past` are stops of this container that this program watched; `memory` is what the
+    cgroup of a running one says.
     """
-    if details.state in ("running", "paused", "restarting"):
-        return Ending("running", f"{details.name} has not ended: it is {details.state}.", True, ("inspect: State",))
+    if details.state in ALIVE:
+        return _alive(details, events, past, known_since, memory)
     if details.state == "created" or details.finished_at is None:
-        return Ending("never-started", f"{details.name} was never started.", True, ("inspect: State",))
-    recorded = (f"inspect: exit code {details.exit_code}, OOMKilled {str(details.oom_killed).lower()}",)
-    last_run = _last_run(details, events)
-    if details.oom_killed or any(event.action == "oom" for event in last_run):
-        return _out_of_memory(details, recorded, any(event.action == "oom" for event in last_run))
-    if remembered is not None and abs(remembered.at - details.finished_at) <= SAME_END_S:
-        return _from_memory(details, remembered, recorded)
-    if not any(event.action == "die" for event in last_run):
-        return _from_code(details, recorded, seen_all=False)
-    signals = [(event.time, int(event.attributes["signal"])) for event in last_run if _is_kill(event)]
-    if not signals:
-        return _from_code(details, recorded, seen_all=True)
-    return _from_signals(details, signals, recorded)
+        return _never_started(details)
+    return stories.tell(_last_run(details, events, past, known_since))
 
 
-def _last_run(details: Details, events: Sequence[EngineEvent]) -> list[EngineEvent]:
-    begun = details.started_at or 0.0
-    return sorted((event for event in events if event.time >= begun - 0.5), key=lambda event: event.time)
+def how_a_removed_one_ended(
+    name: str, events: Sequence[EngineEvent], past: Sequence[PastStop], known_since: float | None
+) -> Ending | None:
+    """The same of a container that the engine no longer has, by what is remembered; None: nothing is.
+
+    `events` may be those of several containers that had the name one after another: the last counts.
+    """
+    last = max(events, key=lambda event: event.time, default=None)
+    own = [event for event in events if last is not None and event.container == last.container]
+    part = next((part for part in reversed(_parts(own)) if _died(part)), ())
+    died = _died(part)
+    if died is not None:
+        run = replace(_run(name, part, died, past, known_since), removed=True)
+        return _removed(name, stories.tell(run))
+    if past:
+        return _removed(name, stories.from_memory(past[0], (), past[0].exit_code))
+    return None
 
 
-def _is_kill(event: EngineEvent) -> bool:
-    return event.action == "kill" and event.attributes.get("signal", "").isdigit()
+def _removed(name: str, told: Ending) -> Ending:
+    at = "" if told.finished_at is None else f" Its end came at {when(told.finished_at)}."
+    return replace(told, sentence=f"{name} is gone: it has been removed.{at} {told.sentence}", removed=True)
 
 
-def _out_of_memory(details: Details, recorded: tuple[str, ...], event_seen: bool) -> Ending:
-    evidence = (*recorded, *(("engine: an oom event came before the end",) if event_seen else ()))
-    if details.exit_code == 137:
-        return Ending("out-of-memory", "The kernel killed it: its memory limit was reached.", True, evidence)
-    sentence = (
-        "A process of it was killed for want of memory; whether that ended PID 1, or PID 1 ended for another reason "
-        f"with {details.exit_code}, can't be told."
-    )
-    return Ending("unknown", sentence, False, evidence)
-
-
-def _from_memory(details: Details, past: PastStop, recorded: tuple[str, ...]) -> Ending:
-    took = "" if past.duration_s is None else f" after {past.duration_s:.1f} s"
-    evidence = (*recorded, f"memory: this program watched a stop with {past.signal}, verdict {past.verdict}")
-    if past.verdict == "killed" and past.phase_2_s is not None:
-        sentence = f"It was stopped with {past.signal}, did not end within {past.grace_s:g} s, and was killed{took}."
-        return Ending("stop-killed", sentence, True, evidence)
-    if past.verdict == "killed":
-        return Ending("killed", f"It was killed with SIGKILL{took}.", True, evidence)
-    sentence = f"It was stopped with {past.signal} and ended by itself{took} with {details.exit_code}."
-    return Ending("stopped", sentence, True, evidence)
-
-
-def _from_signals(details: Details, signals: list[tuple[float, int]], recorded: tuple[str, ...]) -> Ending:
-    """The engine's kill events of the last run tell which signals Docker sent; never who asked for them."""
-    finished = details.finished_at or signals[-1][0]
-    sent = ", ".join(f"{name_of(number)} {finished - at:.1f} s before the end" for at, number in signals[-4:])
-    evidence = (*recorded, f"engine: kill events: {sent}")
-    last = signals[-1][1]
-    before_kill = [at for at, number in signals if number != SIGKILL]
-    if last == SIGKILL and details.exit_code == 137:
-        if before_kill:
-            waited = signals[-1][0] - before_kill[-1]
-            sentence = f"It was stopped, did not end within {waited:.1f} s, and was killed (137)."
-            return Ending("stop-killed", sentence, True, evidence)
-        sentence = "It was killed outright with SIGKILL through the engine: docker kill or docker rm -f."
-        return Ending("killed", sentence, True, evidence)
-    waited = finished - signals[-1][0]
-    if last == SIGKILL:
-        sentence = f"It was sent SIGKILL at the end of a stop, but ended by itself with {details.exit_code} just then."
-        return Ending("stopped", sentence, True, evidence)
-    sentence = (
-        f"It ended with {details.exit_code}, {waited:.1f} s after the engine sent it {name_of(last)}: docker stop, or "
-        "docker kill with that signal, which look the same here."
-    )
-    return Ending("stopped", sentence, waited < 60, evidence)
-
-
-def _from_code(details: Details, recorded: tuple[str, ...], seen_all: bool) -> Ending:
-    code = details.exit_code
-    meaning = _CODES.get(code, "")
-    source = (
-        "engine: no kill event came before the end"
-        if seen_all
-        else "engine: its events of that time are gone, so what it was sent is not known"
-    )
-    evidence = (*recorded, source)
-    if code == 137:
-        who = (
-            "SIGKILL from something other than the engine (a kill on the host, the kernel's memory killer outside its "
-            "own limit), or the program chose to exit with 137"
-            if seen_all
-            else "a stop that ran out of time, docker kill, out of memory, or an exit with 137"
+def _alive(
+    details: Details,
+    events: Sequence[EngineEvent],
+    past: Sequence[PastStop],
+    known_since: float | None,
+    memory: MemoryRecord | None,
+) -> Ending:
+    """Why it runs, and how its run before ended as far as the engine's events still tell."""
+    before = _run_before(details, events, past, known_since)
+    evidence = [f"inspect: State {details.state}, RestartCount {details.restart_count}"]
+    sentences = [f"{details.name} has not ended: it is {details.state}."]
+    this_run = _parts(events)[-1] if events else ()
+    if details.restart_count:
+        sentences.append(
+            f"Its restart policy ({details.restart_policy}) has begun it again {_times(details)} in a row."
         )
-        return Ending("unknown", f"It ended with 137: {who}. These can't be told apart afterwards.", False, evidence)
-    if code > 128 and not meaning and code - 128 < 65:
-        meaning = f"{code} is 128 + {code - 128}: {name_of(code - 128)} by convention, or simply its own choice."
-    by_itself = f"It ended by itself with {code}." if seen_all else f"It ended with {code}."
-    return Ending("exited", f"{by_itself} {meaning}".strip(), seen_all and code <= 128, evidence)
+    elif any(event.action == "restart" for event in this_run):
+        sentences.append("This run was begun by docker restart.")
+        evidence.append("engine: a restart event came after the start")
+    elif before is not None:
+        sentences.append("This run was begun by hand or by another program (docker start), not by its restart policy.")
+    if memory is not None and memory.oom_kills:
+        killed = "process of it was" if memory.oom_kills == 1 else "processes of it were"
+        sentences.append(f"{memory.oom_kills} {killed} killed for want of memory in this run, and PID 1 went on.")
+    if memory is not None and (memory.oom_kills or memory.limit_hits):
+        evidence.append(
+            f"cgroup: {memory.oom_kills} killed for want of memory, limit reached {memory.limit_hits} times "
+            f"({memory.source})"
+        )
+    if before is not None:
+        sentences.append(f"Its run before: {before.sentence}")
+    return Ending("running", " ".join(sentences), True, tuple(evidence), before=before)
+
+
+def _times(details: Details) -> str:
+    return "once" if details.restart_count == 1 else f"{details.restart_count} times"
+
+
+def _never_started(details: Details) -> Ending:
+    if not details.error:
+        return Ending("never-started", f"{details.name} was never started.", True, ("inspect: State",))
+    meaning = stories.CODES.get(details.exit_code, "")
+    sentence = f"{details.name} could not be started: {details.error}. {meaning}".strip()
+    return Ending("never-started", sentence, True, (f"inspect: exit code {details.exit_code}, State.Error",))
+
+
+def _last_run(
+    details: Details, events: Sequence[EngineEvent], past: Sequence[PastStop], known_since: float | None
+) -> Run:
+    """The run that inspect speaks of."""
+    begun = details.started_at or 0.0
+    part = tuple(event for event in (_parts(events) or [()])[-1] if event.time >= begun - 0.5)
+    finished = details.finished_at or begun
+    return Run(
+        name=details.name,
+        finished_at=finished,
+        exit_code=details.exit_code,
+        events=part,
+        seen=_seen(part, finished, known_since),
+        oom_killed=details.oom_killed,
+        past=_same(past, finished),
+        details=details,
+    )
+
+
+def _run_before(
+    details: Details, events: Sequence[EngineEvent], past: Sequence[PastStop], known_since: float | None
+) -> Ending | None:
+    """The run that ended before the one under way; that of a container between two runs is what inspect says."""
+    if details.state == "restarting" and details.finished_at is not None:
+        return stories.tell(_last_run(details, events, past, known_since))
+    begun = details.started_at or 0.0
+    for part in reversed(_parts(events)):
+        died = _died(part)
+        if died is not None and died.time <= begun + 0.5:
+            return stories.tell(replace(_run(details.name, part, died, past, known_since), details=details))
+    finished = details.finished_at
+    watched = None if finished is None else _same(past, finished)
+    return None if watched is None else stories.from_memory(watched, (), watched.exit_code)
+
+
+def _run(
+    name: str, part: tuple[EngineEvent, ...], died: EngineEvent, past: Sequence[PastStop], known_since: float | None
+) -> Run:
+    """A run of which only the events tell."""
+    code = died.attributes.get("exitCode", "")
+    return Run(
+        name=name,
+        finished_at=died.time,
+        exit_code=int(code) if code.isdigit() else 0,
+        events=part,
+        seen=_seen(part, died.time, known_since),
+        past=_same(past, died.time),
+    )
+
+
+def _parts(events: Sequence[EngineEvent]) -> list[tuple[EngineEvent, ...]]:
+    """The events of each run: a `start` begins one."""
+    parts: list[list[EngineEvent]] = []
+    for event in sorted(events, key=lambda event: event.time):
+        if event.action == "start" or not parts:
+            parts.append([])
+        parts[-1].append(event)
+    return [tuple(part) for part in parts]
+
+
+def _died(part: Sequence[EngineEvent]) -> EngineEvent | None:
+    return next((event for event in part if event.action == "die"), None)
+
+
+def _seen(part: Sequence[EngineEvent], finished: float, known_since: float | None) -> float:
+    """For how long before the end the engine's events are complete, in seconds; infinite: for the whole run."""
+    if _died(part) is None:
+        return 0.0
+    if part[0].action == "start":
+        return float("inf")
+    return max(0.0, finished - (part[0].time if known_since is None else known_since))
+
+
+def _same(past: Sequence[PastStop], finished: float) -> PastStop | None:
+    return next((one for one in past if abs(one.at - finished) <= SAME_END_S), None)

@@ -82,6 +82,12 @@ class Details:
     environment: tuple[str, ...] = ()
     auto_remove: bool = False
     """It is removed when it ends (`docker run --rm`)."""
+    restart_count: int = 0
+    """How often in a row its restart policy has begun it again."""
+    error: str = ""
+    """Why the engine could not start it."""
+    memory_bytes: int = 0
+    """Its memory limit; 0: none."""
 
 
 @dataclass(frozen=True, slots=True)

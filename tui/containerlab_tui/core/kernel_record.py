@@ -1,6 +1,7 @@
 """What the kernel recorded of signals -> events of a stop, and words for one signal. Pure."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from containerlab_probes.records import (
     Process,
@@ -39,8 +40,10 @@ def as_stop_event(record: TraceRecord, known: Mapping[int, Process]) -> StopEven
         case TracedSignal():
             if record.signal in NOISE:
                 return None
-            detail = f"{_RESULTS[record.result]}, from {sender(record)}"
-            return _event(record.at, Kind.SIGNAL, record.pid, known, signal=record.signal, detail=detail)
+            who = sender(record)
+            detail = f"{_RESULTS[record.result]}, from {who}"
+            event = _event(record.at, Kind.SIGNAL, record.pid, known, signal=record.signal, detail=detail)
+            return replace(event, sender=who)
         case TracedDelivery():
             if record.signal in NOISE or record.taken is not Taken.HANDLER:
                 return None

@@ -5,7 +5,7 @@ Engine events may come out of order (`stop` before `die`), so the fold accepts a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from containerlab_probes.records import Delivery, Effect, Forecast, Process, ProcessId
@@ -102,6 +102,8 @@ class StopEvent:
     ended_by: int | str | None = None
     """An exit code, or the name of the signal."""
     detail: str = ""
+    sender: str = field(default="", compare=False)
+    """Who sent a signal, where the kernel told: a program with its host PID. `detail` says it too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,8 +101,8 @@ class Engine(Protocol):
         """Container events; those since that moment (epoch seconds) come first. Times are by this host's clock."""
 
     def past_events(self, container: str, since: float) -> tuple[EngineEvent, ...]:
-        """What the engine still remembers of one container since a moment (it keeps the last 256 events of all,
-        moby daemon/events/events.go)."""
+        """What the engine still remembers of one container, or of all (''), since a moment (it keeps the last 256
+        events of all, moby daemon/events/events.go)."""
 
     def images(self) -> tuple[str, ...]:
         """Tags, sorted."""

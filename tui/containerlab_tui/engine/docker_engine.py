@@ -217,11 +217,13 @@ class DockerEngine:
     def past_events(self, container: str, since: float) -> tuple[EngineEvent, ...]:
         offset = self._offset()
         params: dict[str, str | int | None] = {
-            "filters": json.dumps({"type": ["container"], "container": [container]}),
+            "filters": json.dumps({"type": ["container"]} | ({"container": [container]} if container else {})),
             "since": f"{since + offset:.6f}",
             "until": f"{time.time() + offset:.6f}",
         }
-        response = self._call("GET", "/events", f"list the events of {container}", params, stream=True)
+        response = self._call(
+            "GET", "/events", f"list the events of {container or 'all containers'}", params, stream=True
+        )
         stream = _Stream((documents.event(one, offset) for one in streams.json_documents(_chunks(response))), response)
         return tuple(stream)
 

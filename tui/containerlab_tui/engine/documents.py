@@ -85,6 +85,9 @@ def details(document: Mapping[str, Any]) -> Details:
         labels=config.get("Labels") or {},
         environment=tuple(config.get("Env") or ()),
         auto_remove=bool(host.get("AutoRemove")),
+        restart_count=document.get("RestartCount") or 0,
+        error=state.get("Error") or "",
+        memory_bytes=host.get("Memory") or 0,
     )
 
 

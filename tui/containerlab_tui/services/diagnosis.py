@@ -123,11 +123,15 @@ def _early_signals(engine: Engine, details: Details) -> tuple[EarlySignal, ...]:
 
 
 def _restart_disarmed(engine: Engine, details: Details) -> bool | None:
-    """Whether the engine has it marked as stopped by hand; None where its own record can't be read.
+    """Whether the engine has it marked as stopped by hand; None where its own record can't be read or doesn't tell.
 
-    moby container/container.go, HasBeenManuallyStopped; the record lies beside the container's hostname file.
+    moby container/container.go, HasBeenManuallyStopped; the record lies beside the container's hostname file. Where a
+    stop signal is configured, docker kill sets the mark with any signal, but only that signal cancels the policies
+    that don't look at the mark (daemon/kill.go, restartmanager.go); which one it was is not recorded.
     """
     if details.restart_policy == "no" or not engine.local:
+        return None
+    if details.restart_policy != "unless-stopped" and details.stop_signal_source == "container":
         return None
     place = engine.inspect_raw(details.id).get("HostnamePath")
     if not isinstance(place, str) or posixpath.basename(posixpath.dirname(place)) != details.id:

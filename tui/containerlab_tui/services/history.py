@@ -13,7 +13,7 @@ from pathlib import Path
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.signals import name_of
 from containerlab_tui.config import state_dir
-from containerlab_tui.core.ending import PastStop
+from containerlab_tui.core.ending_records import PastStop
 from containerlab_tui.core.stop import Phase, StopState, Verdict
 
 KEPT = 2000
@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS stops (
 CREATE INDEX IF NOT EXISTS stops_by_image ON stops (image, at);
 PRAGMA user_version = 1;
 """
-_INSERT = f"INSERT OR IGNORE INTO stops VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
+_INSERT = f"INSERT OR IGNORE INTO stops ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
 _TRIM = "DELETE FROM stops WHERE rowid NOT IN (SELECT rowid FROM stops ORDER BY at DESC LIMIT ?)"
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM stops"  # noqa: S608
 
@@ -56,16 +56,21 @@ class History:
 
     def of_container(self, container: str, limit: int = 5) -> tuple[PastStop, ...]:
         """Stops of one container (full id), the latest first."""
-        return self._read("container = ?", container, limit)
+        return self._read("container = ?1", container, limit)
+
+    def of_name(self, name: str, limit: int = 5) -> tuple[PastStop, ...]:
+        """Stops of containers that had this name, full id or beginning of an id, the latest first."""
+        same = "name = ?1 OR (length(?1) >= 12 AND substr(container, 1, length(?1)) = ?1)"
+        return self._read(f"({same})", name, limit)
 
     def of_image(self, image: str, limit: int = 5) -> tuple[PastStop, ...]:
         """Stops of all containers of an image, the latest first."""
-        return self._read("image = ?", image, limit)
+        return self._read("image = ?1", image, limit)
 
     def _read(self, condition: str, value: str, limit: int) -> tuple[PastStop, ...]:
         try:
             with self._open() as file:
-                rows = file.execute(f"{_SELECT} WHERE {condition} ORDER BY at DESC LIMIT ?", (value, limit)).fetchall()
+                rows = file.execute(f"{_SELECT} WHERE {condition} ORDER BY at DESC LIMIT ?2", (value, limit)).fetchall()
         except (sqlite3.Error, OSError, ContainerlabError):
             return ()
         return tuple(PastStop(*row) for row in rows)
@@ -77,10 +82,20 @@ class History:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_CREATE)
+            _add_columns(connection)
             with connection:
                 yield connection
         finally:
             connection.close()
+
+
+def _add_columns(connection: sqlite3.Connection) -> None:
+    """A file from before the last columns came to be gets them; another program may be doing the same."""
+    there = {row[1] for row in connection.execute("PRAGMA table_info(stops)")}
+    for column in _COLUMNS:
+        if column not in there:
+            with contextlib.suppress(sqlite3.OperationalError):
+                connection.execute(f"ALTER TABLE stops ADD COLUMN {column} NOT NULL DEFAULT ''")
 
 
 def past_stop(state: StopState, image: str) -> PastStop | None:
@@ -101,7 +116,15 @@ def past_stop(state: StopState, image: str) -> PastStop | None:
         duration_s=state.duration_s,
         phase_1_s=_length(state.phase_1),
         phase_2_s=_length(state.phase_2),
+        sender=_sender(state),
+        out_of_memory=state.out_of_memory,
     )
+
+
+def _sender(state: StopState) -> str:
+    """Who sent PID 1 the last signal before its end; empty where the kernel's record did not tell."""
+    sent = [event for event in state.events if event.sender and event.container_pid == 1 and event.signal is not None]
+    return sent[-1].sender if sent else ""
 
 
 def _length(phase: Phase | None) -> float | None:

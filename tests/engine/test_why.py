@@ -1,0 +1,265 @@
+"""`why` on real containers: each way in which one comes to its end, and what can't be told apart afterwards."""
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from containerlab_probes import cgroups
+from containerlab_probes.processes import identify
+from containerlab_probes.signals import send
+from containerlab_probes.trace import Tracer
+from containerlab_tui.core.stop import Verdict
+from containerlab_tui.engine.docker_engine import connect
+from containerlab_tui.services.history import History
+from containerlab_tui.services.stops import plan_stop, run_stop
+from tests.engine.commands_support import Command, has, is_moment
+from tests.support import Containers, Docker, eventually
+
+BASE = "containerlab/base:latest"
+SMALL = ("--memory=32m",)
+ALLOCATES = "x = bytearray(b'x') * 200_000_000"
+CHILD_ALLOCATES = f'import subprocess, sys, time\nsubprocess.run(["python3", "-c", {ALLOCATES!r}])\n'
+FILLS_SHM = """
+import mmap
+file = open("/dev/shm/x", "w+b")
+file.truncate(4 << 20)
+view = mmap.mmap(file.fileno(), 4 << 20)
+for place in range(0, 4 << 20, 4096): view[place] = 1
+"""
+
+
+@pytest.fixture
+def command(
+    engine_host: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Command:
+    """The command line with a memory of stops of its own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return Command(engine_host, capsys)
+
+
+def python(code: str) -> tuple[str, ...]:
+    return "python3", "-c", code
+
+
+def shell(code: str) -> tuple[str, ...]:
+    return "dash", "-c", code
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A container that comes to its end by itself, and what is to be told of it."""
+
+    program: tuple[str, ...]
+    code: int
+    cause: str
+    sure: bool
+    words: str
+    options: tuple[str, ...] = ()
+
+
+BY_THEMSELVES = (
+    Row(shell("exit 3"), 3, "exited", True, "It ended by itself with 3."),
+    Row(shell("exit 137"), 137, "unknown", False, "or PID 1 chose to exit with 137"),
+    Row(shell("exit 143"), 143, "exited", False, "143 is a deliberate exit"),
+    Row(shell("sleep 1000 & kill -9 $!; wait $!"), 137, "unknown", False, "a shell does whose child was killed"),
+    Row(shell("kill -TERM $$"), 143, "exited", False, "when its child was ended by SIGTERM", ("--init",)),
+    Row(python(FILLS_SHM), 135, "exited", False, "SIGBUS: often a file on /dev/shm", ("--shm-size=1m",)),
+    Row(python("import os; os.abort()"), 139, "exited", False, "PID 1 called abort()"),
+    Row(shell('python3 -c "import os; os.abort()"; exit $?'), 134, "exited", False, "SIGABRT in a child"),
+    Row(python(ALLOCATES), 137, "out-of-memory", True, "its memory limit of 32 MiB was reached", SMALL),
+    Row(python(CHILD_ALLOCATES + "sys.exit(3)"), 3, "exited", False, "not PID 1, was killed for want of memory", SMALL),
+    Row(shell(f'python3 -c "{ALLOCATES}"; exit $?'), 137, "out-of-memory", True, "a child whose 137 PID 1 handed on",
+        SMALL),
+)  # fmt: skip
+
+
+def test_each_that_ended_by_itself(docker: Docker, container: Containers, command: Command) -> None:
+    names = [container(BASE, *row.program, options=row.options) for row in BY_THEMSELVES]
+    assert docker("wait", *names).split() == [str(row.code) for row in BY_THEMSELVES]
+    for row, name in zip(BY_THEMSELVES, names, strict=True):
+        document = command.asks("why", name)
+        has(document, "container cause sure sentence evidence exit_code finished removed before")
+        assert (document["cause"], document["sure"], document["exit_code"]) == (row.cause, row.sure, row.code), document
+        assert row.words in document["sentence"]
+        is_moment(document["finished"])
+        assert any("no kill event" in one or "oom event" in one for one in document["evidence"]), document
+        assert ("inspect: ShmSize 1 MiB" in document["evidence"]) == (row.code == 135)
+        assert ("cgroup: it went with" in " ".join(document["evidence"])) == (row.options == SMALL)
+
+
+STAYS = shell("trap : TERM; echo ready; while :; do sleep 1000 & wait; done")
+ENDS = shell("trap 'exit 5' TERM; echo ready; sleep 1000 & wait")
+
+
+def _outside_kill(docker: Docker, name: str) -> None:
+    send(identify(int(docker.state(name, "State.Pid"))), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("program", "act", "cause", "sure", "words"),
+    [
+        (STAYS, ("stop", "-t", "1"), "stop-killed", True, "It was stopped with SIGTERM, did not end within 1."),
+        (ENDS, ("stop",), "stopped", True, "It was stopped with SIGTERM and ended by itself 0."),
+        (ENDS, ("kill", "-s", "TERM"), "signalled", True, "after docker kill sent it SIGTERM."),
+        (STAYS, ("kill",), "killed", True, "docker kill (docker rm -f would have removed it)"),
+        (STAYS, None, "unknown", False, "SIGKILL from something other than the engine (a kill on the host"),
+    ],
+)
+def test_somebody_ended_it(
+    docker: Docker,
+    container: Containers,
+    command: Command,
+    program: tuple[str, ...],
+    act: tuple[str, ...] | None,
+    cause: str,
+    sure: bool,
+    words: str,
+) -> None:
+    name = container(BASE, *program, ready="ready")
+    if act is None:
+        _outside_kill(docker, name)
+    else:
+        docker(*act, name)
+    docker("wait", name)
+    document = command.asks("why", name)
+    assert (document["cause"], document["sure"]) == (cause, sure), document
+    assert words in document["sentence"], document
+    assert "docker stop" not in document["sentence"] or cause == "stopped"
+
+
+def test_a_child_killed_for_want_of_memory_is_not_the_end(
+    docker: Docker, container: Containers, command: Command
+) -> None:
+    """While it runs its cgroup tells of the child; after a stop that story is not taken for the stop's."""
+    name = container(
+        BASE,
+        *python(CHILD_ALLOCATES + 'print("went on", flush=True)\ntime.sleep(1000)'),
+        options=SMALL,
+        ready="went on",
+    )
+    running = command.asks("why", name)
+    assert running["cause"] == "running"
+    assert "1 process of it was killed for want of memory in this run, and PID 1 went on." in running["sentence"]
+    assert "cgroup: 1 killed for want of memory" in running["evidence"][-1]
+    spared = cgroups.memory_record(int(docker.state(container(BASE, "sleep", "1000"), "State.Pid")))
+    assert spared is not None
+    assert (spared.oom_kills, spared.limit_hits) == (0, 0)
+    docker("stop", "-t", "1", name)
+    assert docker.state(name, "State.OOMKilled") == "true"
+    document = command.asks("why", name)
+    assert (document["cause"], document["sure"]) == ("stop-killed", True), document
+    assert "A process of it, not PID 1, was killed for want of memory" in document["sentence"]
+
+
+def test_why_it_runs_again(docker: Docker, container: Containers, command: Command) -> None:
+    looping = container(BASE, *shell("sleep 0.3; exit 3"), options=("--restart=on-failure:1",))
+    by_policy = container(BASE, *shell("[ -e /x ] || { touch /x; exit 4; }; sleep 1000"), options=("--restart=always",))
+    name = container(BASE, *ENDS, ready="ready")
+    docker("restart", "-t", "5", name)
+    told = command.asks("why", name)
+    assert "begun by docker restart" in told["sentence"]
+    assert (told["before"]["cause"], told["before"]["exit_code"]) == ("stopped", 5)
+    docker("kill", name)
+    docker("wait", name)
+    docker("start", name)
+    told = command.asks("why", name)
+    assert "not by its restart policy" in told["sentence"]
+    assert (told["before"]["cause"], told["exit_code"]) == ("killed", None)
+    eventually(lambda: docker.state(by_policy, "RestartCount") == "1", "the policy has acted")
+    eventually(lambda: docker.state(by_policy) == "running", "it runs again")
+    told = command.asks("why", by_policy)
+    assert "Its restart policy (always) has begun it again once" in told["sentence"]
+    assert (told["before"]["cause"], told["before"]["exit_code"]) == ("exited", 4)
+    eventually(lambda: docker.state(looping) == "exited", "the policy has given up")
+    assert command.asks("why", looping)["exit_code"] == 3
+
+
+def test_one_that_could_not_be_started(docker: Docker, container: Containers, command: Command) -> None:
+    with pytest.raises(AssertionError):
+        container(BASE, "no-such-program")
+    name = container.made[-1]
+    document = command.asks("why", name)
+    assert document["cause"] == "never-started"
+    assert "no-such-program" in document["sentence"]
+    assert "The command was not found." in document["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("options", "program", "act", "cause", "words"),
+    [
+        ((), STAYS, ("rm", "-f"), "killed", "docker rm -f, or docker kill and then a removal"),
+        (("--rm",), ENDS, ("stop",), "stopped", "ended by itself"),
+    ],
+)
+def test_a_removed_container_is_answered_for(
+    docker: Docker,
+    container: Containers,
+    command: Command,
+    options: tuple[str, ...],
+    program: tuple[str, ...],
+    act: tuple[str, ...],
+    cause: str,
+    words: str,
+) -> None:
+    name = container(BASE, *program, options=options, ready="ready")
+    id = docker.state(name, "Id")
+    docker(*act, name)
+    eventually(lambda: docker.run("inspect", name).returncode, "it has been removed")
+    document = command.asks("why", name)
+    assert (document["cause"], document["removed"], document["container"]) == (cause, True, name)
+    assert document["sentence"].startswith(f"{name} is gone: it has been removed.")
+    assert words in document["sentence"]
+    assert command.asks("why", id[:12])["sentence"] == document["sentence"]
+
+
+def test_a_watched_stop_is_told_after_the_container_and_the_events_are_gone(
+    engine_host: str, docker: Docker, container: Containers, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = container(BASE, *STAYS, ready="ready")
+    command("stop", name, "--timeout", "1")
+    docker("rm", name)
+    monkeypatch.setattr("containerlab_tui.engine.docker_engine.DockerEngine.past_events", lambda *_, **__: ())
+    document = command.asks("why", name)
+    assert (document["cause"], document["removed"], document["exit_code"]) == ("stop-killed", True, 137)
+    assert "did not end within 1 s" in document["sentence"]
+    assert "no-such-container" in command.fails(3, "why", "no-such-container")
+
+
+@pytest.mark.parametrize("from_outside", [True, False])
+def test_the_sender_is_told_where_it_was_seen(
+    engine_host: str, docker: Docker, container: Containers, command: Command, from_outside: bool
+) -> None:
+    blind = Tracer().available()
+    assert not blind, f"the kernel's record is part of this: {blind}"
+    name = container(BASE, *STAYS, ready="ready")
+    engine = connect(engine_host)
+    try:
+        plan = plan_stop(engine, name, timeout_s=5 if from_outside else 1)
+        killer = _on_first_signal(lambda: _outside_kill(docker, name)) if from_outside else (lambda state: None)
+        state = run_stop(engine, plan, killer, History())
+    finally:
+        engine.close()
+    assert state.verdict is Verdict.KILLED
+    document = command.asks("why", name)
+    if from_outside:
+        assert document["cause"] == "killed", document
+        assert f"[{os.getpid()}]" in document["sentence"]
+    else:
+        assert document["cause"] == "stop-killed"
+        assert any("PID 1's last signal came from runc [" in one for one in document["evidence"]), document
+
+
+def _on_first_signal(act: Callable[[], None]) -> Callable[[object], None]:
+    """Calls `act` once, when the stop signal has been seen."""
+    done: list[bool] = []
+
+    def look(state: object) -> None:
+        if not done and getattr(state, "phase_1", None) is not None:
+            done.append(True)
+            act()
+
+    return look

@@ -1,0 +1,54 @@
+"""How a container came to stop: gathers inspect, the engine's events, its cgroup and the remembered stops."""
+
+import contextlib
+import time
+
+from containerlab_probes import cgroups
+from containerlab_probes.errors import ContainerlabError, Gone
+from containerlab_probes.records import MemoryRecord
+from containerlab_tui.core.ending import how_a_removed_one_ended, how_it_ended
+from containerlab_tui.core.ending_records import Ending
+from containerlab_tui.core.inventory import Details
+from containerlab_tui.engine.api import Engine
+from containerlab_tui.services.history import History
+
+
+def why(engine: Engine, container: str, history: History) -> tuple[str, Ending]:
+    """The container's name, and how it ended. `container` is a name, an id or an unambiguous beginning of one.
+
+    One that has been removed is answered for while the engine's events or a remembered stop still speak of it.
+    Raises Gone (there is no such container and nothing is remembered of one), Unreachable.
+    """
+    try:
+        details = engine.inspect(container)
+    except Gone:
+        name, ending = _removed(engine, container, history)
+        if ending is None:
+            raise
+        return name, ending
+    events = engine.past_events("", since=0.0)
+    own = tuple(event for event in events if event.container == details.id)
+    since = min((event.time for event in events), default=None)
+    return details.name, how_it_ended(details, own, history.of_container(details.id), since, _memory(engine, details))
+
+
+def _removed(engine: Engine, container: str, history: History) -> tuple[str, Ending | None]:
+    events = engine.past_events("", since=0.0)
+    own = tuple(
+        event
+        for event in events
+        if event.name == container or (len(container) >= 12 and event.container.startswith(container))
+    )
+    since = min((event.time for event in events), default=time.time())
+    past = history.of_name(container)
+    name = own[-1].name if own else past[0].name if past else container
+    return name, how_a_removed_one_ended(name, own, past, since)
+
+
+def _memory(engine: Engine, details: Details) -> MemoryRecord | None:
+    """What the cgroup of a running container has counted; None where none can be read."""
+    if not details.pid or not engine.local:
+        return None
+    with contextlib.suppress(ContainerlabError, OSError, ValueError):
+        return cgroups.memory_record(details.pid)
+    return None
