@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_tui.core import doctor_languages, doctor_python
+from containerlab_tui.core import doctor_languages, doctor_python, doctor_python_text
 from containerlab_tui.core.doctor_facts import Outlook
 from tests.unit.doctor_support import INT, TERM, process, told
 
@@ -150,7 +150,7 @@ def test_the_text_of_files_beside_a_script_counts() -> None:
 @given(st.text(max_size=300))
 def test_any_text_is_read_without_an_error(text: str) -> None:
     doctor_python.handler((text,), TERM)
-    doctor_python.local_imports(text)
+    doctor_python_text.local_imports(text)
     for family in ("node", "ruby", "perl", "php"):
         doctor_languages.handler(family, (text,), "SIGTERM")
 

@@ -6,7 +6,7 @@ Patterns, not a parser: enough for the forms that such handlers have, and never 
 import re
 from collections.abc import Sequence
 
-from containerlab_tui.core.doctor_python import Handler
+from containerlab_tui.core.doctor_case import Handler
 
 _OPENING, _CLOSING = "([{", ")]}"
 

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from containerlab_probes.records import Delivery, Process
 from containerlab_probes.signals import name_of
-from containerlab_tui.core import doctor_languages, doctor_python, programs
-from containerlab_tui.core.doctor_case import Case
+from containerlab_tui.core import doctor_languages, doctor_python, doctor_python_end, doctor_python_text, programs
+from containerlab_tui.core.doctor_case import Case, Handler
 from containerlab_tui.core.doctor_facts import Confidence, Graceful, Outcome, Outlook
-from containerlab_tui.core.doctor_python import Handler
 
 NEIGHBOUR_LIMIT = 24
 """Files beside a script that are looked at."""
@@ -57,7 +56,7 @@ def _by_text(case: Case, process: Process, signal: int, delivery: Delivery, fami
     if family == "python":
         found = doctor_python.handler(texts, signal)
         if found is None and delivery in (Delivery.SIGWAIT, Delivery.SIGNALFD):
-            found = doctor_python.waited(texts)
+            found = doctor_python_end.waited(texts)
     else:
         found = doctor_languages.handler(family, texts, name)
     if found is None:
@@ -70,7 +69,7 @@ def _by_text(case: Case, process: Process, signal: int, delivery: Delivery, fami
         return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
     if family == "python" and found.ends and found.by_exception:
         alike = [one for one in case.children(process) if one.exe == process.exe]
-        waits = doctor_python.waits_at_exit(texts, process.threads, len(alike))
+        waits = doctor_python_end.waits_at_exit(texts, process.threads, len(alike))
         if waits:
             why = f"text: {found.why}, but {waits}."
             return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
@@ -129,7 +128,7 @@ def neighbours(process: Process, path: str, text: str) -> tuple[str, ...]:
     family, here = programs.program_name(process), posixpath.dirname(path)
     found: list[str] = []
     if family == "python":
-        for name in doctor_python.local_imports(text):
+        for name in doctor_python_text.local_imports(text):
             below = posixpath.join(here, name.replace(".", "/"))
             found += [f"{below}.py", f"{below}/__init__.py"]
     elif family in _REQUIRED:
