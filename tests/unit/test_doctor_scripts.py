@@ -53,6 +53,23 @@ def runs(interpreter: str, option: str, code: str, signal: str = "SIGTERM", init
          "signal.signal(signal.SIGTERM, h)" + LOOP, EXITS),
         ("def h(s, f):\n    if s != signal.SIGTERM:\n        sys.exit(0)\n    else:\n        print(1)\n"
          "signal.signal(signal.SIGTERM, h)" + LOOP, STAYS),
+        ("def h(s, f): sys.exit(0)\nsignal.signal(15, h)\nwhile True:\n"
+         "    try: time.sleep(1)\n    except: pass", STAYS),
+        ("class Stop(Exception): pass\ndef h(s, f): raise Stop\nsignal.signal(15, h)\nwhile True:\n"
+         "    try: time.sleep(1)\n    except Exception: pass", STAYS),
+        ("def h(s, f): sys.exit(0)\nsignal.signal(15, h)\nwhile True:\n"
+         "    try: time.sleep(1)\n    except Exception: pass", EXITS),
+        ("def h(s, f): sys.exit(0)\ndef w():\n    while True:\n        try: x()\n        except: pass\n"
+         "signal.signal(15, h)\nthreading.Thread(target=w, daemon=True).start()" + LOOP, EXITS),
+        ("run = 1\ndef h(s, f):\n    global run\n    run = 0\nsignal.signal(15, h)" + LOOP, STAYS),
+        ("def h(s, f):\n    signal.signal(15, signal.SIG_IGN)\n    sys.exit(0)\nsignal.signal(15, h)" + LOOP, EXITS),
+        ("p = subprocess.Popen(['x'])\nsignal.signal(15, lambda s, f: p.send_signal(s))\np.wait()", EXITS),
+        ("signal.signal(15, lambda *a: sys.exit(0))\ntry: time.sleep(99)\nfinally: time.sleep(60)", STAYS),
+        ("import atexit\natexit.register(time.sleep, 60)\nsignal.signal(15, lambda *a: sys.exit(0))" + LOOP, STAYS),
+        ("async def main():\n    loop.add_signal_handler(15, stop.set)\n    time.sleep(1000)", STAYS),
+        ("signal.set_wakeup_fd(b.fileno())\nsignal.signal(15, lambda *a: None)\nselect.select([a], [], [])", EXITS),
+        ("gevent.signal_handler(signal.SIGTERM, server.stop)\nserver.serve_forever()", EXITS),
+        ("import faulthandler\nfaulthandler.register(signal.SIGTERM)" + LOOP, STAYS),
         ("import elsewhere\nelsewhere.run()", UNKNOWN),
         ("def broken(", UNKNOWN),
     ],
@@ -76,6 +93,27 @@ def test_python_waits_for_threads_and_processes_at_its_end() -> None:
     assert told(finished, signal="SIGINT").outlook is EXITS
     daemon = code.replace("target=work", "target=work, daemon=True")
     assert told(process(1, "python3", "-c", daemon, exe="/usr/bin/python3", caught=(TERM,), threads=2)).outlook is EXITS
+
+
+def test_python_waits_for_what_its_executor_has_to_do() -> None:
+    exits = "from concurrent.futures import ThreadPoolExecutor\nsignal.signal(15, lambda *a: sys.exit(0))\n"
+    for task, outlook in (("time.sleep, 1000", STAYS), ("os.getpid", EXITS)):
+        code = f"{HEAD}{exits}pool = ThreadPoolExecutor(2)\npool.submit({task}){LOOP}"
+        assert told(process(1, "python3", "-c", code, caught=(INT, TERM), threads=2)).outlook is outlook
+
+
+def test_a_join_that_an_exception_interrupts_is_made_once_before_python_3_13() -> None:
+    code = f"{HEAD}t = threading.Thread(target=time.sleep, args=(1000,))\nt.start()\nt.join()"
+    for version, outlook in (("11", EXITS), ("13", STAYS)):
+        one = process(1, "python3", "-c", code, exe=f"/usr/bin/python3.{version}", caught=(INT,), threads=2)
+        assert told(one, signal="SIGINT").outlook is outlook
+
+
+def test_no_handler_of_python_runs_during_os_system() -> None:
+    code = f"{HEAD}signal.signal(15, lambda *a: sys.exit(0))\nos.system('server')"
+    one = process(1, "python3", "-c", code, caught=(TERM,))
+    assert told(one, process(7, "sh", "-c", "server", parent=1)).outlook is STAYS
+    assert told(one).outlook is EXITS
 
 
 def test_a_handler_that_raises_again_ends_what_is_no_init() -> None:

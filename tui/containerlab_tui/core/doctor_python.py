@@ -5,16 +5,26 @@ Patterns that handlers have, not a proof: nothing told here is more than `likely
 
 import ast
 import signal as posix
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from containerlab_tui.core.doctor_case import Handler
-from containerlab_tui.core.doctor_python_end import after_return, deadlocks, interrupted, loops_on
+from containerlab_tui.core.doctor_python_end import (
+    after_return,
+    deadlocks,
+    interrupted,
+    last_words_s,
+    loops_on,
+    swallowed,
+)
 from containerlab_tui.core.doctor_python_text import EXITS, assigned, imports, last_name, parsed, sleeps
 
 _STOPPERS = frozenset(
     ("set", "stop", "shutdown", "cancel", "close", "terminate", "put", "put_nowait", "release", "notify", "notify_all",
      "set_result", "quit", "stop_all", "server_close", "exit_gracefully", "set_exception", "halt")
 )  # fmt: skip
+_IN_LOOP = ("add_signal_handler", "signal_handler")
+"""Ways to have an event loop call the handler: asyncio's and gevent's."""
+_TELL_CHILDREN = frozenset(("send_signal", "kill", "killpg"))
 _ENDING_LIBRARIES = {
     "aiohttp.web": "aiohttp's run_app",
     "twisted.internet": "Twisted's reactor",
@@ -34,9 +44,13 @@ def handler(texts: Sequence[str], signal: int) -> Handler | None:
     trees = [tree for tree in map(parsed, texts) if tree is not None]
     name = posix.Signals(signal).name if signal in posix.Signals._value2member_map_ else str(signal)
     found: Handler | None = None
+    if name != "SIGKILL" and any(_dumps(call, tree, name, signal) for tree in trees for call in ast.walk(tree)):
+        return Handler(False, "faulthandler prints where it is on that signal and goes on")
     for tree in trees:
         for call in _registrations(tree, name, signal):
-            found = _judged(call, trees, (name, signal))
+            judged = _judged(call, trees, (name, signal))
+            if found is None or judged.ends is not None:
+                found = judged
     if found is None and trees:
         found = _by_library(trees, name)
     return found
@@ -48,8 +62,13 @@ def _registrations(tree: ast.Module, name: str, signal: int) -> Iterator[ast.Cal
         if not isinstance(node, ast.Call) or len(node.args) < 2:
             continue
         called = last_name(node.func)
-        if called in ("signal", "add_signal_handler") and _names_signal(node.args[0], tree, name, signal):
+        if called in ("signal", *_IN_LOOP) and _names_signal(node.args[0], tree, name, signal):
             yield node
+
+
+def _dumps(call: ast.AST, tree: ast.Module, name: str, signal: int) -> bool:
+    is_call = isinstance(call, ast.Call) and ast.unparse(call.func) == "faulthandler.register" and bool(call.args)
+    return is_call and isinstance(call, ast.Call) and _names_signal(call.args[0], tree, name, signal)
 
 
 def _names_signal(argument: ast.expr, tree: ast.Module, name: str, signal: int) -> bool:
@@ -89,12 +108,12 @@ def _mentions(node: ast.AST, tree: ast.Module, name: str, signal: int) -> bool:
 def _judged(call: ast.Call, trees: Sequence[ast.Module], wanted_signal: tuple[str, int]) -> Handler:
     """What happens when the handler of one registration has run."""
     wanted, extra = call.args[1], call.args[2:]
-    in_loop = last_name(call.func) == "add_signal_handler"
+    in_loop = last_name(call.func) in _IN_LOOP
     shown = ast.unparse(wanted)[:60]
     said = f"the program's text sets `{' '.join(shown.split())}` as its handler (line {call.lineno})"
     if last_name(wanted) == "default_int_handler":
         return interrupted(trees)
-    if last_name(wanted) in ("SIG_IGN", "SIG_DFL"):
+    if last_name(wanted) in ("SIG_IGN", "SIG_DFL") or isinstance(wanted, ast.Constant):
         return Handler(None, f"{said}, which isn't what the kernel shows now")
     body = list(_body(wanted, trees, 3, wanted_signal))
     if not body and not isinstance(wanted, ast.Lambda):
@@ -171,11 +190,9 @@ def _by_body(body: Sequence[ast.AST], said: str, trees: Sequence[ast.Module], in
     calls = [node for node in nodes if isinstance(node, ast.Call)]
     called = [last_name(call.func) for call in calls]
     asked = {*called, *(last_name(one) for call in calls for one in (*call.args, *(k.value for k in call.keywords)))}
-    if any(isinstance(node, ast.Raise) for node in nodes) and not in_loop:
-        return Handler(True, f"{said}, which raises an exception", sleeps(calls), by_exception=True)
-    if any(name in EXITS for name in called):
-        waits = "_exit" not in called and not asked & _STOPPERS and not assigned(nodes)
-        return Handler(True, f"{said}, which exits", sleeps(calls), by_exception=waits)
+    exits = _by_exit(nodes, said, trees, in_loop, waits=not asked & _STOPPERS)
+    if exits is not None:
+        return exits
     if _raises_again(calls):
         return Handler(True, f"{said}, which signals the program itself again", raises_again=True)
     if deadlocks(body, trees):
@@ -187,13 +204,57 @@ def _by_body(body: Sequence[ast.AST], said: str, trees: Sequence[ast.Module], in
         looked_at, pause_s = loops_on(changed, trees)
         if looked_at:
             return Handler(True, f"{said}, which changes what the main loop looks at", max(0.3, pause_s))
-    if asked & _STOPPERS or any(map(_wakes, calls)):
+    if asked & (_STOPPERS | _TELL_CHILDREN) or any(map(_wakes, calls)):
         return Handler(True, f"{said}, which asks the program to end")
     if in_loop:
         return Handler(False, f"{said}, which doesn't end the event loop")
-    if changed:
+    if changed and any(map(_looks_at(changed, body), trees)):
         return Handler(None, f"{said}, which changes {', '.join(sorted(changed))}")
+    if changed:
+        return Handler(False, f"{said}, which changes what nothing looks at: {', '.join(sorted(changed))}")
     return after_return(trees, said)
+
+
+def _by_exit(
+    nodes: Sequence[ast.AST], said: str, trees: Sequence[ast.Module], in_loop: bool, waits: bool
+) -> Handler | None:
+    """A handler that raises an exception or exits; `waits`: it asks nothing else to stop."""
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    takes_s, called = sleeps(calls), {last_name(call.func) for call in calls}
+    raised = [_raised(node) for node in nodes if isinstance(node, ast.Raise)]
+    if raised and not in_loop:
+        if swallowed(trees, raised[0]):
+            return Handler(False, f"{said}, which raises an exception that a loop catches")
+        takes_s = max(takes_s, last_words_s(trees))
+        return Handler(True, f"{said}, which raises an exception", takes_s, by_exception=True)
+    if called & {"_exit", "abort"}:
+        return Handler(True, f"{said}, which exits at once", takes_s)
+    if not called & EXITS:
+        return None
+    if not in_loop and swallowed(trees, "SystemExit"):
+        return Handler(False, f"{said}, which exits by an exception that a loop catches")
+    takes_s = max(takes_s, last_words_s(trees))
+    return Handler(True, f"{said}, which exits", takes_s, by_exception=waits and not assigned(nodes))
+
+
+def _raised(node: ast.Raise) -> str:
+    return last_name(node.exc.func if isinstance(node.exc, ast.Call) else node.exc) if node.exc else ""
+
+
+def _looks_at(names: set[str], body: Sequence[ast.AST]) -> Callable[[ast.Module], bool]:
+    """Asks of a module whether anything outside of a handler's body reads one of these names."""
+    own = {id(node) for one in body for node in ast.walk(one)}
+
+    def read(tree: ast.Module) -> bool:
+        return any(
+            isinstance(node, ast.Name | ast.Attribute)
+            and isinstance(node.ctx, ast.Load)
+            and last_name(node) in names
+            and id(node) not in own
+            for node in ast.walk(tree)
+        )
+
+    return read
 
 
 def _wakes(call: ast.Call) -> bool:

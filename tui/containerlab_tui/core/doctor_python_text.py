@@ -72,3 +72,17 @@ def local_imports(text: str) -> tuple[str, ...]:
         for alias in node.names
     ]
     return tuple(dict.fromkeys((*found, *relative)))
+
+
+def function_body(called: ast.expr, trees: Sequence[ast.Module]) -> Sequence[ast.AST]:
+    """The statements of a lambda, or of a function of the program's own by its name; empty: neither."""
+    if isinstance(called, ast.Lambda):
+        return (called.body,)
+    name = last_name(called)
+    return [
+        one
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name and name
+        for one in node.body
+    ]

@@ -67,15 +67,29 @@ def _by_text(case: Case, process: Process, signal: int, delivery: Delivery, fami
     if found.raises_again and process.namespace_init:
         why = f"text: {found.why}; as PID 1 it survives that, as the kernel drops what it raises at itself."
         return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
-    if family == "python" and found.ends and found.by_exception:
-        alike = [one for one in case.children(process) if one.exe == process.exe]
-        waits = doctor_python_end.waits_at_exit(texts, process.threads, len(alike))
-        if waits:
-            why = f"text: {found.why}, but {waits}."
-            return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
+    stuck = _stuck(case, process, texts, found) if family == "python" and found.ends else ""
+    if stuck:
+        why = f"text: {found.why}, but {stuck}."
+        return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
     if not found.ends:
         return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (f"text: {found.why}.",), graceful=Graceful.NO)
     return Outcome(Outlook.EXITS, Confidence.LIKELY, (f"text: {found.why}.",), found.takes_s)
+
+
+def _stuck(case: Case, process: Process, texts: tuple[str, ...], found: Handler) -> str:
+    """Why a Python program doesn't come to the end that its handler asks for; empty: no reason is seen."""
+    children = case.children(process)
+    stuck = doctor_python_end.blocked(texts, len(children))
+    if stuck or not found.by_exception:
+        return stuck
+    alike = [one for one in children if one.exe == process.exe]
+    return doctor_python_end.waits_at_exit(texts, process.threads, len(alike), _python_version(process))
+
+
+def _python_version(process: Process) -> tuple[int, int]:
+    """By the name of its file; where that tells nothing, that of a recent one."""
+    found = re.search(r"python3\.(\d+)$", process.exe)
+    return (3, int(found[1])) if found else (3, 13)
 
 
 def _reads_commands(case: Case, process: Process) -> bool:
