@@ -109,6 +109,13 @@ def test_a_join_that_an_exception_interrupts_is_made_once_before_python_3_13() -
         assert told(one, signal="SIGINT").outlook is outlook
 
 
+def test_no_listener_of_node_runs_during_exec_sync() -> None:
+    code = "process.on('SIGTERM', () => process.exit(0)); require('child_process').execSync('server')"
+    one = process(1, "node", "-e", code, caught=(TERM,))
+    assert told(one, process(7, "sh", "-c", "server", parent=1)).outlook is STAYS
+    assert told(one, process(7, "sleep", "2", parent=1, age_s=1)).outlook is EXITS
+
+
 def test_no_handler_of_python_runs_during_os_system() -> None:
     code = f"{HEAD}signal.signal(15, lambda *a: sys.exit(0))\nos.system('server')"
     one = process(1, "python3", "-c", code, caught=(TERM,))
@@ -140,6 +147,9 @@ def test_a_handler_that_raises_again_ends_what_is_no_init() -> None:
         ("['SIGINT', 'SIGTERM'].forEach(s => process.on(s, () => console.log(s))); setInterval(f, 1)", STAYS),
         ("// process.on('SIGTERM', () => process.exit(0))\nsetInterval(() => {}, 1000)", STAYS),
         ("process.on('SIGINT', () => process.exit(0)); setInterval(() => {}, 1000)", STAYS),
+        ("process.on('SIGTERM', () => { throw new Error('x') }); setInterval(f, 1)", EXITS),
+        ("const c = spawn('x'); process.on('SIGTERM', () => c.kill('SIGTERM'))", EXITS),
+        ("const sig = 'SIGTERM'; process.on(sig, () => process.exit(0)); setInterval(f, 1)", EXITS),
     ],
 )
 def test_node(code: str, outlook: Outlook) -> None:
@@ -163,6 +173,20 @@ def test_node(code: str, outlook: Outlook) -> None:
         ("php", "-r", "pcntl_signal(SIGTERM, function () { exit(0); }); while (1) sleep(1);", STAYS),
         ("php", "-r", "while (1) { sleep(1); }", STAYS),
         ("php", "-r", "sleep(1000);", EXITS),
+        ("php", "-r", "pcntl_signal(SIGTERM, function () { exit(0); }); sleep(1000);", EXITS),
+        ("php", "-r", "fgets(STDIN);", STAYS),
+        ("ruby", "-e", "loop do\n begin\n  sleep 1\n rescue SignalException => e\n  puts e\n end\nend", STAYS),
+        ("ruby", "-e", "loop do\n begin\n  sleep 1\n rescue SignalException => e\n  exit\n end\nend", EXITS),
+        ("ruby", "-e", "begin; sleep; rescue SignalException; puts 1; end", EXITS),
+        ("ruby", "-e", "begin; sleep; ensure; sleep 60; end", STAYS),
+        ("perl", "-e", "$SIG{TERM} = sub { die 'x' }; while (1) { eval { sleep 1000 } }", STAYS),
+        ("perl", "-e", "use sigtrap 'handler' => sub { exit 0 }, 'normal-signals'; sleep 1000", EXITS),
+        ("perl", "-e", "use sigtrap qw(die normal-signals); sleep 1000", EXITS),
+        ("perl", "-e", "sigaction(SIGTERM, POSIX::SigAction->new(sub { exit 0 })); sleep 1000", EXITS),
+        ("perl", "-e", "$SIG{$_} = sub { exit } for qw(INT TERM); sleep 1000 while 1", EXITS),
+        ("perl", "-e", "$SIG{$_} = sub { print 1 } for qw(INT TERM); sleep 1000 while 1", STAYS),
+        ("perl", "-e", "$SIG{INT} = $SIG{TERM} = sub { exit }; sleep 1000 while 1", EXITS),
+        ("guile", "-c", "(sigaction SIGTERM (lambda (s) (exit 0))) (let l () (sleep 1) (l))", EXITS),
     ],
 )  # fmt: skip
 def test_other_languages(interpreter: str, option: str, code: str, outlook: Outlook) -> None:

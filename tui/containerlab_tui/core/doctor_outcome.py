@@ -131,6 +131,9 @@ def _reached(case: Case, process: Process, signal: int, told: Forecast, group: b
     heard = f"{name_of(signal)} reaches {described(process)}: {told.evidence}."
     if programs.is_shell(process):
         return _with(heard, doctor_shells.handled(case, process, signal, group))
+    prompt = doctor_scripts.at_prompt(case, process, signal)
+    if prompt is not None:
+        return _with(heard, prompt)
     program = programs.recognise(process)
     reaction = program.reaction(name_of(signal)) if program else None
     if program and program.name == "supervisord":

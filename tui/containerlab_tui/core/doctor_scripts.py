@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from containerlab_probes.records import Delivery, Process
 from containerlab_probes.signals import name_of
 from containerlab_tui.core import doctor_languages, doctor_python, doctor_python_end, doctor_python_text, programs
-from containerlab_tui.core.doctor_case import Case, Handler
+from containerlab_tui.core.doctor_case import Case, Handler, ends_by_itself
 from containerlab_tui.core.doctor_facts import Confidence, Graceful, Outcome, Outlook
 
 NEIGHBOUR_LIMIT = 24
@@ -17,7 +17,7 @@ NEIGHBOUR_LIMIT = 24
 def outcome(case: Case, process: Process, signal: int, delivery: Delivery, program: programs.Program | None) -> Outcome:
     """A handler of which programs.toml says nothing."""
     name, family = name_of(signal), programs.program_name(process)
-    if family in ("python", "node", "ruby", "perl", "php"):
+    if family in ("python", "node", "ruby", "perl", "php", "guile"):
         told = _by_text(case, process, signal, delivery, family)
         if told is not None:
             return told
@@ -46,9 +46,6 @@ def _go(name: str) -> Outcome:
 def _by_text(case: Case, process: Process, signal: int, delivery: Delivery, family: str) -> Outcome | None:
     texts = texts_of(case, process)
     name = name_of(signal)
-    if _reads_commands(case, process) and name in ("SIGINT", "SIGTERM") and (name == "SIGINT" or family == "node"):
-        why = f"It reads commands from a terminal: {name} ends the line at hand, not the program."
-        return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
     if family == "ruby" and not texts and name in ("SIGTERM", "SIGINT", "SIGHUP"):
         why = f"Its text can't be read; on {name} Ruby raises an exception, and a trap usually ends. A guess."
         return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
@@ -67,7 +64,7 @@ def _by_text(case: Case, process: Process, signal: int, delivery: Delivery, fami
     if found.raises_again and process.namespace_init:
         why = f"text: {found.why}; as PID 1 it survives that, as the kernel drops what it raises at itself."
         return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
-    stuck = _stuck(case, process, texts, found) if family == "python" and found.ends else ""
+    stuck = _stuck(case, process, texts, found) if found.ends else ""
     if stuck:
         why = f"text: {found.why}, but {stuck}."
         return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
@@ -77,9 +74,12 @@ def _by_text(case: Case, process: Process, signal: int, delivery: Delivery, fami
 
 
 def _stuck(case: Case, process: Process, texts: tuple[str, ...], found: Handler) -> str:
-    """Why a Python program doesn't come to the end that its handler asks for; empty: no reason is seen."""
-    children = case.children(process)
-    stuck = doctor_python_end.blocked(texts, len(children))
+    """Why a program doesn't come to the end that its handler asks for; empty: no reason is seen."""
+    children, family = case.children(process), programs.program_name(process)
+    lasting = [one for one in children if (left := ends_by_itself(case, one)) is None or left >= case.facts.grace_s]
+    if family != "python":
+        return doctor_languages.blocked(family, texts) if lasting else ""
+    stuck = doctor_python_end.blocked(texts, len(lasting))
     if stuck or not found.by_exception:
         return stuck
     alike = [one for one in children if one.exe == process.exe]
@@ -92,10 +92,14 @@ def _python_version(process: Process) -> tuple[int, int]:
     return (3, int(found[1])) if found else (3, 13)
 
 
-def _reads_commands(case: Case, process: Process) -> bool:
-    """An interpreter without a script, at a terminal."""
-    script = programs.script_of(process)
-    return script is not None and script.kind == "none" and case.facts.details.tty
+def at_prompt(case: Case, process: Process, signal: int) -> Outcome | None:
+    """An interpreter without a script, at a terminal, takes SIGINT for the line at hand; Node SIGTERM as well."""
+    script, name = programs.script_of(process), name_of(signal)
+    reads = script is not None and script.kind == "none" and case.facts.details.tty and not programs.is_shell(process)
+    if not reads or not (name == "SIGINT" or (name == "SIGTERM" and programs.program_name(process) == "node")):
+        return None
+    why = f"It reads commands from a terminal: {name} ends the line at hand, not the program."
+    return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
 
 
 def texts_of(case: Case, process: Process) -> tuple[str, ...]:
