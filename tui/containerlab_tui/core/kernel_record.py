@@ -17,13 +17,13 @@ SIGCHLD, SIGURG = 17, 23
 NOISE = frozenset((SIGCHLD, SIGURG))
 """Every child's end makes the one, Go's scheduler the other: they say nothing about a stop."""
 
-_RESULTS = {
+RESULTS = {
     SignalResult.QUEUED: "queued",
     SignalResult.IGNORED: "thrown away",
     SignalResult.ALREADY_PENDING: "merged with one that is pending",
     SignalResult.OVERFLOW: "thrown away, the queue is full",
 }
-_TAKEN = {
+TAKEN = {
     Taken.HANDLER: "its handler runs",
     Taken.DEFAULT: "default action",
     Taken.IGNORED: "ignored",
@@ -40,12 +40,12 @@ def as_stop_event(record: TraceRecord, known: Mapping[int, Process]) -> StopEven
         case TracedSignal():
             if record.signal in NOISE:
                 return None
-            detail = f"{_RESULTS[record.result]}, from {sender(record)}"
+            detail = f"{RESULTS[record.result]}, from {sender(record)}"
             return _event(record.at, Kind.SIGNAL, record.pid, known, signal=record.signal, detail=detail)
         case TracedDelivery():
             if record.signal in NOISE or record.taken is not Taken.HANDLER:
                 return None
-            detail = _TAKEN[record.taken]
+            detail = TAKEN[record.taken]
             return _event(record.at, Kind.DELIVERED, record.pid, known, signal=record.signal, detail=detail)
         case TracedExit():
             if record.pid in known:
@@ -68,9 +68,9 @@ def what_came(records: Iterable[TraceRecord], pid: int, signal: int) -> str:
     clause = ""
     for record in records:
         if isinstance(record, TracedSignal) and (record.pid, record.signal) == (pid, signal):
-            clause = _RESULTS[record.result]
+            clause = RESULTS[record.result]
         if isinstance(record, TracedDelivery) and (record.pid, record.signal) == (pid, signal):
-            return _TAKEN[record.taken]
+            return TAKEN[record.taken]
     return clause
 
 

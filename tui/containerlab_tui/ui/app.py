@@ -69,6 +69,8 @@ class ContainerlabApp(App[int]):
         self.local = sources.endpoint.startswith("unix:")
         self.sent: deque[Sent] = deque(maxlen=SENT_KEPT)
         self.stops = Stops(self)
+        self.listeners: list[Callable[[EngineEvent], None]] = []
+        """Called on the UI thread with each event of the engine."""
         self._inspectors: Inspectors | None = None
         self.main = MainScreen()
         self._filler: Filler | None = None
@@ -157,6 +159,8 @@ class ContainerlabApp(App[int]):
     def _happened(self, event: "EngineEvent") -> None:
         """Something happened to a container, which its line need not say."""
         self.stops.happened(event)
+        for listener in tuple(self.listeners):
+            listener(event)
         subject, panel = self.main.subject(), self.main.panel()
         shown = subject is not None and subject.container.id == event.container and self.screen is self.main
         if shown and panel is not None:
@@ -287,6 +291,12 @@ class ContainerlabApp(App[int]):
         from containerlab_tui.ui import errands
 
         errands.enter(self, details)
+
+    def watch_signals(self, details: "Details") -> None:
+        """Show all signals in the container."""
+        from containerlab_tui.ui import errands
+
+        errands.watch(self, details)
 
     def attach(self, details: "Details") -> None:
         """Attach to the container's standard streams."""

@@ -59,6 +59,17 @@ def rename(app: "ContainerlabApp", container: Container) -> None:
     app.push_screen(Rename(container.name), chosen)
 
 
+def watch(app: "ContainerlabApp", details: Details) -> None:
+    """Show all signals in the container."""
+    from containerlab_tui.ui.screens.watch import WatchScreen
+    from containerlab_tui.ui.watches import Watch
+
+    if details.state not in RUNNING:
+        app.notify(f"{safe_line(details.name, 60)} is not running: S starts it.", severity="warning", markup=False)
+        return
+    app.push_screen(WatchScreen(details.name, Watch(app, details), app.clock))
+
+
 def enter(app: "ContainerlabApp", details: Details) -> None:
     """Put the screens aside and run a shell in the container's namespaces."""
     _on_bare_terminal(app, details, "enter")
