@@ -144,8 +144,10 @@ class WatchScreen(Screen[None]):
         else:
             mark = ("kernel trace ●", "$text-success")
         rate = self._said[2]
-        parts: list[str | tuple[str, str | Style]] = [("Signals in ", "$text-muted"), (safe_line(self._container, 40), "bold"), "  ", mark, "  ",
-                 f"{_many(log.signals, 'signal')} · {_many(log.exits, 'exit')} · {rate:,}/s"]  # fmt: skip
+        parts: list[str | tuple[str, str | Style]] = [
+            ("Signals in ", "$text-muted"), (safe_line(self._container, 40), "bold"), "  ", mark, "  ",
+            f"{_many(log.signals, 'signal')} · {_many(log.exits, 'exit')} · {rate:,}/s",
+        ]  # fmt: skip
         if log.lost or log.lost_uncounted:
             lost = f"{log.lost:,}{' or more' if log.lost_uncounted else ''}"
             parts += ["  ", (f"! {lost} events lost", "bold $text-error")]
