@@ -50,27 +50,27 @@ FROM_INIT = (INIT, "supervisord")
 HANDLED = TracedDelivery(2.0, CHILD, TERM, Taken.HANDLER)
 
 LINES = [
-    ((signal(),), ("runc · host 555", "7 python3", "TERM", "queued", "plain")),
-    ((signal(), HANDLED), ("runc · host 555", "7 python3", "TERM", "its handler runs", "good")),
+    ((signal(),), ("runc [555]", "7 python3", "TERM", "queued", "plain")),
+    ((signal(), HANDLED), ("runc [555]", "7 python3", "TERM", "its handler runs", "good")),
     (
         (signal(), TracedDelivery(2.0, CHILD, TERM, Taken.DEFAULT)),
-        ("runc · host 555", "7 python3", "TERM", "default action", "warn"),
+        ("runc [555]", "7 python3", "TERM", "default action", "warn"),
     ),
     (
         (signal(), TracedDelivery(2.0, CHILD, TERM, Taken.IGNORED)),
-        ("runc · host 555", "7 python3", "TERM", "ignored", "muted"),
+        ("runc [555]", "7 python3", "TERM", "ignored", "muted"),
     ),
     (
         (signal(INIT, result=SignalResult.IGNORED),),
-        ("runc · host 555", "1 supervisord", "TERM", "thrown away: no handler, or ignored", "bad"),
+        ("runc [555]", "1 supervisord", "TERM", "thrown away: no handler, or ignored", "bad"),
     ),
     (
         (signal(result=SignalResult.ALREADY_PENDING),),
-        ("runc · host 555", "7 python3", "TERM", "already pending", "plain"),
+        ("runc [555]", "7 python3", "TERM", "already pending", "plain"),
     ),
     (
         (signal(result=SignalResult.OVERFLOW),),
-        ("runc · host 555", "7 python3", "TERM", "thrown away, the queue is full", "bad"),
+        ("runc [555]", "7 python3", "TERM", "thrown away, the queue is full", "bad"),
     ),
     ((signal(sender=FROM_INIT),), ("1 supervisord", "7 python3", "TERM", "queued", "plain")),
     ((signal(sender=(0, ""), code=-2),), ("the kernel", "7 python3", "TERM", "queued", "plain")),
@@ -78,8 +78,8 @@ LINES = [
         (signal(number=KILL, sender=FROM_INIT, code=128), TracedDelivery(2.0, CHILD, KILL, Taken.DEFAULT)),
         ("the kernel (1 supervisord)", "7 python3", "KILL", "default action", "warn"),
     ),
-    ((signal(sender=(555, "")),), ("ended · host 555", "7 python3", "TERM", "queued", "plain")),
-    ((signal(pid=7099, number=64),), ("runc · host 555", "host 7099", "RTMAX", "queued", "plain")),
+    ((signal(sender=(555, "")),), ("ended [555]", "7 python3", "TERM", "queued", "plain")),
+    ((signal(pid=7099, number=64),), ("runc [555]", "[7099]", "RTMAX", "queued", "plain")),
     ((HANDLED,), ("sent before", "7 python3", "TERM", "its handler runs", "good")),
     ((TracedExit(3.0, CHILD, 0),), ("", "7 python3", "exit", "status 0", "good")),
     ((TracedExit(3.0, CHILD, 137),), ("", "7 python3", "exit", "status 137", "warn")),
@@ -87,9 +87,9 @@ LINES = [
     ((TracedExit(3.0, CHILD, None),), ("", "7 python3", "exit", "ended", "good")),
     (
         (TracedFork(3.0, INIT, 7008),),
-        ("1 supervisord", "supervisord · host 7008", "fork", "a new process", "muted"),
+        ("1 supervisord", "supervisord [7008]", "fork", "a new process", "muted"),
     ),
-    ((TracedFork(3.0, 0, 7008),), ("from outside", "host 7008", "fork", "a new process", "muted")),
+    ((TracedFork(3.0, 0, 7008),), ("from outside", "[7008]", "fork", "a new process", "muted")),
     ((TracedExec(3.0, CHILD, "/bin/sleep"),), ("", "7 sleep", "exec", "runs /bin/sleep", "muted")),
     ((Asked(3.0, INIT, TERM),), ("the engine", "1 supervisord", "TERM", "sent; no more is seen", "plain")),
     ((Asked(3.0, 0, TERM),), ("the engine", "PID 1", "TERM", "sent; no more is seen", "plain")),
@@ -142,7 +142,7 @@ def test_a_signal_that_was_merged_or_thrown_away_takes_no_delivery() -> None:
 def test_a_number_that_is_used_again_is_another_process() -> None:
     log = folded(signal(), TracedExit(2.0, CHILD, 0), TracedDelivery(3.0, CHILD, TERM, Taken.HANDLER))
     assert log.rows[0].taken is None
-    assert line_of(log.rows[2]).target == f"host {CHILD}"
+    assert line_of(log.rows[2]).target == f"[{CHILD}]"
 
 
 def test_after_a_loss_no_delivery_is_put_to_a_signal_from_before() -> None:

@@ -115,15 +115,16 @@ def _short(signal: int) -> str:
 
 
 def _process(pid: int, who: Who | None) -> str:
+    """With its PID in the container; with that on the host in brackets where it has none, or none is known."""
     if who is None:
-        return f"host {pid}"
-    return f"{who.container_pid} {who.name}" if who.container_pid else f"{who.name} · host {pid}".removeprefix(" · ")
+        return f"[{pid}]"
+    return f"{who.container_pid} {who.name}" if who.container_pid else f"{who.name} [{pid}]".lstrip()
 
 
 def _sender(record: TracedSignal, who: Who | None) -> str:
     if record.sender_pid == 0:
         return "the kernel"
-    name = _process(record.sender_pid, who) if who else f"{record.sender_name or 'ended'} · host {record.sender_pid}"
+    name = _process(record.sender_pid, who) if who else f"{record.sender_name or 'ended'} [{record.sender_pid}]"
     return f"the kernel ({name})" if record.by_kernel else name
 
 

@@ -28,6 +28,7 @@ def _refused(path: str, error: OSError) -> ContainerlabError:
         return BadRequest(f"{path} exists already.")
     if isinstance(error, PermissionError):
         return Denied(f"{path} may not be written by you.")
-    if isinstance(error, FileNotFoundError):
-        return BadRequest(f"There is no directory {os.path.dirname(path) or '.'}.")
+    directory = os.path.dirname(path) or "."
+    if not os.path.isdir(directory):
+        return BadRequest(f"There is no directory {directory}.")
     return BadRequest(f"{path} can't be written: {error.strerror}.")

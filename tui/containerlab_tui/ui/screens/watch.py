@@ -146,11 +146,11 @@ class WatchScreen(Screen[None]):
         rate = self._said[2]
         parts: list[str | tuple[str, str | Style]] = [
             ("Signals in ", "$text-muted"), (safe_line(self._container, 40), "bold"), "  ", mark, "  ",
-            f"{_many(log.signals, 'signal')} · {_many(log.exits, 'exit')} · {rate:,}/s",
         ]  # fmt: skip
         if log.lost or log.lost_uncounted:
-            lost = f"{log.lost:,}{' or more' if log.lost_uncounted else ''}"
-            parts += ["  ", (f"! {lost} events lost", "bold $text-error")]
+            count = f"{log.lost:,}{'+' if log.lost_uncounted else ''}" if log.lost else "some"
+            parts += [(f"! {count} lost", "bold $text-error"), "  "]
+        parts.append(f"{_many(log.signals, 'signal')} · {_many(log.exits, 'exit')} · {rate:,}/s")
         return Content.assemble(*parts)
 
     def _note(self) -> Content:

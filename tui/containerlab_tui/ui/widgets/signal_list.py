@@ -21,7 +21,7 @@ COLUMNS = (
     Column("from", "FROM", 10, 40),
     Column("to", "→ TO", 10, 40),
     Column("what", "SIGNAL", 6, 8),
-    Column("result", "WHAT THE KERNEL DID", 12, 60),
+    Column("result", "WHAT THE KERNEL DID", 19, 60),
 )
 
 

@@ -187,7 +187,7 @@ def _recorded_row(key: str, row: signal_log.Row) -> Row:
             ("time", cell(words.clock_time(record.at), "muted")),
             ("signal", cell(line.what)),
             ("pid", cell(str((row.who.container_pid if row.who else 0) or "?"))),
-            ("command", cell(safe_line(row.who.name if row.who else f"host {record.pid}", 80))),
+            ("command", cell(safe_line(row.who.name if row.who else f"[{record.pid}]", 80))),
             ("source", cell(source, "muted")),
             ("observed", cell(safe_line(observed, 200), line.tone if line.tone != "good" else "plain")),
         ),
