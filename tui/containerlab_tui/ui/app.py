@@ -12,7 +12,7 @@ from textual.screen import Screen
 
 from containerlab_tui.core.inventory import Changed, Connected, Event, Lost, Snapshot
 from containerlab_tui.ui.commands import Actions
-from containerlab_tui.ui.feeds import Engines, tell
+from containerlab_tui.ui.feeds import Engines, do, tell
 from containerlab_tui.ui.knowledge import RUNNING, Knowledge
 from containerlab_tui.ui.messages import EngineFound, EngineLost, InventoryChanged
 from containerlab_tui.ui.screens.main import MainScreen
@@ -101,6 +101,7 @@ class ContainerlabApp(App[int]):
         """Start the feeds: called by the main screen after the first frame."""
         import gc
 
+        from containerlab_tui.services.leftovers import sweep
         from containerlab_tui.ui.followers import Filler, Loads, Overviews, UsageReaders
 
         gc.freeze()
@@ -114,6 +115,7 @@ class ContainerlabApp(App[int]):
         self.filler_wants(self.main.table.visible_keys())
         self.filler_wants([one.id for one in self.knowledge.order(ended=False)], urgent=False)
         self.sources.follow(self.post_record)
+        do(self, sweep)
 
     def filler_wants(self, ids: Sequence[str], urgent: bool = True) -> None:
         """Look at these containers, as far as nothing is known of them."""
