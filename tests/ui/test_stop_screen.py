@@ -235,7 +235,7 @@ async def test_leaving_cancels_nothing_and_says_so() -> None:
         await pilot.press("escape")
         await pilot.pause()
         assert app.answers == [None]
-        assert [note.message for note in app._notifications] == ["The stop goes on; w shows it again."]
+        assert [note.message for note in app._notifications] == ["The stop goes on; W shows it again."]
 
 
 async def test_it_reads_what_came_while_it_was_not_shown() -> None:

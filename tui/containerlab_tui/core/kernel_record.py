@@ -18,13 +18,13 @@ SIGCHLD, SIGURG = 17, 23
 NOISE = frozenset((SIGCHLD, SIGURG))
 """Every child's end makes the one, Go's scheduler the other: they say nothing about a stop."""
 
-_RESULTS = {
+RESULTS = {
     SignalResult.QUEUED: "queued",
     SignalResult.IGNORED: "thrown away",
     SignalResult.ALREADY_PENDING: "merged with one that is pending",
     SignalResult.OVERFLOW: "thrown away, the queue is full",
 }
-_TAKEN = {
+TAKEN = {
     Taken.HANDLER: "its handler runs",
     Taken.DEFAULT: "default action",
     Taken.IGNORED: "ignored",
@@ -41,13 +41,13 @@ def as_stop_event(record: TraceRecord, known: Mapping[int, Process]) -> StopEven
             if record.signal in NOISE:
                 return None
             who = sender(record)
-            detail = f"{_RESULTS[record.result]}, from {who}"
+            detail = f"{RESULTS[record.result]}, from {who}"
             event = _event(record.at, Kind.SIGNAL, record.pid, known, signal=record.signal, detail=detail)
             return replace(event, sender=who)
         case TracedDelivery():
             if record.signal in NOISE or record.taken is not Taken.HANDLER:
                 return None
-            detail = _TAKEN[record.taken]
+            detail = TAKEN[record.taken]
             return _event(record.at, Kind.DELIVERED, record.pid, known, signal=record.signal, detail=detail)
         case TracedExit():
             if record.pid in known and record.ended_by is None:
@@ -70,9 +70,9 @@ def what_came(records: Iterable[TraceRecord], pid: int, signal: int) -> str:
     clause = ""
     for record in records:
         if isinstance(record, TracedSignal) and (record.pid, record.signal) == (pid, signal):
-            clause = _RESULTS[record.result]
+            clause = RESULTS[record.result]
         if isinstance(record, TracedDelivery) and (record.pid, record.signal) == (pid, signal):
-            return _TAKEN[record.taken]
+            return TAKEN[record.taken]
     return clause
 
 

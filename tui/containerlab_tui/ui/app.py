@@ -12,7 +12,7 @@ from textual.screen import Screen
 
 from containerlab_tui.core.inventory import Changed, Connected, Event, Lost, Snapshot
 from containerlab_tui.ui.commands import Actions
-from containerlab_tui.ui.feeds import Engines, tell
+from containerlab_tui.ui.feeds import Engines, do, tell
 from containerlab_tui.ui.knowledge import RUNNING, Knowledge
 from containerlab_tui.ui.messages import EngineFound, EngineLost, InventoryChanged
 from containerlab_tui.ui.screens.main import MainScreen
@@ -69,6 +69,8 @@ class ContainerlabApp(App[int]):
         self.local = sources.endpoint.startswith("unix:")
         self.sent: deque[Sent] = deque(maxlen=SENT_KEPT)
         self.stops = Stops(self)
+        self.listeners: list[Callable[[EngineEvent], None]] = []
+        """Called on the UI thread with each event of the engine."""
         self._inspectors: Inspectors | None = None
         self.main = MainScreen()
         self._filler: Filler | None = None
@@ -99,6 +101,7 @@ class ContainerlabApp(App[int]):
         """Start the feeds: called by the main screen after the first frame."""
         import gc
 
+        from containerlab_tui.services.leftovers import sweep
         from containerlab_tui.ui.followers import Filler, Loads, Overviews, UsageReaders
 
         gc.freeze()
@@ -112,6 +115,7 @@ class ContainerlabApp(App[int]):
         self.filler_wants(self.main.table.visible_keys())
         self.filler_wants([one.id for one in self.knowledge.order(ended=False)], urgent=False)
         self.sources.follow(self.post_record)
+        do(self, sweep)
 
     def filler_wants(self, ids: Sequence[str], urgent: bool = True) -> None:
         """Look at these containers, as far as nothing is known of them."""
@@ -157,6 +161,8 @@ class ContainerlabApp(App[int]):
     def _happened(self, event: "EngineEvent") -> None:
         """Something happened to a container, which its line need not say."""
         self.stops.happened(event)
+        for listener in tuple(self.listeners):
+            listener(event)
         subject, panel = self.main.subject(), self.main.panel()
         shown = subject is not None and subject.container.id == event.container and self.screen is self.main
         if shown and panel is not None:
@@ -287,6 +293,12 @@ class ContainerlabApp(App[int]):
         from containerlab_tui.ui import errands
 
         errands.enter(self, details)
+
+    def watch_signals(self, details: "Details") -> None:
+        """Show all signals in the container."""
+        from containerlab_tui.ui import errands
+
+        errands.watch(self, details)
 
     def attach(self, details: "Details") -> None:
         """Attach to the container's standard streams."""

@@ -20,6 +20,7 @@ GROUPS = (
     ("inspect.", "Inspect"),
     ("ipc.", "IPC"),
     ("files.", "Files"),
+    ("watch.", "Watching signals"),
     ("grid.", "Moving about"),
     ("app.", "Everywhere"),
 )

@@ -60,7 +60,9 @@ class MainScreen(MainActions, Screen[None]):
         Binding("n", "run", "new", id="container.run", tooltip="Run a new container from an image"),
         Binding("N", "rename", "rename", show=False, id="container.rename", tooltip="Rename the container"),
         Binding("c", "copy", "copy into", id="container.copy", tooltip="Copy a local file into the container"),
-        Binding("w", "stops", "stops", id="main.stops", tooltip="Watch the stops under way, and those that are over"),
+        Binding("w", "watch", "watch signals", id="container.watch",
+                tooltip="Watch all signals in the container, as the kernel records them"),
+        Binding("W", "stops", "stops", id="main.stops", tooltip="Watch the stops under way, and those that are over"),
         Binding("a", "ended", "ended", id="main.ended", tooltip="Show or hide ended containers"),
         Binding("p", "tab('processes')", "processes", show=False, id="tab.processes", tooltip="The Processes tab"),
         Binding("g", "tab('signals')", "signals", show=False, id="tab.signals", tooltip="The Signals tab"),
@@ -141,7 +143,7 @@ class MainScreen(MainActions, Screen[None]):
         table.show(known.order(self._show_ended, self._needle))
         note = f"{running} running, {ended} ended"
         if known.stopping:
-            note = f"{len(known.stopping)} stopping: w shows it · {note}"
+            note = f"{len(known.stopping)} stopping: W shows it · {note}"
         if table.marked:
             note = f"{len(table.marked)} marked · {note}"
         if self._needle:

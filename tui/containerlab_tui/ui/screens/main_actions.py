@@ -25,7 +25,7 @@ CHANGING = frozenset(
     {"signal", "stop", "start", "restart", "pause", "remove", "run", "rename", "copy", "enter", "attach"}
 )
 """Actions that change a container, or may: refused where the program only reads."""
-NEEDS_RUNNING = frozenset({"signal", "stop", "pause", "enter", "attach"})
+NEEDS_RUNNING = frozenset({"signal", "stop", "pause", "enter", "attach", "watch"})
 NEEDS_SELECTION = NEEDS_RUNNING | {"start", "restart", "remove", "rename", "copy", "mark"}
 
 
@@ -224,6 +224,10 @@ class MainActions(Screen[None]):
                 self.lab.begin_stops(plans, choice)
 
         self.app.push_screen(StopDialog(plans), chosen)
+
+    def action_watch(self) -> None:
+        """Show every signal in the container as it comes."""
+        self._on_details("watch", self.lab.watch_signals)
 
     def action_stops(self) -> None:
         """Show the stops under way, and those that are over."""

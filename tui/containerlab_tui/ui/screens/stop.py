@@ -279,7 +279,7 @@ class StopScreen(Screen[None]):
 
     def action_leave(self) -> None:
         if any(not stop.over for stop in self._stops.values()):
-            self.app.notify("The stop goes on; w shows it again.", markup=False)
+            self.app.notify("The stop goes on; W shows it again.", markup=False)
         self.dismiss(None)
 
 
