@@ -94,3 +94,18 @@ def grace(seconds: float) -> str:
     if seconds < 0:
         return "∞"
     return f"{seconds / 60:g}m" if seconds >= 120 and seconds % 60 == 0 else f"{seconds:g}s"
+
+
+OUTLOOKS = {
+    "exits": Word("✓", "in time", "good"),
+    "times-out": Word("✗", "by SIGKILL", "bad"),
+    "unknown": Word("?", "not known", "muted"),
+}
+"""How a stop would end, by the doctor's outlook."""
+
+FINDINGS = {
+    "error": Word("✗", "error", "bad"),
+    "warning": Word("!", "warning", "warn"),
+    "note": Word("·", "note", "muted"),
+}
+"""The doctor's findings, by their severity."""

@@ -20,6 +20,7 @@ GROUPS = (
     ("inspect.", "Inspect"),
     ("ipc.", "IPC"),
     ("files.", "Files"),
+    ("doctor.", "The doctor"),
     ("grid.", "Moving about"),
     ("app.", "Everywhere"),
 )

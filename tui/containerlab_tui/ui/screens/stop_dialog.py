@@ -26,11 +26,6 @@ from containerlab_tui.ui import words
 FOR_EVER = "for ever"
 _WAYS_TO_SAY_FOR_EVER = {FOR_EVER, "forever", "ever", "never", "-1", "∞"}
 _LONGEST_S = 10 * 365 * 24 * 3600
-_SOURCES = {
-    "request": "chosen here",
-    "container": "set by the container or its image",
-    "default": "the engine's default",
-}
 _UNREACHED_SHOWN = 5
 _EVIDENCE_CELLS = 62
 
@@ -130,7 +125,7 @@ class StopDialog(ModalScreen[StopChoice | None]):
         """Where a value comes from."""
         plan = self._one
         planned = "" if plan is None else plan.timeout_source if what == "timeout" else plan.signal_source
-        source = _SOURCES.get("request" if chosen is not None else planned, planned)
+        source = words.SOURCES.get("request" if chosen is not None else planned, planned)
         for_ever = what == "timeout" and self.query_one("#grace", Input).value.strip().lower() in _WAYS_TO_SAY_FOR_EVER
         self.query_one(where, Static).update(Content(("" if for_ever else unit) + source if source else ""))
 

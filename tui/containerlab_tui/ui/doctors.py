@@ -1,0 +1,83 @@
+"""Opens the doctor's screens: a page on one container, a table of several. All of it reads only."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from containerlab_tui.core.inventory import Container, status_words
+from containerlab_tui.ui.knowledge import RUNNING
+
+if TYPE_CHECKING:
+    from containerlab_tui.core.doctor_facts import Diagnosis
+    from containerlab_tui.ui.app import ContainerlabApp
+
+
+def open_page(app: "ContainerlabApp", container: Container, known: "Diagnosis | None" = None) -> None:
+    """The page on one container; `known` is shown until it has been asked about anew."""
+    from containerlab_tui.ui.screens.doctor import DoctorScreen, Patient
+
+    def diagnose() -> "Diagnosis":
+        from containerlab_tui.services import diagnosis
+
+        return diagnosis.doctor(app.engines.here(), container.id, diagnosis.remembered)
+
+    patient = Patient(
+        container.name,
+        diagnose,
+        lambda: ended(app, container.id),
+        lambda: app.main.stop_these([container]),
+        known,
+    )
+    app.push_screen(DoctorScreen(patient, app.clock))
+
+
+def ended(app: "ContainerlabApp", container: str) -> str:
+    """How a container ended, a clause; empty while it runs."""
+    now = app.knowledge.containers.get(container)
+    if now is None:
+        return "it is removed"
+    if now.state in RUNNING:
+        return ""
+    return status_words(now, app.knowledge.details.get(container), app.clock())
+
+
+def open_table(app: "ContainerlabApp", containers: Sequence[Container] | None = None) -> None:
+    """The table of these containers, or of all that run."""
+    from containerlab_tui.ui.screens.doctor_table import DoctorTable
+
+    def question() -> "tuple[Sequence[Diagnosis], Sequence[str]]":
+        from containerlab_tui.services import diagnosis
+
+        if containers is None:
+            return diagnosis.doctor_all(app.engines.here(), diagnosis.remembered)
+        return _each(app, containers)
+
+    def open_one(one: "Diagnosis") -> None:
+        container = _named(app, one.container)
+        if container is not None:
+            open_page(app, container, one)
+
+    def ended_named(name: str) -> str:
+        container = _named(app, name)
+        return ended(app, container.id) if container is not None else "it is removed, or has another name"
+
+    whom = "all running" if containers is None else f"{len(containers)} marked"
+    app.push_screen(DoctorTable(whom, question, open_one, ended_named, app.clock))
+
+
+def _named(app: "ContainerlabApp", name: str) -> Container | None:
+    return next((one for one in app.knowledge.containers.values() if one.name == name), None)
+
+
+def _each(app: "ContainerlabApp", containers: Sequence[Container]) -> "tuple[Sequence[Diagnosis], Sequence[str]]":
+    """The diagnoses of these, and a sentence for each that had none. Off the UI thread."""
+    from containerlab_probes.errors import ContainerlabError
+    from containerlab_tui.services import diagnosis
+
+    made: list[Diagnosis] = []
+    unseen: list[str] = []
+    for one in containers:
+        try:
+            made.append(diagnosis.doctor(app.engines.here(), one.id, diagnosis.remembered))
+        except ContainerlabError as error:
+            unseen.append(f"{one.name}: {error}")
+    return made, unseen
