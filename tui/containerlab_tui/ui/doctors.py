@@ -1,6 +1,7 @@
 """Opens the doctor's screens: a page on one container, a table of several. All of it reads only."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from containerlab_tui.core.inventory import Container, status_words
@@ -37,7 +38,8 @@ def ended(app: "ContainerlabApp", container: str) -> str:
         return "it is removed"
     if now.state in RUNNING:
         return ""
-    return status_words(now, app.knowledge.details.get(container), app.clock())
+    details = app.knowledge.details.get(container)
+    return status_words(now, details and replace(details, finished_at=None), app.clock())  # without how long ago
 
 
 def open_table(app: "ContainerlabApp", containers: Sequence[Container] | None = None) -> None:

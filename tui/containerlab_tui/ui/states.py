@@ -109,3 +109,14 @@ FINDINGS = {
     "note": Word("·", "note", "muted"),
 }
 """The doctor's findings, by their severity."""
+
+DOCTOR_SIGNS = (
+    ("✓", "$text-success", "the container ends before its grace period does"),
+    ("✗", "$text-error", "it does not, and gets SIGKILL; before a finding: an error"),
+    ("?", "$text-muted", "not known"),
+    ("! ·", "$text-warning", "before a finding: a warning, a note"),
+    ("certain", "$foreground", "the kernel's rule, or a program that leaves no room"),
+    ("likely", "$foreground", "what the program is known, written or seen to do"),
+    ("guess", "$foreground", "little speaks for it"),
+)
+"""The signs and words of the doctor's screens: sign, style, meaning."""

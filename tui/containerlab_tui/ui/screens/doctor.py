@@ -24,7 +24,7 @@ from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.ui import words
 from containerlab_tui.ui.feeds import ask
 from containerlab_tui.ui.messages import InventoryChanged
-from containerlab_tui.ui.states import FINDINGS, OUTLOOKS
+from containerlab_tui.ui.states import DOCTOR_SIGNS, FINDINGS, OUTLOOKS
 from containerlab_tui.ui.widgets.status_bar import KeyBar
 
 TEXT_LIMIT = 1000
@@ -53,21 +53,18 @@ class DoctorScreen(Screen[None]):
     """The answer above or on the left, the findings below or on the right, with a cursor on one of them."""
 
     CSS_PATH = "../styles/doctor.tcss"
+    SIGNS = DOCTOR_SIGNS
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "move(1)", "findings", id="doctor.next", key_display="j k",
-                tooltip="The next finding, or the rest of this one"),
-        Binding("k,up", "move(-1)", "previous finding", show=False, id="doctor.previous",
-                tooltip="The finding before"),
-        Binding("pagedown,space", "page(1)", "page down", show=False, id="doctor.page-down",
-                tooltip="A screenful down"),
-        Binding("pageup,b", "page(-1)", "page up", show=False, id="doctor.page-up", tooltip="A screenful up"),
-        Binding("y", "copy", "copy remedy", id="doctor.copy",
-                tooltip="Copy the remedy of the finding under the cursor to the clipboard"),
+        Binding("j,down", "move(1)", "next", id="doctor.next", tooltip="The next finding, or the rest of this one"),
+        Binding("k,up", "move(-1)", "previous", show=False, id="doctor.previous", tooltip="The finding before"),
+        Binding("pagedown", "page(1)", "page down", show=False, id="doctor.page-down", tooltip="A screenful down"),
+        Binding("pageup", "page(-1)", "page up", show=False, id="doctor.page-up", tooltip="A screenful up"),
+        Binding("y", "copy", "copy remedy", id="doctor.copy", tooltip="Copy this finding's remedy to the clipboard"),
         Binding("x", "stop", "stop", id="doctor.stop", tooltip="Stop the container, and watch the two phases"),
         Binding("r,f5", "again", "again", id="doctor.again", tooltip="Ask the doctor again"),
         Binding("escape,q", "leave", "back", id="doctor.leave", tooltip="Back to where it was opened from"),
         Binding("question_mark", "app.help", "help", id="app.help", tooltip="All keys, and what the signs mean"),
-    ]  # fmt: skip
+    ]
     AUTO_FOCUS = ""
 
     def __init__(self, patient: Patient, clock: Callable[[], float] = time.time) -> None:
@@ -77,8 +74,10 @@ class DoctorScreen(Screen[None]):
         self._findings: tuple[Finding, ...] = ()
         self._cursor = 0
         self._read_at = clock()
+        self._drawn: Diagnosis | None = None
         self._looking = False
         self._trouble = ""
+        self._had_ended = False
 
     def compose(self) -> ComposeResult:
         yield Static(id="head")
@@ -117,17 +116,14 @@ class DoctorScreen(Screen[None]):
 
     def on_inventory_changed(self, event: InventoryChanged) -> None:
         """It may have ended, or run again: what was read of an earlier run says nothing about this one."""
-        was = self._trouble
-        self._draw_head()
-        if was and not self._trouble_now():
+        ended = bool(self._patient.ended())
+        if self._had_ended and not ended:
             self.action_again()
+        self._had_ended = ended
+        self._draw_head()
         self.refresh_bindings()
 
     # drawing
-
-    def _trouble_now(self) -> str:
-        ended = self._patient.ended()
-        return f"It has ended: {ended}." if ended else self._trouble
 
     def _draw_head(self) -> None:
         """Whom it is about, how it stands with reading, and what is in the way."""
@@ -137,7 +133,10 @@ class DoctorScreen(Screen[None]):
         room = max(self.size.width - 2 - len(note) - 2, 10)
         head = Content.assemble(left.truncate(room, ellipsis=True, pad=True), "  ", (note, "dim"))
         self.query_one("#head", Static).update(head)
-        trouble = self._trouble_now()
+        if self._diagnosis is None:
+            self.query_one("#headline", Static).update(Content.styled("looking …" if self._looking else "", "dim"))
+        ended = self._patient.ended()
+        trouble = f"It has ended: {ended}." if ended else self._trouble
         if trouble and self._diagnosis is not None:
             trouble += f" What is shown was read at {at}."
         where = self.query_one("#trouble", Static)
@@ -146,10 +145,11 @@ class DoctorScreen(Screen[None]):
 
     async def _show(self, diagnosis: Diagnosis) -> None:
         """Draw an answer, where it differs from what is there; the cursor stays on its finding."""
-        if self._findings and diagnosis == self._diagnosis:
+        if diagnosis == self._drawn:
             return
         chosen = self._chosen
-        self._diagnosis, self._findings = diagnosis, doctor_words.by_weight(diagnosis.findings)
+        self._diagnosis = self._drawn = diagnosis
+        self._findings = doctor_words.by_weight(diagnosis.findings)
         same = [one.code for one in self._findings]
         self._cursor = same.index(chosen.code) if chosen is not None and chosen.code in same else 0
         word = OUTLOOKS[diagnosis.outlook]
@@ -225,14 +225,19 @@ def remedy_lines(finding: Finding) -> list[str]:
     return [safe_line(line, REMEDY_LIMIT) for line in finding.remedy.splitlines()]
 
 
-def _fact(label: str, text: Content) -> Widget:
+def _fact(label: str, text: Content, bullet: str = "") -> Widget:
     """A label and what there is to say, which hangs beside it."""
-    return Horizontal(Static(Content(label), classes="label"), Static(text, classes="text"), classes="fact")
+    parts = [Static(Content(label), classes="label"), Static(text, classes="text")]
+    if bullet:
+        parts.insert(1, Static(Content(bullet), classes="bullet"))
+    return Horizontal(*parts, classes="fact")
 
 
-def _facts(label: str, texts: Iterable[Content]) -> list[Widget]:
-    """Several things under one label."""
-    return [_fact("" if number else label, text) for number, text in enumerate(texts)]
+def _facts(label: str, texts: Iterable[str], style: str = "") -> list[Widget]:
+    """Several things under one label, each marked where there are more than one: they may be longer than a line."""
+    safe = [Content.styled(safe_line(text, TEXT_LIMIT), style) for text in texts]
+    bullet = "·" if len(safe) > 1 else ""
+    return [_fact("" if number else label, text, bullet) for number, text in enumerate(safe)]
 
 
 def _answer(one: Diagnosis) -> list[Widget]:
@@ -249,23 +254,22 @@ def _answer(one: Diagnosis) -> list[Widget]:
     ]
     if took := doctor_words.takes(one):
         facts.append(_fact("takes", Content(took)))
-    facts += _facts("because", (Content(safe_line(why, TEXT_LIMIT)) for why in one.evidence))
-    return [*facts, *_facts("not told", _unreached(one.unreached))]
+    facts += _facts("because", one.evidence)
+    return [*facts, *_unreached(one.unreached)]
 
 
 def _source(source: str) -> str:
     return safe_line(words.SOURCES.get(source, source), 60)
 
 
-def _unreached(processes: tuple[Process, ...]) -> list[Content]:
+def _unreached(processes: tuple[Process, ...]) -> list[Widget]:
     """The processes that the engine sends nothing to."""
-    if not processes:
-        return []
-    lines = [Content.styled("by the engine, which sends the signal to PID 1 alone:", "dim")]
+    lines = [Content.styled("by the engine, which sends the signal to PID 1 alone:", "dim")] if processes else []
     for one in processes[:UNREACHED_SHOWN]:
         lines.append(Content.assemble((f"{one.container_pid:>5}  ", "dim"), safe_line(one.command, 200)))
-    more = len(processes) - UNREACHED_SHOWN
-    return [*lines, Content(f"       and {more} more")] if more > 0 else lines
+    if len(processes) > UNREACHED_SHOWN:
+        lines.append(Content(f"       and {len(processes) - UNREACHED_SHOWN} more"))
+    return [_fact("" if number else "not told", line) for number, line in enumerate(lines)]
 
 
 def _findings(findings: tuple[Finding, ...]) -> list[Widget]:
@@ -291,7 +295,7 @@ class FindingBlock(Vertical):
             )
         )
         yield Static(Content(safe_line(finding.summary, TEXT_LIMIT)), classes="summary")
-        yield from _facts("seen", (Content.styled(safe_line(one, TEXT_LIMIT), "dim") for one in finding.evidence))
+        yield from _facts("seen", finding.evidence, "dim")
         if finding.remedy:
             with Horizontal(classes="fact"):
                 yield Static(Content("mend"), classes="label")

@@ -19,7 +19,7 @@ from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.ui import words
 from containerlab_tui.ui.feeds import ask
 from containerlab_tui.ui.messages import InventoryChanged
-from containerlab_tui.ui.states import FINDINGS, OUTLOOKS, grace
+from containerlab_tui.ui.states import DOCTOR_SIGNS, FINDINGS, OUTLOOKS, grace
 from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, Row, cell
 from containerlab_tui.ui.widgets.status_bar import KeyBar
 
@@ -47,6 +47,7 @@ class DoctorTable(Screen[None]):
     """Shows what was answered once; `r` asks again. Containers that have ended since are dim, and say so."""
 
     CSS_PATH = "../styles/doctor.tcss"
+    SIGNS = DOCTOR_SIGNS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r,f5", "again", "again", id="doctor.again", tooltip="Ask the doctor again"),
         Binding("escape,q", "leave", "back", id="doctor.leave", tooltip="Back to where it was opened from"),
