@@ -1,5 +1,6 @@
 """A diagnosis in words: the same on the screen and on the command line. Pure; `safe_text` is for whoever shows it."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from containerlab_tui.core.doctor_facts import Diagnosis, Finding, Graceful, Outlook, Severity
@@ -44,3 +45,10 @@ def graceful(one: Diagnosis) -> str:
 def by_weight(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Errors, warnings, notes; within one weight as they were found."""
     return tuple(sorted(findings, key=lambda one: _WEIGHTS.index(one.severity)))
+
+
+def counted(findings: Iterable[Finding]) -> str:
+    """How many there are of each weight: `1 error, 2 warnings · `; empty where there are none."""
+    counts = Counter(one.severity for one in findings)
+    parts = [f"{counts[one]} {one}{'s' if counts[one] > 1 else ''}" for one in _WEIGHTS if counts[one]]
+    return ", ".join(parts) + " · " if parts else ""

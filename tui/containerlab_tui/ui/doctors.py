@@ -25,6 +25,7 @@ def open_page(app: "ContainerlabApp", container: Container, known: "Diagnosis | 
         container.name,
         diagnose,
         lambda: ended(app, container.id),
+        lambda: started(app, container.id),
         lambda: app.main.stop_these([container]),
         known,
     )
@@ -35,11 +36,17 @@ def ended(app: "ContainerlabApp", container: str) -> str:
     """How a container ended, a clause; empty while it runs."""
     now = app.knowledge.containers.get(container)
     if now is None:
-        return "it is removed"
+        return "removed"
     if now.state in RUNNING:
         return ""
     details = app.knowledge.details.get(container)
     return status_words(now, details and replace(details, finished_at=None), app.clock())  # without how long ago
+
+
+def started(app: "ContainerlabApp", container: str) -> float | None:
+    """When a container that runs was started, epoch seconds; None: it doesn't run, or that isn't known."""
+    details = app.knowledge.details.get(container)
+    return details.started_at if details is not None and details.state in RUNNING else None
 
 
 def open_table(app: "ContainerlabApp", containers: Sequence[Container] | None = None) -> None:
@@ -60,7 +67,7 @@ def open_table(app: "ContainerlabApp", containers: Sequence[Container] | None = 
 
     def ended_named(name: str) -> str:
         container = _named(app, name)
-        return ended(app, container.id) if container is not None else "it is removed, or has another name"
+        return ended(app, container.id) if container is not None else "removed, or renamed"
 
     whom = "all running" if containers is None else f"{len(containers)} marked"
     app.push_screen(DoctorTable(whom, question, open_one, ended_named, app.clock))

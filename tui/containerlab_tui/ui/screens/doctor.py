@@ -6,6 +6,7 @@ It reads and sends nothing. What was answered stays when the container has ended
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -19,7 +20,7 @@ from textual.widgets import Static
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.records import Process
 from containerlab_tui.core import doctor_words
-from containerlab_tui.core.doctor_facts import Diagnosis, Finding
+from containerlab_tui.core.doctor_facts import Diagnosis, Finding, Outlook
 from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.ui import words
 from containerlab_tui.ui.feeds import ask
@@ -29,7 +30,7 @@ from containerlab_tui.ui.widgets.status_bar import KeyBar
 
 TEXT_LIMIT = 1000
 REMEDY_LIMIT = 8000
-UNREACHED_SHOWN = 6
+UNREACHED_SHOWN = 5
 
 STYLES = {"good": "$text-success", "warn": "$text-warning", "bad": "$text-error", "muted": "$text-muted"}
 
@@ -43,6 +44,8 @@ class Patient:
     """Off the UI thread: it may block. Raises ContainerlabError."""
     ended: Callable[[], str]
     """How it ended, a clause; empty while it runs."""
+    run: Callable[[], float | None]
+    """When it was started: it tells one run of the container from another; None: not known."""
     stop: Callable[[], None]
     """Asks how to stop it."""
     known: Diagnosis | None = None
@@ -78,6 +81,7 @@ class DoctorScreen(Screen[None]):
         self._looking = False
         self._trouble = ""
         self._had_ended = False
+        self._run = patient.run()
 
     def compose(self) -> ComposeResult:
         yield Static(id="head")
@@ -116,9 +120,10 @@ class DoctorScreen(Screen[None]):
 
     def on_inventory_changed(self, event: InventoryChanged) -> None:
         """It may have ended, or run again: what was read of an earlier run says nothing about this one."""
-        ended = bool(self._patient.ended())
-        if self._had_ended and not ended:
+        ended, run = bool(self._patient.ended()), self._patient.run() or self._run
+        if not ended and (self._had_ended or run != self._run):
             self.action_again()
+            self._run = run
         self._had_ended = ended
         self._draw_head()
         self.refresh_bindings()
@@ -128,13 +133,17 @@ class DoctorScreen(Screen[None]):
     def _draw_head(self) -> None:
         """Whom it is about, how it stands with reading, and what is in the way."""
         at = words.clock_time(self._read_at)
-        note = "looking …" if self._looking else f"read at {at}" if self._diagnosis is not None else ""
+        note = "looking …"
+        if not self._looking:
+            note = f"{doctor_words.counted(self._findings)}read at {at}" if self._diagnosis is not None else ""
         left = Content.assemble(("Doctor  ", "dim"), (safe_line(self._patient.name, 80), "bold"))
         room = max(self.size.width - 2 - len(note) - 2, 10)
         head = Content.assemble(left.truncate(room, ellipsis=True, pad=True), "  ", (note, "dim"))
         self.query_one("#head", Static).update(head)
         if self._diagnosis is None:
-            self.query_one("#headline", Static).update(Content.styled("looking …" if self._looking else "", "dim"))
+            headline = self.query_one("#headline", Static)
+            headline.update(Content.styled("looking …", "dim"))
+            headline.display = self._looking
         ended = self._patient.ended()
         trouble = f"It has ended: {ended}." if ended else self._trouble
         if trouble and self._diagnosis is not None:
@@ -154,13 +163,16 @@ class DoctorScreen(Screen[None]):
         self._cursor = same.index(chosen.code) if chosen is not None and chosen.code in same else 0
         word = OUTLOOKS[diagnosis.outlook]
         headline = Content.styled(f"{word.glyph} {doctor_words.headline(diagnosis)}", f"bold {STYLES[word.tone]}")
-        self.query_one("#headline", Static).update(headline)
+        where = self.query_one("#headline", Static)
+        where.update(headline)
+        where.display = True
         answer, findings = self.query_one("#answer"), self.query_one("#findings")
         with self.app.batch_update():
             await answer.remove_children()
             await answer.mount_all(_answer(diagnosis))
             await findings.remove_children()
-            await findings.mount_all(_findings(self._findings))
+            await findings.mount_all(_findings(diagnosis, self._findings))
+        self._draw_head()
         self._draw_cursor()
 
     def _draw_cursor(self) -> None:
@@ -263,18 +275,24 @@ def _source(source: str) -> str:
 
 
 def _unreached(processes: tuple[Process, ...]) -> list[Widget]:
-    """The processes that the engine sends nothing to."""
+    """The processes that the engine sends nothing to; neighbours with one command line together."""
+    alike = [(key, list(group)) for key, group in groupby(processes, lambda one: one.command)]
     lines = [Content.styled("by the engine, which sends the signal to PID 1 alone:", "dim")] if processes else []
-    for one in processes[:UNREACHED_SHOWN]:
-        lines.append(Content.assemble((f"{one.container_pid:>5}  ", "dim"), safe_line(one.command, 200)))
-    if len(processes) > UNREACHED_SHOWN:
-        lines.append(Content(f"       and {len(processes) - UNREACHED_SHOWN} more"))
+    for command, group in alike[:UNREACHED_SHOWN]:
+        more = f"  and {len(group) - 1} like it" if len(group) > 1 else ""
+        lines.append(
+            Content.assemble((f"{group[0].container_pid:>5}  ", "dim"), safe_line(command, 200), (more, "dim"))
+        )
+    left = sum(len(group) for _, group in alike[UNREACHED_SHOWN:])
+    if left:
+        lines.append(Content(f"       and {left} more"))
     return [_fact("" if number else "not told", line) for number, line in enumerate(lines)]
 
 
-def _findings(findings: tuple[Finding, ...]) -> list[Widget]:
+def _findings(one: Diagnosis, findings: tuple[Finding, ...]) -> list[Widget]:
     if not findings:
-        return [Static(Content("Nothing was found that would have to be mended."), classes="end")]
+        known = "Nothing was found that would have to be mended."
+        return [Static(Content("No findings." if one.outlook is Outlook.UNKNOWN else known), classes="end")]
     end = "README.md says more: “What the findings mean”."
     return [*(FindingBlock(one) for one in findings), Static(Content(end), classes="end")]
 
@@ -284,10 +302,10 @@ class FindingBlock(Vertical):
 
     def __init__(self, finding: Finding) -> None:
         super().__init__()
-        self._finding = finding
+        self.finding = finding
 
     def compose(self) -> ComposeResult:
-        finding = self._finding
+        finding = self.finding
         sign = FINDINGS[finding.severity]
         yield Static(
             Content.assemble(
