@@ -1,6 +1,7 @@
 """The doctor's page and table: how they look, their keys, and what they say when a container ends meanwhile."""
 
 import re
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -19,9 +20,10 @@ from containerlab_tui.ui.messages import InventoryChanged
 from containerlab_tui.ui.screens.doctor import DoctorScreen, FindingBlock, Patient
 from containerlab_tui.ui.screens.doctor_table import DoctorTable
 from containerlab_tui.ui.screens.help import GROUPS
-from containerlab_tui.ui.screens.stop_dialog import StopDialog
+from containerlab_tui.ui.screens.stop_dialog import StopChoice, StopDialog
 from tests.ui.conftest import Stage
-from tests.ui.samples import APP, BEGAN, HOSTILE, SIZES, WORKER, Host, settled, text_of
+from tests.ui.samples import APP, BEGAN, HOSTILE, SIZES, WORKER, Host, plan, settled, text_of
+from tests.ui.samples import SHELL as PID_1
 
 IN_FRONT = Finding(
     "shell-in-front",
@@ -155,7 +157,7 @@ def table(diagnoses: Sequence[Diagnosis], unread: Sequence[str] = ()) -> DoctorT
         "all running",
         lambda: (diagnoses, unread),
         lambda _one: None,
-        lambda name: "killed (SIGKILL, 137)" if name == "gone" else "",
+        lambda names: {"gone": "killed (SIGKILL, 137)"} if "gone" in names else {},
         lambda: BEGAN,
     )
 
@@ -327,9 +329,41 @@ async def test_hostile_text_is_only_text(which: str) -> None:
     )
     app = Host(page(one, known=one) if which == "page" else table((one,), (HOSTILE,)))
     async with app.run_test(size=(140, 45)) as pilot:
-        await settled(pilot, lambda: "looking" not in text_of(app) and "x[/]" in text_of(app), "the answer")
+        shown = r"x[/]\x1b]0;owned\x07[@click=app.bell]\x9b31m\u202e"
+        await settled(pilot, lambda: "looking" not in text_of(app) and shown in text_of(app), "the answer")
         assert not any(character in text_of(app) for character in "\x1b\x07\x9b\u202e")
-        assert r"x[/]\x1b]0;owned\x07[@click=app.bell]\x9b31m\u202e" in text_of(app)
+
+
+# the stop dialog
+
+
+async def test_the_stop_dialog_tells_what_the_doctor_says_of_the_stop_as_planned() -> None:
+    said = threading.Event()
+
+    def doctor() -> Diagnosis:
+        assert said.wait(10)
+        return SHELL
+
+    app = Host(StopDialog([plan(PID_1, APP)], doctor))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: "Doctor looking …" in text_of(app), "the dialog, which does not wait")
+        said.set()
+        words_ = "Doctor ✗ does not end in time: SIGKILL after 10 s · certain"
+        await settled(pilot, lambda: words_ in text_of(app), "the answer")
+        await pilot.press(*"30")
+        await settled(pilot, lambda: "Doctor" not in text_of(app), "nothing is said of another grace period")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.answers == [StopChoice(timeout_s=30)]
+
+
+async def test_the_stop_dialog_does_without_a_doctor() -> None:
+    def doctor() -> Diagnosis:
+        raise Gone("It is gone.")
+
+    app = Host(StopDialog([plan(PID_1, APP)], doctor))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: "Then" in text_of(app) and "Doctor" not in text_of(app), "the dialog")
 
 
 # from the main screen
@@ -372,6 +406,7 @@ async def test_d_opens_the_selected_container(
         else:
             await settled(pilot, lambda: isinstance(made.app.screen, StopDialog), "the dialog")
             assert "Stop shell-form" in text_of(made.app)
+            await settled(pilot, lambda: "Doctor ✗ does not end in time" in text_of(made.app), "the doctor's word")
             await pilot.press("escape")
         await pilot.press("escape")
         assert made.app.screen is made.app.main

@@ -1,6 +1,6 @@
 """Opens the doctor's screens: a page on one container, a table of several. All of it reads only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -61,20 +61,17 @@ def open_table(app: "ContainerlabApp", containers: Sequence[Container] | None = 
         return _each(app, containers)
 
     def open_one(one: "Diagnosis") -> None:
-        container = _named(app, one.container)
+        container = next((each for each in app.knowledge.containers.values() if each.name == one.container), None)
         if container is not None:
             open_page(app, container, one)
 
-    def ended_named(name: str) -> str:
-        container = _named(app, name)
-        return ended(app, container.id) if container is not None else "removed, or renamed"
+    def how_ended(names: Iterable[str]) -> dict[str, str]:
+        ids = {one.name: one.id for one in app.knowledge.containers.values()}
+        found = {name: ended(app, ids[name]) if name in ids else "removed, or renamed" for name in names}
+        return {name: clause for name, clause in found.items() if clause}
 
     whom = "all running" if containers is None else f"{len(containers)} marked"
-    app.push_screen(DoctorTable(whom, question, open_one, ended_named, app.clock))
-
-
-def _named(app: "ContainerlabApp", name: str) -> Container | None:
-    return next((one for one in app.knowledge.containers.values() if one.name == name), None)
+    app.push_screen(DoctorTable(whom, question, open_one, how_ended, app.clock))
 
 
 def _each(app: "ContainerlabApp", containers: Sequence[Container]) -> "tuple[Sequence[Diagnosis], Sequence[str]]":

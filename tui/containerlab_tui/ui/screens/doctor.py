@@ -201,7 +201,7 @@ class DoctorScreen(Screen[None]):
         return self.query_one("#findings" if self.has_class("wide") else "#page", VerticalScroll)
 
     def action_move(self, step: int) -> None:
-        """The next finding, or more of this one where it doesn't fit; before the first one: the top."""
+        """The next finding, or more of this one where it doesn't fit; beyond the last ones: the edge."""
         blocks = list(self.query(FindingBlock))
         place, block = self._scroll, blocks[self._cursor]
         hidden = block.region.bottom - place.region.bottom if step > 0 else place.region.y - block.region.y
@@ -214,6 +214,8 @@ class DoctorScreen(Screen[None]):
             place.scroll_to_widget(blocks[self._cursor], animate=False, top=False)
         elif step < 0:
             place.scroll_home(animate=False)
+        else:
+            place.scroll_end(animate=False)
 
     def action_page(self, step: int) -> None:
         self._scroll.scroll_relative(y=step * max(self._scroll.size.height - 2, 1), animate=False)
@@ -247,7 +249,11 @@ def _fact(label: str, text: Content, bullet: str = "") -> Widget:
 
 def _facts(label: str, texts: Iterable[str], style: str = "") -> list[Widget]:
     """Several things under one label, each marked where there are more than one: they may be longer than a line."""
-    safe = [Content.styled(safe_line(text, TEXT_LIMIT), style) for text in texts]
+    counted = [(text, len(list(same))) for text, same in groupby(texts)]
+    safe = [
+        Content.styled(safe_line(text, TEXT_LIMIT) + (f" ({count} times)" if count > 1 else ""), style)
+        for text, count in counted
+    ]
     bullet = "·" if len(safe) > 1 else ""
     return [_fact("" if number else label, text, bullet) for number, text in enumerate(safe)]
 
@@ -279,7 +285,7 @@ def _unreached(processes: tuple[Process, ...]) -> list[Widget]:
     alike = [(key, list(group)) for key, group in groupby(processes, lambda one: one.command)]
     lines = [Content.styled("by the engine, which sends the signal to PID 1 alone:", "dim")] if processes else []
     for command, group in alike[:UNREACHED_SHOWN]:
-        more = f"  and {len(group) - 1} like it" if len(group) > 1 else ""
+        more = f" ×{len(group)}" if len(group) > 1 else ""
         lines.append(
             Content.assemble((f"{group[0].container_pid:>5}  ", "dim"), safe_line(command, 200), (more, "dim"))
         )

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -60,12 +60,12 @@ class DoctorTable(Screen[None]):
         whom: str,
         question: Callable[[], Answer],
         open_page: Callable[[Diagnosis], None],
-        ended: Callable[[str], str] = lambda _name: "",
+        ended: Callable[[Iterable[str]], Mapping[str, str]],
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`whom`: which containers, in words. `question` may block: it runs off the UI thread.
 
-        `ended` says how the container of that name ended, a clause; empty while it runs.
+        `ended` says of those of the named containers that don't run any more how they ended, a clause.
         """
         super().__init__()
         self._whom, self._question, self._open_page, self._ended = whom, question, open_page, ended
@@ -73,6 +73,7 @@ class DoctorTable(Screen[None]):
         self._read_at: float | None = None
         self._looking = False
         self._diagnoses: dict[str, Diagnosis] = {}
+        self._how_ended: Mapping[str, str] = {}
         self._unread: Sequence[str] = ()
         self._trouble = ""
 
@@ -122,7 +123,8 @@ class DoctorTable(Screen[None]):
         if grid.empty_text != none_yet:
             grid.empty_text = none_yet
             grid.refresh()
-        grid.set_rows(_row(one, self._ended(name)) for name, one in self._diagnoses.items())
+        self._how_ended = self._ended(self._diagnoses)
+        grid.set_rows(_row(one, self._how_ended.get(name, "")) for name, one in self._diagnoses.items())
         self._draw_head()
         self._draw_about()
 
@@ -151,7 +153,7 @@ class DoctorTable(Screen[None]):
         where.set_class(one is not None, "shown")
         if one is None:
             return
-        ended = self._ended(one.container)
+        ended = self._how_ended.get(one.container)
         lines = [f"It has ended since: {ended}." if ended else f"{one.container}: {doctor_words.headline(one)}"]
         worst = doctor_words.by_weight(one.findings)[:1]
         lines += [finding.summary for finding in worst]
@@ -188,7 +190,7 @@ def _row(one: Diagnosis, ended: str) -> Row:
             ("name", cell(safe_line(one.container, 80))),
             ("outlook", cell(f"{word.glyph} {word.text}", word.tone)),
             ("sure", cell("—" if one.outlook is Outlook.UNKNOWN else one.confidence.value)),
-            ("stop", ((f"{signal} ", "plain"), (grace(one.timeout_s), "muted"))),
+            ("stop", ((f"{signal:<4} ", "plain"), (f"{grace(one.timeout_s):>3}", "muted"))),
             ("takes", cell(took or "—", "plain" if took else "muted")),
             ("program", cell(safe_line(one.program, 40) or "—", "plain" if one.program else "muted")),
             ("findings", _wrong(one) if not ended else cell(ended, "muted")),

@@ -11,6 +11,7 @@ from containerlab_tui.ui.feeds import ask, do
 from containerlab_tui.ui.knowledge import RUNNING
 
 if TYPE_CHECKING:
+    from containerlab_tui.core.doctor_facts import Diagnosis
     from containerlab_tui.core.inventory import Container, Details
     from containerlab_tui.core.stop import StopPlan
     from containerlab_tui.core.views import Sent
@@ -223,7 +224,12 @@ class MainActions(Screen[None]):
             if choice is not None:
                 self.lab.begin_stops(plans, choice)
 
-        self.app.push_screen(StopDialog(plans), chosen)
+        def doctor() -> "Diagnosis":
+            from containerlab_tui.services import diagnosis
+
+            return diagnosis.doctor(self.lab.engines.here(), plans[0].container, diagnosis.remembered)
+
+        self.app.push_screen(StopDialog(plans, doctor if len(plans) == 1 else None), chosen)
 
     def action_stops(self) -> None:
         """Show the stops under way, and those that are over."""
