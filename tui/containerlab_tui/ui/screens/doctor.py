@@ -248,12 +248,8 @@ def _fact(label: str, text: Content, bullet: str = "") -> Widget:
 
 
 def _facts(label: str, texts: Iterable[str], style: str = "") -> list[Widget]:
-    """Several things under one label, each marked where there are more than one: they may be longer than a line."""
-    counted = [(text, len(list(same))) for text, same in groupby(texts)]
-    safe = [
-        Content.styled(safe_line(text, TEXT_LIMIT) + (f" ({count} times)" if count > 1 else ""), style)
-        for text, count in counted
-    ]
+    """Several things under one label, the same thing once, each marked where there are more than one."""
+    safe = [Content.styled(safe_line(text, TEXT_LIMIT), style) for text in dict.fromkeys(texts)]
     bullet = "·" if len(safe) > 1 else ""
     return [_fact("" if number else label, text, bullet) for number, text in enumerate(safe)]
 
