@@ -113,6 +113,27 @@ def test_a_stop_by_keyboard_goes_through_both_phases(session: Session, container
     eventually(lambda: "killed" in seen.row(), "the row says how it ended")
 
 
+def test_the_doctor_by_keyboard(session: Session, container: Containers, docker: Docker) -> None:
+    name = container("shell-form", ready="pid = ", name=short_name())
+    seen = session(name)
+    seen.select()
+    seen.press("d")
+    seen.shows(
+        f"Doctor  {name}", "✗ does not end in time: SIGKILL after 10 s · certain", "A shell (sh) stands in front"
+    )
+    docker("kill", name)
+    seen.shows("It has ended: killed (SIGKILL, 137).", "A shell (sh) stands in front")
+    docker("start", name)
+    eventually(lambda: "It has ended" not in seen.text() and "certain" in seen.text(), "it is read again")
+    seen.press("Escape")
+    seen.shows("NAME", "STATUS")  # sooner, the two keys would be one: Alt+D
+    seen.press("D")
+    seen.shows("all running", "by SIGKILL", "shell-in-front")
+    assert docker.state(name) == "running"
+    seen.press("Escape")
+    seen.shows("NAME", "STATUS")
+
+
 def test_what_others_do_is_seen(session: Session, container: Containers, docker: Docker) -> None:
     name = container("dockerapp1", ready="pid = 1", name=short_name())
     seen = session(name)

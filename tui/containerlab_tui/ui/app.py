@@ -154,7 +154,7 @@ class ContainerlabApp(App[int]):
             elif isinstance(record, Lost):
                 self._lose(record.sentence)
         if changed:
-            self.main.post_message(InventoryChanged(frozenset(changed)))
+            self._changed(frozenset(changed))
         for event in events:
             self._happened(event)
 
@@ -175,7 +175,12 @@ class ContainerlabApp(App[int]):
                 self.knowledge.stopping[container] = where
             else:
                 self.knowledge.stopping.pop(container, None)
-            self.main.post_message(InventoryChanged(frozenset((container,))))
+            self._changed(frozenset((container,)))
+
+    def _changed(self, ids: frozenset[str]) -> None:
+        """Tell the main screen, and what lies over it."""
+        for screen in {self.main, *self.screen_stack}:
+            screen.post_message(InventoryChanged(ids))
 
     def _lose(self, reason: str) -> None:
         self._lost = True

@@ -11,6 +11,7 @@ from containerlab_tui.ui.feeds import ask, do
 from containerlab_tui.ui.knowledge import RUNNING
 
 if TYPE_CHECKING:
+    from containerlab_tui.core.doctor_facts import Diagnosis
     from containerlab_tui.core.inventory import Container, Details
     from containerlab_tui.core.stop import StopPlan
     from containerlab_tui.core.views import Sent
@@ -25,7 +26,7 @@ CHANGING = frozenset(
     {"signal", "stop", "start", "restart", "pause", "remove", "run", "rename", "copy", "enter", "attach"}
 )
 """Actions that change a container, or may: refused where the program only reads."""
-NEEDS_RUNNING = frozenset({"signal", "stop", "pause", "enter", "attach", "watch"})
+NEEDS_RUNNING = frozenset({"signal", "stop", "doctor", "pause", "enter", "attach", "watch"})
 NEEDS_SELECTION = NEEDS_RUNNING | {"start", "restart", "remove", "rename", "copy", "mark"}
 
 
@@ -201,7 +202,10 @@ class MainActions(Screen[None]):
 
     def action_stop(self) -> None:
         """Ask how to stop, then show it as it happens."""
-        targets = [one for one in self.targets() if one.state in RUNNING]
+        self.stop_these([one for one in self.targets() if one.state in RUNNING])
+
+    def stop_these(self, targets: "Sequence[Container]") -> None:
+        """The same for these containers, from any screen."""
         if not targets or self._refused("stop"):
             return
 
@@ -223,7 +227,12 @@ class MainActions(Screen[None]):
             if choice is not None:
                 self.lab.begin_stops(plans, choice)
 
-        self.app.push_screen(StopDialog(plans), chosen)
+        def doctor() -> "Diagnosis":
+            from containerlab_tui.services import diagnosis
+
+            return diagnosis.doctor(self.lab.engines.here(), plans[0].container, diagnosis.remembered)
+
+        self.app.push_screen(StopDialog(plans, doctor if len(plans) == 1 else None), chosen)
 
     def action_watch(self) -> None:
         """Show every signal in the container as it comes."""
@@ -232,6 +241,24 @@ class MainActions(Screen[None]):
     def action_stops(self) -> None:
         """Show the stops under way, and those that are over."""
         self.lab.show_stops()
+
+    # the doctor
+
+    def action_doctor(self) -> None:
+        """How a stop of the selected container would go; of the marked ones, side by side."""
+        from containerlab_tui.ui import doctors
+
+        targets = [one for one in self.targets() if one.state in RUNNING]
+        if len(targets) == 1:
+            doctors.open_page(self.lab, targets[0])
+        elif targets:
+            doctors.open_table(self.lab, targets)
+
+    def action_doctor_all(self) -> None:
+        """How stops of all running containers would go, the worst first."""
+        from containerlab_tui.ui import doctors
+
+        doctors.open_table(self.lab)
 
     # the terminal, files, new containers
 
