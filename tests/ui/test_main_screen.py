@@ -112,8 +112,10 @@ async def test_the_cursor_stays_on_its_container(stage: Callable[..., Stage]) ->
         await pilot.press("down", "down")
         selected = made.app.main.table.row_key
         await pilot.press("a")
+        known, one = made.app.knowledge, made.id_of("dockerapp1")
+        before = known.details[one].started_at or 0.0
         made.play_session()
-        await settled(pilot, lambda: "dockerapp1" in text_of(made.app), "the session's end")
+        await settled(pilot, lambda: (known.details[one].started_at or 0.0) > before, "the session's end")
         assert made.app.main.table.row_key == selected
 
 
