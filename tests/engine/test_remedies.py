@@ -69,7 +69,7 @@ def settled(engine: DockerEngine, docker: Docker, box: Box, name: str) -> Diagno
         if box.runs and not any(one.name.startswith(box.runs) for one in seen):
             return None
         last.append(doctor(engine, name))
-        return last[-1] if len(last) >= 4 and len({frozenset(codes(one)) for one in last[-4:]}) == 1 else None
+        return last[-1] if len(last) >= 3 and len({frozenset(codes(one)) for one in last[-3:]}) == 1 else None
 
     found = eventually(same, f"{name} has started", within_s=30)
     assert found is not None
