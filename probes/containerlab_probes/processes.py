@@ -38,6 +38,20 @@ def read_process(pid: int) -> Process:
     return _read(pid, -1, _Users(pid))
 
 
+def level_of(pid: int) -> int:
+    """How many PID namespaces lie above that of this process. Raises `Gone`."""
+    return len(procfs.parse_status(_of(pid, "status")).namespace_pids) - 1
+
+
+def glance(pid: int, level: int) -> tuple[int, str]:
+    """The number that a process has `level` namespaces below the host's (0: none, it isn't in there), and its comm.
+
+    Costs two reads, so it can be asked of each new process. Raises `Gone`.
+    """
+    numbers = procfs.parse_status(_of(pid, "status")).namespace_pids
+    return numbers[level] if level < len(numbers) else 0, _read_stat(pid).name
+
+
 def container_processes(init: ProcessId) -> tuple[Process, ...]:
     """Every process of the container whose PID 1 is `init`; parents before children, children by PID.
 

@@ -119,6 +119,23 @@ def refused(error: OSError) -> ContainerlabError:
     return Unsupported(f"The kernel's trace can't be used: {os.strerror(error.errno or 0)}.")
 
 
+def sweep() -> None:
+    """Remove the instances of this program's earlier runs that could not do so themselves. Raises as `open_tracefs`."""
+    root = open_tracefs()
+    try:
+        _remove_leftovers(root)
+    except OSError as error:
+        raise refused(error) from error
+    finally:
+        os.close(root)
+
+
+def _remove_leftovers(root: int) -> None:
+    for name in leftovers(os.listdir(f"/proc/self/fd/{root}/instances"), started):
+        with contextlib.suppress(OSError):  # busy: somebody reads it; another run's turn
+            os.rmdir(f"instances/{name}", dir_fd=root)
+
+
 class Instance:
     """One instance and its buffers. Not shared between threads."""
 
@@ -129,16 +146,11 @@ class Instance:
         pid = os.getpid()
         self.name = f"{_PREFIX}.{pid}.{started(pid) or 0}.{number}"
         try:
-            self._remove_leftovers()
+            _remove_leftovers(self._root)
             os.mkdir(f"instances/{self.name}", mode=0o700, dir_fd=self._root)
         except OSError as error:
             os.close(self._root)
             raise refused(error) from error
-
-    def _remove_leftovers(self) -> None:
-        for name in leftovers(os.listdir(f"/proc/self/fd/{self._root}/instances"), started):
-            with contextlib.suppress(OSError):  # busy: somebody reads it; another run's turn
-                os.rmdir(f"instances/{name}", dir_fd=self._root)
 
     def prepare(self) -> None:
         """Monotonic clock, a reader that is woken by the first event, and buffers in proportion to the machine."""

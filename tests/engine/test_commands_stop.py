@@ -1,5 +1,6 @@
 """`stop` and `why` on real containers: the two phases, the verdict, the timeline, and the story afterwards."""
 
+import contextlib
 import os
 import select
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from containerlab_probes.trace import Tracer
+from containerlab_tui.core.doctor_facts import Confidence
 from containerlab_tui.core.stop import StopState, Verdict, explain
 from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.services.stops import follow_stop, plan_stop
@@ -42,6 +44,8 @@ class Witness:
         self._thread.start()
 
     def _watch(self) -> None:
+        with contextlib.suppress(OSError):  # on a busy machine its own waking-up would be what is late
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
         poll = select.poll()
         for file in self._files:
             poll.register(file, select.POLLIN)
@@ -121,6 +125,7 @@ def test_dockerapp1_ends_in_the_first_phase(
     name = container("dockerapp1", ready="pid = 1")
     seen = stopped(name)
     document = seen.document
+    assert (document["prediction"]["outlook"], document["prediction"]["right"]) == ("exits", True)
     assert (seen.status, document["container"], document["signal"], document["timeout_s"]) == (0, name, "SIGTERM", 10)
     assert (document["verdict"], document["exit_code"], document["phase_2"]) == ("graceful", 0, None)
     assert 0 <= is_moment(document["phase_1"]["ended"]) - is_moment(document["phase_1"]["started"]) < 5
@@ -143,6 +148,7 @@ def test_dockerapp2_is_killed_in_the_second_phase(
     document = seen.document
     assert (seen.status, document["verdict"], document["exit_code"], document["timeout_s"]) == (1, "killed", 137, 1)
     assert document["timeout_source"] == "request"
+    assert (document["prediction"]["happened"], document["prediction"]["right"]) == ("times-out", True)
     phase_1, phase_2 = document["phase_1"], document["phase_2"]
     assert 0.9 < is_moment(phase_1["ended"]) - is_moment(phase_1["started"]) < 3
     assert is_moment(phase_2["started"]) == is_moment(phase_1["ended"])
@@ -326,3 +332,21 @@ def test_a_stop_begun_elsewhere_is_followed_to_its_end(engine_host: str, docker:
     state = follow(engine_host, name, stop, survived_s=20, grace_s=1)
     assert (state.settled, state.verdict) == (True, Verdict.KILLED)
     assert state.phase_2 is not None
+    assert state.plan.foretold is not None
+    assert state.plan.foretold.confidence is not Confidence.CERTAIN
+
+
+@pytest.mark.parametrize("pid_mode", ["host", "container"])
+def test_a_container_in_another_pid_namespace_has_its_lane_too(
+    docker: Docker, container: Containers, stopped: Callable[..., Seen], pid_mode: str
+) -> None:
+    other = container("dockerapp1", ready="pid = 1")
+    mode = "host" if pid_mode == "host" else f"container:{other}"
+    name = container("dockerapp1", options=(f"--pid={mode}",), ready="pid = ")
+    root = int(docker.state(name, "State.Pid"))
+    seen = stopped(name)
+    (lane,) = seen.document["processes"]
+    assert (lane["pid"], lane["got_signal"], seen.document["verdict"]) == (root, True, "graceful")
+    assert seen.document["prediction"]["right"] is True
+    (sent,) = seen.kinds("signal", "engine")
+    assert (sent["pid"], sent["container_pid"]) == (root, lane["container_pid"])

@@ -96,6 +96,15 @@ def test_an_init_reaps_no_child_of_another(engine: DockerEngine, container: Cont
     assert "waitpid" in found[0].remedy
 
 
+def test_a_signal_that_came_too_early(engine: DockerEngine, docker: Docker, container: Containers) -> None:
+    starting = "import signal,sys,time; time.sleep(1); signal.signal(15, lambda *_: sys.exit(0)); signal.pause()"
+    early, later = (container("dockerapp1", "python3", "-c", starting) for _ in range(2))
+    docker("kill", "--signal=TERM", early)
+    eventually(lambda: "dropped-at-start" in codes(doctor(engine, early)), "the lost signal is found")
+    assert "dropped-at-start" not in codes(doctor(engine, later))
+    assert docker.state(early) == "running"
+
+
 def test_what_does_not_run_is_said_so(engine: DockerEngine, docker: Docker, container: Containers) -> None:
     name = container("dockerapp1", ready="pid = 1")
     docker("stop", name)

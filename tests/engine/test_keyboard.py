@@ -113,6 +113,27 @@ def test_a_stop_by_keyboard_goes_through_both_phases(session: Session, container
     eventually(lambda: "killed" in seen.row(), "the row says how it ended")
 
 
+def test_the_doctor_by_keyboard(session: Session, container: Containers, docker: Docker) -> None:
+    name = container("shell-form", ready="pid = ", name=short_name())
+    seen = session(name)
+    seen.select()
+    seen.press("d")
+    seen.shows(
+        f"Doctor  {name}", "✗ does not end in time: SIGKILL after 10 s · certain", "A shell (sh) stands in front"
+    )
+    docker("kill", name)
+    seen.shows("It has ended: killed (SIGKILL, 137).", "A shell (sh) stands in front")
+    docker("start", name)
+    eventually(lambda: "It has ended" not in seen.text() and "certain" in seen.text(), "it is read again")
+    seen.press("Escape")
+    seen.shows("NAME", "STATUS")  # sooner, the two keys would be one: Alt+D
+    seen.press("D")
+    seen.shows("all running", "by SIGKILL", "shell-in-front")
+    assert docker.state(name) == "running"
+    seen.press("Escape")
+    seen.shows("NAME", "STATUS")
+
+
 def test_what_others_do_is_seen(session: Session, container: Containers, docker: Docker) -> None:
     name = container("dockerapp1", ready="pid = 1", name=short_name())
     seen = session(name)
@@ -125,3 +146,34 @@ def test_what_others_do_is_seen(session: Session, container: Containers, docker:
     eventually(lambda: not seen.row(), "an ended container leaves the list")
     seen.press("a")
     eventually(lambda: "ended" in seen.row(), "the row says how it ended")
+
+
+def test_what_vanishes_under_a_dialog_is_said(session: Session, container: Containers, docker: Docker) -> None:
+    dialogs = [
+        ("s", "Signal to", ["Enter"], "Process 1 of"),
+        ("x", "Grace period", ["Enter"], "SIGKILL was the first signal"),
+        ("N", "Rename", ["x", "Enter"], "Could not rename"),
+        ("Delete", "Remove", ["Tab", "Enter"], "STATUS"),  # it is gone, as was wished, and none but it
+        ("c", "Copy a file", ["/etc/hostname", "Enter"], "Could not copy"),
+    ]
+    prefix = short_name()
+    names = [container("dockerapp1", ready="pid = 1", name=f"{prefix}-{place}") for place in range(len(dialogs))]
+    seen = session(names[0])
+    eventually(lambda: "TERM ✓" in seen.row(), "the forecast")
+    seen.press("/")
+    seen.terminal.press(f"-l {prefix}")
+    seen.press("Enter")
+    eventually(lambda: seen.text().count("●") == len(names), "they alone are listed")
+    for name, (key, title, keys, sentence) in zip(names, dialogs, strict=True):
+        seen.name = name
+        eventually(lambda: "▌" in seen.row(), f"{name} is selected")
+        seen.press(key)
+        seen.shows(title)
+        docker("rm", "--force", name)
+        for one in keys:
+            seen.press(one) if len(one) < 8 else seen.terminal.press(f"-l {one}")
+        seen.shows(sentence)
+        if "STATUS" not in seen.text():
+            seen.press("Escape")
+            seen.shows("STATUS")
+    eventually(lambda: not seen.row(), "the last one has left the table")

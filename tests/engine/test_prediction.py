@@ -17,7 +17,8 @@ from containerlab_tui.core.doctor_facts import Confidence, Diagnosis, Outlook
 from containerlab_tui.core.stop import StopState, Verdict
 from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.services.diagnosis import doctor
-from containerlab_tui.services.stops import plan_stop, run_stop, see_processes
+from containerlab_tui.services.processes import see_processes
+from containerlab_tui.services.stops import plan_stop, run_stop
 from tests.engine import servers
 from tests.engine.forms_of_programs import FORMS, Form
 from tests.support import LABEL, Docker, eventually

@@ -20,7 +20,8 @@ from containerlab_tui.core.stop import StopState, Verdict
 from containerlab_tui.engine.docker_engine import DockerEngine, connect
 from containerlab_tui.services.diagnosis import doctor, remembered
 from containerlab_tui.services.history import History
-from containerlab_tui.services.stops import plan_stop, run_stop, see_processes
+from containerlab_tui.services.processes import see_processes
+from containerlab_tui.services.stops import plan_stop, run_stop
 from tests.engine import servers
 from tests.engine.findings_table import PAIRS, Box, Pair
 from tests.support import LABEL, Containers, Docker, eventually

@@ -106,9 +106,10 @@ class Stage:
         thread.join()
 
     def play_session(self) -> None:
-        """The recorded session: a stop, a start, two renames of dockerapp1."""
+        """The recorded session as if it began now: a stop, a start, two renames of dockerapp1."""
+        later = self.now + 1 - RECORDED["session"][0]["record"]["event"]["time"]
         for entry in RECORDED["session"]:
-            self.post(_revived(entry["kind"], entry["record"]))
+            self.post(_revived(entry["kind"], entry["record"], later))
 
     @property
     def begun(self) -> bool:
@@ -126,17 +127,21 @@ class Stage:
             await settled(pilot, lambda: alive <= known.forecasts.keys(), "forecasts")
 
 
-def _revived(kind: str, plain: dict[str, Any]) -> FeedRecord:
-    event = EngineEvent(**plain["event"])
+def _revived(kind: str, plain: dict[str, Any], later: float) -> FeedRecord:
+    """A recorded one, so many seconds later than it was."""
+    event = EngineEvent(**{**plain["event"], "time": plain["event"]["time"] + later})
     if kind == "Event":
         return Event(event)
     container, details = plain["container"], plain["details"]
     if details is not None:
         lists = {key: tuple(value) for key, value in details.items() if isinstance(value, list)}
-        details = Details(**{**details, **lists, "mounts": tuple(MountPoint(**one) for one in details["mounts"])})
+        moved = {key: details[key] and details[key] + later for key in ("started_at", "finished_at")}
+        details = Details(
+            **{**details, **lists, **moved, "mounts": tuple(MountPoint(**one) for one in details["mounts"])}
+        )
     if container is not None:
         container = Container(**{**container, "ports": tuple(container["ports"])})
-    return Changed(container, details, event, plain["at"])
+    return Changed(container, details, event, plain["at"] + later)
 
 
 def recorded_processes(container: str) -> tuple[Process, ...]:
@@ -166,7 +171,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stage]:
                 one: Overview(4026531839, 3, 58_720_256) for one in pids if "db" in RECORDED["inspected"][one]["Name"]
             }
 
-    monkeypatch.setattr("containerlab_tui.services.stops.see_processes", see)
+    monkeypatch.setattr("containerlab_tui.services.processes.see_processes", see)
     monkeypatch.setattr("containerlab_tui.ui.followers.UsageReaders", Readers)
     monkeypatch.setattr("containerlab_tui.ui.followers.Overviews", Overviews)
 

@@ -15,7 +15,7 @@ from containerlab_tui.engine import wire
 from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.engine.endpoint import Endpoint
 from containerlab_tui.engine.events import EngineFeed
-from containerlab_tui.services.stops import see_processes
+from containerlab_tui.services.processes import see_processes
 
 
 def main(socket: str, prefix: str) -> None:

@@ -12,6 +12,7 @@ from textual.widget import Widget
 from containerlab_probes.forecast import forecast
 from containerlab_probes.records import (
     Backing,
+    Delivery,
     Dispositions,
     IpcKind,
     IpcObject,
@@ -21,6 +22,7 @@ from containerlab_probes.records import (
     ProcessId,
     Semaphore,
 )
+from containerlab_tui.core.doctor_facts import Confidence, Diagnosis, Graceful, Outlook
 from containerlab_tui.core.stop import Kind, Source, StopEvent, StopPlan, StopState, begin, fold
 from containerlab_tui.core.survival import Answer, Survival
 from containerlab_tui.core.views import FileRow, FilesView, IpcRow, IpcView
@@ -116,6 +118,7 @@ def plan(*processes: Process, name: str = "shell-form", timeout_s: float = 10, s
         timeout_source="default",
         processes=processes,
         forecasts=tuple(forecast(one, signal) for one in processes),
+        pid=processes[0].pid if processes else 0,
         blind_reason="" if processes else "the engine is remote",
     )
 
@@ -175,6 +178,45 @@ def stop_under_way() -> StopState:
         begin(plan(SHELL, APP, WORKER), BEGAN),
         engine_says(0.0, Kind.REQUESTED, detail="stop with SIGTERM, grace period 10 s"),
         sent(0.012, 15),
+    )
+
+
+def foretold(outlook: Outlook, confidence: Confidence = Confidence.CERTAIN) -> Diagnosis:
+    """What the doctor said before a stop with SIGTERM and 10 s."""
+    return Diagnosis(
+        "shell-form", "SIGTERM", "default", 10, "default", Delivery.DROPPED, outlook, Graceful.UNKNOWN, None,
+        confidence, (), (), (),
+    )  # fmt: skip
+
+
+def kernel_says(after: float, kind: Kind, one: Process, signal: int, detail: str) -> StopEvent:
+    return StopEvent(BEGAN + after, kind, Source.KERNEL, one.id, one.container_pid, signal, detail=detail)
+
+
+def traced_stop() -> StopState:
+    """The killed one again with the kernel's record and a forecast, up to PID 1's end."""
+    planned = replace(plan(SHELL, APP, WORKER), traced=True, foretold=foretold(Outlook.TIMES_OUT))
+    return fed(
+        begin(planned, BEGAN),
+        engine_says(0.0, Kind.REQUESTED, detail="stop with SIGTERM, grace period 10 s"),
+        kernel_says(0.011, Kind.SIGNAL, SHELL, 15, "thrown away, from runc [8123]"),
+        sent(0.012, 15),
+        kernel_says(10.03, Kind.SIGNAL, SHELL, 9, "queued, from runc [8140]"),
+        sent(10.031, 9),
+        kernel_says(10.033, Kind.SIGNAL, APP, 9, "queued, from the kernel, for sh [7001]"),
+        kernel_says(10.033, Kind.SIGNAL, WORKER, 9, "queued, from the kernel, for sh [7001]"),
+        ended(10.035, SHELL, "SIGKILL"),
+        ended(10.036, APP, "SIGKILL"),
+        ended(10.036, WORKER, "SIGKILL"),
+    )
+
+
+def traced_stop_that_is_over() -> StopState:
+    return fed(
+        traced_stop(),
+        engine_says(10.102, Kind.DIED, 137),
+        engine_says(10.131, Kind.STOPPED),
+        engine_says(10.14, Kind.SETTLED),
     )
 
 

@@ -14,10 +14,12 @@ async def test_a_recorded_session_is_followed(stage: Callable[..., Stage]) -> No
     made = stage()
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
-        made.play_session()
         known = made.app.knowledge
         one = made.id_of("dockerapp1")
-        await settled(pilot, lambda: known.containers[one].state == "running" and one in known.details, "its new run")
+        before = known.details[one].started_at or 0.0
+        made.play_session()
+        await settled(pilot, lambda: (known.details[one].started_at or 0.0) > before, "its new run")
+        assert known.containers[one].state == "running"
         assert known.containers[one].name == "dockerapp1"
 
 

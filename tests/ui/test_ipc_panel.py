@@ -63,11 +63,11 @@ async def test_a_semaphore_set_has_no_bytes_and_says_so() -> None:
 
 
 async def test_removing_asks_first() -> None:
-    app, text = await pressed("D")
+    app, text = await pressed("delete")
     assert app.messages == []
     assert "Remove segment 0?" in text
     assert "It is in use by 1 python3 /app/writer.py, 9 python3 /app/reader.py." in text
-    app, _ = await pressed("D", "enter")
+    app, _ = await pressed("delete", "enter")
     assert app.messages == []
     app, _ = await pressed("delete", "escape")
     assert app.messages == []
@@ -108,7 +108,7 @@ async def test_hostile_names_are_only_text() -> None:
         mode=HOSTILE,
         snapshot=replace(view.snapshot, unread=(HOSTILE,)),
     )
-    for keys in ((), ("D",)):
+    for keys in ((), ("delete",)):
         _, text = await pressed(*keys, view=shown)
         assert "\x1b" not in text
         assert "\x9b" not in text

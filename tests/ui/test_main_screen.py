@@ -7,12 +7,15 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from textual.widgets import Input
 
+from containerlab_probes.errors import Gone
 from containerlab_tui.config import Settings
 from containerlab_tui.core.inventory import Container
+from containerlab_tui.core.views import IpcView
 from containerlab_tui.ui.screens.confirm import Confirm
 from containerlab_tui.ui.widgets.container_table import ContainerTable
+from containerlab_tui.ui.widgets.ipc_panel import IpcPanel
 from tests.ui.conftest import Stage
-from tests.ui.samples import HOSTILE, SIZES, settled, text_of
+from tests.ui.samples import HOSTILE, SIZES, ipc_view, settled, text_of
 
 RUNNING = [
     "db",
@@ -109,8 +112,10 @@ async def test_the_cursor_stays_on_its_container(stage: Callable[..., Stage]) ->
         await pilot.press("down", "down")
         selected = made.app.main.table.row_key
         await pilot.press("a")
+        known, one = made.app.knowledge, made.id_of("dockerapp1")
+        before = known.details[one].started_at or 0.0
         made.play_session()
-        await settled(pilot, lambda: "dockerapp1" in text_of(made.app), "the session's end")
+        await settled(pilot, lambda: (known.details[one].started_at or 0.0) > before, "the session's end")
         assert made.app.main.table.row_key == selected
 
 
@@ -213,3 +218,33 @@ async def test_nothing_is_cut_without_a_mark(stage: Callable[..., Stage], width:
         for name in RUNNING:
             found = [line for line in text_of(made.app).splitlines() if f" {name} " in line or f" {name[:13]}…" in line]
             assert found, f"{name} is neither whole nor marked as cut at {width} columns"
+
+
+async def test_enter_twice_opens_the_bytes_once(stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Inspectors:
+        def __init__(self, *_: object) -> None: ...
+
+        def of(self, _: object) -> "Inspectors":
+            return self
+
+        def ipc(self, _: object) -> IpcView:
+            return ipc_view()
+
+        def read_ipc(self, *_: object) -> object:
+            raise Gone("It was removed.")
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr("containerlab_tui.ui.panels.Inspectors", Inspectors)
+    one = stage()
+    async with one.app.run_test(size=(132, 36)) as pilot:
+        await one.ready(pilot)
+        await pilot.press("i")
+        await settled(pilot, lambda: "5678" in text_of(one.app), "the segments")
+        panel = one.app.main.query_one(IpcPanel)
+        row = ipc_view().rows[0]
+        panel.post_message(IpcPanel.OpenObject(row))
+        panel.post_message(IpcPanel.OpenObject(row))
+        await settled(pilot, lambda: len(one.app.screen_stack) > 1, "the bytes")
+        await pilot.pause()
+        assert len(one.app.screen_stack) == 2

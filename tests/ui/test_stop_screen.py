@@ -7,6 +7,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from textual.widgets import Static
 
+from containerlab_tui.core.doctor_facts import Confidence, Outlook
 from containerlab_tui.core.stop import Kind, Source, StopEvent, begin
 from containerlab_tui.ui.screens.stop import MOST_STOPS, StopScreen
 from tests.ui.samples import (
@@ -17,6 +18,7 @@ from tests.ui.samples import (
     Host,
     engine_says,
     fed,
+    foretold,
     graceful_stop,
     killed_stop,
     plan,
@@ -25,6 +27,7 @@ from tests.ui.samples import (
     settled,
     stop_under_way,
     text_of,
+    traced_stop_that_is_over,
 )
 
 
@@ -58,6 +61,26 @@ def graceful() -> StopScreen:
     return screen
 
 
+def foretold_wrong() -> StopScreen:
+    screen = StopScreen(Clock(20))
+    state = graceful_stop()
+    screen.show(replace(state, plan=replace(state.plan, foretold=foretold(Outlook.TIMES_OUT, Confidence.LIKELY))))
+    return screen
+
+
+def traced() -> StopScreen:
+    screen = StopScreen(Clock(20))
+    screen.show(traced_stop_that_is_over())
+    return screen
+
+
+def foretold_and_under_way() -> StopScreen:
+    screen = StopScreen(Clock(6.4))
+    state = stop_under_way()
+    screen.show(replace(state, plan=replace(state.plan, foretold=foretold(Outlook.TIMES_OUT))))
+    return screen
+
+
 def several() -> StopScreen:
     screen = StopScreen(Clock(6.4))
     screen.show(stop_under_way())
@@ -76,7 +99,9 @@ def empty() -> StopScreen:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("make", [under_way, killed, graceful, several, blind, empty])
+@pytest.mark.parametrize(
+    "make", [under_way, killed, graceful, foretold_and_under_way, traced, foretold_wrong, several, blind, empty]
+)
 async def test_how_it_looks(make: Callable[[], StopScreen], size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
     app = Host(make())
     async with app.run_test(size=size) as pilot:
@@ -210,7 +235,7 @@ async def test_leaving_cancels_nothing_and_says_so() -> None:
         await pilot.press("escape")
         await pilot.pause()
         assert app.answers == [None]
-        assert [note.message for note in app._notifications] == ["The stop goes on; w shows it again."]
+        assert [note.message for note in app._notifications] == ["The stop goes on; W shows it again."]
 
 
 async def test_it_reads_what_came_while_it_was_not_shown() -> None:

@@ -38,11 +38,11 @@ def test_a_program_that_always_handles_the_signal_may_still_be_starting_when_it_
     assert verdict(told(process(1, "nginx", exe="/usr/sbin/nginx"))) == (Outlook.TIMES_OUT, Confidence.LIKELY)
 
 
-def test_ignored_and_blocked_are_certain() -> None:
+def test_ignored_is_certain_and_blocked_is_not_as_a_program_may_poll() -> None:
     ignored = told(process(1, "server", exe="/app/server", ignored=(TERM,)))
     assert (ignored.delivery, *verdict(ignored)) == (Delivery.IGNORED, Outlook.TIMES_OUT, Confidence.CERTAIN)
     blocked = told(process(1, "server", exe="/app/server", blocked=(TERM,)))
-    assert (blocked.delivery, *verdict(blocked)) == (Delivery.PENDING, Outlook.TIMES_OUT, Confidence.CERTAIN)
+    assert (blocked.delivery, *verdict(blocked)) == (Delivery.PENDING, Outlook.TIMES_OUT, Confidence.LIKELY)
 
 
 def test_blocked_with_a_handler_may_be_blocked_for_a_time_only() -> None:

@@ -3,9 +3,9 @@
 import re
 from dataclasses import replace
 
-from containerlab_tui.core.doctor_facts import Diagnosis, DroppedSignal, Severity
+from containerlab_tui.core.doctor_facts import Diagnosis, EarlySignal, Severity
 from containerlab_tui.core.ending import PastStop
-from tests.unit.doctor_support import INT, NOW, TERM, codes, process, told
+from tests.unit.doctor_support import HUP, INT, NOW, TERM, codes, process, told
 
 SERVER = process(1, "server", exe="/app/server")
 NGINX = process(1, "nginx", "-g", "daemon off;", exe="/usr/sbin/nginx", caught=(1, INT, 3, 10, 12, TERM, 17, 28))
@@ -131,9 +131,15 @@ def test_inits() -> None:
 
 
 def test_dropped_at_start() -> None:
-    dropped = (DroppedSignal(NOW - 999.9, TERM, 1),)
-    assert severity(told(NGINX, dropped_at_start=dropped), "dropped-at-start") is Severity.NOTE
+    early = (EarlySignal(NOW - 999.9, TERM),)
+    found = told(NGINX, early_signals=early)
+    assert severity(found, "dropped-at-start") is Severity.NOTE
+    (finding,) = (one for one in found.findings if one.code == "dropped-at-start")
+    assert finding.evidence == ("engine: sent SIGTERM 0.1 s after the start", "/proc: PID 1 (nginx) runs on")
     assert "dropped-at-start" not in codes(told(NGINX))
+    assert "dropped-at-start" not in codes(told(NGINX, early_signals=(EarlySignal(NOW - 0.2, TERM),)))  # on its way out
+    assert "dropped-at-start" not in codes(told(NGINX, early_signals=(EarlySignal(NOW - 999.9, HUP),)))  # a reload
+    assert "dropped-at-start" not in codes(told(SERVER, early_signals=early))  # it would be dropped now as well
 
 
 def test_a_restart_policy_that_is_disarmed() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_tui.core import doctor_languages, doctor_python
+from containerlab_tui.core import doctor_languages, doctor_python, doctor_python_text
 from containerlab_tui.core.doctor_facts import Outlook
 from tests.unit.doctor_support import INT, TERM, process, told
 
@@ -53,6 +53,23 @@ def runs(interpreter: str, option: str, code: str, signal: str = "SIGTERM", init
          "signal.signal(signal.SIGTERM, h)" + LOOP, EXITS),
         ("def h(s, f):\n    if s != signal.SIGTERM:\n        sys.exit(0)\n    else:\n        print(1)\n"
          "signal.signal(signal.SIGTERM, h)" + LOOP, STAYS),
+        ("def h(s, f): sys.exit(0)\nsignal.signal(15, h)\nwhile True:\n"
+         "    try: time.sleep(1)\n    except: pass", STAYS),
+        ("class Stop(Exception): pass\ndef h(s, f): raise Stop\nsignal.signal(15, h)\nwhile True:\n"
+         "    try: time.sleep(1)\n    except Exception: pass", STAYS),
+        ("def h(s, f): sys.exit(0)\nsignal.signal(15, h)\nwhile True:\n"
+         "    try: time.sleep(1)\n    except Exception: pass", EXITS),
+        ("def h(s, f): sys.exit(0)\ndef w():\n    while True:\n        try: x()\n        except: pass\n"
+         "signal.signal(15, h)\nthreading.Thread(target=w, daemon=True).start()" + LOOP, EXITS),
+        ("run = 1\ndef h(s, f):\n    global run\n    run = 0\nsignal.signal(15, h)" + LOOP, STAYS),
+        ("def h(s, f):\n    signal.signal(15, signal.SIG_IGN)\n    sys.exit(0)\nsignal.signal(15, h)" + LOOP, EXITS),
+        ("p = subprocess.Popen(['x'])\nsignal.signal(15, lambda s, f: p.send_signal(s))\np.wait()", EXITS),
+        ("signal.signal(15, lambda *a: sys.exit(0))\ntry: time.sleep(99)\nfinally: time.sleep(60)", STAYS),
+        ("import atexit\natexit.register(time.sleep, 60)\nsignal.signal(15, lambda *a: sys.exit(0))" + LOOP, STAYS),
+        ("async def main():\n    loop.add_signal_handler(15, stop.set)\n    time.sleep(1000)", STAYS),
+        ("signal.set_wakeup_fd(b.fileno())\nsignal.signal(15, lambda *a: None)\nselect.select([a], [], [])", EXITS),
+        ("gevent.signal_handler(signal.SIGTERM, server.stop)\nserver.serve_forever()", EXITS),
+        ("import faulthandler\nfaulthandler.register(signal.SIGTERM)" + LOOP, STAYS),
         ("import elsewhere\nelsewhere.run()", UNKNOWN),
         ("def broken(", UNKNOWN),
     ],
@@ -76,6 +93,34 @@ def test_python_waits_for_threads_and_processes_at_its_end() -> None:
     assert told(finished, signal="SIGINT").outlook is EXITS
     daemon = code.replace("target=work", "target=work, daemon=True")
     assert told(process(1, "python3", "-c", daemon, exe="/usr/bin/python3", caught=(TERM,), threads=2)).outlook is EXITS
+
+
+def test_python_waits_for_what_its_executor_has_to_do() -> None:
+    exits = "from concurrent.futures import ThreadPoolExecutor\nsignal.signal(15, lambda *a: sys.exit(0))\n"
+    for task, outlook in (("time.sleep, 1000", STAYS), ("os.getpid", EXITS)):
+        code = f"{HEAD}{exits}pool = ThreadPoolExecutor(2)\npool.submit({task}){LOOP}"
+        assert told(process(1, "python3", "-c", code, caught=(INT, TERM), threads=2)).outlook is outlook
+
+
+def test_a_join_that_an_exception_interrupts_is_made_once_before_python_3_13() -> None:
+    code = f"{HEAD}t = threading.Thread(target=time.sleep, args=(1000,))\nt.start()\nt.join()"
+    for version, outlook in (("11", EXITS), ("13", STAYS)):
+        one = process(1, "python3", "-c", code, exe=f"/usr/bin/python3.{version}", caught=(INT,), threads=2)
+        assert told(one, signal="SIGINT").outlook is outlook
+
+
+def test_no_listener_of_node_runs_during_exec_sync() -> None:
+    code = "process.on('SIGTERM', () => process.exit(0)); require('child_process').execSync('server')"
+    one = process(1, "node", "-e", code, caught=(TERM,))
+    assert told(one, process(7, "sh", "-c", "server", parent=1)).outlook is STAYS
+    assert told(one, process(7, "sleep", "2", parent=1, age_s=1)).outlook is EXITS
+
+
+def test_no_handler_of_python_runs_during_os_system() -> None:
+    code = f"{HEAD}signal.signal(15, lambda *a: sys.exit(0))\nos.system('server')"
+    one = process(1, "python3", "-c", code, caught=(TERM,))
+    assert told(one, process(7, "sh", "-c", "server", parent=1)).outlook is STAYS
+    assert told(one).outlook is EXITS
 
 
 def test_a_handler_that_raises_again_ends_what_is_no_init() -> None:
@@ -102,6 +147,9 @@ def test_a_handler_that_raises_again_ends_what_is_no_init() -> None:
         ("['SIGINT', 'SIGTERM'].forEach(s => process.on(s, () => console.log(s))); setInterval(f, 1)", STAYS),
         ("// process.on('SIGTERM', () => process.exit(0))\nsetInterval(() => {}, 1000)", STAYS),
         ("process.on('SIGINT', () => process.exit(0)); setInterval(() => {}, 1000)", STAYS),
+        ("process.on('SIGTERM', () => { throw new Error('x') }); setInterval(f, 1)", EXITS),
+        ("const c = spawn('x'); process.on('SIGTERM', () => c.kill('SIGTERM'))", EXITS),
+        ("const sig = 'SIGTERM'; process.on(sig, () => process.exit(0)); setInterval(f, 1)", EXITS),
     ],
 )
 def test_node(code: str, outlook: Outlook) -> None:
@@ -125,6 +173,20 @@ def test_node(code: str, outlook: Outlook) -> None:
         ("php", "-r", "pcntl_signal(SIGTERM, function () { exit(0); }); while (1) sleep(1);", STAYS),
         ("php", "-r", "while (1) { sleep(1); }", STAYS),
         ("php", "-r", "sleep(1000);", EXITS),
+        ("php", "-r", "pcntl_signal(SIGTERM, function () { exit(0); }); sleep(1000);", EXITS),
+        ("php", "-r", "fgets(STDIN);", STAYS),
+        ("ruby", "-e", "loop do\n begin\n  sleep 1\n rescue SignalException => e\n  puts e\n end\nend", STAYS),
+        ("ruby", "-e", "loop do\n begin\n  sleep 1\n rescue SignalException => e\n  exit\n end\nend", EXITS),
+        ("ruby", "-e", "begin; sleep; rescue SignalException; puts 1; end", EXITS),
+        ("ruby", "-e", "begin; sleep; ensure; sleep 60; end", STAYS),
+        ("perl", "-e", "$SIG{TERM} = sub { die 'x' }; while (1) { eval { sleep 1000 } }", STAYS),
+        ("perl", "-e", "use sigtrap 'handler' => sub { exit 0 }, 'normal-signals'; sleep 1000", EXITS),
+        ("perl", "-e", "use sigtrap qw(die normal-signals); sleep 1000", EXITS),
+        ("perl", "-e", "sigaction(SIGTERM, POSIX::SigAction->new(sub { exit 0 })); sleep 1000", EXITS),
+        ("perl", "-e", "$SIG{$_} = sub { exit } for qw(INT TERM); sleep 1000 while 1", EXITS),
+        ("perl", "-e", "$SIG{$_} = sub { print 1 } for qw(INT TERM); sleep 1000 while 1", STAYS),
+        ("perl", "-e", "$SIG{INT} = $SIG{TERM} = sub { exit }; sleep 1000 while 1", EXITS),
+        ("guile", "-c", "(sigaction SIGTERM (lambda (s) (exit 0))) (let l () (sleep 1) (l))", EXITS),
     ],
 )  # fmt: skip
 def test_other_languages(interpreter: str, option: str, code: str, outlook: Outlook) -> None:
@@ -150,7 +212,7 @@ def test_the_text_of_files_beside_a_script_counts() -> None:
 @given(st.text(max_size=300))
 def test_any_text_is_read_without_an_error(text: str) -> None:
     doctor_python.handler((text,), TERM)
-    doctor_python.local_imports(text)
+    doctor_python_text.local_imports(text)
     for family in ("node", "ruby", "perl", "php"):
         doctor_languages.handler(family, (text,), "SIGTERM")
 

@@ -87,6 +87,44 @@ def test_a_shell_in_front_is_certain_and_named() -> None:
     assert "exec server -x" in remedy
 
 
+def test_a_trap_that_signals_its_own_shell_runs_for_ever_in_some_shells() -> None:
+    script = "trap 'kill 0' TERM; sleep 1000 & wait"
+    assert shell(script, "sleep 1000", name="zsh")[0] is STAYS
+    assert shell(script, "sleep 1000", name="bash")[0] is EXITS
+    assert shell("trap 'trap - TERM; kill 0; exit' TERM; sleep 1000 & wait", "sleep 1000", name="zsh")[0] is EXITS
+
+
+def test_bash_goes_on_with_read_after_a_trap_that_does_not_exit() -> None:
+    script = "trap 'echo x' TERM; while read x; do echo $x; done"
+    assert (shell(script)[0], shell(script, name="dash")[0]) == (STAYS, EXITS)
+    assert shell("trap 'exit 0' TERM; read x")[0] is EXITS
+
+
+def test_a_trap_that_was_taken_back_in_ksh_ends_no_init() -> None:
+    script = "trap 'exit 0' TERM; trap - TERM; sleep 1000 & wait"
+    assert shell(script, "sleep 1000", name="ksh93")[0] is STAYS
+    assert shell("trap 'exit 0' INT; sleep 1000 & wait", "sleep 1000", name="ksh93")[0] is EXITS
+
+
+def test_a_shell_with_a_handler_of_its_own_ends_once_its_command_has() -> None:
+    one = process(1, "mksh", "-c", "while :; do sleep 2; done", caught=(TERM,), foreground=(7,))
+    assert told(one, process(7, "sleep", "2", parent=1, age_s=1)).outlook is EXITS
+    assert told(one, process(7, "sleep", "2000", parent=1)).outlook is STAYS
+
+
+def test_a_trap_in_a_shell_that_catches_the_signal_anyway_is_put_off() -> None:
+    every = tuple(range(1, 32))
+    script = "trap 'echo bye' EXIT; trap 'exit 0' TERM; sleep 1000; true"
+    one = process(1, "bash", "-c", script, caught=every, foreground=(7,))
+    assert told(one, process(7, "sleep", "1000", parent=1)).outlook is STAYS
+
+
+@pytest.mark.parametrize("script", ["wait-for db; trap 'exit 0' TERM; sleep 1000 & wait", "a; . /lib.sh; b"])
+def test_a_shell_that_may_still_set_a_trap_is_not_certain(script: str) -> None:
+    found = told(process(1, "sh", "-c", script, exe="/usr/bin/dash"), process(7, "a", parent=1))
+    assert (found.outlook, found.confidence) == (STAYS, Confidence.LIKELY)
+
+
 def test_a_script_that_may_still_exec_is_not_certain() -> None:
     script = {(1, "/entry.sh"): "setup\nexec server\n"}
     one, other = process(1, "sh", "/entry.sh", exe="/usr/bin/dash"), process(7, "setup", parent=1)

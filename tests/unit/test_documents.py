@@ -53,7 +53,9 @@ def process(command: str = "app", dispositions: Dispositions | None = None) -> P
 
 def plan(*processes: Process) -> StopPlan:
     told = tuple(forecast(one, TERM, one.container_pid == 1) for one in processes)
-    return StopPlan("c" * 64, "app", TERM, "default", 10, "default", processes, told)
+    return StopPlan(
+        "c" * 64, "app", TERM, "default", 10, "default", processes, told, pid=processes[0].pid if processes else 0
+    )
 
 
 def engine(t: float, kind: Kind, signal: int | None = None, ended_by: int | None = None) -> StopEvent:

@@ -53,6 +53,7 @@ def plan(*processes: Process, signal: int = TERM, timeout_s: float = 10) -> Stop
         timeout_s=timeout_s,
         timeout_source="default",
         processes=processes,
+        pid=INIT.pid,
         forecasts=tuple(forecast(one, signal, one.container_pid == 1) for one in processes),
     )
 

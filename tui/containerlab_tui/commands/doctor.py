@@ -4,7 +4,8 @@ import argparse
 
 from containerlab_tui.commands import session
 from containerlab_tui.core import doctor as core
-from containerlab_tui.core.doctor_facts import Diagnosis, Outlook, Severity
+from containerlab_tui.core import doctor_words
+from containerlab_tui.core.doctor_facts import Diagnosis, Severity
 from containerlab_tui.core.safe_text import safe
 from containerlab_tui.services import diagnosis as service
 
@@ -31,32 +32,22 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if arguments.strict and bad else 0
 
 
-_OUTLOOK = {
-    Outlook.EXITS: "ends in time",
-    Outlook.TIMES_OUT: "does not end in time: SIGKILL",
-    Outlook.UNKNOWN: "not known",
-}
-
-
-def _grace(timeout_s: int) -> str:
-    return "for ever" if timeout_s < 0 else f"{timeout_s} s"
-
-
 def _page(one: Diagnosis) -> str:
     """One container, for a person."""
     lines = [
-        f"{safe(one.container)}: {_OUTLOOK[one.outlook]} ({one.confidence})",
-        f"  stop       {one.signal} ({one.signal_source}), grace period {_grace(one.timeout_s)} ({one.timeout_source})",
+        f"{safe(one.container)}: {doctor_words.headline(one)}",
+        f"  stop       {one.signal} ({one.signal_source}), "
+        f"grace period {doctor_words.period(one.timeout_s)} ({one.timeout_source})",
         f"  delivery   {one.delivery}",
         f"  program    {one.program or 'not recognised'}",
-        f"  graceful   {one.graceful}" + (f"; documented: {one.graceful_signal}" if one.graceful_signal else ""),
+        f"  graceful   {doctor_words.graceful(one)}",
     ]
-    if one.takes_s is not None:
-        lines.append(f"  takes      about {one.takes_s:.1f} s")
+    if took := doctor_words.takes(one):
+        lines.append(f"  takes      {took}")
     lines += [f"  {'because' if not index else '':<9}  {safe(why, 500)}" for index, why in enumerate(one.evidence)]
     for index, process in enumerate(one.unreached):
         lines.append(f"  {'not told' if not index else '':<9}  {process.container_pid:>5}  {safe(process.command, 80)}")
-    for finding in one.findings:
+    for finding in doctor_words.by_weight(one.findings):
         lines += ["", f"{finding.severity.upper()}  {finding.code}: {safe(finding.summary, 500)}"]
         lines += [f"    {safe(each, 500)}" for each in finding.evidence]
         lines += [f"    > {safe(each, 500)}" for each in finding.remedy.splitlines()]
@@ -71,7 +62,7 @@ def _table(diagnoses: tuple[Diagnosis, ...]) -> str:
             one.container,
             one.outlook,
             one.confidence,
-            f"{one.signal} {_grace(one.timeout_s)}",
+            f"{one.signal} {doctor_words.period(one.timeout_s)}",
             one.delivery,
             one.graceful,
             one.program or "—",

@@ -10,7 +10,7 @@ from containerlab_tui.commands import session
 from containerlab_tui.core import documents
 from containerlab_tui.core.inventory import Details
 from containerlab_tui.engine.api import Engine
-from containerlab_tui.services.stops import NOT_RUNNING, children_of, see_processes
+from containerlab_tui.services.processes import NOT_RUNNING, children_of, see_processes
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -113,7 +113,7 @@ def _forecast(arguments: argparse.Namespace, engine: Engine) -> int:
     chosen = [number_of(text) for text in arguments.signals or [details.stop_signal]]
     seen = visible_processes(engine, details)
     made: list[Forecast] = [
-        forecast(one, signal, one.container_pid == 1, children_of(one, seen)) for signal in chosen for one in seen
+        forecast(one, signal, one.namespace_init, children_of(one, seen)) for signal in chosen for one in seen
     ]
     if arguments.json:
         session.answer(documents.forecasts(details.name, made))

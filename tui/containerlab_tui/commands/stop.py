@@ -4,7 +4,7 @@ import argparse
 
 from containerlab_probes.signals import name_of, number_of
 from containerlab_tui.commands import session
-from containerlab_tui.core import documents
+from containerlab_tui.core import doctor_compare, documents
 from containerlab_tui.core.safe_text import safe
 from containerlab_tui.core.stop import Kind, StopEvent, StopPlan, StopState, Verdict, describe, explain
 from containerlab_tui.services.history import History
@@ -19,12 +19,19 @@ def run(arguments: argparse.Namespace) -> int:
     plan = plan_stop(engine, arguments.name, signal, arguments.timeout)
     if arguments.json:
         state = run_stop(engine, plan, history=History())
-        session.answer(documents.stop(state))
+        compared = _compared(state)
+        session.answer({**documents.stop(state), "prediction": doctor_compare.document(compared) if compared else None})
     else:
         print(_heading(plan), flush=True)
         state = run_stop(engine, plan, _Printer(plan), History())
-        print("\n".join(safe(sentence) for sentence in explain(state)))
+        compared = _compared(state)
+        sentences = (*explain(state), *((compared.sentence,) if compared else ()))
+        print("\n".join(safe(sentence) for sentence in sentences))
     return 0 if state.verdict in (Verdict.GRACEFUL, Verdict.ALREADY_STOPPED) else 1
+
+
+def _compared(state: StopState) -> doctor_compare.Comparison | None:
+    return doctor_compare.compare(state.plan.foretold, state) if state.plan.foretold else None
 
 
 def _heading(plan: StopPlan) -> str:
@@ -32,7 +39,7 @@ def _heading(plan: StopPlan) -> str:
     lines = [f"stop {safe(plan.name)}: {name_of(plan.signal)} ({plan.signal_source}), grace period {grace}"]
     lines += [
         f"  {process.container_pid:>5}  {safe(process.command, 60)}: {forecast.delivery}, {forecast.effect}"
-        + ("" if process.container_pid == 1 else "; Docker sends it nothing")
+        + ("" if process.pid == plan.pid else "; Docker sends it nothing")
         for process, forecast in zip(plan.processes, plan.forecasts, strict=True)
     ]
     if plan.blind_reason:
@@ -46,8 +53,12 @@ class _Printer:
     def __init__(self, plan: StopPlan) -> None:
         self._commands = {process.id: process.command for process in plan.processes}
         self._printed: set[StopEvent] = set()
+        self._foretold = False
 
     def __call__(self, state: StopState) -> None:
+        if state.plan.foretold is not None and not self._foretold:
+            self._foretold = True
+            print(f"  {doctor_compare.words(state.plan.foretold)}.", flush=True)
         for event in state.events:
             if event not in self._printed and event.kind is not Kind.SETTLED:
                 self._printed.add(event)

@@ -45,6 +45,20 @@ class Case:
         return forecast(process, signal, process.namespace_init, self.children(process))
 
 
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """One way in which a program takes a signal, and what comes of it."""
+
+    ends: bool | None
+    """None: can't be told."""
+    why: str
+    takes_s: float = 0.3
+    raises_again: bool = False
+    """It restores the default action and signals itself: that ends a process, but no init of a namespace."""
+    by_exception: bool = False
+    """The program ends by an exception in its main thread, and then waits for its threads and children."""
+
+
 def lowest(*several: Confidence) -> Confidence:
     return min(several, key=_ORDER.index)
 

@@ -1,10 +1,11 @@
 """The doctor's forecast beside what a stop came to. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from containerlab_probes.signals import name_of
 from containerlab_tui.core.doctor_facts import Confidence, Diagnosis, Outlook
 from containerlab_tui.core.documents import Document
-from containerlab_tui.core.stop import StopState, Verdict
+from containerlab_tui.core.stop import SIGKILL, StopState, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,26 +22,42 @@ class Comparison:
 
 
 def compare(diagnosis: Diagnosis, state: StopState) -> Comparison:
-    """What was foretold and what happened; only for a stop with the container's own signal and grace period."""
+    """What was foretold and what happened; right or wrong only where both are about the same stop."""
     happened = _happened(state)
-    changed = state.plan.signal_source == "request" or state.plan.timeout_source == "request"
+    plan = state.plan
+    changed = (diagnosis.signal, diagnosis.timeout_s) != (name_of(plan.signal), plan.timeout_s)
     known = Outlook.UNKNOWN not in (diagnosis.outlook, happened)
     right = diagnosis.outlook is happened if known and not changed else None
-    foretold = f"Foretold: {_WORDS[diagnosis.outlook]} ({diagnosis.confidence})"
+    foretold = words(diagnosis)
     if changed:
         sentence = f"{foretold}, but for another signal or grace period."
     elif right is None:
-        sentence = f"{foretold}; it {_PAST[happened]}."
+        sentence = f"{foretold}."
     else:
-        sentence = f"{foretold}; it {_PAST[happened]}: {'right' if right else 'wrong'}."
+        sentence = f"{foretold}: {'right' if right else 'wrong'}."
     return Comparison(diagnosis.outlook, diagnosis.confidence, happened, right, sentence)
 
 
+def words(diagnosis: Diagnosis) -> str:
+    """What was foretold, in one clause that begins a sentence."""
+    sure = "" if diagnosis.outlook is Outlook.UNKNOWN else f" ({diagnosis.confidence})"
+    return f"Foretold: {_WORDS[diagnosis.outlook]}{sure}"
+
+
+def read_late(diagnosis: Diagnosis) -> Diagnosis:
+    """One that was made when the signal had been sent already: what it read may be the signal's work."""
+    if diagnosis.confidence is not Confidence.CERTAIN:
+        return diagnosis
+    why = (*diagnosis.evidence, "Read just after the signal had been sent.")
+    return replace(diagnosis, confidence=Confidence.LIKELY, evidence=why)
+
+
 def _happened(state: StopState) -> Outlook:
-    if state.verdict in (Verdict.GRACEFUL, Verdict.RESTARTED):
+    killed = state.exit_code == 128 + SIGKILL if state.verdict is Verdict.RESTARTED else state.verdict is Verdict.KILLED
+    if state.verdict in (Verdict.GRACEFUL, Verdict.RESTARTED) and not killed:
         return Outlook.EXITS
-    if state.verdict is Verdict.KILLED and state.phase_2 is not None:
-        return Outlook.TIMES_OUT
+    if killed and state.phase_2 is not None:
+        return Outlook.EXITS if state.plan.signal == SIGKILL else Outlook.TIMES_OUT
     return Outlook.UNKNOWN
 
 
@@ -48,11 +65,6 @@ _WORDS = {
     Outlook.EXITS: "it ends by itself",
     Outlook.TIMES_OUT: "it does not end in time",
     Outlook.UNKNOWN: "not known",
-}
-_PAST = {
-    Outlook.EXITS: "ended by itself",
-    Outlook.TIMES_OUT: "was killed after the grace period",
-    Outlook.UNKNOWN: "went a way that tells nothing",
 }
 
 

@@ -39,13 +39,12 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class DroppedSignal:
-    """A signal that the kernel threw away while the container was starting."""
+class EarlySignal:
+    """A signal that the engine sent to PID 1 soon after the container's start."""
 
     at: float
     """Epoch seconds."""
     signal: int
-    container_pid: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,8 @@ class Facts:
     """The engine has it marked as stopped by hand, so its restart policy won't act; None: can't be seen."""
     history: tuple[PastStop, ...] = ()
     """Earlier stops of this container or image, the newest first."""
-    dropped_at_start: tuple[DroppedSignal, ...] = ()
+    early_signals: tuple[EarlySignal, ...] = ()
+    """In the order of time; it has outlived them all."""
 
     @property
     def root(self) -> Process | None:

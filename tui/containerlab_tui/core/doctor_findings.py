@@ -8,9 +8,11 @@ from containerlab_probes.signals import name_of
 from containerlab_tui.core import doctor_remedies as remedies
 from containerlab_tui.core import doctor_shells, doctor_supervisor, doctor_traps, programs
 from containerlab_tui.core.doctor_case import Case, described
-from containerlab_tui.core.doctor_facts import Finding, Outcome, Outlook, Severity
+from containerlab_tui.core.doctor_facts import EarlySignal, Finding, Outcome, Outlook, Severity
 
 KILL = 9
+SETTLED_S = 1.0
+"""How long after it should have ended a process counts as one that has outlived a signal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,17 @@ def findings(case: Case, root: Process | None, delivery: Delivery, outcome: Outc
     found = [*_about_the_container(case, outcome)]
     if root is not None:
         look = Look(case, root, chain_of(case, root), delivery, outcome)
-        for part in (_reception, _shells, _signal_choice, _supervisor, _inits, _children, _zombies, _time):
+        for part in (
+            _early_signals,
+            _reception,
+            _shells,
+            _signal_choice,
+            _supervisor,
+            _inits,
+            _children,
+            _zombies,
+            _time,
+        ):
             found += part(look)
         if look.late and all(one.severity is not Severity.ERROR for one in found):
             summary = f"PID 1 ({root.name}) gets {look.signal} and does not end within the grace period."
@@ -111,19 +123,27 @@ def _about_the_container(case: Case, outcome: Outcome) -> Iterator[Finding]:
             ("the engine's config.v2.json: HasBeenManuallyStopped true",),
             f"docker restart {details.name}",
         )
-    if facts.dropped_at_start:
-        told = tuple(
-            f"kernel: {name_of(one.signal)} to process {one.container_pid}, "
-            f"{one.at - (details.started_at or one.at):.1f} s after the start, dropped"
-            for one in facts.dropped_at_start[:5]
-        )
+
+
+def _early_signals(look: Look) -> Iterator[Finding]:
+    """It has outlived signals that would end it now, so they came before PID 1 was ready for them."""
+    facts = look.case.facts
+    dropped = [one for one in facts.early_signals if _would_have_ended(look, one)]
+    if dropped:
+        begun = facts.details.started_at or dropped[0].at
+        times = tuple(f"engine: sent {name_of(one.signal)} {one.at - begun:.1f} s after the start" for one in dropped)
         yield Finding(
             "dropped-at-start",
             Severity.NOTE,
-            "Signals were dropped while it was starting: they came before their handlers did.",
-            told,
+            f"{name_of(dropped[0].signal)} came while it was starting and was dropped: it would end it now.",
+            (*times[:5], f"/proc: PID 1 ({look.root.name}) runs on"),
             "Install the handlers first, then begin the work.",
         )
+
+
+def _would_have_ended(look: Look, early: EarlySignal) -> bool:
+    outcome = look.case.ask(look.root, early.signal)
+    return outcome.outlook is Outlook.EXITS and outcome.takes_s < look.case.facts.now - early.at - SETTLED_S
 
 
 def _reception(look: Look) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ Patterns, not a parser: enough for the forms that such handlers have, and never 
 import re
 from collections.abc import Sequence
 
-from containerlab_tui.core.doctor_python import Handler
+from containerlab_tui.core.doctor_case import Handler
 
 _OPENING, _CLOSING = "([{", ")]}"
 
@@ -24,6 +24,8 @@ def handler(family: str, texts: Sequence[str], signal: str) -> Handler | None:
             found = _perl(whole, signal)
         case "php":
             found = _php(whole, signal) or _php_default(whole, signal)
+        case "guile":
+            found = _guile(whole, signal)
     return found
 
 
@@ -123,8 +125,8 @@ def _node(text: str, signal: str) -> Handler | None:
         inside = _argument_list(text, found.end() - 1)
         first, _, rest = inside.partition(",")
         word = first.strip().strip("'\"`")
-        if word == signal or (re.fullmatch(r"[\w$.]+", word) and word.isidentifier() and not word.startswith("SIG")
-                              and "'" not in first and '"' not in first and _listed(text, signal)):  # fmt: skip
+        named = word.isidentifier() and not word.startswith("SIG") and not set("'\"`") & set(first)
+        if word == signal or (named and (_listed(text, signal) or _holds(text, word, signal))):
             bodies.append(_js_body(text, rest))
     if not bodies:
         used = next((one for one in _JS_LIBRARIES if one in text), "")
@@ -137,6 +139,10 @@ def _node(text: str, signal: str) -> Handler | None:
         return Handler(True, f"{said}, which exits", _js_delay(body))
     if re.search(r"process\.kill\s*\(\s*process\.pid", body):
         return Handler(True, f"{said}, which signals the program itself again", raises_again=True)
+    if re.search(r"\bthrow\b", body) and not re.search(r"\bcatch\b|uncaughtException", text):
+        return Handler(True, f"{said}, which throws what nobody catches")
+    if re.search(r"(?<!process)\.kill\s*\(", body):
+        return Handler(True, f"{said}, which ends the process that it waits for")
     if re.search(r"\.(close|stop|shutdown|destroy|end|quit|disconnect|terminate)\s*\(", body):
         if re.search(r"\bsetInterval\s*\(", text) and "clearInterval" not in text and ".unref(" not in text:
             return Handler(False, f"{said}, which closes something but leaves a timer running")
@@ -152,6 +158,17 @@ def _node(text: str, signal: str) -> Handler | None:
 def _listed(text: str, signal: str) -> bool:
     """The signal stands in a list, as for a loop that adds listeners."""
     return bool(re.search(rf"['\"`]{signal}['\"`]\s*[,\]]|[\[,]\s*['\"`]{signal}['\"`]", text))
+
+
+def _holds(text: str, word: str, signal: str) -> bool:
+    """A variable has the signal's name as its value."""
+    return bool(re.search(rf"(?<![\w$]){re.escape(word)}\s*=\s*['\"`]{signal}['\"`]", text))
+
+
+def blocked(family: str, texts: Sequence[str]) -> str:
+    """Why no listener of a Node program runs while a child of it does; empty: no reason is seen."""
+    found = re.search(r"\b(execSync|spawnSync|execFileSync)\b", "\n".join(texts)) if family == "node" else None
+    return f"it is in {found[1]}(), and Node runs no listener before that command has ended" if found else ""
 
 
 def _js_delay(body: str) -> float:
@@ -201,16 +218,31 @@ def _ruby(text: str, signal: str) -> Handler | None:
 
 
 def _ruby_rescues(text: str, signal: str) -> Handler | None:
-    """The exception that Ruby makes of a signal may be rescued."""
+    """The exception that Ruby makes of a signal may be rescued; or something slow may come after it."""
     words = "SignalException|Exception|Interrupt" if signal == "SIGINT" else "SignalException|Exception"
-    found = re.search(rf"\brescue\s+[^\n]*\b({words})\b", text)
-    return Handler(None, f"its text rescues {found[1]}, and what it does then isn't told") if found else None
+    found = re.search(rf"\brescue\s+[^\n;]*\b({words})\b(?P<body>.*?)(?:\bend\b|\bensure\b|\Z)", text, re.DOTALL)
+    if found is None:
+        late = re.search(r"\b(?:ensure|at_exit)\b(.*)", text, re.DOTALL)
+        told = "Ruby raises an exception in its main thread, which ends the program"
+        return Handler(True, told, _pauses(late[1])) if late else None
+    said = f"its text rescues {found[1]}"
+    if re.search(r"\b(break|exit!?|raise|return|abort|throw)\b", found["body"]):
+        return Handler(True, f"{said} and ends then")
+    if re.search(r"\b(loop|while|until)\b", text[: found.start()]):
+        return Handler(False, f"{said} in a loop that goes on")
+    ends = None if re.search(r"\bretry\b", text) else True
+    return Handler(ends, f"{said} and comes to its end", _pauses(text[found.start() :]))
+
+
+_PHP_READS = r"\b(?:fgets|fgetc|fread|fscanf|readline|stream_get_(?:contents|line))\s*\("
 
 
 def _php_default(text: str, signal: str) -> Handler | None:
     """Without a handler of the program's own, Zend restores the default action and raises the signal again."""
     if not text or signal not in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"):
         return None
+    if re.search(_PHP_READS, text):
+        return Handler(False, "PHP goes on with the read that it is in")
     if re.search(r"\b(while|for|do)\b\s*[({]", text):
         return Handler(True, "PHP's own handler signals the program itself again", raises_again=True)
     return Handler(True, "the signal interrupts what the program waits in, and it comes to its end")
@@ -224,22 +256,43 @@ def _pauses(text: str) -> float:
     return max([0.3, *(float(one) for one in re.findall(r"\bsleep\s*\(?\s*(\d+(?:\.\d+)?)", text))])
 
 
+def _perl_sets(text: str, short: str) -> int:
+    """Where in a text the code or name stands that it sets for a signal, the last one; -1: nowhere."""
+    listed = rf"(?:qw\s*[(/\[{{][^)/\]}}]*\b{short}\b|['\"]{short}['\"])"
+    patterns = [
+        rf"\$SIG\{{\s*['\"]?{short}['\"]?\s*\}}[^;=]*=\s*",
+        rf"\b{short}\s*=>\s*",
+        rf"\bsigaction\s*\(?\s*(?:&?POSIX::)?SIG{short}\b[^;]*?->\s*new\s*\(\s*",
+    ]
+    if re.search(listed, text):
+        patterns.append(r"\$SIG\{\s*\$\w+\s*\}\s*=\s*")
+    if re.search(rf"\bsigtrap\b[^;]*\b(?:normal-signals|{short})\b", text) and short in ("HUP", "INT", "PIPE", "TERM"):
+        patterns.append(r"\bsigtrap\b[^;{]*?handler['\"]?\s*(?:=>|,|\s)\s*")
+    return max((found.end() for one in patterns for found in re.finditer(one, text)), default=-1)
+
+
 def _perl(text: str, signal: str) -> Handler | None:
     short = signal.removeprefix("SIG")
-    found = None
-    for each in re.finditer(rf"\$SIG\{{\s*['\"]?{short}['\"]?\s*\}}[^;=]*=\s*(?P<rest>[^;]*)", text):
-        found = each
-    if found is None:
+    place = _perl_sets(text, short)
+    if place < 0:
+        if re.search(r"\bsigtrap\b[^;]*\bdie\b", text):
+            return Handler(True, "its text has sigtrap die on that signal")
         listed = re.search(rf"(?:@SIG\{{|\bsigtrap\b)[^;]*\b{short}\b[^;]*", text)
         return Handler(None, f"its text sets a handler for {signal} with others") if listed else None
-    said, rest = f"its text sets $SIG{{{short}}}", found["rest"]
+    said, rest = f"its text sets $SIG{{{short}}}", text[place:].partition(";")[0]
     named = re.match(r"\\&(\w+)|['\"](\w+)['\"]", rest)
-    if "sub" in rest and "{" in text[found.start("rest") :]:
-        body = _argument_list(text, text.index("{", found.start("rest")))
+    if re.match(r"sub\b[^{]*\{", text[place:]):
+        body = _argument_list(text, text.index("{", place))
     elif named:
         body = _function_body(text, named[1] or named[2], (r"\bsub\s+NAME\s*\{",))
     else:
-        return Handler(None, f"{said} to something that isn't in the text")
+        chained = re.search(r"=\s*(sub\b[^{]*\{)", rest)
+        if chained is None:
+            return Handler(None, f"{said} to something that isn't in the text")
+        body = _argument_list(text, place + chained.end() - 1)
+    dies = re.search(r"\b(die|croak|confess)\b", body)
+    if dies and re.search(r"\b(while|until|for|foreach)\b[^;]*\beval\s*\{", text, re.DOTALL):
+        return Handler(False, f"{said}, which dies in an eval of a loop that goes on")
     if re.search(r"\b(exit|die|_exit|croak|confess|exec)\b", body):
         return Handler(True, f"{said}, which exits")
     if re.search(r"\bkill\b[^;]*\$\$", body):
@@ -252,6 +305,16 @@ def _perl(text: str, signal: str) -> Handler | None:
     return Handler(False, f"{said}, which doesn't end it")
 
 
+def _guile(text: str, signal: str) -> Handler | None:
+    found = re.search(rf"\(sigaction\s+{signal}\b", text)
+    if found is None:
+        return None
+    body = _argument_list(text, found.start())
+    if re.search(r"\((?:primitive-)?(?:_?exit|quit)\b|\((?:throw|raise|error|abort)", body):
+        return Handler(True, f"its text has an action for {signal} that exits")
+    return Handler(None, f"its text has an action for {signal}, and what that does isn't told")
+
+
 def _php(text: str, signal: str) -> Handler | None:
     found = None
     for each in re.finditer(rf"pcntl_signal\s*\(\s*(?:{signal}|\$\w+)\s*,", text):
@@ -260,6 +323,8 @@ def _php(text: str, signal: str) -> Handler | None:
         return None
     said = f"its text sets a handler for {signal}"
     if not re.search(r"pcntl_async_signals\s*\(\s*(true|1)|declare\s*\(\s*ticks|pcntl_signal_dispatch", text):
+        if re.search(r"\bsleep\s*\(", text) and not re.search(r"\b(while|for|do)\b\s*[({]", text):
+            return Handler(True, f"{said}, which interrupts its only sleep")
         return Handler(
             False, f"{said} that never runs: neither pcntl_async_signals nor pcntl_signal_dispatch is called"
         )

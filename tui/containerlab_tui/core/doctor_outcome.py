@@ -34,6 +34,8 @@ def outcome_of(case: Case, process: Process, signal: int, group: bool = False) -
             return _stays(case, process, signal, told)
         case Delivery.DEFERRED:
             return doctor_shells.deferred(case, process, signal, told, group)
+        case Delivery.UNKNOWN if programs.is_shell(process) and doctor_shells.put_off(case, process, signal):
+            return doctor_shells.deferred(case, process, signal, told, group)
         case Delivery.UNKNOWN:
             reached = _reached(case, process, signal, told, group)
             return replace(reached, confidence=lowest(reached.confidence, Confidence.LIKELY))
@@ -76,6 +78,9 @@ def _stays(case: Case, process: Process, signal: int, told: Forecast) -> Outcome
     if told.delivery is Delivery.DROPPED and starting:
         confidence = Confidence.LIKELY
         why.append(starting)
+    if told.delivery is Delivery.PENDING and process.state not in ("T", "t"):
+        confidence = Confidence.LIKELY
+        why.append("The program may look for it from time to time (sigpending, sigtimedwait), which isn't seen.")
     by_itself = ends_by_itself(case, process)
     grace_s = case.facts.grace_s
     if by_itself is not None and by_itself < grace_s:
@@ -126,6 +131,9 @@ def _reached(case: Case, process: Process, signal: int, told: Forecast, group: b
     heard = f"{name_of(signal)} reaches {described(process)}: {told.evidence}."
     if programs.is_shell(process):
         return _with(heard, doctor_shells.handled(case, process, signal, group))
+    prompt = doctor_scripts.at_prompt(case, process, signal)
+    if prompt is not None:
+        return _with(heard, prompt)
     program = programs.recognise(process)
     reaction = program.reaction(name_of(signal)) if program else None
     if program and program.name == "supervisord":

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from containerlab_probes.records import Delivery, Process
 from containerlab_probes.signals import name_of
-from containerlab_tui.core import doctor_languages, doctor_python, programs
-from containerlab_tui.core.doctor_case import Case
+from containerlab_tui.core import doctor_languages, doctor_python, doctor_python_end, doctor_python_text, programs
+from containerlab_tui.core.doctor_case import Case, Handler, ends_by_itself
 from containerlab_tui.core.doctor_facts import Confidence, Graceful, Outcome, Outlook
-from containerlab_tui.core.doctor_python import Handler
 
 NEIGHBOUR_LIMIT = 24
 """Files beside a script that are looked at."""
@@ -18,7 +17,7 @@ NEIGHBOUR_LIMIT = 24
 def outcome(case: Case, process: Process, signal: int, delivery: Delivery, program: programs.Program | None) -> Outcome:
     """A handler of which programs.toml says nothing."""
     name, family = name_of(signal), programs.program_name(process)
-    if family in ("python", "node", "ruby", "perl", "php"):
+    if family in ("python", "node", "ruby", "perl", "php", "guile"):
         told = _by_text(case, process, signal, delivery, family)
         if told is not None:
             return told
@@ -47,9 +46,6 @@ def _go(name: str) -> Outcome:
 def _by_text(case: Case, process: Process, signal: int, delivery: Delivery, family: str) -> Outcome | None:
     texts = texts_of(case, process)
     name = name_of(signal)
-    if _reads_commands(case, process) and name in ("SIGINT", "SIGTERM") and (name == "SIGINT" or family == "node"):
-        why = f"It reads commands from a terminal: {name} ends the line at hand, not the program."
-        return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
     if family == "ruby" and not texts and name in ("SIGTERM", "SIGINT", "SIGHUP"):
         why = f"Its text can't be read; on {name} Ruby raises an exception, and a trap usually ends. A guess."
         return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
@@ -57,7 +53,7 @@ def _by_text(case: Case, process: Process, signal: int, delivery: Delivery, fami
     if family == "python":
         found = doctor_python.handler(texts, signal)
         if found is None and delivery in (Delivery.SIGWAIT, Delivery.SIGNALFD):
-            found = doctor_python.waited(texts)
+            found = doctor_python_end.waited(texts)
     else:
         found = doctor_languages.handler(family, texts, name)
     if found is None:
@@ -68,21 +64,42 @@ def _by_text(case: Case, process: Process, signal: int, delivery: Delivery, fami
     if found.raises_again and process.namespace_init:
         why = f"text: {found.why}; as PID 1 it survives that, as the kernel drops what it raises at itself."
         return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
-    if family == "python" and found.ends and found.by_exception:
-        alike = [one for one in case.children(process) if one.exe == process.exe]
-        waits = doctor_python.waits_at_exit(texts, process.threads, len(alike))
-        if waits:
-            why = f"text: {found.why}, but {waits}."
-            return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
+    stuck = _stuck(case, process, texts, found) if found.ends else ""
+    if stuck:
+        why = f"text: {found.why}, but {stuck}."
+        return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
     if not found.ends:
         return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (f"text: {found.why}.",), graceful=Graceful.NO)
     return Outcome(Outlook.EXITS, Confidence.LIKELY, (f"text: {found.why}.",), found.takes_s)
 
 
-def _reads_commands(case: Case, process: Process) -> bool:
-    """An interpreter without a script, at a terminal."""
-    script = programs.script_of(process)
-    return script is not None and script.kind == "none" and case.facts.details.tty
+def _stuck(case: Case, process: Process, texts: tuple[str, ...], found: Handler) -> str:
+    """Why a program doesn't come to the end that its handler asks for; empty: no reason is seen."""
+    children, family = case.children(process), programs.program_name(process)
+    lasting = [one for one in children if (left := ends_by_itself(case, one)) is None or left >= case.facts.grace_s]
+    if family != "python":
+        return doctor_languages.blocked(family, texts) if lasting else ""
+    stuck = doctor_python_end.blocked(texts, len(lasting))
+    if stuck or not found.by_exception:
+        return stuck
+    alike = [one for one in children if one.exe == process.exe]
+    return doctor_python_end.waits_at_exit(texts, process.threads, len(alike), _python_version(process))
+
+
+def _python_version(process: Process) -> tuple[int, int]:
+    """By the name of its file; where that tells nothing, that of a recent one."""
+    found = re.search(r"python3\.(\d+)$", process.exe)
+    return (3, int(found[1])) if found else (3, 13)
+
+
+def at_prompt(case: Case, process: Process, signal: int) -> Outcome | None:
+    """An interpreter without a script, at a terminal, takes SIGINT for the line at hand; Node SIGTERM as well."""
+    script, name = programs.script_of(process), name_of(signal)
+    reads = script is not None and script.kind == "none" and case.facts.details.tty and not programs.is_shell(process)
+    if not reads or not (name == "SIGINT" or (name == "SIGTERM" and programs.program_name(process) == "node")):
+        return None
+    why = f"It reads commands from a terminal: {name} ends the line at hand, not the program."
+    return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
 
 
 def texts_of(case: Case, process: Process) -> tuple[str, ...]:
@@ -129,7 +146,7 @@ def neighbours(process: Process, path: str, text: str) -> tuple[str, ...]:
     family, here = programs.program_name(process), posixpath.dirname(path)
     found: list[str] = []
     if family == "python":
-        for name in doctor_python.local_imports(text):
+        for name in doctor_python_text.local_imports(text):
             below = posixpath.join(here, name.replace(".", "/"))
             found += [f"{below}.py", f"{below}/__init__.py"]
     elif family in _REQUIRED:

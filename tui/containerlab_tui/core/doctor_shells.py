@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 
 from containerlab_probes.records import Forecast, Process
-from containerlab_probes.signals import name_of
+from containerlab_probes.signals import name_of, number_of
 from containerlab_tui.core import doctor_traps, programs
 from containerlab_tui.core.doctor_case import Case, described, ends_by_itself, lowest
 from containerlab_tui.core.doctor_facts import Confidence, Graceful, Outcome, Outlook
@@ -93,6 +93,12 @@ def _runs_on(child: Process) -> bool:
     return programs.program_name(child) in ("sleep", "tail")
 
 
+def put_off(case: Case, process: Process, signal: int) -> bool:
+    """Whether a signal that a shell catches in any case also has a trap in the script, which waits for a child."""
+    text = source(case, process) or ""
+    return bool(foreground_of(case, process)) and trap_for(text, signal) is not None
+
+
 def handled(case: Case, process: Process, signal: int, group: bool) -> Outcome:
     """The trap runs: does the script end with it?"""
     if _is_subshell(case, process):
@@ -155,9 +161,13 @@ def _interactive(case: Case, process: Process, signal: str) -> Outcome:
 
 def _untrapped(case: Case, process: Process, text: str, signal: str) -> Outcome:
     """Caught without a trap for it in the script: the shell's own handler, as it was measured."""
-    shell, foreground = programs.program_name(process), foreground_of(case, process)
+    shell = programs.program_name(process)
+    foreground = [one for one in foreground_of(case, process) if outlasts(case, one)]
     on_exit = trap_for(text, 0) is not None
-    if re.search(r"(?:^|[;&\n]|\bthen\b)\s*(?:\.|source)\s+\S", text) and signal != "SIGHUP" and not on_exit:
+    if shell == "ksh" and doctor_traps.resets(text, number_of(signal)) and process.namespace_init:
+        why = f"ksh keeps its handler when a trap is taken back, and raises {signal} again, which PID 1 survives."
+        return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
+    if doctor_traps.READS_FILES.search(text) and signal != "SIGHUP" and not on_exit:
         return _unknown(f"No trap for {signal} is found in the script: one may be set in a file that it reads.")
     ends = False
     match shell:
@@ -183,6 +193,9 @@ def _trapped(case: Case, process: Process, text: str, trap: Trap, passed: int | 
     if not trap.body.strip():
         why = f"The script's trap for {trap.signal} is empty: the signal is ignored."
         return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
+    goes_on = _goes_on(case, process, text, trap)
+    if goes_on:
+        return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (goes_on,), graceful=Graceful.NO)
     children = case.children(process)
     told = tuple(case.ask(child, passed, False) for child in children) if passed else ()
     run = _Run(f"The script's trap for {trap.signal} is `{' '.join(trap.body.split())[:80]}`.", trap.body, told)
@@ -200,6 +213,17 @@ def _trapped(case: Case, process: Process, text: str, trap: Trap, passed: int | 
         return run.after_children()
     why = "It doesn't exit, but the script has nothing left to do and ends."
     return Outcome(Outlook.EXITS, Confidence.LIKELY, (run.said, why), run.takes_s, run.graceful)
+
+
+def _goes_on(case: Case, process: Process, text: str, trap: Trap) -> str:
+    """Why a trap that doesn't exit leaves the shell where it is, as it was measured; empty: no reason."""
+    shell = programs.program_name(process)
+    if shell in ("zsh", "posh", "yash") and doctor_traps.signals_itself(trap):
+        return f"The trap for {trap.signal} sends the shell that signal again, and {shell} runs it again and again."
+    reads = re.search(r"(?:^|[;&|\s])read\b", main_part(text)) and not case.children(process)
+    if shell in ("bash", "zsh") and reads and not doctor_traps.EXITS.search(trap.body):
+        return f"The trap for {trap.signal} doesn't exit, and {shell} goes on with the `read` that it is in."
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +289,10 @@ def what_comes_next(case: Case, process: Process) -> str:
     main = main_part(text)
     if doctor_traps.EXECS.search(main):
         return "Its script may still come to an `exec`, and be another program by the time of the stop."
+    if trap_for(text, case.facts.signal) is not None:
+        return "Its script may still come to its `trap`."
+    if doctor_traps.READS_FILES.search(main):
+        return "Its script reads another file, which may set a trap."
     ends = [ends_by_itself(case, child) for child in case.children(process)]
     if doctor_traps.waiting_loop(main, ()) is None and any(
         one is not None and one < case.facts.grace_s for one in ends

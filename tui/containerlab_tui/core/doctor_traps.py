@@ -19,7 +19,8 @@ EXITS = re.compile(r"(?:^|[;&|{()\n]|\bthen\b|\bdo\b)\s*exit\b")
 EXECS = re.compile(r"(?:^|[;&|{(]|\bthen\b|\bdo\b|\belse\b)\s*exec\s+(?![<>0-9&{])", re.MULTILINE)
 WAITS = re.compile(r"(?:^|[;&|{(\n!]|\bdo\b|\bthen\b)\s*wait\b")
 _KILL = re.compile(r"(?:^|[;&|{(\n]|\bthen\b|\bdo\b)\s*kill\b([^;&|\n]*)")
-
+READS_FILES = re.compile(r"(?:^|[;&\n]|\bthen\b)\s*(?:\.|source)\s+\S")
+_ITSELF = re.compile(r"(?:^|[;&|{(\n])\s*kill\b[^;&|\n]*(?:\s0\b|\$\$)")
 
 _STOP_COMMAND = re.compile(r"\b(pkill|killall|shutdown|stop|quit)\b")
 """Commands that end a server in another way: pkill nginx, nginx -s quit, redis-cli shutdown, service x stop."""
@@ -47,6 +48,22 @@ def trap_for(text: str, signal: int) -> Trap | None:
         if name.startswith("TRAP") and _number(name[4:]) == signal:
             found = Trap(_with_functions(text, body), name[4:])  # man 1 zshmisc, Trap Functions
     return None if found is None or found.body == "-" else found
+
+
+def resets(text: str, signal: int) -> bool:
+    """Whether the last word of a script on a signal is `trap -`, outside of functions."""
+    last = ""
+    for each in _TRAP.finditer(main_part(text, traps=True)):
+        if any(_number(word) == signal for word in each["signals"].split()):
+            last = each["body"]
+    return last == "-"
+
+
+def signals_itself(trap: Trap) -> bool:
+    """Whether a trap signals its own shell, or its process group, while it is still set."""
+    sent = _ITSELF.search(trap.body)
+    taken_back = re.search(r"\btrap\s+(?:-|''|\"\")", trap.body)
+    return bool(sent) and not (taken_back and sent and taken_back.start() < sent.start())
 
 
 def without_comments(text: str) -> str:
@@ -103,12 +120,12 @@ def _with_functions(text: str, body: str, depth: int = 3) -> str:
     return body
 
 
-def main_part(text: str) -> str:
-    """A script without its functions and traps: what it does in order."""
+def main_part(text: str, traps: bool = False) -> str:
+    """A script without its functions, and without its traps unless `traps`: what it does in order."""
     text = without_comments(text)
     for *_, (start, end) in reversed(list(functions(text))):
         text = text[:start] + text[end:]
-    return _TRAP.sub("", text)
+    return text if traps else _TRAP.sub("", text)
 
 
 @dataclass(frozen=True, slots=True)

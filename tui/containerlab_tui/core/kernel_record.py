@@ -18,13 +18,13 @@ SIGCHLD, SIGURG = 17, 23
 NOISE = frozenset((SIGCHLD, SIGURG))
 """Every child's end makes the one, Go's scheduler the other: they say nothing about a stop."""
 
-_RESULTS = {
+RESULTS = {
     SignalResult.QUEUED: "queued",
     SignalResult.IGNORED: "thrown away",
     SignalResult.ALREADY_PENDING: "merged with one that is pending",
     SignalResult.OVERFLOW: "thrown away, the queue is full",
 }
-_TAKEN = {
+TAKEN = {
     Taken.HANDLER: "its handler runs",
     Taken.DEFAULT: "default action",
     Taken.IGNORED: "ignored",
@@ -34,25 +34,24 @@ _TAKEN = {
 def as_stop_event(record: TraceRecord, known: Mapping[int, Process]) -> StopEvent | None:
     """One record as a stop shows it; None where it says nothing about one.
 
-    `known` are the container's processes by host PID; their ends come from pidfds, so only the ends of others
-    (begun during the stop) are told here.
+    `known` are the container's processes by host PID; what is told of others was begun during the stop.
     """
     match record:
         case TracedSignal():
             if record.signal in NOISE:
                 return None
             who = sender(record)
-            detail = f"{_RESULTS[record.result]}, from {who}"
+            detail = f"{RESULTS[record.result]}, from {who}"
             event = _event(record.at, Kind.SIGNAL, record.pid, known, signal=record.signal, detail=detail)
             return replace(event, sender=who)
         case TracedDelivery():
             if record.signal in NOISE or record.taken is not Taken.HANDLER:
                 return None
-            detail = _TAKEN[record.taken]
+            detail = TAKEN[record.taken]
             return _event(record.at, Kind.DELIVERED, record.pid, known, signal=record.signal, detail=detail)
         case TracedExit():
-            if record.pid in known:
-                return None
+            if record.pid in known and record.ended_by is None:
+                return None  # its pidfd will tell how
             return _event(record.at, Kind.ENDED, record.pid, known, ended_by=record.ended_by)
         case _:
             return None
@@ -71,9 +70,9 @@ def what_came(records: Iterable[TraceRecord], pid: int, signal: int) -> str:
     clause = ""
     for record in records:
         if isinstance(record, TracedSignal) and (record.pid, record.signal) == (pid, signal):
-            clause = _RESULTS[record.result]
+            clause = RESULTS[record.result]
         if isinstance(record, TracedDelivery) and (record.pid, record.signal) == (pid, signal):
-            return _TAKEN[record.taken]
+            return TAKEN[record.taken]
     return clause
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from containerlab_probes.records import Delivery, Effect, Forecast, Process, ProcessId
 from containerlab_probes.signals import name_of
+from containerlab_tui.core.doctor_facts import Diagnosis
 
 SIGKILL = 9
 
@@ -68,21 +69,25 @@ class StopPlan:
     """Empty where the processes can't be seen (not root, remote engine)."""
     forecasts: tuple[Forecast, ...]
     """One a process, for `signal`."""
+    pid: int = 0
+    """Host PID of the process that the engine tells to stop; it is not PID 1 where the namespace is another's."""
     blind_reason: str = ""
     """Why processes can't be seen; empty: they can."""
     begun_elsewhere: bool = False
     image: str = ""
+    foretold: Diagnosis | None = None
+    """What the doctor said of this very stop before it began (of one begun elsewhere: just after)."""
     traced: bool = False
     """Every signal in the container is being recorded, so one that was not seen was not sent."""
 
     @property
     def init(self) -> Process | None:
-        return next((process for process in self.processes if process.container_pid == 1), None)
+        return next((process for process in self.processes if process.pid == self.pid), None)
 
     @property
     def unreached(self) -> tuple[Process, ...]:
         """Processes that Docker sends nothing to: all but PID 1."""
-        return tuple(process for process in self.processes if process.container_pid != 1)
+        return tuple(process for process in self.processes if process.pid != self.pid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,7 @@ class StopState:
 
     @property
     def init_lane(self) -> Lane | None:
-        return next((lane for lane in self.lanes if lane.container_pid == 1), None)
+        return next((lane for lane in self.lanes if lane.id.pid == self.plan.pid), None)
 
     @property
     def ended_at(self) -> float | None:
@@ -201,7 +206,7 @@ def _lane(state: StopState, event: StopEvent, change: Callable[[Lane], Lane]) ->
 
 def _told(state: StopState, lane: Lane) -> Lane:
     """At the end: a signal that was not seen was not sent, if all were recorded or it would have ended the process."""
-    if lane.got_signal is not None or lane.container_pid == 1:
+    if lane.got_signal is not None or lane.id.pid == state.plan.pid:
         return lane
     forecast = next((one for one in state.plan.forecasts if one.id == lane.id), None)
     would_have_ended = forecast is not None and forecast.effect in (Effect.TERMINATES, Effect.DUMPS_CORE)
@@ -251,6 +256,12 @@ def already_stopped(plan: StopPlan, at: float, exit_code: int | None) -> StopSta
     return replace(begin(plan, at), verdict=Verdict.ALREADY_STOPPED, settled=True, exit_code=exit_code)
 
 
+def failed_to_begin(plan: StopPlan, at: float, why: str) -> StopState:
+    """The end of a stop that could not be asked for; `why` is a sentence."""
+    state = fold(begin(plan, at), StopEvent(at, Kind.FAILED, Source.ENGINE, detail=why))
+    return fold(state, StopEvent(at, Kind.SETTLED, Source.ENGINE))
+
+
 _WHY_IT_STAYED = {
     Delivery.DROPPED: "PID 1 has no handler for {signal}, and the kernel drops such a signal to PID 1.",
     Delivery.IGNORED: "PID 1 ignores {signal}.",
@@ -296,7 +307,7 @@ def _killed(state: StopState) -> tuple[str, ...]:
     first_phase = state.phase_1
     if first_phase is None or not any(_is_stop_signal(event) for event in state.events):
         return (f"{after[0].upper()}{after[1:]}: SIGKILL was the first signal, as with docker kill or docker rm -f.",)
-    forecast = next((one for one in state.plan.forecasts if one.container_pid == 1), None)
+    forecast = next((one for one in state.plan.forecasts if one.id.pid == state.plan.pid), None)
     why = _WHY_IT_STAYED.get(forecast.delivery, "") if forecast else ""
     return (f"Did not end on {signal}: {after}.", *([why.format(signal=signal)] if why else []))
 
@@ -319,7 +330,7 @@ def _fate_of_children(state: StopState) -> tuple[str, ...]:
     signal, ended = name_of(state.plan.signal), state.ended_at
     killed = [
         lane for lane in state.lanes
-        if lane.container_pid != 1 and lane.ended_by == "SIGKILL" and ended is not None
+        if lane.id.pid != state.plan.pid and lane.ended_by == "SIGKILL" and ended is not None
         and lane.ended_at is not None and lane.ended_at >= ended - 0.05
     ]  # fmt: skip
     fate = {

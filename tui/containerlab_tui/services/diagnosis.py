@@ -9,25 +9,31 @@ import os
 import posixpath
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from containerlab_probes import rootfs
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.records import Process
-from containerlab_probes.signals import number_of
+from containerlab_probes.signals import name_of, number_of
 from containerlab_tui.core import doctor_customs, doctor_inits, doctor_scripts, doctor_supervisor, programs
 from containerlab_tui.core.doctor import diagnose
-from containerlab_tui.core.doctor_facts import Diagnosis, Facts
+from containerlab_tui.core.doctor_facts import Diagnosis, EarlySignal, Facts
 from containerlab_tui.core.ending import PastStop
 from containerlab_tui.core.inventory import Details
+from containerlab_tui.core.stop import StopPlan
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.services import history as history_of_stops
-from containerlab_tui.services.stops import see_processes
+from containerlab_tui.services.processes import see_processes
 
 FILE_LIMIT = 256 * 1024
 """Bytes of one file that are looked at."""
 PROCESS_LIMIT = 64
 """Processes of one container whose files are looked at."""
 INCLUDE_LIMIT = 100
+EARLY_S = 5.0
+"""How long after its start a program may still be on its way to its handlers."""
+_ENDING = frozenset(number_of(name) for name in ("HUP", "INT", "QUIT", "TERM", "USR1", "USR2"))
+"""Signals that people stop programs with."""
 
 History = Callable[[Details], Sequence[PastStop]]
 
@@ -81,7 +87,39 @@ def gather(engine: Engine, details: Details, history: History | None = None) -> 
         clients=_clients(details.pid) if _any_drains(seen, details.stop_signal) else None,
         restart_disarmed=_restart_disarmed(engine, details),
         history=tuple(history(details)) if history else (),
+        early_signals=_early_signals(engine, details),
     )
+
+
+def foretell(engine: Engine, plan: StopPlan) -> Diagnosis | None:
+    """What the doctor says now of a stop as it is planned; None where there is nothing to be seen any more."""
+    try:
+        details = engine.inspect(plan.container)
+        if not details.pid:
+            return None
+        planned = replace(
+            details,
+            stop_signal=name_of(plan.signal),
+            stop_signal_source=plan.signal_source,
+            stop_timeout_s=int(plan.timeout_s),
+            stop_timeout_source=plan.timeout_source,
+        )
+        return diagnose(gather(engine, planned, remembered))
+    except ContainerlabError:
+        return None
+
+
+def _early_signals(engine: Engine, details: Details) -> tuple[EarlySignal, ...]:
+    """Those that end a process and that the engine still remembers (moby daemon/events/events.go: its last 256)."""
+    begun = details.started_at
+    if begun is None:
+        return ()
+    numbers = (
+        (event.time, int(event.attributes.get("signal", "0")))
+        for event in engine.past_events(details.id, begun)
+        if event.action == "kill" and 0 <= event.time - begun <= EARLY_S
+    )
+    return tuple(EarlySignal(at, number) for at, number in numbers if number in _ENDING)
 
 
 def _restart_disarmed(engine: Engine, details: Details) -> bool | None:

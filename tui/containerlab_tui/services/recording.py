@@ -26,6 +26,16 @@ class Recording:
         else:
             self._tracer = tracer
 
+    def watch(self, ids: Iterable[ProcessId]) -> None:
+        """Watch these as well."""
+        if self._tracer is not None:
+            self._tracer.watch(ids)
+
+    @property
+    def watched(self) -> frozenset[int]:
+        """The processes that are watched now, by their PIDs on the host."""
+        return frozenset() if self._tracer is None else self._tracer.watched
+
     def close(self) -> None:
         if self._tracer is not None:
             self._tracer.close()

@@ -20,8 +20,8 @@ from containerlab_tui.core.kernel_record import what_came
 from containerlab_tui.core.stop import SIGKILL
 from containerlab_tui.core.views import Sent
 from containerlab_tui.engine.api import Engine
+from containerlab_tui.services.processes import NOT_RUNNING, children_of, see_processes
 from containerlab_tui.services.recording import Recording
-from containerlab_tui.services.stops import NOT_RUNNING, children_of, see_processes
 
 __all__ = ["OBSERVE_S", "Sent", "Target", "refresh", "select", "send", "send_by_engine"]
 
@@ -109,7 +109,7 @@ def refresh(engine: Engine, details: Details, chosen: Process) -> tuple[Process,
 
 def _send_one(engine: Engine, details: Details, target: Process, seen: Sequence[Process], signal: int) -> Sent:
     ends_container = signal in (SIGKILL, signals.number_of(details.stop_signal))
-    route = "engine" if target.container_pid == 1 and ends_container else "pidfd"
+    route = "engine" if target.pid == details.pid and ends_container else "pidfd"
     one = Sent(
         details.id,
         details.name,
@@ -119,7 +119,7 @@ def _send_one(engine: Engine, details: Details, target: Process, seen: Sequence[
         signal,
         time.time(),
         route,
-        forecast(target, signal, target.container_pid == 1, children_of(target, tuple(seen))),
+        forecast(target, signal, target.namespace_init, children_of(target, tuple(seen))),
     )
     try:
         if route == "engine":
@@ -136,7 +136,7 @@ def _through_pidfd(engine: Engine, details: Details, one: Sent) -> Sent:
     try:
         signals.send(one.id, one.signal)
     except Denied:
-        if one.container_pid != 1:
+        if one.id.pid != details.pid:
             raise
         engine.kill(details.id, signals.name_of(one.signal))
         return replace(one, route="engine")

@@ -9,14 +9,14 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from containerlab_probes import processes as process_list
-from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
+from containerlab_probes.errors import BadRequest, ContainerlabError, Unsupported
 from containerlab_probes.forecast import forecast
-from containerlab_probes.records import Lost, Process, TraceRecord
+from containerlab_probes.records import Lost, Process, ProcessId, TraceRecord
 from containerlab_probes.signals import ExitWatch, name_of, number_of
+from containerlab_tui.core.doctor_compare import read_late
 from containerlab_tui.core.inventory import Details, EngineEvent
 from containerlab_tui.core.kernel_record import as_stop_event
 from containerlab_tui.core.stop import (
@@ -31,7 +31,9 @@ from containerlab_tui.core.stop import (
     fold,
 )
 from containerlab_tui.engine.api import Engine
+from containerlab_tui.services.diagnosis import foretell
 from containerlab_tui.services.history import History
+from containerlab_tui.services.processes import children_of, see_processes
 from containerlab_tui.services.recording import Recording
 
 STRAGGLERS_S = 0.5
@@ -44,23 +46,6 @@ RESTART_S = 1.0
 SURVIVED_S = 14.0
 """How long after the grace period of a stop begun elsewhere its SIGKILL or the container's end is waited for. Where
 neither comes it was no stop but a lone signal, such as `docker kill --signal TERM`, that the container outlived."""
-
-NOT_LOCAL = "its processes run on another machine: only the engine's events are seen"
-NOT_RUNNING = "it is not running"
-
-
-def see_processes(engine: Engine, details: Details) -> tuple[tuple[Process, ...], str]:
-    """The container's processes, and the reason why there are none to be seen (empty: they are seen)."""
-    if not details.pid:
-        return (), NOT_RUNNING
-    if not engine.local:
-        return (), NOT_LOCAL
-    try:
-        return process_list.container_processes(process_list.identify(details.pid)), ""
-    except Gone:
-        return (), NOT_RUNNING
-    except ContainerlabError as error:
-        return (), str(error)
 
 
 def plan_stop(engine: Engine, container: str, signal: int | None = None, timeout_s: int | None = None) -> StopPlan:
@@ -82,15 +67,12 @@ def plan_stop(engine: Engine, container: str, signal: int | None = None, timeout
         timeout_source=details.stop_timeout_source if timeout_s is None else "request",
         processes=seen,
         forecasts=tuple(
-            forecast(process, number, process.container_pid == 1, children_of(process, seen)) for process in seen
+            forecast(process, number, process.namespace_init, children_of(process, seen)) for process in seen
         ),
+        pid=details.pid,
         blind_reason=reason,
         image=details.image,
     )
-
-
-def children_of(process: Process, seen: tuple[Process, ...]) -> tuple[Process, ...]:
-    return tuple(child for child in seen if child.parent_pid == process.pid)
 
 
 def run_stop(
@@ -109,6 +91,7 @@ def run_stop(
         on_change(state)
         return state
     watch = _Watch(engine, plan, began=time.time(), on_change=on_change)
+    watch.foretell()
     watch.request(lambda clone: _ask_engine(clone, plan, details, watch))
     state = watch.run()
     if history is not None:
@@ -130,7 +113,9 @@ def follow_stop(
     Settles without a verdict where neither the end nor SIGKILL has come `survived_s` after the grace period;
     follows without limit where the container waits for ever.
     """
-    state = _Watch(engine, plan, began=since, on_change=on_change, survived_s=survived_s).run()
+    watch = _Watch(engine, plan, began=since, on_change=on_change, survived_s=survived_s)
+    watch.foretell()
+    state = watch.run()
     if history is not None:
         history.remember(state, plan.image)
     return state
@@ -196,6 +181,8 @@ class _Watch:
         self._events = engine.clone().events(since=began - 1.0)
         ids = tuple(process.id for process in plan.processes)
         self._exits = ExitWatch(ids)
+        self._ends: dict[ProcessId, int | str | None] = {}
+        """Ends that have been told, each with its status where that was known."""
         self._known = {process.pid: process for process in plan.processes}
         self._recording = Recording(ids, lambda records: self._queue.put(_Recorded(records))) if ids else None
         recorded = self._recording is not None and not self._recording.blind
@@ -220,6 +207,14 @@ class _Watch:
         plan = self._state.plan
         self._put(Kind.REQUESTED, detail=f"stop with {name_of(plan.signal)}, grace period {plan.timeout_s:g} s")
         threading.Thread(target=work, name="stop-request", daemon=True).start()
+
+    def foretell(self) -> None:
+        """Ask the doctor; the watchers are in place, so what happens meanwhile isn't missed."""
+        plan = self._state.plan
+        foretold = foretell(self._engine, plan)
+        if foretold is not None and plan.begun_elsewhere:
+            foretold = read_late(foretold)
+        self._state = replace(self._state, plan=replace(plan, foretold=foretold))
 
     def note(self, text: str) -> None:
         self._put(Kind.NOTE, detail=text)
@@ -312,9 +307,24 @@ class _Watch:
                     events += self._recorded(item.records)
                 case _:
                     events.append(item)
-        for event in sorted(events, key=lambda event: event.at):
+        for event in self._each_end_once(sorted(events, key=lambda event: event.at)):
             self._take(event)
         return answered
+
+    def _each_end_once(self, events: Sequence[StopEvent]) -> Iterator[StopEvent]:
+        """The trace and a pidfd tell of the same end: the first one counts, unless only the other says how."""
+        ends: dict[ProcessId, StopEvent] = {}
+        for event in events:
+            if event.kind is Kind.ENDED and event.id is not None:
+                first = ends.setdefault(event.id, event)
+                if first.ended_by is None and event.ended_by is not None:
+                    ends[event.id] = event
+        for event in events:
+            if event.kind is not Kind.ENDED or event.id is None:
+                yield event
+            elif event is ends[event.id] and self._ends.get(event.id) is None:
+                self._ends[event.id] = event.ended_by
+                yield event
 
     def _recorded(self, records: tuple[TraceRecord, ...]) -> Iterator[StopEvent]:
         for record in records:
@@ -338,7 +348,7 @@ class _Watch:
         try:
             for event in self._events:
                 if event.container == self._state.plan.container and event.time >= self._state.began - 0.001:
-                    translated = translate(event)
+                    translated = translate(event, self._state.plan.init)
                     if translated:
                         self._queue.put(translated)
         except ContainerlabError as error:
@@ -351,6 +361,7 @@ class _Watch:
             if not exits:
                 return
             for ended in exits:
+                # Their times are those of the waking-up: a little late, and later on a busy machine.
                 self._queue.put(
                     StopEvent(
                         ended.at, Kind.ENDED, Source.KERNEL, ended.id, container_pid.pop(ended.id), None, ended.ended_by
@@ -372,8 +383,8 @@ _KINDS = {
 }
 
 
-def translate(event: EngineEvent) -> StopEvent | None:
-    """An engine event as a stop sees it; None where it says nothing about a stop."""
+def translate(event: EngineEvent, init: Process | None) -> StopEvent | None:
+    """An engine event as a stop sees it; None where it says nothing about a stop. `init` is whom signals are for."""
     kind = _KINDS.get(event.action)
     if kind is None:
         return None
@@ -383,7 +394,8 @@ def translate(event: EngineEvent) -> StopEvent | None:
         at=event.time,
         kind=kind,
         source=Source.ENGINE,
-        container_pid=1 if kind is Kind.SIGNAL else None,
+        id=init.id if init and kind is Kind.SIGNAL else None,
+        container_pid=(init.container_pid if init else 1) if kind is Kind.SIGNAL else None,
         signal=int(signal) if kind is Kind.SIGNAL and signal.isdigit() else None,
         ended_by=int(code) if code.lstrip("-").isdigit() else None,
     )

@@ -12,7 +12,7 @@ from textual.screen import Screen
 
 from containerlab_tui.core.inventory import Changed, Connected, Event, Lost, Snapshot
 from containerlab_tui.ui.commands import Actions
-from containerlab_tui.ui.feeds import Engines, tell
+from containerlab_tui.ui.feeds import Engines, do, tell
 from containerlab_tui.ui.knowledge import RUNNING, Knowledge
 from containerlab_tui.ui.messages import EngineFound, EngineLost, InventoryChanged
 from containerlab_tui.ui.screens.main import MainScreen
@@ -69,6 +69,8 @@ class ContainerlabApp(App[int]):
         self.local = sources.endpoint.startswith("unix:")
         self.sent: deque[Sent] = deque(maxlen=SENT_KEPT)
         self.stops = Stops(self)
+        self.listeners: list[Callable[[EngineEvent], None]] = []
+        """Called on the UI thread with each event of the engine."""
         self._inspectors: Inspectors | None = None
         self.main = MainScreen()
         self._filler: Filler | None = None
@@ -99,6 +101,7 @@ class ContainerlabApp(App[int]):
         """Start the feeds: called by the main screen after the first frame."""
         import gc
 
+        from containerlab_tui.services.leftovers import sweep
         from containerlab_tui.ui.followers import Filler, Loads, Overviews, UsageReaders
 
         gc.freeze()
@@ -112,6 +115,7 @@ class ContainerlabApp(App[int]):
         self.filler_wants(self.main.table.visible_keys())
         self.filler_wants([one.id for one in self.knowledge.order(ended=False)], urgent=False)
         self.sources.follow(self.post_record)
+        do(self, sweep)
 
     def filler_wants(self, ids: Sequence[str], urgent: bool = True) -> None:
         """Look at these containers, as far as nothing is known of them."""
@@ -150,13 +154,15 @@ class ContainerlabApp(App[int]):
             elif isinstance(record, Lost):
                 self._lose(record.sentence)
         if changed:
-            self.main.post_message(InventoryChanged(frozenset(changed)))
+            self._changed(frozenset(changed))
         for event in events:
             self._happened(event)
 
     def _happened(self, event: "EngineEvent") -> None:
         """Something happened to a container, which its line need not say."""
         self.stops.happened(event)
+        for listener in tuple(self.listeners):
+            listener(event)
         subject, panel = self.main.subject(), self.main.panel()
         shown = subject is not None and subject.container.id == event.container and self.screen is self.main
         if shown and panel is not None:
@@ -169,7 +175,12 @@ class ContainerlabApp(App[int]):
                 self.knowledge.stopping[container] = where
             else:
                 self.knowledge.stopping.pop(container, None)
-            self.main.post_message(InventoryChanged(frozenset((container,))))
+            self._changed(frozenset((container,)))
+
+    def _changed(self, ids: frozenset[str]) -> None:
+        """Tell the main screen, and what lies over it."""
+        for screen in {self.main, *self.screen_stack}:
+            screen.post_message(InventoryChanged(ids))
 
     def _lose(self, reason: str) -> None:
         self._lost = True
@@ -225,7 +236,7 @@ class ContainerlabApp(App[int]):
 
     def processes_of(self, subject: "Subject") -> "tuple[tuple[Process, ...], str]":
         """The processes of a container, and why there are none to be seen. Off the UI thread."""
-        from containerlab_tui.services.stops import see_processes
+        from containerlab_tui.services.processes import see_processes
 
         assert subject.details is not None  # noqa: S101  the panel waits for it
         return see_processes(self.engines.here(), subject.details)
@@ -288,6 +299,12 @@ class ContainerlabApp(App[int]):
 
         errands.enter(self, details)
 
+    def watch_signals(self, details: "Details") -> None:
+        """Show all signals in the container."""
+        from containerlab_tui.ui import errands
+
+        errands.watch(self, details)
+
     def attach(self, details: "Details") -> None:
         """Attach to the container's standard streams."""
         from containerlab_tui.ui import errands
@@ -317,15 +334,15 @@ def forecast_of_init(engine: "Engine", details: "Details") -> "tuple[Forecast | 
     """What the stop signal would do to PID 1, or why that can't be said."""
     from containerlab_probes.forecast import forecast
     from containerlab_probes.signals import number_of
-    from containerlab_tui.services.stops import children_of, see_processes
+    from containerlab_tui.services.processes import children_of, see_processes
 
     if details.state not in RUNNING:
         return None, ""
     seen, reason = see_processes(engine, details)
-    init = next((one for one in seen if one.container_pid == 1), None)
+    init = next((one for one in seen if one.pid == details.pid), None)
     if init is None:
         return None, reason
-    return forecast(init, number_of(details.stop_signal), True, children_of(init, seen)), ""
+    return forecast(init, number_of(details.stop_signal), init.namespace_init, children_of(init, seen)), ""
 
 
 def run(sources: Sources, settings: "Settings") -> int:

@@ -59,6 +59,23 @@ def rename(app: "ContainerlabApp", container: Container) -> None:
     app.push_screen(Rename(container.name), chosen)
 
 
+def watch(app: "ContainerlabApp", details: Details) -> None:
+    """Show all signals in the container."""
+    from containerlab_tui.ui.screens.watch import WatchScreen
+    from containerlab_tui.ui.tabs import SignalsTab
+    from containerlab_tui.ui.watches import Watch
+
+    if details.state not in RUNNING:
+        app.notify(f"{safe_line(details.name, 60)} is not running: S starts it.", severity="warning", markup=False)
+        return
+    panel = app.main.panel()
+    tab = panel if isinstance(panel, SignalsTab) else None
+    if tab is not None:
+        tab.hold(True)  # the same signals need not be recorded twice
+    screen = WatchScreen(details.name, Watch(app, details), app.clock)
+    app.push_screen(screen, lambda _left: tab.hold(False) if tab is not None else None)
+
+
 def enter(app: "ContainerlabApp", details: Details) -> None:
     """Put the screens aside and run a shell in the container's namespaces."""
     _on_bare_terminal(app, details, "enter")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MOST_THREADS = 24
-"""Questions that run at the same time; a stop may occupy one for longer than its grace period."""
+"""Questions that run at the same time."""
 
 
 class _Pool:
@@ -70,6 +70,8 @@ def _run(
     answer: Callable[[T], None],
     failed: Callable[[ContainerlabError], None] | None,
     wanted: Callable[[], bool],
+    *,
+    submit: Callable[[Callable[[], None]], None],
 ) -> None:
     def complain(error: ContainerlabError) -> None:
         if not wanted():
@@ -97,7 +99,7 @@ def _run(
             return
         tell(node, lambda: complain(told))
 
-    _pool.submit(run)
+    submit(run)
 
 
 def ask(
@@ -114,7 +116,7 @@ def ask(
     """
     generations = _generations.setdefault(node, {})
     generation = generations[group] = generations.get(group, 0) + 1
-    _run(node, question, answer, failed, lambda: generations[group] == generation)
+    _run(node, question, answer, failed, lambda: generations[group] == generation, submit=_pool.submit)
 
 
 def do(
@@ -124,7 +126,21 @@ def do(
     failed: Callable[[ContainerlabError], None] | None = None,
 ) -> None:
     """Like `ask` for work that changes something: it always runs, and nothing later supersedes its answer."""
-    _run(node, work, done or (lambda _value: None), failed, lambda: True)
+    _run(node, work, done or (lambda _value: None), failed, lambda: True, submit=_pool.submit)
+
+
+def attend(
+    node: MessagePump,
+    work: Callable[[], T],
+    done: Callable[[T], None] | None = None,
+    failed: Callable[[ContainerlabError], None] | None = None,
+) -> None:
+    """Like `do` for work that mostly waits, as a stop's does: it keeps no thread from those who ask."""
+
+    def begin(run: Callable[[], None]) -> None:
+        threading.Thread(target=run, name="attend", daemon=True).start()
+
+    _run(node, work, done or (lambda _value: None), failed, lambda: True, submit=begin)
 
 
 def forget(node: MessagePump, group: str = "ask") -> None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class InventoryChanged(Message):
-    """Containers were added, removed or changed. Posted by the application to the screen that is shown."""
+    """Containers were added, removed or changed. Posted to the main screen and to those over it."""
 
     def __init__(self, ids: frozenset[str]) -> None:
         super().__init__()

@@ -94,3 +94,29 @@ def grace(seconds: float) -> str:
     if seconds < 0:
         return "∞"
     return f"{seconds / 60:g}m" if seconds >= 120 and seconds % 60 == 0 else f"{seconds:g}s"
+
+
+OUTLOOKS = {
+    "exits": Word("✓", "in time", "good"),
+    "times-out": Word("✗", "by SIGKILL", "bad"),
+    "unknown": Word("?", "not known", "muted"),
+}
+"""How a stop would end, by the doctor's outlook."""
+
+FINDINGS = {
+    "error": Word("✗", "error", "bad"),
+    "warning": Word("!", "warning", "warn"),
+    "note": Word("·", "note", "muted"),
+}
+"""The doctor's findings, by their severity."""
+
+DOCTOR_SIGNS = (
+    ("✓", "$text-success", "the container ends before its grace period does"),
+    ("✗", "$text-error", "it does not, and gets SIGKILL; before a finding: an error"),
+    ("?", "$text-muted", "not known"),
+    ("! ·", "$text-warning", "before a finding: a warning, a note"),
+    ("certain", "$foreground", "the kernel's rule, or a program that leaves no room"),
+    ("likely", "$foreground", "what the program is known, written or seen to do"),
+    ("guess", "$foreground", "little speaks for it"),
+)
+"""The signs and words of the doctor's screens: sign, style, meaning."""

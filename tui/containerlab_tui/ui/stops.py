@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.ui import words
-from containerlab_tui.ui.feeds import do, tell
+from containerlab_tui.ui.feeds import attend, tell
 
 if TYPE_CHECKING:
     from containerlab_tui.core.inventory import EngineEvent
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from containerlab_tui.ui.screens.stop_dialog import StopChoice
 
 
+MOST_FOLLOWED = 48
+"""Stops begun elsewhere are followed while so many are not under way: each has some threads and a trace."""
 WORST_S = 15.0
 """How long after the grace period a stop is over at the latest (moby daemon/stop.go: 10 s, 2 s, and some)."""
 
@@ -57,11 +59,13 @@ class Stops:
 
     def begin(self, plans: "Sequence[StopPlan]", choice: "StopChoice | None") -> None:
         """Stop these containers as planned, with what was chosen instead, and open the screen."""
-        for plan in plans:
+        from containerlab_tui.core.stop import begin
+
+        for plan in [one if choice is None else _chosen(one, choice) for one in plans]:
             self._under_way.add(plan.container)
-            self._run(plan if choice is None else _chosen(plan, choice))
+            self._made().show(begin(plan, self._app.clock()))
+            self._run(plan)
         if plans:
-            self._made()
             self.show(plans[0].container)
 
     def happened(self, event: "EngineEvent") -> None:
@@ -69,6 +73,8 @@ class Stops:
         details = self._app.knowledge.details.get(event.container)
         if event.action != "kill" or details is None or event.container in self._under_way:
             return
+        if len(self._under_way) >= MOST_FOLLOWED:
+            return  # its row still says what becomes of it
         from containerlab_tui.services.history import History
         from containerlab_tui.services.stops import begins_stop, follow_stop, plan_stop
 
@@ -89,20 +95,20 @@ class Stops:
         def done(state: "StopState") -> None:
             self._done(state)
 
-        do(self._app, work, done, failed)
+        attend(self._app, work, done, failed)
         # `docker kill -s` looks just like the first phase of a stop; only that no second one follows tells.
         if details.stop_timeout_s >= 0:
             self._app.set_timer(details.stop_timeout_s + WORST_S, lambda: self._app.stop_moved(event.container, ""))
 
     def _run(self, plan: "StopPlan") -> None:
+        from containerlab_tui.core.stop import failed_to_begin
         from containerlab_tui.services.history import History
         from containerlab_tui.services.stops import run_stop
 
         def failed(error: ContainerlabError) -> None:
-            self._under_way.discard(plan.container)
-            self._app.notify(str(error), severity="error", markup=False)
+            self._done(failed_to_begin(plan, self._app.clock(), str(error)))
 
-        do(self._app, lambda: run_stop(self._app.engines.here(), plan, self._tell, History()), self._done, failed)
+        attend(self._app, lambda: run_stop(self._app.engines.here(), plan, self._tell, History()), self._done, failed)
 
     def _tell(self, state: "StopState") -> None:
         tell(self._app, lambda: self._take(state))
@@ -150,7 +156,7 @@ class Stops:
             if rest:
                 self._tell_lines(container, [rest])
 
-        do(self._app, work, None, lambda _error: None)
+        attend(self._app, work, None, lambda _error: None)
 
     def _tell_lines(self, container: str, lines: Sequence[bytes]) -> None:
         words = [line.decode("utf-8", "replace") for line in lines]
@@ -168,12 +174,11 @@ def _phase(state: "StopState") -> str:
 
 def _chosen(plan: "StopPlan", choice: "StopChoice") -> "StopPlan":
     from containerlab_probes.forecast import forecast
-    from containerlab_tui.services.stops import children_of
+    from containerlab_tui.services.processes import children_of
 
     if choice.signal is not None:
         made = tuple(
-            forecast(one, choice.signal, one.container_pid == 1, children_of(one, plan.processes))
-            for one in plan.processes
+            forecast(one, choice.signal, one.namespace_init, children_of(one, plan.processes)) for one in plan.processes
         )
         plan = replace(plan, signal=choice.signal, signal_source="request", forecasts=made)
     if choice.timeout_s is not None:

@@ -41,6 +41,13 @@ _DEFAULTS = {
     Effect.NOTHING: "default action: nothing happens",
 }
 
+SOURCES = {
+    "request": "chosen here",
+    "container": "set by the container or its image",
+    "default": "the engine's default",
+}
+"""Where a stop signal or a grace period comes from."""
+
 _SHORT = {
     Delivery.HANDLER: "handled",
     Delivery.SIGWAIT: "awaited",
@@ -84,6 +91,11 @@ def words(forecast: Forecast | None) -> str:
     if forecast.delivery is Delivery.DEFAULT:
         return _DEFAULTS.get(forecast.effect, "default action")
     return _DELIVERIES[forecast.delivery]
+
+
+def delivery(one: Delivery) -> str:
+    """What becomes of a signal on its way into a process, in at most 45 cells."""
+    return _DELIVERIES.get(one, "default action: no handler is asked")
 
 
 def short(forecast: Forecast | None) -> str:

@@ -20,6 +20,8 @@ GROUPS = (
     ("inspect.", "Inspect"),
     ("ipc.", "IPC"),
     ("files.", "Files"),
+    ("doctor.", "The doctor"),
+    ("watch.", "Watching signals"),
     ("grid.", "Moving about"),
     ("app.", "Everywhere"),
 )
@@ -61,8 +63,10 @@ class HelpScreen(ModalScreen[None]):
         box.border_subtitle = Content("j k scroll · esc leave")
 
     def _signs(self) -> Content:
-        lines = [Content.assemble((f"{sign:>9}", tone), "  ", words) for sign, tone, words in SIGNS]
-        return Content("\n").join([Content.styled("What a signal would do, and other signs", "bold"), *lines])
+        own = getattr(self._about, "SIGNS", None)
+        title = "What the signs mean" if own else "What a signal would do, and other signs"
+        lines = [Content.assemble((f"{sign:>9}", tone), "  ", words) for sign, tone, words in own or SIGNS]
+        return Content("\n").join([Content.styled(title, "bold"), *lines])
 
     def _keys(self, prefix: str) -> list[Content]:
         lines, seen = list[Content](), set[str]()

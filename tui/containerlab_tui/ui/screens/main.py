@@ -48,6 +48,7 @@ class MainScreen(MainActions, Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "signal", "signal", id="container.signal", tooltip="Send a signal to the selected process"),
         Binding("x", "stop", "stop", id="container.stop", tooltip="Stop, and watch the two phases"),
+        Binding("d", "doctor", "doctor", id="container.doctor", tooltip="How a stop would go, why, and how to mend it"),
         Binding("S", "start", "start", id="container.start", tooltip="Start the container"),
         Binding("e", "enter", "enter", id="container.enter", tooltip="Run a shell inside the container"),
         Binding("t", "attach", "attach", id="container.attach", tooltip="Attach to its standard streams"),
@@ -60,7 +61,11 @@ class MainScreen(MainActions, Screen[None]):
         Binding("n", "run", "new", id="container.run", tooltip="Run a new container from an image"),
         Binding("N", "rename", "rename", show=False, id="container.rename", tooltip="Rename the container"),
         Binding("c", "copy", "copy into", id="container.copy", tooltip="Copy a local file into the container"),
-        Binding("w", "stops", "stops", id="main.stops", tooltip="Watch the stops under way, and those that are over"),
+        Binding("w", "watch", "watch signals", id="container.watch",
+                tooltip="Watch all signals in the container, as the kernel records them"),
+        Binding("W", "stops", "stops", id="main.stops", tooltip="Watch the stops under way, and those that are over"),
+        Binding("D", "doctor_all", "doctor all", id="main.doctor-all",
+                tooltip="How stops of all running containers would go, the worst first"),
         Binding("a", "ended", "ended", id="main.ended", tooltip="Show or hide ended containers"),
         Binding("p", "tab('processes')", "processes", show=False, id="tab.processes", tooltip="The Processes tab"),
         Binding("g", "tab('signals')", "signals", show=False, id="tab.signals", tooltip="The Signals tab"),
@@ -141,7 +146,7 @@ class MainScreen(MainActions, Screen[None]):
         table.show(known.order(self._show_ended, self._needle))
         note = f"{running} running, {ended} ended"
         if known.stopping:
-            note = f"{len(known.stopping)} stopping: w shows it · {note}"
+            note = f"{len(known.stopping)} stopping: W shows it · {note}"
         if table.marked:
             note = f"{len(table.marked)} marked · {note}"
         if self._needle:

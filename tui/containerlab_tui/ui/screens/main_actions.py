@@ -11,6 +11,7 @@ from containerlab_tui.ui.feeds import ask, do
 from containerlab_tui.ui.knowledge import RUNNING
 
 if TYPE_CHECKING:
+    from containerlab_tui.core.doctor_facts import Diagnosis
     from containerlab_tui.core.inventory import Container, Details
     from containerlab_tui.core.stop import StopPlan
     from containerlab_tui.core.views import Sent
@@ -18,11 +19,14 @@ if TYPE_CHECKING:
     from containerlab_tui.ui.screens.signal_picker import SignalChoice, SignalSubject
     from containerlab_tui.ui.screens.stop_dialog import StopChoice
 
+Deed = Callable[["Engine", "Container"], None]
+"""What is done to one container, off the UI thread."""
+
 CHANGING = frozenset(
     {"signal", "stop", "start", "restart", "pause", "remove", "run", "rename", "copy", "enter", "attach"}
 )
 """Actions that change a container, or may: refused where the program only reads."""
-NEEDS_RUNNING = frozenset({"signal", "stop", "pause", "enter", "attach"})
+NEEDS_RUNNING = frozenset({"signal", "stop", "doctor", "pause", "enter", "attach", "watch"})
 NEEDS_SELECTION = NEEDS_RUNNING | {"start", "restart", "remove", "rename", "copy", "mark"}
 
 
@@ -59,7 +63,9 @@ class MainActions(Screen[None]):
 
     def action_start(self) -> None:
         """Start the marked containers, or the selected one."""
-        self._each("start", lambda engine, one: engine.start(one.id), lambda one: one.state not in RUNNING)
+        if not self._refused("start"):
+            ended = [one for one in self.targets() if one.state not in RUNNING]
+            self._each(ended, lambda engine, one: engine.start(one.id))
 
     def action_restart(self) -> None:
         """Stop and start again."""
@@ -68,7 +74,8 @@ class MainActions(Screen[None]):
             "Restart {names}?",
             "Each is stopped with its own signal and grace period, then started again.",
             "Restart",
-            lambda: self._each("restart", lambda engine, one: engine.restart(one.id)),
+            targets=self.targets(),
+            deed=lambda engine, one: engine.restart(one.id),
         )
 
     def action_pause(self) -> None:
@@ -85,48 +92,45 @@ class MainActions(Screen[None]):
             "Pause or resume {names}?",
             "A paused container's processes are frozen; a signal reaches them when they are resumed.",
             "Do it",
-            lambda: self._each("pause", turn, lambda one: one.state in RUNNING),
+            targets=[one for one in self.targets() if one.state in RUNNING],
+            deed=turn,
         )
 
     def action_remove(self) -> None:
         """Remove for good, after a question."""
-        running = [one for one in self.targets() if one.state in RUNNING]
+        targets = self.targets()
+        running = [one for one in targets if one.state in RUNNING]
         sentence = "Its writable layer and what it keeps in memory are lost; volumes stay."
         if running:
-            sentence = f"{len(running)} still running: killed with SIGKILL, no stop signal is sent. " + sentence
+            whose = "It is" if len(targets) == 1 else f"{len(running)} of them are"
+            sentence = f"{whose} still running and killed with SIGKILL; no stop signal is sent. " + sentence
         self._asking(
             "remove",
             "Remove {names}?",
             sentence,
             "Remove",
-            lambda: self._each("remove", lambda engine, one: engine.remove(one.id, force=one.state in RUNNING)),
+            targets=targets,
+            deed=lambda engine, one: engine.remove(one.id, force=one.state in RUNNING),
         )
 
-    def _asking(self, action: str, title: str, sentence: str, yes: str, then: Callable[[], None]) -> None:
-        """Do it, after a question where the settings want one."""
-        targets = self.targets()
+    def _asking(
+        self, action: str, title: str, sentence: str, yes: str, *, targets: "Sequence[Container]", deed: Deed
+    ) -> None:
+        """Do it to these, after a question where the settings want one; the selection may be another by then."""
         if not targets or self._refused(action):
             return
         if action not in self.lab.settings.confirm:
-            then()
+            self._each(targets, deed)
             return
         from containerlab_tui.ui.screens.confirm import Confirm
 
         names = safe_line(targets[0].name, 60) if len(targets) == 1 else f"{len(targets)} containers"
         question = Confirm(title.format(names=names), sentence, yes=yes)
-        self.app.push_screen(question, lambda sure: then() if sure else None)
+        self.app.push_screen(question, lambda sure: self._each(targets, deed) if sure else None)
 
-    def _each(
-        self,
-        action: str,
-        deed: "Callable[[Engine, Container], None]",
-        wanted: "Callable[[Container], bool]" = lambda one: True,
-    ) -> None:
-        if self._refused(action):
-            return
-        for one in self.targets():
-            if wanted(one):
-                do(self, partial(lambda one: deed(self.lab.engines.here(), one), one))
+    def _each(self, targets: "Sequence[Container]", deed: Deed) -> None:
+        for one in targets:
+            do(self, partial(lambda one: deed(self.lab.engines.here(), one), one))
 
     # signals
 
@@ -138,7 +142,7 @@ class MainActions(Screen[None]):
         chosen = self.lab.chosen_process() if len(targets) == 1 else None
 
         def gather() -> "tuple[list[SignalSubject], dict[str, Details]]":
-            from containerlab_tui.services.stops import see_processes
+            from containerlab_tui.services.processes import see_processes
             from containerlab_tui.ui.screens.signal_picker import SignalSubject
 
             engine, subjects, details = self.lab.engines.here(), [], {}
@@ -198,7 +202,10 @@ class MainActions(Screen[None]):
 
     def action_stop(self) -> None:
         """Ask how to stop, then show it as it happens."""
-        targets = [one for one in self.targets() if one.state in RUNNING]
+        self.stop_these([one for one in self.targets() if one.state in RUNNING])
+
+    def stop_these(self, targets: "Sequence[Container]") -> None:
+        """The same for these containers, from any screen."""
         if not targets or self._refused("stop"):
             return
 
@@ -220,11 +227,38 @@ class MainActions(Screen[None]):
             if choice is not None:
                 self.lab.begin_stops(plans, choice)
 
-        self.app.push_screen(StopDialog(plans), chosen)
+        def doctor() -> "Diagnosis":
+            from containerlab_tui.services import diagnosis
+
+            return diagnosis.doctor(self.lab.engines.here(), plans[0].container, diagnosis.remembered)
+
+        self.app.push_screen(StopDialog(plans, doctor if len(plans) == 1 else None), chosen)
+
+    def action_watch(self) -> None:
+        """Show every signal in the container as it comes."""
+        self._on_details("watch", self.lab.watch_signals)
 
     def action_stops(self) -> None:
         """Show the stops under way, and those that are over."""
         self.lab.show_stops()
+
+    # the doctor
+
+    def action_doctor(self) -> None:
+        """How a stop of the selected container would go; of the marked ones, side by side."""
+        from containerlab_tui.ui import doctors
+
+        targets = [one for one in self.targets() if one.state in RUNNING]
+        if len(targets) == 1:
+            doctors.open_page(self.lab, targets[0])
+        elif targets:
+            doctors.open_table(self.lab, targets)
+
+    def action_doctor_all(self) -> None:
+        """How stops of all running containers would go, the worst first."""
+        from containerlab_tui.ui import doctors
+
+        doctors.open_table(self.lab)
 
     # the terminal, files, new containers
 

@@ -17,8 +17,8 @@ from containerlab_probes.records import Forecast, Process, ProcessId
 from containerlab_probes.signals import all_signals, name_of
 from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.core.stop import SIGKILL
+from containerlab_tui.services.processes import children_of
 from containerlab_tui.services.signals import Target, select
-from containerlab_tui.services.stops import children_of
 from containerlab_tui.ui import words
 
 SIGTERM = 15
@@ -167,7 +167,7 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
 
     def _make_forecasts(self, signal: int) -> list[Forecast | None]:
         return [
-            None if process is None else forecast(process, signal, process.container_pid == 1, children)
+            None if process is None else forecast(process, signal, process.namespace_init, children)
             for process, children in self._targets()
         ]
 

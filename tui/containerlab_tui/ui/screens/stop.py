@@ -19,6 +19,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from containerlab_probes.signals import name_of
+from containerlab_tui.core import doctor_compare
 from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.core.stop import SIGKILL, Kind, StopEvent, StopState, Verdict, describe, explain
 from containerlab_tui.ui import words
@@ -230,13 +231,20 @@ class StopScreen(Screen[None]):
         verdict = stop.state.verdict
         where = self.query_one("#verdict", Static)
         if verdict is None and not stop.state.settled:
-            where.update(Content.styled("Leaving cancels nothing: the engine goes on with the stop.", "dim"))
+            foretold = stop.state.plan.foretold
+            words_ = [f"{doctor_compare.words(foretold)}."] if foretold is not None else []
+            words_.append("Leaving cancels nothing: the engine goes on with the stop.")
+            where.update(Content("\n").join(Content.styled(line, "dim") for line in words_))
             return
         main, *more = explain(stop.state) or ("",)
+        compared = doctor_compare.compare(stop.state.plan.foretold, stop.state) if stop.state.plan.foretold else None
         well = verdict in (None, Verdict.GRACEFUL, Verdict.ALREADY_STOPPED)
         style = "bold $text-success" if well else "bold $text-error"
         glyph, width = _GLYPHS.get(verdict, "·") if verdict else "·", max(self.size.width - 4, 20)
         lines = [Content.styled(line, style) for line in _hanging(f"{glyph} ", main, width)]
+        if compared is not None:
+            style = "bold $text-warning" if compared.right is False else "dim"
+            lines += [Content.styled(line, style) for line in _hanging("  ", compared.sentence, width)]
         lines += [Content(line) for sentence in more for line in _hanging("  ", sentence, width)]
         where.update(Content("\n").join(lines))
 
@@ -271,7 +279,7 @@ class StopScreen(Screen[None]):
 
     def action_leave(self) -> None:
         if any(not stop.over for stop in self._stops.values()):
-            self.app.notify("The stop goes on; w shows it again.", markup=False)
+            self.app.notify("The stop goes on; W shows it again.", markup=False)
         self.dismiss(None)
 
 

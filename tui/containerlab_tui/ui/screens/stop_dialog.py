@@ -1,7 +1,7 @@
 """The one question before a stop: what is sent, how long it may take, and who will never be told."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,19 +18,18 @@ from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.forecast import forecast
 from containerlab_probes.records import Forecast, Process
 from containerlab_probes.signals import all_signals, name_of, number_of
+from containerlab_tui.core import doctor_words
+from containerlab_tui.core.doctor_facts import Diagnosis
 from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.core.stop import SIGKILL, StopPlan
-from containerlab_tui.services.stops import children_of
+from containerlab_tui.services.processes import children_of
 from containerlab_tui.ui import words
+from containerlab_tui.ui.feeds import ask
+from containerlab_tui.ui.states import OUTLOOKS
 
 FOR_EVER = "for ever"
 _WAYS_TO_SAY_FOR_EVER = {FOR_EVER, "forever", "ever", "never", "-1", "∞"}
 _LONGEST_S = 10 * 365 * 24 * 3600
-_SOURCES = {
-    "request": "chosen here",
-    "container": "set by the container or its image",
-    "default": "the engine's default",
-}
 _UNREACHED_SHOWN = 5
 _EVIDENCE_CELLS = 62
 
@@ -53,10 +52,16 @@ class StopDialog(ModalScreen[StopChoice | None]):
         Binding("up,down", "other_field", "Other field", show=False, id="stop_dialog.field"),
     ]
 
-    def __init__(self, plans: Sequence[StopPlan]) -> None:
-        """`plans`: one for each container, at least one."""
+    def __init__(self, plans: Sequence[StopPlan], doctor: Callable[[], Diagnosis] | None = None) -> None:
+        """`plans`: one for each container, at least one.
+
+        `doctor` says how a stop of the only one would go as planned. It may block: it runs off the UI thread.
+        """
         super().__init__(classes="dialog-screen")
         self._plans = tuple(plans)
+        self._doctor = doctor
+        self._outlook = Content.styled("looking …", "dim") if doctor is not None else None
+        """What the doctor says of the stop as planned."""
 
     @property
     def _one(self) -> StopPlan | None:
@@ -95,6 +100,16 @@ class StopDialog(ModalScreen[StopChoice | None]):
     def on_mount(self) -> None:
         self.query_one("#grace", Input).focus()
         self._update()
+        if self._doctor is not None:
+            ask(self, self._doctor, self._answered, self._unanswered, group="doctor")
+
+    def _answered(self, diagnosis: Diagnosis) -> None:
+        self._outlook = Content(f"{OUTLOOKS[diagnosis.outlook].glyph} {doctor_words.headline(diagnosis)}")
+        self._update()
+
+    def _unanswered(self, error: ContainerlabError) -> None:
+        self._outlook = None
+        self._update()
 
     def _read(self) -> StopChoice:
         """What the fields say. Raises ValueError with a sentence where they make no sense."""
@@ -123,14 +138,15 @@ class StopDialog(ModalScreen[StopChoice | None]):
         self._note("#grace-note", "s, ", choice.timeout_s, "timeout")
         self._note("#signal-note", "", choice.signal, "signal")
         plan = self._one
-        shown = _facts(plan, choice) if plan else _list(self._plans, choice)
+        outlook = self._outlook if choice == StopChoice() else None  # of another signal or time it knows nothing
+        shown = _facts(plan, choice, outlook) if plan else _list(self._plans, choice)
         self.query_one("#words", Static).update(shown)
 
     def _note(self, where: str, unit: str, chosen: int | None, what: str) -> None:
         """Where a value comes from."""
         plan = self._one
         planned = "" if plan is None else plan.timeout_source if what == "timeout" else plan.signal_source
-        source = _SOURCES.get("request" if chosen is not None else planned, planned)
+        source = words.SOURCES.get("request" if chosen is not None else planned, planned)
         for_ever = what == "timeout" and self.query_one("#grace", Input).value.strip().lower() in _WAYS_TO_SAY_FOR_EVER
         self.query_one(where, Static).update(Content(("" if for_ever else unit) + source if source else ""))
 
@@ -179,10 +195,10 @@ def _forecast(plan: StopPlan, process: Process, signal: int) -> Forecast:
     made = next((one for one in plan.forecasts if one.id == process.id and one.signal == signal), None)
     if made is not None:
         return made
-    return forecast(process, signal, process.container_pid == 1, children_of(process, plan.processes))
+    return forecast(process, signal, process.namespace_init, children_of(process, plan.processes))
 
 
-def _facts(plan: StopPlan, choice: StopChoice) -> Content:
+def _facts(plan: StopPlan, choice: StopChoice, outlook: Content | None) -> Content:
     """One container: what PID 1 will do, what follows, and who hears nothing."""
     signal = plan.signal if choice.signal is None else choice.signal
     grace = plan.timeout_s if choice.timeout_s is None else choice.timeout_s
@@ -196,6 +212,8 @@ def _facts(plan: StopPlan, choice: StopChoice) -> Content:
         evidence = textwrap.wrap(safe_line(made.evidence), _EVIDENCE_CELLS)
         lines += [Content.styled(f"         {line}", "dim") for line in evidence]
     lines.append(Content(f"Then   {_then(signal, grace)}"))
+    if outlook is not None:
+        lines.append(Content.assemble(("Doctor ", "dim"), outlook))
     if plan.unreached:
         lines += [Content(""), Content(f"The engine sends nothing to {_others(len(plan.unreached))}:")]
         for process in plan.unreached[:_UNREACHED_SHOWN]:

@@ -1,4 +1,4 @@
-"""The line that narrows the table of containers.
+"""The line that narrows what a screen lists.
 
 Entering and leaving it are priority bindings: those run before the application hands on the next key. A key that
 follows at once, as from a fast hand or a script, then reaches the widget that it is meant for.
@@ -21,11 +21,15 @@ class FilterLine(Input):
     class Left(Message):
         """All that was typed is in the line, and the focus is elsewhere."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text, placeholder="name, image, command or status", id="filter", compact=True)
+    def __init__(
+        self, text: str, placeholder: str = "name, image, command or status", back_to: str = "#containers"
+    ) -> None:
+        """`back_to` selects what has the focus afterwards; empty: nothing has."""
+        super().__init__(text, placeholder=placeholder, id="filter", compact=True)
         self.cursor_blink = False
+        self._back_to = back_to
 
     def action_leave(self) -> None:
         """Give the focus back; keys that came before may still wait in the line's own queue."""
-        self.screen.set_focus(self.screen.query_one("#containers"))
+        self.screen.set_focus(self.screen.query_one(self._back_to) if self._back_to else None)
         self.call_later(self.post_message, self.Left())

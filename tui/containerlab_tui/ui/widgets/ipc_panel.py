@@ -62,7 +62,7 @@ class IpcPanel(Widget):
         border-title-color: $text-muted; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("D,delete", "remove", "Remove", id="ipc.remove", tooltip="Remove the object, after a question"),
+        Binding("delete", "remove", "Remove", id="ipc.remove", tooltip="Remove the object, after a question"),
         Binding("v", "limits", "Limits", id="ipc.limits", tooltip="Show or hide the namespace's limits"),
     ]
 

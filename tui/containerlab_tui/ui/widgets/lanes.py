@@ -240,7 +240,7 @@ def _axis(state: StopState, lane: Lane, scale: Scale, now: float) -> list[Segmen
     over = state.verdict is not None or state.settled
     until = lane.ended_at if lane.ended_at is not None else (_last(state) if over else now)
     last = scale.column(until - state.began)
-    told = lane.got_signal or lane.container_pid == 1
+    told = lane.got_signal or lane.id.pid == state.plan.pid
     line = "─" if told else "┈"
     cells = [(line, Role.RUNNING if told else Role.QUIET)] * (last + 1) + [(" ", Role.PLAIN)] * (scale.width - last - 1)
     signals = _signals(state, lane)

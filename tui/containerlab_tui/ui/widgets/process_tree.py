@@ -13,7 +13,7 @@ from containerlab_probes.forecast import forecast
 from containerlab_probes.records import Forecast, Process, ProcessId
 from containerlab_probes.signals import all_signals, name_of, number_of
 from containerlab_tui.core.safe_text import safe_line
-from containerlab_tui.services.stops import children_of
+from containerlab_tui.services.processes import children_of
 from containerlab_tui.ui.feeds import ask, forget
 from containerlab_tui.ui.states import age, forecast_word, process_state
 from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, Row, cell
@@ -164,8 +164,7 @@ class ProcessTree(Panel):
         )
 
     def _forecast(self, process: Process) -> Forecast:
-        is_init = process.container_pid == 1
-        return forecast(process, self.signal, is_init, children_of(process, self._processes))
+        return forecast(process, self.signal, process.namespace_init, children_of(process, self._processes))
 
     def _explain(self) -> None:
         """Say in words what the signal would do to the process under the cursor, and how that is known."""
@@ -178,7 +177,7 @@ class ProcessTree(Panel):
         made = self._forecast(process)
         details = self._subject.details if self._subject else None
         told = ""
-        if details is not None and self.signal == number_of(details.stop_signal) and process.container_pid != 1:
+        if details is not None and self.signal == number_of(details.stop_signal) and process.pid != details.pid:
             told = "A stop does not tell it: Docker sends the stop signal to PID 1 alone. "
         line.update(Content(f"{told}{name_of(self.signal)}: {safe_line(made.evidence, 400)}"))
 

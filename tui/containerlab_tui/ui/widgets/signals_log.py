@@ -1,5 +1,6 @@
 """What was sent, and what came of it; beside it what the container wrote since."""
 
+import os
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
@@ -10,14 +11,20 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
+from containerlab_probes.records import Lost, TracedExec, TracedFork, TracedSignal
 from containerlab_probes.signals import name_of
+from containerlab_tui.core import signal_log
 from containerlab_tui.core.safe_text import log_line, safe_line
+from containerlab_tui.core.signal_words import line_of, sentence
 from containerlab_tui.core.views import Sent
 from containerlab_tui.ui import words
 from containerlab_tui.ui.states import forecast_word
 from containerlab_tui.ui.widgets.grid import Column, Grid, Row, cell
 
 _LOG_CELLS = 400
+_ENGINE_S = 1.5
+"""How long after it was asked the engine has sent a signal."""
+_QUIET = (TracedFork, TracedExec)
 _EMPTY = "Nothing was sent yet. Press s to choose a signal."
 
 
@@ -29,6 +36,7 @@ class SentTable(Grid):
         Column("signal", "SIGNAL", 7, 11),
         Column("pid", "PID", 4, 7, right=True),
         Column("command", "PROCESS", 8, 40, rank=2, share=2),
+        Column("source", "SOURCE", 6, 6, rank=3),
         Column("forecast", "FORECAST", 11, 15, rank=1),
         Column("observed", "WHAT CAME OF IT", 22, 80, share=4),
     )
@@ -41,6 +49,8 @@ class SignalsLog(Widget):
     SignalsLog { layout: vertical; height: 1fr; }
     SignalsLog #sent-side { height: 1fr; }
     SignalsLog #sent-detail { height: auto; max-height: 40%; padding: 0 1; border-top: solid $foreground 20%; }
+    SignalsLog #trace { height: auto; max-height: 2; padding: 0 1; color: $text-muted; display: none; }
+    SignalsLog #trace.shown { display: block; }
     SignalsLog #since { height: auto; max-height: 40%; display: none; border-top: solid $foreground 20%; }
     SignalsLog #since.shown { display: block; }
     SignalsLog #since-head { color: $text-muted; padding: 0 1; height: 1; }
@@ -56,12 +66,14 @@ class SignalsLog(Widget):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._sent: dict[str, Sent] = {}
+        self._recorded: dict[str, signal_log.Row] = {}
 
     def compose(self) -> ComposeResult:
         table = SentTable(id="sent")
         table.empty_text = _EMPTY
         with Vertical(id="sent-side"):
             yield table
+            yield Static(id="trace")
             yield Static(id="sent-detail")
         with Vertical(id="since"):
             yield Static(Content("Log since"), id="since-head")
@@ -71,12 +83,20 @@ class SignalsLog(Widget):
     def on_resize(self) -> None:
         self.set_class(self.size.width >= 110, "wide")
 
-    def show(self, sent: Sequence[Sent]) -> None:
-        """Show these signals, given in any order."""
+    def show(self, sent: Sequence[Sent], recorded: Sequence[tuple[int, signal_log.Row]] = ()) -> None:
+        """Show these signals, given in any order, and what the kernel recorded besides, each with a number that stays.
+
+        Of the latter those that this program has sent are left out: `sent` has them.
+        """
         newest_first = sorted(sent, key=lambda one: (-one.at, one.container_name, one.container_pid))
         several = len({one.container for one in sent}) > 1
         self._sent = {_key(one): one for one in newest_first}
-        self.query_one(SentTable).set_rows(_row(one, several) for one in newest_first)
+        others = [(number, row) for number, row in recorded if type(row.record) not in _QUIET and not _ours(row, sent)]
+        self._recorded = {f"kernel-{number}": row for number, row in others}
+        rows = [(one.at, _row(one, several)) for one in newest_first]
+        rows += [(row.record.at, _recorded_row(key, row)) for key, row in reversed(self._recorded.items())]
+        rows.sort(key=lambda one: -one[0])
+        self.query_one(SentTable).set_rows(row for _, row in rows)
         self._draw_detail()
         where = self.query_one("#since")
         where.set_class(bool(sent), "shown")
@@ -92,9 +112,21 @@ class SignalsLog(Widget):
     def _draw_detail(self) -> None:
         detail = self.query_one("#sent-detail", Static)
         one = self._sent.get(self.query_one(SentTable).row_key or "")
-        detail.display = one is not None
+        row = self._recorded.get(self.query_one(SentTable).row_key or "")
+        detail.display = one is not None or row is not None
         if one is not None:
             detail.update(_detail(one))
+        elif row is not None:
+            detail.update(_recorded_detail(row))
+
+    def say_trace(self, on: bool | None, reason: str) -> None:
+        """Whether the kernel's record is being read (None: not just now), and why it can't be."""
+        where = self.query_one("#trace", Static)
+        where.set_class(on is not None or bool(reason), "shown")
+        if reason:
+            where.update(Content(f"kernel trace ○ not available: {safe_line(reason, 200)}"))
+        else:
+            where.update(Content("kernel trace ●" if on else "kernel trace ◌ beginning …"))
 
     def show_logs(self, lines: Iterable[str | bytes]) -> None:
         """The log lines since the newest signal."""
@@ -126,6 +158,51 @@ def _detail(one: Sent) -> Content:
     return Content("\n".join(lines))
 
 
+def _ours(row: signal_log.Row, sent: Sequence[Sent]) -> bool:
+    """Whether this program sent it: by itself, or by asking the engine, which has runc send it."""
+    record = row.record
+    if isinstance(record, TracedSignal) and record.sender_pid == os.getpid():
+        return True
+    if not isinstance(record, TracedSignal | signal_log.Asked):
+        return False
+    return any(
+        one.route == "engine" and one.signal == record.signal and abs(record.at - one.at) < _ENGINE_S
+        and record.pid in (one.id.pid, 0)
+        for one in sent
+    )  # fmt: skip
+
+
+def _recorded_row(key: str, row: signal_log.Row) -> Row:
+    """Something that others sent, or an end."""
+    record = row.record
+    if isinstance(record, Lost | signal_log.Note):
+        return Row(key, (("time", cell(words.clock_time(record.at), "muted")),
+                         ("observed", cell(safe_line(sentence(record), 200), "muted"))))  # fmt: skip
+    line = line_of(row)
+    source = "engine" if isinstance(record, signal_log.Asked) else "kernel"
+    observed = f"from {line.sender}: {line.result}" if line.sender else f"ended, {line.result}"
+    return Row(
+        key,
+        (
+            ("time", cell(words.clock_time(record.at), "muted")),
+            ("signal", cell(line.what)),
+            ("pid", cell(str((row.who.container_pid if row.who else 0) or "?"))),
+            ("command", cell(safe_line(row.who.name if row.who else f"[{record.pid}]", 80))),
+            ("source", cell(source, "muted")),
+            ("observed", cell(safe_line(observed, 200), line.tone if line.tone != "good" else "plain")),
+        ),
+    )
+
+
+def _recorded_detail(row: signal_log.Row) -> Content:
+    record = row.record
+    if isinstance(record, Lost | signal_log.Note):
+        return Content(safe_line(sentence(record), 300))
+    line = line_of(row)
+    whom = f"{line.what} from {line.sender} to {line.target}" if line.sender else f"{line.target} ended"
+    return Content(safe_line(f"{whom}: {line.result}", 400))
+
+
 def _row(one: Sent, several: bool) -> Row:
     forecast = forecast_word(one.forecast)
     command = safe_line(one.command, 80)
@@ -144,6 +221,7 @@ def _row(one: Sent, several: bool) -> Row:
             ("signal", cell(name_of(one.signal).removeprefix("SIG"))),
             ("pid", cell(str(one.container_pid))),
             ("command", cell(command)),
+            ("source", cell("here", "muted")),
             ("forecast", cell(f"{forecast.glyph} {forecast.text}", forecast.tone)),
             ("observed", observed),
         ),

@@ -1,0 +1,478 @@
+"""The doctor's page and table: how they look, their keys, and what they say when a container ends meanwhile."""
+
+import re
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+from textual.screen import Screen
+
+from containerlab_probes.errors import ContainerlabError, Gone
+from containerlab_probes.records import Delivery
+from containerlab_tui.config import Settings
+from containerlab_tui.core.doctor_facts import Confidence, Diagnosis, Finding, Graceful, Outlook, Severity
+from containerlab_tui.core.inventory import EngineEvent, Event
+from containerlab_tui.services import diagnosis as service
+from containerlab_tui.ui import words
+from containerlab_tui.ui.messages import InventoryChanged
+from containerlab_tui.ui.screens.doctor import DoctorScreen, FindingBlock, Patient
+from containerlab_tui.ui.screens.doctor_table import DoctorTable
+from containerlab_tui.ui.screens.help import GROUPS
+from containerlab_tui.ui.screens.stop_dialog import StopChoice, StopDialog
+from tests.ui.conftest import Stage
+from tests.ui.samples import APP, BEGAN, HOSTILE, SIZES, WORKER, Host, plan, settled, text_of
+from tests.ui.samples import SHELL as PID_1
+
+IN_FRONT = Finding(
+    "shell-in-front",
+    Severity.ERROR,
+    "A shell (sh) stands in front of python3 and doesn't pass SIGTERM on.",
+    (
+        "process 1: sh -c python3 /app/dockerapp.py; true",
+        "its child, process 7: python3 /app/dockerapp.py",
+        "PID 1 without a handler for it: the kernel drops a signal "
+        "(neither SigCgt nor SigIgn of /proc/7001/status; man 7 pid_namespaces)",
+    ),
+    'Dockerfile: CMD ["python3", "/app/dockerapp.py"]\nin a script: exec python3 /app/dockerapp.py',
+)
+BEFORE = Finding(
+    "killed-before",
+    Severity.WARNING,
+    "Of the last 2 stops of it or its like that were seen, 2 ended in SIGKILL.",
+    ("memory: SIGTERM, grace 10 s, killed", "memory: SIGTERM, grace 10 s, killed"),
+)
+FORWARDS = Finding("init-forwards", Severity.NOTE, "tini stands in front and forwards SIGTERM to process 7.")
+OTHER = Finding(
+    "other-graceful-signal",
+    Severity.WARNING,
+    "nginx ends its work on SIGQUIT; on SIGTERM it cuts off work in hand.",
+    ("known: nginx (nginx documentation, Controlling nginx)",),
+    "Dockerfile: STOPSIGNAL SIGQUIT\ndocker run --stop-signal=SIGQUIT …\ncompose: stop_signal: SIGQUIT",
+)
+SHELL = Diagnosis(
+    container="shell-form",
+    signal="SIGTERM",
+    signal_source="default",
+    timeout_s=10,
+    timeout_source="default",
+    delivery=Delivery.DROPPED,
+    outlook=Outlook.TIMES_OUT,
+    graceful=Graceful.NO,
+    graceful_signal=None,
+    confidence=Confidence.CERTAIN,
+    evidence=(
+        "SIGTERM does nothing to process 1 (sh): PID 1 without a handler for it: the kernel drops a signal "
+        "(neither SigCgt nor SigIgn of /proc/7001/status; man 7 pid_namespaces).",
+    ),
+    unreached=(APP, WORKER),
+    findings=(FORWARDS, BEFORE, IN_FRONT),
+)
+NGINX = Diagnosis(
+    container="nginx",
+    signal="SIGTERM",
+    signal_source="container",
+    timeout_s=60,
+    timeout_source="container",
+    delivery=Delivery.HANDLER,
+    outlook=Outlook.EXITS,
+    graceful=Graceful.NO,
+    graceful_signal="SIGQUIT",
+    confidence=Confidence.CERTAIN,
+    evidence=(
+        "SIGTERM reaches process 1 (nginx): caught (SigCgt of /proc/7001/status).",
+        "known: nginx exits on SIGTERM at once and cuts off work in hand (nginx documentation, Controlling nginx).",
+    ),
+    unreached=tuple(replace(WORKER, container_pid=number, argv=("nginx: worker process",)) for number in range(7, 17)),
+    findings=(OTHER,),
+    program="nginx",
+    takes_s=0.2,
+)
+UNKNOWN = replace(
+    SHELL,
+    container="job",
+    delivery=Delivery.UNKNOWN,
+    outlook=Outlook.UNKNOWN,
+    graceful=Graceful.UNKNOWN,
+    confidence=Confidence.GUESS,
+    timeout_s=-1,
+    evidence=("PID 1 can't be looked at: the engine is remote.",),
+    unreached=(),
+    findings=(),
+)
+LONG = replace(IN_FRONT, remedy="\n".join(f"line {number}" for number in range(1, 41)))
+
+
+@dataclass
+class Case:
+    """A container to ask about, and what was asked."""
+
+    answers: list[Diagnosis | ContainerlabError]
+    """One for each time it is asked; the last one is given from then on."""
+    how_ended: str = ""
+    run: float | None = None
+    known: Diagnosis | None = None
+    asked: int = 0
+    stops: list[str] = field(default_factory=list)
+
+    def diagnose(self) -> Diagnosis:
+        answer = self.answers[min(self.asked, len(self.answers) - 1)]
+        self.asked += 1
+        if isinstance(answer, ContainerlabError):
+            raise answer
+        return answer
+
+    def screen(self) -> DoctorScreen:
+        first = next((one for one in self.answers if isinstance(one, Diagnosis)), SHELL)
+        patient = Patient(
+            first.container,
+            self.diagnose,
+            lambda: self.how_ended,
+            lambda: self.run,
+            lambda: self.stops.append("x"),
+            self.known,
+        )
+        return DoctorScreen(patient, lambda: BEGAN)
+
+
+@pytest.fixture(autouse=True)
+def _same_time_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "clock_time", lambda _at: "16:00:00")
+
+
+def chosen(screen: DoctorScreen) -> str:
+    return next(one.finding.code for one in screen.query(FindingBlock) if one.has_class("chosen"))
+
+
+# how they look
+
+
+def page(*answers: Diagnosis | ContainerlabError, ended: str = "", known: Diagnosis | None = None) -> Screen[None]:
+    return Case(list(answers), ended, known=known).screen()
+
+
+def table(diagnoses: Sequence[Diagnosis], unread: Sequence[str] = ()) -> DoctorTable:
+    return DoctorTable(
+        "all running",
+        lambda: (diagnoses, unread),
+        lambda _one: None,
+        lambda names: {"gone": "killed (SIGKILL, 137)"} if "gone" in names else {},
+        lambda: BEGAN,
+    )
+
+
+ALL = (UNKNOWN, NGINX, replace(SHELL, container="gone", findings=()), SHELL)
+SCREENS: dict[str, Callable[[], Screen[None]]] = {
+    "shell": lambda: page(SHELL),
+    "nginx": lambda: page(NGINX),
+    "unknown": lambda: page(UNKNOWN),
+    "ended": lambda: page(Gone("It is gone."), ended="killed (SIGKILL, 137)", known=SHELL),
+    "vanished": lambda: page(Gone("There is no container shell-form.")),
+    "table": lambda: table(ALL, ("far: not permitted",)),
+    "empty": lambda: table(()),
+}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("which", SCREENS)
+async def test_how_it_looks(which: str, size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
+    app = Host(SCREENS[which]())
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot, lambda: "ooking …" not in text_of(app) and "esc back" in text_of(app), "the answer")
+        await pilot.pause()
+        assert text_of(app) == snapshot
+
+
+# the page
+
+
+async def test_findings_come_by_weight_and_the_cursor_goes_through_them() -> None:
+    screen = Case([SHELL]).screen()
+    app = Host(screen)
+    async with app.run_test(size=(140, 45)) as pilot:
+        await settled(pilot, lambda: "shell-in-front" in text_of(app), "the findings")
+        assert [one.finding.code for one in screen.query(FindingBlock)] == [
+            "shell-in-front",
+            "killed-before",
+            "init-forwards",
+        ]
+        seen = [chosen(screen)]
+        for key in ("k", "j", "down", "j", "up", "k"):
+            await pilot.press(key)
+            seen.append(chosen(screen))
+        assert seen == [
+            "shell-in-front",
+            "shell-in-front",
+            "killed-before",
+            "init-forwards",
+            "init-forwards",
+            "killed-before",
+            "shell-in-front",
+        ]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_finding_that_does_not_fit_is_read_to_its_end_before_the_next(size: tuple[int, int]) -> None:
+    screen = Case([replace(SHELL, findings=(LONG, BEFORE))]).screen()
+    app = Host(screen)
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot, lambda: "line 1" in text_of(app), "the findings")
+        read = set[str]()
+        for _ in range(20):
+            await pilot.pause()
+            read |= set(re.findall(r" line (\d+)", text_of(app)))
+            if chosen(screen) == "killed-before":
+                break
+            await pilot.press("j")
+        assert read >= {str(number) for number in range(1, 41)}
+        assert chosen(screen) == "killed-before"
+        for _ in range(20):
+            await pilot.press("k")
+        await settled(pilot, lambda: "SIGTERM  the engine's default" in text_of(app), "the top again")
+
+
+async def test_y_copies_the_remedy_of_the_finding_under_the_cursor() -> None:
+    hostile = replace(IN_FRONT, remedy=f"Dockerfile: CMD {HOSTILE}\nexec it")
+    app = Host(Case([replace(SHELL, findings=(hostile, BEFORE))]).screen())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: "y copy remedy" in text_of(app), "the key")
+        await pilot.press("y")
+        assert app.clipboard == "Dockerfile: CMD x[/]\\x1b]0;owned\\x07[@click=app.bell]\\x9b31m\\u202e\nexec it\n"
+        await pilot.press("j", "j")
+        await settled(pilot, lambda: "y copy remedy" not in text_of(app), "there is nothing to copy")
+
+
+async def test_an_end_is_told_and_what_was_shown_stays() -> None:
+    case = Case([SHELL, NGINX])
+    screen = case.screen()
+    app = Host(screen)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: "shell-in-front" in text_of(app), "the findings")
+        assert "It has ended" not in text_of(app)
+        assert "x stop" in text_of(app)
+        case.how_ended = "out of memory (SIGKILL, 137)"
+        screen.post_message(InventoryChanged(frozenset()))
+        await settled(pilot, lambda: "It has ended: out of memory (SIGKILL, 137)." in text_of(app), "the end")
+        await settled(pilot, lambda: "x stop" not in text_of(app), "nothing to stop")
+        assert "shell-in-front" in text_of(app)
+        assert case.asked == 1
+        case.how_ended = ""
+        screen.post_message(InventoryChanged(frozenset()))
+        await settled(pilot, lambda: "other-graceful-signal" in text_of(app), "the answer about the new run")
+        assert "It has ended" not in text_of(app)
+        assert case.asked == 2
+
+
+async def test_another_run_is_asked_about_though_no_end_was_seen() -> None:
+    case = Case([SHELL, NGINX], run=BEGAN)
+    screen = case.screen()
+    app = Host(screen)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: "shell-in-front" in text_of(app), "the findings")
+        case.run = None  # an event that says nothing of it
+        screen.post_message(InventoryChanged(frozenset()))
+        await pilot.pause()
+        assert case.asked == 1
+        case.run = BEGAN + 1
+        screen.post_message(InventoryChanged(frozenset()))
+        await settled(pilot, lambda: "nginx" in text_of(app), "the answer about the new run")
+        assert case.asked == 2
+
+
+async def test_r_asks_again_and_a_failure_keeps_what_is_there() -> None:
+    case = Case([SHELL, Gone("There is no container shell-form."), replace(SHELL, findings=(BEFORE, FORWARDS))])
+    screen = case.screen()
+    app = Host(screen)
+    async with app.run_test(size=(140, 45)) as pilot:
+        await settled(pilot, lambda: "shell-in-front" in text_of(app), "the findings")
+        await pilot.press("j", "r")
+        await settled(pilot, lambda: "! There is no container shell-form." in text_of(app), "the trouble")
+        assert "shell-in-front" in text_of(app)
+        await pilot.press("r")
+        await settled(pilot, lambda: "shell-in-front" not in text_of(app), "the new answer")
+        assert "There is no container" not in text_of(app)
+        assert chosen(screen) == "killed-before"
+
+
+async def test_what_is_known_is_shown_while_it_is_asked_anew() -> None:
+    case = Case([NGINX], known=SHELL)
+    app = Host(case.screen())
+    async with app.run_test(size=(140, 45)) as pilot:
+        await settled(pilot, lambda: "other-graceful-signal" in text_of(app), "the answer")
+        assert "shell-in-front" not in text_of(app)
+
+
+async def test_x_asks_how_to_stop_and_escape_leaves() -> None:
+    case = Case([SHELL])
+    app = Host(case.screen())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: "shell-in-front" in text_of(app), "the findings")
+        await pilot.press("x", "escape")
+        await pilot.pause()
+        assert case.stops == ["x"]
+        assert app.answers == [None]
+
+
+@pytest.mark.parametrize("which", ["page", "table"])
+async def test_hostile_text_is_only_text(which: str) -> None:
+    finding = Finding(HOSTILE, Severity.ERROR, HOSTILE, (HOSTILE,), HOSTILE)
+    one = replace(
+        NGINX,
+        container=HOSTILE,
+        evidence=(HOSTILE, HOSTILE),
+        program=HOSTILE,
+        findings=(finding,),
+        graceful_signal=HOSTILE,
+        signal_source=HOSTILE,
+        unreached=(replace(APP, argv=(HOSTILE,)),),
+    )
+    app = Host(page(one, known=one) if which == "page" else table((one,), (HOSTILE,)))
+    async with app.run_test(size=(140, 45)) as pilot:
+        shown = r"x[/]\x1b]0;owned\x07[@click=app.bell]\x9b31m\u202e"
+        await settled(pilot, lambda: "looking" not in text_of(app) and shown in text_of(app), "the answer")
+        assert not any(character in text_of(app) for character in "\x1b\x07\x9b\u202e")
+
+
+# the stop dialog
+
+
+async def test_the_stop_dialog_tells_what_the_doctor_says_of_the_stop_as_planned() -> None:
+    said = threading.Event()
+
+    def doctor() -> Diagnosis:
+        assert said.wait(10)
+        return SHELL
+
+    app = Host(StopDialog([plan(PID_1, APP)], doctor))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: "Doctor looking …" in text_of(app), "the dialog, which does not wait")
+        said.set()
+        words_ = "Doctor ✗ does not end in time: SIGKILL after 10 s · certain"
+        await settled(pilot, lambda: words_ in text_of(app), "the answer")
+        await pilot.press(*"30")
+        await settled(pilot, lambda: "Doctor" not in text_of(app), "nothing is said of another grace period")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.answers == [StopChoice(timeout_s=30)]
+
+
+async def test_the_stop_dialog_does_without_a_doctor() -> None:
+    def doctor() -> Diagnosis:
+        raise Gone("It is gone.")
+
+    app = Host(StopDialog([plan(PID_1, APP)], doctor))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: "Then" in text_of(app) and "Doctor" not in text_of(app), "the dialog")
+
+
+# from the main screen
+
+
+@pytest.fixture
+def doctored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The doctor answers by name; which containers it was asked about."""
+    asked: list[str] = []
+
+    def doctor(engine: object, container: str, history: object = None) -> Diagnosis:
+        asked.append(container)
+        details = engine.inspect(container)  # type: ignore[attr-defined]
+        return replace(SHELL if "shell" in details.name else NGINX, container=details.name)
+
+    def doctor_all(engine: object, history: object = None) -> tuple[tuple[Diagnosis, ...], tuple[str, ...]]:
+        asked.append("all")
+        return (NGINX, replace(NGINX, container="db"), SHELL), ()
+
+    monkeypatch.setattr(service, "doctor", doctor)
+    monkeypatch.setattr(service, "doctor_all", doctor_all)
+    return asked
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+async def test_d_opens_the_selected_container(
+    stage: Callable[..., Stage], doctored: list[str], read_only: bool
+) -> None:
+    made = stage(Settings(read_only=read_only))
+    async with made.app.run_test(size=(140, 45), notifications=True) as pilot:
+        await made.ready(pilot)
+        assert "d doctor" in text_of(made.app).splitlines()[-1]
+        made.app.main.table.select(made.id_of("shell-form"))
+        await pilot.press("d")
+        await settled(pilot, lambda: "shell-in-front" in text_of(made.app), "the page")
+        assert doctored == [made.id_of("shell-form")]
+        await pilot.press("x")
+        if read_only:
+            await settled(pilot, lambda: "Read-only" in text_of(made.app), "the refusal")
+        else:
+            await settled(pilot, lambda: isinstance(made.app.screen, StopDialog), "the dialog")
+            assert "Stop shell-form" in text_of(made.app)
+            await settled(pilot, lambda: "Doctor ✗ does not end in time" in text_of(made.app), "the doctor's word")
+            await pilot.press("escape")
+        await pilot.press("escape")
+        assert made.app.screen is made.app.main
+
+
+async def test_d_needs_a_running_container(stage: Callable[..., Stage], doctored: list[str]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(140, 45)) as pilot:
+        await made.ready(pilot)
+        await pilot.press("a", "end")
+        await settled(pilot, lambda: "d doctor " not in text_of(made.app).splitlines()[-1], "the key is gone")
+        await pilot.press("d")
+        await pilot.pause()
+        assert made.app.screen is made.app.main
+        assert doctored == []
+
+
+async def test_d_with_marks_opens_their_table(stage: Callable[..., Stage], doctored: list[str]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(140, 45)) as pilot:
+        await made.ready(pilot)
+        await pilot.press("space", "space", "d")
+        await settled(pilot, lambda: "2 marked" in text_of(made.app) and "dockerapp1" in text_of(made.app), "the table")
+        assert doctored == [made.id_of("db"), made.id_of("dockerapp1")]
+
+
+async def test_capital_d_opens_all_and_enter_one_of_them(stage: Callable[..., Stage], doctored: list[str]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(140, 45)) as pilot:
+        await made.ready(pilot)
+        await pilot.press("D")
+        await settled(pilot, lambda: "by SIGKILL" in text_of(made.app), "the table")
+        names = [line.split()[0].lstrip("▌") for line in text_of(made.app).splitlines()[2:5]]
+        assert names == ["shell-form", "db", "nginx"]
+        await pilot.press("enter")
+        await settled(pilot, lambda: "killed-before" in text_of(made.app) and "because" in text_of(made.app), "a page")
+        assert doctored == ["all", made.id_of("shell-form")]
+        await pilot.press("escape")
+        await settled(pilot, lambda: isinstance(made.app.screen, DoctorTable), "the table again")
+        await pilot.press("escape")
+        assert made.app.screen is made.app.main
+
+
+async def test_an_end_reaches_the_screens_over_the_main_screen(
+    stage: Callable[..., Stage], doctored: list[str]
+) -> None:
+    made = stage()
+    async with made.app.run_test(size=(140, 45)) as pilot:
+        await made.ready(pilot)
+        made.app.main.table.select(made.id_of("dockerapp1"))
+        await pilot.press("d")
+        await settled(pilot, lambda: "other-graceful-signal" in text_of(made.app), "the page")
+        ended = EngineEvent(made.now + 1, "die", made.id_of("dockerapp1"), "dockerapp1", "", {"exitCode": "137"})
+        made.post(Event(ended))
+        await settled(pilot, lambda: "It has ended: killed (SIGKILL, 137)." in text_of(made.app), "the end")
+        assert "other-graceful-signal" in text_of(made.app)
+        made.post(Event(replace(ended, action="start", time=made.now + 2)))
+        await settled(pilot, lambda: len(doctored) == 2, "it is asked again about the new run")
+        await settled(pilot, lambda: "It has ended" not in text_of(made.app), "no end of this run")
+        made.post(Event(replace(ended, action="destroy", time=made.now + 3)))
+        await settled(pilot, lambda: "It has ended: removed." in text_of(made.app), "the removal")
+
+
+@pytest.mark.parametrize("screen", [DoctorScreen, DoctorTable])
+def test_help_knows_their_keys(screen: type[Screen[None]]) -> None:
+    prefixes = tuple(prefix for prefix, _title in GROUPS)
+    ids = [binding.id or "" for binding in screen.BINDINGS if not isinstance(binding, tuple)]
+    assert ids
+    assert all(one.startswith(prefixes) for one in ids)

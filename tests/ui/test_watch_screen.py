@@ -1,0 +1,221 @@
+"""The live view of signals over a feed that the test plays: what it shows, filters, holds still and saves."""
+
+import json
+from pathlib import Path
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+from textual.widgets import Input, Static
+
+from containerlab_probes.records import (
+    Lost,
+    SignalResult,
+    Taken,
+    TracedDelivery,
+    TracedExec,
+    TracedExit,
+    TracedFork,
+    TracedSignal,
+)
+from containerlab_tui.core.signal_log import KEPT, Asked, Known, Note, Told, Who
+from containerlab_tui.ui.screens.save_form import SaveForm
+from containerlab_tui.ui.screens.watch import WatchScreen
+from containerlab_tui.ui.widgets.signal_list import SignalList
+from tests.ui.samples import BEGAN, HOSTILE, SIZES, Host, settled, text_of
+
+QUEUED, IGNORED, PENDING = SignalResult.QUEUED, SignalResult.IGNORED, SignalResult.ALREADY_PENDING
+
+
+class Played:
+    """A feed; what the test puts into `waiting` is taken at the next tick."""
+
+    def __init__(self, *told: Told, blind: str = "", opened: bool = True) -> None:
+        self.waiting = list(told)
+        self.blind, self.opened = blind, opened
+        self.begun = self.closed = 0
+
+    def begin(self) -> None:
+        self.begun += 1
+
+    def take(self) -> list[Told]:
+        told, self.waiting = self.waiting, []
+        return told
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def usr1(number: int) -> TracedSignal:
+    return TracedSignal(BEGAN + number / 100, 7001, "python3", 7007, 10, QUEUED, 0, True)
+
+
+STOP: tuple[Told, ...] = (
+    Known(7001, Who(1, "supervisord")),
+    Known(7007, Who(7, "python3")),
+    Known(7008, Who(8, HOSTILE[:15])),
+    TracedSignal(BEGAN + 0.001, 91234, "kill", 7001, 10, IGNORED, 0, True),
+    TracedSignal(BEGAN + 0.5, 555, "runc", 7001, 15, QUEUED, 0, True),
+    TracedDelivery(BEGAN + 0.5004, 7001, 15, Taken.HANDLER),
+    TracedFork(BEGAN + 0.55, 7001, 7009),
+    TracedExec(BEGAN + 0.56, 7009, "/bin/true"),
+    TracedExit(BEGAN + 0.57, 7009, 0),
+    TracedSignal(BEGAN + 0.6, 7001, "supervisord", 7007, 15, QUEUED, 0, True),
+    TracedDelivery(BEGAN + 0.601, 7007, 15, Taken.DEFAULT),
+    TracedExit(BEGAN + 0.61, 7007, "SIGTERM"),
+    TracedSignal(BEGAN + 0.7, 7001, "supervisord", 7008, 37, PENDING, -1, True),
+    Lost(BEGAN + 0.75, 1200),
+    TracedSignal(BEGAN + 0.8, 7001, "supervisord", 7008, 9, QUEUED, 128, True),
+    TracedDelivery(BEGAN + 0.8001, 7008, 9, Taken.DEFAULT),
+    TracedExit(BEGAN + 0.81, 7008, "SIGKILL"),
+    TracedExit(BEGAN + 0.9, 7001, 0),
+    Note(BEGAN + 0.95, "container ended, status 0"),
+    Note(BEGAN + 1.5, "started again"),
+)
+WITHOUT: tuple[Told, ...] = (
+    Known(7001, Who(1, "python3")),
+    Asked(BEGAN, 7001, 15),
+    TracedExit(BEGAN + 1, 7001, None),
+    Note(BEGAN + 1.1, "container ended, status 0"),
+)
+BLIND = "The kernel's trace needs root (CAP_SYS_ADMIN, and no lockdown of the kernel); run this with sudo."
+
+
+def listing(app: Host) -> SignalList:
+    return app.screen.query_one(SignalList)
+
+
+def head(app: Host) -> str:
+    return " ".join(str(app.screen.query_one(one, Static).render()) for one in ("#head", "#note"))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scene", ["stop", "blind", "beginning", "lost"])
+async def test_how_it_looks(scene: str, size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
+    feed = {
+        "stop": Played(*STOP),
+        "blind": Played(*WITHOUT, blind=BLIND),
+        "beginning": Played(opened=False),
+        "lost": Played(Lost(BEGAN, None)),
+    }[scene]
+    app = Host(WatchScreen("shop-web-1", feed, lambda: BEGAN))
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot, lambda: not feed.waiting, "all is taken")
+        await pilot.pause()
+        assert text_of(app) == snapshot
+
+
+async def test_the_kernel_pause_and_filter_at_the_keyboard() -> None:
+    feed = Played(*STOP)
+    app = Host(WatchScreen("web", feed, lambda: BEGAN))
+    async with app.run_test(size=(140, 45)) as pilot:
+        await settled(pilot, lambda: listing(app).count == 12, "the rows")
+        assert feed.begun == 1
+        await pilot.press("slash", *"term -super")
+        await settled(pilot, lambda: "3 rows" in head(app) or "4 rows" in head(app), "the filter")
+        shown = text_of(app)
+        assert "default action" not in shown
+        assert "runc [555]" not in shown  # to supervisord
+        assert "1,200 events were lost" in shown
+        await pilot.press("enter")
+        assert app.focused is None
+        await pilot.press("escape")
+        await settled(pilot, lambda: listing(app).count == 12, "all rows again")
+        await pilot.press("p")
+        feed.waiting = [usr1(number) for number in range(3)]
+        await settled(pilot, lambda: "paused, 3 new" in head(app), "the count while it is held still")
+        assert listing(app).count == 12
+        await pilot.press("space")
+        await settled(pilot, lambda: listing(app).count == 15, "what came meanwhile")
+        await pilot.press("c")
+        assert "0 signals · 0 exits" in head(app)
+        assert listing(app).count == 0
+        await pilot.press("q")
+        await settled(pilot, lambda: app.answers == [None], "it is left")
+        assert feed.closed == 1
+
+
+async def test_it_follows_until_it_is_scrolled_up() -> None:
+    feed = Played(*map(usr1, range(100)))
+    app = Host(WatchScreen("web", feed, lambda: BEGAN))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: listing(app).count == 100, "the rows")
+
+        def last_shown() -> str:
+            return text_of(app).split("\n")[22][1:13]
+
+        await settled(pilot, lambda: last_shown().endswith(".990"), "the last row")
+        await pilot.press("k")
+        await settled(pilot, lambda: last_shown().endswith(".980"), "a row up")
+        feed.waiting = [usr1(100)]
+        await settled(pilot, lambda: "101 rows" in head(app), "one more")
+        assert last_shown().endswith(".980")
+        assert "G follows again" in head(app)
+        await pilot.press("g")
+        await settled(pilot, lambda: ".000" in text_of(app).split("\n")[3], "the first row")
+        await pilot.press("pagedown", "pageup", "G")
+        await settled(pilot, lambda: last_shown().endswith("1.000") or last_shown().endswith(".000"), "the last again")
+        assert "following" in head(app)
+        feed.waiting = [usr1(101)]
+        await settled(pilot, lambda: last_shown().endswith(".010"), "it follows")
+        await pilot.press("k")
+        feed.waiting = [usr1(number) for number in range(KEPT)]
+        await settled(pilot, lambda: "102 older ones let go" in head(app), "the oldest went")
+        assert listing(app).count == KEPT
+
+
+async def test_a_signal_that_is_listed_is_completed_in_place() -> None:
+    feed = Played(Known(7007, Who(7, "python3")), usr1(0))
+    app = Host(WatchScreen("web", feed, lambda: BEGAN))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: "queued" in text_of(app), "the signal")
+        feed.waiting = [TracedDelivery(BEGAN + 0.1, 7007, 10, Taken.HANDLER)]
+        await settled(pilot, lambda: "its handler runs" in text_of(app), "its delivery")
+        assert "queued" not in text_of(app)
+
+
+async def test_a_filtered_row_stays_although_a_storm_goes_by() -> None:
+    feed = Played(*STOP)
+    app = Host(WatchScreen("web", feed, lambda: BEGAN))
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("slash", *"term", "enter")
+        await settled(pilot, lambda: "TERM" in text_of(app), "the rows")
+        before = listing(app).count
+        feed.waiting = [usr1(number) for number in range(KEPT + 10)]
+        await settled(pilot, lambda: "let go" in head(app), "the storm")
+        assert listing(app).count == before
+
+
+async def test_saving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    feed = Played(*STOP)
+    app = Host(WatchScreen("../evil", feed, lambda: BEGAN))
+    async with app.run_test(size=(140, 45), notifications=True) as pilot:
+        await pilot.press("slash", *"term", "enter")
+        await settled(pilot, lambda: "filter “term”: 5 rows" in head(app), "the rows that pass")
+        await pilot.press("S")
+        await settled(pilot, lambda: isinstance(app.screen, SaveForm), "the form")
+        proposed = app.screen.query_one(Input).value
+        assert proposed.startswith("signals-.._evil-2025")
+        assert proposed.endswith(".jsonl")
+        await pilot.press("enter")
+        await settled(pilot, lambda: "5 rows saved to" in text_of(app), "the toast")
+        lines = [json.loads(line) for line in (tmp_path / proposed).read_text().splitlines()]
+        assert [line["kind"] for line in lines] == ["signal", "signal", "lost", "note", "note"]
+        assert lines[1]["to"] == {"pid": 7007, "container_pid": 7, "name": "python3"}
+        (tmp_path / proposed).write_text("mine\n")
+        await pilot.press("ctrl+s")
+        await settled(pilot, lambda: isinstance(app.focused, Input), "the form again")
+        await pilot.press("enter")
+        await settled(pilot, lambda: "exists: enter once more replaces" in text_of(app), "the question")
+        assert (tmp_path / proposed).read_text() == "mine\n"
+        await pilot.press("enter")
+        await settled(pilot, lambda: (tmp_path / proposed).read_text() != "mine\n", "it is replaced")
+        await settled(pilot, lambda: isinstance(app.screen, WatchScreen), "the form is gone")
+        await pilot.press("S")
+        await settled(pilot, lambda: isinstance(app.screen, SaveForm), "the form again")
+        app.screen.query_one(Input).value = "/no/such/place/x"
+        await pilot.press("enter")
+        await settled(pilot, lambda: "There is no directory /no/such/place." in text_of(app), "the complaint")
+        app.screen.query_one(Input).value = "/proc/x"
+        await pilot.press("enter")
+        await settled(pilot, lambda: "/proc/x can't be written" in text_of(app), "the error as a sentence")

@@ -1,0 +1,228 @@
+"""Rows of the live view: what records fold into, and in which words they are shown."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from containerlab_probes.records import (
+    Lost,
+    SignalResult,
+    Taken,
+    TracedDelivery,
+    TracedExec,
+    TracedExit,
+    TracedFork,
+    TracedSignal,
+)
+from containerlab_tui.core.signal_log import Asked, Known, Note, Row, SignalLog, Told, Who
+from containerlab_tui.core.signal_words import as_document, line_of, outcome
+
+INIT, CHILD = 7001, 7007
+KNOWN = (Known(INIT, Who(1, "supervisord")), Known(CHILD, Who(7, "python3")))
+TERM, USR1, CHLD, KILL = 15, 10, 17, 9
+
+
+def signal(
+    pid: int = CHILD,
+    number: int = TERM,
+    at: float = 1.0,
+    sender: tuple[int, str] = (555, "runc"),
+    result: SignalResult = SignalResult.QUEUED,
+    code: int = 0,
+) -> TracedSignal:
+    return TracedSignal(at, *sender, pid, number, result, code, True)
+
+
+def folded(*told: Told) -> SignalLog:
+    log = SignalLog()
+    log.take([*KNOWN, *told])
+    return log
+
+
+def only(*told: Told) -> Row:
+    (row,) = folded(*told).rows
+    return row
+
+
+FROM_INIT = (INIT, "supervisord")
+HANDLED = TracedDelivery(2.0, CHILD, TERM, Taken.HANDLER)
+
+LINES = [
+    ((signal(),), ("runc [555]", "7 python3", "TERM", "queued", "plain")),
+    ((signal(), HANDLED), ("runc [555]", "7 python3", "TERM", "its handler runs", "good")),
+    (
+        (signal(), TracedDelivery(2.0, CHILD, TERM, Taken.DEFAULT)),
+        ("runc [555]", "7 python3", "TERM", "default action", "warn"),
+    ),
+    (
+        (signal(), TracedDelivery(2.0, CHILD, TERM, Taken.IGNORED)),
+        ("runc [555]", "7 python3", "TERM", "ignored", "muted"),
+    ),
+    (
+        (signal(INIT, result=SignalResult.IGNORED),),
+        ("runc [555]", "1 supervisord", "TERM", "thrown away: no handler, or ignored", "bad"),
+    ),
+    (
+        (signal(result=SignalResult.ALREADY_PENDING),),
+        ("runc [555]", "7 python3", "TERM", "already pending", "plain"),
+    ),
+    (
+        (signal(result=SignalResult.OVERFLOW),),
+        ("runc [555]", "7 python3", "TERM", "thrown away, the queue is full", "bad"),
+    ),
+    ((signal(sender=FROM_INIT),), ("1 supervisord", "7 python3", "TERM", "queued", "plain")),
+    ((signal(sender=(0, ""), code=-2),), ("the kernel", "7 python3", "TERM", "queued", "plain")),
+    (
+        (signal(number=KILL, sender=FROM_INIT, code=128), TracedDelivery(2.0, CHILD, KILL, Taken.DEFAULT)),
+        ("the kernel (1 supervisord)", "7 python3", "KILL", "default action", "warn"),
+    ),
+    ((signal(sender=(555, "")),), ("ended [555]", "7 python3", "TERM", "queued", "plain")),
+    ((signal(pid=7099, number=64),), ("runc [555]", "[7099]", "RTMAX", "queued", "plain")),
+    ((HANDLED,), ("sent before", "7 python3", "TERM", "its handler runs", "good")),
+    ((TracedExit(3.0, CHILD, 0),), ("", "7 python3", "exit", "status 0", "good")),
+    ((TracedExit(3.0, CHILD, 137),), ("", "7 python3", "exit", "status 137", "warn")),
+    ((TracedExit(3.0, CHILD, "SIGKILL"),), ("", "7 python3", "exit", "by SIGKILL", "warn")),
+    ((TracedExit(3.0, CHILD, None),), ("", "7 python3", "exit", "ended", "good")),
+    (
+        (TracedFork(3.0, INIT, 7008),),
+        ("1 supervisord", "supervisord [7008]", "fork", "a new process", "muted"),
+    ),
+    ((TracedFork(3.0, 0, 7008),), ("from outside", "[7008]", "fork", "a new process", "muted")),
+    ((TracedExec(3.0, CHILD, "/bin/sleep"),), ("", "7 sleep", "exec", "runs /bin/sleep", "muted")),
+    ((Asked(3.0, INIT, TERM),), ("the engine", "1 supervisord", "TERM", "sent; no more is seen", "plain")),
+    ((Asked(3.0, 0, TERM),), ("the engine", "PID 1", "TERM", "sent; no more is seen", "plain")),
+    ((Note(3.0, "started again"),), ("", "", "", "— started again —", "accent")),
+    (
+        (Lost(3.0, 1234),),
+        ("", "", "", "! 1,234 events were lost here: they came faster than they could be read", "bad"),
+    ),
+    (
+        (Lost(3.0, None),),
+        ("", "", "", "! Events were lost here: they came faster than they could be read", "bad"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("told", "line"), LINES)
+def test_what_a_row_says(told: tuple[Told, ...], line: tuple[str, ...]) -> None:
+    assert tuple(line_of(only(*told))) == line
+
+
+def test_pid_1_drops_what_it_had_blocked_unless_it_is_forced() -> None:
+    def sent(number: int, code: int) -> str:
+        default = TracedDelivery(2.0, INIT, number, Taken.DEFAULT)
+        return outcome(only(signal(INIT, number, code=code), default))
+
+    assert sent(TERM, 0) == "default action: PID 1 drops it"
+    assert sent(KILL, 0) == "default action"
+    assert sent(11, 1) == "default action"
+
+
+def test_deliveries_complete_signals_in_their_order() -> None:
+    log = folded(
+        signal(at=1.0, number=34), signal(at=1.1, number=34), signal(at=1.2, number=34),
+        TracedDelivery(1.3, CHILD, 34, Taken.HANDLER), TracedDelivery(1.4, CHILD, 34, Taken.HANDLER),
+    )  # fmt: skip
+    assert [row.taken.at if row.taken else None for row in log.rows] == [1.3, 1.4, None]
+
+
+def test_a_signal_that_was_merged_or_thrown_away_takes_no_delivery() -> None:
+    log = folded(
+        signal(at=1.0), signal(at=1.1, result=SignalResult.ALREADY_PENDING), HANDLED,
+        signal(at=2.1, result=SignalResult.IGNORED), TracedDelivery(2.2, CHILD, TERM, Taken.HANDLER),
+    )  # fmt: skip
+    assert [outcome(row) for row in log.rows] == [
+        "its handler runs", "already pending", "thrown away: no handler, or ignored", "its handler runs",
+    ]  # fmt: skip
+    assert isinstance(log.rows[-1].record, TracedDelivery)
+
+
+def test_a_number_that_is_used_again_is_another_process() -> None:
+    log = folded(signal(), TracedExit(2.0, CHILD, 0), TracedDelivery(3.0, CHILD, TERM, Taken.HANDLER))
+    assert log.rows[0].taken is None
+    assert line_of(log.rows[2]).target == f"[{CHILD}]"
+
+
+def test_after_a_loss_no_delivery_is_put_to_a_signal_from_before() -> None:
+    log = folded(signal(), Lost(1.5, 3), HANDLED)
+    assert log.rows[0].taken is None
+    assert (log.lost, log.lost_uncounted) == (3, False)
+    log.take([Lost(1.6, None), Lost(1.7, 4)])
+    assert (log.lost, log.lost_uncounted) == (7, True)
+
+
+def test_a_row_keeps_the_name_that_the_process_had() -> None:
+    log = folded(signal(at=1.0), TracedExec(1.5, CHILD, "/usr/bin/a-very-long-name-of-a-program"), signal(at=2.0))
+    assert [line_of(row).target for row in log.rows] == ["7 python3", "7 a-very-long-nam", "7 a-very-long-nam"]
+
+
+def test_it_keeps_the_last_and_counts_all() -> None:
+    log = SignalLog(limit=3)
+    for at in range(5):
+        assert len(log.take([signal(at=at), TracedDelivery(at, CHILD, TERM, Taken.HANDLER)])) == 1
+    log.take([TracedExit(9, CHILD, 0)])
+    assert [row.record.at for row in log.rows] == [3, 4, 9]
+    assert (log.forgotten, log.signals, log.exits) == (3, 5, 1)
+    log.clear()
+    assert (log.rows, log.forgotten, log.signals, log.exits, log.lost) == ([], 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(("told", "line"), LINES)
+def test_the_document_of_a_row_is_json(told: tuple[Told, ...], line: tuple[str, ...]) -> None:
+    document = json.loads(json.dumps(as_document(only(*told))))
+    assert document["at"].startswith("1970-01-01T00:00:0")
+    assert document["source"] == ("engine" if isinstance(told[0], Asked | Note) else "kernel")
+
+
+def test_the_document_of_a_signal() -> None:
+    row = only(signal(sender=FROM_INIT), HANDLED)
+    assert as_document(row) == {
+        "at": "1970-01-01T00:00:01.000000Z",
+        "kind": "signal",
+        "source": "kernel",
+        "signal": "SIGTERM",
+        "from": {"pid": INIT, "container_pid": 1, "name": "supervisord", "by_kernel": False},
+        "to": {"pid": CHILD, "container_pid": 7, "name": "python3"},
+        "result": "queued",
+        "taken": "handler",
+        "taken_at": "1970-01-01T00:00:02.000000Z",
+        "code": 0,
+        "to_thread": False,
+    }
+
+
+PIDS = st.sampled_from((INIT, CHILD, 7008, 7009))
+NAMES = st.text(max_size=5)
+RECORDS = st.one_of(
+    st.builds(
+        TracedSignal, st.floats(0, 1e9), st.one_of(PIDS, st.just(0), st.just(99)), NAMES, PIDS, st.integers(1, 64),
+        st.sampled_from(SignalResult), st.sampled_from((0, 128, -6)), st.booleans(),
+    ),
+    st.builds(TracedDelivery, st.floats(0, 1e9), PIDS, st.integers(1, 64), st.sampled_from(Taken)),
+    st.builds(TracedExit, st.floats(0, 1e9), PIDS, st.one_of(st.none(), st.integers(0, 255), st.just("SIGTERM"))),
+    st.builds(TracedFork, st.floats(0, 1e9), PIDS, PIDS),
+    st.builds(TracedExec, st.floats(0, 1e9), PIDS, NAMES),
+    st.builds(Lost, st.floats(0, 1e9), st.one_of(st.none(), st.integers(1, 9))),
+    st.builds(Known, PIDS, st.builds(Who, st.integers(0, 9), NAMES)),
+)  # fmt: skip
+
+
+@given(st.lists(st.lists(RECORDS, max_size=20), max_size=6), st.integers(1, 30))
+def test_batches_do_not_matter_and_nothing_is_lost_silently(batches: list[list[Told]], limit: int) -> None:
+    log, whole = SignalLog(limit), SignalLog(limit)
+    for batch in batches:
+        log.take(batch)
+    told = [one for batch in batches for one in batch]
+    whole.take(told)
+    assert [(line_of(row), as_document(row)) for row in log.rows] == [
+        (line_of(row), as_document(row)) for row in whole.rows
+    ]
+    assert log.signals == sum(isinstance(one, TracedSignal) for one in told)
+    assert log.exits == sum(isinstance(one, TracedExit) for one in told)
+    assert log.lost == sum(one.count or 0 for one in told if isinstance(one, Lost))
+    assert len(log.rows) == min(limit, len(log.rows) + log.forgotten)
+    rows = sum(not isinstance(one, TracedDelivery | Known) for one in told)
+    assert rows <= len(log.rows) + log.forgotten <= len(told)
+    assert all(row.taken is None or row.taken.signal == getattr(row.record, "signal", 0) for row in log.rows)

@@ -1,0 +1,29 @@
+"""The processes of a container as services, screens and commands ask for them."""
+
+from containerlab_probes import processes as process_list
+from containerlab_probes.errors import ContainerlabError, Gone
+from containerlab_probes.records import Process
+from containerlab_tui.core.inventory import Details
+from containerlab_tui.engine.api import Engine
+
+NOT_LOCAL = "its processes run on another machine: only the engine's events are seen"
+NOT_RUNNING = "it is not running"
+
+
+def see_processes(engine: Engine, details: Details) -> tuple[tuple[Process, ...], str]:
+    """The container's processes, and the reason why there are none to be seen (empty: they are seen)."""
+    if not details.pid:
+        return (), NOT_RUNNING
+    if not engine.local:
+        return (), NOT_LOCAL
+    try:
+        return process_list.container_processes(process_list.identify(details.pid)), ""
+    except Gone:
+        return (), NOT_RUNNING
+    except ContainerlabError as error:
+        return (), str(error)
+
+
+def children_of(process: Process, seen: tuple[Process, ...]) -> tuple[Process, ...]:
+    """Those of `seen` whose parent is this process."""
+    return tuple(child for child in seen if child.parent_pid == process.pid)

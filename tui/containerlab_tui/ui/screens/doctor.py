@@ -1,0 +1,322 @@
+"""The doctor's page on one container: how a stop would go, why, and what would mend it.
+
+It reads and sends nothing. What was answered stays when the container has ended meanwhile, and the page says so.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from containerlab_probes.errors import ContainerlabError
+from containerlab_probes.records import Process
+from containerlab_tui.core import doctor_words
+from containerlab_tui.core.doctor_facts import Diagnosis, Finding, Outlook
+from containerlab_tui.core.safe_text import safe_line
+from containerlab_tui.ui import words
+from containerlab_tui.ui.feeds import ask
+from containerlab_tui.ui.messages import InventoryChanged
+from containerlab_tui.ui.states import DOCTOR_SIGNS, FINDINGS, OUTLOOKS
+from containerlab_tui.ui.widgets.status_bar import KeyBar
+
+TEXT_LIMIT = 1000
+REMEDY_LIMIT = 8000
+UNREACHED_SHOWN = 5
+
+STYLES = {"good": "$text-success", "warn": "$text-warning", "bad": "$text-error", "muted": "$text-muted"}
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """One container, as far as its page needs it."""
+
+    name: str
+    diagnose: Callable[[], Diagnosis]
+    """Off the UI thread: it may block. Raises ContainerlabError."""
+    ended: Callable[[], str]
+    """How it ended, a clause; empty while it runs."""
+    run: Callable[[], float | None]
+    """When it was started: it tells one run of the container from another; None: not known."""
+    stop: Callable[[], None]
+    """Asks how to stop it."""
+    known: Diagnosis | None = None
+    """What was found out just now, shown until the page has asked for itself."""
+
+
+class DoctorScreen(Screen[None]):
+    """The answer above or on the left, the findings below or on the right, with a cursor on one of them."""
+
+    CSS_PATH = "../styles/doctor.tcss"
+    SIGNS = DOCTOR_SIGNS
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j,down", "move(1)", "next", id="doctor.next", tooltip="The next finding, or the rest of this one"),
+        Binding("k,up", "move(-1)", "previous", show=False, id="doctor.previous", tooltip="The finding before"),
+        Binding("pagedown", "page(1)", "page down", show=False, id="doctor.page-down", tooltip="A screenful down"),
+        Binding("pageup", "page(-1)", "page up", show=False, id="doctor.page-up", tooltip="A screenful up"),
+        Binding("y", "copy", "copy remedy", id="doctor.copy", tooltip="Copy this finding's remedy to the clipboard"),
+        Binding("x", "stop", "stop", id="doctor.stop", tooltip="Stop the container, and watch the two phases"),
+        Binding("r,f5", "again", "again", id="doctor.again", tooltip="Ask the doctor again"),
+        Binding("escape,q", "leave", "back", id="doctor.leave", tooltip="Back to where it was opened from"),
+        Binding("question_mark", "app.help", "help", id="app.help", tooltip="All keys, and what the signs mean"),
+    ]
+    AUTO_FOCUS = ""
+
+    def __init__(self, patient: Patient, clock: Callable[[], float] = time.time) -> None:
+        super().__init__()
+        self._patient, self._clock = patient, clock
+        self._diagnosis = patient.known
+        self._findings: tuple[Finding, ...] = ()
+        self._cursor = 0
+        self._read_at = clock()
+        self._drawn: Diagnosis | None = None
+        self._looking = False
+        self._trouble = ""
+        self._had_ended = False
+        self._run = patient.run()
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="head")
+        yield Static(id="headline")
+        yield Static(id="trouble")
+        with VerticalScroll(id="page", can_focus=False):
+            yield Vertical(id="answer")
+            yield VerticalScroll(id="findings", can_focus=False)
+        yield KeyBar()
+
+    async def on_mount(self) -> None:
+        if self._diagnosis is not None:
+            await self._show(self._diagnosis)
+        self.action_again()
+
+    def on_resize(self) -> None:
+        self.set_class(self.size.width >= 120, "wide")
+        self._draw_head()
+
+    # asking
+
+    def action_again(self) -> None:
+        """Ask again. What is known stays until the answer is there."""
+        self._looking = True
+        self._draw_head()
+        ask(self, self._patient.diagnose, self._answered, self._failed, group="doctor")
+
+    def _answered(self, diagnosis: Diagnosis) -> None:
+        self._looking, self._trouble, self._read_at = False, "", self._clock()
+        self._draw_head()
+        self.call_later(self._show, diagnosis)
+
+    def _failed(self, error: ContainerlabError) -> None:
+        self._looking, self._trouble = False, str(error)
+        self._draw_head()
+
+    def on_inventory_changed(self, event: InventoryChanged) -> None:
+        """It may have ended, or run again: what was read of an earlier run says nothing about this one."""
+        ended, run = bool(self._patient.ended()), self._patient.run() or self._run
+        if not ended and (self._had_ended or run != self._run):
+            self.action_again()
+            self._run = run
+        self._had_ended = ended
+        self._draw_head()
+        self.refresh_bindings()
+
+    # drawing
+
+    def _draw_head(self) -> None:
+        """Whom it is about, how it stands with reading, and what is in the way."""
+        at = words.clock_time(self._read_at)
+        note = "looking …"
+        if not self._looking:
+            note = f"{doctor_words.counted(self._findings)}read at {at}" if self._diagnosis is not None else ""
+        left = Content.assemble(("Doctor  ", "dim"), (safe_line(self._patient.name, 80), "bold"))
+        room = max(self.size.width - 2 - len(note) - 2, 10)
+        head = Content.assemble(left.truncate(room, ellipsis=True, pad=True), "  ", (note, "dim"))
+        self.query_one("#head", Static).update(head)
+        if self._diagnosis is None:
+            headline = self.query_one("#headline", Static)
+            headline.update(Content.styled("looking …", "dim"))
+            headline.display = self._looking
+        ended = self._patient.ended()
+        trouble = f"It has ended: {ended}." if ended else self._trouble
+        if trouble and self._diagnosis is not None:
+            trouble += f" What is shown was read at {at}."
+        where = self.query_one("#trouble", Static)
+        where.update(Content(f"! {safe_line(trouble, 400)}"))
+        where.set_class(bool(trouble), "shown")
+
+    async def _show(self, diagnosis: Diagnosis) -> None:
+        """Draw an answer, where it differs from what is there; the cursor stays on its finding."""
+        if diagnosis == self._drawn:
+            return
+        chosen = self._chosen
+        self._diagnosis = self._drawn = diagnosis
+        self._findings = doctor_words.by_weight(diagnosis.findings)
+        same = [one.code for one in self._findings]
+        self._cursor = same.index(chosen.code) if chosen is not None and chosen.code in same else 0
+        word = OUTLOOKS[diagnosis.outlook]
+        headline = Content.styled(f"{word.glyph} {doctor_words.headline(diagnosis)}", f"bold {STYLES[word.tone]}")
+        where = self.query_one("#headline", Static)
+        where.update(headline)
+        where.display = True
+        answer, findings = self.query_one("#answer"), self.query_one("#findings")
+        with self.app.batch_update():
+            await answer.remove_children()
+            await answer.mount_all(_answer(diagnosis))
+            await findings.remove_children()
+            await findings.mount_all(_findings(diagnosis, self._findings))
+        self._draw_head()
+        self._draw_cursor()
+
+    def _draw_cursor(self) -> None:
+        for number, block in enumerate(self.query(FindingBlock)):
+            block.set_class(number == self._cursor, "chosen")
+        self.refresh_bindings()
+
+    # keys
+
+    @property
+    def _chosen(self) -> Finding | None:
+        return self._findings[self._cursor] if self._cursor < len(self._findings) else None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "copy":
+            return self._chosen is not None and bool(self._chosen.remedy)
+        if action == "stop":
+            return not self._patient.ended()
+        if action == "move":
+            return bool(self._findings)
+        return True
+
+    @property
+    def _scroll(self) -> VerticalScroll:
+        """What scrolls: the findings where they stand beside the answer, else all of the page."""
+        return self.query_one("#findings" if self.has_class("wide") else "#page", VerticalScroll)
+
+    def action_move(self, step: int) -> None:
+        """The next finding, or more of this one where it doesn't fit; beyond the last ones: the edge."""
+        blocks = list(self.query(FindingBlock))
+        place, block = self._scroll, blocks[self._cursor]
+        hidden = block.region.bottom - place.region.bottom if step > 0 else place.region.y - block.region.y
+        if hidden > 0:
+            place.scroll_relative(y=step * min(hidden, max(place.size.height - 2, 1)), animate=False)
+            return
+        if 0 <= self._cursor + step < len(blocks):
+            self._cursor += step
+            self._draw_cursor()
+            place.scroll_to_widget(blocks[self._cursor], animate=False, top=False)
+        elif step < 0:
+            place.scroll_home(animate=False)
+        else:
+            place.scroll_end(animate=False)
+
+    def action_page(self, step: int) -> None:
+        self._scroll.scroll_relative(y=step * max(self._scroll.size.height - 2, 1), animate=False)
+
+    def action_copy(self) -> None:
+        """Copy the remedy of the finding under the cursor, as it is shown."""
+        finding = self._chosen
+        if finding is not None and finding.remedy:
+            self.app.copy_to_clipboard("\n".join(remedy_lines(finding)) + "\n")
+            self.app.notify(f"Copied the remedy of {safe_line(finding.code, 40)}.", markup=False)
+
+    def action_stop(self) -> None:
+        self._patient.stop()
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+
+def remedy_lines(finding: Finding) -> list[str]:
+    """The lines that mend it; control characters of a container's own words are visible in them."""
+    return [safe_line(line, REMEDY_LIMIT) for line in finding.remedy.splitlines()]
+
+
+def _fact(label: str, text: Content, bullet: str = "") -> Widget:
+    """A label and what there is to say, which hangs beside it."""
+    parts = [Static(Content(label), classes="label"), Static(text, classes="text")]
+    if bullet:
+        parts.insert(1, Static(Content(bullet), classes="bullet"))
+    return Horizontal(*parts, classes="fact")
+
+
+def _facts(label: str, texts: Iterable[str], style: str = "") -> list[Widget]:
+    """Several things under one label, the same thing once, each marked where there are more than one."""
+    safe = [Content.styled(safe_line(text, TEXT_LIMIT), style) for text in dict.fromkeys(texts)]
+    bullet = "·" if len(safe) > 1 else ""
+    return [_fact("" if number else label, text, bullet) for number, text in enumerate(safe)]
+
+
+def _answer(one: Diagnosis) -> list[Widget]:
+    """The diagnosis without its findings."""
+    facts = [
+        _fact("stop", Content.assemble(safe_line(one.signal, 40), "  ", (_source(one.signal_source), "dim"))),
+        _fact(
+            "grace",
+            Content.assemble(doctor_words.period(one.timeout_s), "  ", (_source(one.timeout_source), "dim")),
+        ),
+        _fact("delivery", Content(words.delivery(one.delivery))),
+        _fact("program", Content(safe_line(one.program, 80) or "not recognised")),
+        _fact("graceful", Content(safe_line(doctor_words.graceful(one), 120))),
+    ]
+    if took := doctor_words.takes(one):
+        facts.append(_fact("takes", Content(took)))
+    facts += _facts("because", one.evidence)
+    return [*facts, *_unreached(one.unreached)]
+
+
+def _source(source: str) -> str:
+    return safe_line(words.SOURCES.get(source, source), 60)
+
+
+def _unreached(processes: tuple[Process, ...]) -> list[Widget]:
+    """The processes that the engine sends nothing to; neighbours with one command line together."""
+    alike = [(key, list(group)) for key, group in groupby(processes, lambda one: one.command)]
+    lines = [Content.styled("by the engine, which sends the signal to PID 1 alone:", "dim")] if processes else []
+    for command, group in alike[:UNREACHED_SHOWN]:
+        more = f" ×{len(group)}" if len(group) > 1 else ""
+        lines.append(
+            Content.assemble((f"{group[0].container_pid:>5}  ", "dim"), safe_line(command, 200), (more, "dim"))
+        )
+    left = sum(len(group) for _, group in alike[UNREACHED_SHOWN:])
+    if left:
+        lines.append(Content(f"       and {left} more"))
+    return [_fact("" if number else "not told", line) for number, line in enumerate(lines)]
+
+
+def _findings(one: Diagnosis, findings: tuple[Finding, ...]) -> list[Widget]:
+    if not findings:
+        known = "Nothing was found that would have to be mended."
+        return [Static(Content("No findings." if one.outlook is Outlook.UNKNOWN else known), classes="end")]
+    end = "README.md says more: “What the findings mean”."
+    return [*(FindingBlock(one) for one in findings), Static(Content(end), classes="end")]
+
+
+class FindingBlock(Vertical):
+    """One finding: what it is, what was seen, and the lines that mend it, set apart so that they can be selected."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__()
+        self.finding = finding
+
+    def compose(self) -> ComposeResult:
+        finding = self.finding
+        sign = FINDINGS[finding.severity]
+        yield Static(
+            Content.assemble(
+                (f"{sign.glyph} {sign.text}", f"bold {STYLES[sign.tone]}"), "  ", (safe_line(finding.code, 60), "bold")
+            )
+        )
+        yield Static(Content(safe_line(finding.summary, TEXT_LIMIT)), classes="summary")
+        yield from _facts("seen", finding.evidence, "dim")
+        if finding.remedy:
+            with Horizontal(classes="fact"):
+                yield Static(Content("mend"), classes="label")
+                yield Static(Content("\n".join(remedy_lines(finding))), classes="text remedy")

@@ -1,0 +1,210 @@
+"""The doctor's table: containers side by side, those in the worst trouble first. Enter opens one's page."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Static
+
+from containerlab_probes.errors import ContainerlabError
+from containerlab_tui.core import doctor_words
+from containerlab_tui.core.doctor import by_trouble
+from containerlab_tui.core.doctor_facts import Diagnosis, Outlook, Severity
+from containerlab_tui.core.safe_text import safe_line
+from containerlab_tui.ui import words
+from containerlab_tui.ui.feeds import ask
+from containerlab_tui.ui.messages import InventoryChanged
+from containerlab_tui.ui.states import DOCTOR_SIGNS, FINDINGS, OUTLOOKS, grace
+from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, Row, cell
+from containerlab_tui.ui.widgets.status_bar import KeyBar
+
+Answer = tuple[Sequence[Diagnosis], Sequence[str]]
+"""The diagnoses, and a sentence for each container that had none."""
+UNREAD_SHOWN = 3
+_ORDER = (Outlook.TIMES_OUT, Outlook.UNKNOWN, Outlook.EXITS)
+
+
+class DoctorGrid(Grid):
+    """A row a container; its name is the row's key."""
+
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("name", "NAME", 14, 32, share=3),
+        Column("outlook", "STOP ENDS", 12, 12),
+        Column("sure", "HOW SURE", 8, 8, rank=2),
+        Column("stop", "SIGNAL", 9, 16, rank=3),
+        Column("takes", "TAKES", 6, 7, right=True, rank=5),
+        Column("program", "PROGRAM", 10, 22, rank=4),
+        Column("findings", "WHAT IS WRONG", 24, 120, rank=1, share=6),
+    )
+
+
+class DoctorTable(Screen[None]):
+    """Shows what was answered once; `r` asks again. Containers that have ended since are dim, and say so."""
+
+    CSS_PATH = "../styles/doctor.tcss"
+    SIGNS = DOCTOR_SIGNS
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r,f5", "again", "again", id="doctor.again", tooltip="Ask the doctor again"),
+        Binding("escape,q", "leave", "back", id="doctor.leave", tooltip="Back to where it was opened from"),
+        Binding("question_mark", "app.help", "help", id="app.help", tooltip="All keys, and what the signs mean"),
+    ]
+    AUTO_FOCUS = "DoctorGrid"
+
+    def __init__(
+        self,
+        whom: str,
+        question: Callable[[], Answer],
+        open_page: Callable[[Diagnosis], None],
+        ended: Callable[[Iterable[str]], Mapping[str, str]],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`whom`: which containers, in words. `question` may block: it runs off the UI thread.
+
+        `ended` says of those of the named containers that don't run any more how they ended, a clause.
+        """
+        super().__init__()
+        self._whom, self._question, self._open_page, self._ended = whom, question, open_page, ended
+        self._clock = clock
+        self._read_at: float | None = None
+        self._looking = False
+        self._diagnoses: dict[str, Diagnosis] = {}
+        self._how_ended: Mapping[str, str] = {}
+        self._unread: Sequence[str] = ()
+        self._trouble = ""
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="head")
+        yield Static(id="trouble")
+        yield DoctorGrid()
+        yield Static(id="about")
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        self.action_again()
+
+    def on_resize(self) -> None:
+        self._draw_head()
+
+    @property
+    def _grid(self) -> DoctorGrid:
+        return self.query_one(DoctorGrid)
+
+    # asking
+
+    def action_again(self) -> None:
+        """Ask again. What is known stays until the answer is there."""
+        self._looking = True
+        self._draw()
+        ask(self, self._question, self._answered, self._failed, group="doctor")
+
+    def _answered(self, answer: Answer) -> None:
+        diagnoses, self._unread = answer
+        self._looking, self._trouble, self._read_at = False, "", self._clock()
+        self._diagnoses = {one.container: one for one in by_trouble(diagnoses)}
+        self._draw()
+
+    def _failed(self, error: ContainerlabError) -> None:
+        self._looking, self._trouble = False, str(error)
+        self._draw()
+
+    def on_inventory_changed(self, event: InventoryChanged) -> None:
+        self._draw()
+
+    # drawing
+
+    def _draw(self) -> None:
+        grid = self._grid
+        none_yet = "Looking …" if self._looking else "" if self._trouble or self._unread else "No container is running."
+        if grid.empty_text != none_yet:
+            grid.empty_text = none_yet
+            grid.refresh()
+        self._how_ended = self._ended(self._diagnoses)
+        grid.set_rows(_row(one, self._how_ended.get(name, "")) for name, one in self._diagnoses.items())
+        self._draw_head()
+        self._draw_about()
+
+    def _draw_head(self) -> None:
+        note = "looking …" if self._looking else ""
+        if self._read_at is not None and not self._looking:
+            note, at = _counted(self._diagnoses.values()), f"read at {words.clock_time(self._read_at)}"
+            if len(note) + len(at) + len(self._whom) + 15 <= self.size.width:
+                note = f"{note}   {at}" if note else at
+        left = Content.assemble(("Doctor  ", "dim"), (self._whom, "bold"))
+        room = max(self.size.width - 2 - len(note) - 2, 10)
+        head = Content.assemble(left.truncate(room, ellipsis=True, pad=True), "  ", (note, "dim"))
+        self.query_one("#head", Static).update(head)
+        lines = [self._trouble] if self._trouble else []
+        lines += [f"Not looked at: {one}" for one in self._unread[:UNREAD_SHOWN]]
+        if len(self._unread) > UNREAD_SHOWN:
+            lines.append(f"and {len(self._unread) - UNREAD_SHOWN} more that could not be looked at")
+        where = self.query_one("#trouble", Static)
+        where.update(Content("\n".join(f"! {safe_line(line, 300)}" for line in lines)))
+        where.set_class(bool(lines), "shown")
+
+    def _draw_about(self) -> None:
+        """The row under the cursor in words: how its stop would go, and the worst that was found."""
+        one = self._diagnoses.get(self._grid.row_key or "")
+        where = self.query_one("#about", Static)
+        where.set_class(one is not None, "shown")
+        if one is None:
+            return
+        ended = self._how_ended.get(one.container)
+        lines = [f"It has ended since: {ended}." if ended else f"{one.container}: {doctor_words.headline(one)}"]
+        worst = doctor_words.by_weight(one.findings)[:1]
+        lines += [finding.summary for finding in worst]
+        where.update(Content("\n".join(safe_line(line, 400) for line in lines)))
+
+    # keys
+
+    def on_grid_moved(self, event: Grid.Moved) -> None:
+        self._draw_about()
+
+    def on_grid_opened(self, event: Grid.Opened) -> None:
+        one = self._diagnoses.get(event.key)
+        if one is not None:
+            self._open_page(one)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+
+def _counted(diagnoses: Iterable[Diagnosis]) -> str:
+    """How many there are of each outlook: `2 end in time, 1 gets SIGKILL, 3 not known`."""
+    counts = Counter(one.outlook for one in diagnoses)
+    parts = [f"{OUTLOOKS[each].glyph} {counts[each]} {OUTLOOKS[each].text}" for each in _ORDER if counts[each]]
+    return "  ".join(parts)
+
+
+def _row(one: Diagnosis, ended: str) -> Row:
+    word = OUTLOOKS[one.outlook]
+    signal = one.signal.removeprefix("SIG")
+    took = doctor_words.takes(one).removeprefix("about ")
+    return Row(
+        one.container,
+        (
+            ("name", cell(safe_line(one.container, 80))),
+            ("outlook", cell(f"{word.glyph} {word.text}", word.tone)),
+            ("sure", cell("—" if one.outlook is Outlook.UNKNOWN else one.confidence.value)),
+            ("stop", ((f"{signal:<4} ", "plain"), (f"{grace(one.timeout_s):>3}", "muted"))),
+            ("takes", cell(took or "—", "plain" if took else "muted")),
+            ("program", cell(safe_line(one.program, 40) or "—", "plain" if one.program else "muted")),
+            ("findings", _wrong(one) if not ended else cell(ended, "muted")),
+        ),
+        dim=bool(ended),
+    )
+
+
+def _wrong(one: Diagnosis) -> Cell:
+    """The codes of what should be mended, the worst first."""
+    found = [finding for finding in doctor_words.by_weight(one.findings) if finding.severity is not Severity.NOTE]
+    if not found:
+        return cell("—", "muted")
+    return tuple(
+        (f"{FINDINGS[finding.severity].glyph} {safe_line(finding.code, 40)}  ", FINDINGS[finding.severity].tone)
+        for finding in found
+    )

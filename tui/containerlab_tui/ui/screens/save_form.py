@@ -1,0 +1,77 @@
+"""Which file of this machine something is saved to."""
+
+import os
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from containerlab_tui.core.safe_text import safe_line
+
+
+@dataclass(frozen=True, slots=True)
+class SaveRequest:
+    path: str
+    overwrite: bool
+
+
+class SaveForm(ModalScreen[SaveRequest | None]):
+    """Enter saves, and asks once more where the file exists; escape saves nothing."""
+
+    CSS_PATH = "../styles/dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave", id="save.leave")]
+
+    def __init__(self, what: str, path: str) -> None:
+        """`what` stands in the title; `path` is proposed."""
+        super().__init__(classes="dialog-screen")
+        self._what, self._proposed = what, path
+        self._warned_of = ""
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as box:
+            field = Input(self._proposed, placeholder="path on this machine", compact=True)
+            field.cursor_blink = False
+            yield field
+            yield Static(classes="complaint", id="complaint")
+        box.border_title = Content(safe_line(self._what, 70))
+        box.border_subtitle = Content("enter save · esc leave")
+
+    def on_input_changed(self) -> None:
+        self._warned_of = ""
+        self.query_one("#complaint").remove_class("shown")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        path = os.path.expanduser(event.value.strip())
+        problem = _problem(path)
+        if not problem and os.path.exists(path) and self._warned_of != path:
+            self._warned_of = path
+            problem = f"{path} exists: enter once more replaces it."
+        if problem:
+            complaint = self.query_one("#complaint", Static)
+            complaint.update(Content(f"! {safe_line(problem, 300)}"))
+            complaint.add_class("shown")
+        else:
+            self.dismiss(SaveRequest(path, self._warned_of == path))
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+
+def _problem(path: str) -> str:
+    """What is wrong with a path, as far as it can be seen; a sentence."""
+    if not path:
+        return "Say which file."
+    directory = os.path.dirname(path) or "."
+    if not os.path.isdir(directory):
+        return f"There is no directory {directory}."
+    if os.path.isdir(path):
+        return f"{path} is a directory."
+    if os.path.exists(path) and not os.path.isfile(path):
+        return f"{path} is no regular file."
+    return ""

@@ -1,0 +1,180 @@
+"""Rows of a signal log, of which only those that can be seen are put into words and drawn."""
+
+import time
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from containerlab_probes.records import Lost
+from containerlab_tui.core.safe_text import safe_line
+from containerlab_tui.core.signal_log import KEPT, Note, Row
+from containerlab_tui.core.signal_words import line_of, sentence
+from containerlab_tui.ui.states import TONES
+from containerlab_tui.ui.widgets.grid import GAP, Cell, Column, cell, cut, fit_columns
+
+COLUMNS = (
+    Column("time", "TIME", 12, 12),
+    Column("from", "FROM", 10, 40),
+    Column("to", "→ TO", 10, 40),
+    Column("what", "SIGNAL", 6, 8),
+    Column("result", "WHAT THE KERNEL DID", 19, 60),
+)
+
+
+class SignalList(ScrollView, can_focus=False):
+    """The newest row is the last. It follows the end until it is scrolled up."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"signals--header"} | {f"signals--{tone}" for tone in TONES}
+    DEFAULT_CSS = """
+    SignalList {
+        overflow-x: hidden; overflow-y: auto; height: 1fr; background: transparent; scrollbar-size-vertical: 1;
+        &> .signals--header { color: $text-muted; text-style: none; }
+        &> .signals--good { color: $text-success; }
+        &> .signals--warn { color: $text-warning; }
+        &> .signals--bad { color: $text-error; }
+        &> .signals--muted { color: $text-muted; }
+        &> .signals--accent { color: $text-accent; }
+        &> .signals--plain { color: $foreground; }
+    }
+    """
+
+    def __init__(self, limit: int = KEPT) -> None:
+        super().__init__()
+        self._limit = limit
+        self._rows: list[Row] = []
+        self._columns: list[tuple[Column, int]] = []
+        self._tones: dict[str, Style] = {}
+        self.following = True
+        """Whether new rows push the others up."""
+        self.empty_text = ""
+
+    @property
+    def rows(self) -> list[Row]:
+        """A copy of what is listed."""
+        return list(self._rows)
+
+    @property
+    def count(self) -> int:
+        return len(self._rows)
+
+    def show(self, rows: list[Row]) -> None:
+        """List these instead, from the end."""
+        self._rows = rows[-self._limit :]
+        self.following = True
+        self._changed(0)
+
+    def add(self, rows: list[Row]) -> None:
+        """More rows at the end; where there are too many the oldest go. Also draws rows that have changed."""
+        self._rows += rows
+        over = max(0, len(self._rows) - self._limit)
+        if over:
+            del self._rows[:over]
+        self._changed(over)
+
+    def _changed(self, gone: int) -> None:
+        self.virtual_size = Size(0, len(self._rows) + 1)
+        if self.following:
+            self._scroll(self._last)
+        elif gone:
+            self._scroll(max(0, self.scroll_offset.y - gone))
+        self.refresh()
+
+    @property
+    def _last(self) -> int:
+        """The offset at which the last row is at the bottom; reckoned, as the layout may not know it yet."""
+        return max(0, len(self._rows) + 1 - self.size.height)
+
+    def _scroll(self, y: int) -> None:
+        self.scroll_to(y=y, animate=False, force=True, immediate=True)
+
+    def move(self, by: int) -> None:
+        """Scroll by rows. At the end it follows again."""
+        y = min(max(self.scroll_offset.y + by, 0), self._last)
+        self._scroll(y)
+        self.following = y >= self._last
+
+    def page(self, by: int) -> None:
+        """Scroll by screenfuls."""
+        self.move(by * max(1, self.size.height - 2))
+
+    def edge(self, end: bool) -> None:
+        """To the first row, or to the last, and follow."""
+        self.move(len(self._rows) * (1 if end else -1))
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        self.following = new_value >= self._last
+        self.refresh()
+
+    def on_resize(self) -> None:
+        self._columns = fit_columns(COLUMNS, self.scrollable_content_region.width - 2)
+        if self.following:
+            self._scroll(self._last)
+        self.refresh()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._tones.clear()
+
+    def _tone(self, name: str) -> Style:
+        style = self._tones.get(name)
+        if style is None:
+            whole = self.get_component_rich_style(f"signals--{name}")
+            style = self._tones[name] = Style(color=whole.color, bold=whole.bold)
+        return style
+
+    # drawing
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if not self._columns:
+            self._columns = fit_columns(COLUMNS, self.scrollable_content_region.width - 2)
+        if y == 0:
+            return self._strip({column.key: cell(column.label, "header") for column in COLUMNS}, width)
+        number = y - 1 + self.scroll_offset.y
+        if number < len(self._rows):
+            return self._line(self._rows[number], width)
+        text = self.empty_text if y == 2 and not self._rows else ""
+        return self._across(text, "muted", width)
+
+    def _line(self, row: Row, width: int) -> Strip:
+        record = row.record
+        when = cell(clock_ms(record.at), "muted")
+        if isinstance(record, Lost | Note):
+            tone = "bad" if isinstance(record, Lost) else "accent"
+            return self._across(f"{when[0][0]}  {safe_line(sentence(record), 200)}", tone, width)
+        line = line_of(row)
+        return self._strip(
+            {
+                "time": when,
+                "from": cell(safe_line(line.sender, 80)),
+                "to": cell(safe_line(line.target, 80)),
+                "what": cell(line.what, "accent" if line.what.isupper() else "muted"),
+                "result": cell(safe_line(line.result, 200), line.tone),
+            },
+            width,
+        )
+
+    def _across(self, text: str, tone: str, width: int) -> Strip:
+        style = self.rich_style + self._tone(tone)
+        parts = cut(cell(f" {text}"), width)
+        return Strip([Segment(part, style) for part, _ in parts], width)
+
+    def _strip(self, cells: dict[str, Cell], width: int) -> Strip:
+        base = self.rich_style
+        segments = [Segment(" ", base)]
+        for position, (column, room) in enumerate(self._columns):
+            if position:
+                segments.append(Segment(" " * GAP, base))
+            segments += [Segment(text, base + self._tone(tone)) for text, tone in cut(cells[column.key], room) if text]
+        return Strip(segments).adjust_cell_length(width, base)
+
+
+def clock_ms(epoch_s: float) -> str:
+    """A moment of today as `17:03:09.123`, local time."""
+    milliseconds = round(epoch_s * 1000)
+    return f"{time.strftime('%H:%M:%S', time.localtime(milliseconds // 1000))}.{milliseconds % 1000:03}"
