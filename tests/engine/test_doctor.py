@@ -2,8 +2,12 @@
 
 import argparse
 import json
+import resource
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -83,7 +87,7 @@ def test_a_script_is_read_from_the_container(engine: DockerEngine, container: Co
 
 def test_an_init_reaps_no_child_of_another(engine: DockerEngine, container: Containers) -> None:
     """It reaps orphans only: who began a child must wait for it."""
-    code = "import subprocess,time\nsubprocess.Popen(['true'])\ntime.sleep(1000)"
+    code = "import subprocess,time\nkept = subprocess.Popen(['true'])\ntime.sleep(1000)"
     name = container("dockerapp1", "python3", "-c", code, options=("--init",))
     found = eventually(
         lambda: [one for one in doctor(engine, name).findings if one.code == "zombies"], "the zombie is found"
@@ -137,7 +141,23 @@ def test_it_is_quick(engine: DockerEngine, container: Containers) -> None:
         doctor(engine, name)
         times.append(time.perf_counter() - begun)
     assert sorted(times)[2] < 0.15
-    begun = time.perf_counter()
+    begun = time.process_time()  # 2 s for 100 containers: other work on the machine doesn't count
     diagnoses, unseen = doctor_all(engine)
     assert not unseen
-    assert time.perf_counter() - begun < 0.1 * len(diagnoses)
+    assert len(diagnoses) >= 5
+    assert time.process_time() - begun < 0.02 * len(diagnoses)
+
+
+def test_the_command_takes_little_beyond_its_start(engine_host: str, container: Containers) -> None:
+    """CPU time, as other work on the machine doesn't count there; bench/run.py has the time by the clock."""
+    name = container("scratch-static")
+    program = str(Path(sys.executable).with_name("containerlab-tui"))
+
+    def cpu_s(*words: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run((program, "--host", engine_host, *words), stdout=subprocess.DEVNULL, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    beyond = min(cpu_s("doctor", name, "--json") for _ in range(3)) - min(cpu_s("ps") for _ in range(3))
+    assert beyond < 0.15

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -113,6 +114,17 @@ def test_masks_round_trip(numbers: frozenset[int]) -> None:
     assert procfs.parse_signalfd(f"pos:\t0\nflags:\t02\nmnt_id:\t15\nsigmask:\t{as_mask(numbers):016x}\n") == numbers
 
 
+@given(st.tuples(masks, masks, masks, masks, masks))
+def test_the_masks_of_status_round_trip(numbers: tuple[frozenset[int], ...]) -> None:
+    text = STATUS
+    for key, mask in zip(("SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt"), numbers, strict=True):
+        text = re.sub(rf"(?m)^{key}:\t\w+$", f"{key}:\t{as_mask(mask):016x}", text)
+    status = procfs.parse_status(text)
+    assert (
+        status.thread_pending, status.shared_pending, status.blocked, status.ignored, status.caught
+    ) == numbers  # fmt: skip
+
+
 @pytest.mark.parametrize("text", ["", "xyz", "-1", "1" * 17])
 def test_what_is_no_mask(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
@@ -134,6 +146,13 @@ def test_syscall() -> None:
     assert procfs.parse_syscall("-1 0x7ffd8def00b0 0x7f1\n") == procfs.Syscall(-1, (), 0x7FFD8DEF00B0)
     found = procfs.parse_syscall("128 0x7ffefe712170 0x0 0x0 0x8 0x0 0x1 0x7ffefe712100 0x7f00\n")
     assert found == procfs.Syscall(128, (0x7FFEFE712170, 0, 0, 8, 0, 1), 0x7FFEFE712100)
+
+
+@given(st.integers(-1, 600), st.lists(st.integers(0, (1 << 64) - 1), min_size=8, max_size=8))
+def test_system_calls_round_trip(number: int, values: list[int]) -> None:
+    """As fs/proc/base.c writes it: number, six arguments, stack pointer, program counter."""
+    line = " ".join([str(number), *(f"{value:#x}" for value in values)])
+    assert procfs.parse_syscall(f"{line}\n") == procfs.Syscall(number, tuple(values[:6]), values[6])
 
 
 @pytest.mark.parametrize("text", ["", "running now", "1 2", "128 0x1 0x2 0x3", "x 0x1 0x2"])

@@ -1,6 +1,7 @@
 """Pages of the ring buffer: one from a real kernel, ones made for the purpose, and ones made of noise."""
 
 import base64
+import contextlib
 import struct
 from collections.abc import Callable, Mapping
 
@@ -195,6 +196,23 @@ def test_missed_events_are_told() -> None:
 def test_a_format_that_is_not_known_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"code|common_flags|common_pid|pid"):
         ringbuffer.generated(parse_fields(text))
+
+
+@pytest.mark.parametrize(
+    "make", [ringbuffer.generated, ringbuffer.delivered, ringbuffer.new_task], ids=lambda one: one.__name__
+)
+@given(data=st.data())
+def test_a_damaged_format_is_nothing_but_a_value_error(
+    make: Callable[[Mapping[str, Field]], Decoder], data: st.DataObject
+) -> None:
+    text = data.draw(st.sampled_from((GENERATE, NEW_TASK)))
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, len(text)))
+    damaged = text[:start] + data.draw(st.text("field:int pid;\toffset:0123456789;size:4 signed:1;[]\n")) + text[end:]
+    with contextlib.suppress(ValueError):
+        parse_id(damaged)
+    with contextlib.suppress(ValueError):
+        make(parse_fields(damaged))
 
 
 def test_fields_may_lie_elsewhere() -> None:
