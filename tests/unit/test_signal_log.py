@@ -139,6 +139,15 @@ def test_a_signal_that_was_merged_or_thrown_away_takes_no_delivery() -> None:
     assert isinstance(log.rows[-1].record, TracedDelivery)
 
 
+def test_a_deadly_signal_is_completed_by_the_end_and_the_kill_in_its_place_is_no_row() -> None:
+    in_its_place = TracedDelivery(1.5, CHILD, KILL, Taken.DEFAULT)
+    log = folded(signal(number=USR1, at=0.5), signal(), in_its_place, TracedExit(2.0, CHILD, "SIGTERM"))
+    assert [line_of(row).result for row in log.rows] == ["queued", "default action", "by SIGTERM"]
+    assert log.rows[1].taken == TracedDelivery(1.5, CHILD, TERM, Taken.DEFAULT)
+    log = folded(in_its_place, TracedExit(2.0, CHILD, 0))  # threads that exit ended
+    assert [line_of(row).result for row in log.rows] == ["status 0"]
+
+
 def test_a_number_that_is_used_again_is_another_process() -> None:
     log = folded(signal(), TracedExit(2.0, CHILD, 0), TracedDelivery(3.0, CHILD, TERM, Taken.HANDLER))
     assert log.rows[0].taken is None

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -25,8 +26,13 @@ COLUMNS = (
 )
 
 
-class SignalList(ScrollView, can_focus=False):
-    """The newest row is the last. It follows the end until it is scrolled up."""
+class SignalList(ScrollView, can_focus=True, inherit_bindings=False):
+    """The newest row is the last. It follows the end until it is scrolled up. Its keys are the screen's."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "screen.filter", "filter", priority=True, id="watch.filter",
+                tooltip="TERM, 15, exit, a PID, a program, -CHLD …"),
+    ]  # fmt: skip
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"signals--header"} | {f"signals--{tone}" for tone in TONES}
     DEFAULT_CSS = """
