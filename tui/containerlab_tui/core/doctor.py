@@ -16,6 +16,7 @@ from containerlab_tui.core.doctor_facts import (
     Diagnosis,
     Facts,
     Finding,
+    Graceful,
     Outcome,
     Outlook,
 )
@@ -38,7 +39,7 @@ def diagnose(facts: Facts) -> Diagnosis:
         delivery, outcome = Delivery.UNKNOWN, _blind(facts)
     else:
         delivery = case.forecast(root, facts.signal).delivery
-        outcome = outcome_of(case, root, facts.signal)
+        outcome = _unsent(root) or outcome_of(case, root, facts.signal)
         outcome = _in_time(facts, _by_history(facts, root, delivery, outcome))
     outcome = replace(outcome, findings=doctor_findings.findings(case, root, delivery, outcome))
     details = facts.details
@@ -69,6 +70,18 @@ def _better_signal(facts: Facts, outcome: Outcome, program: programs.Program | N
     if not signals:
         return None
     return name_of(facts.signal) if name_of(facts.signal) in signals else signals[0]
+
+
+def _unsent(root: Process) -> Outcome | None:
+    """An engine takes a container whose PID 1 is a zombie for stopped, even while other threads of it run.
+
+    runc then refuses to signal it (libcontainer, container_linux.go, runType), and only the engine's own SIGKILL at
+    the end of the grace period ends it; measured with runc 1.1.
+    """
+    if root.state != "Z" or root.threads <= 1:
+        return None
+    why = "Its main thread has ended while others run on: runc takes it for stopped and sends it no signal."
+    return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
 
 
 def _blind(facts: Facts) -> Outcome:

@@ -82,6 +82,8 @@ def _stays(case: Case, process: Process, signal: int, told: Forecast) -> Outcome
         confidence = Confidence.LIKELY
         why.append("The program may look for it from time to time (sigpending, sigtimedwait), which isn't seen.")
     by_itself = ends_by_itself(case, process)
+    if by_itself is None:
+        by_itself = doctor_shells.ends_soon(case, process)
     grace_s = case.facts.grace_s
     if by_itself is not None and by_itself < grace_s:
         why.append(f"It comes to its own end in about {by_itself:.0f} s, within the grace period.")

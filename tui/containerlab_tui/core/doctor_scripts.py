@@ -6,7 +6,14 @@ from collections.abc import Iterator
 
 from containerlab_probes.records import Delivery, Process
 from containerlab_probes.signals import name_of
-from containerlab_tui.core import doctor_languages, doctor_python, doctor_python_end, doctor_python_text, programs
+from containerlab_tui.core import (
+    doctor_languages,
+    doctor_python,
+    doctor_python_end,
+    doctor_python_text,
+    doctor_traps,
+    programs,
+)
 from containerlab_tui.core.doctor_case import Case, Handler, ends_by_itself
 from containerlab_tui.core.doctor_facts import Confidence, Graceful, Outcome, Outlook
 
@@ -149,6 +156,8 @@ def neighbours(process: Process, path: str, text: str) -> tuple[str, ...]:
         for name in doctor_python_text.local_imports(text):
             below = posixpath.join(here, name.replace(".", "/"))
             found += [f"{below}.py", f"{below}/__init__.py"]
+    elif family in programs.SHELLS:
+        found += doctor_traps.files_read(text, here)
     elif family in _REQUIRED:
         for name in _REQUIRED[family].findall(text):
             found += [posixpath.normpath(posixpath.join(here, name)) + end for end in _ENDS[family]]
