@@ -1,5 +1,6 @@
 """How one process takes one signal: the kernel's rule first, then what is known of the program. Pure."""
 
+import re
 from dataclasses import replace
 
 from containerlab_probes.records import Delivery, Effect, Forecast, Process
@@ -49,6 +50,11 @@ def _held_for_now(case: Case, process: Process, signal: int, told: Forecast, gro
     if programs.is_shell(process) and outlasts and not group:
         stays = _stays(case, process, signal, told)
         why = f"The shell holds it back until {described(outlasts[0])} has ended, which gets no signal."
+        return replace(stays, confidence=Confidence.LIKELY, why=(*stays.why, why))
+    texts = () if programs.is_shell(process) else doctor_scripts.texts_of(case, process)
+    if texts and not any(re.search(r"sigmask|sigprocmask", text, re.IGNORECASE) for text in texts):
+        stays = _stays(case, process, signal, told)
+        why = "Its text has a handler for it at most, and nothing that would unblock it."
         return replace(stays, confidence=Confidence.LIKELY, why=(*stays.why, why))
     reached = _reached(case, process, signal, told, group)
     why = "It has a handler for it all the same: a program may block a signal for a time only."

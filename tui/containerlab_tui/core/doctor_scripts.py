@@ -46,8 +46,19 @@ def _go(name: str) -> Outcome:
             "signal, which it does to end in order (package os/signal)."
         )
         return Outcome(Outlook.EXITS, Confidence.LIKELY, (why,), 0.5)
-    why = f"It is a Go program: whether it has asked for {name} can't be seen, as Go's runtime catches every signal."
-    return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (why,))
+    if name == "SIGHUP":
+        why = "It is a Go program: Go's runtime exits on SIGHUP unless the program has asked for it, which isn't seen."
+        return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
+    if name in ("SIGABRT", "SIGTRAP", "SIGSYS", "SIGILL", "SIGSTKFLT", "SIGEMT"):
+        why = f"It is a Go program: on {name} Go's runtime prints its stacks and exits (package os/signal)."
+        return Outcome(Outlook.EXITS, Confidence.LIKELY, (why,), 0.5)
+    if name in ("SIGSEGV", "SIGBUS", "SIGFPE"):
+        return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (f"What Go's runtime does on {name} from outside varies.",))
+    why = (
+        f"It is a Go program: Go's runtime catches {name} and does nothing, unless the program has asked for it, "
+        "which it seldom does to end (package os/signal)."
+    )
+    return Outcome(Outlook.TIMES_OUT, Confidence.GUESS, (why,), graceful=Graceful.NO)
 
 
 def _by_text(case: Case, process: Process, signal: int, delivery: Delivery, family: str) -> Outcome | None:
