@@ -149,7 +149,7 @@ def _files(seen: Sequence[Process]) -> Mapping[tuple[int, str], str]:
     found: dict[tuple[int, str], str] = {}
     for process in seen[:PROCESS_LIMIT]:
         wanted = tuple(_wanted(process))
-        if not wanted:
+        if not wanted and not programs.is_shell(process):
             continue
         try:
             with _View(process.pid) as view:
@@ -201,8 +201,11 @@ def _read_includes(process: Process, view: "_View", found: dict[tuple[int, str],
 
 def _read_neighbours(process: Process, view: "_View", found: dict[tuple[int, str], str]) -> None:
     """The files that a script names and that lie beside it, under their path with an ampersand in front."""
-    for path in doctor_scripts.script_paths(process):
-        text = found.get((process.pid, path))
+    script = programs.script_of(process)
+    texts = [(path, found.get((process.pid, path))) for path in doctor_scripts.script_paths(process)]
+    if script is not None and script.kind == "code" and programs.is_shell(process):
+        texts = [("", script.text)]
+    for path, text in texts:
         if text is None:
             continue
         read = 0
