@@ -113,6 +113,21 @@ def test_go_programs_end_unless_they_ask_for_the_signal() -> None:
     go = frozenset(("/app/server",))
     assert verdict(told(program, go_programs=go)) == (Outlook.EXITS, Confidence.LIKELY)
     assert told(program, go_programs=go, signal="SIGHUP").outlook is Outlook.UNKNOWN
+    assert verdict(told(program, go_programs=go, signal="SIGUSR1")) == (Outlook.TIMES_OUT, Confidence.LIKELY)
+
+
+def test_what_a_unit_says_of_hup() -> None:
+    unit, reload = "[Service]\nExecStart=/usr/bin/food\n", "ExecReload=/bin/kill -HUP $MAINPID\n"
+    program = process(1, "food", exe="/usr/bin/food", caught=GO_MASK)
+    go = frozenset(("/usr/bin/food",))
+    bare, reloads = {"/usr/bin/food": unit}, {"/usr/bin/food": unit + reload}
+    assert verdict(told(program, go_programs=go, units=bare, signal="SIGHUP")) == (Outlook.EXITS, Confidence.GUESS)
+    assert verdict(told(program, go_programs=go, units=reloads, signal="SIGHUP")) == (
+        Outlook.TIMES_OUT, Confidence.LIKELY)  # fmt: skip
+    daemon = process(1, "food", exe="/usr/bin/food", caught=(TERM, HUP))
+    assert told(daemon, units=bare, signal="SIGHUP").outlook is Outlook.UNKNOWN
+    assert verdict(told(daemon, units=reloads, signal="SIGHUP")) == (Outlook.TIMES_OUT, Confidence.LIKELY)
+    assert verdict(told(daemon, units=reloads)) == (Outlook.EXITS, Confidence.LIKELY)
 
 
 def test_what_cannot_be_seen_is_unknown() -> None:

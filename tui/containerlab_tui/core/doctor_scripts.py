@@ -33,13 +33,25 @@ def unknown(name: str, program: programs.Program | None = None) -> Outcome:
     return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (why,), graceful_signals=program.graceful if program else ())
 
 
+_GO_ENDS = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGABRT")
+_GO_IGNORES_NOT = ("SIGHUP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGILL", "SIGTRAP", "SIGBUS", "SIGFPE", "SIGSEGV",
+                   "SIGSTKFLT", "SIGSYS")  # fmt: skip
+"""What Go's runtime doesn't leave unheard when the program hasn't asked for it (runtime/sigtab_linux_generic.go)."""
+
+
 def _go(name: str) -> Outcome:
-    if name in ("SIGTERM", "SIGINT", "SIGQUIT"):
+    if name in _GO_ENDS:
         why = (
             f"It is a Go program: on {name} Go's runtime exits with status 2 unless the program has asked for the "
             "signal, which it does to end in order (package os/signal)."
         )
         return Outcome(Outlook.EXITS, Confidence.LIKELY, (why,), 0.5)
+    if name not in _GO_IGNORES_NOT:
+        why = (
+            f"It is a Go program: Go's runtime takes {name} and drops it unless the program has asked for it, "
+            "and programs seldom end on it (package os/signal)."
+        )
+        return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
     why = f"It is a Go program: whether it has asked for {name} can't be seen, as Go's runtime catches every signal."
     return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (why,))
 
