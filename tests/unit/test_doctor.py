@@ -118,6 +118,20 @@ def test_go_programs_end_unless_they_ask_for_the_signal() -> None:
     assert verdict(told(program, go_programs=go, signal="SIGABRT")) == (Outlook.EXITS, Confidence.LIKELY)
 
 
+def test_what_a_unit_says_of_hup() -> None:
+    unit, reload = "[Service]\nExecStart=/usr/bin/food\n", "ExecReload=/bin/kill -HUP $MAINPID\n"
+    program = process(1, "food", exe="/usr/bin/food", caught=GO_MASK)
+    go = frozenset(("/usr/bin/food",))
+    bare, reloads = {"/usr/bin/food": unit}, {"/usr/bin/food": unit + reload}
+    assert verdict(told(program, go_programs=go, units=bare, signal="SIGHUP")) == (Outlook.EXITS, Confidence.GUESS)
+    assert verdict(told(program, go_programs=go, units=reloads, signal="SIGHUP")) == (
+        Outlook.TIMES_OUT, Confidence.LIKELY)  # fmt: skip
+    daemon = process(1, "food", exe="/usr/bin/food", caught=(TERM, HUP))
+    assert told(daemon, units=bare, signal="SIGHUP").outlook is Outlook.UNKNOWN
+    assert verdict(told(daemon, units=reloads, signal="SIGHUP")) == (Outlook.TIMES_OUT, Confidence.LIKELY)
+    assert verdict(told(daemon, units=reloads)) == (Outlook.EXITS, Confidence.LIKELY)
+
+
 def test_what_cannot_be_seen_is_unknown() -> None:
     found = told(blind_reason="not root")
     assert found.outlook is Outlook.UNKNOWN

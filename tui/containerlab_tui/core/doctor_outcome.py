@@ -144,15 +144,20 @@ def _reached(case: Case, process: Process, signal: int, told: Forecast, group: b
         return _with(heard, prompt)
     program = programs.recognise(process)
     reaction = program.reaction(name_of(signal)) if program else None
-    if program and program.name == "supervisord":
+    if program and reaction and program.name == "supervisord" and reaction.does in programs.UNCLEAR:
         return _with(heard, doctor_supervisor.outcome(case, process, signal))
     if program and reaction and program.name == "s6-svscan" and reaction.does in programs.UNCLEAR:
         return _with(heard, doctor_inits.s6(case, process, signal))
     if program and reaction:
         return _with(heard, _known(case, process, signal, program, reaction))
     outcome = doctor_scripts.outcome(case, process, signal, told.delivery, program)
-    if outcome.outlook is Outlook.UNKNOWN and process.exe not in case.facts.go_programs:
-        outcome = doctor_customs.outcome(case, process, signal, told.delivery) or outcome
+    if outcome.outlook is Outlook.UNKNOWN:
+        customs = (
+            doctor_customs.of_go(case, process, signal)
+            if process.exe in case.facts.go_programs
+            else doctor_customs.outcome(case, process, signal, told.delivery)
+        )
+        outcome = customs or outcome
     return _with(heard, outcome)
 
 

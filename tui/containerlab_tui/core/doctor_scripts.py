@@ -39,8 +39,11 @@ def unknown(name: str, program: programs.Program | None = None) -> Outcome:
     return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (why,), graceful_signals=program.graceful if program else ())
 
 
+_GO_ENDS = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGABRT")
+
+
 def _go(name: str) -> Outcome:
-    if name in ("SIGTERM", "SIGINT", "SIGQUIT"):
+    if name in _GO_ENDS:
         why = (
             f"It is a Go program: on {name} Go's runtime exits with status 2 unless the program has asked for the "
             "signal, which it does to end in order (package os/signal)."
@@ -48,7 +51,7 @@ def _go(name: str) -> Outcome:
         return Outcome(Outlook.EXITS, Confidence.LIKELY, (why,), 0.5)
     if name == "SIGHUP":
         why = "It is a Go program: Go's runtime exits on SIGHUP unless the program has asked for it, which isn't seen."
-        return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
+        return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (why,))
     if name in ("SIGABRT", "SIGTRAP", "SIGSYS", "SIGILL", "SIGSTKFLT", "SIGEMT"):
         why = f"It is a Go program: on {name} Go's runtime prints its stacks and exits (package os/signal)."
         return Outcome(Outlook.EXITS, Confidence.LIKELY, (why,), 0.5)

@@ -7,6 +7,7 @@ import fnmatch
 import json
 import os
 import posixpath
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -73,14 +74,15 @@ def gather(engine: Engine, details: Details, history: History | None = None) -> 
     """The facts about one running container."""
     seen, blind_reason = see_processes(engine, details)
     now = time.time()
+    read = _files(seen)
     return Facts(
         details=details,
         signal=number_of(details.stop_signal),
         processes=seen,
         now=now,
         blind_reason=blind_reason,
-        files=_files(seen),
-        environments=_environments(seen),
+        files=read,
+        environments=_environments(seen, read),
         cannot_write=frozenset(one.pid for one in seen[:PROCESS_LIMIT] if _is(one, "Redis or Valkey", _cannot_write)),
         go_programs=_go_programs(seen),
         units=_units(seen),
@@ -178,6 +180,8 @@ def _wanted(process: Process) -> Iterable[str]:
             yield from doctor_inits.s6_files(process)
         case "Squid":
             yield doctor_inits.SQUID_CONFIGURATION
+        case "runit":
+            yield doctor_inits.RUNIT_STOPS
         case "uWSGI":
             for word in process.argv[1:]:
                 match = doctor_inits.UWSGI_FILES.search(word)
@@ -361,20 +365,29 @@ def _go_programs(seen: Sequence[Process]) -> frozenset[str]:
     return frozenset(found)
 
 
-_ENVIRONMENT = ("TINI_KILL_PROCESS_GROUP", "DUMB_INIT_SETSID")
+_ENVIRONMENT = {
+    "tini": re.compile("TINI_KILL_PROCESS_GROUP"),
+    "dumb-init": re.compile("DUMB_INIT_SETSID"),
+    "uWSGI": re.compile("UWSGI_(MASTER|DIE_ON_TERM)"),
+    "uWSGI without a master": re.compile("UWSGI_(MASTER|DIE_ON_TERM)"),
+}
 
 
-def _environments(seen: Sequence[Process]) -> Mapping[int, Mapping[str, str]]:
-    """What the environment says to the inits that listen to it."""
+def _environments(seen: Sequence[Process], files: Mapping[tuple[int, str], str]) -> Mapping[int, Mapping[str, str]]:
+    """What the environment says to the programs that listen to it; nothing else of it is kept."""
     found: dict[int, Mapping[str, str]] = {}
     for process in seen[:PROCESS_LIMIT]:
         known = programs.recognise(process)
-        if known is None or known.name not in ("tini", "dumb-init"):
+        wanted = _ENVIRONMENT.get(known.name) if known else None
+        if known and known.name == "supervisord":
+            texts = (text for (pid, _), text in files.items() if pid == process.pid)
+            wanted = doctor_supervisor.variables(texts)
+        if wanted is None:
             continue
         try:
             with open(f"/proc/{process.pid}/environ", encoding="utf-8", errors="surrogateescape") as file:
                 pairs = [entry.partition("=") for entry in file.read().split("\0")]
         except OSError:
             continue
-        found[process.pid] = {name: value for name, _, value in pairs if name in _ENVIRONMENT}
+        found[process.pid] = {name: value for name, _, value in pairs if wanted.fullmatch(name)}
     return found
