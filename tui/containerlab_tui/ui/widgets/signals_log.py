@@ -107,7 +107,10 @@ class SignalsLog(Widget):
         if table.with_source != bool(others):
             table.with_source = bool(others)
             table.refit()
+        at_newest = table.cursor == 0
         table.set_rows(row for _, row in rows)
+        if at_newest:
+            table.cursor = 0
         self._draw_detail()
         where = self.query_one("#since")
         where.set_class(bool(sent), "shown")
