@@ -198,7 +198,7 @@ class Program:
         program = Path(sys.executable).with_name("containerlab-tui")
         self.terminal.run(f"{program} --host {self._host}", environment)
         here = re.compile(rf"● +{self._name}\b.*TERM [✓✗]")
-        eventually(lambda: any(map(here.search, self.terminal.screen())), "the row and its forecast")
+        eventually(lambda: any(map(here.search, self.terminal.screen())), "the row and its forecast", 20)
         self.press("/", f"-l {self._name}", "Enter")
         eventually(lambda: self.text().count("●") == 1, "the row alone")
 
@@ -211,7 +211,7 @@ class Program:
 
     def shows(self, pattern: str) -> None:
         try:
-            eventually(lambda: re.search(pattern, self.text()), pattern)
+            eventually(lambda: re.search(pattern, self.text()), pattern, within_s=20)
         except AssertionError as error:
             raise AssertionError(f"{error}; the screen:\n{self.text()}") from error
 

@@ -65,6 +65,10 @@ LINES = [
         ("runc [555]", "1 supervisord", "TERM", "thrown away: no handler, or ignored", "bad"),
     ),
     (
+        (signal(number=18, result=SignalResult.IGNORED),),
+        ("runc [555]", "7 python3", "CONT", "goes on, if it was stopped", "plain"),
+    ),
+    (
         (signal(result=SignalResult.ALREADY_PENDING),),
         ("runc [555]", "7 python3", "TERM", "already pending", "plain"),
     ),

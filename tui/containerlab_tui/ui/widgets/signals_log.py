@@ -41,6 +41,11 @@ class SentTable(Grid):
         Column("forecast", "FORECAST", 11, 15, rank=1),
         Column("observed", "WHAT CAME OF IT", 22, 80, share=4),
     )
+    with_source = False
+    """Whether a column says who tells of it: where all was sent from here it has no use."""
+
+    def columns(self) -> Sequence[Column]:
+        return [column for column in self.COLUMNS if self.with_source or column.key != "source"]
 
 
 class SignalsLog(Widget):
@@ -98,7 +103,14 @@ class SignalsLog(Widget):
         rows = [(one.at, _row(one, several)) for one in newest_first]
         rows += [(row.record.at, _recorded_row(key, row)) for key, row in reversed(self._recorded.items())]
         rows.sort(key=lambda one: -one[0])
-        self.query_one(SentTable).set_rows(row for _, row in rows)
+        table = self.query_one(SentTable)
+        if table.with_source != bool(others):
+            table.with_source = bool(others)
+            table.refit()
+        at_newest = table.cursor == 0
+        table.set_rows(row for _, row in rows)
+        if at_newest:
+            table.cursor = 0
         self._draw_detail()
         where = self.query_one("#since")
         where.set_class(bool(sent), "shown")
