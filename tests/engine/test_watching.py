@@ -257,10 +257,9 @@ def test_a_session_at_the_keyboard(
     eventually(lambda: "thrown away" not in seen.text(), "the filter leaves TERM out")
     seen.press("S")
     seen.shows(f"signals-{name}-")
-    seen.press("Home", f"-l {tmp_path}/", "Enter")
+    seen.press(f"-l {tmp_path}/saved.jsonl", "Enter")
     seen.shows("2 rows saved to")
-    (file,) = tmp_path.glob(f"signals-{name}-*.jsonl")
-    saved = file.read_text()
+    saved = (tmp_path / "saved.jsonl").read_text()
     assert [json.loads(line)["kind"] for line in saved.splitlines()] == ["signal", "exit"]
     seen.press("p")
     seen.shows("paused, 0 new")

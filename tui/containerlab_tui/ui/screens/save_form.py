@@ -41,6 +41,9 @@ class SaveForm(ModalScreen[SaveRequest | None]):
         box.border_title = Content(safe_line(self._what, 70))
         box.border_subtitle = Content("enter save · esc leave")
 
+    def on_mount(self) -> None:
+        self.set_focus(self.query_one(Input))  # at once: before that, keys would be lost
+
     def on_input_changed(self) -> None:
         self._warned_of = ""
         self.query_one("#complaint").remove_class("shown")
