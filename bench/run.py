@@ -31,6 +31,21 @@ from bench.usage import cpu_s, family, peak_mb, peer_pid
 
 LABEL = "containerlab.bench"
 IMAGE = "containerlab/scratch-static:latest"
+BUSY_IMAGE, BUSY_NAME = "containerlab/base:latest", "busy-watched"
+BUSY_S = 10.0
+BUSY = """
+import os, signal, time
+signal.signal(signal.SIGUSR1, lambda *a: None)
+signal.signal(signal.SIGUSR2, lambda *a: None)
+signal.pause()
+began = time.monotonic()
+for sent in range(200_000):
+    if sent % 100 == 0:
+        time.sleep(max(0, began + sent / 10_000 - time.monotonic()))
+    os.kill(1, signal.SIGUSR1)
+while True: signal.pause()
+"""
+"""Ends by itself after 20 s."""
 ROW = re.compile(r"bench-\d{3}")
 COLUMNS, ROWS = 160, 50
 LIMIT_S = 30.0
@@ -90,6 +105,47 @@ class Bench:
         yield Line("key press to repaint", _median(keys, 1000), 30, "ms")
         yield Line("peak memory, program and agents", peak_mb(family(self._terminal.pid)), 90, "MB")
         self._terminal.end_program()
+
+    def watching(self) -> Iterator[Line]:
+        """The live view of signals while one process sends itself 10,000 a second."""
+        what = "watching 10,000 signals a second: "
+        self._engine.run(RunRequest(BUSY_IMAGE, ("python3", "-c", BUSY), BUSY_NAME, labels={LABEL: ""}))
+        try:
+            self._start()
+            self._terminal.press("/")
+            self._terminal.press(f"-l {BUSY_NAME}")
+            self._terminal.press("Enter")
+            self._terminal.wait(lambda: not self._rows() and self._shows(f"{BUSY_NAME}.*TERM ✗"), 20, 0.05)
+            self._terminal.press("w")
+            self._terminal.wait(lambda: self._shows("kernel trace ●"), 5, 0.05)
+            self._engine.kill(BUSY_NAME, "SIGUSR2")
+            if self._terminal.wait(lambda: self._shows(r"\d,\d{3}/s"), 5, 0.05) is None:
+                yield Line(f"{what}CPU", None, 0.5, "cores")
+                return
+            pids = family(self._terminal.pid)
+            before, began = cpu_s(pids), time.monotonic()
+            time.sleep(BUSY_S)
+            share = (cpu_s(pids) - before) / (time.monotonic() - began)
+            seen = self._shows(r"\d,\d{3}/s")
+            yield Line(f"{what}CPU", share if seen else None, 0.5, "cores")
+            lost = self._shows(r"! ([\d,]+)\+? lost")
+            yield Line(f"{what}lost", int(lost[1].replace(",", "")) if lost else 0, 0, "events")
+            keys = [self._pause(("paused,", "following")[number % 2]) for number in range(6)]
+            yield Line(f"{what}key press to repaint", _median(keys, 1000), 100, "ms")
+        finally:
+            self._terminal.end_program()
+            self._engine.remove(BUSY_NAME, force=True)
+
+    def _shows(self, pattern: str) -> re.Match[str] | None:
+        return re.search(pattern, "\n".join(self._terminal.screen()))
+
+    def _pause(self, then: str) -> float | None:
+        """Hold the list still, or let it go on."""
+        pressed = time.monotonic()
+        self._terminal.press("p")
+        seen = self._terminal.wait(lambda: self._shows(then) is not None, 3, 0.002)
+        time.sleep(0.4)
+        return None if seen is None else seen - pressed
 
     def _start(self) -> float | None:
         began = self._terminal.run(self._command, self._environment)
@@ -252,6 +308,8 @@ def main() -> int:
             for line in bench.screens():
                 lines.append(line)
                 print(f"… {line.what}", file=sys.stderr)
+            if not arguments.peer and os.geteuid() == 0:
+                lines += bench.watching()
         finally:
             bench.close()
         if not arguments.peer:

@@ -1,7 +1,7 @@
 """Which child a shell waits for before it runs a trap.
 
 Shells put a trap off until the command in the foreground has ended, and run it at once while they are in
-`wait`. Both look alike in the masks. What tells them apart, seen with dash, bash, busybox, mksh, yash and zsh:
+`wait`. Both look alike in the masks. What tells them apart, seen with dash, bash, busybox, mksh, posh, yash and zsh:
 a shell without job control starts a background command with SIGINT and SIGQUIT ignored (POSIX, Asynchronous
 Lists) and, most of them, with standard input from /dev/null; dash and busybox sit in rt_sigsuspend only in
 `wait`; and in `X=$(command)` the shell reads a pipe.
@@ -19,9 +19,11 @@ from containerlab_probes.dispositions import Call, Thread
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.kernel_files import read_text
 
-_SHELLS = frozenset(("sh", "dash", "ash", "bash", "rbash", "mksh", "lksh", "ksh", "ksh93", "zsh", "yash"))
+_SHELLS = frozenset(("sh", "dash", "ash", "bash", "rbash", "mksh", "lksh", "ksh", "ksh93", "zsh", "yash", "posh"))
 _ASH = frozenset(("dash", "ash", "busybox"))
 _TRAPS_DURING_SUBSTITUTION = frozenset(("zsh", "ksh", "ksh93"))
+_NULL_INPUT = _ASH | {"mksh", "lksh", "yash"}
+"""Shells that give each background command /dev/null, those in a pipeline too (bash and zsh don't)."""
 _INT, _QUIT = int(signal.SIGINT), int(signal.SIGQUIT)
 _KCMP = {"x86_64": 312, "aarch64": 272}
 _KCMP_FILE = 0
@@ -64,7 +66,7 @@ def foreground_of(pid: int, shell: str, thread: Thread) -> tuple[tuple[int, ...]
         children = procfs.parse_pids(read_text(f"/proc/{pid}/task/{pid}/children"))
     except (ContainerlabError, ValueError):
         return (), f"The children of shell {pid} can't be read, so a command in the foreground isn't seen."
-    kinds = {child: _kind(pid, thread.status, child) for child in children}
+    kinds = {child: _kind(pid, shell, thread.status, child) for child in children}
     found = tuple(child for child, kind in kinds.items() if kind is _Child.FOREGROUND)
     if not found and _Child.UNCLEAR in kinds.values():
         return (), f"Whether shell {pid} waits for its child in the foreground or in the background can't be told."
@@ -81,7 +83,7 @@ def _waits(shell: str, thread: Thread) -> bool:
     return thread.call is Call.WAIT
 
 
-def _kind(shell_pid: int, shell: procfs.Status, child: int) -> _Child | None:
+def _kind(shell_pid: int, name: str, shell: procfs.Status, child: int) -> _Child | None:
     """How the shell started a child; None: it is ending."""
     try:
         status = procfs.parse_status(read_text(f"/proc/{child}/status"))
@@ -89,11 +91,14 @@ def _kind(shell_pid: int, shell: procfs.Status, child: int) -> _Child | None:
         return None
     if status.state in "ZX":
         return None
-    if _INT not in shell.ignored:
-        if _INT in status.ignored:
-            return _Child.BACKGROUND
-        if not {_INT, _QUIT} <= status.caught | shell.ignored:
-            return _Child.FOREGROUND
+    if status.ignored & {_INT, _QUIT} - shell.ignored:  # mksh with a trap on SIGINT leaves only SIGQUIT ignored
+        itself = name in _NULL_INPUT and _kind_by_input(shell_pid, child) is _Child.FOREGROUND
+        return _Child.FOREGROUND if itself else _Child.BACKGROUND
+    if name == "posh":  # it ignores nothing, but gives /dev/null
+        kind = _kind_by_input(shell_pid, child)
+        return _Child.FOREGROUND if kind is _Child.UNCLEAR else kind
+    if _INT not in shell.ignored and not {_INT, _QUIT} <= status.caught | shell.ignored:
+        return _Child.FOREGROUND
     return _kind_by_input(shell_pid, child)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 from textual.pilot import Pilot
@@ -27,6 +27,7 @@ from containerlab_tui.core.inventory import (
     MountPoint,
     Snapshot,
 )
+from containerlab_tui.core.signal_log import Told
 from containerlab_tui.engine import documents
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.ui.app import ContainerlabApp, Sources
@@ -84,6 +85,30 @@ class ScriptedEngine:
     def __getattr__(self, deed: str) -> Callable[..., None]:
         """start, restart, pause, unpause, remove, rename …: noted and not done."""
         return lambda *arguments, **named: self.told.append((deed, *map(str, arguments), *map(str, named.values())))
+
+
+class PlayedWatch:
+    """Stands for the kernel: the test puts what is told into `waiting`."""
+
+    made: ClassVar[list["PlayedWatch"]] = []
+    is_blind: ClassVar[str] = ""
+
+    def __init__(self, app: ContainerlabApp, details: Details) -> None:
+        self.container, self.pid = details.id, details.pid
+        self.opened, self.blind = False, ""
+        self.waiting: list[Told] = []
+        self.closed = False
+        self.made.append(self)
+
+    def begin(self) -> None:
+        self.opened, self.blind = True, self.is_blind
+
+    def take(self) -> list[Told]:
+        told, self.waiting = self.waiting, []
+        return told
+
+    def close(self) -> None:
+        self.closed = True
 
 
 @dataclass
@@ -172,6 +197,11 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stage]:
             }
 
     monkeypatch.setattr("containerlab_tui.services.processes.see_processes", see)
+    monkeypatch.setattr("containerlab_tui.ui.tabs.Watch", PlayedWatch)
+    monkeypatch.setattr("containerlab_tui.ui.watches.Watch", PlayedWatch)
+    monkeypatch.setattr("containerlab_tui.services.leftovers.sweep", lambda: None)
+    PlayedWatch.made.clear()
+    PlayedWatch.is_blind = ""
     monkeypatch.setattr("containerlab_tui.ui.followers.UsageReaders", Readers)
     monkeypatch.setattr("containerlab_tui.ui.followers.Overviews", Overviews)
 

@@ -95,8 +95,8 @@ def test_the_grace_period_decides_when_ending_takes_long() -> None:
     assert told(squid, timeout_s=60).outlook is Outlook.EXITS
     short = {(1, "/etc/squid/squid.conf"): "shutdown_lifetime 3 seconds\n"}
     assert told(squid, files=short).outlook is Outlook.EXITS
+    assert verdict(told(NGINX, timeout_s=0)) == (Outlook.EXITS, Confidence.GUESS)
     assert told(squid, timeout_s=0).outlook is Outlook.TIMES_OUT
-    assert told(NGINX, timeout_s=0).outlook is Outlook.UNKNOWN  # it may be faster than the engine
     assert told(NGINX, timeout_s=-1).outlook is Outlook.EXITS
 
 
@@ -113,7 +113,23 @@ def test_go_programs_end_unless_they_ask_for_the_signal() -> None:
     assert told(program).outlook is Outlook.UNKNOWN
     go = frozenset(("/app/server",))
     assert verdict(told(program, go_programs=go)) == (Outlook.EXITS, Confidence.LIKELY)
-    assert told(program, go_programs=go, signal="SIGHUP").outlook is Outlook.UNKNOWN
+    assert verdict(told(program, go_programs=go, signal="SIGHUP")) == (Outlook.EXITS, Confidence.GUESS)
+    assert verdict(told(program, go_programs=go, signal="SIGUSR1")) == (Outlook.TIMES_OUT, Confidence.GUESS)
+    assert verdict(told(program, go_programs=go, signal="SIGABRT")) == (Outlook.EXITS, Confidence.LIKELY)
+
+
+def test_what_a_unit_says_of_hup() -> None:
+    unit, reload = "[Service]\nExecStart=/usr/bin/food\n", "ExecReload=/bin/kill -HUP $MAINPID\n"
+    program = process(1, "food", exe="/usr/bin/food", caught=GO_MASK)
+    go = frozenset(("/usr/bin/food",))
+    bare, reloads = {"/usr/bin/food": unit}, {"/usr/bin/food": unit + reload}
+    assert verdict(told(program, go_programs=go, units=bare, signal="SIGHUP")) == (Outlook.EXITS, Confidence.GUESS)
+    assert verdict(told(program, go_programs=go, units=reloads, signal="SIGHUP")) == (
+        Outlook.TIMES_OUT, Confidence.LIKELY)  # fmt: skip
+    daemon = process(1, "food", exe="/usr/bin/food", caught=(TERM, HUP))
+    assert told(daemon, units=bare, signal="SIGHUP").outlook is Outlook.UNKNOWN
+    assert verdict(told(daemon, units=reloads, signal="SIGHUP")) == (Outlook.TIMES_OUT, Confidence.LIKELY)
+    assert verdict(told(daemon, units=reloads)) == (Outlook.EXITS, Confidence.LIKELY)
 
 
 def test_what_cannot_be_seen_is_unknown() -> None:

@@ -102,3 +102,56 @@ def test_redis_stays_where_it_cannot_save() -> None:
     redis = process(1, "redis-server", "*:6379", caught=(INT, TERM))
     assert told(redis).outlook is EXITS
     assert told(redis, cannot_write=frozenset((1001,))).outlook is STAYS
+
+
+ALL = (1, INT, 3, TERM)
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "signal", "outlook"),
+    [
+        ((), {}, "SIGTERM", EXITS),
+        ((), {"UWSGI_MASTER": "1"}, "SIGTERM", STAYS),
+        ((), {"UWSGI_MASTER": "1"}, "SIGQUIT", EXITS),
+        ((), {"UWSGI_MASTER": "1", "UWSGI_DIE_ON_TERM": "1"}, "SIGTERM", EXITS),
+        ((), {"UWSGI_MASTER": "0"}, "SIGTERM", EXITS),
+        (("--master",), {"UWSGI_DIE_ON_TERM": "true"}, "SIGTERM", EXITS),
+        (("-Mp2",), {}, "SIGTERM", STAYS),
+        (("--emperor", "/vassals"), {}, "SIGTERM", EXITS),
+        (("--emperor", "/vassals", "--master"), {}, "SIGTERM", STAYS),
+    ],
+)
+def test_uwsgi_is_told_by_its_options_and_its_environment(
+    words: tuple[str, ...], environment: dict[str, str], signal: str, outlook: Outlook
+) -> None:
+    one = process(1, "uwsgi", "--socket", ":3031", *words, caught=ALL)
+    assert told(one, environments={1001: environment}, signal=signal).outlook is outlook
+
+
+def test_uwsgi_with_a_hook_that_ends_it() -> None:
+    one = process(1, "uwsgi", "--ini", "/u.ini", caught=ALL)
+    text = "[uwsgi]\nmaster = true\nhook-master-start = unix_signal:15 gracefully_kill_them_all\n"
+    assert told(one, files={(1, "/u.ini"): text}).outlook is EXITS
+
+
+def test_the_two_inits_called_init_are_told_apart() -> None:
+    usr1 = (*range(1, 9), 10, 12, TERM)
+    sysv = process(1, "init [", exe="/usr/sbin/init", caught=usr1)
+    assert told(sysv, signal="SIGUSR1").outlook is STAYS
+    busybox = process(1, "/sbin/init", exe="/bin/busybox", caught=usr1)
+    assert told(busybox, signal="SIGUSR1").outlook is EXITS
+
+
+def test_supervisors_of_one_service_end_when_it_does() -> None:
+    good = process(7, "sleep", "1000", parent=1)
+    stubborn = process(7, "server", parent=1, ignored=(TERM,))
+    for name in ("runsv", "s6-supervise"):
+        one = process(1, name, "/service/a", caught=(TERM,))
+        assert told(one, good).outlook is EXITS
+        assert told(one, stubborn).outlook is STAYS
+
+
+def test_runit_shuts_down_only_where_it_is_allowed_to() -> None:
+    one = process(1, "runit", exe="/usr/sbin/runit", caught=(18,))
+    assert told(one, signal="SIGCONT").outlook is STAYS
+    assert told(one, signal="SIGCONT", files={(1, "/etc/runit/stopit"): ""}).outlook is Outlook.UNKNOWN

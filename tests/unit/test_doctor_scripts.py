@@ -109,6 +109,13 @@ def test_a_join_that_an_exception_interrupts_is_made_once_before_python_3_13() -
         assert told(one, signal="SIGINT").outlook is outlook
 
 
+def test_a_handler_of_python_that_is_blocked_stays_so_if_its_text_does_not_unblock() -> None:
+    code = f"{HEAD}signal.signal(15, lambda *a: sys.exit(0)){LOOP}"
+    assert told(process(1, "python3", "-c", code, caught=(TERM,), blocked=(TERM,))).outlook is STAYS
+    code = code.replace("while", "signal.pthread_sigmask(0, [])\nwhile")
+    assert told(process(1, "python3", "-c", code, caught=(TERM,), blocked=(TERM,))).outlook is EXITS
+
+
 def test_no_listener_of_node_runs_during_exec_sync() -> None:
     code = "process.on('SIGTERM', () => process.exit(0)); require('child_process').execSync('server')"
     one = process(1, "node", "-e", code, caught=(TERM,))

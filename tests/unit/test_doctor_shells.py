@@ -45,11 +45,27 @@ def shell(script: str, *children: str, name: str = "bash", foreground: bool = Fa
             STAYS,
         ),
         ("TRAPTERM() { exit 0 }; while :; do wait; done", EXITS),
+        ('for s in INT TERM; do trap "echo $s; exit 0" $s; done; while :; do wait; done', EXITS),
+        ('for s in INT HUP; do trap "echo $s; exit 0" $s; done; trap : TERM; while :; do wait; done', STAYS),
+        (
+            'on() { f=$1; shift; for s; do trap "$f $s" $s; done; }\nbye() { exit 0; }\non bye INT TERM\n'
+            "while :; do wait; done",
+            EXITS,
+        ),
+        ('trap "kill $(jobs -p); wait" TERM; sleep 1000 & wait', STAYS),
+        ("trap 'while :; do sleep 1; done' TERM; sleep 1000 & wait", STAYS),
+        ("trap 'kill -9 $$' TERM; sleep 1000 & wait; wait", STAYS),
+        ("set -e\ntrap 'echo x' TERM; while :; do sleep 1000 & wait $!; done", EXITS),
+        ("set -e\ntrap 'echo x' TERM; while :; do sleep 1000 & wait $! || true; done", STAYS),
+        ("trap 'exec server' TERM; sleep 1000 & wait", UNKNOWN),
+        ("trap : TERM; sleep 1000 &\nfor j in $(jobs -p); do wait $j; done; wait", STAYS),
         ("# trap 'exit 0' TERM\ntrap 'echo x' TERM; while :; do sleep 1000 & wait; done", STAYS),
     ],
 )
 def test_a_trap_that_runs_at_once(script: str, outlook: Outlook) -> None:
-    assert shell(script, "sleep 1000") == (outlook, Confidence.LIKELY)
+    found, confidence = shell(script, "sleep 1000")
+    assert found is outlook
+    assert confidence is (Confidence.GUESS if outlook is UNKNOWN else Confidence.LIKELY)
 
 
 def test_a_trap_that_is_put_off_runs_when_the_child_has_ended() -> None:
@@ -122,6 +138,45 @@ def test_a_trap_in_a_shell_that_catches_the_signal_anyway_is_put_off() -> None:
 @pytest.mark.parametrize("script", ["wait-for db; trap 'exit 0' TERM; sleep 1000 & wait", "a; . /lib.sh; b"])
 def test_a_shell_that_may_still_set_a_trap_is_not_certain(script: str) -> None:
     found = told(process(1, "sh", "-c", script, exe="/usr/bin/dash"), process(7, "a", parent=1))
+    assert (found.outlook, found.confidence) == (STAYS, Confidence.LIKELY)
+
+
+def test_a_trap_in_a_file_that_the_script_reads_counts() -> None:
+    child = process(7, "sleep", "1000", parent=1)
+    files = {(1, "/e.sh"): '. "$(dirname "$0")/lib.sh"\nsleep 1000 &\nwait\n', (1, "&/lib.sh"): "trap 'exit 0' TERM\n"}
+    one = process(1, "bash", "/e.sh", caught=(TERM,))
+    assert told(one, child, files=files).outlook is EXITS
+    del files[1, "&/lib.sh"]
+    assert told(one, child, files=files).outlook is UNKNOWN
+    code = process(1, "bash", "-c", ". /lib.sh; while :; do wait; done", caught=(TERM,))
+    assert told(code, child, files={(1, "&/lib.sh"): "trap : TERM"}).outlook is STAYS
+
+
+def test_a_script_that_has_only_a_short_sleep_left_ends_with_it() -> None:
+    for rest, outlook in (("true", EXITS), ("server", STAYS)):
+        one = process(1, "sh", "-c", f"sleep 4; {rest}", exe="/usr/bin/dash")
+        assert told(one, process(7, "sleep", "4", parent=1, age_s=1)).outlook is outlook
+
+
+def test_what_follows_the_command_that_a_group_signal_ends() -> None:
+    init = process(1, "dumb-init", "bash", sigwait=(TERM,))
+    script = "trap 'echo x' TERM; sleep 1000; sleep 1001"
+    one = process(7, "bash", "-c", script, parent=1, caught=(TERM,), foreground=(8,))
+    assert told(init, one, process(8, "sleep", "1000", parent=7)).outlook is STAYS
+
+
+def test_commands_on_standard_input_have_set_the_trap_that_is_seen() -> None:
+    assert told(process(1, "dash", caught=(TERM,))).outlook is EXITS
+    assert told(process(1, "dash", "-i", caught=(TERM,))).outlook is STAYS
+
+
+def test_a_coprocess_is_in_the_background() -> None:
+    script = "trap 'exit 0' TERM; coproc cat; wait"
+    assert shell(script, "cat", foreground=True)[0] is EXITS
+
+
+def test_no_signal_is_sent_to_a_container_whose_main_thread_has_ended() -> None:
+    found = told(process(1, "server", exe="/app/server", state="Z", threads=3))
     assert (found.outlook, found.confidence) == (STAYS, Confidence.LIKELY)
 
 

@@ -1,12 +1,14 @@
 """supervisord: its configuration read, its programs told apart, the time that they take together."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from containerlab_probes.records import Process
 from containerlab_tui.core import doctor_supervisor
-from containerlab_tui.core.doctor_facts import Outlook
-from tests.unit.doctor_support import INT, TERM, codes, process, told
+from containerlab_tui.core.doctor_facts import Confidence, Outlook
+from tests.unit.doctor_support import INT, NOW, TERM, codes, process, told
 
 CONF = "/etc/supervisor/supervisord.conf"
 STUBBORN = process(8, "server", "b", parent=1, ignored=(TERM,))
@@ -35,6 +37,29 @@ def test_a_stubborn_program_is_waited_for() -> None:
     assert "supervisor-wait" in codes(found)
     assert told(supervisord(), GOOD, STUBBORN, files=configured(*TWO, "stopwaitsecs=3")).outlook is Outlook.EXITS
     assert told(supervisord(), GOOD, STUBBORN, files=configured(*TWO), timeout_s=30).outlook is Outlook.EXITS
+
+
+def test_signals_that_it_keeps_for_other_uses() -> None:
+    for signal in ("SIGHUP", "SIGUSR2"):
+        assert told(supervisord(), GOOD, files=configured(*TWO[:2]), signal=signal).outlook is Outlook.TIMES_OUT
+
+
+def test_variables_in_its_configuration_are_read_from_its_environment() -> None:
+    files = configured(*TWO, "stopwaitsecs=%(ENV_PATIENCE)s")
+    assert told(supervisord(), GOOD, STUBBORN, files=files).outlook is Outlook.TIMES_OUT
+    patience = {1001: {"PATIENCE": "2"}}
+    assert told(supervisord(), GOOD, STUBBORN, files=files, environments=patience).outlook is Outlook.EXITS
+    wanted = doctor_supervisor.variables(files.values())
+    assert wanted
+    assert wanted.fullmatch("PATIENCE")
+    assert not wanted.fullmatch("PATIENCES")
+    assert doctor_supervisor.variables(["command=x"]) is None
+
+
+def test_programs_that_are_still_to_be_started_make_it_a_guess() -> None:
+    young = replace(supervisord(), started_at=NOW - 1)
+    assert told(young, files=configured(*TWO)).confidence is Confidence.GUESS
+    assert told(supervisord(), files=configured(*TWO)).confidence is Confidence.LIKELY
 
 
 def test_groups_wait_for_each_other_and_members_of_one_do_not() -> None:

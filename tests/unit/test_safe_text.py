@@ -189,6 +189,6 @@ def test_a_log_line_is_bounded() -> None:
     ],
 )
 def test_no_line_takes_long(piece: bytes) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     log_line(piece * (1_000_000 // len(piece)))
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5

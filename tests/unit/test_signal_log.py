@@ -65,6 +65,10 @@ LINES = [
         ("runc [555]", "1 supervisord", "TERM", "thrown away: no handler, or ignored", "bad"),
     ),
     (
+        (signal(number=18, result=SignalResult.IGNORED),),
+        ("runc [555]", "7 python3", "CONT", "goes on, if it was stopped", "plain"),
+    ),
+    (
         (signal(result=SignalResult.ALREADY_PENDING),),
         ("runc [555]", "7 python3", "TERM", "already pending", "plain"),
     ),
@@ -137,6 +141,15 @@ def test_a_signal_that_was_merged_or_thrown_away_takes_no_delivery() -> None:
         "its handler runs", "already pending", "thrown away: no handler, or ignored", "its handler runs",
     ]  # fmt: skip
     assert isinstance(log.rows[-1].record, TracedDelivery)
+
+
+def test_a_deadly_signal_is_completed_by_the_end_and_the_kill_in_its_place_is_no_row() -> None:
+    in_its_place = TracedDelivery(1.5, CHILD, KILL, Taken.DEFAULT)
+    log = folded(signal(number=USR1, at=0.5), signal(), in_its_place, TracedExit(2.0, CHILD, "SIGTERM"))
+    assert [line_of(row).result for row in log.rows] == ["queued", "default action", "by SIGTERM"]
+    assert log.rows[1].taken == TracedDelivery(1.5, CHILD, TERM, Taken.DEFAULT)
+    log = folded(in_its_place, TracedExit(2.0, CHILD, 0))  # threads that exit ended
+    assert [line_of(row).result for row in log.rows] == ["status 0"]
 
 
 def test_a_number_that_is_used_again_is_another_process() -> None:

@@ -110,7 +110,7 @@ def test_a_graceful_stop_has_one_phase_and_says_so() -> None:
     assert state.phase_1 is not None
     assert (state.phase_1.started, state.phase_1.ended, state.phase_2) == (T0 + 0.01, T0 + 0.2, None)
     assert state.duration_s == pytest.approx(0.2)
-    assert explain(state) == ("Ended by itself after 0.2 s with status 0.",)
+    assert explain(state) == ("Ended by itself after 0.20 s with status 0.",)
 
 
 def test_a_killed_stop_has_two_phases_that_meet() -> None:

@@ -14,7 +14,9 @@ from containerlab_tui.core import programs
 from containerlab_tui.core.doctor_case import Case
 from containerlab_tui.core.doctor_facts import Confidence, Graceful, Outcome, Outlook
 
-PACKAGED = ("/usr/sbin/", "/usr/bin/", "/usr/lib/", "/usr/libexec/", "/sbin/", "/bin/", "/usr/lib64/", "/lib/")
+PACKAGED = (
+    "/usr/sbin/", "/usr/bin/", "/usr/lib/", "/usr/libexec/", "/usr/share/", "/sbin/", "/bin/", "/usr/lib64/", "/lib/",
+)  # fmt: skip
 """Where packages put programs, and people seldom do."""
 _ENDING = frozenset(("SIGTERM", "SIGINT", "SIGQUIT"))
 _OTHER_USES = frozenset(
@@ -32,7 +34,7 @@ def outcome(case: Case, process: Process, signal: int, delivery: Delivery) -> Ou
     path = program_path(process)
     unit = case.facts.units.get(path)
     if unit is not None:
-        return _by_unit(unit, path, name)
+        return _reloads(unit, path, name) or _by_unit(unit, path, name)
     if not path.startswith(PACKAGED) or programs.is_shell(process):
         return None
     if name in _ENDING:
@@ -42,6 +44,34 @@ def outcome(case: Case, process: Process, signal: int, delivery: Delivery) -> Ou
         why = f"{path} is where packages put programs: a daemon that handles {name} usually goes on. A guess."
         return Outcome(Outlook.TIMES_OUT, Confidence.GUESS, (why,), graceful=Graceful.NO)
     return None
+
+
+def of_go(case: Case, process: Process, signal: int) -> Outcome | None:
+    """Of a signal that Go's runtime ends a program on unless the program has asked for it, which can't be seen."""
+    path, name = program_path(process), name_of(signal)
+    unit = case.facts.units.get(path)
+    if name != "SIGHUP":
+        return None
+    if unit is None:
+        if path.startswith(PACKAGED):
+            return None
+        why = f"It is a Go program of one's own: few of those ask for {name}, and Go's runtime exits on it. A guess."
+        return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
+    reloads = _reloads(unit, path, name)
+    if reloads is not None:
+        return reloads
+    why = (
+        f"unit: the package that brought {path} has no use for {name}: then Go's runtime exits with status 2. A guess."
+    )
+    return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
+
+
+def _reloads(unit: str, path: str, name: str) -> Outcome | None:
+    """Where the unit reloads the program with that very signal (man 5 systemd.service, ExecReload)."""
+    if not re.search(rf"^\s*ExecReload\s*=.*\bkill\b.*\b(SIG)?{name.removeprefix('SIG')}\b", unit, re.MULTILINE):
+        return None
+    why = f"unit: the package that brought {path} reloads it with {name}."
+    return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
 
 
 def program_path(process: Process) -> str:
@@ -58,6 +88,8 @@ def _by_unit(unit: str, path: str, name: str) -> Outcome | None:
     kill = re.search(r"^\s*KillSignal\s*=\s*(\S+)", unit, re.MULTILINE)
     stop_signal = kill[1] if kill else "SIGTERM"
     if stop_signal != name:
+        if name == "SIGHUP":
+            return None  # it is packaged without a use for it: some reload, some end
         if name in _OTHER_USES:
             why = f"unit: the package stops {path} with {stop_signal}; on {name} a daemon usually goes on."
             return Outcome(

@@ -125,6 +125,7 @@ def _kill_after(own: list[str]) -> float | None:
 
 
 UWSGI_FILES = re.compile(r"(?:^|=)([^=\s]+\.(?:ini|xml|yml|yaml|json|conf))$")
+RUNIT_STOPS = "/etc/runit/stopit"
 SQUID_CONFIGURATION = "/etc/squid/squid.conf"
 
 
@@ -133,6 +134,15 @@ def configured(
 ) -> programs.Reaction:
     """What a program does on a signal, once its configuration has been looked at."""
     match program.name:
+        case "runit" if reaction.does in programs.UNCLEAR and case.text(process, RUNIT_STOPS) is None:
+            return replace(reaction, does="ignores", note=f"there is no {RUNIT_STOPS}")
+        case "uWSGI without a master" if _switched_on(case, process, "UWSGI_MASTER"):
+            dies = _switched_on(case, process, "UWSGI_DIE_ON_TERM")
+            ends = name_of(signal) in ("SIGINT", "SIGTERM" if dies else "SIGQUIT")
+            return replace(reaction, does="fast" if ends else "reloads", takes_s=1.5, note="UWSGI_MASTER is set")
+        case "uWSGI" if _switched_on(case, process, "UWSGI_DIE_ON_TERM") and name_of(signal) in ("SIGTERM", "SIGQUIT"):
+            does = "fast" if name_of(signal) == "SIGTERM" else "reloads"
+            return replace(reaction, does=does, takes_s=1.5, note="UWSGI_DIE_ON_TERM is set")
         case "uWSGI" if name_of(signal) in ("SIGTERM", "SIGQUIT") and "--die-on-term" not in process.argv:
             texts = [text for (pid, _), text in case.facts.files.items() if pid == process.pid]
             master = any(word in ("--master", "-M") for word in process.argv)
@@ -161,8 +171,19 @@ _MASTER = re.compile(
 """A master process is asked for, or another file may ask for it."""
 
 
+_DIES_ON_TERM = re.compile(
+    r"die-on-term\W+(?:true|1|yes|on)\b|<die-on-term\s*/?>(?!false)"
+    r"|hook-master-start\W+unix_signal:(?:15|SIGTERM)\s+(?:gracefully_)?kill_them_all"
+)
+
+
 def _dies_on_term(text: str) -> bool:
-    return bool(re.search(r"die-on-term\W+(?:true|1|yes|on)\b|<die-on-term\s*/?>(?!false)", text))
+    return bool(_DIES_ON_TERM.search(text))
+
+
+def _switched_on(case: Case, process: Process, name: str) -> bool:
+    """Whether a variable of its environment sets one of uWSGI's options."""
+    return case.environment(process, name).lower() not in ("", "0", "false", "no", "off")
 
 
 def parse_signal(text: str) -> int | None:

@@ -1,5 +1,6 @@
 """How one process takes one signal: the kernel's rule first, then what is known of the program. Pure."""
 
+import re
 from dataclasses import replace
 
 from containerlab_probes.records import Delivery, Effect, Forecast, Process
@@ -50,6 +51,11 @@ def _held_for_now(case: Case, process: Process, signal: int, told: Forecast, gro
         stays = _stays(case, process, signal, told)
         why = f"The shell holds it back until {described(outlasts[0])} has ended, which gets no signal."
         return replace(stays, confidence=Confidence.LIKELY, why=(*stays.why, why))
+    texts = () if programs.is_shell(process) else doctor_scripts.texts_of(case, process)
+    if texts and not any(re.search(r"sigmask|sigprocmask", text, re.IGNORECASE) for text in texts):
+        stays = _stays(case, process, signal, told)
+        why = "Its text has a handler for it at most, and nothing that would unblock it."
+        return replace(stays, confidence=Confidence.LIKELY, why=(*stays.why, why))
     reached = _reached(case, process, signal, told, group)
     why = "It has a handler for it all the same: a program may block a signal for a time only."
     return replace(reached, confidence=lowest(reached.confidence, Confidence.LIKELY), why=(*reached.why, why))
@@ -82,6 +88,8 @@ def _stays(case: Case, process: Process, signal: int, told: Forecast) -> Outcome
         confidence = Confidence.LIKELY
         why.append("The program may look for it from time to time (sigpending, sigtimedwait), which isn't seen.")
     by_itself = ends_by_itself(case, process)
+    if by_itself is None:
+        by_itself = doctor_shells.ends_soon(case, process)
     grace_s = case.facts.grace_s
     if by_itself is not None and by_itself < grace_s:
         why.append(f"It comes to its own end in about {by_itself:.0f} s, within the grace period.")
@@ -136,15 +144,20 @@ def _reached(case: Case, process: Process, signal: int, told: Forecast, group: b
         return _with(heard, prompt)
     program = programs.recognise(process)
     reaction = program.reaction(name_of(signal)) if program else None
-    if program and program.name == "supervisord":
+    if program and reaction and program.name == "supervisord" and reaction.does in programs.UNCLEAR:
         return _with(heard, doctor_supervisor.outcome(case, process, signal))
     if program and reaction and program.name == "s6-svscan" and reaction.does in programs.UNCLEAR:
         return _with(heard, doctor_inits.s6(case, process, signal))
     if program and reaction:
         return _with(heard, _known(case, process, signal, program, reaction))
     outcome = doctor_scripts.outcome(case, process, signal, told.delivery, program)
-    if outcome.outlook is Outlook.UNKNOWN and process.exe not in case.facts.go_programs:
-        outcome = doctor_customs.outcome(case, process, signal, told.delivery) or outcome
+    if outcome.outlook is Outlook.UNKNOWN:
+        customs = (
+            doctor_customs.of_go(case, process, signal)
+            if process.exe in case.facts.go_programs
+            else doctor_customs.outcome(case, process, signal, told.delivery)
+        )
+        outcome = customs or outcome
     return _with(heard, outcome)
 
 

@@ -6,7 +6,14 @@ from collections.abc import Iterator
 
 from containerlab_probes.records import Delivery, Process
 from containerlab_probes.signals import name_of
-from containerlab_tui.core import doctor_languages, doctor_python, doctor_python_end, doctor_python_text, programs
+from containerlab_tui.core import (
+    doctor_languages,
+    doctor_python,
+    doctor_python_end,
+    doctor_python_text,
+    doctor_traps,
+    programs,
+)
 from containerlab_tui.core.doctor_case import Case, Handler, ends_by_itself
 from containerlab_tui.core.doctor_facts import Confidence, Graceful, Outcome, Outlook
 
@@ -32,15 +39,29 @@ def unknown(name: str, program: programs.Program | None = None) -> Outcome:
     return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (why,), graceful_signals=program.graceful if program else ())
 
 
+_GO_ENDS = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGABRT")
+
+
 def _go(name: str) -> Outcome:
-    if name in ("SIGTERM", "SIGINT", "SIGQUIT"):
+    if name in _GO_ENDS:
         why = (
             f"It is a Go program: on {name} Go's runtime exits with status 2 unless the program has asked for the "
             "signal, which it does to end in order (package os/signal)."
         )
         return Outcome(Outlook.EXITS, Confidence.LIKELY, (why,), 0.5)
-    why = f"It is a Go program: whether it has asked for {name} can't be seen, as Go's runtime catches every signal."
-    return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (why,))
+    if name == "SIGHUP":
+        why = "It is a Go program: Go's runtime exits on SIGHUP unless the program has asked for it, which isn't seen."
+        return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (why,))
+    if name in ("SIGABRT", "SIGTRAP", "SIGSYS", "SIGILL", "SIGSTKFLT", "SIGEMT"):
+        why = f"It is a Go program: on {name} Go's runtime prints its stacks and exits (package os/signal)."
+        return Outcome(Outlook.EXITS, Confidence.LIKELY, (why,), 0.5)
+    if name in ("SIGSEGV", "SIGBUS", "SIGFPE"):
+        return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (f"What Go's runtime does on {name} from outside varies.",))
+    why = (
+        f"It is a Go program: Go's runtime catches {name} and does nothing, unless the program has asked for it, "
+        "which it seldom does to end (package os/signal)."
+    )
+    return Outcome(Outlook.TIMES_OUT, Confidence.GUESS, (why,), graceful=Graceful.NO)
 
 
 def _by_text(case: Case, process: Process, signal: int, delivery: Delivery, family: str) -> Outcome | None:
@@ -149,6 +170,8 @@ def neighbours(process: Process, path: str, text: str) -> tuple[str, ...]:
         for name in doctor_python_text.local_imports(text):
             below = posixpath.join(here, name.replace(".", "/"))
             found += [f"{below}.py", f"{below}/__init__.py"]
+    elif family in programs.SHELLS:
+        found += doctor_traps.files_read(text, here)
     elif family in _REQUIRED:
         for name in _REQUIRED[family].findall(text):
             found += [posixpath.normpath(posixpath.join(here, name)) + end for end in _ENDS[family]]

@@ -3,6 +3,7 @@
 The script is read as text (doctor_traps), so nothing that rests on it is more than `likely`.
 """
 
+import posixpath
 import re
 from dataclasses import dataclass, replace
 
@@ -21,29 +22,38 @@ def source(case: Case, process: Process) -> str | None:
         return None
     match script.kind:
         case "code":
-            return script.text
+            text: str | None = script.text
         case "file":
-            return case.text(process, script.text)
+            text = case.text(process, script.text)
         case _:
             return ""
+    return None if text is None else _with_files(case, process, text)
+
+
+def _with_files(case: Case, process: Process, text: str) -> str:
+    """A script with the files that it reads by `.` put in, where they could be read."""
+
+    script = programs.script_of(process)
+    here = posixpath.dirname(script.text) if script and script.kind == "file" else ""
+
+    def content(found: re.Match[str]) -> str:
+        inner = case.text(process, f"&{doctor_traps.file_read(found, here)}")
+        return found[0] if inner is None else f"{found['before']}\n{inner}\n"
+
+    return doctor_traps.READS_FILES.sub(content, text)
 
 
 def foreground_of(case: Case, process: Process) -> tuple[Process, ...]:
     """The children that a shell waits for before it runs a trap, as far as the script doesn't say otherwise."""
-    children = case.children(process)
-    if programs.program_name(process) == "posh":
-        # As with every shell without job control, a background command ignores SIGINT (POSIX, Asynchronous Lists).
-        found = [one for one in children if _INT not in one.dispositions.ignored]
-    else:
-        found = [one for one in children if one.pid in process.dispositions.foreground]
+    found = [one for one in case.children(process) if one.pid in process.dispositions.foreground]
     text = source(case, process) or ""
     return tuple(one for one in found if not _in_background(text, one))
 
 
 def _in_background(text: str, child: Process) -> bool:
-    """The script begins this very command with `&`."""
+    """The script begins this very command with `&`, or as a coprocess."""
     words = r"\s+".join(re.escape(word) for word in child.argv) if child.argv else ""
-    return bool(words) and bool(re.search(rf"{words}\s*&(?![&>])", text))
+    return bool(words) and bool(re.search(rf"{words}\s*&(?![&>])|\bcoproc\s+(?:\w+\s+)?{words}", text))
 
 
 def deferred(case: Case, process: Process, signal: int, told: Forecast, group: bool) -> Outcome:
@@ -82,7 +92,6 @@ def deferred(case: Case, process: Process, signal: int, told: Forecast, group: b
 
 _SURE = ("dash", "bash", "busybox-sh")
 """Shells whose foreground children are told apart for sure."""
-_INT = 2
 
 
 def _capital(sentence: str) -> str:
@@ -113,21 +122,11 @@ def handled(case: Case, process: Process, signal: int, group: bool) -> Outcome:
     trap = trap_for(text, signal)
     if trap is None:
         return _untrapped(case, process, text, name)
-    if programs.program_name(process) in ("posh", "yash") and not group:
-        waits = _put_off(case, process, text)
-        if waits:
-            return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (waits,), graceful=Graceful.NO)
+    reads = re.search(r"(?:^|[;&|\s])read\b", main_part(text)) and not case.children(process)
+    if programs.program_name(process) == "yash" and reads and not group:
+        why = "yash runs no trap while it is in `read`."
+        return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
     return _trapped(case, process, text, trap, signal if group else doctor_traps.passes_on(trap.body))
-
-
-def _put_off(case: Case, process: Process, text: str) -> str:
-    """What puts a trap off in two shells of which the kernel's view doesn't tell; empty: nothing."""
-    shell = programs.program_name(process)
-    if shell == "posh" and any(outlasts(case, one) for one in foreground_of(case, process)):
-        return "posh waits for a command in the foreground before it runs its trap."
-    if shell == "yash" and not case.children(process) and re.search(r"(?:^|[;&|\s])read\b", main_part(text)):
-        return "yash runs no trap while it is in `read`."
-    return ""
 
 
 def outlasts(case: Case, child: Process) -> bool:
@@ -153,6 +152,10 @@ def _interactive(case: Case, process: Process, signal: str) -> Outcome:
             why = f"{shell} that reads commands goes on after SIGHUP."
             return Outcome(Outlook.TIMES_OUT, Confidence.GUESS, (why,), graceful=Graceful.NO)
         return Outcome(Outlook.EXITS, Confidence.LIKELY, ("An interactive shell ends when its terminal hangs up.",))
+    typed = case.facts.details.tty or any(re.fullmatch(r"-\w*i\w*", word) for word in process.argv[1:])
+    if signal == "SIGTERM" and shell in ("dash", "bash", "busybox-sh") and not typed:
+        why = f"{shell} catches {signal} only for a trap, which the commands on its standard input have set. A guess."
+        return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
     if signal in ("SIGINT", "SIGQUIT", "SIGTERM"):
         why = f"A shell that reads commands takes {signal} for the line at hand and goes on."
         return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
@@ -200,16 +203,28 @@ def _trapped(case: Case, process: Process, text: str, trap: Trap, passed: int | 
     told = tuple(case.ask(child, passed, False) for child in children) if passed else ()
     run = _Run(f"The script's trap for {trap.signal} is `{' '.join(trap.body.split())[:80]}`.", trap.body, told)
     waits_inside = bool(doctor_traps.WAITS.search(trap.body)) and bool(children)
+    if doctor_traps.never_ends(trap.body):
+        why = "It has a loop without an end."
+        return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (run.said, why), graceful=Graceful.NO)
     if doctor_traps.EXITS.search(trap.body):
         if waits_inside:
             return run.after_children()
         takes_s = run.takes_s + doctor_traps.sleeps(trap.body)
         return Outcome(Outlook.EXITS, Confidence.LIKELY, (run.said, "It exits."), takes_s, run.graceful)
     main = main_part(text)
+    if doctor_traps.EXECS.search(trap.body):
+        return _unknown("The trap becomes another program by `exec`.")
+    if not waits_inside and doctor_traps.errexit(text, process.argv) and re.search(r"\bwait\b(?![^;&|\n]*\|\|)", main):
+        why = "With `set -e` the script ends, as the `wait` that it interrupts fails."
+        return Outcome(Outlook.EXITS, Confidence.LIKELY, (run.said, why), run.takes_s, run.graceful)
     loop = doctor_traps.waiting_loop(main, tuple(child.name for child in children))
     if loop is not None:
         return run.in_loop(loop)
-    if waits_inside or len(doctor_traps.WAITS.findall(main)) > 1:
+    ended = foreground_of(case, process)
+    if any(doctor_traps.runs_on(doctor_traps.rest_after(text, child.argv) or "") for child in ended):
+        why = "It doesn't exit, and the script goes on with its next command."
+        return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (run.said, why), graceful=Graceful.NO)
+    if waits_inside or len(doctor_traps.WAITS.findall(main)) > 1 or doctor_traps.WAITS_FOR_EACH.search(main):
         return run.after_children()
     why = "It doesn't exit, but the script has nothing left to do and ends."
     return Outcome(Outlook.EXITS, Confidence.LIKELY, (run.said, why), run.takes_s, run.graceful)
@@ -277,6 +292,17 @@ class _Run:
             self.graceful,
             next((one.graceful_signals for one in self.told if one.graceful_signals), ()),
         )
+
+
+def ends_soon(case: Case, process: Process) -> float | None:
+    """In how many seconds a shell comes to the end of its script by itself, as far as its text tells; None: not."""
+    text = source(case, process) if programs.is_shell(process) else None
+    children = case.children(process)
+    if not text or len(children) != 1 or doctor_traps.waiting_loop(main_part(text), (children[0].name,)):
+        return None
+    left = ends_by_itself(case, children[0])
+    rest = doctor_traps.rest_after(text, children[0].argv)
+    return left if left is not None and rest is not None and doctor_traps.does_nothing(rest) else None
 
 
 def what_comes_next(case: Case, process: Process) -> str:

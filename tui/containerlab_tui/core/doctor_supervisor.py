@@ -8,7 +8,7 @@ import os
 import posixpath
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from containerlab_probes.errors import BadRequest
@@ -28,6 +28,8 @@ PLACES = (
 DEFAULT_WAIT_S = 10.0
 _OVERHEAD_S = 1.2
 """What SIGKILL and the reaping of a program that was killed takes: supervisord looks once a second."""
+_STARTING_S = 5.0
+"""How long after its own start supervisord may still be starting its programs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +131,29 @@ def _managed(name: str, section: Mapping[str, str], groups: Mapping[str, str]) -
     )
 
 
+_VARIABLE = re.compile(r"%\(ENV_(\w+)\)[sd]")
+"""A variable of supervisord's own environment (Supervisor documentation, Environment Variables)."""
+
+
+def variables(texts: Iterable[str]) -> re.Pattern[str] | None:
+    """The names of the variables that a configuration uses; None where it uses none."""
+    names = {name for text in texts for name in _VARIABLE.findall(text)}
+    return re.compile("|".join(sorted(names))) if names else None
+
+
 def configuration(case: Case, process: Process) -> Configuration | None:
     """What was read from the container for this supervisord."""
     for path in candidates(process):
         text = case.text(process, path)
         if text is not None:
-            included = tuple(
+            included = [
                 other for (pid, name), other in case.facts.files.items() if pid == process.pid and name.startswith("+")
-            )
-            return parse(text, included)
+            ]
+            texts = [
+                _VARIABLE.sub(lambda found: case.environment(process, found[1]) or found[0], one)
+                for one in (text, *included)
+            ]
+            return parse(texts[0], tuple(texts[1:]))
     return None
 
 
@@ -169,13 +185,17 @@ def outcome(case: Case, process: Process, signal: int) -> Outcome:
         least[of.group] = max(least.get(of.group, 0.0), low)
         most[of.group] = max(most.get(of.group, 0.0), high)
     shortest, longest = sum(least.values()) + 0.3, sum(most.values()) + 0.5
+    likely = Confidence.LIKELY
+    if len(children) < sum(one.count for one in managed) and case.age_s(process) < _STARTING_S:
+        likely = Confidence.GUESS
+        why.append(f"It is {case.age_s(process):.1f} s old: some of its programs may not have been started yet.")
     grace_s = case.facts.grace_s
     why.append(f"Together that takes {shortest:.1f} to {longest:.1f} s.")
     signals = ("SIGTERM", "SIGINT", "SIGQUIT")
     if longest < grace_s:
-        return Outcome(Outlook.EXITS, Confidence.LIKELY, tuple(why), longest, graceful, signals)
+        return Outcome(Outlook.EXITS, likely, tuple(why), longest, graceful, signals)
     if shortest >= grace_s:
-        return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, tuple(why), shortest, graceful, signals)
+        return Outcome(Outlook.TIMES_OUT, likely, tuple(why), shortest, graceful, signals)
     return Outcome(Outlook.UNKNOWN, Confidence.GUESS, tuple(why), shortest, graceful, signals)
 
 

@@ -3,6 +3,7 @@
 Patterns, not a parser: enough for the forms that entry points have.
 """
 
+import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,14 +13,19 @@ from containerlab_probes.signals import number_of
 
 _TRAP = re.compile(
     r"""(?<![\w-])trap\s+(?:--\s+)?(?P<body>'[^']*'|"(?:[^"\\]|\\.)*"|-|[^\s;&|'"-][^\s;&|'"]*)"""
-    r"""[ \t]+(?P<signals>[\w+]+(?:[ \t]+[\w+]+)*)""",
+    r"""[ \t]+(?P<signals>[\w+]+(?:[ \t]+[\w+]+)*|"?\$\{?(?P<each>\w+)\}?"?)""",
 )
 _LOOP = re.compile(r"(?:^|[;&|(\n]|\bdo\b|\bthen\b)\s*(while|until|for)\b([^;\n]*)")
 EXITS = re.compile(r"(?:^|[;&|{()\n]|\bthen\b|\bdo\b)\s*exit\b")
 EXECS = re.compile(r"(?:^|[;&|{(]|\bthen\b|\bdo\b|\belse\b)\s*exec\s+(?![<>0-9&{])", re.MULTILINE)
 WAITS = re.compile(r"(?:^|[;&|{(\n!]|\bdo\b|\bthen\b)\s*wait\b")
 _KILL = re.compile(r"(?:^|[;&|{(\n]|\bthen\b|\bdo\b)\s*kill\b([^;&|\n]*)")
-READS_FILES = re.compile(r"(?:^|[;&\n]|\bthen\b)\s*(?:\.|source)\s+\S")
+READS_FILES = re.compile(
+    r"""(?P<before>^|[;&\n]|\bthen\b)\s*(?:\.|source)\s+["']?"""
+    r"""(?P<here>\$\(dirname\s+"?\$\{?0\}?"?\)"?/|\$\{0%/\*\}/)?(?P<path>[^\s;&|"']+)["']?"""
+)
+"""The `.` command; `here` stands for the script's own directory."""
+WAITS_FOR_EACH = re.compile(r"\bfor\b[^\n;]*[;\n]\s*do\b(?:(?!\bdone\b).)*?\bwait\b", re.DOTALL)
 _ITSELF = re.compile(r"(?:^|[;&|{(\n])\s*kill\b[^;&|\n]*(?:\s0\b|\$\$)")
 
 _STOP_COMMAND = re.compile(r"\b(pkill|killall|shutdown|stop|quit)\b")
@@ -39,15 +45,81 @@ def trap_for(text: str, signal: int) -> Trap | None:
     text = without_comments(text)
     found: Trap | None = None
     for each in _TRAP.finditer(text):
-        for word in each["signals"].split():
+        body = each["body"]
+        early = body.startswith('"')
+        body = body[1:-1] if body[:1] in "'\"" else body
+        if early and not _BACKGROUND.search(text, 0, each.start()):
+            body = _NO_JOBS.sub(":", body)  # $(jobs -p) in double quotes counts the jobs when the trap is set
+        words, body = _over_words(text, each, body) if each["each"] else (each["signals"].split(), body)
+        for word in words:
             if _number(word) == signal:
-                body = each["body"]
-                body = body[1:-1] if body[:1] in "'\"" else body
                 found = Trap(_with_functions(text, _branch(text, body)), word)
     for name, body, _ in functions(text):
         if name.startswith("TRAP") and _number(name[4:]) == signal:
             found = Trap(_with_functions(text, body), name[4:])  # man 1 zshmisc, Trap Functions
     return None if found is None or found.body == "-" else found
+
+
+_BACKGROUND = re.compile(r"(?<![&>])&(?![&>])")
+_NO_JOBS = re.compile(r"\bkill\b[^;&|\n]*\$\(jobs[^)]*\)")
+
+
+def _over_words(text: str, trap: re.Match[str], body: str) -> tuple[list[str], str]:
+    """The signals of a trap that a loop sets, `for s in INT TERM; do trap … $s`, and what it then does.
+
+    Also of a function that is given a function and signals: `on() { f=$1; shift; for s; do trap "$f $s" $s; done; }`.
+    """
+    loops = list(re.finditer(rf"\bfor\s+{trap['each']}\b(?:\s+in\s+([^;\n]*))?", text[: trap.start()]))
+    if loops and loops[-1][1] and "$" not in loops[-1][1]:
+        return loops[-1][1].split(), body
+    for name, _, (start, end) in functions(text):
+        if start <= trap.start() < end:
+            for call in re.finditer(rf"(?:^|[;&|{{\n])\s*{re.escape(name)}\s+([^;&|\n]+)", text):
+                first, *rest = call[1].split()
+                return [first, *rest], body if not body.startswith("$") else first.strip("'\"")
+    return [], body
+
+
+def errexit(text: str, argv: tuple[str, ...]) -> bool:
+    """Whether the script ends with the first command that fails (set -e)."""
+    flags = any(re.fullmatch(r"-[a-zA-Z]*e[a-zA-Z]*", word) for word in argv[1:3])
+    return flags or bool(re.search(r"\bset\s+(?:-[a-zA-Z]*e|-o\s+errexit)|^#!.*\s-[a-zA-Z]*e", text))
+
+
+def never_ends(body: str) -> bool:
+    """Whether a trap has a loop that tests nothing and doesn't leave it."""
+    endless = re.search(
+        r"\b(?:while|until)\s+(?::|true|false|\[\s*1\s*\])\s*(?:;|\n)\s*do\b(.*?)\bdone\b", body, re.DOTALL
+    )
+    return bool(endless) and not re.search(r"\b(?:break|exit|return)\b", endless[1] if endless else "")
+
+
+def rest_after(text: str, argv: tuple[str, ...]) -> str | None:
+    """What the main part of a script has after a command; None where the command isn't found in it."""
+    found = re.search(r"\s+".join(map(re.escape, argv)) + r"(?![\w.])[^;&|\n]*", main_part(text)) if argv else None
+    return main_part(text)[found.end() :] if found else None
+
+
+def does_nothing(rest: str) -> bool:
+    """Whether commands end at once: `true`, `echo`, `exit` and the like."""
+    commands = [one.strip() for one in re.split(r"[;\n]|&&|\|\|", rest)]
+    return all(not one or re.match(r"(?:true|false|:|echo|printf|exit|return|fi)\b|:", one) for one in commands)
+
+
+def runs_on(rest: str) -> bool:
+    """Whether commands begin something that doesn't end by itself."""
+    return bool(re.search(r"\bsleep\s+(?:\d{3,}|\d+[hd]|inf)|\btail\s+-[fF]|\bserve", rest))
+
+
+def file_read(found: re.Match[str], here: str) -> str:
+    """The path that a `.` command names; `here`: the directory of the script, for one that names it by that."""
+    return posixpath.normpath(posixpath.join(here, found["path"])) if found["here"] else found["path"]
+
+
+def files_read(text: str, here: str) -> tuple[str, ...]:
+    """The files that a script reads by `.`, as far as their paths are written out."""
+    found = (file_read(one, here) for one in READS_FILES.finditer(without_comments(text)))
+    return tuple(dict.fromkeys(one for one in found if "$" not in one and "`" not in one))
 
 
 def resets(text: str, signal: int) -> bool:
@@ -164,6 +236,8 @@ def passes_on(body: str) -> int | None:
     if found is None:
         return number_of("SIGTERM") if _STOP_COMMAND.search(body) else None
     words = found[1].split()
+    if words and words[-1].strip("\"'") in ("$$", "${$}") and not any(one.startswith("-$") for one in words):
+        return None  # only itself
     for index, word in enumerate(words):
         if word in ("-s", "-n") and index + 1 < len(words):
             return _number(words[index + 1])

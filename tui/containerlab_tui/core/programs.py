@@ -112,6 +112,8 @@ def program_name(process: Process) -> str:
         applet = called
         if called.startswith(("busybox", "toybox")):
             applet = os.path.basename(process.argv[1]) if len(process.argv) > 1 else "busybox"
+        if applet in ("init", "linuxrc"):
+            return "busybox-init"  # sysvinit's file is called init as well
         return "busybox-sh" if applet in ("sh", "ash", "hush") else applet
     if file == "coreutils" and called:
         return called

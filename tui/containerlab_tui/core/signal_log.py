@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from containerlab_probes.records import (
     Lost,
     SignalResult,
+    Taken,
     TracedDelivery,
     TracedExec,
     TracedExit,
@@ -18,11 +19,13 @@ from containerlab_probes.records import (
     TracedSignal,
     TraceRecord,
 )
+from containerlab_probes.signals import number_of
 
 KEPT = 20_000
 _UNDELIVERED = 4096
 """Signals of one kind to one process that are remembered until they are delivered."""
 _SIGNALS = 128
+_SIGKILL = 9
 _NAME_BYTES = 15
 
 
@@ -84,6 +87,8 @@ class SignalLog:
         self._limit = limit
         self._who: dict[int, Who] = {}
         self._undelivered: dict[int, deque[Row]] = {}
+        self._ending: dict[int, float] = {}
+        """When a process took a SIGKILL that nobody sent."""
         self.rows: list[Row] = []
         """In the order in which they came."""
         self.forgotten = 0
@@ -113,6 +118,8 @@ class SignalLog:
                 waiting = undelivered.get(record.pid * _SIGNALS + record.signal)
                 if waiting:
                     waiting.popleft().taken = record
+                elif record.signal == _SIGKILL:
+                    self._ending[record.pid] = record.at
                 else:
                     add(Row(record, who.get(record.pid), None))
             elif (other := self._other(record)) is not None:
@@ -141,6 +148,7 @@ class SignalLog:
                 return None
             case TracedExit():
                 self.exits += 1
+                self._complete_the_deadly(record)
                 row = Row(record, self._who.pop(record.pid, None), None)
                 for key in range(record.pid * _SIGNALS, (record.pid + 1) * _SIGNALS):
                     self._undelivered.pop(key, None)
@@ -165,6 +173,18 @@ class SignalLog:
                 return Row(record, None, None)
             case _:
                 raise AssertionError(record)
+
+    def _complete_the_deadly(self, end: TracedExit) -> None:
+        """A signal that ends a process at its default action is not delivered itself: in its place each thread gets
+        a SIGKILL that nobody sent, and its number becomes the exit status (complete_signal in kernel/signal.c). The
+        same SIGKILL ends the other threads at exit and execve: by itself it says nothing.
+        """
+        at = self._ending.pop(end.pid, end.at)
+        if isinstance(end.ended_by, str):
+            signal = number_of(end.ended_by)
+            waiting = self._undelivered.get(end.pid * _SIGNALS + signal)
+            if waiting:
+                waiting.popleft().taken = TracedDelivery(at, end.pid, signal, Taken.DEFAULT)
 
 
 def _comm(path: str) -> str:

@@ -20,6 +20,8 @@ from containerlab_tui.core.signal_log import Asked, Note, Row, Who
 _FORCED = frozenset((9, 19))
 """SIGKILL and SIGSTOP from outside work on PID 1 too (man 7 pid_namespaces)."""
 
+_CONT = 18
+
 
 class Line(NamedTuple):
     """What stands in the columns of one row. Names come from containers: pass them through safe_text."""
@@ -77,6 +79,8 @@ def outcome(row: Row) -> str:
         if record.result is SignalResult.ALREADY_PENDING:
             return "already pending"
         if record.result is SignalResult.IGNORED:
+            if record.signal == _CONT:  # it wakes whatever the disposition (prepare_signal in kernel/signal.c)
+                return "goes on, if it was stopped"
             return "thrown away: no handler, or ignored"
         return RESULTS[record.result]
     return ""
@@ -98,7 +102,8 @@ def _tone(row: Row) -> str:
         if taken.taken is Taken.HANDLER:
             return "good"
         return "bad" if _dropped_late(row, taken) else "warn" if taken.taken is Taken.DEFAULT else "muted"
-    if isinstance(record, TracedSignal) and record.result in (SignalResult.IGNORED, SignalResult.OVERFLOW):
+    thrown_away = (SignalResult.IGNORED, SignalResult.OVERFLOW)
+    if isinstance(record, TracedSignal) and record.result in thrown_away and record.signal != _CONT:
         return "bad"
     return "plain"
 

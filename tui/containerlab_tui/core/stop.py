@@ -381,4 +381,6 @@ def _ended_how(ended_by: int | str | None) -> str:
 
 
 def _seconds(duration_s: float | None) -> str:
-    return "an unknown time" if duration_s is None else f"{duration_s:.1f} s"
+    if duration_s is None:
+        return "an unknown time"
+    return f"{duration_s:.2f} s" if duration_s < 1 else f"{duration_s:.1f} s"

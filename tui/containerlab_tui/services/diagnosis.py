@@ -7,6 +7,7 @@ import fnmatch
 import json
 import os
 import posixpath
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -73,14 +74,15 @@ def gather(engine: Engine, details: Details, history: History | None = None) -> 
     """The facts about one running container."""
     seen, blind_reason = see_processes(engine, details)
     now = time.time()
+    read = _files(seen)
     return Facts(
         details=details,
         signal=number_of(details.stop_signal),
         processes=seen,
         now=now,
         blind_reason=blind_reason,
-        files=_files(seen),
-        environments=_environments(seen),
+        files=read,
+        environments=_environments(seen, read),
         cannot_write=frozenset(one.pid for one in seen[:PROCESS_LIMIT] if _is(one, "Redis or Valkey", _cannot_write)),
         go_programs=_go_programs(seen),
         units=_units(seen),
@@ -149,7 +151,7 @@ def _files(seen: Sequence[Process]) -> Mapping[tuple[int, str], str]:
     found: dict[tuple[int, str], str] = {}
     for process in seen[:PROCESS_LIMIT]:
         wanted = tuple(_wanted(process))
-        if not wanted:
+        if not wanted and not programs.is_shell(process):
             continue
         try:
             with _View(process.pid) as view:
@@ -178,6 +180,8 @@ def _wanted(process: Process) -> Iterable[str]:
             yield from doctor_inits.s6_files(process)
         case "Squid":
             yield doctor_inits.SQUID_CONFIGURATION
+        case "runit":
+            yield doctor_inits.RUNIT_STOPS
         case "uWSGI":
             for word in process.argv[1:]:
                 match = doctor_inits.UWSGI_FILES.search(word)
@@ -201,8 +205,11 @@ def _read_includes(process: Process, view: "_View", found: dict[tuple[int, str],
 
 def _read_neighbours(process: Process, view: "_View", found: dict[tuple[int, str], str]) -> None:
     """The files that a script names and that lie beside it, under their path with an ampersand in front."""
-    for path in doctor_scripts.script_paths(process):
-        text = found.get((process.pid, path))
+    script = programs.script_of(process)
+    texts = [(path, found.get((process.pid, path))) for path in doctor_scripts.script_paths(process)]
+    if script is not None and script.kind == "code" and programs.is_shell(process):
+        texts = [("", script.text)]
+    for path, text in texts:
         if text is None:
             continue
         read = 0
@@ -358,20 +365,29 @@ def _go_programs(seen: Sequence[Process]) -> frozenset[str]:
     return frozenset(found)
 
 
-_ENVIRONMENT = ("TINI_KILL_PROCESS_GROUP", "DUMB_INIT_SETSID")
+_ENVIRONMENT = {
+    "tini": re.compile("TINI_KILL_PROCESS_GROUP"),
+    "dumb-init": re.compile("DUMB_INIT_SETSID"),
+    "uWSGI": re.compile("UWSGI_(MASTER|DIE_ON_TERM)"),
+    "uWSGI without a master": re.compile("UWSGI_(MASTER|DIE_ON_TERM)"),
+}
 
 
-def _environments(seen: Sequence[Process]) -> Mapping[int, Mapping[str, str]]:
-    """What the environment says to the inits that listen to it."""
+def _environments(seen: Sequence[Process], files: Mapping[tuple[int, str], str]) -> Mapping[int, Mapping[str, str]]:
+    """What the environment says to the programs that listen to it; nothing else of it is kept."""
     found: dict[int, Mapping[str, str]] = {}
     for process in seen[:PROCESS_LIMIT]:
         known = programs.recognise(process)
-        if known is None or known.name not in ("tini", "dumb-init"):
+        wanted = _ENVIRONMENT.get(known.name) if known else None
+        if known and known.name == "supervisord":
+            texts = (text for (pid, _), text in files.items() if pid == process.pid)
+            wanted = doctor_supervisor.variables(texts)
+        if wanted is None:
             continue
         try:
             with open(f"/proc/{process.pid}/environ", encoding="utf-8", errors="surrogateescape") as file:
                 pairs = [entry.partition("=") for entry in file.read().split("\0")]
         except OSError:
             continue
-        found[process.pid] = {name: value for name, _, value in pairs if name in _ENVIRONMENT}
+        found[process.pid] = {name: value for name, _, value in pairs if wanted.fullmatch(name)}
     return found

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from containerlab_probes import processes as process_list
-from containerlab_probes.errors import ContainerlabError, Gone
+from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.records import Lost, ProcessId, TracedExit, TracedFork, TraceRecord
 from containerlab_probes.signals import ExitWatch, number_of
 from containerlab_tui.core.inventory import Details, EngineEvent
@@ -124,7 +124,7 @@ class Watching:
             self._known.add(pid)
             try:
                 known.append(Known(pid, Who(*process_list.glance(pid, self._level))))
-            except Gone:
+            except (ContainerlabError, ValueError):
                 continue
         return known
 

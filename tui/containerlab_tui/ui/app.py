@@ -210,13 +210,16 @@ class ContainerlabApp(App[int]):
                 self.knowledge.forecasts[one.container] = one.forecast
             if one.blind:
                 self.knowledge.blind[one.container] = one.blind
+        if self.main.is_ending:
+            return
         self.main.learned({one.container for one in found})
         self.main.watch_visible()
 
     def _see(self, look: "Look") -> None:
         self.knowledge.loads |= look.loads
         self.knowledge.overviews |= look.overviews
-        self.main.table.renew(look.loads.keys() | look.overviews.keys())
+        if not self.main.is_ending:
+            self.main.table.renew(look.loads.keys() | look.overviews.keys())
 
     # what the screens share
 

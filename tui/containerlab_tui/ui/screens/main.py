@@ -125,6 +125,11 @@ class MainScreen(MainActions, Screen[None]):
     def table(self) -> ContainerTable:
         return self.query_one(ContainerTable)
 
+    @property
+    def is_ending(self) -> bool:
+        """The application is being left: its widgets go one after the other, and answers may still come."""
+        return not self.query(ContainerTable)
+
     def selected(self) -> "Container | None":
         """The container under the cursor."""
         key = self.table.row_key

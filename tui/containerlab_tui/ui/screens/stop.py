@@ -278,7 +278,7 @@ class StopScreen(Screen[None]):
         self.query_one("#timeline", VerticalScroll).scroll_relative(y=by, animate=False)
 
     def action_leave(self) -> None:
-        if any(not stop.over for stop in self._stops.values()):
+        if any(not stop.over and not stop.state.plan.begun_elsewhere for stop in self._stops.values()):
             self.app.notify("The stop goes on; W shows it again.", markup=False)
         self.dismiss(None)
 

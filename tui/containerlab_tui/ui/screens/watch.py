@@ -64,7 +64,7 @@ class WatchScreen(Screen[None]):
         Binding("end,G", "edge(True)", "follow", id="watch.last", tooltip="The last row, and follow"),
         Binding("question_mark", "app.help", "help", show=False, id="app.help", tooltip="All keys"),
     ]
-    AUTO_FOCUS = ""
+    AUTO_FOCUS = "SignalList"
 
     def __init__(self, name: str, feed: Feed, clock: Callable[[], float] = time.time) -> None:
         """`name` is the container's; `clock` gives epoch seconds."""
@@ -206,7 +206,9 @@ class WatchScreen(Screen[None]):
     async def action_filter(self) -> None:
         found = self.query(FilterLine)
         if not found:
-            line = FilterLine(self._needle, "TERM  15  exit  pid:7  nginx  -CHLD  (fork and exec show those)", "")
+            line = FilterLine(
+                self._needle, "TERM  15  exit  pid:7  nginx  -CHLD  (fork and exec show those)", "SignalList"
+            )
             await self.mount(line, before="SignalList")
             self.set_focus(line)
         else:
@@ -233,7 +235,7 @@ class WatchScreen(Screen[None]):
         lines = self.query(FilterLine)
         if lines:
             lines.remove()
-            self.set_focus(None)
+            self.set_focus(self._list)
             self._use("")
         else:
             self.dismiss(None)

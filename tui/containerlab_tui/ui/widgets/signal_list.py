@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -17,16 +18,21 @@ from containerlab_tui.ui.states import TONES
 from containerlab_tui.ui.widgets.grid import GAP, Cell, Column, cell, cut, fit_columns
 
 COLUMNS = (
-    Column("time", "TIME", 12, 12),
-    Column("from", "FROM", 10, 40),
+    Column("time", "TIME", 12, 12, rank=2),
+    Column("from", "FROM", 10, 40, rank=1),
     Column("to", "→ TO", 10, 40),
     Column("what", "SIGNAL", 6, 8),
     Column("result", "WHAT THE KERNEL DID", 19, 60),
 )
 
 
-class SignalList(ScrollView, can_focus=False):
-    """The newest row is the last. It follows the end until it is scrolled up."""
+class SignalList(ScrollView, can_focus=True, inherit_bindings=False):
+    """The newest row is the last. It follows the end until it is scrolled up. Its keys are the screen's."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "screen.filter", "filter", priority=True, id="watch.filter",
+                tooltip="TERM, 15, exit, a PID, a program, -CHLD …"),
+    ]  # fmt: skip
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"signals--header"} | {f"signals--{tone}" for tone in TONES}
     DEFAULT_CSS = """
@@ -139,14 +145,14 @@ class SignalList(ScrollView, can_focus=False):
         if number < len(self._rows):
             return self._line(self._rows[number], width)
         text = self.empty_text if y == 2 and not self._rows else ""
-        return self._across(text, "muted", width)
+        return self._across(cell(text, "muted"), width)
 
     def _line(self, row: Row, width: int) -> Strip:
         record = row.record
         when = cell(clock_ms(record.at), "muted")
         if isinstance(record, Lost | Note):
             tone = "bad" if isinstance(record, Lost) else "accent"
-            return self._across(f"{when[0][0]}  {safe_line(sentence(record), 200)}", tone, width)
+            return self._across((*when, ("  ", "plain"), (safe_line(sentence(record), 200), tone)), width)
         line = line_of(row)
         return self._strip(
             {
@@ -159,10 +165,10 @@ class SignalList(ScrollView, can_focus=False):
             width,
         )
 
-    def _across(self, text: str, tone: str, width: int) -> Strip:
-        style = self.rich_style + self._tone(tone)
-        parts = cut(cell(f" {text}"), width)
-        return Strip([Segment(part, style) for part, _ in parts], width)
+    def _across(self, parts: Cell, width: int) -> Strip:
+        base = self.rich_style
+        cells = cut(((" ", "plain"), *parts), width)
+        return Strip([Segment(text, base + self._tone(tone)) for text, tone in cells if text], width)
 
     def _strip(self, cells: dict[str, Cell], width: int) -> Strip:
         base = self.rich_style

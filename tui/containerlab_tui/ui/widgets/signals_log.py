@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from rich.text import Text
@@ -15,7 +16,7 @@ from containerlab_probes.records import Lost, TracedExec, TracedFork, TracedSign
 from containerlab_probes.signals import name_of
 from containerlab_tui.core import signal_log
 from containerlab_tui.core.safe_text import log_line, safe_line
-from containerlab_tui.core.signal_words import line_of, sentence
+from containerlab_tui.core.signal_words import line_of, outcome, sentence
 from containerlab_tui.core.views import Sent
 from containerlab_tui.ui import words
 from containerlab_tui.ui.states import forecast_word
@@ -40,6 +41,11 @@ class SentTable(Grid):
         Column("forecast", "FORECAST", 11, 15, rank=1),
         Column("observed", "WHAT CAME OF IT", 22, 80, share=4),
     )
+    with_source = False
+    """Whether a column says who tells of it: where all was sent from here it has no use."""
+
+    def columns(self) -> Sequence[Column]:
+        return [column for column in self.COLUMNS if self.with_source or column.key != "source"]
 
 
 class SignalsLog(Widget):
@@ -88,6 +94,7 @@ class SignalsLog(Widget):
 
         Of the latter those that this program has sent are left out: `sent` has them.
         """
+        sent = [_enriched(one, recorded) for one in sent]
         newest_first = sorted(sent, key=lambda one: (-one.at, one.container_name, one.container_pid))
         several = len({one.container for one in sent}) > 1
         self._sent = {_key(one): one for one in newest_first}
@@ -96,7 +103,14 @@ class SignalsLog(Widget):
         rows = [(one.at, _row(one, several)) for one in newest_first]
         rows += [(row.record.at, _recorded_row(key, row)) for key, row in reversed(self._recorded.items())]
         rows.sort(key=lambda one: -one[0])
-        self.query_one(SentTable).set_rows(row for _, row in rows)
+        table = self.query_one(SentTable)
+        if table.with_source != bool(others):
+            table.with_source = bool(others)
+            table.refit()
+        at_newest = table.cursor == 0
+        table.set_rows(row for _, row in rows)
+        if at_newest:
+            table.cursor = 0
         self._draw_detail()
         where = self.query_one("#since")
         where.set_class(bool(sent), "shown")
@@ -163,13 +177,28 @@ def _ours(row: signal_log.Row, sent: Sequence[Sent]) -> bool:
     record = row.record
     if isinstance(record, TracedSignal) and record.sender_pid == os.getpid():
         return True
-    if not isinstance(record, TracedSignal | signal_log.Asked):
-        return False
-    return any(
-        one.route == "engine" and one.signal == record.signal and abs(record.at - one.at) < _ENGINE_S
+    return any(_by_engine(row, one) for one in sent)
+
+
+def _by_engine(row: signal_log.Row, one: Sent) -> bool:
+    """Whether a row is what the engine was asked to send."""
+    record = row.record
+    return (
+        one.route == "engine"
+        and isinstance(record, TracedSignal | signal_log.Asked)
+        and one.signal == record.signal
         and record.pid in (one.id.pid, 0)
-        for one in sent
-    )  # fmt: skip
+        and abs(record.at - one.at) < _ENGINE_S
+    )
+
+
+def _enriched(one: Sent, recorded: Sequence[tuple[int, signal_log.Row]]) -> Sent:
+    """With what the kernel did, where nothing is known of what came of it and that was recorded."""
+    if one.observed is None and not one.error:
+        row = next((row for _, row in recorded if _by_engine(row, one)), None)
+        if row is not None and isinstance(row.record, TracedSignal):
+            return replace(one, observed=outcome(row))
+    return one
 
 
 def _recorded_row(key: str, row: signal_log.Row) -> Row:
