@@ -155,6 +155,18 @@ def test_a_child_killed_for_want_of_memory_is_not_the_end(
     assert "A process of it, not PID 1, was killed for want of memory" in document["sentence"]
 
 
+def test_out_of_memory_while_it_is_being_stopped(docker: Docker, container: Containers, command: Command) -> None:
+    """Its handler takes too much: the same story from the engine's events and from a stop that was watched."""
+    code = f"import signal, time\ndef handle(*_):\n    {ALLOCATES}\nsignal.signal(15, handle)\nprint(1, flush=True)\n"
+    names = [container(BASE, *python(f"{code}time.sleep(1000)"), options=SMALL, ready="1") for _ in range(2)]
+    docker("stop", names[0])
+    assert command("stop", names[1]).status == 1
+    for name in names:
+        document = command.asks("why", name)
+        assert (document["cause"], document["sure"], document["exit_code"]) == ("out-of-memory", True, 137), document
+    assert "It was being stopped with SIGTERM when its memory limit was reached" in document["sentence"]
+
+
 def test_why_it_runs_again(docker: Docker, container: Containers, command: Command) -> None:
     looping = container(BASE, *shell("sleep 0.3; exit 3"), options=("--restart=on-failure:1",))
     by_policy = container(BASE, *shell("[ -e /x ] || { touch /x; exit 4; }; sleep 1000"), options=("--restart=always",))

@@ -154,6 +154,7 @@ def test_a_remembered_stop_is_used_only_for_the_same_end() -> None:
         (replace(PAST, phase_2_s=None), "unknown", "the engine sent no SIGKILL"),
         (replace(PAST, phase_2_s=None, sender="bash [4242]"), "killed", "killed by bash [4242]"),
         (replace(PAST, phase_2_s=None, out_of_memory=True), "out-of-memory", "memory limit"),
+        (replace(PAST, out_of_memory=True), "stop-killed", "did not end within 10 s"),  # a child, in the grace period
     ],
 )
 def test_each_remembered_story(past: PastStop, cause: str, words: str) -> None:

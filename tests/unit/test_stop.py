@@ -173,6 +173,11 @@ def test_out_of_memory_is_named_first() -> None:
     assert explain(run(HANDLING, events))[0].startswith("Out of memory")
 
 
+def test_a_child_that_was_out_of_memory_in_the_grace_period_is_not_the_end() -> None:
+    events = [signal(0, TERM), event(1, Kind.OUT_OF_MEMORY), signal(10, KILL), ended(10.1, INIT, 1, "SIGKILL")]
+    assert explain(run(HANDLING, events))[0].startswith("Did not end on SIGTERM")
+
+
 def test_a_restart_after_the_end() -> None:
     state = run(HANDLING, [*GRACEFUL[:-1], event(0.6, Kind.STARTED), event(1.5, Kind.SETTLED)])
     assert state.verdict is Verdict.RESTARTED

@@ -74,9 +74,7 @@ def _alive(
     sentences = [f"{details.name} has not ended: it is {details.state}."]
     this_run = _parts(events)[-1] if events else ()
     if details.restart_count:
-        sentences.append(
-            f"Its restart policy ({details.restart_policy}) has begun it again {_times(details)} in a row."
-        )
+        sentences.append(f"Its restart policy ({details.restart_policy}) has begun it again {_times(details)}.")
     elif any(event.action == "restart" for event in this_run):
         sentences.append("This run was begun by docker restart.")
         evidence.append("engine: a restart event came after the start")
@@ -96,7 +94,7 @@ def _alive(
 
 
 def _times(details: Details) -> str:
-    return "once" if details.restart_count == 1 else f"{details.restart_count} times"
+    return "once" if details.restart_count == 1 else f"{details.restart_count} times in a row"
 
 
 def _never_started(details: Details) -> Ending:

@@ -48,7 +48,7 @@ def from_memory(past: PastStop, recorded: tuple[str, ...], code: int | None) -> 
     if past.verdict != "killed" and past.exit_code != KILLED:
         cause = "stopped"
         told = f"It was stopped with {past.signal} and ended by itself{took} with {code}."
-    elif past.out_of_memory:
+    elif past.out_of_memory and past.phase_2_s is None:
         cause = "out-of-memory"
         told = (
             f"It was being stopped with {past.signal} when its memory limit was reached and the kernel killed it{took}."

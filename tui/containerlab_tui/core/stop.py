@@ -300,7 +300,7 @@ def explain(state: StopState) -> tuple[str, ...]:
 def _killed(state: StopState) -> tuple[str, ...]:
     signal = name_of(state.plan.signal)
     after = f"killed after {_seconds(state.duration_s)} (SIGKILL, exit code 137)"
-    if state.out_of_memory:
+    if state.out_of_memory and state.phase_2 is None:  # with a SIGKILL of the engine's it was a child that was killed
         return (f"Out of memory: {after} by the kernel.",)
     if state.phase_2 is None:
         return (f"{after[0].upper()}{after[1:]}, but not by this stop: the engine sent no SIGKILL.",)
