@@ -125,6 +125,12 @@ def test_a_handler_of_python_that_is_blocked_stays_so_if_its_text_does_not_unblo
     assert told(process(1, "python3", "-c", code, caught=(TERM,), blocked=(TERM,))).outlook is EXITS
 
 
+def test_a_program_that_speaks_of_the_signal_may_yet_handle_it() -> None:
+    for code, confidence in (("time.sleep(9)\nsignal.signal(signal.SIGTERM, h)", "likely"), ("main()", "certain")):
+        found = told(process(1, "python3", "-c", code))
+        assert (found.outlook, found.confidence) == (STAYS, confidence)
+
+
 def test_no_listener_of_node_runs_during_exec_sync() -> None:
     code = "process.on('SIGTERM', () => process.exit(0)); require('child_process').execSync('server')"
     one = process(1, "node", "-e", code, caught=(TERM,))
