@@ -16,6 +16,12 @@ EVENT_LOOP = (
     "    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)\n    await stop.wait()\n"
     "asyncio.run(main())"
 )
+EXIT_CAUGHT = (
+    "import signal,sys,time\nsignal.signal(15, lambda *a: sys.exit(0))\n"
+    "while 1:\n    try: time.sleep(1)\n    except BaseException as e: print(e)"
+)
+IN_SYSTEM = "import os,signal,sys\nsignal.signal(15, lambda *a: sys.exit(0))\nos.system('sleep 1000')"
+RUBY_RESCUES = "loop do\n begin\n  sleep 1\n rescue SignalException => e\n  puts e\n end\nend"
 WSGI = (
     'printf \'def app(e, s):\\n    s("200 OK", [])\\n    return [b"x"]\\napplication = app\\n\' > /tmp/web.py; cd /tmp'
 )
@@ -56,6 +62,7 @@ def _supervised(*sections: str) -> tuple[str, ...]:
     return _sh(f"printf '{text}\\n' > /tmp/s.conf; exec supervisord -c /tmp/s.conf")
 
 
+NODE_SYNC = "require('child_process').execSync('sleep 1000')"
 NODE_STAYS = "setInterval(() => {}, 1000)"
 
 FORMS: tuple[Form, ...] = (
@@ -130,6 +137,18 @@ FORMS: tuple[Form, ...] = (
     Form("zsh, a trap that passes it on", ("zsh", "-c", "sleep 1000 & p=$!; trap 'kill $p' TERM; wait $p; wait $p"),
          runs="sleep"),
     Form("bash at a terminal", ("bash",), options=("-t", "-i"), runs="bash"),
+    Form("bash, a trap that read outlives", ("bash", "-c", "trap 'echo x' TERM; while read x; do echo $x; done"),
+         options=("-i",), grace_s=1, runs="bash"),
+    Form("bash, traps set in a loop", ("bash", "-c", "for s in INT TERM; do trap \"echo $s; exit 0\" $s; done; "
+                                       "while :; do sleep 1000 & wait; done"), runs="sleep"),
+    Form("bash, set -e", ("bash", "-ec", "trap 'echo x' TERM; while :; do sleep 1000 & wait $!; done"), runs="sleep"),
+    Form("bash, EXIT and TERM put off", ("bash", "-c", "trap 'echo x' EXIT; trap 'exit 0' TERM; sleep 1000; true"),
+         grace_s=1, runs="sleep"),
+    Form("dash, a trap in another file", _sh("echo \"trap 'exit 0' TERM\" > /lib.sh; . /lib.sh; sleep 1000 & wait"),
+         runs="sleep"),
+    Form("dash, its last sleep", _sh("sleep 3; true"), grace_s=30, runs="sleep"),
+    Form("mksh, a trap on SIGINT", ("mksh", "-c", "trap 'exit 0' INT; \"$@\" & wait", "x", "sleep", "1000"), "SIGINT",
+         runs="sleep"),
     # Runtimes
     Form("python without a handler", ("python3", "-m", "http.server"), runs="python3"),
     Form("python, handler that exits", ("python3", "-c", HANDLER_EXITS), runs="python3"),
@@ -137,12 +156,19 @@ FORMS: tuple[Form, ...] = (
     Form("python, ignored", ("python3", "-c", IGNORES), runs="python3"),
     Form("python, blocked", ("python3", "-c", BLOCKS), runs="python3"),
     Form("python, a thread that waits", ("python3", "-c", WAITS_IN_THREAD), runs="python3"),
+    Form("python, an exit that a loop catches", ("python3", "-c", EXIT_CAUGHT), runs="python3", grace_s=1),
+    Form("python, in os.system", ("python3", "-c", IN_SYSTEM), runs="sleep", grace_s=1),
     Form("asyncio", ("python3", "-c", EVENT_LOOP), runs="python3"),
     Form("node without a listener", ("node", "-e", NODE_STAYS), runs="node"),
     Form("node with a listener", ("node", "-e", f"process.on('SIGTERM', () => process.exit(0)); {NODE_STAYS}"),
          runs="node"),
+    Form("node, in execSync", ("node", "-e", f"process.on('SIGTERM', () => process.exit(0)); {NODE_SYNC}"),
+         runs="sleep", grace_s=1),
     Form("node behind tini", ("tini", "--", "node", "-e", NODE_STAYS), runs="node"),
     Form("ruby without a trap", ("ruby", "-e", "sleep 1000"), runs="ruby"),
     Form("perl with a handler", ("perl", "-e", "$SIG{TERM} = sub { exit 0 }; sleep 1000 while 1"), runs="perl"),
+    Form("perl, handlers in a list", ("perl", "-e", "$SIG{$_} = sub { exit } for qw(INT TERM); sleep 9 while 1"),
+         runs="perl"),
+    Form("ruby, rescued in a loop", ("ruby", "-e", RUBY_RESCUES), runs="ruby", grace_s=1),
     Form("pid of the host", ("sleep", "1000"), options=("--pid=host",), runs="sleep"),
 )  # fmt: skip

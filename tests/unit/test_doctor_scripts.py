@@ -102,6 +102,15 @@ def test_python_waits_for_what_its_executor_has_to_do() -> None:
         assert told(process(1, "python3", "-c", code, caught=(INT, TERM), threads=2)).outlook is outlook
 
 
+def test_asyncio_waits_for_its_executor_however_it_ends() -> None:
+    code = (
+        f"{HEAD}async def main():\n    loop.add_signal_handler(15, stop.set)\n"
+        "    loop.run_in_executor(None, time.sleep, 1000)\n    await stop.wait()"
+    )
+    assert told(process(1, "python3", "-c", code, caught=(TERM,), threads=2)).outlook is STAYS
+    assert told(process(1, "python3", "-c", code.replace("1000", "1"), caught=(TERM,), threads=2)).outlook is EXITS
+
+
 def test_a_join_that_an_exception_interrupts_is_made_once_before_python_3_13() -> None:
     code = f"{HEAD}t = threading.Thread(target=time.sleep, args=(1000,))\nt.start()\nt.join()"
     for version, outlook in (("11", EXITS), ("13", STAYS)):
@@ -114,6 +123,12 @@ def test_a_handler_of_python_that_is_blocked_stays_so_if_its_text_does_not_unblo
     assert told(process(1, "python3", "-c", code, caught=(TERM,), blocked=(TERM,))).outlook is STAYS
     code = code.replace("while", "signal.pthread_sigmask(0, [])\nwhile")
     assert told(process(1, "python3", "-c", code, caught=(TERM,), blocked=(TERM,))).outlook is EXITS
+
+
+def test_a_program_that_speaks_of_the_signal_may_yet_handle_it() -> None:
+    for code, confidence in (("time.sleep(9)\nsignal.signal(signal.SIGTERM, h)", "likely"), ("main()", "certain")):
+        found = told(process(1, "python3", "-c", code))
+        assert (found.outlook, found.confidence) == (STAYS, confidence)
 
 
 def test_no_listener_of_node_runs_during_exec_sync() -> None:

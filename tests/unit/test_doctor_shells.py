@@ -170,6 +170,14 @@ def test_commands_on_standard_input_have_set_the_trap_that_is_seen() -> None:
     assert told(process(1, "dash", "-i", caught=(TERM,))).outlook is STAYS
 
 
+def test_under_job_control_the_text_tells_what_is_in_the_background() -> None:
+    files = {(1, "/e.sh"): 'set -m\ntrap "exit 0" TERM\n"$@" &\nwait\n'}
+    one = process(1, "bash", "/e.sh", "sleep", "1000", caught=(TERM,), foreground=(7,))
+    assert told(one, process(7, "sleep", "1000", parent=1), files=files).outlook is EXITS
+    script = "set -m; trap 'exit 0' TERM; sleep 1000; true"
+    assert shell(script, "sleep 1000", foreground=True) == (STAYS, Confidence.LIKELY)
+
+
 def test_a_coprocess_is_in_the_background() -> None:
     script = "trap 'exit 0' TERM; coproc cat; wait"
     assert shell(script, "cat", foreground=True)[0] is EXITS

@@ -110,6 +110,10 @@ def _stays(case: Case, process: Process, signal: int, told: Forecast) -> Outcome
 def _still_starting(case: Case, process: Process, program: programs.Program | None, signal: str) -> str:
     if program and signal in program.handles:
         return f"{program.name} handles {signal} once it has started: it may still be starting."
+    texts = () if programs.is_shell(process) else doctor_scripts.texts_of(case, process)
+    word = rf"\b(?:SIG)?{re.escape(signal.removeprefix('SIG'))}\b"
+    if any(re.search(word, text) for text in texts):
+        return f"Its text speaks of {signal}: it may yet set a handler."
     if case.age_s(process) < STARTING_S and not _handles_nothing(case, process):
         return f"It is {case.age_s(process):.1f} s old and may still be starting."
     return ""

@@ -153,9 +153,8 @@ def _leaves(node: ast.ExceptHandler) -> bool:
 def waits_at_exit(texts: Sequence[str], threads: int, children: int, version: tuple[int, int] = (3, 13)) -> str:
     """Why a program that ends by an exception doesn't come to its end; empty: no reason is seen.
 
-    At its end Python joins threads and processes that are no daemons, and the workers of executors (threading,
-    multiprocessing and concurrent.futures documentation). Before 3.13 a thread whose join() an exception has
-    interrupted counts as joined.
+    At its end Python joins threads and processes that are no daemons (threading, multiprocessing documentation).
+    Before 3.13 a thread whose join() an exception has interrupted counts as joined.
     """
     trees = [tree for tree in map(parsed, texts) if tree is not None]
     for tree in trees:
@@ -166,11 +165,22 @@ def waits_at_exit(texts: Sequence[str], threads: int, children: int, version: tu
         if children and "Process" in names and not daemons and not names & {"terminate", "kill"}:
             return "at its end it waits for the processes that it began with multiprocessing, which get no signal"
         loops = any(isinstance(node, ast.While) for node in ast.walk(tree))
-        joined = "join" in names and threads == 2 and version < (3, 13) and not loops
-        busy = (names & _WAITING or loops) and not (joined and not names & (_WAITING - {"join", "sleep"}))
-        if threads > 1 and names & {"Thread", "Timer"} and not daemons and busy:
+        elsewhere = {id(inner) for one in _other_threads([tree]) for inner in ast.walk(one)}
+        waiting = {last_name(call.func) for call in calls if id(call) not in elsewhere} & _WAITING
+        joined = waiting == {"join"} and threads == 2 and version < (3, 13)
+        busy = names & _WAITING or loops
+        if threads > 1 and names & {"Thread", "Timer"} and not daemons and busy and not joined:
             return "at its end it waits for its threads, which are no daemons"
-        pooled = "Executor" in text or bool(names & {"run_in_executor", "to_thread"})
+    return ""
+
+
+def waits_for_tasks(texts: Sequence[str], threads: int, children: int) -> str:
+    """Why a program that ends in whatever way doesn't come to its end: an executor of it has a task that lasts."""
+    trees = [tree for tree in map(parsed, texts) if tree is not None]
+    for tree in trees:
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        names = {last_name(call.func) for call in calls}
+        pooled = "Executor" in ast.unparse(tree) or bool(names & {"run_in_executor", "to_thread"})
         if pooled and (threads > 1 or children):
             task = next((one for call in calls for one in _tasks(call) if _lasts(one, call, trees)), None)
             if task is not None:

@@ -101,9 +101,10 @@ def _stuck(case: Case, process: Process, texts: tuple[str, ...], found: Handler)
     if family != "python":
         return doctor_languages.blocked(family, texts) if lasting else ""
     stuck = doctor_python_end.blocked(texts, len(lasting))
+    alike = [one for one in children if one.exe == process.exe]
+    stuck = stuck or doctor_python_end.waits_for_tasks(texts, process.threads, len(alike))
     if stuck or not found.by_exception:
         return stuck
-    alike = [one for one in children if one.exe == process.exe]
     return doctor_python_end.waits_at_exit(texts, process.threads, len(alike), _python_version(process))
 
 

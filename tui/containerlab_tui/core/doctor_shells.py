@@ -53,7 +53,11 @@ def foreground_of(case: Case, process: Process) -> tuple[Process, ...]:
 def _in_background(text: str, child: Process) -> bool:
     """The script begins this very command with `&`, or as a coprocess."""
     words = r"\s+".join(re.escape(word) for word in child.argv) if child.argv else ""
-    return bool(words) and bool(re.search(rf"{words}\s*&(?![&>])|\bcoproc\s+(?:\w+\s+)?{words}", text))
+    if words and re.search(rf"{words}\s*&(?![&>])|\bcoproc\s+(?:\w+\s+)?{words}", text):
+        return True
+    # Under job control a command in the background looks like one in the foreground.
+    unnamed = doctor_traps.rest_after(text, child.argv) is None and doctor_traps.WAITS.search(main_part(text))
+    return bool(unnamed) and doctor_traps.job_control(text)
 
 
 def deferred(case: Case, process: Process, signal: int, told: Forecast, group: bool) -> Outcome:
@@ -77,6 +81,7 @@ def deferred(case: Case, process: Process, signal: int, told: Forecast, group: b
         if left is None or left >= case.facts.grace_s:
             why.append(f"{_capital(described(child))} gets no signal and runs on in the foreground.")
             sure = trapped and programs.program_name(process) in _SURE and _runs_on(child)
+            sure = sure and not doctor_traps.job_control(text or "")
             confidence = Confidence.CERTAIN if sure else Confidence.LIKELY
             return Outcome(Outlook.TIMES_OUT, confidence, tuple(why), graceful=Graceful.NO)
         why.append(f"{_capital(described(child))} ends by itself in {max(0.0, left):.1f} s.")
@@ -99,7 +104,7 @@ def _capital(sentence: str) -> str:
 
 
 def _runs_on(child: Process) -> bool:
-    return programs.program_name(child) in ("sleep", "tail")
+    return programs.program_name(child) in ("sleep", "tail") and not any(one.startswith("--pid") for one in child.argv)
 
 
 def put_off(case: Case, process: Process, signal: int) -> bool:

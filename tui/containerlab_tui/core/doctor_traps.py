@@ -86,6 +86,11 @@ def errexit(text: str, argv: tuple[str, ...]) -> bool:
     return flags or bool(re.search(r"\bset\s+(?:-[a-zA-Z]*e|-o\s+errexit)|^#!.*\s-[a-zA-Z]*e", text))
 
 
+def job_control(text: str) -> bool:
+    """Whether the script switches job control on (set -m)."""
+    return bool(re.search(r"\bset\s+(?:-[a-zA-Z]*m\b|-o\s+monitor)", text))
+
+
 def never_ends(body: str) -> bool:
     """Whether a trap has a loop that tests nothing and doesn't leave it."""
     endless = re.search(
