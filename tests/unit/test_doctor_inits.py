@@ -102,6 +102,9 @@ def test_redis_stays_where_it_cannot_save() -> None:
     redis = process(1, "redis-server", "*:6379", caught=(INT, TERM))
     assert told(redis).outlook is EXITS
     assert told(redis, cannot_write=frozenset((1001,))).outlook is STAYS
+    for argv, outlook in ((("redis-server", "--save", ""), EXITS), (("redis-server", "--save", "60", "1"), STAYS)):
+        asked = told(redis, cannot_write=frozenset((1001,)), details={"argv": argv})
+        assert asked.outlook is outlook, argv
 
 
 ALL = (1, INT, 3, TERM)

@@ -27,6 +27,10 @@ from containerlab_tui.core.stop import Verdict
 KILL = 9
 ALIKE = 0.15
 """By how large a share an earlier grace period may be shorter and still tell about this one."""
+VARIES_S = 1.0
+"""By how much a time that is known of a program may be too long: many look once a second whether they are to end."""
+QUICK_S = 0.3
+"""What takes longer than that never outruns a SIGKILL that follows at once."""
 _PROGRAM_DECIDES = (Delivery.HANDLER, Delivery.SIGWAIT, Delivery.SIGNALFD, Delivery.UNKNOWN)
 
 
@@ -83,14 +87,23 @@ def _in_time(facts: Facts, outcome: Outcome) -> Outcome:
     if facts.signal == KILL or outcome.outlook is not Outlook.EXITS:
         return outcome
     if grace_s == 0:
-        why = "The grace period is 0 s: SIGKILL follows the stop signal at once."
-        return replace(outcome, outlook=Outlook.TIMES_OUT, confidence=Confidence.LIKELY, why=(*outcome.why, why))
+        return _at_once(outcome)
     if outcome.takes_s < grace_s * 0.9:
         return outcome
     why = f"That takes about {outcome.takes_s:.1f} s, and the grace period is {grace_s:g} s."
-    if outcome.takes_s > grace_s * 1.1:
+    if outcome.takes_s - VARIES_S > grace_s * 1.1:
         return replace(outcome, outlook=Outlook.TIMES_OUT, confidence=Confidence.LIKELY, why=(*outcome.why, why))
     return replace(outcome, outlook=Outlook.UNKNOWN, confidence=Confidence.GUESS, why=(*outcome.why, why))
+
+
+def _at_once(outcome: Outcome) -> Outcome:
+    """Of a grace period of 0: the engine needs some hundredths of a second to follow with SIGKILL (measured)."""
+    why = "The grace period is 0 s: SIGKILL follows the stop signal at once"
+    if outcome.takes_s > QUICK_S:
+        told = (*outcome.why, f"{why}.")
+        return replace(outcome, outlook=Outlook.TIMES_OUT, confidence=Confidence.LIKELY, why=told)
+    certain = Confidence.LIKELY if outcome.takes_s == 0 else Confidence.GUESS
+    return replace(outcome, confidence=certain, why=(*outcome.why, f"{why}, which this may just outrun."))
 
 
 def _by_history(facts: Facts, root: Process, delivery: Delivery, outcome: Outcome) -> Outcome:

@@ -1,5 +1,6 @@
 """Inits and wrappers that hand a signal on, and servers whose configuration changes what they do. Pure."""
 
+import itertools
 import re
 from dataclasses import replace
 
@@ -151,7 +152,10 @@ def configured(
             if any(map(_dies_on_term, texts)):
                 does = "fast" if name_of(signal) == "SIGTERM" else "reloads"
                 return replace(reaction, does=does, takes_s=1.5, note="die-on-term is set in its configuration")
-        case "Redis or Valkey" if process.pid in case.facts.cannot_write and "--save" not in process.argv:
+        case "Gunicorn" if reaction.busy_s is not None:
+            found = re.search(r"--graceful-timeout[ =](\d+)", process.command)
+            return replace(reaction, busy_s=float(found[1]) + 0.5) if found else reaction
+        case "Redis or Valkey" if process.pid in case.facts.cannot_write and not _saves_nothing(case, process):
             note = "it can't save: it may not write into its working directory"
             return replace(reaction, does="ignores", note=note)
         case "Squid" if name_of(signal) == "SIGTERM":
@@ -179,6 +183,13 @@ _DIES_ON_TERM = re.compile(
 
 def _dies_on_term(text: str) -> bool:
     return bool(_DIES_ON_TERM.search(text))
+
+
+def _saves_nothing(case: Case, process: Process) -> bool:
+    """Whether Redis was told not to save. It writes a title over its command line: the container's has it still."""
+    words = (*process.argv, "", *(case.facts.details.argv if process.namespace_init else ()))
+    follows = itertools.pairwise(words)
+    return ("--save", "") in follows or re.search(r"--save\s+(\"\"|'')", " ".join(words)) is not None
 
 
 def _switched_on(case: Case, process: Process, name: str) -> bool:
