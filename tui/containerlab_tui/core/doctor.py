@@ -10,7 +10,7 @@ from dataclasses import replace
 from containerlab_probes.records import Delivery, Process
 from containerlab_probes.signals import name_of
 from containerlab_tui.core import doctor_findings, programs
-from containerlab_tui.core.doctor_case import Case
+from containerlab_tui.core.doctor_case import Case, lowest
 from containerlab_tui.core.doctor_facts import (
     Confidence,
     Diagnosis,
@@ -29,8 +29,6 @@ ALIKE = 0.15
 """By how large a share an earlier grace period may be shorter and still tell about this one."""
 VARIES_S = 1.0
 """By how much a time that is known of a program may be too long: many look once a second whether they are to end."""
-QUICK_S = 0.3
-"""What takes longer than that never outruns a SIGKILL that follows at once."""
 _PROGRAM_DECIDES = (Delivery.HANDLER, Delivery.SIGWAIT, Delivery.SIGNALFD, Delivery.UNKNOWN)
 
 
@@ -43,7 +41,7 @@ def diagnose(facts: Facts) -> Diagnosis:
     else:
         delivery = case.forecast(root, facts.signal).delivery
         outcome = outcome_of(case, root, facts.signal)
-        outcome = _in_time(facts, _by_history(facts, root, delivery, outcome))
+        outcome = _in_time(facts, _by_history(facts, root, delivery, outcome), delivery)
     outcome = replace(outcome, findings=doctor_findings.findings(case, root, delivery, outcome))
     details = facts.details
     main = doctor_findings.main_program(case, root) if root else None
@@ -81,13 +79,13 @@ def _blind(facts: Facts) -> Outcome:
     return Outcome(Outlook.UNKNOWN, Confidence.GUESS, why)
 
 
-def _in_time(facts: Facts, outcome: Outcome) -> Outcome:
+def _in_time(facts: Facts, outcome: Outcome, delivery: Delivery) -> Outcome:
     """An end that takes longer than the grace period is no end in time."""
     grace_s = facts.grace_s
     if facts.signal == KILL or outcome.outlook is not Outlook.EXITS:
         return outcome
     if grace_s == 0:
-        return _at_once(outcome)
+        return _at_once(outcome, delivery)
     if outcome.takes_s < grace_s * 0.9:
         return outcome
     why = f"That takes about {outcome.takes_s:.1f} s, and the grace period is {grace_s:g} s."
@@ -96,14 +94,15 @@ def _in_time(facts: Facts, outcome: Outcome) -> Outcome:
     return replace(outcome, outlook=Outlook.UNKNOWN, confidence=Confidence.GUESS, why=(*outcome.why, why))
 
 
-def _at_once(outcome: Outcome) -> Outcome:
+def _at_once(outcome: Outcome, delivery: Delivery) -> Outcome:
     """Of a grace period of 0: the engine needs some hundredths of a second to follow with SIGKILL (measured)."""
-    why = "The grace period is 0 s: SIGKILL follows the stop signal at once"
-    if outcome.takes_s > QUICK_S:
-        told = (*outcome.why, f"{why}.")
-        return replace(outcome, outlook=Outlook.TIMES_OUT, confidence=Confidence.LIKELY, why=told)
-    certain = Confidence.LIKELY if outcome.takes_s == 0 else Confidence.GUESS
-    return replace(outcome, confidence=certain, why=(*outcome.why, f"{why}, which this may just outrun."))
+    why = (*outcome.why, "The grace period is 0 s: SIGKILL follows the stop signal at once.")
+    if delivery is Delivery.DEFAULT:
+        return replace(outcome, confidence=lowest(outcome.confidence, Confidence.LIKELY), why=why)
+    if outcome.takes_s > VARIES_S:
+        return replace(outcome, outlook=Outlook.TIMES_OUT, confidence=Confidence.LIKELY, why=why)
+    told = (*why, "Whether it has ended by then is a race.")
+    return replace(outcome, outlook=Outlook.UNKNOWN, confidence=Confidence.GUESS, why=told)
 
 
 def _by_history(facts: Facts, root: Process, delivery: Delivery, outcome: Outcome) -> Outcome:
