@@ -98,6 +98,17 @@ def test_what_clients_do_to_a_stop_depends_on_the_program() -> None:
     assert told(hasty, clients=1).outlook is Outlook.EXITS
 
 
+def test_how_long_clients_are_waited_for_may_be_configured() -> None:
+    config = {(1, "/etc/nginx/nginx.conf"): "worker_processes 1;\nworker_shutdown_timeout 3s;\n"}
+    assert told(NGINX, signal="SIGQUIT", clients=1, files=config).outlook is Outlook.EXITS
+    assert told(NGINX, signal="SIGQUIT", clients=1, files=config, timeout_s=2).outlook is Outlook.UNKNOWN
+    haproxy = process(1, "haproxy", "-W", "-f", "/h.cfg", exe="/usr/sbin/haproxy", caught=(10, TERM))
+    assert told(haproxy, signal="SIGUSR1", clients=1).outlook is Outlook.TIMES_OUT
+    for line in ("hard-stop-after 2s", "hard-stop-after 2000"):
+        files = {(1, "/h.cfg"): f"global\n  {line}\n"}
+        assert told(haproxy, signal="SIGUSR1", clients=1, files=files).outlook is Outlook.EXITS, line
+
+
 def test_clients_of_a_program_that_is_not_known() -> None:
     daemon = process(1, "food", exe="/usr/sbin/food", caught=(TERM,))
     units = {"/usr/sbin/food": "[Service]\nExecStart=/usr/sbin/food\n"}

@@ -1,10 +1,8 @@
-"""Inits and wrappers that hand a signal on, and servers whose configuration changes what they do. Pure."""
+"""Inits and wrappers that hand a signal on. Pure."""
 
-import itertools
 import re
 from dataclasses import replace
 
-from containerlab_probes.errors import BadRequest
 from containerlab_probes.records import Process
 from containerlab_probes.signals import name_of, number_of
 from containerlab_tui.core import programs
@@ -123,83 +121,3 @@ def _rewritten(own: list[str], signal: int) -> int:
 def _kill_after(own: list[str]) -> float | None:
     found = re.search(r"(?:-k ?|--kill-after[ =])(\d+(?:\.\d+)?)([smhd]?)", " ".join(own))
     return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]] if found else None
-
-
-UWSGI_FILES = re.compile(r"(?:^|=)([^=\s]+\.(?:ini|xml|yml|yaml|json|conf))$")
-RUNIT_STOPS = "/etc/runit/stopit"
-SQUID_CONFIGURATION = "/etc/squid/squid.conf"
-
-
-def configured(
-    case: Case, process: Process, signal: int, program: programs.Program, reaction: programs.Reaction
-) -> programs.Reaction:
-    """What a program does on a signal, once its configuration has been looked at."""
-    match program.name:
-        case "runit" if reaction.does in programs.UNCLEAR and case.text(process, RUNIT_STOPS) is None:
-            return replace(reaction, does="ignores", note=f"there is no {RUNIT_STOPS}")
-        case "uWSGI without a master" if _switched_on(case, process, "UWSGI_MASTER"):
-            dies = _switched_on(case, process, "UWSGI_DIE_ON_TERM")
-            ends = name_of(signal) in ("SIGINT", "SIGTERM" if dies else "SIGQUIT")
-            return replace(reaction, does="fast" if ends else "reloads", takes_s=1.5, note="UWSGI_MASTER is set")
-        case "uWSGI" if _switched_on(case, process, "UWSGI_DIE_ON_TERM") and name_of(signal) in ("SIGTERM", "SIGQUIT"):
-            does = "fast" if name_of(signal) == "SIGTERM" else "reloads"
-            return replace(reaction, does=does, takes_s=1.5, note="UWSGI_DIE_ON_TERM is set")
-        case "uWSGI" if name_of(signal) in ("SIGTERM", "SIGQUIT") and "--die-on-term" not in process.argv:
-            texts = [text for (pid, _), text in case.facts.files.items() if pid == process.pid]
-            master = any(word in ("--master", "-M") for word in process.argv)
-            if texts and not master and not any(_MASTER.search(text) for text in texts):
-                return replace(reaction, does="fast", takes_s=0.5, note="it has no master process")
-            if any(map(_dies_on_term, texts)):
-                does = "fast" if name_of(signal) == "SIGTERM" else "reloads"
-                return replace(reaction, does=does, takes_s=1.5, note="die-on-term is set in its configuration")
-        case "Gunicorn" if reaction.busy_s is not None:
-            found = re.search(r"--graceful-timeout[ =](\d+)", process.command)
-            return replace(reaction, busy_s=float(found[1]) + 0.5) if found else reaction
-        case "Redis or Valkey" if process.pid in case.facts.cannot_write and not _saves_nothing(case, process):
-            note = "it can't save: it may not write into its working directory"
-            return replace(reaction, does="ignores", note=note)
-        case "Squid" if name_of(signal) == "SIGTERM":
-            found = re.search(
-                r"^\s*shutdown_lifetime\s+(\d+)\s*(\w*)", case.text(process, SQUID_CONFIGURATION) or "", re.MULTILINE
-            )
-            if found:
-                unit = {"m": 60, "h": 3600}.get(found[2][:1], 1)
-                takes_s = int(found[1]) * unit + 1.0
-                return replace(reaction, takes_s=takes_s, note=f"shutdown_lifetime is {found[1]} {found[2]}".rstrip())
-    return reaction
-
-
-_MASTER = re.compile(
-    r"^\s*[\"<]?master\W+(?:true|1|yes|on)\b|<master\s*/>|^\s*(?:include|ini|xml|yaml|json)\s*=", re.MULTILINE
-)
-"""A master process is asked for, or another file may ask for it."""
-
-
-_DIES_ON_TERM = re.compile(
-    r"die-on-term\W+(?:true|1|yes|on)\b|<die-on-term\s*/?>(?!false)"
-    r"|hook-master-start\W+unix_signal:(?:15|SIGTERM)\s+(?:gracefully_)?kill_them_all"
-)
-
-
-def _dies_on_term(text: str) -> bool:
-    return bool(_DIES_ON_TERM.search(text))
-
-
-def _saves_nothing(case: Case, process: Process) -> bool:
-    """Whether Redis was told not to save. It writes a title over its command line: the container's has it still."""
-    words = (*process.argv, "", *(case.facts.details.argv if process.namespace_init else ()))
-    follows = itertools.pairwise(words)
-    return ("--save", "") in follows or re.search(r"--save\s+(\"\"|'')", " ".join(words)) is not None
-
-
-def _switched_on(case: Case, process: Process, name: str) -> bool:
-    """Whether a variable of its environment sets one of uWSGI's options."""
-    return case.environment(process, name).lower() not in ("", "0", "false", "no", "off")
-
-
-def parse_signal(text: str) -> int | None:
-    """A signal as a configuration file names it; None where it is none."""
-    try:
-        return number_of(text)
-    except BadRequest:
-        return None

@@ -6,6 +6,7 @@ from dataclasses import replace
 from containerlab_probes.records import Delivery, Effect, Forecast, Process
 from containerlab_probes.signals import name_of
 from containerlab_tui.core import (
+    doctor_configured,
     doctor_customs,
     doctor_inits,
     doctor_scripts,
@@ -170,7 +171,7 @@ def _known(
     """By its entry in programs.toml."""
     if reaction.does in programs.FORWARDS:
         return doctor_inits.forwarded(case, process, signal, program, reaction)
-    reaction = doctor_inits.configured(case, process, signal, program, reaction)
+    reaction = doctor_configured.configured(case, process, signal, program, reaction)
     name = name_of(signal)
     said = f"known: {program.name} {_WORDS[reaction.does].format(signal=name)} ({program.source})"
     why: tuple[str, ...] = (f"{said}{f'; {reaction.note}' if reaction.note else ''}.",)

@@ -15,7 +15,14 @@ from containerlab_probes import rootfs
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.records import Process
 from containerlab_probes.signals import number_of
-from containerlab_tui.core import doctor_customs, doctor_inits, doctor_scripts, doctor_supervisor, programs
+from containerlab_tui.core import (
+    doctor_configured,
+    doctor_customs,
+    doctor_inits,
+    doctor_scripts,
+    doctor_supervisor,
+    programs,
+)
 from containerlab_tui.core.doctor import diagnose
 from containerlab_tui.core.doctor_facts import Diagnosis, Facts
 from containerlab_tui.core.ending import PastStop
@@ -137,15 +144,8 @@ def _wanted(process: Process) -> Iterable[str]:
             yield from doctor_supervisor.candidates(process)
         case "s6-svscan":
             yield from doctor_inits.s6_files(process)
-        case "Squid":
-            yield doctor_inits.SQUID_CONFIGURATION
-        case "runit":
-            yield doctor_inits.RUNIT_STOPS
-        case "uWSGI":
-            for word in process.argv[1:]:
-                match = doctor_inits.UWSGI_FILES.search(word)
-                if match:
-                    yield match[1]
+        case name:
+            yield from doctor_configured.files_of(name, process)
 
 
 def _read_includes(process: Process, view: "_View", found: dict[tuple[int, str], str]) -> None:
