@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from containerlab_tui.core.doctor_facts import Diagnosis, DroppedSignal, Severity
+from containerlab_tui.core.doctor_facts import Diagnosis, DroppedSignal, Graceful, Severity
 from containerlab_tui.core.ending import PastStop
 from tests.unit.doctor_support import INT, NOW, TERM, codes, process, told
 
@@ -158,3 +158,17 @@ def test_the_worst_comes_first() -> None:
     assert [one.severity for one in found.findings] == sorted(
         (one.severity for one in found.findings), key=list(Severity).index
     )
+
+
+def test_a_signal_that_is_graceful_too_is_no_finding() -> None:
+    unbound = process(1, "unbound", "-d", exe="/usr/sbin/unbound", caught=(1, INT, 3, TERM))
+    found = told(unbound, signal="SIGINT")
+    assert (found.graceful, found.graceful_signal) == (Graceful.YES, "SIGINT")
+    assert "other-graceful-signal" not in codes(found)
+    behind = process(1, "dumb-init", "--rewrite", "15:3", "nginx", sigwait=(TERM,))
+    nginx = process(7, "nginx:", "master process", exe="/usr/sbin/nginx", parent=1, caught=(3, TERM))
+    found = told(behind, nginx)
+    assert (found.graceful, found.graceful_signal) == (Graceful.YES, "SIGTERM")
+    assert "other-graceful-signal" not in codes(found)
+    assert "other-graceful-signal" in codes(told(NGINX))
+    assert told(NGINX).graceful_signal == "SIGQUIT"

@@ -16,6 +16,7 @@ from containerlab_tui.core.doctor_facts import (
     Diagnosis,
     Facts,
     Finding,
+    Graceful,
     Outcome,
     Outlook,
 )
@@ -67,6 +68,8 @@ def diagnose(facts: Facts) -> Diagnosis:
 
 def _better_signal(facts: Facts, outcome: Outcome, program: programs.Program | None) -> str | None:
     """The documented graceful signal; the one that is sent anyway where that is one of them."""
+    if outcome.graceful is Graceful.YES:
+        return name_of(facts.signal)
     signals = outcome.graceful_signals or (program.graceful if program else ())
     if not signals:
         return None

@@ -8,7 +8,7 @@ from containerlab_probes.signals import name_of
 from containerlab_tui.core import doctor_remedies as remedies
 from containerlab_tui.core import doctor_shells, doctor_supervisor, doctor_traps, programs
 from containerlab_tui.core.doctor_case import Case, described
-from containerlab_tui.core.doctor_facts import Finding, Outcome, Outlook, Severity
+from containerlab_tui.core.doctor_facts import Finding, Graceful, Outcome, Outlook, Severity
 
 KILL = 9
 
@@ -208,7 +208,7 @@ def _signal_choice(look: Look) -> Iterator[Finding]:
         remedy = remedies.uwsgi() if program.name.startswith("uWSGI") and look.signal == "SIGTERM" else ""
         remedy += remedies.stop_signal(better) if better else ""
         yield Finding("reloads-instead", Severity.ERROR, summary, known, remedy)
-    elif better and look.signal not in program.graceful:
+    elif better and look.signal not in program.graceful and look.outcome.graceful is not Graceful.YES:
         does = "cuts off work in hand" if reaction and reaction.does == "fast" else "isn't documented to end its work"
         summary = f"{program.name} ends its work on {better}; on {look.signal} it {does}."
         yield Finding("other-graceful-signal", Severity.WARNING, summary, known, remedies.stop_signal(better))
