@@ -172,3 +172,13 @@ def test_a_signal_that_is_graceful_too_is_no_finding() -> None:
     assert "other-graceful-signal" not in codes(found)
     assert "other-graceful-signal" in codes(told(NGINX))
     assert told(NGINX).graceful_signal == "SIGQUIT"
+
+
+def test_what_an_unknown_outlook_depends_on() -> None:
+    busy = next(one for one in told(NGINX, signal="SIGQUIT", clients=3).findings if one.code == "handler-unknown")
+    assert "3 are connected" in busy.summary
+    other = next(
+        one for one in told(process(1, "server", exe="/app/server", caught=(TERM,))).findings if one.code == busy.code
+    )
+    assert "stopped once" in other.summary
+    assert "handler-unknown" not in codes(told(NGINX, timeout_s=0))

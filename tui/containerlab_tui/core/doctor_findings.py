@@ -147,11 +147,15 @@ def _reception(look: Look) -> Iterator[Finding]:
     elif look.delivery is Delivery.PENDING and look.case.facts.signal not in look.root.dispositions.caught:
         summary = f"PID 1 ({look.root.name}) blocks {look.signal}, and nothing in it awaits the signal."
         yield Finding("signal-blocked", look.severity(), summary, evidence, remedies.unblock(look.signal))
-    elif look.outcome.outlook is Outlook.UNKNOWN and look.delivery is not Delivery.DEFERRED:
+    elif look.outcome.outlook is Outlook.UNKNOWN and look.delivery is not Delivery.DEFERRED and look.case.facts.grace_s:
+        clients = look.case.facts.clients
+        depends = clients and any("clients are connected" in why for why in look.outcome.why)
         yield Finding(
             "handler-unknown",
             Severity.NOTE,
-            f"Whether {who} ends on {look.signal} can't be told before it has been stopped once.",
+            f"Whether {who} ends on {look.signal} in time depends on its clients ({clients} are connected)."
+            if depends
+            else f"Whether {who} ends on {look.signal} can't be told before it has been stopped once.",
             look.outcome.why[-2:],
             f"containerlab-tui stop {look.case.facts.details.name}",
         )
