@@ -154,6 +154,25 @@ def test_supervisors_of_one_service_end_when_it_does() -> None:
         assert told(one, stubborn).outlook is STAYS
 
 
+def test_what_a_service_directory_says() -> None:
+    def of(name: str, files: dict[str, str], **more: object) -> Outlook:
+        one = process(1, name, "/service/a", caught=(TERM,))
+        read = {(1, path): text for path, text in files.items()}
+        return told(one, process(7, "server", parent=1, ignored=(TERM,)), files=read, **more).outlook
+
+    assert of("s6-supervise", {}) is STAYS
+    assert of("s6-supervise", {"down-signal": "SIGUSR1\n"}) is EXITS
+    assert of("s6-supervise", {"down-signal": "nonsense"}) is STAYS
+    assert of("s6-supervise", {"timeout-kill": "2000\n"}) is EXITS
+    assert of("s6-supervise", {"timeout-kill": "20000\n"}) is STAYS
+    assert of("s6-supervise", {"timeout-kill": "0"}) is STAYS
+    assert of("runsv", {"control/t": "#!/bin/sh\n"}) is Outlook.UNKNOWN
+
+
+def test_a_supervisor_whose_service_is_down_ends() -> None:
+    assert told(process(1, "s6-supervise", "/service/a", caught=(TERM,))).outlook is EXITS
+
+
 def test_runit_shuts_down_only_where_it_is_allowed_to() -> None:
     one = process(1, "runit", exe="/usr/sbin/runit", caught=(18,))
     assert told(one, signal="SIGCONT").outlook is STAYS

@@ -8,7 +8,7 @@ from dataclasses import replace
 from containerlab_probes.records import Process
 from containerlab_probes.signals import name_of
 from containerlab_tui.core.doctor_case import Case
-from containerlab_tui.core.programs import UNCLEAR, Program, Reaction
+from containerlab_tui.core.programs import FORWARDS, UNCLEAR, Program, Reaction
 
 RUNIT_STOPS = "/etc/runit/stopit"
 _UNITS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -26,6 +26,10 @@ def files_of(program: str, process: Process) -> Iterator[str]:
             yield from (*_after(process, "-f"), "/etc/squid/squid.conf")
         case "runit":
             yield RUNIT_STOPS
+        case "runsv":
+            yield from _RUNSV_CONTROL
+        case "s6-supervise":
+            yield from ("down-signal", "timeout-kill")
         case "uWSGI":
             for word in process.argv[1:]:
                 found = _UWSGI_FILES.search(word)
@@ -84,6 +88,16 @@ def _squid(case: Case, process: Process, signal: str, reaction: Reaction) -> Rea
 def _runit(case: Case, process: Process, signal: str, reaction: Reaction) -> Reaction:
     if reaction.does in UNCLEAR and case.text(process, RUNIT_STOPS) is None:
         return replace(reaction, does="ignores", note=f"there is no {RUNIT_STOPS}")
+    return reaction
+
+
+_RUNSV_CONTROL = ("control/t", "control/x")
+
+
+def _runsv(case: Case, process: Process, signal: str, reaction: Reaction) -> Reaction:
+    """man 8 runsv, CUSTOMIZE CONTROL: the script may do something else than signal the service."""
+    if reaction.does in FORWARDS and any(case.text(process, path) is not None for path in _RUNSV_CONTROL):
+        return replace(reaction, does="varies", note="a script of its own in control/ decides")
     return reaction
 
 
@@ -151,6 +165,7 @@ _LOOKS: Mapping[str, Callable[[Case, Process, str, Reaction], Reaction]] = {
     "HAProxy": _haproxy,
     "Squid": _squid,
     "runit": _runit,
+    "runsv": _runsv,
     "Gunicorn": _gunicorn,
     "Redis or Valkey": _redis,
     "uWSGI": _uwsgi,

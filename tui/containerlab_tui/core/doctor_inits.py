@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+from containerlab_probes.errors import BadRequest
 from containerlab_probes.records import Process
 from containerlab_probes.signals import name_of, number_of
 from containerlab_tui.core import programs
@@ -23,6 +24,9 @@ def forwarded(
 ) -> Outcome:
     """Of a program that hands the signal on and ends when its child does."""
     child = main_child(case, process)
+    if child is None and program.kind == "supervisor":
+        down = f"known: {program.name} ends on {name_of(signal)}, as it has no service to wait for ({program.source})."
+        return Outcome(Outlook.EXITS, Confidence.LIKELY, (down,), 0.3, Graceful.YES)
     if child is None:
         return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (f"{program.name} has no child that it could signal.",))
     passed, group, kills_after_s = _options(case, process, signal, program, reaction)
@@ -59,12 +63,11 @@ def s6(case: Case, process: Process, signal: int) -> Outcome:
     why = [f"{known} tells each s6-supervise to end its service, waits for them and then ends."]
     takes_s, outlook = 0.3, Outlook.EXITS
     for supervisor in case.children(process):
-        for service in case.children(supervisor):
-            told = case.ask(service, number_of("SIGTERM"))
-            why += told.why
-            takes_s = max(takes_s, told.takes_s)
-            if told.outlook is not Outlook.EXITS and outlook is not Outlook.TIMES_OUT:
-                outlook = told.outlook
+        told = case.ask(supervisor, number_of("SIGTERM"))
+        why += told.why
+        takes_s = max(takes_s, told.takes_s)
+        if told.outlook is not Outlook.EXITS and outlook is not Outlook.TIMES_OUT:
+            outlook = told.outlook
     graceful = Graceful.NO if outlook is Outlook.TIMES_OUT else Graceful.YES
     return Outcome(outlook, Confidence.LIKELY, tuple(why), takes_s, graceful, ("SIGTERM",))
 
@@ -89,10 +92,27 @@ def _options(
             single = any(word in ("-c", "--single-child", "-cv", "-vc") for word in own)
             group = not (single or case.environment(process, "DUMB_INIT_SETSID") == "0")
             return _rewritten(own, signal), group, None
+        case "s6-supervise":
+            return _down_signal(case, process, signal), group, _timeout_kill(case, process)
         case "timeout":
             group = "--foreground" not in own
             return signal, group, _kill_after(own)
     return signal, group, reaction.kills_after_s
+
+
+def _down_signal(case: Case, process: Process, signal: int) -> int:
+    """What s6-supervise sends to end its service (s6 documentation, Service directories)."""
+    text = (case.text(process, "down-signal") or "").strip()
+    try:
+        return number_of(text) if text else signal
+    except BadRequest:
+        return signal
+
+
+def _timeout_kill(case: Case, process: Process) -> float | None:
+    """After how many seconds s6-supervise sends SIGKILL; its file has milliseconds, 0 for never."""
+    text = (case.text(process, "timeout-kill") or "").strip()
+    return int(text) / 1000 if text.isdigit() and int(text) else None
 
 
 def _own_options(process: Process) -> list[str]:

@@ -169,9 +169,9 @@ def _known(
     case: Case, process: Process, signal: int, program: programs.Program, reaction: programs.Reaction
 ) -> Outcome:
     """By its entry in programs.toml."""
+    reaction = doctor_configured.configured(case, process, signal, program, reaction)
     if reaction.does in programs.FORWARDS:
         return doctor_inits.forwarded(case, process, signal, program, reaction)
-    reaction = doctor_configured.configured(case, process, signal, program, reaction)
     name = name_of(signal)
     said = f"known: {program.name} {_WORDS[reaction.does].format(signal=name)} ({program.source})"
     why: tuple[str, ...] = (f"{said}{f'; {reaction.note}' if reaction.note else ''}.",)
