@@ -227,6 +227,7 @@ OBJECTS = st.builds(
 PROCESSES = st.builds(
     Process,
     id=IDS,
+    started_at=st.floats(0, 1e10),
     argv=st.lists(TEXTS, max_size=3).map(tuple),
     dispositions=st.builds(Dispositions, caught=SIGNALS, blocked=SIGNALS, in_sigsuspend=st.booleans()),
 )

@@ -10,6 +10,7 @@ from containerlab_tui.core.ending import PastStop
 from tests.unit.doctor_support import HUP, INT, TERM, facts, process, told
 
 NGINX = process(1, "nginx:", "master process nginx", exe="/usr/sbin/nginx", caught=(1, 2, 3, 10, 12, 15, 17, 28))
+APACHE = process(1, "apache2", "-DFOREGROUND", exe="/usr/sbin/apache2", caught=(1, 2, 10, 15, 28))
 
 
 def verdict(diagnosis: Diagnosis) -> tuple[Outlook, Confidence]:
@@ -82,6 +83,48 @@ def test_clients_that_are_connected_make_a_drain_unknown() -> None:
     assert told(NGINX, signal="SIGQUIT", clients=3).outlook is Outlook.UNKNOWN
 
 
+def test_what_clients_do_to_a_stop_depends_on_the_program() -> None:
+    assert verdict(told(APACHE, clients=0)) == (Outlook.EXITS, Confidence.CERTAIN)
+    assert told(APACHE, clients=2).outlook is Outlook.UNKNOWN  # its children have up to 9 s
+    assert verdict(told(APACHE, clients=2, timeout_s=20)) == (Outlook.EXITS, Confidence.LIKELY)
+    assert verdict(told(NGINX, clients=2)) == (Outlook.EXITS, Confidence.LIKELY)
+    postgres = process(1, "postgres", exe="/usr/lib/postgresql/15/bin/postgres", caught=(TERM, INT, 3))
+    assert verdict(told(postgres, clients=1)) == (Outlook.TIMES_OUT, Confidence.LIKELY)
+    assert told(postgres, clients=1, signal="SIGINT").outlook is Outlook.EXITS
+    gunicorn = ("/usr/bin/python3", "/usr/bin/gunicorn", "web:app")
+    busy = process(1, *gunicorn, exe="/usr/bin/python3.11", caught=(TERM,))
+    assert told(busy, clients=1).outlook is Outlook.UNKNOWN
+    hasty = process(1, *gunicorn, "--graceful-timeout", "2", exe="/usr/bin/python3.11", caught=(TERM,))
+    assert told(hasty, clients=1).outlook is Outlook.EXITS
+
+
+def test_how_long_clients_are_waited_for_may_be_configured() -> None:
+    config = {(1, "/etc/nginx/nginx.conf"): "worker_processes 1;\nworker_shutdown_timeout 3s;\n"}
+    assert told(NGINX, signal="SIGQUIT", clients=1, files=config).outlook is Outlook.EXITS
+    assert told(NGINX, signal="SIGQUIT", clients=1, files=config, timeout_s=2).outlook is Outlook.UNKNOWN
+    haproxy = process(1, "haproxy", "-W", "-f", "/h.cfg", exe="/usr/sbin/haproxy", caught=(10, TERM))
+    assert told(haproxy, signal="SIGUSR1", clients=1).outlook is Outlook.TIMES_OUT
+    for line in ("hard-stop-after 2s", "hard-stop-after 2000"):
+        files = {(1, "/h.cfg"): f"global\n  {line}\n"}
+        assert told(haproxy, signal="SIGUSR1", clients=1, files=files).outlook is Outlook.EXITS, line
+
+
+def test_clients_of_a_program_that_is_not_known() -> None:
+    daemon = process(1, "food", exe="/usr/sbin/food", caught=(TERM,))
+    units = {"/usr/sbin/food": "[Service]\nExecStart=/usr/sbin/food\n"}
+    assert verdict(told(daemon, units=units, clients=1)) == (Outlook.EXITS, Confidence.GUESS)
+    code = "s.listen(80); process.on('SIGTERM', () => s.close(() => process.exit(0)))"
+    node = process(1, "node", "-e", code, caught=(TERM,))
+    assert told(node).outlook is Outlook.EXITS
+    assert told(node, clients=1).outlook is Outlook.UNKNOWN
+
+
+def test_a_foreign_child_makes_it_less_than_certain() -> None:
+    own, foreign = process(7, "nginx: worker", exe="/usr/sbin/nginx", parent=1), process(8, "ncat", parent=1)
+    assert verdict(told(NGINX, own)) == (Outlook.EXITS, Confidence.CERTAIN)
+    assert verdict(told(NGINX, own, foreign)) == (Outlook.EXITS, Confidence.LIKELY)
+
+
 def test_a_command_that_ends_by_itself_in_time() -> None:
     assert told(process(1, "sleep", "20", age_s=15)).outlook is Outlook.EXITS
     assert told(process(1, "sleep", "1h", age_s=15)).outlook is Outlook.TIMES_OUT
@@ -96,7 +139,13 @@ def test_the_grace_period_decides_when_ending_takes_long() -> None:
     short = {(1, "/etc/squid/squid.conf"): "shutdown_lifetime 3 seconds\n"}
     assert told(squid, files=short).outlook is Outlook.EXITS
     assert verdict(told(NGINX, timeout_s=0)) == (Outlook.EXITS, Confidence.GUESS)
-    assert told(squid, timeout_s=0).outlook is Outlook.TIMES_OUT
+    assert told(squid, files=short, timeout_s=0).outlook is Outlook.TIMES_OUT
+    plain = process(1, "server", exe="/app/server", init=False)
+    assert verdict(told(plain, timeout_s=0)) == (Outlook.EXITS, Confidence.LIKELY)
+    redis = process(1, "redis-server *:6379", exe="/usr/bin/redis-server", caught=(TERM,))
+    assert told(redis, timeout_s=1).outlook is Outlook.EXITS
+    tinyproxy = process(1, "tinyproxy", "-d", caught=(TERM,))
+    assert told(tinyproxy, timeout_s=1).outlook is Outlook.UNKNOWN  # 1.5 s at most, often less
     assert told(NGINX, timeout_s=-1).outlook is Outlook.EXITS
 
 

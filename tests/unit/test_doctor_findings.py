@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from containerlab_tui.core.doctor_facts import Diagnosis, EarlySignal, Severity
+from containerlab_tui.core.doctor_facts import Diagnosis, EarlySignal, Graceful, Severity
 from containerlab_tui.core.ending import PastStop
 from tests.unit.doctor_support import HUP, INT, NOW, TERM, codes, process, told
 
@@ -164,3 +164,27 @@ def test_the_worst_comes_first() -> None:
     assert [one.severity for one in found.findings] == sorted(
         (one.severity for one in found.findings), key=list(Severity).index
     )
+
+
+def test_a_signal_that_is_graceful_too_is_no_finding() -> None:
+    unbound = process(1, "unbound", "-d", exe="/usr/sbin/unbound", caught=(1, INT, 3, TERM))
+    found = told(unbound, signal="SIGINT")
+    assert (found.graceful, found.graceful_signal) == (Graceful.YES, "SIGINT")
+    assert "other-graceful-signal" not in codes(found)
+    behind = process(1, "dumb-init", "--rewrite", "15:3", "nginx", sigwait=(TERM,))
+    nginx = process(7, "nginx:", "master process", exe="/usr/sbin/nginx", parent=1, caught=(3, TERM))
+    found = told(behind, nginx)
+    assert (found.graceful, found.graceful_signal) == (Graceful.YES, "SIGTERM")
+    assert "other-graceful-signal" not in codes(found)
+    assert "other-graceful-signal" in codes(told(NGINX))
+    assert told(NGINX).graceful_signal == "SIGQUIT"
+
+
+def test_what_an_unknown_outlook_depends_on() -> None:
+    busy = next(one for one in told(NGINX, signal="SIGQUIT", clients=3).findings if one.code == "handler-unknown")
+    assert "3 are connected" in busy.summary
+    other = next(
+        one for one in told(process(1, "server", exe="/app/server", caught=(TERM,))).findings if one.code == busy.code
+    )
+    assert "stopped once" in other.summary
+    assert "handler-unknown" not in codes(told(NGINX, timeout_s=0))

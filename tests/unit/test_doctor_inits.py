@@ -102,6 +102,9 @@ def test_redis_stays_where_it_cannot_save() -> None:
     redis = process(1, "redis-server", "*:6379", caught=(INT, TERM))
     assert told(redis).outlook is EXITS
     assert told(redis, cannot_write=frozenset((1001,))).outlook is STAYS
+    for argv, outlook in ((("redis-server", "--save", ""), EXITS), (("redis-server", "--save", "60", "1"), STAYS)):
+        asked = told(redis, cannot_write=frozenset((1001,)), details={"argv": argv})
+        assert asked.outlook is outlook, argv
 
 
 ALL = (1, INT, 3, TERM)
@@ -149,6 +152,25 @@ def test_supervisors_of_one_service_end_when_it_does() -> None:
         one = process(1, name, "/service/a", caught=(TERM,))
         assert told(one, good).outlook is EXITS
         assert told(one, stubborn).outlook is STAYS
+
+
+def test_what_a_service_directory_says() -> None:
+    def of(name: str, files: dict[str, str], **more: object) -> Outlook:
+        one = process(1, name, "/service/a", caught=(TERM,))
+        read = {(1, path): text for path, text in files.items()}
+        return told(one, process(7, "server", parent=1, ignored=(TERM,)), files=read, **more).outlook
+
+    assert of("s6-supervise", {}) is STAYS
+    assert of("s6-supervise", {"down-signal": "SIGUSR1\n"}) is EXITS
+    assert of("s6-supervise", {"down-signal": "nonsense"}) is STAYS
+    assert of("s6-supervise", {"timeout-kill": "2000\n"}) is EXITS
+    assert of("s6-supervise", {"timeout-kill": "20000\n"}) is STAYS
+    assert of("s6-supervise", {"timeout-kill": "0"}) is STAYS
+    assert of("runsv", {"control/t": "#!/bin/sh\n"}) is Outlook.UNKNOWN
+
+
+def test_a_supervisor_whose_service_is_down_ends() -> None:
+    assert told(process(1, "s6-supervise", "/service/a", caught=(TERM,))).outlook is EXITS
 
 
 def test_runit_shuts_down_only_where_it_is_allowed_to() -> None:

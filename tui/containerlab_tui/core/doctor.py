@@ -30,6 +30,8 @@ QUICK_S = 0.3
 """What is said of programs that end at once; measured: the engine takes about 0.1 s from signal to SIGKILL."""
 ALIKE = 0.15
 """By how large a share an earlier grace period may be shorter and still tell about this one."""
+VARIES_S = 1.0
+"""By how much a time that is known of a program may be too long: many look once a second whether they are to end."""
 _PROGRAM_DECIDES = (Delivery.HANDLER, Delivery.SIGWAIT, Delivery.SIGNALFD, Delivery.UNKNOWN)
 
 
@@ -42,7 +44,7 @@ def diagnose(facts: Facts) -> Diagnosis:
     else:
         delivery = case.forecast(root, facts.signal).delivery
         outcome = _unsent(root) or outcome_of(case, root, facts.signal)
-        outcome = _in_time(facts, _by_history(facts, root, delivery, outcome))
+        outcome = _in_time(facts, _by_history(facts, root, delivery, outcome), delivery)
     outcome = replace(outcome, findings=doctor_findings.findings(case, root, delivery, outcome))
     details = facts.details
     main = doctor_findings.main_program(case, root) if root else None
@@ -68,6 +70,8 @@ def diagnose(facts: Facts) -> Diagnosis:
 
 def _better_signal(facts: Facts, outcome: Outcome, program: programs.Program | None) -> str | None:
     """The documented graceful signal; the one that is sent anyway where that is one of them."""
+    if outcome.graceful is Graceful.YES:
+        return name_of(facts.signal)
     signals = outcome.graceful_signals or (program.graceful if program else ())
     if not signals:
         return None
@@ -92,23 +96,32 @@ def _blind(facts: Facts) -> Outcome:
     return Outcome(Outlook.UNKNOWN, Confidence.GUESS, why)
 
 
-def _in_time(facts: Facts, outcome: Outcome) -> Outcome:
+def _in_time(facts: Facts, outcome: Outcome, delivery: Delivery) -> Outcome:
     """An end that takes longer than the grace period is no end in time."""
     grace_s = facts.grace_s
     if facts.signal == KILL or outcome.outlook is not Outlook.EXITS:
         return outcome
     if grace_s == 0:
-        why = "The grace period is 0 s: SIGKILL follows as soon as the engine can send it, after a tenth of a second."
-        quick = outcome.takes_s <= QUICK_S
-        confidence = lowest(outcome.confidence, Confidence.GUESS) if quick else Confidence.LIKELY
-        told = Outlook.EXITS if quick else Outlook.TIMES_OUT
-        return replace(outcome, outlook=told, confidence=confidence, why=(*outcome.why, why))
+        return _at_once(outcome, delivery)
     if outcome.takes_s < grace_s * 0.9:
         return outcome
     why = f"That takes about {outcome.takes_s:.1f} s, and the grace period is {grace_s:g} s."
-    if outcome.takes_s > grace_s * 1.1:
+    if outcome.takes_s - VARIES_S > grace_s * 1.1:
         return replace(outcome, outlook=Outlook.TIMES_OUT, confidence=Confidence.LIKELY, why=(*outcome.why, why))
     return replace(outcome, outlook=Outlook.UNKNOWN, confidence=Confidence.GUESS, why=(*outcome.why, why))
+
+
+def _at_once(outcome: Outcome, delivery: Delivery) -> Outcome:
+    """Of a grace period of 0: the engine needs some hundredths of a second to follow with SIGKILL (measured)."""
+    why = (*outcome.why, "The grace period is 0 s: SIGKILL follows the stop signal at once.")
+    if delivery is Delivery.DEFAULT:
+        return replace(outcome, confidence=lowest(outcome.confidence, Confidence.LIKELY), why=why)
+    if outcome.takes_s <= QUICK_S:
+        return replace(outcome, confidence=Confidence.GUESS, why=why)
+    if outcome.takes_s > VARIES_S:
+        return replace(outcome, outlook=Outlook.TIMES_OUT, confidence=Confidence.LIKELY, why=why)
+    told = (*why, "Whether it has ended by then is a race.")
+    return replace(outcome, outlook=Outlook.UNKNOWN, confidence=Confidence.GUESS, why=told)
 
 
 def _by_history(facts: Facts, root: Process, delivery: Delivery, outcome: Outcome) -> Outcome:

@@ -8,7 +8,7 @@ from containerlab_probes.signals import name_of
 from containerlab_tui.core import doctor_remedies as remedies
 from containerlab_tui.core import doctor_shells, doctor_supervisor, doctor_traps, programs
 from containerlab_tui.core.doctor_case import Case, described
-from containerlab_tui.core.doctor_facts import EarlySignal, Finding, Outcome, Outlook, Severity
+from containerlab_tui.core.doctor_facts import EarlySignal, Finding, Graceful, Outcome, Outlook, Severity
 
 KILL = 9
 SETTLED_S = 1.0
@@ -167,11 +167,15 @@ def _reception(look: Look) -> Iterator[Finding]:
     elif look.delivery is Delivery.PENDING and look.case.facts.signal not in look.root.dispositions.caught:
         summary = f"PID 1 ({look.root.name}) blocks {look.signal}, and nothing in it awaits the signal."
         yield Finding("signal-blocked", look.severity(), summary, evidence, remedies.unblock(look.signal))
-    elif look.outcome.outlook is Outlook.UNKNOWN and look.delivery is not Delivery.DEFERRED:
+    elif look.outcome.outlook is Outlook.UNKNOWN and look.delivery is not Delivery.DEFERRED and look.case.facts.grace_s:
+        clients = look.case.facts.clients
+        depends = clients and any("clients are connected" in why for why in look.outcome.why)
         yield Finding(
             "handler-unknown",
             Severity.NOTE,
-            f"Whether {who} ends on {look.signal} can't be told before it has been stopped once.",
+            f"Whether {who} ends on {look.signal} in time depends on its clients ({clients} are connected)."
+            if depends
+            else f"Whether {who} ends on {look.signal} can't be told before it has been stopped once.",
             look.outcome.why[-2:],
             f"containerlab-tui stop {look.case.facts.details.name}",
         )
@@ -228,7 +232,7 @@ def _signal_choice(look: Look) -> Iterator[Finding]:
         remedy = remedies.uwsgi() if program.name.startswith("uWSGI") and look.signal == "SIGTERM" else ""
         remedy += remedies.stop_signal(better) if better else ""
         yield Finding("reloads-instead", Severity.ERROR, summary, known, remedy)
-    elif better and look.signal not in program.graceful:
+    elif better and look.signal not in program.graceful and look.outcome.graceful is not Graceful.YES:
         does = "cuts off work in hand" if reaction and reaction.does == "fast" else "isn't documented to end its work"
         summary = f"{program.name} ends its work on {better}; on {look.signal} it {does}."
         yield Finding("other-graceful-signal", Severity.WARNING, summary, known, remedies.stop_signal(better))

@@ -1,4 +1,4 @@
-"""Inits and wrappers that hand a signal on, and servers whose configuration changes what they do. Pure."""
+"""Inits and wrappers that hand a signal on. Pure."""
 
 import re
 from dataclasses import replace
@@ -24,6 +24,9 @@ def forwarded(
 ) -> Outcome:
     """Of a program that hands the signal on and ends when its child does."""
     child = main_child(case, process)
+    if child is None and program.kind == "supervisor":
+        down = f"known: {program.name} ends on {name_of(signal)}, as it has no service to wait for ({program.source})."
+        return Outcome(Outlook.EXITS, Confidence.LIKELY, (down,), 0.3, Graceful.YES)
     if child is None:
         return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (f"{program.name} has no child that it could signal.",))
     passed, group, kills_after_s = _options(case, process, signal, program, reaction)
@@ -60,12 +63,11 @@ def s6(case: Case, process: Process, signal: int) -> Outcome:
     why = [f"{known} tells each s6-supervise to end its service, waits for them and then ends."]
     takes_s, outlook = 0.3, Outlook.EXITS
     for supervisor in case.children(process):
-        for service in case.children(supervisor):
-            told = case.ask(service, number_of("SIGTERM"))
-            why += told.why
-            takes_s = max(takes_s, told.takes_s)
-            if told.outlook is not Outlook.EXITS and outlook is not Outlook.TIMES_OUT:
-                outlook = told.outlook
+        told = case.ask(supervisor, number_of("SIGTERM"))
+        why += told.why
+        takes_s = max(takes_s, told.takes_s)
+        if told.outlook is not Outlook.EXITS and outlook is not Outlook.TIMES_OUT:
+            outlook = told.outlook
     graceful = Graceful.NO if outlook is Outlook.TIMES_OUT else Graceful.YES
     return Outcome(outlook, Confidence.LIKELY, tuple(why), takes_s, graceful, ("SIGTERM",))
 
@@ -90,10 +92,27 @@ def _options(
             single = any(word in ("-c", "--single-child", "-cv", "-vc") for word in own)
             group = not (single or case.environment(process, "DUMB_INIT_SETSID") == "0")
             return _rewritten(own, signal), group, None
+        case "s6-supervise":
+            return _down_signal(case, process, signal), group, _timeout_kill(case, process)
         case "timeout":
             group = "--foreground" not in own
             return signal, group, _kill_after(own)
     return signal, group, reaction.kills_after_s
+
+
+def _down_signal(case: Case, process: Process, signal: int) -> int:
+    """What s6-supervise sends to end its service (s6 documentation, Service directories)."""
+    text = (case.text(process, "down-signal") or "").strip()
+    try:
+        return number_of(text) if text else signal
+    except BadRequest:
+        return signal
+
+
+def _timeout_kill(case: Case, process: Process) -> float | None:
+    """After how many seconds s6-supervise sends SIGKILL; its file has milliseconds, 0 for never."""
+    text = (case.text(process, "timeout-kill") or "").strip()
+    return int(text) / 1000 if text.isdigit() and int(text) else None
 
 
 def _own_options(process: Process) -> list[str]:
@@ -122,73 +141,3 @@ def _rewritten(own: list[str], signal: int) -> int:
 def _kill_after(own: list[str]) -> float | None:
     found = re.search(r"(?:-k ?|--kill-after[ =])(\d+(?:\.\d+)?)([smhd]?)", " ".join(own))
     return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]] if found else None
-
-
-UWSGI_FILES = re.compile(r"(?:^|=)([^=\s]+\.(?:ini|xml|yml|yaml|json|conf))$")
-RUNIT_STOPS = "/etc/runit/stopit"
-SQUID_CONFIGURATION = "/etc/squid/squid.conf"
-
-
-def configured(
-    case: Case, process: Process, signal: int, program: programs.Program, reaction: programs.Reaction
-) -> programs.Reaction:
-    """What a program does on a signal, once its configuration has been looked at."""
-    match program.name:
-        case "runit" if reaction.does in programs.UNCLEAR and case.text(process, RUNIT_STOPS) is None:
-            return replace(reaction, does="ignores", note=f"there is no {RUNIT_STOPS}")
-        case "uWSGI without a master" if _switched_on(case, process, "UWSGI_MASTER"):
-            dies = _switched_on(case, process, "UWSGI_DIE_ON_TERM")
-            ends = name_of(signal) in ("SIGINT", "SIGTERM" if dies else "SIGQUIT")
-            return replace(reaction, does="fast" if ends else "reloads", takes_s=1.5, note="UWSGI_MASTER is set")
-        case "uWSGI" if _switched_on(case, process, "UWSGI_DIE_ON_TERM") and name_of(signal) in ("SIGTERM", "SIGQUIT"):
-            does = "fast" if name_of(signal) == "SIGTERM" else "reloads"
-            return replace(reaction, does=does, takes_s=1.5, note="UWSGI_DIE_ON_TERM is set")
-        case "uWSGI" if name_of(signal) in ("SIGTERM", "SIGQUIT") and "--die-on-term" not in process.argv:
-            texts = [text for (pid, _), text in case.facts.files.items() if pid == process.pid]
-            master = any(word in ("--master", "-M") for word in process.argv)
-            if texts and not master and not any(_MASTER.search(text) for text in texts):
-                return replace(reaction, does="fast", takes_s=0.5, note="it has no master process")
-            if any(map(_dies_on_term, texts)):
-                does = "fast" if name_of(signal) == "SIGTERM" else "reloads"
-                return replace(reaction, does=does, takes_s=1.5, note="die-on-term is set in its configuration")
-        case "Redis or Valkey" if process.pid in case.facts.cannot_write and "--save" not in process.argv:
-            note = "it can't save: it may not write into its working directory"
-            return replace(reaction, does="ignores", note=note)
-        case "Squid" if name_of(signal) == "SIGTERM":
-            found = re.search(
-                r"^\s*shutdown_lifetime\s+(\d+)\s*(\w*)", case.text(process, SQUID_CONFIGURATION) or "", re.MULTILINE
-            )
-            if found:
-                unit = {"m": 60, "h": 3600}.get(found[2][:1], 1)
-                takes_s = int(found[1]) * unit + 1.0
-                return replace(reaction, takes_s=takes_s, note=f"shutdown_lifetime is {found[1]} {found[2]}".rstrip())
-    return reaction
-
-
-_MASTER = re.compile(
-    r"^\s*[\"<]?master\W+(?:true|1|yes|on)\b|<master\s*/>|^\s*(?:include|ini|xml|yaml|json)\s*=", re.MULTILINE
-)
-"""A master process is asked for, or another file may ask for it."""
-
-
-_DIES_ON_TERM = re.compile(
-    r"die-on-term\W+(?:true|1|yes|on)\b|<die-on-term\s*/?>(?!false)"
-    r"|hook-master-start\W+unix_signal:(?:15|SIGTERM)\s+(?:gracefully_)?kill_them_all"
-)
-
-
-def _dies_on_term(text: str) -> bool:
-    return bool(_DIES_ON_TERM.search(text))
-
-
-def _switched_on(case: Case, process: Process, name: str) -> bool:
-    """Whether a variable of its environment sets one of uWSGI's options."""
-    return case.environment(process, name).lower() not in ("", "0", "false", "no", "off")
-
-
-def parse_signal(text: str) -> int | None:
-    """A signal as a configuration file names it; None where it is none."""
-    try:
-        return number_of(text)
-    except BadRequest:
-        return None

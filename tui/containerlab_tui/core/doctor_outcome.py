@@ -6,6 +6,7 @@ from dataclasses import replace
 from containerlab_probes.records import Delivery, Effect, Forecast, Process
 from containerlab_probes.signals import name_of
 from containerlab_tui.core import (
+    doctor_configured,
     doctor_customs,
     doctor_inits,
     doctor_scripts,
@@ -162,7 +163,21 @@ def _reached(case: Case, process: Process, signal: int, told: Forecast, group: b
             else doctor_customs.outcome(case, process, signal, told.delivery)
         )
         outcome = customs or outcome
-    return _with(heard, outcome)
+    return _with(heard, _may_wait(case, process, outcome))
+
+
+_WAITS = re.compile(r"\.(?:close|shutdown|Shutdown|stop|drain|server_close|wait_closed|cleanup)\s*\(")
+"""Calls by which a server lets its clients finish."""
+
+
+def _may_wait(case: Case, process: Process, outcome: Outcome) -> Outcome:
+    """Of a program that isn't known and would end: while clients are connected that is less sure."""
+    if not case.facts.clients or outcome.outlook is not Outlook.EXITS:
+        return outcome
+    why = (*outcome.why, f"{case.facts.clients} clients are connected: it may wait for them.")
+    waits = any(_WAITS.search(text) for text in doctor_scripts.texts_of(case, process))
+    outlook = Outlook.UNKNOWN if waits else outcome.outlook
+    return replace(outcome, outlook=outlook, confidence=Confidence.GUESS, why=why)
 
 
 def _with(heard: str, outcome: Outcome) -> Outcome:
@@ -173,9 +188,9 @@ def _known(
     case: Case, process: Process, signal: int, program: programs.Program, reaction: programs.Reaction
 ) -> Outcome:
     """By its entry in programs.toml."""
+    reaction = doctor_configured.configured(case, process, signal, program, reaction)
     if reaction.does in programs.FORWARDS:
         return doctor_inits.forwarded(case, process, signal, program, reaction)
-    reaction = doctor_inits.configured(case, process, signal, program, reaction)
     name = name_of(signal)
     said = f"known: {program.name} {_WORDS[reaction.does].format(signal=name)} ({program.source})"
     why: tuple[str, ...] = (f"{said}{f'; {reaction.note}' if reaction.note else ''}.",)
@@ -188,11 +203,27 @@ def _known(
         return Outcome(Outlook.TIMES_OUT, confidence, why, graceful=Graceful.NO, graceful_signals=program.graceful)
     if reaction.does in programs.UNCLEAR:
         return Outcome(Outlook.UNKNOWN, Confidence.GUESS, why, graceful=graceful, graceful_signals=program.graceful)
-    outlook = Outlook.EXITS
-    if reaction.does == "drains" and case.facts.clients:
-        why = (*why, f"{case.facts.clients} clients are connected: it waits for their requests.")
-        outlook, confidence = Outlook.UNKNOWN, Confidence.GUESS
-    return Outcome(outlook, confidence, why, reaction.takes_s, graceful, program.graceful)
+    others = [one for one in case.children(process) if one.exe != process.exe]
+    if others and program.kind in ("server", "database"):
+        why = (*why, f"{described(others[0]).capitalize()} is its child too: it may wait for that one.")
+        confidence = lowest(confidence, Confidence.LIKELY)
+    ends = Outcome(Outlook.EXITS, confidence, why, reaction.takes_s, graceful, program.graceful)
+    return _with_clients(case, reaction, ends) if case.facts.clients else ends
+
+
+def _with_clients(case: Case, reaction: programs.Reaction, ends: Outcome) -> Outcome:
+    """Of a program in programs.toml that would end, while somebody is connected."""
+    connected = f"{case.facts.clients} clients are connected"
+    if reaction.holds:
+        why = (*ends.why, f"{connected}, and it stays until they have gone.")
+        return replace(ends, outlook=Outlook.TIMES_OUT, confidence=Confidence.LIKELY, why=why)
+    if reaction.busy_s is not None and reaction.busy_s * 1.1 < case.facts.grace_s:
+        why = (*ends.why, f"{connected}: it gives them {reaction.busy_s:g} s at most.")
+        return replace(ends, confidence=Confidence.LIKELY, why=why, takes_s=reaction.busy_s)
+    if reaction.does == "drains" or reaction.busy_s is not None:
+        why = (*ends.why, f"{connected}: it waits for their requests.")
+        return replace(ends, outlook=Outlook.UNKNOWN, confidence=Confidence.GUESS, why=why)
+    return replace(ends, confidence=lowest(ends.confidence, Confidence.LIKELY))
 
 
 _WORDS = {

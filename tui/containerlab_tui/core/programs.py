@@ -39,6 +39,10 @@ class Reaction:
     """Of `forwards`: `child` or `group`."""
     kills_after_s: float | None = None
     """Of `forwards`: SIGKILL to the child after so many seconds."""
+    holds: bool = False
+    """Of `drains`: a client that only stays connected keeps it."""
+    busy_s: float | None = None
+    """How long at most while it has clients; None: not known, or the work of the clients doesn't matter."""
     note: str = ""
 
 

@@ -16,7 +16,14 @@ from containerlab_probes import rootfs
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.records import Process
 from containerlab_probes.signals import name_of, number_of
-from containerlab_tui.core import doctor_customs, doctor_inits, doctor_scripts, doctor_supervisor, programs
+from containerlab_tui.core import (
+    doctor_configured,
+    doctor_customs,
+    doctor_inits,
+    doctor_scripts,
+    doctor_supervisor,
+    programs,
+)
 from containerlab_tui.core.doctor import diagnose
 from containerlab_tui.core.doctor_facts import Diagnosis, EarlySignal, Facts
 from containerlab_tui.core.ending import PastStop
@@ -24,6 +31,7 @@ from containerlab_tui.core.inventory import Details
 from containerlab_tui.core.stop import StopPlan
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.services import history as history_of_stops
+from containerlab_tui.services.clients import clients_of
 from containerlab_tui.services.processes import see_processes
 
 FILE_LIMIT = 256 * 1024
@@ -86,7 +94,7 @@ def gather(engine: Engine, details: Details, history: History | None = None) -> 
         cannot_write=frozenset(one.pid for one in seen[:PROCESS_LIMIT] if _is(one, "Redis or Valkey", _cannot_write)),
         go_programs=_go_programs(seen),
         units=_units(seen),
-        clients=_clients(details.pid) if _any_drains(seen, details.stop_signal) else None,
+        clients=clients_of(details.pid, seen) if seen else None,
         restart_disarmed=_restart_disarmed(engine, details),
         history=tuple(history(details)) if history else (),
         early_signals=_early_signals(engine, details),
@@ -178,15 +186,8 @@ def _wanted(process: Process) -> Iterable[str]:
             yield from doctor_supervisor.candidates(process)
         case "s6-svscan":
             yield from doctor_inits.s6_files(process)
-        case "Squid":
-            yield doctor_inits.SQUID_CONFIGURATION
-        case "runit":
-            yield doctor_inits.RUNIT_STOPS
-        case "uWSGI":
-            for word in process.argv[1:]:
-                match = doctor_inits.UWSGI_FILES.search(word)
-                if match:
-                    yield match[1]
+        case name:
+            yield from doctor_configured.files_of(name, process)
 
 
 def _read_includes(process: Process, view: "_View", found: dict[tuple[int, str], str]) -> None:
@@ -309,37 +310,6 @@ def _units(seen: Sequence[Process]) -> Mapping[str, str]:
     return found
 
 
-def _any_drains(seen: Sequence[Process], signal: str) -> bool:
-    """Whether a program among them waits for its clients on that signal. Only then are connections worth reading."""
-    for process in seen[:PROCESS_LIMIT]:
-        known = programs.recognise(process)
-        reaction = known.reaction(signal) if known else None
-        if reaction is not None and reaction.does == "drains":
-            return True
-    return False
-
-
-def _clients(pid: int) -> int | None:
-    """Established TCP connections to ports that somebody in the same network namespace listens on."""
-    listening: set[str] = set()
-    established: list[str] = []
-    for name in ("tcp", "tcp6"):
-        try:
-            with open(f"/proc/{pid}/net/{name}", encoding="ascii") as file:
-                rows = [line.split() for line in file.read().splitlines()[1:]]
-        except OSError:
-            return None
-        for row in rows:
-            port = row[1].rpartition(":")[2]
-            if row[3] == _LISTEN:
-                listening.add(port)
-            elif row[3] == _ESTABLISHED:
-                established.append(port)
-    return sum(port in listening for port in established)
-
-
-_LISTEN, _ESTABLISHED = "0A", "01"
-"""The states of include/net/tcp_states.h as /proc/net/tcp writes them."""
 _GO_MARKS = (b'\xff Go build ID: "', b"Go\x00\x00", b"\xff Go buildinf:")
 _go_known: dict[tuple[int, int, int], bool] = {}
 """By device, inode and time of change of a program's file."""
