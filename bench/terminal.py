@@ -3,6 +3,7 @@
 Control mode answers a command within a fraction of a millisecond (man tmux, CONTROL MODE), so looking often is cheap.
 """
 
+import itertools
 import os
 import shlex
 import subprocess
@@ -10,12 +11,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import IO, cast
 
+_numbers = itertools.count(1)
+
 
 class Terminal:
     """One tmux server of our own with at most one program in it."""
 
     def __init__(self, columns: int, rows: int) -> None:
-        name = f"bench-{os.getpid()}"
+        name = f"bench-{os.getpid()}-{next(_numbers)}"  # a server that is just ending may still hold its socket
         size = ("-x", str(columns), "-y", str(rows))
         self._tmux = ("tmux", "-L", name, "-f", "/dev/null")
         subprocess.run((*self._tmux, "new-session", "-d", "-s", "idle", *size, "sleep 1000000"), check=True)

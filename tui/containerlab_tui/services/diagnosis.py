@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from containerlab_probes import rootfs
-from containerlab_probes.errors import ContainerlabError, Gone
+from containerlab_probes.errors import ContainerlabError, Gone, TimedOut, Unreachable
 from containerlab_probes.records import Process
 from containerlab_probes.signals import name_of, number_of
 from containerlab_tui.core import (
@@ -63,18 +63,29 @@ def doctor(engine: Engine, container: str, history: History | None = None) -> Di
 
 
 def doctor_all(engine: Engine, history: History | None = None) -> tuple[tuple[Diagnosis, ...], tuple[str, ...]]:
-    """The diagnoses of all running containers, in the engine's order, and a sentence for each that had none."""
+    """The diagnoses of all running containers, in the engine's order, and a sentence for each that had none.
+
+    Raises Unreachable, TimedOut: an engine that doesn't answer for one container isn't asked about the others.
+    """
+    running = [(one.id, one.name) for one in engine.containers() if one.state in ("running", "paused")]
+    return doctor_each(engine, running, history)
+
+
+def doctor_each(
+    engine: Engine, containers: Iterable[tuple[str, str]], history: History | None = None
+) -> tuple[tuple[Diagnosis, ...], tuple[str, ...]]:
+    """The same for containers of these ids and names; one that has ended since is left out."""
     made: list[Diagnosis] = []
     unseen: list[str] = []
-    for line in engine.containers():
-        if line.state not in ("running", "paused"):
-            continue
+    for container, name in containers:
         try:
-            made.append(doctor(engine, line.id, history))
+            made.append(doctor(engine, container, history))
         except Gone:
-            continue  # it has ended since
+            continue
+        except (Unreachable, TimedOut):
+            raise
         except ContainerlabError as error:
-            unseen.append(f"{line.name}: {error}")
+            unseen.append(f"{name}: {error}")
     return tuple(made), tuple(unseen)
 
 

@@ -58,7 +58,8 @@ def open_table(app: "ContainerlabApp", containers: Sequence[Container] | None = 
 
         if containers is None:
             return diagnosis.doctor_all(app.engines.here(), diagnosis.remembered)
-        return _each(app, containers)
+        chosen = [(one.id, one.name) for one in containers]
+        return diagnosis.doctor_each(app.engines.here(), chosen, diagnosis.remembered)
 
     def open_one(one: "Diagnosis") -> None:
         container = next((each for each in app.knowledge.containers.values() if each.name == one.container), None)
@@ -72,18 +73,3 @@ def open_table(app: "ContainerlabApp", containers: Sequence[Container] | None = 
 
     whom = "all running" if containers is None else f"{len(containers)} marked"
     app.push_screen(DoctorTable(whom, question, open_one, how_ended, app.clock))
-
-
-def _each(app: "ContainerlabApp", containers: Sequence[Container]) -> "tuple[Sequence[Diagnosis], Sequence[str]]":
-    """The diagnoses of these, and a sentence for each that had none. Off the UI thread."""
-    from containerlab_probes.errors import ContainerlabError
-    from containerlab_tui.services import diagnosis
-
-    made: list[Diagnosis] = []
-    unseen: list[str] = []
-    for one in containers:
-        try:
-            made.append(diagnosis.doctor(app.engines.here(), one.id, diagnosis.remembered))
-        except ContainerlabError as error:
-            unseen.append(f"{one.name}: {error}")
-    return made, unseen

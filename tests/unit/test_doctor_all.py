@@ -1,0 +1,41 @@
+"""The doctor on many containers: what becomes of those that can't be looked at."""
+
+from dataclasses import dataclass, field
+from typing import cast
+
+import pytest
+
+from containerlab_probes.errors import ContainerlabError, Denied, Gone, TimedOut, Unreachable
+from containerlab_tui.core.inventory import Container, Details
+from containerlab_tui.engine.api import Engine
+from containerlab_tui.services.diagnosis import doctor_all
+
+
+@dataclass
+class FailingEngine:
+    """Three running containers and one that has ended; asked about `b` it fails."""
+
+    error: ContainerlabError
+    asked: list[str] = field(default_factory=list)
+
+    def containers(self) -> list[Container]:
+        states = {"a": "running", "b": "running", "c": "paused", "d": "exited"}
+        return [Container(name, name, "image", state, "", "", 0.0) for name, state in states.items()]
+
+    def inspect(self, container: str) -> Details:
+        self.asked.append(container)
+        raise self.error if container == "b" else Gone("It has ended.")
+
+
+@pytest.mark.parametrize("error", [Unreachable("nobody there"), TimedOut("no answer in time")])
+def test_an_engine_that_does_not_answer_is_asked_once(error: ContainerlabError) -> None:
+    engine = FailingEngine(error)
+    with pytest.raises(type(error), match=str(error)):
+        doctor_all(cast(Engine, engine))
+    assert engine.asked == ["a", "b"]
+
+
+def test_a_container_that_may_not_be_looked_at_is_told_and_one_that_has_ended_left_out() -> None:
+    engine = FailingEngine(Denied("not permitted"))
+    assert doctor_all(cast(Engine, engine)) == ((), ("b: not permitted",))
+    assert engine.asked == ["a", "b", "c"]
