@@ -13,9 +13,10 @@ import stat
 import time
 from collections.abc import Callable, Iterable
 
+from containerlab_probes import procfs
 from containerlab_probes.errors import ContainerlabError, Denied, Gone, Unsupported
 from containerlab_probes.kernel import libc
-from containerlab_probes.processes import identify
+from containerlab_probes.kernel_files import read_text
 from containerlab_probes.records import ProcessId
 
 _MOUNTED = "/sys/kernel/tracing"
@@ -38,11 +39,12 @@ _REMOVE_TRIES, _REMOVE_PAUSE_S = 100, 0.01
 
 
 def started(pid: int) -> int | None:
-    """When this process began, clock ticks after boot; None: there is no such process."""
+    """When this process began, clock ticks after boot; None: there is no such process, or only its zombie."""
     try:
-        return identify(pid).started
+        seen = procfs.parse_stat(read_text(f"/proc/{pid}/stat"))
     except Gone:
         return None
+    return None if seen.state in "ZX" and seen.threads <= 1 else seen.started
 
 
 def owner_of(name: str) -> ProcessId | None:

@@ -410,7 +410,8 @@ def test_a_killed_program_leaves_what_the_next_start_removes(
     alive = host_process(sys.executable, "-c", TRACES, str(os.getpid()), "wait", ready="ready")
     assert len(instances_of(killed.pid)) == 1
     killed.kill()
-    killed.wait()
+    eventually(lambda: tracefs.started(killed.pid) is None, "only its zombie is left")
+    assert Path(f"/proc/{killed.pid}").exists()
     root = tracefs.open_tracefs()
     others = f"instances/containerlab-tui-{killed.pid}"
     os.mkdir(others, dir_fd=root)
