@@ -238,7 +238,7 @@ async def test_y_copies_the_remedy_of_the_finding_under_the_cursor() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, lambda: "y copy remedy" in text_of(app), "the key")
         await pilot.press("y")
-        assert app.clipboard == "Dockerfile: CMD x[/]\\x1b]0;owned\\x07[@click=app.bell]\\x9b31m\\u202e\nexec it\n"
+        assert app.clipboard == "# Dockerfile\nCMD x[/]\\x1b]0;owned\\x07[@click=app.bell]\\x9b31m\\u202e\nexec it\n"
         await pilot.press("j", "j")
         await settled(pilot, lambda: "y copy remedy" not in text_of(app), "there is nothing to copy")
 

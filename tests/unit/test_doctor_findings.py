@@ -188,3 +188,10 @@ def test_what_an_unknown_outlook_depends_on() -> None:
     )
     assert "stopped once" in other.summary
     assert "handler-unknown" not in codes(told(NGINX, timeout_s=0))
+
+
+def test_another_signal_is_offered_only_where_it_would_end_the_program() -> None:
+    deaf = replace(NGINX, dispositions=replace(NGINX.dispositions, ignored=frozenset((TERM,)), caught=frozenset((3,))))
+    assert "STOPSIGNAL SIGQUIT" in remedy(told(deaf), "signal-ignored")
+    nothing_else = remedy(told(process(1, "server", ignored=(TERM,))), "signal-ignored")
+    assert nothing_else == "# Let the program handle SIGTERM and end."

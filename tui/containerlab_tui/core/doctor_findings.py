@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from containerlab_probes.records import Delivery, Process
-from containerlab_probes.signals import name_of
+from containerlab_probes.signals import name_of, number_of
 from containerlab_tui.core import doctor_remedies as remedies
 from containerlab_tui.core import doctor_shells, doctor_supervisor, doctor_traps, programs
 from containerlab_tui.core.doctor_case import Case, described
-from containerlab_tui.core.doctor_facts import EarlySignal, Finding, Graceful, Outcome, Outlook, Severity
+from containerlab_tui.core.doctor_facts import Confidence, EarlySignal, Finding, Graceful, Outcome, Outlook, Severity
+from containerlab_tui.core.ending import PastStop
 
 KILL = 9
+BEFORE = 5
+"""Earlier stops that are told of."""
 SETTLED_S = 1.0
 """How long after it should have ended a process counts as one that has outlived a signal."""
 
@@ -82,7 +85,13 @@ def findings(case: Case, root: Process | None, delivery: Delivery, outcome: Outc
         if look.late and all(one.severity is not Severity.ERROR for one in found):
             summary = f"PID 1 ({root.name}) gets {look.signal} and does not end within the grace period."
             found.append(
-                Finding("does-not-end", Severity.ERROR, summary, outcome.why[-2:], remedies.ending(look.signal))
+                Finding(
+                    "does-not-end",
+                    Severity.ERROR,
+                    summary,
+                    outcome.why[-2:],
+                    remedies.handling(look.signal, _ends_on(look)),
+                )
             )
     order = list(Severity)
     return tuple(sorted(found, key=lambda one: order.index(one.severity)))
@@ -137,8 +146,19 @@ def _early_signals(look: Look) -> Iterator[Finding]:
             Severity.NOTE,
             f"{name_of(dropped[0].signal)} came while it was starting and was dropped: it would end it now.",
             (*times[:5], f"/proc: PID 1 ({look.root.name}) runs on"),
-            "Install the handlers first, then begin the work.",
+            "# Install the handlers first, then begin the work.",
         )
+
+
+def _ends_on(look: Look) -> str | None:
+    """Another signal that would end PID 1, as far as is known: a documented one first."""
+    known = programs.recognise(look.main)
+    for name in (*(known.graceful if known else ()), "SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"):
+        if name != look.signal:
+            outcome = look.case.ask(look.root, number_of(name))
+            if outcome.outlook is Outlook.EXITS and outcome.confidence is not Confidence.GUESS:
+                return name
+    return None
 
 
 def _would_have_ended(look: Look, early: EarlySignal) -> bool:
@@ -162,7 +182,7 @@ def _reception(look: Look) -> Iterator[Finding]:
     elif look.delivery is Delivery.IGNORED:
         summary = f"PID 1 ({look.root.name}) ignores {look.signal}."
         yield Finding(
-            "signal-ignored", look.severity(), summary, evidence, remedies.other_signal(look.main, look.signal)
+            "signal-ignored", look.severity(), summary, evidence, remedies.handling(look.signal, _ends_on(look))
         )
     elif look.delivery is Delivery.PENDING and look.case.facts.signal not in look.root.dispositions.caught:
         summary = f"PID 1 ({look.root.name}) blocks {look.signal}, and nothing in it awaits the signal."
@@ -346,7 +366,7 @@ def _children(look: Look) -> Iterator[Finding]:
         f"{len(untold)} {'process gets' if len(untold) == 1 else 'processes get'} no {look.signal} from the engine and"
         " will be killed when PID 1 ends, unless PID 1 tells them.",
         tuple(f"process {one.container_pid}: {one.command[:100]}" for one in untold[:8]),
-        "Let PID 1 pass the signal on and wait for its children, or run each in a container of its own.",
+        "# Let PID 1 pass the signal on and wait for its children, or run each in a container of its own.",
     )
 
 
@@ -381,6 +401,10 @@ def _zombies(look: Look) -> Iterator[Finding]:
     )
 
 
+def _after(past: PastStop) -> str:
+    return "" if past.duration_s is None else f" after {past.duration_s:.1f} s"
+
+
 def _time(look: Look) -> Iterator[Finding]:
     facts, grace_s = look.case.facts, look.case.facts.grace_s
     takes_s = look.outcome.takes_s
@@ -392,12 +416,12 @@ def _time(look: Look) -> Iterator[Finding]:
             look.outcome.why[-2:],
             remedies.grace(int(takes_s * 1.5) + 1),
         )
-    alike = [one for one in facts.history if one.command == look.root.command]
+    alike = [one for one in facts.history if one.command == look.root.command][:BEFORE]
     killed = [one for one in alike if one.verdict == "killed"]
     if len(killed) >= 2:
         yield Finding(
             "killed-before",
             Severity.WARNING,
             f"Of the last {len(alike)} stops of it or its like that were seen, {len(killed)} ended in SIGKILL.",
-            tuple(f"memory: {one.signal}, grace {one.grace_s:g} s, {one.verdict}" for one in alike[:5]),
+            tuple(f"memory: {one.signal}, grace {one.grace_s:g} s, {one.verdict}{_after(one)}" for one in alike),
         )

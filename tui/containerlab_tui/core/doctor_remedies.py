@@ -1,4 +1,7 @@
-"""Lines that mend a finding, ready to be pasted: for a Dockerfile, for docker run, for a compose file. Pure."""
+"""Lines that mend a finding, ready to be pasted: for a Dockerfile, for docker run, for a compose file. Pure.
+
+A line that begins with `#` is a word to the reader. `Dockerfile: `, `compose: ` and the like say where a line belongs.
+"""
 
 import json
 import posixpath
@@ -6,7 +9,6 @@ import re
 import shlex
 
 from containerlab_probes.records import Process
-from containerlab_tui.core import programs
 
 
 def init() -> str:
@@ -15,36 +17,28 @@ def init() -> str:
         "docker run --init …\n"
         "compose: init: true\n"
         'Dockerfile: ENTRYPOINT ["tini", "--"]\n'
-        "or install a handler for the signal in the program"
+        "# or install a handler for the signal in the program"
     )
 
 
 def reaping(by_init: bool) -> str:
     """Who waits for ended children: an init does for orphans, which fall to PID 1; a parent must for its own."""
-    own = "in the program that began them: wait for each child (waitpid)"
-    return f"docker run --init … (for orphans)\ncompose: init: true\n{own}" if by_init else own
+    own = "# In the program that began them: wait for each child (waitpid)."
+    return f"# For orphans:\ndocker run --init …\ncompose: init: true\n{own}" if by_init else own
 
 
 def stop_signal(name: str) -> str:
     return f"Dockerfile: STOPSIGNAL {name}\ndocker run --stop-signal={name} …\ncompose: stop_signal: {name}"
 
 
-def other_signal(process: Process, signal: str) -> str:
-    """Another stop signal, where one is documented."""
-    known = programs.recognise(process)
-    better = next((one for one in known.graceful if one != signal), None) if known else None
-    if better:
-        return stop_signal(better)
-    return f"Let the program handle {signal}, or choose a stop signal that it handles:\n{stop_signal('SIGINT')}"
-
-
-def ending(signal: str) -> str:
-    """The program's own handler has to end it."""
-    return f"Let the handler of {signal} end the program, or put another signal there:\n{stop_signal('SIGINT')}"
+def handling(signal: str, other: str | None) -> str:
+    """The program has to end itself on the signal; `other` is one on which it does."""
+    lines = f"# Let the program handle {signal} and end"
+    return f"{lines}, or stop it with a signal on which it does:\n{stop_signal(other)}" if other else f"{lines}."
 
 
 def unblock(signal: str) -> str:
-    return f"Unblock {signal}, or wait for it (sigwait, signalfd) in one thread.\n{init()}"
+    return f"# Unblock {signal}, or wait for it (sigwait, signalfd) in one thread.\n{init()}"
 
 
 def grace(seconds: int) -> str:

@@ -1,5 +1,6 @@
 """A diagnosis in words: the same on the screen and on the command line. Pure; `safe_text` is for whoever shows it."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 
@@ -45,6 +46,14 @@ def graceful(one: Diagnosis) -> str:
 def by_weight(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Errors, warnings, notes; within one weight as they were found."""
     return tuple(sorted(findings, key=lambda one: _WEIGHTS.index(one.severity)))
+
+
+_LABEL = re.compile(r"(Dockerfile|compose|in a script): (.+)")
+
+
+def pasteable(remedy: str) -> str:
+    """A remedy as it can be pasted into a file: what says where a line belongs stands in a comment above it."""
+    return "".join(_LABEL.sub(r"# \1\n\2", line) + "\n" for line in remedy.splitlines())
 
 
 def counted(findings: Iterable[Finding]) -> str:

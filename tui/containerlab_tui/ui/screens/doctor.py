@@ -221,10 +221,10 @@ class DoctorScreen(Screen[None]):
         self._scroll.scroll_relative(y=step * max(self._scroll.size.height - 2, 1), animate=False)
 
     def action_copy(self) -> None:
-        """Copy the remedy of the finding under the cursor, as it is shown."""
+        """Copy the remedy of the finding under the cursor."""
         finding = self._chosen
         if finding is not None and finding.remedy:
-            self.app.copy_to_clipboard("\n".join(remedy_lines(finding)) + "\n")
+            self.app.copy_to_clipboard(doctor_words.pasteable("\n".join(remedy_lines(finding))))
             self.app.notify(f"Copied the remedy of {safe_line(finding.code, 40)}.", markup=False)
 
     def action_stop(self) -> None:
