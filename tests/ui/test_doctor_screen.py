@@ -251,9 +251,9 @@ async def test_an_end_is_told_and_what_was_shown_stays() -> None:
         await settled(pilot, lambda: "shell-in-front" in text_of(app), "the findings")
         assert "It has ended" not in text_of(app)
         assert "x stop" in text_of(app)
-        case.how_ended = "out of memory (SIGKILL, 137)"
+        case.how_ended = "killed (137), memory ran out"
         screen.post_message(InventoryChanged(frozenset()))
-        await settled(pilot, lambda: "It has ended: out of memory (SIGKILL, 137)." in text_of(app), "the end")
+        await settled(pilot, lambda: "It has ended: killed (137), memory ran out." in text_of(app), "the end")
         await settled(pilot, lambda: "x stop" not in text_of(app), "nothing to stop")
         assert "shell-in-front" in text_of(app)
         assert case.asked == 1

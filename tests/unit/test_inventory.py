@@ -187,7 +187,7 @@ def test_connected_changes_nothing() -> None:
         ("exited", "Exited (137) 5 minutes ago", {"finished_at": 700.0, "exit_code": 137},
          "killed (SIGKILL, 137) 5 min ago"),
         ("exited", "Exited (137) 5 minutes ago", None, "killed (SIGKILL, 137)"),
-        ("exited", "", {"exit_code": 137, "oom_killed": True}, "out of memory (SIGKILL, 137)"),
+        ("exited", "", {"exit_code": 137, "oom_killed": True}, "killed (137), memory ran out"),
         ("exited", "", {"exit_code": 0, "oom_killed": True}, "ended by itself (0)"),
         ("exited", "", {"exit_code": 1, "finished_at": -200_000.0}, "ended with 1, 2 d ago"),
         ("exited", "", {"exit_code": 139}, "crashed (SIGSEGV, 139)"),

@@ -339,7 +339,8 @@ def exit_words(code: int, out_of_memory: bool = False, own_pids: bool = True) ->
     if code == 0:
         return "ended by itself (0)"
     if code == 137:
-        return "out of memory (SIGKILL, 137)" if out_of_memory else "killed (SIGKILL, 137)"
+        # OOMKilled says that a process in it was killed for want of memory, not that it was PID 1.
+        return "killed (137), memory ran out" if out_of_memory else "killed (SIGKILL, 137)"
     if code in _FAULTS:
         return f"crashed ({_FAULTS[code]}, {code})"
     if code in _CHOSEN:
