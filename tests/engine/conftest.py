@@ -16,6 +16,7 @@ from containerlab_tui.lab import images
 from containerlab_tui.lab.lab import Lab
 from containerlab_tui.lab.lock import locked
 from containerlab_tui.lab.progress import Steps
+from tests.engine import servers
 from tests.support import Containers, Docker
 
 
@@ -58,3 +59,18 @@ def container(docker: Docker) -> Iterator[Containers]:
     containers = Containers(docker)
     yield containers
     containers.remove()
+
+
+@pytest.fixture(scope="session")
+def servers_image(engine_host: str, base_cache: Path) -> str:
+    """The tag of an image with many of Debian's servers, inits and shells."""
+    return servers.ensure(engine_host, base_cache)
+
+
+@pytest.fixture
+def names(docker: Docker) -> Iterator[list[str]]:
+    """For the names of containers that a test makes: removed afterwards."""
+    made: list[str] = []
+    yield made
+    if made:
+        docker.run("rm", "--force", "--volumes", *made, timeout_s=120)

@@ -5,12 +5,8 @@ one in twenty is wrong, at most one in ten is unknown.
 """
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-
-import pytest
 
 from containerlab_tui.core.doctor_compare import Comparison, compare
 from containerlab_tui.core.doctor_facts import Confidence, Diagnosis, Outlook
@@ -19,7 +15,6 @@ from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.services.diagnosis import doctor
 from containerlab_tui.services.processes import see_processes
 from containerlab_tui.services.stops import plan_stop, run_stop
-from tests.engine import servers
 from tests.engine.forms_of_programs import FORMS, Form
 from tests.support import LABEL, Docker, eventually
 
@@ -42,20 +37,6 @@ class Row:
             f"{self.form.name:<40} {told.signal:<8} {told.delivery:<9} {seen.outlook:<9} {seen.confidence:<7} "
             f"{told.program[:18]:<18} {seen.happened:<9} {self.state.duration_s or 0:5.1f} s  {fate}"
         )
-
-
-@pytest.fixture(scope="module")
-def image(engine_host: str, base_cache: Path) -> str:
-    return servers.ensure(engine_host, base_cache)
-
-
-@pytest.fixture
-def names(docker: Docker) -> Iterator[list[str]]:
-    """The containers that were made; removed afterwards."""
-    made: list[str] = []
-    yield made
-    if made:
-        docker.run("rm", "--force", "--volumes", *made, timeout_s=120)
 
 
 def _start(docker: Docker, image: str, form: Form, name: str) -> None:
@@ -112,12 +93,13 @@ def _row(engine_host: str, docker: Docker, image: str, form: Form, name: str) ->
     return Row(form, diagnosis, state, compare(diagnosis, state))
 
 
-def test_forecasts_come_true(engine_host: str, docker: Docker, image: str, names: list[str]) -> None:
+def test_forecasts_come_true(engine_host: str, docker: Docker, servers_image: str, names: list[str]) -> None:
     names += [f"test-forecast-{index}" for index in range(len(FORMS))]
     docker.run("rm", "--force", *names, timeout_s=120)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         jobs = [
-            pool.submit(_row, engine_host, docker, image, form, name) for form, name in zip(FORMS, names, strict=True)
+            pool.submit(_row, engine_host, docker, servers_image, form, name)
+            for form, name in zip(FORMS, names, strict=True)
         ]
         failed = [f"{form.name}: {job.exception()}" for form, job in zip(FORMS, jobs, strict=True) if job.exception()]
     assert not failed, "\n".join(failed)

@@ -7,7 +7,6 @@ import ast
 import re
 import signal
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,7 +21,6 @@ from containerlab_tui.services.diagnosis import doctor, remembered
 from containerlab_tui.services.history import History
 from containerlab_tui.services.processes import see_processes
 from containerlab_tui.services.stops import plan_stop, run_stop
-from tests.engine import servers
 from tests.engine.findings_table import PAIRS, Box, Pair
 from tests.support import LABEL, Containers, Docker, eventually
 
@@ -38,19 +36,6 @@ ELSEWHERE = {
 
 def codes(diagnosis: Diagnosis) -> set[str]:
     return {finding.code for finding in diagnosis.findings}
-
-
-@pytest.fixture(scope="module")
-def image(engine_host: str, base_cache: Path) -> str:
-    return servers.ensure(engine_host, base_cache)
-
-
-@pytest.fixture
-def names(docker: Docker) -> Iterator[list[str]]:
-    made: list[str] = []
-    yield made
-    if made:
-        docker.run("rm", "--force", "--volumes", *made, timeout_s=120)
 
 
 def start(docker: Docker, box: Box, name: str) -> None:
@@ -116,7 +101,8 @@ def check(engine_host: str, docker: Docker, pair: Pair, made: tuple[str, ...]) -
         assert "SIGKILL" not in fates[1]
 
 
-def test_each_finding_and_its_remedy(engine_host: str, docker: Docker, image: str, names: list[str]) -> None:
+@pytest.mark.usefixtures("servers_image")
+def test_each_finding_and_its_remedy(engine_host: str, docker: Docker, names: list[str]) -> None:
     made = {pair.code: tuple(f"test-{pair.code}-{uuid.uuid4().hex[:6]}" for _ in (0, *pair.without)) for pair in PAIRS}
     names += [name for several in made.values() for name in several]
     with ThreadPoolExecutor(AT_ONCE) as pool:
