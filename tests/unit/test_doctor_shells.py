@@ -178,6 +178,20 @@ def test_under_job_control_the_text_tells_what_is_in_the_background() -> None:
     assert shell(script, "sleep 1000", foreground=True) == (STAYS, Confidence.LIKELY)
 
 
+def test_a_subshell_has_the_traps_that_it_sets_itself() -> None:
+    for body, outlook in (("", STAYS), ("exit 0", EXITS)):
+        script = f"(trap '{body}' TERM; sleep 1000 & wait) & p=$!; trap 'kill $p; wait $p; exit 0' TERM; wait $p"
+        one = process(1, "ksh93", "-c", script, caught=(TERM,))
+        other = process(7, "ksh93", "-c", script, parent=1, caught=(TERM,))
+        assert told(one, other, process(8, "sleep", "1000", parent=7)).outlook is outlook
+
+
+def test_fish_ends_on_sigint_unless_it_waits_for_a_command() -> None:
+    for script, outlook in (("sleep 1000; true", STAYS), ("sleep 1000 &; wait", EXITS)):
+        one = process(1, "fish", "-c", script, caught=(INT,))
+        assert told(one, process(7, "sleep", "1000", parent=1), signal="SIGINT").outlook is outlook
+
+
 def test_a_coprocess_is_in_the_background() -> None:
     script = "trap 'exit 0' TERM; coproc cat; wait"
     assert shell(script, "cat", foreground=True)[0] is EXITS

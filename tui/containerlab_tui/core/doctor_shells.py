@@ -115,6 +115,10 @@ def put_off(case: Case, process: Process, signal: int) -> bool:
 
 def handled(case: Case, process: Process, signal: int, group: bool) -> Outcome:
     """The trap runs: does the script end with it?"""
+    own = doctor_traps.subshell_part(source(case, process) or "", signal) if _is_subshell(case, process) else ""
+    trap = trap_for(own, signal) if own else None
+    if trap is not None:
+        return _trapped(case, process, own, trap, signal if group else doctor_traps.passes_on(trap.body))
     if _is_subshell(case, process):
         why = "A subshell has none of its parent's traps (POSIX, Shell Execution Environment): it ends."
         return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.1)
@@ -187,6 +191,8 @@ def _untrapped(case: Case, process: Process, text: str, signal: str) -> Outcome:
             ends = signal == "SIGHUP" or not foreground
         case "mksh" | "posh":
             ends = signal == "SIGHUP" or not foreground
+        case "fish":
+            ends = all(_in_background(text, one) for one in case.children(process))
         case _:
             ends = not foreground
     if ends:

@@ -86,6 +86,19 @@ def errexit(text: str, argv: tuple[str, ...]) -> bool:
     return flags or bool(re.search(r"\bset\s+(?:-[a-zA-Z]*e|-o\s+errexit)|^#!.*\s-[a-zA-Z]*e", text))
 
 
+def subshell_part(text: str, signal: int) -> str:
+    """What stands in the parentheses that set a trap for a signal; empty: none do."""
+    for found in re.finditer(r"(?<![\w$)])\((?=[^()]*\btrap\b)", text):
+        depth, index = 1, found.end()
+        while index < len(text) and depth:
+            depth += {"(": 1, ")": -1}.get(text[index], 0)
+            index += 1
+        inner = text[found.end() : index - 1]
+        if any(_number(word) == signal for each in _TRAP.finditer(inner) for word in each["signals"].split()):
+            return inner
+    return ""
+
+
 def job_control(text: str) -> bool:
     """Whether the script switches job control on (set -m)."""
     return bool(re.search(r"\bset\s+(?:-[a-zA-Z]*m\b|-o\s+monitor)", text))
