@@ -192,6 +192,16 @@ def test_fish_ends_on_sigint_unless_it_waits_for_a_command() -> None:
         assert told(one, process(7, "sleep", "1000", parent=1), signal="SIGINT").outlook is outlook
 
 
+def test_rc_and_the_c_shells() -> None:
+    one = process(1, "rc", "-c", "sleep 1000; true", caught=(INT,))
+    assert told(one, process(7, "sleep", "1000", parent=1), signal="SIGINT").outlook is STAYS
+    handler = process(1, "rc", "-c", "fn sigterm { exit }; sleep 1000 & wait", caught=(TERM,))
+    assert told(handler, process(7, "sleep", "1000", parent=1)).outlook is EXITS
+    at_prompt = process(1, "tcsh", caught=(INT, HUP))
+    assert told(at_prompt, signal="SIGINT", details={"tty": True}).outlook is STAYS
+    assert told(at_prompt, signal="SIGHUP", details={"tty": True}).outlook is EXITS
+
+
 def test_a_coprocess_is_in_the_background() -> None:
     script = "trap 'exit 0' TERM; coproc cat; wait"
     assert shell(script, "cat", foreground=True)[0] is EXITS

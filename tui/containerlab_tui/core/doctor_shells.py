@@ -191,7 +191,7 @@ def _untrapped(case: Case, process: Process, text: str, signal: str) -> Outcome:
             ends = signal == "SIGHUP" or not foreground
         case "mksh" | "posh":
             ends = signal == "SIGHUP" or not foreground
-        case "fish":
+        case "fish" | "rc" | "es":
             ends = all(_in_background(text, one) for one in case.children(process))
         case _:
             ends = not foreground

@@ -57,6 +57,9 @@ def trap_for(text: str, signal: int) -> Trap | None:
     for name, body, _ in functions(text):
         if name.startswith("TRAP") and _number(name[4:]) == signal:
             found = Trap(_with_functions(text, body), name[4:])  # man 1 zshmisc, Trap Functions
+    for each in re.finditer(r"\bfn\s+sig(\w+)\s*\{([^}]*)\}", text):
+        if _number(each[1].upper()) == signal:
+            found = Trap(each[2], each[1])  # man 1 rc, Signals
     return None if found is None or found.body == "-" else found
 
 

@@ -101,7 +101,8 @@ _CODE_OPTIONS = {
     "shell": ("c",),
     "guile": ("c",),
 }
-SHELLS = frozenset(("sh", "dash", "bash", "rbash", "busybox-sh", "zsh", "ksh", "mksh", "yash", "posh", "fish"))
+SHELLS = frozenset(("sh", "dash", "bash", "rbash", "busybox-sh", "zsh", "ksh", "mksh", "yash", "posh", "fish",
+                    "csh", "bsd-csh", "tcsh", "rc", "es", "sash"))  # fmt: skip
 
 
 def program_name(process: Process) -> str:
