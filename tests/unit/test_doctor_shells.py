@@ -192,11 +192,20 @@ def test_fish_ends_on_sigint_unless_it_waits_for_a_command() -> None:
         assert told(one, process(7, "sleep", "1000", parent=1), signal="SIGINT").outlook is outlook
 
 
+def test_fish_puts_its_handlers_off_even_while_it_waits() -> None:
+    one = process(1, "fish", "-c", "trap 'exit 0' TERM; sleep 1000 &; wait", caught=(TERM,))
+    assert told(one, process(7, "sleep", "1000", parent=1)).outlook is STAYS
+    assert told(process(1, "fish", "-c", "trap 'exit 0' TERM; read x", caught=(TERM,))).outlook is STAYS
+    assert told(one, process(7, "sleep", "2", parent=1, age_s=1)).outlook is EXITS
+
+
 def test_rc_and_the_c_shells() -> None:
-    one = process(1, "rc", "-c", "sleep 1000; true", caught=(INT,))
+    one = process(1, "rc", "-c", "sleep 1000; true", exe="/usr/bin/rc.byron", caught=(INT,))
     assert told(one, process(7, "sleep", "1000", parent=1), signal="SIGINT").outlook is STAYS
     handler = process(1, "rc", "-c", "fn sigterm { exit }; sleep 1000 & wait", caught=(TERM,))
     assert told(handler, process(7, "sleep", "1000", parent=1)).outlook is EXITS
+    put_off = process(1, "rc", "-c", "fn sigterm { exit }; sleep 1000; true", caught=(TERM,))
+    assert told(put_off, process(7, "sleep", "1000", parent=1)).outlook is STAYS
     at_prompt = process(1, "tcsh", caught=(INT, HUP))
     assert told(at_prompt, signal="SIGINT", details={"tty": True}).outlook is STAYS
     assert told(at_prompt, signal="SIGHUP", details={"tty": True}).outlook is EXITS
