@@ -245,3 +245,11 @@ def test_the_worst_comes_first() -> None:
     unsure = replace(told(UNSURE), container="unsure")
     assert [one.outlook for one in doctor.by_trouble((good, unsure, bad))] == ["times-out", "unknown", "exits"]
     assert facts().root is None
+
+
+def test_programs_at_a_terminal_give_up_the_line_and_end_when_it_hangs_up() -> None:
+    calculator = process(1, "bc", exe="/usr/bin/bc", caught=(INT, HUP))
+    tty = {"tty": True}
+    assert verdict(told(calculator, signal="SIGINT", details=tty)) == (Outlook.TIMES_OUT, Confidence.GUESS)
+    assert verdict(told(calculator, signal="SIGHUP", details=tty)) == (Outlook.EXITS, Confidence.GUESS)
+    assert verdict(told(calculator, signal="SIGHUP")) == (Outlook.TIMES_OUT, Confidence.GUESS)

@@ -178,6 +178,39 @@ def test_under_job_control_the_text_tells_what_is_in_the_background() -> None:
     assert shell(script, "sleep 1000", foreground=True) == (STAYS, Confidence.LIKELY)
 
 
+def test_a_subshell_has_the_traps_that_it_sets_itself() -> None:
+    for body, outlook in (("", STAYS), ("exit 0", EXITS)):
+        script = f"(trap '{body}' TERM; sleep 1000 & wait) & p=$!; trap 'kill $p; wait $p; exit 0' TERM; wait $p"
+        one = process(1, "ksh93", "-c", script, caught=(TERM,))
+        other = process(7, "ksh93", "-c", script, parent=1, caught=(TERM,))
+        assert told(one, other, process(8, "sleep", "1000", parent=7)).outlook is outlook
+
+
+def test_fish_ends_on_sigint_unless_it_waits_for_a_command() -> None:
+    for script, outlook in (("sleep 1000; true", STAYS), ("sleep 1000 &; wait", EXITS)):
+        one = process(1, "fish", "-c", script, caught=(INT,))
+        assert told(one, process(7, "sleep", "1000", parent=1), signal="SIGINT").outlook is outlook
+
+
+def test_fish_puts_its_handlers_off_even_while_it_waits() -> None:
+    one = process(1, "fish", "-c", "trap 'exit 0' TERM; sleep 1000 &; wait", caught=(TERM,))
+    assert told(one, process(7, "sleep", "1000", parent=1)).outlook is STAYS
+    assert told(process(1, "fish", "-c", "trap 'exit 0' TERM; read x", caught=(TERM,))).outlook is STAYS
+    assert told(one, process(7, "sleep", "2", parent=1, age_s=1)).outlook is EXITS
+
+
+def test_rc_and_the_c_shells() -> None:
+    one = process(1, "rc", "-c", "sleep 1000; true", exe="/usr/bin/rc.byron", caught=(INT,))
+    assert told(one, process(7, "sleep", "1000", parent=1), signal="SIGINT").outlook is STAYS
+    handler = process(1, "rc", "-c", "fn sigterm { exit }; sleep 1000 & wait", caught=(TERM,))
+    assert told(handler, process(7, "sleep", "1000", parent=1)).outlook is EXITS
+    put_off = process(1, "rc", "-c", "fn sigterm { exit }; sleep 1000; true", caught=(TERM,))
+    assert told(put_off, process(7, "sleep", "1000", parent=1)).outlook is STAYS
+    at_prompt = process(1, "tcsh", caught=(INT, HUP))
+    assert told(at_prompt, signal="SIGINT", details={"tty": True}).outlook is STAYS
+    assert told(at_prompt, signal="SIGHUP", details={"tty": True}).outlook is EXITS
+
+
 def test_a_coprocess_is_in_the_background() -> None:
     script = "trap 'exit 0' TERM; coproc cat; wait"
     assert shell(script, "cat", foreground=True)[0] is EXITS

@@ -18,6 +18,7 @@ PACKAGED = (
     "/usr/sbin/", "/usr/bin/", "/usr/lib/", "/usr/libexec/", "/usr/share/", "/sbin/", "/bin/", "/usr/lib64/", "/lib/",
 )  # fmt: skip
 """Where packages put programs, and people seldom do."""
+_DAEMONS = ("/usr/sbin/", "/sbin/")
 _ENDING = frozenset(("SIGTERM", "SIGINT", "SIGQUIT"))
 _OTHER_USES = frozenset(
     ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGCONT", "SIGALRM", "SIGURG", "SIGIO", "SIGPIPE")
@@ -37,6 +38,8 @@ def outcome(case: Case, process: Process, signal: int, delivery: Delivery) -> Ou
         return _reloads(unit, path, name) or _by_unit(unit, path, name)
     if not path.startswith(PACKAGED) or programs.is_shell(process):
         return None
+    if case.facts.details.tty and name in ("SIGINT", "SIGHUP") and not path.startswith(_DAEMONS):
+        return _at_terminal(name)
     if name in _ENDING:
         why = f"{path} is where packages put programs: a daemon that handles {name} usually ends on it. A guess."
         return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
@@ -72,6 +75,15 @@ def _reloads(unit: str, path: str, name: str) -> Outcome | None:
         return None
     why = f"unit: the package that brought {path} reloads it with {name}."
     return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
+
+
+def _at_terminal(name: str) -> Outcome:
+    """Programs for a person, as they were measured: calculators, debuggers, clients, languages' prompts."""
+    if name == "SIGHUP":
+        why = "A program at a terminal that handles SIGHUP usually tidies up and ends. A guess."
+        return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
+    why = "A program at a terminal that handles SIGINT usually gives up the line at hand and goes on. A guess."
+    return Outcome(Outlook.TIMES_OUT, Confidence.GUESS, (why,), graceful=Graceful.NO)
 
 
 def program_path(process: Process) -> str:

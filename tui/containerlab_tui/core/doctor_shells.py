@@ -95,6 +95,7 @@ def deferred(case: Case, process: Process, signal: int, told: Forecast, group: b
     )
 
 
+_INT = number_of("SIGINT")
 _SURE = ("dash", "bash", "busybox-sh")
 """Shells whose foreground children are told apart for sure."""
 
@@ -115,10 +116,22 @@ def put_off(case: Case, process: Process, signal: int) -> bool:
 
 def handled(case: Case, process: Process, signal: int, group: bool) -> Outcome:
     """The trap runs: does the script end with it?"""
+    own = doctor_traps.subshell_part(source(case, process) or "", signal) if _is_subshell(case, process) else ""
+    trap = trap_for(own, signal) if own else None
+    if trap is not None:
+        return _trapped(case, process, own, trap, signal if group else doctor_traps.passes_on(trap.body))
     if _is_subshell(case, process):
         why = "A subshell has none of its parent's traps (POSIX, Shell Execution Environment): it ends."
         return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.1)
     text = source(case, process)
+    shell = programs.program_name(process)
+    if text and shell in ("fish", "rc", "es") and signal != _INT and not group:
+        waits = shell == "fish"  # in `wait` as well
+        lasting = [one for one in case.children(process) if outlasts(case, one)]
+        lasting = [one for one in lasting if waits or not _in_background(text, one)]
+        if lasting:
+            why = f"{shell} runs no handler while it waits for {described(lasting[0])}."
+            return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
     if text is None:
         return _unknown("The script that it runs can't be read, so what its trap does isn't known.")
     name = name_of(signal)
@@ -128,8 +141,8 @@ def handled(case: Case, process: Process, signal: int, group: bool) -> Outcome:
     if trap is None:
         return _untrapped(case, process, text, name)
     reads = re.search(r"(?:^|[;&|\s])read\b", main_part(text)) and not case.children(process)
-    if programs.program_name(process) == "yash" and reads and not group:
-        why = "yash runs no trap while it is in `read`."
+    if shell in ("yash", "fish") and reads and not group:
+        why = f"{shell} runs no trap while it is in `read`."
         return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
     return _trapped(case, process, text, trap, signal if group else doctor_traps.passes_on(trap.body))
 
@@ -187,6 +200,8 @@ def _untrapped(case: Case, process: Process, text: str, signal: str) -> Outcome:
             ends = signal == "SIGHUP" or not foreground
         case "mksh" | "posh":
             ends = signal == "SIGHUP" or not foreground
+        case "fish" | "rc" | "es":
+            ends = all(_in_background(text, one) for one in case.children(process))
         case _:
             ends = not foreground
     if ends:

@@ -57,6 +57,9 @@ def trap_for(text: str, signal: int) -> Trap | None:
     for name, body, _ in functions(text):
         if name.startswith("TRAP") and _number(name[4:]) == signal:
             found = Trap(_with_functions(text, body), name[4:])  # man 1 zshmisc, Trap Functions
+    for each in re.finditer(r"\bfn\s+sig(\w+)\s*\{([^}]*)\}", text):
+        if _number(each[1].upper()) == signal:
+            found = Trap(each[2], each[1])  # man 1 rc, Signals
     return None if found is None or found.body == "-" else found
 
 
@@ -84,6 +87,19 @@ def errexit(text: str, argv: tuple[str, ...]) -> bool:
     """Whether the script ends with the first command that fails (set -e)."""
     flags = any(re.fullmatch(r"-[a-zA-Z]*e[a-zA-Z]*", word) for word in argv[1:3])
     return flags or bool(re.search(r"\bset\s+(?:-[a-zA-Z]*e|-o\s+errexit)|^#!.*\s-[a-zA-Z]*e", text))
+
+
+def subshell_part(text: str, signal: int) -> str:
+    """What stands in the parentheses that set a trap for a signal; empty: none do."""
+    for found in re.finditer(r"(?<![\w$)])\((?=[^()]*\btrap\b)", text):
+        depth, index = 1, found.end()
+        while index < len(text) and depth:
+            depth += {"(": 1, ")": -1}.get(text[index], 0)
+            index += 1
+        inner = text[found.end() : index - 1]
+        if any(_number(word) == signal for each in _TRAP.finditer(inner) for word in each["signals"].split()):
+            return inner
+    return ""
 
 
 def job_control(text: str) -> bool:

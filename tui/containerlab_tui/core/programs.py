@@ -84,7 +84,8 @@ class Script:
 _VERSION = re.compile(r"[-_]?\d+(\.\d+)*[a-z]?$")
 _VERSIONED = ("python", "ruby", "perl", "php-fpm", "php-cgi", "php", "lua", "luajit", "tclsh", "guile", "ksh", "node",
               "nodejs", "zsh", "pypy", "bash", "wish", "uwsgi", "beam", "escript", "jruby", "java")  # fmt: skip
-_ALIASES = {"nodejs": "node", "pypy": "python", "ash": "busybox-sh", "hush": "busybox-sh", "lksh": "mksh"}
+_ALIASES = {"nodejs": "node", "pypy": "python", "ash": "busybox-sh", "hush": "busybox-sh", "lksh": "mksh",
+            "rc.byron": "rc"}  # fmt: skip
 _OPTIONS_WITH_VALUE = {
     "python": frozenset(("-W", "-X", "--check-hash-based-pycs")),
     "node": frozenset(("-r", "--require", "--import", "--loader", "--experimental-loader", "--env-file", "-C")),
@@ -105,7 +106,8 @@ _CODE_OPTIONS = {
     "shell": ("c",),
     "guile": ("c",),
 }
-SHELLS = frozenset(("sh", "dash", "bash", "rbash", "busybox-sh", "zsh", "ksh", "mksh", "yash", "posh", "fish"))
+SHELLS = frozenset(("sh", "dash", "bash", "rbash", "busybox-sh", "zsh", "ksh", "mksh", "yash", "posh", "fish",
+                    "csh", "bsd-csh", "tcsh", "rc", "es", "sash"))  # fmt: skip
 
 
 def program_name(process: Process) -> str:
