@@ -37,6 +37,11 @@ def outcome(case: Case, process: Process, signal: int, delivery: Delivery) -> Ou
         return _reloads(unit, path, name) or _by_unit(unit, path, name)
     if not path.startswith(PACKAGED) or programs.is_shell(process):
         return None
+    if name == "SIGHUP" and case.facts.details.tty:
+        why = (
+            f"It is at a terminal: {name} says that it is gone, and a program that handles that usually ends. A guess."
+        )
+        return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
     if name in _ENDING:
         why = f"{path} is where packages put programs: a daemon that handles {name} usually ends on it. A guess."
         return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
