@@ -66,6 +66,8 @@ def test_a_packaged_daemon_with_a_handler_is_a_guess_and_its_unit_makes_it_likel
     daemon = process(1, "food", exe="/usr/sbin/food", caught=(TERM, HUP))
     assert verdict(told(daemon)) == (Outlook.EXITS, Confidence.GUESS)
     assert verdict(told(daemon, signal="SIGHUP")) == (Outlook.TIMES_OUT, Confidence.GUESS)
+    at_terminal = told(daemon, signal="SIGHUP", details={"tty": True})
+    assert verdict(at_terminal) == (Outlook.EXITS, Confidence.GUESS)
     units = {"/usr/sbin/food": "[Service]\nExecStart=/usr/sbin/food -n\n"}
     assert verdict(told(daemon, units=units)) == (Outlook.EXITS, Confidence.LIKELY)
 

@@ -169,6 +169,16 @@ def test_what_a_service_directory_says() -> None:
     assert of("runsv", {"control/t": "#!/bin/sh\n"}) is Outlook.UNKNOWN
 
 
+def test_a_finish_script_takes_its_time() -> None:
+    svscan = process(1, "s6-svscan", "/run/service", sigwait=(TERM,))
+    tree = (svscan, process(7, "s6-supervise", "a", parent=1, caught=(TERM,)), process(8, "server", parent=7))
+    quick, slow = {(7, "finish"): "#!/bin/sh\necho bye\n"}, {(7, "finish"): "#!/bin/sh\nsleep 20\n"}
+    assert told(*tree).confidence is Confidence.LIKELY
+    assert (told(*tree, files=quick).outlook, told(*tree, files=quick).confidence) == (EXITS, Confidence.GUESS)
+    assert told(*tree, files=slow, timeout_s=3).outlook is STAYS
+    assert told(*tree, files=slow).outlook is EXITS  # it is killed after 5 s
+
+
 def test_a_supervisor_whose_service_is_down_ends() -> None:
     assert told(process(1, "s6-supervise", "/service/a", caught=(TERM,))).outlook is EXITS
 

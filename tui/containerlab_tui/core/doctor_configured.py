@@ -29,7 +29,7 @@ def files_of(program: str, process: Process) -> Iterator[str]:
         case "runsv":
             yield from _RUNSV_CONTROL
         case "s6-supervise":
-            yield from ("down-signal", "timeout-kill")
+            yield from ("down-signal", "timeout-kill", "finish")
         case "uWSGI":
             for word in process.argv[1:]:
                 found = _UWSGI_FILES.search(word)

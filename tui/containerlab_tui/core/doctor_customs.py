@@ -38,7 +38,7 @@ def outcome(case: Case, process: Process, signal: int, delivery: Delivery) -> Ou
         return _reloads(unit, path, name) or _by_unit(unit, path, name)
     if not path.startswith(PACKAGED) or programs.is_shell(process):
         return None
-    if case.facts.details.tty and name in ("SIGINT", "SIGHUP") and not path.startswith(_DAEMONS):
+    if case.facts.details.tty and (name == "SIGHUP" or (name == "SIGINT" and not path.startswith(_DAEMONS))):
         return _at_terminal(name)
     if name in _ENDING:
         why = f"{path} is where packages put programs: a daemon that handles {name} usually ends on it. A guess."

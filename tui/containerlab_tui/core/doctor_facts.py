@@ -70,7 +70,7 @@ class Facts:
     units: Mapping[str, str] = field(default_factory=dict)
     """The systemd unit that a package installed for a program, by the program's path: the unit's text."""
     clients: int | None = None
-    """Established TCP connections to ports it listens on; None: not looked."""
+    """Connections that its servers have accepted, over TCP and UNIX sockets; None: not looked, or not to be read."""
     restart_disarmed: bool | None = None
     """The engine has it marked as stopped by hand, so its restart policy won't act; None: can't be seen."""
     history: tuple[PastStop, ...] = ()

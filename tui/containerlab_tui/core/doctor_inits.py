@@ -36,6 +36,8 @@ def forwarded(
     if not passed:
         return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (said,), graceful=Graceful.NO)
     outcome = case.ask(child, passed, group)
+    if program.name == "s6-supervise":
+        outcome = _finish(case, process, outcome)
     confidence = outcome.confidence if reaction.sure else lowest(outcome.confidence, Confidence.LIKELY)
     why = (said, *outcome.why)
     if reaction.takes_s > outcome.takes_s and reaction.takes_s > _USUAL_S:
@@ -61,15 +63,15 @@ def s6(case: Case, process: Process, signal: int) -> Outcome:
         runs = f"{known} runs {script}, which begins the shutdown of the whole set of services."
         return Outcome(Outlook.EXITS, Confidence.LIKELY, (runs,), 3.5, Graceful.YES, ("SIGTERM",))
     why = [f"{known} tells each s6-supervise to end its service, waits for them and then ends."]
-    takes_s, outlook = 0.3, Outlook.EXITS
+    takes_s, outlook, confidence = 0.3, Outlook.EXITS, Confidence.LIKELY
     for supervisor in case.children(process):
         told = case.ask(supervisor, number_of("SIGTERM"))
         why += told.why
-        takes_s = max(takes_s, told.takes_s)
+        takes_s, confidence = max(takes_s, told.takes_s), lowest(confidence, told.confidence)
         if told.outlook is not Outlook.EXITS and outlook is not Outlook.TIMES_OUT:
             outlook = told.outlook
     graceful = Graceful.NO if outlook is Outlook.TIMES_OUT else Graceful.YES
-    return Outcome(outlook, Confidence.LIKELY, tuple(why), takes_s, graceful, ("SIGTERM",))
+    return Outcome(outlook, confidence, tuple(why), takes_s, graceful, ("SIGTERM",))
 
 
 def s6_files(process: Process) -> tuple[str, ...]:
@@ -98,6 +100,21 @@ def _options(
             group = "--foreground" not in own
             return signal, group, _kill_after(own)
     return signal, group, reaction.kills_after_s
+
+
+_FINISH_S = 5.0
+"""How long s6-supervise lets a finish script run where no timeout-finish says otherwise."""
+
+
+def _finish(case: Case, process: Process, outcome: Outcome) -> Outcome:
+    """The service's finish script runs when it has ended, and s6-supervise waits for that too."""
+    text = case.text(process, "finish")
+    if text is None or outcome.outlook is not Outlook.EXITS:
+        return outcome
+    slept = sum(float(found) for found in re.findall(r"\bsleep\s+(\d+(?:\.\d+)?)\b", text))
+    why = (*outcome.why, "The service's finish script runs after that.")
+    takes_s = outcome.takes_s + min(slept, _FINISH_S)
+    return replace(outcome, confidence=Confidence.GUESS, why=why, takes_s=takes_s)
 
 
 def _down_signal(case: Case, process: Process, signal: int) -> int:
