@@ -151,7 +151,7 @@ def test_what_others_do_is_seen(session: Session, container: Containers, docker:
 def test_what_vanishes_under_a_dialog_is_said(session: Session, container: Containers, docker: Docker) -> None:
     dialogs = [
         ("s", "Signal to", ["Enter"], "Process 1 of"),
-        ("x", "Grace period", ["Enter"], "SIGKILL was the first signal"),
+        ("x", "Grace period", ["Enter"], "Killed after"),
         ("N", "Rename", ["x", "Enter"], "Could not rename"),
         ("Delete", "Remove", ["Tab", "Enter"], "STATUS"),  # it is gone, as was wished, and none but it
         ("c", "Copy a file", ["/etc/hostname", "Enter"], "Could not copy"),
