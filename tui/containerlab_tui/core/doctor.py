@@ -20,6 +20,7 @@ from containerlab_tui.core.doctor_facts import (
     Outcome,
     Outlook,
 )
+from containerlab_tui.core.doctor_look import main_program
 from containerlab_tui.core.doctor_outcome import outcome_of
 from containerlab_tui.core.documents import SCHEMA, Document, plain
 from containerlab_tui.core.ending import PastStop
@@ -47,7 +48,7 @@ def diagnose(facts: Facts) -> Diagnosis:
         outcome = _in_time(facts, _by_history(facts, root, delivery, outcome), delivery)
     outcome = replace(outcome, findings=doctor_findings.findings(case, root, delivery, outcome))
     details = facts.details
-    main = doctor_findings.main_program(case, root) if root else None
+    main = main_program(case, root) if root else None
     recognised = programs.recognise(main) if main else None
     return Diagnosis(
         container=details.name,

@@ -1,14 +1,15 @@
 """The findings of the doctor: each with a stable code, its evidence and a remedy that can be pasted. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from containerlab_probes.records import Delivery, Process
 from containerlab_probes.signals import name_of, number_of
 from containerlab_tui.core import doctor_remedies as remedies
-from containerlab_tui.core import doctor_shells, doctor_supervisor, doctor_traps, programs
+from containerlab_tui.core import doctor_shells, doctor_traps, programs
 from containerlab_tui.core.doctor_case import Case, described
 from containerlab_tui.core.doctor_facts import Confidence, EarlySignal, Finding, Graceful, Outcome, Outlook, Severity
+from containerlab_tui.core.doctor_look import Look, chain_of
+from containerlab_tui.core.doctor_supervised import supervised
 from containerlab_tui.core.ending import PastStop
 
 KILL = 9
@@ -16,53 +17,6 @@ BEFORE = 5
 """Earlier stops that are told of."""
 SETTLED_S = 1.0
 """How long after it should have ended a process counts as one that has outlived a signal."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What the findings are made from."""
-
-    case: Case
-    root: Process
-    chain: tuple[Process, ...]
-    """From PID 1 through inits, wrappers and shells to the program that does the work."""
-    delivery: Delivery
-    outcome: Outcome
-
-    @property
-    def main(self) -> Process:
-        return self.chain[-1]
-
-    @property
-    def signal(self) -> str:
-        return name_of(self.case.facts.signal)
-
-    @property
-    def late(self) -> bool:
-        return self.outcome.outlook is Outlook.TIMES_OUT
-
-    def severity(self) -> Severity:
-        """Of something that keeps the container from ending, or would."""
-        return Severity.ERROR if self.late else Severity.WARNING
-
-
-def chain_of(case: Case, root: Process) -> tuple[Process, ...]:
-    """PID 1, and what stands behind it as long as that only waits for one child."""
-    chain = [root]
-    for _ in range(8):
-        process = chain[-1]
-        known = programs.recognise(process)
-        passes = programs.is_shell(process) or (known is not None and known.kind in ("init", "wrapper"))
-        children = case.children(process)
-        if not passes or not children:
-            break
-        chain.append(children[0])
-    return tuple(chain)
-
-
-def main_program(case: Case, root: Process) -> Process:
-    """The process that does the container's work: behind inits, wrappers and shells."""
-    return chain_of(case, root)[-1]
 
 
 def findings(case: Case, root: Process | None, delivery: Delivery, outcome: Outcome) -> tuple[Finding, ...]:
@@ -75,7 +29,7 @@ def findings(case: Case, root: Process | None, delivery: Delivery, outcome: Outc
             _reception,
             _shells,
             _signal_choice,
-            _supervisor,
+            supervised,
             _inits,
             _children,
             _zombies,
@@ -264,65 +218,6 @@ def _signal_choice(look: Look) -> Iterator[Finding]:
 def _reaches(look: Look) -> bool:
     """The stop signal comes as far as the program: PID 1 itself, or behind inits that pass it on."""
     return all((known := programs.recognise(one)) and known.kind in ("init", "wrapper") for one in look.chain[:-1])
-
-
-def _supervisor(look: Look) -> Iterator[Finding]:
-    for process in look.case.facts.processes:
-        known = programs.recognise(process)
-        if known is None or known.name != "supervisord":
-            continue
-        found = doctor_supervisor.configuration(look.case, process)
-        if found is None:
-            continue
-        if not found.nodaemon and process.pid != look.root.pid and "-n" not in process.argv:
-            yield Finding(
-                "supervisor-nodaemon",
-                Severity.ERROR,
-                "supervisord went into the background (nodaemon=false): it is not PID 1 and gets no stop signal.",
-                (f"process {process.container_pid}: {process.command[:120]}",),
-                "[supervisord]\nnodaemon=true",
-            )
-        yield from _patience(look, found)
-        yield from _stop_signals(look, process, found)
-
-
-def _patience(look: Look, found: doctor_supervisor.Configuration) -> Iterator[Finding]:
-    grace_s = look.case.facts.grace_s
-    patient = [one for one in found.managed if one.wait_s >= grace_s]
-    total = sum({one.group: one.wait_s for one in found.managed}.values())
-    if patient:
-        names = ", ".join(one.name for one in patient[:5])
-        yield Finding(
-            "supervisor-wait",
-            look.severity() if look.late else Severity.WARNING,
-            f"supervisord waits longer for {names} than the grace period of {grace_s:g} s lasts.",
-            tuple(f"[program:{one.name}] stopwaitsecs={one.wait_s:g}" for one in patient[:5]),
-            f"[program:{patient[0].name}]\nstopwaitsecs={max(1, int(grace_s / (len(found.managed) + 1)))}\n"
-            + remedies.grace(int(total) + 3),
-        )
-    elif total >= grace_s and len(found.managed) > 1:
-        yield Finding(
-            "supervisor-wait",
-            Severity.WARNING,
-            f"supervisord stops group after group: that may take {total:g} s, the grace period is {grace_s:g} s.",
-            tuple(f"[program:{one.name}] stopwaitsecs={one.wait_s:g}" for one in found.managed[:5]),
-            remedies.grace(int(total) + 3),
-        )
-
-
-def _stop_signals(look: Look, process: Process, found: doctor_supervisor.Configuration) -> Iterator[Finding]:
-    for child, managed in doctor_supervisor.assign(found.managed, look.case.children(process)):
-        known = programs.recognise(child)
-        if known is None or not known.graceful or name_of(managed.stop_signal) in known.graceful:
-            continue
-        yield Finding(
-            "supervisor-stopsignal",
-            Severity.WARNING,
-            f"supervisord stops {managed.name} with {name_of(managed.stop_signal)}; "
-            f"{known.name} ends its work on {known.graceful[0]}.",
-            (f"[program:{managed.name}] stopsignal", f"known: {known.name} ({known.source})"),
-            f"[program:{managed.name}]\nstopsignal={known.graceful[0].removeprefix('SIG')}",
-        )
 
 
 def _inits(look: Look) -> Iterator[Finding]:
