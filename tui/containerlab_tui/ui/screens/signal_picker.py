@@ -40,7 +40,7 @@ class SignalSubject:
     """Full id."""
     name: str
     processes: tuple[Process, ...] = ()
-    """Empty where they can't be seen."""
+    """Its tree, PID 1 first; empty where they can't be seen."""
     chosen: ProcessId | None = None
     """The selected process; None: PID 1."""
     blind_reason: str = ""
@@ -53,7 +53,8 @@ class SignalSubject:
 
     @property
     def init(self) -> Process | None:
-        return next((one for one in self.processes if one.container_pid == 1), None)
+        """PID 1, whatever number it has: with --pid=host it is another."""
+        return self.processes[0] if self.processes else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
                 aims.append(_Aim(Target.TREE, True, "whole tree"))
             return tuple(aims)
         process = subject.process
-        is_init = process.container_pid == 1
+        is_init = process == subject.init
         below = len(select(subject.processes, process, Target.CHILDREN))
         aims = [_Aim(Target.PROCESS, is_init, _TARGETS[Target.PROCESS])]
         if below:
@@ -189,7 +190,8 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
 
     def _kills_init(self, signal: int) -> bool:
         """Whether the signal would end a container's PID 1, and so the container."""
-        return any(one is not None and one.container_pid == 1 and words.deadly(one) for one in self._forecasts(signal))
+        inits = {subject.init.id for subject in self._subjects if subject.init is not None}
+        return any(one is not None and one.id in inits and words.deadly(one) for one in self._forecasts(signal))
 
     def _fill(self) -> None:
         """Draw the signals that match, the best match chosen."""
