@@ -20,23 +20,19 @@ _BASH_WITH_EXIT_TRAP = frozenset((int(posix.SIGILL), int(posix.SIGTRAP), int(pos
 _Answer = tuple[Delivery, Effect, str]
 
 
-def forecast(
-    process: Process, signal: int, init_of_namespace: bool = False, children: tuple[Process, ...] = ()
-) -> Forecast:
+def forecast(process: Process, signal: int, children: tuple[Process, ...] = ()) -> Forecast:
     """What a signal sent to `process` from outside of its PID namespace would do now (man 7 signal).
 
-    `init_of_namespace`: the kernel protects it as the init of a PID namespace; so it does where the process's own
-    record says so. `children` name the ones that a shell waits for. Raises BadRequest for no signal.
+    `children` name the ones that a shell waits for. Raises BadRequest for no signal.
     """
     if not 1 <= signal <= 64:
         raise BadRequest(f"There is no signal {signal}.")
-    init = init_of_namespace or process.namespace_init
     answer = (
         _ended(process)
         or _forced(process, signal)
         or _awaited_or_unknown(process, signal)
         or _held_back(process, signal)
-        or _disposed(process, signal, init, children)
+        or _disposed(process, signal, process.namespace_init, children)
     )
     return Forecast(process.id, process.container_pid, signal, *answer)
 

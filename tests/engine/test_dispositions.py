@@ -152,7 +152,7 @@ def of(processes: tuple[Process, ...], container_pid: int) -> Process:
 
 def expect(process: Process, processes: tuple[Process, ...], number: int = TERM) -> Forecast:
     children = tuple(one for one in processes if one.parent_pid == process.pid)
-    return forecast(process, number, process.container_pid == 1, children)
+    return forecast(process, number, children)
 
 
 def settled(look: Callable[[], Forecast], delivery: Delivery) -> Forecast:
@@ -416,7 +416,7 @@ from containerlab_probes.processes import container_processes, identify
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 for pid in sys.argv[1:]:
     init = container_processes(identify(int(pid)))[0]
-    print(forecast(init, 15, True).delivery, bool(init.dispositions.unread), sep=",")
+    print(forecast(init, 15).delivery, bool(init.dispositions.unread), sep=",")
 """
     pids = [docker.state(name, "State.Pid") for name in (waiting, handling)]
     done = subprocess.run(

@@ -48,11 +48,12 @@ def process(command: str = "app", dispositions: Dispositions | None = None) -> P
         argv=(command,),
         threads=2,
         dispositions=dispositions or Dispositions(),
+        namespace_init=True,
     )
 
 
 def plan(*processes: Process) -> StopPlan:
-    told = tuple(forecast(one, TERM, one.container_pid == 1) for one in processes)
+    told = tuple(forecast(one, TERM) for one in processes)
     return StopPlan(
         "c" * 64, "app", TERM, "default", 10, "default", processes, told, pid=processes[0].pid if processes else 0
     )
@@ -132,7 +133,7 @@ def test_ps_without_details_has_nulls() -> None:
 
 def test_what_was_not_observed_is_null() -> None:
     failed = Sent("c" * 64, "app", ProcessId(5, 1), 3, "x", TERM, T0, "pidfd", None, error="It has ended.")
-    good = replace(failed, error="", forecast=forecast(process(), TERM, True), observed="still there")
+    good = replace(failed, error="", forecast=forecast(process(), TERM), observed="still there")
     document: Any = documents.signal("app", [failed, good])
     first, second = document["sent"]
     assert (first["forecast"], first["observed"], first["error"]) == (None, None, "It has ended.")

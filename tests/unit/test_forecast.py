@@ -2,6 +2,7 @@
 
 import dataclasses
 import signal
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ def process(dispositions: Dispositions | None = None, **fields: Any) -> Process:
 
 
 def answer(one: Process, number: int, init: bool) -> tuple[str, str]:
-    made = forecast(one, number, init)
+    made = forecast(replace(one, namespace_init=init), number)
     return made.delivery.value, made.effect.value
 
 
@@ -107,8 +108,6 @@ MAIN_BLOCKS = Dispositions(leader_blocked=frozenset({TERM, QUIT, CHLD}))
         ({"dispositions": MAIN_BLOCKS, "threads": 2}, QUIT, True, "dropped", "nothing"),
         ({"dispositions": MAIN_BLOCKS, "threads": 2}, CHLD, True, "dropped", "nothing"),
         ({"dispositions": MAIN_BLOCKS, "threads": 2}, INT, True, "dropped", "nothing"),
-        # The init of a namespace within the container's.
-        ({"namespace_init": True}, TERM, False, "dropped", "nothing"),
         # Job control.
         ({"orphaned_group": True}, signal.SIGTSTP, False, "default", "nothing"),
         ({"orphaned_group": False}, signal.SIGTTIN, False, "default", "stops"),
@@ -144,17 +143,17 @@ def test_rules_of_states(fields: dict[str, Any], number: int, init: bool, delive
 
 
 def test_the_evidence_names_what_was_read() -> None:
-    assert forecast(process(Dispositions(caught=T)), TERM, True).evidence == "caught (SigCgt of /proc/7475/status)"
-    assert forecast(process(Dispositions(unsure=T, unread=("Not readable.",))), TERM, True).evidence == "Not readable."
+    assert forecast(process(Dispositions(caught=T)), TERM).evidence == "caught (SigCgt of /proc/7475/status)"
+    assert forecast(process(Dispositions(unsure=T, unread=("Not readable.",))), TERM).evidence == "Not readable."
     child = dataclasses.replace(process(), id=ProcessId(9, 1), name="sleep")
-    made = forecast(process(Dispositions(caught=T, foreground=(9, 10))), TERM, True, (child,))
+    made = forecast(process(Dispositions(caught=T, foreground=(9, 10))), TERM, (child,))
     assert "process 9 (sleep) and process 10" in made.evidence
 
 
 @pytest.mark.parametrize("number", [0, -1, 65])
 def test_no_such_signal(number: int) -> None:
     with pytest.raises(BadRequest):
-        forecast(process(), number, True)
+        forecast(process(), number)
 
 
 masks = st.frozensets(st.sampled_from(all_signals()), max_size=8)
@@ -184,9 +183,9 @@ ALIVE = {Delivery.HANDLER, Delivery.SIGWAIT, Delivery.SIGNALFD, Delivery.DEFERRE
 NOTHING = {Delivery.IGNORED, Delivery.DROPPED, Delivery.PENDING}
 
 
-@given(processes, st.integers(1, 64), st.booleans())
-def test_what_always_holds(one: Process, number: int, init: bool) -> None:
-    made = forecast(one, number, init)
+@given(processes, st.integers(1, 64))
+def test_what_always_holds(one: Process, number: int) -> None:
+    made = forecast(one, number)
     assert (made.id, made.container_pid, made.signal) == (one.id, 1, number)
     assert made.evidence
     found = one.dispositions
@@ -196,7 +195,7 @@ def test_what_always_holds(one: Process, number: int, init: bool) -> None:
     if made.delivery in NOTHING:
         assert made.effect is Effect.NOTHING
     if made.delivery is Delivery.DROPPED:
-        assert init or one.namespace_init
+        assert one.namespace_init
         assert number not in found.caught | found.ignored | {9, 19}
     if made.delivery is Delivery.DEFAULT:
         assert made.effect in (default_action(number), Effect.NOTHING, Effect.UNKNOWN)

@@ -41,6 +41,7 @@ def process(id: ProcessId, container_pid: int, caught: Sequence[int] = ()) -> Pr
         argv=("app", str(container_pid)),
         threads=1,
         dispositions=Dispositions(caught=frozenset(caught)),
+        namespace_init=container_pid == 1,
     )
 
 
@@ -54,7 +55,7 @@ def plan(*processes: Process, signal: int = TERM, timeout_s: float = 10) -> Stop
         timeout_source="default",
         processes=processes,
         pid=INIT.pid,
-        forecasts=tuple(forecast(one, signal, one.container_pid == 1) for one in processes),
+        forecasts=tuple(forecast(one, signal) for one in processes),
     )
 
 

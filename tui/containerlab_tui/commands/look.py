@@ -112,9 +112,7 @@ def _forecast(arguments: argparse.Namespace, engine: Engine) -> int:
     details = engine.inspect(arguments.name)
     chosen = [number_of(text) for text in arguments.signals or [details.stop_signal]]
     seen = visible_processes(engine, details)
-    made: list[Forecast] = [
-        forecast(one, signal, one.namespace_init, children_of(one, seen)) for signal in chosen for one in seen
-    ]
+    made: list[Forecast] = [forecast(one, signal, children_of(one, seen)) for signal in chosen for one in seen]
     if arguments.json:
         session.answer(documents.forecasts(details.name, made))
         return 0

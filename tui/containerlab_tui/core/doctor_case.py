@@ -42,7 +42,7 @@ class Case:
         return self.facts.environments.get(process.pid, {}).get(name, "")
 
     def forecast(self, process: Process, signal: int) -> Forecast:
-        return forecast(process, signal, process.namespace_init, self.children(process))
+        return forecast(process, signal, self.children(process))
 
 
 @dataclass(frozen=True, slots=True)

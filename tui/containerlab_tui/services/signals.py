@@ -119,7 +119,7 @@ def _send_one(engine: Engine, details: Details, target: Process, seen: Sequence[
         signal,
         time.time(),
         route,
-        forecast(target, signal, target.namespace_init, children_of(target, tuple(seen))),
+        forecast(target, signal, children_of(target, tuple(seen))),
     )
     try:
         if route == "engine":

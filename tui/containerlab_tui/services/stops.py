@@ -66,9 +66,7 @@ def plan_stop(engine: Engine, container: str, signal: int | None = None, timeout
         timeout_s=details.stop_timeout_s if timeout_s is None else timeout_s,
         timeout_source=details.stop_timeout_source if timeout_s is None else "request",
         processes=seen,
-        forecasts=tuple(
-            forecast(process, number, process.namespace_init, children_of(process, seen)) for process in seen
-        ),
+        forecasts=tuple(forecast(process, number, children_of(process, seen)) for process in seen),
         pid=details.pid,
         blind_reason=reason,
         image=details.image,

@@ -345,7 +345,7 @@ def forecast_of_init(engine: "Engine", details: "Details") -> "tuple[Forecast | 
     init = next((one for one in seen if one.pid == details.pid), None)
     if init is None:
         return None, reason
-    return forecast(init, number_of(details.stop_signal), init.namespace_init, children_of(init, seen)), ""
+    return forecast(init, number_of(details.stop_signal), children_of(init, seen)), ""
 
 
 def run(sources: Sources, settings: "Settings") -> int:

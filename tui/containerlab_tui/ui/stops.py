@@ -177,9 +177,7 @@ def _chosen(plan: "StopPlan", choice: "StopChoice") -> "StopPlan":
     from containerlab_tui.services.processes import children_of
 
     if choice.signal is not None:
-        made = tuple(
-            forecast(one, choice.signal, one.namespace_init, children_of(one, plan.processes)) for one in plan.processes
-        )
+        made = tuple(forecast(one, choice.signal, children_of(one, plan.processes)) for one in plan.processes)
         plan = replace(plan, signal=choice.signal, signal_source="request", forecasts=made)
     if choice.timeout_s is not None:
         plan = replace(plan, timeout_s=choice.timeout_s, timeout_source="request")

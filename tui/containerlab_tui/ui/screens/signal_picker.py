@@ -168,8 +168,7 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
 
     def _make_forecasts(self, signal: int) -> list[Forecast | None]:
         return [
-            None if process is None else forecast(process, signal, process.namespace_init, children)
-            for process, children in self._targets()
+            None if process is None else forecast(process, signal, children) for process, children in self._targets()
         ]
 
     def _targets(self) -> list[tuple[Process | None, tuple[Process, ...]]]:

@@ -195,7 +195,7 @@ def _forecast(plan: StopPlan, process: Process, signal: int) -> Forecast:
     made = next((one for one in plan.forecasts if one.id == process.id and one.signal == signal), None)
     if made is not None:
         return made
-    return forecast(process, signal, process.namespace_init, children_of(process, plan.processes))
+    return forecast(process, signal, children_of(process, plan.processes))
 
 
 def _facts(plan: StopPlan, choice: StopChoice, outlook: Content | None) -> Content:

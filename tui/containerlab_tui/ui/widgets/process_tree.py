@@ -164,7 +164,7 @@ class ProcessTree(Panel):
         )
 
     def _forecast(self, process: Process) -> Forecast:
-        return forecast(process, self.signal, process.namespace_init, children_of(process, self._processes))
+        return forecast(process, self.signal, children_of(process, self._processes))
 
     def _explain(self) -> None:
         """Say in words what the signal would do to the process under the cursor, and how that is known."""
