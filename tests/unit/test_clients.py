@@ -5,6 +5,8 @@ import socket
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from containerlab_tui.services import clients
 
@@ -26,16 +28,26 @@ Num       RefCount Protocol Flags    Type St Inode Path
 """
 
 
-def rows(text: str) -> list[list[str]]:
-    return [line.split() for line in text.splitlines()[1:]]
-
-
 def test_what_a_listening_port_has_accepted_and_a_process_still_holds() -> None:
-    assert list(clients._tcp(rows(TCP))) == ["101", "103"]
+    assert list(clients._tcp(clients._matches(TCP.split("\n"), clients._TCP_ROW))) == ["101", "103"]
 
 
 def test_the_accepted_end_of_a_stream_socket() -> None:
-    assert list(clients._unix(rows(UNIX))) == ["201"]
+    assert list(clients._unix(clients._matches(UNIX.split("\n"), clients._UNIX_ROW))) == ["201"]
+
+
+def test_a_path_may_hold_anything(tmp_path: Path) -> None:
+    name = str(tmp_path / "x")[-60:] + "\na b c zz d e f g\n\x1c0: 1 2"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("\0" + name)
+        assert clients.clients_of(os.getpid(), ()) is not None
+
+
+@given(st.text(max_size=200))
+def test_no_line_is_too_odd(text: str) -> None:
+    for row in (clients._TCP_ROW, clients._UNIX_ROW):
+        clients._matches(text.split("\n"), row)
+    list(clients._unix(clients._matches([f"0: 1 2 00010000 0001 01 5 {text}"], clients._UNIX_ROW)))
 
 
 def test_a_process_that_has_gone() -> None:

@@ -16,10 +16,14 @@ OPEN = told(process(1, "server", exe="/app/server", caught=(TERM,)))
 
 PLAN = StopPlan("c", "box", TERM, "default", 10, "default", (), ())
 GRACEFUL = StopState(PLAN, 0.0, phase_1=Phase(0.0, 0.2), died_at=0.2, exit_code=0, verdict=Verdict.GRACEFUL)
-KILLED = replace(GRACEFUL, phase_2=Phase(10.0, 10.1), died_at=10.1, exit_code=137, verdict=Verdict.KILLED)
+KILLED = replace(
+    GRACEFUL, phase_1=Phase(0.0, 10.0), phase_2=Phase(10.0, 10.1), died_at=10.1, exit_code=137, verdict=Verdict.KILLED
+)
 RESTARTED = replace(GRACEFUL, verdict=Verdict.RESTARTED)
 KILLED_AND_RESTARTED = replace(KILLED, verdict=Verdict.RESTARTED)
 BY_SOMETHING_ELSE = replace(KILLED, phase_2=None)
+IMPATIENT = replace(KILLED, phase_1=Phase(0.0, 1.0), phase_2=Phase(1.0, 1.1), died_at=1.1)
+OUTRIGHT = replace(KILLED, phase_1=Phase(0.0, 0.0), phase_2=Phase(0.0, 0.1), died_at=0.1)
 FAILED = StopState(PLAN, 0.0, verdict=Verdict.FAILED)
 
 
@@ -35,6 +39,8 @@ FAILED = StopState(PLAN, 0.0, verdict=Verdict.FAILED)
         (OPEN, GRACEFUL, Outlook.EXITS, None),
         (NEVER, BY_SOMETHING_ELSE, Outlook.UNKNOWN, None),
         (NEVER, FAILED, Outlook.UNKNOWN, None),
+        (AT_ONCE, IMPATIENT, Outlook.UNKNOWN, None),
+        (AT_ONCE, OUTRIGHT, Outlook.UNKNOWN, None),
     ],
 )
 def test_what_was_foretold_and_what_came(

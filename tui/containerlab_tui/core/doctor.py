@@ -24,7 +24,6 @@ from containerlab_tui.core.doctor_look import main_program
 from containerlab_tui.core.doctor_outcome import outcome_of
 from containerlab_tui.core.documents import SCHEMA, Document, plain
 from containerlab_tui.core.ending import PastStop
-from containerlab_tui.core.stop import Verdict
 
 KILL = 9
 QUICK_S = 0.3
@@ -136,14 +135,15 @@ def _by_history(facts: Facts, root: Process, delivery: Delivery, outcome: Outcom
     alike = [
         one
         for one in facts.history
-        if one.signal == name_of(facts.signal) and one.command == root.command and one.duration_s is not None
-    ]
+        if one.signal == name_of(facts.signal) and one.command == plain(root.command)
+        and one.duration_s is not None and one.ran_out is not None
+    ]  # fmt: skip
     own = [one for one in alike if one.container == facts.details.id]
     weak = outcome.confidence is Confidence.GUESS or outcome.outlook is Outlook.UNKNOWN
     chosen = (own if len(own) >= 2 else alike if weak and len(alike) >= 2 else [])[:5]
     if not chosen:
         return outcome
-    killed = {one.verdict == Verdict.KILLED for one in chosen}
+    killed = {bool(one.ran_out) for one in chosen}
     if len(killed) > 1:
         return replace(outcome, why=(*outcome.why, "memory: its last stops went different ways."))
     return _as_before(facts, outcome, chosen, killed.pop())

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from containerlab_probes.signals import name_of
 from containerlab_tui.core.doctor_facts import Confidence, Diagnosis, Outlook
 from containerlab_tui.core.documents import Document
+from containerlab_tui.core.ending_records import NEAR_S
 from containerlab_tui.core.stop import SIGKILL, StopState, Verdict
 
 
@@ -15,7 +16,8 @@ class Comparison:
     outlook: Outlook
     confidence: Confidence
     happened: Outlook
-    """`exits`: PID 1 ended before SIGKILL was sent; `times-out`: it was killed; `unknown`: the stop can't tell."""
+    """`exits`: PID 1 ended before SIGKILL was sent; `times-out`: it was killed after the whole grace period;
+    `unknown`: the stop can't tell."""
     right: bool | None
     """None where either side is unknown, or the stop was another than the forecast one."""
     sentence: str
@@ -56,9 +58,12 @@ def _happened(state: StopState) -> Outlook:
     killed = state.exit_code == 128 + SIGKILL if state.verdict is Verdict.RESTARTED else state.verdict is Verdict.KILLED
     if state.verdict in (Verdict.GRACEFUL, Verdict.RESTARTED) and not killed:
         return Outlook.EXITS
-    if killed and state.phase_2 is not None:
-        return Outlook.EXITS if state.plan.signal == SIGKILL else Outlook.TIMES_OUT
-    return Outlook.UNKNOWN
+    if not killed or state.phase_1 is None or state.phase_2 is None:
+        return Outlook.UNKNOWN
+    if state.plan.signal == SIGKILL:
+        return Outlook.EXITS
+    ran_out = 0 <= state.plan.timeout_s <= (state.phase_1.ended or 0.0) - state.phase_1.started + NEAR_S
+    return Outlook.TIMES_OUT if ran_out else Outlook.UNKNOWN
 
 
 _WORDS = {

@@ -10,6 +10,7 @@ from containerlab_tui.core.doctor_case import Case, described
 from containerlab_tui.core.doctor_facts import Confidence, EarlySignal, Finding, Graceful, Outcome, Outlook, Severity
 from containerlab_tui.core.doctor_look import Look, chain_of
 from containerlab_tui.core.doctor_supervised import supervised
+from containerlab_tui.core.documents import plain
 from containerlab_tui.core.ending import PastStop
 
 KILL = 9
@@ -311,8 +312,11 @@ def _time(look: Look) -> Iterator[Finding]:
             look.outcome.why[-2:],
             remedies.grace(int(takes_s * 1.5) + 1),
         )
-    alike = [one for one in facts.history if one.command == look.root.command][:BEFORE]
-    killed = [one for one in alike if one.verdict == "killed"]
+    alike = [
+        one for one in facts.history
+        if one.command == plain(look.root.command) and one.signal == look.signal and one.ran_out is not None
+    ][:BEFORE]  # fmt: skip
+    killed = [one for one in alike if one.ran_out]
     if len(killed) >= 2:
         yield Finding(
             "killed-before",

@@ -78,7 +78,7 @@ def _alive(
     elif any(event.action == "restart" for event in this_run):
         sentences.append("This run was begun by docker restart.")
         evidence.append("engine: a restart event came after the start")
-    elif before is not None:
+    elif this_run[:1] and this_run[0].action == "start" and any(map(_died, _parts(events)[:-1])):
         sentences.append("This run was begun by hand or by another program (docker start), not by its restart policy.")
     if memory is not None and memory.oom_kills:
         killed = "process of it was" if memory.oom_kills == 1 else "processes of it were"

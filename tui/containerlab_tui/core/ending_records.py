@@ -5,6 +5,10 @@ from datetime import UTC, datetime
 
 from containerlab_tui.core.inventory import Details, EngineEvent
 
+SIGKILL = 9
+NEAR_S = 0.5
+"""The engine's grace period is no shorter than it says by more than this."""
+
 
 @dataclass(frozen=True, slots=True)
 class PastStop:
@@ -24,8 +28,22 @@ class PastStop:
     phase_1_s: float | None
     phase_2_s: float | None
     sender: str = ""
-    """Who sent PID 1 its last signal, where the kernel's record showed it: a program with its host PID."""
+    """Who sent PID 1 the SIGKILL that ended it, where the kernel's record showed it: a program with its host PID."""
     out_of_memory: bool = False
+
+    @property
+    def killed(self) -> bool:
+        """Whether SIGKILL ended it, also where it was started again at once."""
+        return self.verdict == "killed" or (self.verdict == "restarted" and self.exit_code == 128 + SIGKILL)
+
+    @property
+    def ran_out(self) -> bool | None:
+        """Whether the grace period ran out; False: it ended by itself before; None: neither (docker kill, a restart
+        with another grace period)."""
+        if not self.killed:
+            return False
+        whole = self.phase_1_s is not None and self.phase_2_s is not None and self.grace_s >= 0
+        return True if whole and (self.phase_1_s or 0.0) >= self.grace_s - NEAR_S else None
 
 
 @dataclass(frozen=True, slots=True)

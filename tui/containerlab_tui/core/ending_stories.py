@@ -7,9 +7,8 @@ a stop, of docker kill and of docker rm -f alike (moby daemon/stop.go, kill.go, 
 from dataclasses import replace
 
 from containerlab_probes.signals import name_of
-from containerlab_tui.core.ending_records import Ending, PastStop, Run
+from containerlab_tui.core.ending_records import NEAR_S, SIGKILL, Ending, PastStop, Run
 
-SIGKILL = 9
 KILLED = 128 + SIGKILL
 AT_ONCE_S = 2.0
 """A process that the kernel kills is gone within this time."""
@@ -37,15 +36,15 @@ def tell(run: Run) -> Ending:
     return replace(story, exit_code=run.exit_code, finished_at=run.finished_at)
 
 
-def from_memory(past: PastStop, recorded: tuple[str, ...], code: int | None) -> Ending:
-    """A stop that this program watched."""
+def from_memory(past: PastStop, recorded: tuple[str, ...], code: int | None, stopped: bool = False) -> Ending:
+    """A stop that this program watched; `stopped`: the engine has a stop event of it."""
     took = "" if past.duration_s is None else f" after {past.duration_s:.1f} s"
     evidence = (*recorded, f"memory: this program watched a stop with {past.signal}, verdict {past.verdict}")
     if past.sender:
-        evidence += (f"kernel: PID 1's last signal came from {past.sender}",)
+        evidence += (f"kernel: PID 1's SIGKILL came from {past.sender}",)
     sender = "" if not past.sender or past.sender.startswith("runc [") else f" by {past.sender}"
     cause, sure = "killed", True
-    if past.verdict != "killed" and past.exit_code != KILLED:
+    if not past.killed:
         cause = "stopped"
         told = f"It was stopped with {past.signal} and ended by itself{took} with {code}."
     elif past.out_of_memory and past.phase_2_s is None:
@@ -58,11 +57,15 @@ def from_memory(past: PastStop, recorded: tuple[str, ...], code: int | None) -> 
         if not sender:
             cause, sure = "unknown", False
             told = f"It ended with 137{took} of a stop with {past.signal}, and the engine sent no SIGKILL: {_WHO_ELSE}"
+    elif past.signal == "SIGKILL":
+        cause = "stop-killed" if stopped else "killed"
+        told = "It was killed at once: its stop signal is SIGKILL."
+        told += "" if stopped else " A stop, docker kill and docker rm -f look the same then."
     elif not past.phase_1_s:
         told = "It was killed outright with SIGKILL through the engine: docker kill or docker rm -f."
     else:
         cause = "stop-killed"
-        near = abs(past.phase_1_s - past.grace_s) < 0.5
+        near = abs(past.phase_1_s - past.grace_s) < NEAR_S
         grace = f"{past.grace_s:g} s" if near else f"{past.phase_1_s:.1f} s"
         told = f"It was stopped with {past.signal}, did not end within {grace}, and was killed{took}."
     return Ending(cause, told, sure, evidence, code, past.at)
@@ -71,7 +74,7 @@ def from_memory(past: PastStop, recorded: tuple[str, ...], code: int | None) -> 
 def _story(run: Run) -> Ending:
     recorded = _recorded(run)
     if run.past is not None:
-        return from_memory(run.past, recorded, run.exit_code)
+        return from_memory(run.past, recorded, run.exit_code, _stopped(run))
     kills = _kills(run)
     if kills:
         sent = ", ".join(f"{name_of(one)} {run.finished_at - at:.1f} s before the end" for at, one in kills[-4:])

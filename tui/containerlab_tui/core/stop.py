@@ -247,8 +247,9 @@ def _judge(state: StopState) -> Verdict | None:
     if Kind.STARTED in kinds and max(e.at for e in state.events if e.kind is Kind.STARTED) >= state.ended_at:
         return Verdict.RESTARTED
     init = state.init_lane
-    ended_by = init.ended_by if init and init.ended_by is not None else state.exit_code
-    return Verdict.KILLED if ended_by in ("SIGKILL", 128 + SIGKILL) else Verdict.GRACEFUL
+    if init is not None and init.ended_by is not None:  # the kernel tells an exit with 137 from SIGKILL
+        return Verdict.KILLED if init.ended_by == "SIGKILL" else Verdict.GRACEFUL
+    return Verdict.KILLED if state.exit_code == 128 + SIGKILL else Verdict.GRACEFUL
 
 
 def already_stopped(plan: StopPlan, at: float, exit_code: int | None) -> StopState:
@@ -305,6 +306,8 @@ def _killed(state: StopState) -> tuple[str, ...]:
     if state.phase_2 is None:
         return (f"{after[0].upper()}{after[1:]}, but not by this stop: the engine sent no SIGKILL.",)
     first_phase = state.phase_1
+    if state.plan.signal == SIGKILL:
+        return (f"{after[0].upper()}{after[1:]}: its stop signal is SIGKILL.",)
     if first_phase is None or not any(_is_stop_signal(event) for event in state.events):
         return (f"{after[0].upper()}{after[1:]}: SIGKILL was the first signal, as with docker kill or docker rm -f.",)
     forecast = next((one for one in state.plan.forecasts if one.id.pid == state.plan.pid), None)

@@ -1,6 +1,7 @@
 """How many clients a container's servers have right now. Reads /proc only."""
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 
 from containerlab_probes.records import Process
@@ -11,6 +12,10 @@ _OPEN = frozenset(("01", "04", "05", "08"))
 _UNIX_LISTENS, _UNIX_STREAM, _UNIX_CONNECTED = 0x10000, "0001", "03"
 """__SO_ACCEPTCON, SOCK_STREAM and SS_CONNECTED as /proc/net/unix writes them (net/unix/af_unix.c)."""
 PROCESS_LIMIT = 64
+_TCP_ROW = re.compile(r" *\d+: ([0-9A-F]+:[0-9A-F]{4}) \S+ ([0-9A-F]{2}) \S+ \S+ \S+ +\d+ +\d+ (\d+)")
+"""Local address, state, inode."""
+_UNIX_ROW = re.compile(r"[0-9a-f]+: [0-9A-F]+ [0-9A-F]+ ([0-9A-F]{8}) ([0-9A-F]{4}) ([0-9A-F]{2}) +(\d+) (\S+)")
+"""Flags, type, state, inode, path. The path stands there raw, so a program may forge rows of its own."""
 
 
 def clients_of(pid: int, seen: Sequence[Process]) -> int | None:
@@ -22,32 +27,36 @@ def clients_of(pid: int, seen: Sequence[Process]) -> int | None:
     try:
         if os.stat(f"/proc/{pid}/ns/net").st_ino == os.stat("/proc/self/ns/net").st_ino:
             own = _sockets(seen)
-        accepted = [*_tcp(_rows(pid, "tcp") + _rows(pid, "tcp6")), *_unix(_rows(pid, "unix"))]
+        tcp = [*_rows(pid, "tcp", _TCP_ROW), *_rows(pid, "tcp6", _TCP_ROW)]
+        accepted = [*_tcp(tcp), *_unix(_rows(pid, "unix", _UNIX_ROW))]
     except OSError:
         return None
     return sum(own is None or inode in own for inode in accepted)
 
 
-def _rows(pid: int, name: str) -> list[list[str]]:
-    with open(f"/proc/{pid}/net/{name}", encoding="utf-8", errors="replace") as file:
-        return [line.split() for line in file.read().splitlines()[1:]]
+def _rows(pid: int, name: str, row: re.Pattern[str]) -> list[tuple[str, ...]]:
+    with open(f"/proc/{pid}/net/{name}", encoding="utf-8", errors="replace", newline="\n") as file:
+        return _matches(file, row)
 
 
-def _tcp(rows: list[list[str]]) -> Iterable[str]:
+def _matches(lines: Iterable[str], row: re.Pattern[str]) -> list[tuple[str, ...]]:
+    return [found.groups() for line in lines if (found := row.match(line))]
+
+
+def _tcp(rows: list[tuple[str, ...]]) -> Iterable[str]:
     """The inodes of connections to a port that somebody listens on; one that no process holds any more has none."""
-    listening = {row[1].rpartition(":")[2] for row in rows if row[3] == _LISTEN}
-    for row in rows:
-        if row[3] in _OPEN and row[9] != "0" and row[1].rpartition(":")[2] in listening:
-            yield row[9]
+    listening = {address.rpartition(":")[2] for address, state, _ in rows if state == _LISTEN}
+    for address, state, inode in rows:
+        if state in _OPEN and inode != "0" and address.rpartition(":")[2] in listening:
+            yield inode
 
 
-def _unix(rows: list[list[str]]) -> Iterable[str]:
+def _unix(rows: list[tuple[str, ...]]) -> Iterable[str]:
     """The accepted end bears the path of the socket that it was accepted from."""
-    named = [row for row in rows if len(row) > 7]
-    listening = {row[7] for row in named if int(row[3], 16) & _UNIX_LISTENS}
-    for row in named:
-        if row[4] == _UNIX_STREAM and row[5] == _UNIX_CONNECTED and row[7] in listening:
-            yield row[6]
+    listening = {path for flags, _, _, _, path in rows if int(flags, 16) & _UNIX_LISTENS}
+    for _, kind, state, inode, path in rows:
+        if kind == _UNIX_STREAM and state == _UNIX_CONNECTED and path in listening:
+            yield inode
 
 
 def _sockets(seen: Sequence[Process]) -> set[str]:

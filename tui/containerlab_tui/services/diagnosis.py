@@ -41,7 +41,7 @@ PROCESS_LIMIT = 64
 INCLUDE_LIMIT = 100
 EARLY_S = 5.0
 """How long after its start a program may still be on its way to its handlers."""
-_ENDING = frozenset(number_of(name) for name in ("HUP", "INT", "QUIT", "TERM", "USR1", "USR2"))
+_ENDING = frozenset(str(number_of(name)) for name in ("HUP", "INT", "QUIT", "TERM", "USR1", "USR2"))
 """Signals that people stop programs with."""
 
 History = Callable[[Details], Sequence[PastStop]]
@@ -59,7 +59,18 @@ def doctor(engine: Engine, container: str, history: History | None = None) -> Di
     details = engine.inspect(container)
     if not details.pid:
         raise Gone(f"{details.name} is not running, so there is nothing to stop: start it first.")
-    return diagnose(gather(engine, details, history))
+    return _diagnosed(engine, details, history)
+
+
+def _diagnosed(engine: Engine, details: Details, history: History | None) -> Diagnosis:
+    """Whatever a container's texts do to the doctor is one sentence about that container. Raises ContainerlabError."""
+    try:
+        return diagnose(gather(engine, details, history))
+    except ContainerlabError:
+        raise
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"[:200]
+        raise ContainerlabError(f"What {details.name} runs could not be understood ({what}).") from error
 
 
 def doctor_all(engine: Engine, history: History | None = None) -> tuple[tuple[Diagnosis, ...], tuple[str, ...]]:
@@ -125,7 +136,7 @@ def foretell(engine: Engine, plan: StopPlan) -> Diagnosis | None:
             stop_timeout_s=int(plan.timeout_s),
             stop_timeout_source=plan.timeout_source,
         )
-        return diagnose(gather(engine, planned, remembered))
+        return _diagnosed(engine, planned, remembered)
     except ContainerlabError:
         return None
 
@@ -135,12 +146,12 @@ def _early_signals(engine: Engine, details: Details) -> tuple[EarlySignal, ...]:
     begun = details.started_at
     if begun is None:
         return ()
-    numbers = (
-        (event.time, int(event.attributes.get("signal", "0")))
+    sent = [
+        (event.time, event.attributes.get("signal", ""))
         for event in engine.past_events(details.id, begun)
         if event.action == "kill" and 0 <= event.time - begun <= EARLY_S
-    )
-    return tuple(EarlySignal(at, number) for at, number in numbers if number in _ENDING)
+    ]
+    return tuple(EarlySignal(at, int(number)) for at, number in sent if number in _ENDING)
 
 
 def _restart_disarmed(engine: Engine, details: Details) -> bool | None:

@@ -17,6 +17,7 @@ from containerlab_probes.forecast import forecast
 from containerlab_probes.records import Lost, Process, ProcessId, TraceRecord
 from containerlab_probes.signals import ExitWatch, name_of, number_of
 from containerlab_tui.core.doctor_compare import read_late
+from containerlab_tui.core.doctor_facts import Diagnosis
 from containerlab_tui.core.inventory import Details, EngineEvent
 from containerlab_tui.core.kernel_record import as_stop_event
 from containerlab_tui.core.stop import (
@@ -40,6 +41,8 @@ STRAGGLERS_S = 0.5
 """How long after PID 1's end the other processes' ends are waited for: the kernel kills them with it."""
 GATHER_S = 0.03
 """The engine, pidfds and the trace tell of one moment a little apart: what comes so close together is put in order."""
+FORETELL_S = 2.0
+"""How long the doctor may take before a stop goes on without its forecast; it takes some hundredths of a second."""
 RESTART_S = 1.0
 """How long after the end of a stop begun elsewhere a `start` event is waited for, as `docker restart` gives."""
 
@@ -88,13 +91,37 @@ def run_stop(
         state = already_stopped(plan, time.time(), details.exit_code)
         on_change(state)
         return state
+    plan = replace(plan, foretold=_foretold(engine, plan))
     watch = _Watch(engine, plan, began=time.time(), on_change=on_change)
-    watch.foretell()
     watch.request(lambda clone: _ask_engine(clone, plan, details, watch))
-    state = watch.run()
-    if history is not None:
-        history.remember(state, plan.image)
+    return _remembered(watch.run(), history, on_change)
+
+
+def _remembered(state: StopState, history: History | None, on_change: Callable[[StopState], None]) -> StopState:
+    """The stop is kept; where that fails, the timeline says so."""
+    remark = history.remember(state, state.plan.image) if history is not None else ""
+    if remark:
+        state = fold(state, StopEvent(time.time(), Kind.NOTE, Source.ENGINE, detail=remark))
+        on_change(state)
     return state
+
+
+def _foretold(engine: Engine, plan: StopPlan) -> Diagnosis | None:
+    """What the doctor says; a stop doesn't wait for it for long."""
+    answers: queue.SimpleQueue[Diagnosis | None] = queue.SimpleQueue()
+
+    def work() -> None:
+        clone = engine.clone()
+        try:
+            answers.put(foretell(clone, plan))
+        finally:
+            clone.close()
+
+    threading.Thread(target=work, name="stop-forecast", daemon=True).start()
+    try:
+        return answers.get(timeout=FORETELL_S)
+    except queue.Empty:
+        return None
 
 
 def follow_stop(
@@ -112,11 +139,8 @@ def follow_stop(
     follows without limit where the container waits for ever.
     """
     watch = _Watch(engine, plan, began=since, on_change=on_change, survived_s=survived_s)
-    watch.foretell()
-    state = watch.run()
-    if history is not None:
-        history.remember(state, plan.image)
-    return state
+    watch.foretell()  # the watchers are in place, so what happens meanwhile isn't missed
+    return _remembered(watch.run(), history, on_change)
 
 
 def begins_stop(event: EngineEvent, details: Details) -> bool:
@@ -207,12 +231,10 @@ class _Watch:
         threading.Thread(target=work, name="stop-request", daemon=True).start()
 
     def foretell(self) -> None:
-        """Ask the doctor; the watchers are in place, so what happens meanwhile isn't missed."""
+        """Ask the doctor while the stop is under way."""
         plan = self._state.plan
-        foretold = foretell(self._engine, plan)
-        if foretold is not None and plan.begun_elsewhere:
-            foretold = read_late(foretold)
-        self._state = replace(self._state, plan=replace(plan, foretold=foretold))
+        foretold = _foretold(self._engine, plan)
+        self._state = replace(self._state, plan=replace(plan, foretold=foretold and read_late(foretold)))
 
     def note(self, text: str) -> None:
         self._put(Kind.NOTE, detail=text)
