@@ -60,6 +60,8 @@ class Tracer:
         self._following = Following(_look, self._newcomer)
         self._namespaces: dict[int, int] = {}
         self._lock = threading.Lock()
+        self._beginning = threading.Lock()
+        """Held by `start`: whoever ends it meanwhile waits until there is a thread to end."""
         self._instance: tracefs.Instance | None = None
         self._connector: Connector | None = None
         self._thread: threading.Thread | None = None
@@ -113,32 +115,33 @@ class Tracer:
         the kernel tells more than 2 ms late), at most 100 times a second. Raises `Denied` or `Unsupported`.
         """
         _check_place()
-        try:
-            self._connector = Connector()
-        except ContainerlabError as error:
-            self._without_status = str(error)
-        try:
-            self._instance = tracefs.Instance(next(_numbers))
-            pages = self._set_up(self._instance)
-            buffers = self._instance.open_buffers()
-        except BaseException:
-            self._release()
-            raise
-        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._thread = threading.Thread(
-            target=self._run, args=(_Source(self._instance, self._connector, pages, buffers, self._bell), on_records),
-            name="kernel-trace", daemon=True,
-        )  # fmt: skip
-        atexit.register(self.close)
-        self._thread.start()
+        with self._beginning:
+            atexit.register(self.close)  # before there is anything to remove: the program may end at any moment
+            try:
+                self._connector = Connector()
+            except ContainerlabError as error:
+                self._without_status = str(error)
+            try:
+                self._instance = tracefs.Instance(next(_numbers))
+                pages = self._set_up(self._instance)
+                buffers = self._instance.open_buffers()
+            except BaseException:
+                self._release()
+                raise
+            self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            source = _Source(self._instance, self._connector, pages, buffers, self._bell)
+            self._thread = threading.Thread(
+                target=self._run, args=(source, on_records), name="kernel-trace", daemon=True
+            )
+            self._thread.start()
 
     def close(self) -> None:
         """End and remove every trace of it in the kernel; what has come until now is told before. May be called
         again, and from `on_records`.
         """
-        atexit.unregister(self.close)
         self._closing = True
-        thread, self._thread = self._thread, None
+        with self._beginning:
+            thread = self._thread
         if thread is None:
             return
         with self._lock:
@@ -202,6 +205,7 @@ class Tracer:
         if self._instance:
             self._instance.close()
             self._instance = None
+        atexit.unregister(self.close)
 
     def _register_namespace(self, pid: int) -> None:
         if procfs.parse_status(read_text(f"/proc/{pid}/status")).namespace_pids[-1] == 1:

@@ -13,9 +13,11 @@ import pytest
 
 from containerlab_probes.errors import Gone
 from containerlab_tui.commands import doctor as command
+from containerlab_tui.core.doctor_compare import compare
 from containerlab_tui.core.doctor_facts import Diagnosis, Outlook, Severity
 from containerlab_tui.engine.docker_engine import DockerEngine, connect
 from containerlab_tui.services.diagnosis import doctor, doctor_all
+from containerlab_tui.services.stops import plan_stop, run_stop
 from tests.support import Containers, Docker, eventually
 
 BUSY = "containerlab/scratch-static:latest"
@@ -103,6 +105,28 @@ def test_a_signal_that_came_too_early(engine: DockerEngine, docker: Docker, cont
     eventually(lambda: "dropped-at-start" in codes(doctor(engine, early)), "the lost signal is found")
     assert "dropped-at-start" not in codes(doctor(engine, later))
     assert docker.state(early) == "running"
+
+
+ODD = r"""
+import signal, socket
+one = socket.socket(socket.AF_UNIX)
+one.bind("/tmp/x\na b c zz d e f g")
+one.listen()
+signal.pause()
+"""
+
+
+def test_what_a_container_names_its_sockets_breaks_nothing(
+    engine: DockerEngine, container: Containers, engine_host: str
+) -> None:
+    name = container("dockerapp1", "python3", "-c", ODD, "\udcff", options=("--stop-timeout=1",))
+    eventually(lambda: doctor(engine, name).outlook is Outlook.TIMES_OUT, "the diagnosis")
+    diagnoses, unseen = doctor_all(engine)
+    assert name in {one.container for one in diagnoses}
+    assert not unseen
+    state = run_stop(engine, plan_stop(engine, name))
+    assert state.plan.foretold is not None
+    assert compare(state.plan.foretold, state).right
 
 
 def test_what_does_not_run_is_said_so(engine: DockerEngine, docker: Docker, container: Containers) -> None:

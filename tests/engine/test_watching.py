@@ -280,6 +280,23 @@ def test_a_session_at_the_keyboard(
     eventually(lambda: not seen.instances(), "nothing of it stays in the kernel")
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+def test_leaving_the_program_while_it_watches_leaves_nothing(
+    container: Containers, program: Callable[..., Program], at_once: bool
+) -> None:
+    name = container(BASE, "python3", "-c", MIXED, ready="ready", name=short_name())
+    seen = program(name)
+    pid = seen.terminal.pid
+    if at_once:
+        seen.press("w", "C-q")
+    else:
+        seen.watch()
+        assert seen.instances()
+        seen.press("C-q")
+    eventually(lambda: tracefs.started(pid) is None, "it has ended")
+    assert not seen.instances()
+
+
 def test_a_killed_program_is_cleaned_up_after_by_the_next_start(
     docker: Docker, container: Containers, program: Callable[..., Program]
 ) -> None:

@@ -262,7 +262,7 @@ def test_the_sender_is_told_where_it_was_seen(
         assert f"[{os.getpid()}]" in document["sentence"]
     else:
         assert document["cause"] == "stop-killed"
-        assert any("PID 1's last signal came from runc [" in one for one in document["evidence"]), document
+        assert any("PID 1's SIGKILL came from runc [" in one for one in document["evidence"]), document
 
 
 def _on_first_signal(act: Callable[[], None]) -> Callable[[object], None]:

@@ -3,6 +3,8 @@
 import json
 from dataclasses import replace
 
+import pytest
+
 from containerlab_probes.records import Delivery
 from containerlab_tui.core import doctor
 from containerlab_tui.core.doctor_facts import Confidence, Diagnosis, Graceful, Outlook
@@ -192,7 +194,9 @@ def test_what_cannot_be_seen_is_unknown() -> None:
 def past(
     verdict: str, took_s: float, grace_s: float = 10.0, container: str = "c" * 64, command: str = "server"
 ) -> PastStop:
-    return PastStop(0.0, container, "box", "image", command, "SIGTERM", grace_s, verdict, 0, took_s, took_s, None)
+    """Where it was killed, the grace period had run out."""
+    killed_s = 0.1 if verdict == "killed" else None
+    return PastStop(0.0, container, "box", "image", command, "SIGTERM", grace_s, verdict, 0, took_s, took_s, killed_s)
 
 
 UNSURE = process(1, "server", exe="/app/server", caught=(TERM,))
@@ -208,6 +212,18 @@ def test_earlier_stops_tell_what_a_handler_does() -> None:
     assert told(UNSURE, history=(past("graceful", 30.0, 60.0),) * 3).outlook is Outlook.TIMES_OUT
 
 
+def test_stops_that_say_nothing_of_the_grace_period_tell_nothing() -> None:
+    outright = replace(past("killed", 0.1), phase_1_s=0.0)
+    impatient = replace(past("killed", 2.1), phase_1_s=2.0)
+    restarted = replace(past("restarted", 2.1), exit_code=137, phase_1_s=2.0, phase_2_s=0.1)
+    for one in (outright, impatient, restarted):
+        assert told(UNSURE, history=(one,) * 3).outlook is Outlook.UNKNOWN
+        assert "killed-before" not in {finding.code for finding in told(UNSURE, history=(one,) * 3).findings}
+    late = replace(restarted, phase_1_s=10.0)
+    assert told(UNSURE, history=(late,) * 3).outlook is Outlook.TIMES_OUT
+    assert told(UNSURE, history=(replace(late, exit_code=0),) * 3).outlook is Outlook.EXITS
+
+
 def test_stops_of_another_command_tell_nothing() -> None:
     assert told(UNSURE, history=(past("killed", 10.1, command="other"),) * 3).outlook is Outlook.UNKNOWN
 
@@ -218,6 +234,20 @@ def test_only_its_own_stops_go_before_what_is_known_of_a_program() -> None:
     own = (past("killed", 10.1, command="caddy run"),) * 3
     assert told(caddy, history=theirs).outlook is Outlook.EXITS
     assert told(caddy, history=own).outlook is Outlook.TIMES_OUT
+
+
+@pytest.mark.parametrize(
+    ("code", "confidence"),
+    [
+        ("import time; time.sleep(104)", Confidence.LIKELY),  # 100 s old: that is over within the grace period
+        ("import time; time.sleep(1000)", Confidence.CERTAIN),
+        ("work()", Confidence.LIKELY),
+        ("while True: work()", Confidence.CERTAIN),
+        ("serve_forever()", Confidence.CERTAIN),
+    ],
+)
+def test_a_job_that_may_be_done_soon_is_not_certain_to_time_out(code: str, confidence: Confidence) -> None:
+    assert verdict(told(process(1, "python3", "-c", code))) == (Outlook.TIMES_OUT, confidence)
 
 
 def test_earlier_stops_do_not_overrule_the_kernel() -> None:

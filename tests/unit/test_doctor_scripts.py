@@ -126,7 +126,10 @@ def test_a_handler_of_python_that_is_blocked_stays_so_if_its_text_does_not_unblo
 
 
 def test_a_program_that_speaks_of_the_signal_may_yet_handle_it() -> None:
-    for code, confidence in (("time.sleep(9)\nsignal.signal(signal.SIGTERM, h)", "likely"), ("main()", "certain")):
+    for code, confidence in (
+        ("time.sleep(9)\nsignal.signal(signal.SIGTERM, h)", "likely"),
+        ("while True:\n    work()", "certain"),
+    ):
         found = told(process(1, "python3", "-c", code))
         assert (found.outlook, found.confidence) == (STAYS, confidence)
 

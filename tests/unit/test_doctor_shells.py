@@ -72,6 +72,10 @@ def test_a_trap_that_is_put_off_runs_when_the_child_has_ended() -> None:
     script = "trap 'exit 0' TERM; sleep 1000; true"
     assert shell(script, "sleep 1000", foreground=True) == (STAYS, Confidence.CERTAIN)
     assert shell(script, "server", foreground=True) == (STAYS, Confidence.LIKELY)
+    alone = process(1, "bash", "-c", script, caught=(TERM,), foreground=(7,))
+    may_end_it = process(8, "watchdog", parent=1)
+    found = told(alone, process(7, "sleep", "1000", parent=1), may_end_it)
+    assert (found.outlook, found.confidence) == (STAYS, Confidence.LIKELY)
     looped = "trap 'exit 0' TERM; while :; do sleep 1; done"
     one = process(1, "bash", "-c", looped, caught=(TERM,), foreground=(7,))
     assert told(one, process(7, "sleep", "1", parent=1, age_s=0.2)).outlook is EXITS

@@ -2,11 +2,13 @@
 
 import sqlite3
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from containerlab_probes.records import Dispositions, Process, ProcessId
 from containerlab_tui.core.stop import Kind, Source, StopEvent, StopPlan, StopState, already_stopped, begin, fold
 from containerlab_tui.services import history
 from containerlab_tui.services.history import History, past_stop
@@ -35,6 +37,29 @@ def test_a_stop_that_was_seen_twice_is_kept_once(tmp_path: Path) -> None:
     file.remember(stopped(100), "image")
     file.remember(stopped(100), "image")
     assert len(file.of_image("image")) == 1
+
+
+def test_a_command_line_may_hold_any_bytes(tmp_path: Path) -> None:
+    file = History(tmp_path / "stops.sqlite")
+    plan = running("\udcff\0x")
+    state = fold(begin(plan, 1.0), StopEvent(2.0, Kind.DIED, Source.ENGINE, ended_by=0))
+    assert file.remember(state, "image") == ""
+    (past,) = file.of_image("image")
+    assert past.command == "\ufffd\0x"
+
+
+def test_reading_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "stops.sqlite"
+    assert History(path).of_image("image") == ()
+    assert not path.exists()
+    History(path).remember(stopped(1), "image")
+    with sqlite3.connect(path) as busy:
+        busy.execute("BEGIN IMMEDIATE")  # another program is about to write
+        before = time.monotonic()
+        assert len(History(path).of_image("image")) == 1
+        assert time.monotonic() - before < history.BUSY_S / 2
+    busy.close()
+    assert [one.name for one in tmp_path.iterdir()] == ["stops.sqlite"]
 
 
 def test_nothing_stopped_is_nothing_kept() -> None:
@@ -91,11 +116,19 @@ def test_a_file_from_before_the_last_columns_is_read_and_written(tmp_path: Path)
     assert file.of_name("c") == ()
 
 
-def test_who_sent_the_last_signal_is_kept() -> None:
-    plan = replace(PLAN, traced=True)
+def running(command: str = "app") -> StopPlan:
+    """A plan with a first process that has another number than 1 in its container, as with --pid=host."""
+    init = Process(
+        ProcessId(500, 10), 500, 1, 0.0, "S", 0, "root", "app", (command,), threads=1, dispositions=Dispositions()
+    )
+    return replace(PLAN, processes=(init,), pid=500)
+
+
+def test_who_killed_it_is_kept() -> None:
+    plan = replace(running(), traced=True)
     state = begin(plan, 100)
-    for at, signal, sender in ((100.1, 15, "runc [7]"), (100.2, 9, "bash [8]")):
-        event = StopEvent(at, Kind.SIGNAL, Source.KERNEL, container_pid=1, signal=signal, sender=sender)
+    for at, signal, sender in ((100.1, 15, "runc [7]"), (100.2, 9, "bash [8]"), (100.25, 10, "sh [9]")):
+        event = StopEvent(at, Kind.SIGNAL, Source.KERNEL, ProcessId(500, 10), 500, signal=signal, sender=sender)
         state = fold(state, event)
     state = fold(state, StopEvent(100.3, Kind.DIED, Source.ENGINE, ended_by=137))
     past = past_stop(state, "image")

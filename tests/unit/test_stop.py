@@ -68,7 +68,7 @@ def signal(t: float, number: int) -> StopEvent:
     return StopEvent(T0 + t, Kind.SIGNAL, Source.ENGINE, container_pid=1, signal=number)
 
 
-def ended(t: float, id: ProcessId, container_pid: int, by: int | str) -> StopEvent:
+def ended(t: float, id: ProcessId, container_pid: int, by: int | str | None) -> StopEvent:
     return StopEvent(T0 + t, Kind.ENDED, Source.KERNEL, id, container_pid, ended_by=by)
 
 
@@ -161,6 +161,19 @@ def test_sigkill_first_is_no_two_phase_stop() -> None:
 def test_ending_at_the_last_moment_is_graceful_though_sigkill_was_sent() -> None:
     state = run(HANDLING, [signal(0, TERM), signal(10, KILL), ended(10.0001, INIT, 1, 0), died(10.1, 0)])
     assert state.verdict is Verdict.GRACEFUL
+
+
+def test_a_status_of_137_is_no_sigkill() -> None:
+    """As of an init whose child was killed; without the kernel's word 137 counts as SIGKILL."""
+    told = run(HANDLING, [signal(0, TERM), ended(0.2, INIT, 1, 137), died(0.3, 137)])
+    assert told.verdict is Verdict.GRACEFUL
+    assert explain(told)[0] == "Ended by itself after 0.20 s with status 137."
+    assert run(HANDLING, [signal(0, TERM), ended(0.2, INIT, 1, None), died(0.3, 137)]).verdict is Verdict.KILLED
+
+
+def test_sigkill_as_the_stop_signal_is_named() -> None:
+    state = run(plan(process(INIT, 1), signal=KILL), [signal(0, KILL), ended(0.1, INIT, 1, "SIGKILL"), died(0.2, 137)])
+    assert explain(state)[0].endswith("its stop signal is SIGKILL.")
 
 
 def test_137_without_phase_two_is_not_blamed_on_the_stop() -> None:

@@ -96,8 +96,8 @@ def _stays(case: Case, process: Process, signal: int, told: Forecast) -> Outcome
         why.append(f"It comes to its own end in about {by_itself:.0f} s, within the grace period.")
         return Outcome(Outlook.EXITS, Confidence.LIKELY, tuple(why), max(0.0, by_itself), Graceful.UNKNOWN)
     later = doctor_shells.what_comes_next(case, process)
-    if later:
-        why.append(later)
+    if later or _may_come_to_its_end(case, process):
+        why.append(later or "Nothing in its text runs for ever: it may come to its own end.")
         confidence = Confidence.LIKELY
     return Outcome(
         Outlook.TIMES_OUT,
@@ -105,6 +105,24 @@ def _stays(case: Case, process: Process, signal: int, told: Forecast) -> Outcome
         tuple(why),
         graceful=Graceful.NO,
         graceful_signals=program.graceful if program else (),
+    )
+
+
+_FOR_EVER = re.compile(
+    r"\bwhile *\(? *(?:True|true|1|:)(?![\w.])|\bfor *\( *; *;|\bloop *(?:do|\{)|\buntil +false\b|"
+    r"_forever\b|\bpause\b|\bsigwait|\bsigsuspend|\blisten\b|\baccept\b|\bserve|\bselect\b|\bepoll|\bjoin\b|"
+    r"\bsetInterval\b|\bwait\b|\bstdin\b|\binput\b|\brun\("
+)
+_SLEEPS = re.compile(r"\bsleep\b[ (]{0,3}(\d{1,12})")
+
+
+def _may_come_to_its_end(case: Case, process: Process) -> bool:
+    """A program whose text can be read and shows neither a loop without end, nor a wait, nor a sleep that outlasts
+    the grace period: a batch job, perhaps about to be done."""
+    texts = () if programs.is_shell(process) else doctor_scripts.texts_of(case, process)
+    needed_s = case.age_s(process) + case.facts.grace_s
+    return bool(texts) and not any(
+        _FOR_EVER.search(text) or any(int(seconds) > needed_s for seconds in _SLEEPS.findall(text)) for text in texts
     )
 
 

@@ -81,7 +81,7 @@ def deferred(case: Case, process: Process, signal: int, told: Forecast, group: b
         if left is None or left >= case.facts.grace_s:
             why.append(f"{_capital(described(child))} gets no signal and runs on in the foreground.")
             sure = trapped and programs.program_name(process) in _SURE and _runs_on(child)
-            sure = sure and not doctor_traps.job_control(text or "")
+            sure = sure and not doctor_traps.job_control(text or "") and _alone(case, process, child)
             confidence = Confidence.CERTAIN if sure else Confidence.LIKELY
             return Outcome(Outlook.TIMES_OUT, confidence, tuple(why), graceful=Graceful.NO)
         why.append(f"{_capital(described(child))} ends by itself in {max(0.0, left):.1f} s.")
@@ -102,6 +102,13 @@ _SURE = ("dash", "bash", "busybox-sh")
 
 def _capital(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
+
+
+def _alone(case: Case, process: Process, child: Process) -> bool:
+    """Nobody is there who could end the child: no process but PID 1, the shell and it."""
+    root = case.facts.root
+    us = {process.pid, child.pid, *((root.pid,) if root else ())}
+    return all(one.pid in us or one.state in ("Z", "X") for one in case.facts.processes)
 
 
 def _runs_on(child: Process) -> bool:

@@ -1,7 +1,8 @@
 """The memory of observed stops: an SQLite file in the state directory. Never needed to work.
 
-Bounded (`KEPT` stops), safe with several programs at once (SQLite's own locks, WAL), and any failure to read
-or write it is a remark, not an error: what it answers then is "nothing remembered".
+Bounded (`KEPT` stops), safe with several programs at once (SQLite's own locks), and any failure to read or write it
+is a remark, not an error: what it answers then is "nothing remembered". A rollback journal and not a write-ahead log:
+it is read far more often than written, and a reader then writes nothing.
 """
 
 import contextlib
@@ -13,11 +14,14 @@ from pathlib import Path
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.signals import name_of
 from containerlab_tui.config import state_dir
+from containerlab_tui.core.documents import plain
 from containerlab_tui.core.ending_records import PastStop
-from containerlab_tui.core.stop import Phase, StopState, Verdict
+from containerlab_tui.core.stop import SIGKILL, Phase, StopState, Verdict
 
 KEPT = 2000
 """Stops that are remembered; the oldest go first."""
+NAME = "stops.sqlite"
+"""Below the state directory."""
 BUSY_S = 2.0
 """How long another program's write is waited for."""
 
@@ -28,8 +32,9 @@ CREATE TABLE IF NOT EXISTS stops (
     UNIQUE (container, at)
 );
 CREATE INDEX IF NOT EXISTS stops_by_image ON stops (image, at);
-PRAGMA user_version = 1;
 """
+_VERSION = 2
+"""Of the columns: one more with each change of them."""
 _INSERT = f"INSERT OR IGNORE INTO stops ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
 _TRIM = "DELETE FROM stops WHERE rowid NOT IN (SELECT rowid FROM stops ORDER BY at DESC LIMIT ?)"
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM stops"  # noqa: S608
@@ -47,10 +52,10 @@ class History:
         if past is None:
             return ""
         try:
-            with self._open() as file:
+            with self._open(self._path or state_dir(create=True) / NAME) as file:
                 file.execute(_INSERT, astuple(past))
                 file.execute(_TRIM, (KEPT,))
-        except (sqlite3.Error, OSError, ContainerlabError) as error:
+        except (sqlite3.Error, OSError, ValueError, ContainerlabError) as error:
             return f"This stop is not remembered: {error}."
         return ""
 
@@ -69,20 +74,26 @@ class History:
 
     def _read(self, condition: str, value: str, limit: int) -> tuple[PastStop, ...]:
         try:
-            with self._open() as file:
+            path = self._path or state_dir() / NAME
+            if not path.exists():
+                return ()
+            with self._open(path) as file:
                 rows = file.execute(f"{_SELECT} WHERE {condition} ORDER BY at DESC LIMIT ?2", (value, limit)).fetchall()
         except (sqlite3.Error, OSError, ContainerlabError):
             return ()
         return tuple(PastStop(*row) for row in rows)
 
+    @staticmethod
     @contextlib.contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        path = self._path or state_dir(create=True) / "stops.sqlite"
+    def _open(path: Path) -> Iterator[sqlite3.Connection]:
         connection = sqlite3.connect(path, timeout=BUSY_S)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_CREATE)
-            _add_columns(connection)
+            if connection.execute("PRAGMA user_version").fetchone() != (_VERSION,):
+                with contextlib.suppress(sqlite3.OperationalError):  # another program has it open
+                    connection.execute("PRAGMA journal_mode = DELETE")
+                connection.executescript(_CREATE)
+                _add_columns(connection)
+                connection.execute(f"PRAGMA user_version = {_VERSION}")
             with connection:
                 yield connection
         finally:
@@ -106,9 +117,9 @@ def past_stop(state: StopState, image: str) -> PastStop | None:
     return PastStop(
         at=state.ended_at or state.began,
         container=state.plan.container,
-        name=state.plan.name,
-        image=image,
-        command=init.command if init else "",
+        name=plain(state.plan.name),
+        image=plain(image),
+        command=plain(init.command) if init else "",
         signal=name_of(state.plan.signal),
         grace_s=state.plan.timeout_s,
         verdict=state.verdict.value,
@@ -116,15 +127,16 @@ def past_stop(state: StopState, image: str) -> PastStop | None:
         duration_s=state.duration_s,
         phase_1_s=_length(state.phase_1),
         phase_2_s=_length(state.phase_2),
-        sender=_sender(state),
+        sender=plain(_sender(state)),
         out_of_memory=state.out_of_memory,
     )
 
 
 def _sender(state: StopState) -> str:
-    """Who sent PID 1 the last signal before its end; empty where the kernel's record did not tell."""
-    sent = [event for event in state.events if event.sender and event.container_pid == 1 and event.signal is not None]
-    return sent[-1].sender if sent else ""
+    """Who sent PID 1 its SIGKILL; empty where the kernel's record did not tell."""
+    init = state.plan.init
+    kills = [one for one in state.events if one.sender and one.signal == SIGKILL and init and one.id == init.id]
+    return kills[-1].sender if kills else ""
 
 
 def _length(phase: Phase | None) -> float | None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from containerlab_tui.core.stop import StopPlan
     from containerlab_tui.core.views import Sent
     from containerlab_tui.engine.api import Engine
+    from containerlab_tui.services.watching import Watching
     from containerlab_tui.ui.followers import Filler, Found, Loads, Look
     from containerlab_tui.ui.panels import Inspectors
     from containerlab_tui.ui.screens.stop_dialog import StopChoice
@@ -70,6 +71,8 @@ class ContainerlabApp(App[int]):
         self.sent: deque[Sent] = deque(maxlen=SENT_KEPT)
         self.stops = Stops(self)
         self.listeners: list[Callable[[EngineEvent], None]] = []
+        self.watching: set[Watching] = set()
+        """Recordings that have begun and not ended."""
         """Called on the UI thread with each event of the engine."""
         self._inspectors: Inspectors | None = None
         self.main = MainScreen()
@@ -351,4 +354,8 @@ def forecast_of_init(engine: "Engine", details: "Details") -> "tuple[Forecast | 
 def run(sources: Sources, settings: "Settings") -> int:
     """Open the screens; answers the exit status. Raises what `sources.first` raises, before the first frame."""
     app = ContainerlabApp(sources, settings)
-    return app.run() or app.return_code or 0
+    try:
+        return app.run() or app.return_code or 0
+    finally:
+        for one in tuple(app.watching):
+            one.close()  # the thread that would have done it may be cut off by the end

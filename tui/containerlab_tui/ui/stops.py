@@ -12,6 +12,7 @@ from containerlab_tui.ui.feeds import attend, tell
 if TYPE_CHECKING:
     from containerlab_tui.core.inventory import EngineEvent
     from containerlab_tui.core.stop import StopPlan, StopState
+    from containerlab_tui.engine.api import LogStream
     from containerlab_tui.ui.app import ContainerlabApp
     from containerlab_tui.ui.screens.stop import StopScreen
     from containerlab_tui.ui.screens.stop_dialog import StopChoice
@@ -30,7 +31,9 @@ class Stops:
         self._app = app
         self._screen: StopScreen | None = None
         self._under_way: set[str] = set()
-        self._logs: dict[str, float] = {}
+        self._logs: set[str] = set()
+        """Containers whose log is being read."""
+        self._streams: dict[str, LogStream] = {}
         self._front = ""
         """The container whose stop was asked for last."""
 
@@ -125,6 +128,9 @@ class Stops:
     def _done(self, state: "StopState") -> None:
         self._under_way.discard(state.plan.container)
         self._take(state)
+        stream = self._streams.get(state.plan.container)
+        if stream is not None and state.ended_at is None:
+            stream.close()  # the container runs on, and its log is no longer about a stop
         left = self._screen is not None and self._screen not in self._app.screen_stack
         if left and not state.plan.begun_elsewhere:
             from containerlab_tui.core.stop import explain
@@ -142,21 +148,27 @@ class Stops:
         return self._screen
 
     def _follow_log(self, state: "StopState") -> None:
-        """Read the container's log lines since the stop began, until the container has ended."""
+        """Read the container's log lines since the stop began, until the container or the stop has ended."""
         container = state.plan.container
-        if self._logs.get(container) == state.began:
+        if state.settled or container in self._logs:
             return
-        self._logs[container] = state.began
+        self._logs.add(container)
 
         def work() -> None:
             rest = b""
-            for chunk in self._app.engines.here().clone().logs(container, True, None, state.began):
+            stream = self._app.engines.here().clone().logs(container, True, None, state.began)
+            self._streams[container] = stream
+            for chunk in stream:
                 *lines, rest = (rest + chunk).split(b"\n")
                 self._tell_lines(container, lines[-200:])
             if rest:
                 self._tell_lines(container, [rest])
 
-        attend(self._app, work, None, lambda _error: None)
+        def over(_: object) -> None:
+            self._logs.discard(container)
+            self._streams.pop(container, None)
+
+        attend(self._app, work, over, over)
 
     def _tell_lines(self, container: str, lines: Sequence[bytes]) -> None:
         words = [line.decode("utf-8", "replace") for line in lines]

@@ -30,6 +30,7 @@ class Watch:
 
     def begin(self) -> None:
         self._app.listeners.append(self._happened)
+        self._app.watching.add(self._watching)
         do(self._app, self._watching.open)
 
     def take(self) -> "list[Told]":
@@ -41,7 +42,11 @@ class Watch:
         """End; may be called again."""
         if self._happened in self._app.listeners:
             self._app.listeners.remove(self._happened)
-        do(self._app, self._watching.close)
+        do(self._app, self._end)
+
+    def _end(self) -> None:
+        self._watching.close()
+        self._app.watching.discard(self._watching)
 
     def _happened(self, event: EngineEvent) -> None:
         if event.container == self._details.id:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from textual.screen import Screen
 
 from containerlab_tui.core.safe_text import safe_line
-from containerlab_tui.ui.feeds import ask, do
+from containerlab_tui.ui.feeds import ask, attend, do
 from containerlab_tui.ui.knowledge import RUNNING
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class MainActions(Screen[None]):
 
     def _each(self, targets: "Sequence[Container]", deed: Deed) -> None:
         for one in targets:
-            do(self, partial(lambda one: deed(self.lab.engines.here(), one), one))
+            attend(self, partial(lambda one: deed(self.lab.engines.here(), one), one))
 
     # signals
 
