@@ -155,6 +155,12 @@ def test_a_remembered_stop_is_used_only_for_the_same_end() -> None:
         (replace(PAST, phase_2_s=None, sender="bash [4242]"), "killed", "killed by bash [4242]"),
         (replace(PAST, phase_2_s=None, out_of_memory=True), "out-of-memory", "memory limit"),
         (replace(PAST, out_of_memory=True), "stop-killed", "did not end within 10 s"),  # a child, in the grace period
+        (
+            replace(PAST, signal="SIGKILL", phase_1_s=0.0),
+            "killed",
+            "A stop, docker kill and docker rm -f look the same",
+        ),
+        (replace(PAST, verdict="graceful"), "stopped", "ended by itself after 10.1 s with 137"),  # a status, no signal
     ],
 )
 def test_each_remembered_story(past: PastStop, cause: str, words: str) -> None:
@@ -210,3 +216,13 @@ def test_a_removed_container_is_told_from_events_or_memory() -> None:
     assert remembered is not None
     assert (remembered.cause, remembered.removed, remembered.finished_at) == ("stop-killed", True, ENDED)
     assert how_a_removed_one_ended("app", [gone], [], STARTED) is None
+
+
+def test_by_hand_is_said_only_of_a_start_that_was_seen() -> None:
+    alive = replace(DETAILS, state="running", restart_policy="always", started_at=ENDED + 5)
+    again = event(ENDED + 5, "start")
+    assert "begun by hand" in how_it_ended(alive, [START, DIE, again], [PAST]).sentence
+    for events in ([], [again]):  # the engine itself begins it, when it starts, and has no events from before
+        told = how_it_ended(alive, events, [PAST])
+        assert "begun by hand" not in told.sentence
+        assert told.before is not None
