@@ -1,5 +1,6 @@
 """The doctor's page and table: how they look, their keys, and what they say when a container ends meanwhile."""
 
+import asyncio
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -113,10 +114,14 @@ class Case:
     how_ended: str = ""
     run: float | None = None
     known: Diagnosis | None = None
+    may_answer: threading.Event | None = None
+    """Answers are held back until it is set."""
     asked: int = 0
     stops: list[str] = field(default_factory=list)
 
     def diagnose(self) -> Diagnosis:
+        if self.may_answer is not None:
+            assert self.may_answer.wait(10)
         answer = self.answers[min(self.asked, len(self.answers) - 1)]
         self.asked += 1
         if isinstance(answer, ContainerlabError):
@@ -212,6 +217,25 @@ async def test_findings_come_by_weight_and_the_cursor_goes_through_them() -> Non
         ]
 
 
+async def test_keys_while_another_answer_is_being_drawn() -> None:
+    other = replace(SHELL, findings=(OTHER,))
+    screen = Case([SHELL]).screen()
+    app = Host(screen)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: "shell-in-front" in text_of(app), "the findings")
+        counts = set[int]()
+        for answer in [other, SHELL] * 10:
+            drawing = asyncio.create_task(screen._show(answer))
+            while not drawing.done():
+                counts.add(len(screen.query(FindingBlock)))
+                await app.run_action("move(1)", screen)  # what j does
+                await asyncio.sleep(0)
+            await drawing
+        assert 0 in counts  # a key came where there was no block
+        await pilot.press("k", "k", "k")
+        assert chosen(screen) == "shell-in-front"
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_finding_that_does_not_fit_is_read_to_its_end_before_the_next(size: tuple[int, int]) -> None:
     screen = Case([replace(SHELL, findings=(LONG, BEFORE))]).screen()
@@ -296,9 +320,14 @@ async def test_r_asks_again_and_a_failure_keeps_what_is_there() -> None:
 
 
 async def test_what_is_known_is_shown_while_it_is_asked_anew() -> None:
-    case = Case([NGINX], known=SHELL)
+    case = Case([NGINX], known=SHELL, may_answer=threading.Event())
     app = Host(case.screen())
     async with app.run_test(size=(140, 45)) as pilot:
+        await settled(pilot, lambda: "shell-in-front" in text_of(app), "what is known")
+        assert "looking …" in text_of(app)
+        assert "other-graceful-signal" not in text_of(app)
+        assert case.may_answer is not None
+        case.may_answer.set()
         await settled(pilot, lambda: "other-graceful-signal" in text_of(app), "the answer")
         assert "shell-in-front" not in text_of(app)
 

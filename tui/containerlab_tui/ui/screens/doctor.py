@@ -203,6 +203,8 @@ class DoctorScreen(Screen[None]):
     def action_move(self, step: int) -> None:
         """The next finding, or more of this one where it doesn't fit; beyond the last ones: the edge."""
         blocks = list(self.query(FindingBlock))
+        if len(blocks) != len(self._findings):
+            return  # another answer is just being drawn
         place, block = self._scroll, blocks[self._cursor]
         hidden = block.region.bottom - place.region.bottom if step > 0 else place.region.y - block.region.y
         if hidden > 0:
