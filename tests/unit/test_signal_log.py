@@ -88,7 +88,7 @@ LINES = [
     ((TracedExit(3.0, CHILD, 0),), ("", "7 python3", "exit", "status 0", "good")),
     ((TracedExit(3.0, CHILD, 137),), ("", "7 python3", "exit", "status 137", "warn")),
     ((TracedExit(3.0, CHILD, "SIGKILL"),), ("", "7 python3", "exit", "by SIGKILL", "warn")),
-    ((TracedExit(3.0, CHILD, None),), ("", "7 python3", "exit", "ended", "good")),
+    ((TracedExit(3.0, CHILD, None),), ("", "7 python3", "exit", "ended", "muted")),
     (
         (TracedFork(3.0, INIT, 7008),),
         ("1 supervisord", "supervisord [7008]", "fork", "a new process", "muted"),

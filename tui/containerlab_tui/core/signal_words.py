@@ -45,8 +45,8 @@ def line_of(row: Row) -> Line:
         case TracedDelivery():
             return Line("sent before", _process(record.pid, row.who), _short(record.signal), outcome(row), _tone(row))
         case TracedExit():
-            bad = isinstance(record.ended_by, str) or bool(record.ended_by)
-            return Line("", _process(record.pid, row.who), "exit", ending(record), "warn" if bad else "good")
+            tone = "muted" if record.ended_by is None else "warn" if record.ended_by else "good"
+            return Line("", _process(record.pid, row.who), "exit", ending(record), tone)
         case TracedFork():
             parent = _process(record.parent_pid, row.sender) if record.parent_pid else "from outside"
             return Line(parent, _process(record.pid, row.who), "fork", "a new process", "muted")
