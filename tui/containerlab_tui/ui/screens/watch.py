@@ -255,11 +255,11 @@ class WatchScreen(Screen[None]):
     def _save(self, rows: list[Row], request: SaveRequest) -> None:
         from containerlab_tui.services.saving import save_lines
 
-        path = os.path.abspath(request.path)
+        path, app = os.path.abspath(request.path), self.app
         do(
-            self,
+            app,  # the screen may be left before all is written
             lambda: save_lines(path, map(as_document, rows), request.overwrite),
-            lambda count: self.app.notify(f"{_many(count, 'row')} saved to {safe_line(path, 200)}", markup=False),
+            lambda count: app.notify(f"{_many(count, 'row')} saved to {safe_line(path, 200)}", markup=False),
         )
 
 
