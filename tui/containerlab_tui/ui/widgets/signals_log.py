@@ -12,10 +12,11 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from containerlab_probes.records import Lost, TracedExec, TracedFork, TracedSignal
+from containerlab_probes.records import Lost, TracedSignal
 from containerlab_probes.signals import name_of
 from containerlab_tui.core import signal_log
 from containerlab_tui.core.safe_text import log_line, safe_line
+from containerlab_tui.core.signal_filter import ALL
 from containerlab_tui.core.signal_words import line_of, outcome, sentence
 from containerlab_tui.core.views import Sent
 from containerlab_tui.ui import words
@@ -25,7 +26,6 @@ from containerlab_tui.ui.widgets.grid import Column, Grid, Row, cell
 _LOG_CELLS = 400
 _ENGINE_S = 1.5
 """How long after it was asked the engine has sent a signal."""
-_QUIET = (TracedFork, TracedExec)
 _EMPTY = "Nothing was sent yet. Press s to choose a signal."
 
 
@@ -98,7 +98,7 @@ class SignalsLog(Widget):
         newest_first = sorted(sent, key=lambda one: (-one.at, one.container_name, one.container_pid))
         several = len({one.container for one in sent}) > 1
         self._sent = {_key(one): one for one in newest_first}
-        others = [(number, row) for number, row in recorded if type(row.record) not in _QUIET and not _ours(row, sent)]
+        others = [(number, row) for number, row in recorded if ALL.passes(row) and not _ours(row, sent)]
         self._recorded = {f"kernel-{number}": row for number, row in others}
         rows = [(one.at, _row(one, several)) for one in newest_first]
         rows += [(row.record.at, _recorded_row(key, row)) for key, row in reversed(self._recorded.items())]
