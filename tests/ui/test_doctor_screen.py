@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
@@ -14,15 +15,15 @@ from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.records import Delivery
 from containerlab_tui.config import Settings
 from containerlab_tui.core.doctor_facts import Confidence, Diagnosis, Finding, Graceful, Outlook, Severity
-from containerlab_tui.core.inventory import EngineEvent, Event
+from containerlab_tui.core.inventory import Changed, EngineEvent, Event
 from containerlab_tui.services import diagnosis as service
 from containerlab_tui.ui import words
 from containerlab_tui.ui.messages import InventoryChanged
 from containerlab_tui.ui.screens.doctor import DoctorScreen, FindingBlock, Patient
-from containerlab_tui.ui.screens.doctor_table import DoctorTable
+from containerlab_tui.ui.screens.doctor_table import AGAIN, DoctorGrid, DoctorTable
 from containerlab_tui.ui.screens.help import GROUPS
 from containerlab_tui.ui.screens.stop_dialog import StopChoice, StopDialog
-from tests.ui.conftest import Stage
+from tests.ui.conftest import ScriptedEngine, Stage
 from tests.ui.samples import APP, BEGAN, HOSTILE, SIZES, WORKER, Host, plan, settled, text_of
 from tests.ui.samples import SHELL as PID_1
 
@@ -161,13 +162,13 @@ def table(diagnoses: Sequence[Diagnosis], unread: Sequence[str] = ()) -> DoctorT
     return DoctorTable(
         "all running",
         lambda: (diagnoses, unread),
-        lambda _one: None,
-        lambda names: {"gone": "killed (SIGKILL, 137)"} if "gone" in names else {},
+        lambda _one, _read_at: None,
+        lambda one: {"gone": "killed (SIGKILL, 137)", "again": AGAIN}.get(one.container, ""),
         lambda: BEGAN,
     )
 
 
-ALL = (UNKNOWN, NGINX, replace(SHELL, container="gone", findings=()), SHELL)
+ALL = (UNKNOWN, NGINX, replace(SHELL, container="gone", findings=()), SHELL, replace(NGINX, container="again"))
 SCREENS: dict[str, Callable[[], Screen[None]]] = {
     "shell": lambda: page(SHELL),
     "nginx": lambda: page(NGINX),
@@ -403,14 +404,23 @@ def doctored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The doctor answers by name; which containers it was asked about."""
     asked: list[str] = []
 
-    def doctor(engine: object, container: str, history: object = None) -> Diagnosis:
-        asked.append(container)
-        details = engine.inspect(container)  # type: ignore[attr-defined]
-        return replace(SHELL if "shell" in details.name else NGINX, container=details.name)
+    def about(engine: ScriptedEngine, container: str) -> Diagnosis:
+        details = engine.inspect(container)
+        return replace(
+            SHELL if "shell" in details.name else NGINX,
+            container=details.name,
+            id=details.id,
+            started_at=details.started_at,
+        )
 
-    def doctor_all(engine: object, history: object = None) -> tuple[tuple[Diagnosis, ...], tuple[str, ...]]:
+    def doctor(engine: ScriptedEngine, container: str, history: object = None) -> Diagnosis:
+        asked.append(container)
+        return about(engine, container)
+
+    def doctor_all(engine: ScriptedEngine, history: object = None) -> tuple[tuple[Diagnosis, ...], tuple[str, ...]]:
         asked.append("all")
-        return (NGINX, replace(NGINX, container="db"), SHELL), ()
+        named = {engine.inspect(one).name: one for one in engine.raw}
+        return (NGINX, about(engine, named["db"]), about(engine, named["shell-form"])), ()
 
     monkeypatch.setattr(service, "doctor", doctor)
     monkeypatch.setattr(service, "doctor_all", doctor_all)
@@ -477,6 +487,65 @@ async def test_capital_d_opens_all_and_enter_one_of_them(stage: Callable[..., St
         await settled(pilot, lambda: isinstance(made.app.screen, DoctorTable), "the table again")
         await pilot.press("escape")
         assert made.app.screen is made.app.main
+
+
+def dim_rows(screen: Screen[Any]) -> set[str]:
+    return {row.key for row in screen.query_one(DoctorGrid).rows if row.dim}
+
+
+@pytest.mark.parametrize("how", ["another run", "another container of that name"])
+async def test_what_is_in_the_table_is_not_said_of_what_came_after(
+    stage: Callable[..., Stage], doctored: list[str], how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = stage()
+    async with made.app.run_test(size=(140, 45)) as pilot:
+        await made.ready(pilot)
+        await pilot.press("D")
+        await settled(pilot, lambda: "by SIGKILL" in text_of(made.app), "the table")
+        assert dim_rows(made.app.screen) == {"nginx"}  # there is none
+        before = made.id_of("shell-form")
+        line, details = made.app.knowledge.containers[before], made.app.knowledge.details[before]
+        after = before if how == "another run" else made.id_of("worker")
+        event = EngineEvent(made.now + 2, "start", after, "shell-form", "", {})
+        if after != before:
+            made.post(Event(replace(event, action="destroy", container=before, time=made.now + 1)))
+        again = replace(details, id=after, pid=details.pid + 1, started_at=made.now + 2)
+        made.post(Changed(replace(line, id=after), again, event, made.now + 3))
+        await settled(pilot, lambda: AGAIN in text_of(made.app), "the row is about what was before")
+        assert dim_rows(made.app.screen) == {"nginx", "shell-form"}
+        assert "It was started again since" in text_of(made.app)
+        may_answer = threading.Event()
+
+        def later(engine: ScriptedEngine, container: str, history: object = None) -> Diagnosis:
+            assert may_answer.wait(10)
+            return replace(SHELL, id=container)
+
+        monkeypatch.setattr(service, "doctor", later)
+        await pilot.press("enter")
+        await settled(pilot, lambda: "Doctor  shell-form" in text_of(made.app), "its page")
+        assert "looking …" in text_of(made.app)
+        assert "shell-in-front" not in text_of(made.app)
+        may_answer.set()
+        await settled(pilot, lambda: "shell-in-front" in text_of(made.app), "its own answer")
+        assert doctored == ["all"]
+
+
+async def test_a_page_from_the_table_says_when_the_table_was_read(
+    stage: Callable[..., Stage], doctored: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(engine: ScriptedEngine, container: str, history: object = None) -> Diagnosis:
+        raise Gone("It is gone.")
+
+    made = stage()
+    monkeypatch.setattr(words, "clock_time", lambda at: f"{at - made.now:+.0f} s")
+    monkeypatch.setattr(service, "doctor", gone)
+    async with made.app.run_test(size=(140, 45)) as pilot:
+        await made.ready(pilot)
+        await pilot.press("D")
+        await settled(pilot, lambda: "read at +0 s" in text_of(made.app), "the table")
+        made.app.clock = lambda: made.now + 60
+        await pilot.press("enter")
+        await settled(pilot, lambda: "! It is gone. What is shown was read at +0 s." in text_of(made.app), "the page")
 
 
 async def test_an_end_reaches_the_screens_over_the_main_screen(

@@ -49,7 +49,9 @@ class Patient:
     stop: Callable[[], None]
     """Asks how to stop it."""
     known: Diagnosis | None = None
-    """What was found out just now, shown until the page has asked for itself."""
+    """What was found out about this run just now, shown until the page has asked for itself."""
+    known_at: float = 0.0
+    """When that was, epoch seconds."""
 
 
 class DoctorScreen(Screen[None]):
@@ -76,7 +78,7 @@ class DoctorScreen(Screen[None]):
         self._diagnosis = patient.known
         self._findings: tuple[Finding, ...] = ()
         self._cursor = 0
-        self._read_at = clock()
+        self._read_at = patient.known_at
         self._drawn: Diagnosis | None = None
         self._looking = False
         self._trouble = ""
