@@ -15,7 +15,7 @@ from containerlab_probes.records import (
 from containerlab_probes.signals import name_of
 from containerlab_tui.core import documents
 from containerlab_tui.core.kernel_record import RESULTS, TAKEN
-from containerlab_tui.core.signal_log import Asked, Note, Row, Who
+from containerlab_tui.core.signal_log import Asked, Note, Row, SignalLog, Who
 
 _FORCED = frozenset((9, 19))
 """SIGKILL and SIGSTOP from outside work on PID 1 too (man 7 pid_namespaces)."""
@@ -65,6 +65,14 @@ def sentence(record: Lost | Note) -> str:
         return f"— {record.text} —"
     many = f"{record.count:,} events were" if record.count else "Events were"
     return f"! {many} lost here: they came faster than they could be read"
+
+
+def lost_words(log: SignalLog) -> str:
+    """How many records the kernel threw away: `! 1,200 lost`, with a plus where it didn't say of all how many."""
+    if not log.lost and not log.lost_uncounted:
+        return ""
+    count = f"{log.lost:,}{'+' if log.lost_uncounted else ''}" if log.lost else "some"
+    return f"! {count} lost"
 
 
 def outcome(row: Row) -> str:

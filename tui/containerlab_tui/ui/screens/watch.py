@@ -20,7 +20,7 @@ from textual.widgets import Input, Static
 from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.core.signal_filter import ALL, parse
 from containerlab_tui.core.signal_log import Row, SignalLog, Told
-from containerlab_tui.core.signal_words import as_document
+from containerlab_tui.core.signal_words import as_document, lost_words
 from containerlab_tui.ui.feeds import do
 from containerlab_tui.ui.screens.save_form import SaveForm, SaveRequest
 from containerlab_tui.ui.widgets.filter_line import FilterLine
@@ -147,9 +147,8 @@ class WatchScreen(Screen[None]):
         parts: list[str | tuple[str, str | Style]] = [
             ("Signals in ", "$text-muted"), (safe_line(self._container, 40), "bold"), "  ", mark, "  ",
         ]  # fmt: skip
-        if log.lost or log.lost_uncounted:
-            count = f"{log.lost:,}{'+' if log.lost_uncounted else ''}" if log.lost else "some"
-            parts += [(f"! {count} lost", "bold $text-error"), "  "]
+        if lost := lost_words(log):
+            parts += [(lost, "bold $text-error"), "  "]
         parts.append(f"{_many(log.signals, 'signal')} · {_many(log.exits, 'exit')} · {rate:,}/s")
         return Content.assemble(*parts)
 

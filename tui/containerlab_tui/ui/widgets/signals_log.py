@@ -133,14 +133,19 @@ class SignalsLog(Widget):
         elif row is not None:
             detail.update(_recorded_detail(row))
 
-    def say_trace(self, on: bool | None, reason: str) -> None:
-        """Whether the kernel's record is being read (None: not just now), and why it can't be."""
+    def say_trace(self, on: bool | None, reason: str, lost: str = "", forgotten: int = 0) -> None:
+        """Whether the kernel's record is being read (None: not just now), and why it can't be; how much of it was
+        lost, a clause, and how many rows are no longer kept.
+        """
         where = self.query_one("#trace", Static)
         where.set_class(on is not None or bool(reason), "shown")
         if reason:
             where.update(Content(f"kernel trace ○ not available: {safe_line(reason, 200)}"))
         else:
-            where.update(Content("kernel trace ●" if on else "kernel trace ◌ beginning …"))
+            parts = [Content("kernel trace ●" if on else "kernel trace ◌ beginning …")]
+            parts += [Content.styled(lost, "$text-error")] if lost else []
+            parts += [Content(f"{forgotten:,} older let go")] if forgotten else []
+            where.update(Content(" · ").join(parts))
 
     def show_logs(self, lines: Iterable[str | bytes]) -> None:
         """The log lines since the newest signal."""
