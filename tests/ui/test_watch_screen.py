@@ -22,6 +22,7 @@ from containerlab_probes.records import (
 )
 from containerlab_tui.core.signal_log import KEPT, Asked, Known, Note, Told, Who
 from containerlab_tui.services import saving
+from containerlab_tui.ui.screens.help import HelpScreen
 from containerlab_tui.ui.screens.save_form import SaveForm
 from containerlab_tui.ui.screens.watch import WatchScreen
 from containerlab_tui.ui.widgets.signal_list import SignalList
@@ -136,6 +137,16 @@ async def test_the_kernel_pause_and_filter_at_the_keyboard() -> None:
         await pilot.press("q")
         await settled(pilot, lambda: app.answers == [None], "it is left")
         assert feed.closed == 1
+
+
+async def test_help_explains_the_signs_of_this_screen() -> None:
+    app = Host(HelpScreen(WatchScreen("web", Played())))
+    async with app.run_test(size=(140, 45)) as pilot:
+        await settled(pilot, lambda: "What the signs mean" in text_of(app), "the signs")
+        shown = text_of(app)
+        assert all(sign in shown for sign in ("●", "◌", "○", "! lost", "name [7]"))
+        assert "†" not in shown
+        assert "watch.pause" in shown
 
 
 async def test_it_follows_until_it_is_scrolled_up() -> None:

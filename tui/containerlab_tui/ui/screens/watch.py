@@ -23,6 +23,7 @@ from containerlab_tui.core.signal_log import Row, SignalLog, Told
 from containerlab_tui.core.signal_words import as_document, lost_words
 from containerlab_tui.ui.feeds import do
 from containerlab_tui.ui.screens.save_form import SaveForm, SaveRequest
+from containerlab_tui.ui.states import WATCH_SIGNS
 from containerlab_tui.ui.widgets.filter_line import FilterLine
 from containerlab_tui.ui.widgets.signal_list import SignalList
 from containerlab_tui.ui.widgets.status_bar import KeyBar
@@ -50,6 +51,7 @@ class WatchScreen(Screen[None]):
     """Begins the feed when it is shown and closes it when it is left."""
 
     CSS_PATH = "../styles/watch.tcss"
+    SIGNS = WATCH_SIGNS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "leave", "leave", id="watch.leave", tooltip="Leave; the recording ends"),
         Binding("slash", "filter", "filter", id="watch.filter", tooltip="TERM, 15, exit, a PID, a program, -CHLD …"),
