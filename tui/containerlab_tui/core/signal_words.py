@@ -81,7 +81,7 @@ def outcome(row: Row) -> str:
     taken = record if isinstance(record, TracedDelivery) else row.taken
     if taken is not None:
         if _dropped_late(row, taken):
-            return "default action: PID 1 drops it"
+            return "dropped: PID 1 has no handler for it"
         return TAKEN[taken.taken]
     if isinstance(record, TracedSignal):
         if record.result is SignalResult.ALREADY_PENDING:
@@ -92,6 +92,11 @@ def outcome(row: Row) -> str:
             return "thrown away: no handler, or ignored"
         return RESULTS[record.result]
     return ""
+
+
+def brief(result: str) -> str:
+    """An outcome without its reason, where there is no room for both."""
+    return result.partition(":")[0]
 
 
 def _dropped_late(row: Row, taken: TracedDelivery) -> bool:
