@@ -1,9 +1,11 @@
 """The doctor's page and table: how they look, their keys, and what they say when a container ends meanwhile."""
 
+import asyncio
 import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
@@ -13,15 +15,15 @@ from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.records import Delivery
 from containerlab_tui.config import Settings
 from containerlab_tui.core.doctor_facts import Confidence, Diagnosis, Finding, Graceful, Outlook, Severity
-from containerlab_tui.core.inventory import EngineEvent, Event
+from containerlab_tui.core.inventory import Changed, EngineEvent, Event
 from containerlab_tui.services import diagnosis as service
 from containerlab_tui.ui import words
 from containerlab_tui.ui.messages import InventoryChanged
 from containerlab_tui.ui.screens.doctor import DoctorScreen, FindingBlock, Patient
-from containerlab_tui.ui.screens.doctor_table import DoctorTable
+from containerlab_tui.ui.screens.doctor_table import AGAIN, DoctorGrid, DoctorTable
 from containerlab_tui.ui.screens.help import GROUPS
 from containerlab_tui.ui.screens.stop_dialog import StopChoice, StopDialog
-from tests.ui.conftest import Stage
+from tests.ui.conftest import ScriptedEngine, Stage
 from tests.ui.samples import APP, BEGAN, HOSTILE, SIZES, WORKER, Host, plan, settled, text_of
 from tests.ui.samples import SHELL as PID_1
 
@@ -113,10 +115,14 @@ class Case:
     how_ended: str = ""
     run: float | None = None
     known: Diagnosis | None = None
+    may_answer: threading.Event | None = None
+    """Answers are held back until it is set."""
     asked: int = 0
     stops: list[str] = field(default_factory=list)
 
     def diagnose(self) -> Diagnosis:
+        if self.may_answer is not None:
+            assert self.may_answer.wait(10)
         answer = self.answers[min(self.asked, len(self.answers) - 1)]
         self.asked += 1
         if isinstance(answer, ContainerlabError):
@@ -156,13 +162,13 @@ def table(diagnoses: Sequence[Diagnosis], unread: Sequence[str] = ()) -> DoctorT
     return DoctorTable(
         "all running",
         lambda: (diagnoses, unread),
-        lambda _one: None,
-        lambda names: {"gone": "killed (SIGKILL, 137)"} if "gone" in names else {},
+        lambda _one, _read_at: None,
+        lambda one: {"gone": "killed (SIGKILL, 137)", "again": AGAIN}.get(one.container, ""),
         lambda: BEGAN,
     )
 
 
-ALL = (UNKNOWN, NGINX, replace(SHELL, container="gone", findings=()), SHELL)
+ALL = (UNKNOWN, NGINX, replace(SHELL, container="gone", findings=()), SHELL, replace(NGINX, container="again"))
 SCREENS: dict[str, Callable[[], Screen[None]]] = {
     "shell": lambda: page(SHELL),
     "nginx": lambda: page(NGINX),
@@ -210,6 +216,25 @@ async def test_findings_come_by_weight_and_the_cursor_goes_through_them() -> Non
             "killed-before",
             "shell-in-front",
         ]
+
+
+async def test_keys_while_another_answer_is_being_drawn() -> None:
+    other = replace(SHELL, findings=(OTHER,))
+    screen = Case([SHELL]).screen()
+    app = Host(screen)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: "shell-in-front" in text_of(app), "the findings")
+        counts = set[int]()
+        for answer in [other, SHELL] * 10:
+            drawing = asyncio.create_task(screen._show(answer))
+            while not drawing.done():
+                counts.add(len(screen.query(FindingBlock)))
+                await app.run_action("move(1)", screen)  # what j does
+                await asyncio.sleep(0)
+            await drawing
+        assert 0 in counts  # a key came where there was no block
+        await pilot.press("k", "k", "k")
+        assert chosen(screen) == "shell-in-front"
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -296,9 +321,14 @@ async def test_r_asks_again_and_a_failure_keeps_what_is_there() -> None:
 
 
 async def test_what_is_known_is_shown_while_it_is_asked_anew() -> None:
-    case = Case([NGINX], known=SHELL)
+    case = Case([NGINX], known=SHELL, may_answer=threading.Event())
     app = Host(case.screen())
     async with app.run_test(size=(140, 45)) as pilot:
+        await settled(pilot, lambda: "shell-in-front" in text_of(app), "what is known")
+        assert "looking …" in text_of(app)
+        assert "other-graceful-signal" not in text_of(app)
+        assert case.may_answer is not None
+        case.may_answer.set()
         await settled(pilot, lambda: "other-graceful-signal" in text_of(app), "the answer")
         assert "shell-in-front" not in text_of(app)
 
@@ -374,14 +404,23 @@ def doctored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The doctor answers by name; which containers it was asked about."""
     asked: list[str] = []
 
-    def doctor(engine: object, container: str, history: object = None) -> Diagnosis:
-        asked.append(container)
-        details = engine.inspect(container)  # type: ignore[attr-defined]
-        return replace(SHELL if "shell" in details.name else NGINX, container=details.name)
+    def about(engine: ScriptedEngine, container: str) -> Diagnosis:
+        details = engine.inspect(container)
+        return replace(
+            SHELL if "shell" in details.name else NGINX,
+            container=details.name,
+            id=details.id,
+            started_at=details.started_at,
+        )
 
-    def doctor_all(engine: object, history: object = None) -> tuple[tuple[Diagnosis, ...], tuple[str, ...]]:
+    def doctor(engine: ScriptedEngine, container: str, history: object = None) -> Diagnosis:
+        asked.append(container)
+        return about(engine, container)
+
+    def doctor_all(engine: ScriptedEngine, history: object = None) -> tuple[tuple[Diagnosis, ...], tuple[str, ...]]:
         asked.append("all")
-        return (NGINX, replace(NGINX, container="db"), SHELL), ()
+        named = {engine.inspect(one).name: one for one in engine.raw}
+        return (NGINX, about(engine, named["db"]), about(engine, named["shell-form"])), ()
 
     monkeypatch.setattr(service, "doctor", doctor)
     monkeypatch.setattr(service, "doctor_all", doctor_all)
@@ -448,6 +487,65 @@ async def test_capital_d_opens_all_and_enter_one_of_them(stage: Callable[..., St
         await settled(pilot, lambda: isinstance(made.app.screen, DoctorTable), "the table again")
         await pilot.press("escape")
         assert made.app.screen is made.app.main
+
+
+def dim_rows(screen: Screen[Any]) -> set[str]:
+    return {row.key for row in screen.query_one(DoctorGrid).rows if row.dim}
+
+
+@pytest.mark.parametrize("how", ["another run", "another container of that name"])
+async def test_what_is_in_the_table_is_not_said_of_what_came_after(
+    stage: Callable[..., Stage], doctored: list[str], how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = stage()
+    async with made.app.run_test(size=(140, 45)) as pilot:
+        await made.ready(pilot)
+        await pilot.press("D")
+        await settled(pilot, lambda: "by SIGKILL" in text_of(made.app), "the table")
+        assert dim_rows(made.app.screen) == {"nginx"}  # there is none
+        before = made.id_of("shell-form")
+        line, details = made.app.knowledge.containers[before], made.app.knowledge.details[before]
+        after = before if how == "another run" else made.id_of("worker")
+        event = EngineEvent(made.now + 2, "start", after, "shell-form", "", {})
+        if after != before:
+            made.post(Event(replace(event, action="destroy", container=before, time=made.now + 1)))
+        again = replace(details, id=after, pid=details.pid + 1, started_at=made.now + 2)
+        made.post(Changed(replace(line, id=after), again, event, made.now + 3))
+        await settled(pilot, lambda: AGAIN in text_of(made.app), "the row is about what was before")
+        assert dim_rows(made.app.screen) == {"nginx", "shell-form"}
+        assert "It was started again since" in text_of(made.app)
+        may_answer = threading.Event()
+
+        def later(engine: ScriptedEngine, container: str, history: object = None) -> Diagnosis:
+            assert may_answer.wait(10)
+            return replace(SHELL, id=container)
+
+        monkeypatch.setattr(service, "doctor", later)
+        await pilot.press("enter")
+        await settled(pilot, lambda: "Doctor  shell-form" in text_of(made.app), "its page")
+        assert "looking …" in text_of(made.app)
+        assert "shell-in-front" not in text_of(made.app)
+        may_answer.set()
+        await settled(pilot, lambda: "shell-in-front" in text_of(made.app), "its own answer")
+        assert doctored == ["all"]
+
+
+async def test_a_page_from_the_table_says_when_the_table_was_read(
+    stage: Callable[..., Stage], doctored: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(engine: ScriptedEngine, container: str, history: object = None) -> Diagnosis:
+        raise Gone("It is gone.")
+
+    made = stage()
+    monkeypatch.setattr(words, "clock_time", lambda at: f"{at - made.now:+.0f} s")
+    monkeypatch.setattr(service, "doctor", gone)
+    async with made.app.run_test(size=(140, 45)) as pilot:
+        await made.ready(pilot)
+        await pilot.press("D")
+        await settled(pilot, lambda: "read at +0 s" in text_of(made.app), "the table")
+        made.app.clock = lambda: made.now + 60
+        await pilot.press("enter")
+        await settled(pilot, lambda: "! It is gone. What is shown was read at +0 s." in text_of(made.app), "the page")
 
 
 async def test_an_end_reaches_the_screens_over_the_main_screen(

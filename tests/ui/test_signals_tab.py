@@ -19,6 +19,7 @@ from containerlab_probes.records import (
 )
 from containerlab_tui.core.signal_log import Known, Note, Told, Who
 from containerlab_tui.core.views import Sent
+from containerlab_tui.ui.tabs import RECORDED_KEPT
 from tests.ui.conftest import PlayedWatch, Stage
 from tests.ui.samples import HOSTILE, SIZES, settled, text_of
 
@@ -99,6 +100,19 @@ async def test_the_record_ends_with_the_selection_and_the_tab_and_begins_when_th
         assert PlayedWatch.made[3].closed
         assert not PlayedWatch.made[4].closed
     assert all(one.closed for one in PlayedWatch.made)
+
+
+async def test_it_says_what_was_lost_though_the_row_was_pushed_out(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(80, 24)) as pilot:
+        await made.ready(pilot)
+        watch = await open_tab(made, pilot)
+        storm = [TracedSignal(made.now + 3, 555, "kill", watch.pid, 12, QUEUED, 0, True)] * RECORDED_KEPT
+        watch.waiting = [Lost(made.now + 1, 1200), Lost(made.now + 2, None), *storm]
+        said = "kernel trace ● · ! 1,200+ lost · 2 older let go"
+        await settled(pilot, lambda: said in text_of(made.app), "what was lost")
+        watch.waiting = [storm[0]]
+        await settled(pilot, lambda: "! 1,200+ lost · 3 older let go" in text_of(made.app), "it stays")
 
 
 async def test_it_says_where_tracing_is_not_available(stage: Callable[..., Stage]) -> None:

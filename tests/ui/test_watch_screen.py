@@ -1,7 +1,10 @@
 """The live view of signals over a feed that the test plays: what it shows, filters, holds still and saves."""
 
 import json
+import threading
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
@@ -18,6 +21,8 @@ from containerlab_probes.records import (
     TracedSignal,
 )
 from containerlab_tui.core.signal_log import KEPT, Asked, Known, Note, Told, Who
+from containerlab_tui.services import saving
+from containerlab_tui.ui.screens.help import HelpScreen
 from containerlab_tui.ui.screens.save_form import SaveForm
 from containerlab_tui.ui.screens.watch import WatchScreen
 from containerlab_tui.ui.widgets.signal_list import SignalList
@@ -134,6 +139,16 @@ async def test_the_kernel_pause_and_filter_at_the_keyboard() -> None:
         assert feed.closed == 1
 
 
+async def test_help_explains_the_signs_of_this_screen() -> None:
+    app = Host(HelpScreen(WatchScreen("web", Played())))
+    async with app.run_test(size=(140, 45)) as pilot:
+        await settled(pilot, lambda: "What the signs mean" in text_of(app), "the signs")
+        shown = text_of(app)
+        assert all(sign in shown for sign in ("●", "◌", "○", "! lost", "name [7]"))
+        assert "†" not in shown
+        assert "watch.pause" in shown
+
+
 async def test_it_follows_until_it_is_scrolled_up() -> None:
     feed = Played(*map(usr1, range(100)))
     app = Host(WatchScreen("web", feed, lambda: BEGAN))
@@ -183,6 +198,30 @@ async def test_a_filtered_row_stays_although_a_storm_goes_by() -> None:
         feed.waiting = [usr1(number) for number in range(KEPT + 10)]
         await settled(pilot, lambda: "let go" in head(app), "the storm")
         assert listing(app).count == before
+
+
+async def test_what_came_of_saving_is_told_though_the_screen_was_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    left, save_lines = threading.Event(), saving.save_lines
+
+    def slowly(path: str, lines: Iterable[dict[str, Any]], overwrite: bool) -> int:
+        assert left.wait(10)
+        return save_lines(path, lines, overwrite)
+
+    monkeypatch.setattr(saving, "save_lines", slowly)
+    app = Host(WatchScreen("web", Played(*STOP), lambda: BEGAN))
+    async with app.run_test(size=(140, 45), notifications=True) as pilot:
+        await settled(pilot, lambda: listing(app).count == 12, "the rows")
+        await pilot.press("S")
+        await settled(pilot, lambda: isinstance(app.screen, SaveForm), "the form")
+        await pilot.press("enter")
+        await settled(pilot, lambda: isinstance(app.screen, WatchScreen), "the form is gone")
+        await pilot.press("q")
+        await settled(pilot, lambda: app.answers == [None], "it is left")
+        left.set()
+        await settled(pilot, lambda: "12 rows saved to" in text_of(app), "the toast")
 
 
 async def test_saving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,7 +88,7 @@ LINES = [
     ((TracedExit(3.0, CHILD, 0),), ("", "7 python3", "exit", "status 0", "good")),
     ((TracedExit(3.0, CHILD, 137),), ("", "7 python3", "exit", "status 137", "warn")),
     ((TracedExit(3.0, CHILD, "SIGKILL"),), ("", "7 python3", "exit", "by SIGKILL", "warn")),
-    ((TracedExit(3.0, CHILD, None),), ("", "7 python3", "exit", "ended", "good")),
+    ((TracedExit(3.0, CHILD, None),), ("", "7 python3", "exit", "ended", "muted")),
     (
         (TracedFork(3.0, INIT, 7008),),
         ("1 supervisord", "supervisord [7008]", "fork", "a new process", "muted"),
@@ -119,7 +119,7 @@ def test_pid_1_drops_what_it_had_blocked_unless_it_is_forced() -> None:
         default = TracedDelivery(2.0, INIT, number, Taken.DEFAULT)
         return outcome(only(signal(INIT, number, code=code), default))
 
-    assert sent(TERM, 0) == "default action: PID 1 drops it"
+    assert sent(TERM, 0) == "dropped: PID 1 has no handler for it"
     assert sent(KILL, 0) == "default action"
     assert sent(11, 1) == "default action"
 

@@ -65,6 +65,8 @@ def diagnose(facts: Facts) -> Diagnosis:
         findings=outcome.findings,
         program=recognised.name if recognised else "",
         takes_s=outcome.takes_s if outcome.outlook is Outlook.EXITS else None,
+        id=details.id,
+        started_at=details.started_at,
     )
 
 

@@ -145,6 +145,10 @@ class Diagnosis:
     """What is known to run there, e.g. `nginx`; empty: not recognised."""
     takes_s: float | None = None
     """About how long the stop would take, where it is known."""
+    id: str = ""
+    """The container's full id."""
+    started_at: float | None = None
+    """When the run that was looked at had begun, epoch seconds; another run may go otherwise."""
 
     @property
     def trouble(self) -> int:

@@ -15,7 +15,7 @@ from containerlab_probes.records import (
 from containerlab_probes.signals import name_of
 from containerlab_tui.core import documents
 from containerlab_tui.core.kernel_record import RESULTS, TAKEN
-from containerlab_tui.core.signal_log import Asked, Note, Row, Who
+from containerlab_tui.core.signal_log import Asked, Note, Row, SignalLog, Who
 
 _FORCED = frozenset((9, 19))
 """SIGKILL and SIGSTOP from outside work on PID 1 too (man 7 pid_namespaces)."""
@@ -45,8 +45,8 @@ def line_of(row: Row) -> Line:
         case TracedDelivery():
             return Line("sent before", _process(record.pid, row.who), _short(record.signal), outcome(row), _tone(row))
         case TracedExit():
-            bad = isinstance(record.ended_by, str) or bool(record.ended_by)
-            return Line("", _process(record.pid, row.who), "exit", ending(record), "warn" if bad else "good")
+            tone = "muted" if record.ended_by is None else "warn" if record.ended_by else "good"
+            return Line("", _process(record.pid, row.who), "exit", ending(record), tone)
         case TracedFork():
             parent = _process(record.parent_pid, row.sender) if record.parent_pid else "from outside"
             return Line(parent, _process(record.pid, row.who), "fork", "a new process", "muted")
@@ -67,13 +67,21 @@ def sentence(record: Lost | Note) -> str:
     return f"! {many} lost here: they came faster than they could be read"
 
 
+def lost_words(log: SignalLog) -> str:
+    """How many records the kernel threw away: `! 1,200 lost`, with a plus where it didn't say of all how many."""
+    if not log.lost and not log.lost_uncounted:
+        return ""
+    count = f"{log.lost:,}{'+' if log.lost_uncounted else ''}" if log.lost else "some"
+    return f"! {count} lost"
+
+
 def outcome(row: Row) -> str:
     """What the kernel did with a signal, one clause."""
     record = row.record
     taken = record if isinstance(record, TracedDelivery) else row.taken
     if taken is not None:
         if _dropped_late(row, taken):
-            return "default action: PID 1 drops it"
+            return "dropped: PID 1 has no handler for it"
         return TAKEN[taken.taken]
     if isinstance(record, TracedSignal):
         if record.result is SignalResult.ALREADY_PENDING:
@@ -84,6 +92,11 @@ def outcome(row: Row) -> str:
             return "thrown away: no handler, or ignored"
         return RESULTS[record.result]
     return ""
+
+
+def brief(result: str) -> str:
+    """An outcome without its reason, where there is no room for both."""
+    return result.partition(":")[0]
 
 
 def _dropped_late(row: Row, taken: TracedDelivery) -> bool:

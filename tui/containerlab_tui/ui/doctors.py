@@ -1,6 +1,6 @@
 """Opens the doctor's screens: a page on one container, a table of several. All of it reads only."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from containerlab_tui.ui.app import ContainerlabApp
 
 
-def open_page(app: "ContainerlabApp", container: Container, known: "Diagnosis | None" = None) -> None:
-    """The page on one container; `known` is shown until it has been asked about anew."""
+def open_page(
+    app: "ContainerlabApp", container: Container, known: "Diagnosis | None" = None, known_at: float = 0.0
+) -> None:
+    """The page on one container; `known`, which was read at `known_at`, is shown until it has been asked about anew."""
     from containerlab_tui.ui.screens.doctor import DoctorScreen, Patient
 
     def diagnose() -> "Diagnosis":
@@ -28,6 +30,7 @@ def open_page(app: "ContainerlabApp", container: Container, known: "Diagnosis | 
         lambda: started(app, container.id),
         lambda: app.main.stop_these([container]),
         known,
+        known_at,
     )
     app.push_screen(DoctorScreen(patient, app.clock))
 
@@ -61,15 +64,33 @@ def open_table(app: "ContainerlabApp", containers: Sequence[Container] | None = 
         chosen = [(one.id, one.name) for one in containers]
         return diagnosis.doctor_each(app.engines.here(), chosen, diagnosis.remembered)
 
-    def open_one(one: "Diagnosis") -> None:
-        container = next((each for each in app.knowledge.containers.values() if each.name == one.container), None)
+    def open_one(one: "Diagnosis", read_at: float) -> None:
+        container = _heir(app, one)
         if container is not None:
-            open_page(app, container, one)
-
-    def how_ended(names: Iterable[str]) -> dict[str, str]:
-        ids = {one.name: one.id for one in app.knowledge.containers.values()}
-        found = {name: ended(app, ids[name]) if name in ids else "removed, or renamed" for name in names}
-        return {name: clause for name, clause in found.items() if clause}
+            open_page(app, container, None if _another_run(app, container, one) else one, read_at)
 
     whom = "all running" if containers is None else f"{len(containers)} marked"
-    app.push_screen(DoctorTable(whom, question, open_one, how_ended, app.clock))
+    app.push_screen(DoctorTable(whom, question, open_one, lambda one: since(app, one), app.clock))
+
+
+def _heir(app: "ContainerlabApp", one: "Diagnosis") -> Container | None:
+    """The container that was looked at; where it is gone that which has its name."""
+    containers = app.knowledge.containers
+    named = (each for each in containers.values() if each.name == one.container)
+    return containers.get(one.id) or next(named, None)
+
+
+def since(app: "ContainerlabApp", one: "Diagnosis") -> str:
+    """What has become of a container since it was looked at, a clause; empty: nothing, as far as is known."""
+    from containerlab_tui.ui.screens.doctor_table import AGAIN
+
+    container = _heir(app, one)
+    if container is None:
+        return "removed"
+    return ended(app, container.id) or (AGAIN if _another_run(app, container, one) else "")
+
+
+def _another_run(app: "ContainerlabApp", container: Container, one: "Diagnosis") -> bool:
+    """Whether what was found out is about another container, or about an earlier run of this one."""
+    details = app.knowledge.details.get(container.id)
+    return container.id != one.id or (details is not None and details.started_at != one.started_at)

@@ -120,3 +120,14 @@ DOCTOR_SIGNS = (
     ("guess", "$foreground", "little speaks for it"),
 )
 """The signs and words of the doctor's screens: sign, style, meaning."""
+
+WATCH_SIGNS = (
+    ("●", "$text-success", "the kernel's record is being read"),
+    ("◌", "$text-muted", "it is just being begun"),
+    ("○", "$text-warning", "it can't be had; the line with ! says why"),
+    ("! lost", "$text-error", "events of the machine that came faster than they could be read"),
+    ("7 name", "$foreground", "a process with its PID in the container"),
+    ("name [7]", "$foreground", "its PID on the host: it is outside, or its own isn't known"),
+    ("— … —", "$text-accent", "what became of the container"),
+)
+"""The same of the live view of signals."""

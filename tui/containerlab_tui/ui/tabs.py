@@ -7,6 +7,7 @@ from textual.timer import Timer
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_tui.core.signal_log import SignalLog
+from containerlab_tui.core.signal_words import lost_words
 from containerlab_tui.core.views import Sent
 from containerlab_tui.ui.feeds import ask, do
 from containerlab_tui.ui.watches import Watch
@@ -103,7 +104,8 @@ class SignalsTab(Panel):
             remote = self._subject is not None and not self._lab.local
             log.say_trace(None, self._subject.blind if self._subject is not None and remote else "")
         else:
-            log.say_trace(watch.opened and not watch.blind, watch.blind)
+            told = self._recorded
+            log.say_trace(watch.opened and not watch.blind, watch.blind, lost_words(told), told.forgotten)
 
     # what others send
 

@@ -49,7 +49,9 @@ class Patient:
     stop: Callable[[], None]
     """Asks how to stop it."""
     known: Diagnosis | None = None
-    """What was found out just now, shown until the page has asked for itself."""
+    """What was found out about this run just now, shown until the page has asked for itself."""
+    known_at: float = 0.0
+    """When that was, epoch seconds."""
 
 
 class DoctorScreen(Screen[None]):
@@ -76,7 +78,7 @@ class DoctorScreen(Screen[None]):
         self._diagnosis = patient.known
         self._findings: tuple[Finding, ...] = ()
         self._cursor = 0
-        self._read_at = clock()
+        self._read_at = patient.known_at
         self._drawn: Diagnosis | None = None
         self._looking = False
         self._trouble = ""
@@ -203,6 +205,8 @@ class DoctorScreen(Screen[None]):
     def action_move(self, step: int) -> None:
         """The next finding, or more of this one where it doesn't fit; beyond the last ones: the edge."""
         blocks = list(self.query(FindingBlock))
+        if len(blocks) != len(self._findings):
+            return  # another answer is just being drawn
         place, block = self._scroll, blocks[self._cursor]
         hidden = block.region.bottom - place.region.bottom if step > 0 else place.region.y - block.region.y
         if hidden > 0:

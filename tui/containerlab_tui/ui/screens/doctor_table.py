@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -26,6 +26,8 @@ from containerlab_tui.ui.widgets.status_bar import KeyBar
 Answer = tuple[Sequence[Diagnosis], Sequence[str]]
 """The diagnoses, and a sentence for each container that had none."""
 UNREAD_SHOWN = 3
+AGAIN = "started again since: r"
+"""Stands in the place of what is wrong where the answer is about an earlier run, or a container that had the name."""
 _ORDER = (Outlook.TIMES_OUT, Outlook.UNKNOWN, Outlook.EXITS)
 
 
@@ -44,7 +46,7 @@ class DoctorGrid(Grid):
 
 
 class DoctorTable(Screen[None]):
-    """Shows what was answered once; `r` asks again. Containers that have ended since are dim, and say so."""
+    """Shows what was answered once; `r` asks again. Containers that have ended or begun again since are dim."""
 
     CSS_PATH = "../styles/doctor.tcss"
     SIGNS = DOCTOR_SIGNS
@@ -59,21 +61,22 @@ class DoctorTable(Screen[None]):
         self,
         whom: str,
         question: Callable[[], Answer],
-        open_page: Callable[[Diagnosis], None],
-        ended: Callable[[Iterable[str]], Mapping[str, str]],
+        open_page: Callable[[Diagnosis, float], None],
+        since: Callable[[Diagnosis], str],
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`whom`: which containers, in words. `question` may block: it runs off the UI thread.
 
-        `ended` says of those of the named containers that don't run any more how they ended, a clause.
+        `open_page` gets the row, and when it was read (epoch seconds). `since` says how a container has ended since it
+        was looked at, a clause; AGAIN where it was started again; nothing where neither is so.
         """
         super().__init__()
-        self._whom, self._question, self._open_page, self._ended = whom, question, open_page, ended
+        self._whom, self._question, self._open_page, self._since = whom, question, open_page, since
         self._clock = clock
         self._read_at: float | None = None
         self._looking = False
         self._diagnoses: dict[str, Diagnosis] = {}
-        self._how_ended: Mapping[str, str] = {}
+        self._become: dict[str, str] = {}
         self._unread: Sequence[str] = ()
         self._trouble = ""
 
@@ -123,8 +126,8 @@ class DoctorTable(Screen[None]):
         if grid.empty_text != none_yet:
             grid.empty_text = none_yet
             grid.refresh()
-        self._how_ended = self._ended(self._diagnoses)
-        grid.set_rows(_row(one, self._how_ended.get(name, "")) for name, one in self._diagnoses.items())
+        self._become = {name: self._since(one) for name, one in self._diagnoses.items()}
+        grid.set_rows(_row(one, self._become[name]) for name, one in self._diagnoses.items())
         self._draw_head()
         self._draw_about()
 
@@ -153,8 +156,10 @@ class DoctorTable(Screen[None]):
         where.set_class(one is not None, "shown")
         if one is None:
             return
-        ended = self._how_ended.get(one.container)
-        lines = [f"It has ended since: {ended}." if ended else f"{one.container}: {doctor_words.headline(one)}"]
+        become = self._become.get(one.container)
+        lines = [f"It has ended since: {become}." if become else f"{one.container}: {doctor_words.headline(one)}"]
+        if become == AGAIN:
+            lines = ["It was started again since; this is what was found before. r asks anew."]
         worst = doctor_words.by_weight(one.findings)[:1]
         lines += [finding.summary for finding in worst]
         where.update(Content("\n".join(safe_line(line, 400) for line in lines)))
@@ -166,8 +171,8 @@ class DoctorTable(Screen[None]):
 
     def on_grid_opened(self, event: Grid.Opened) -> None:
         one = self._diagnoses.get(event.key)
-        if one is not None:
-            self._open_page(one)
+        if one is not None and self._read_at is not None:
+            self._open_page(one, self._read_at)
 
     def action_leave(self) -> None:
         self.dismiss(None)
@@ -180,7 +185,7 @@ def _counted(diagnoses: Iterable[Diagnosis]) -> str:
     return "  ".join(parts)
 
 
-def _row(one: Diagnosis, ended: str) -> Row:
+def _row(one: Diagnosis, become: str) -> Row:
     word = OUTLOOKS[one.outlook]
     signal = one.signal.removeprefix("SIG")
     took = doctor_words.takes(one).removeprefix("about ")
@@ -193,9 +198,9 @@ def _row(one: Diagnosis, ended: str) -> Row:
             ("stop", ((f"{signal:<4} ", "plain"), (f"{grace(one.timeout_s):>3}", "muted"))),
             ("takes", cell(took or "—", "plain" if took else "muted")),
             ("program", cell(safe_line(one.program, 40) or "—", "plain" if one.program else "muted")),
-            ("findings", _wrong(one) if not ended else cell(ended, "muted")),
+            ("findings", _wrong(one) if not become else cell(become, "muted")),
         ),
-        dim=bool(ended),
+        dim=bool(become),
     )
 
 

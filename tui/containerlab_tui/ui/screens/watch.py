@@ -20,9 +20,10 @@ from textual.widgets import Input, Static
 from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.core.signal_filter import ALL, parse
 from containerlab_tui.core.signal_log import Row, SignalLog, Told
-from containerlab_tui.core.signal_words import as_document
+from containerlab_tui.core.signal_words import as_document, lost_words
 from containerlab_tui.ui.feeds import do
 from containerlab_tui.ui.screens.save_form import SaveForm, SaveRequest
+from containerlab_tui.ui.states import WATCH_SIGNS
 from containerlab_tui.ui.widgets.filter_line import FilterLine
 from containerlab_tui.ui.widgets.signal_list import SignalList
 from containerlab_tui.ui.widgets.status_bar import KeyBar
@@ -50,6 +51,7 @@ class WatchScreen(Screen[None]):
     """Begins the feed when it is shown and closes it when it is left."""
 
     CSS_PATH = "../styles/watch.tcss"
+    SIGNS = WATCH_SIGNS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "leave", "leave", id="watch.leave", tooltip="Leave; the recording ends"),
         Binding("slash", "filter", "filter", id="watch.filter", tooltip="TERM, 15, exit, a PID, a program, -CHLD …"),
@@ -147,9 +149,8 @@ class WatchScreen(Screen[None]):
         parts: list[str | tuple[str, str | Style]] = [
             ("Signals in ", "$text-muted"), (safe_line(self._container, 40), "bold"), "  ", mark, "  ",
         ]  # fmt: skip
-        if log.lost or log.lost_uncounted:
-            count = f"{log.lost:,}{'+' if log.lost_uncounted else ''}" if log.lost else "some"
-            parts += [(f"! {count} lost", "bold $text-error"), "  "]
+        if lost := lost_words(log):
+            parts += [(lost, "bold $text-error"), "  "]
         parts.append(f"{_many(log.signals, 'signal')} · {_many(log.exits, 'exit')} · {rate:,}/s")
         return Content.assemble(*parts)
 
@@ -255,11 +256,11 @@ class WatchScreen(Screen[None]):
     def _save(self, rows: list[Row], request: SaveRequest) -> None:
         from containerlab_tui.services.saving import save_lines
 
-        path = os.path.abspath(request.path)
+        path, app = os.path.abspath(request.path), self.app
         do(
-            self,
+            app,  # the screen may be left before all is written
             lambda: save_lines(path, map(as_document, rows), request.overwrite),
-            lambda count: self.app.notify(f"{_many(count, 'row')} saved to {safe_line(path, 200)}", markup=False),
+            lambda count: app.notify(f"{_many(count, 'row')} saved to {safe_line(path, 200)}", markup=False),
         )
 
 

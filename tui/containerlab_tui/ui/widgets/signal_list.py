@@ -3,6 +3,7 @@
 import time
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
@@ -10,10 +11,10 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from containerlab_probes.records import Lost
+from containerlab_probes.records import Lost, TracedDelivery, TracedSignal
 from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.core.signal_log import KEPT, Note, Row
-from containerlab_tui.core.signal_words import line_of, sentence
+from containerlab_tui.core.signal_words import brief, line_of, sentence
 from containerlab_tui.ui.states import TONES
 from containerlab_tui.ui.widgets.grid import GAP, Cell, Column, cell, cut, fit_columns
 
@@ -154,13 +155,16 @@ class SignalList(ScrollView, can_focus=True, inherit_bindings=False):
             tone = "bad" if isinstance(record, Lost) else "accent"
             return self._across((*when, ("  ", "plain"), (safe_line(sentence(record), 200), tone)), width)
         line = line_of(row)
+        result = safe_line(line.result, 200)
+        if isinstance(record, TracedSignal | TracedDelivery) and cell_len(result) > self._columns[-1][1]:
+            result = brief(result)
         return self._strip(
             {
                 "time": when,
                 "from": cell(safe_line(line.sender, 80)),
                 "to": cell(safe_line(line.target, 80)),
                 "what": cell(line.what, "accent" if line.what.isupper() else "muted"),
-                "result": cell(safe_line(line.result, 200), line.tone),
+                "result": cell(result, line.tone),
             },
             width,
         )

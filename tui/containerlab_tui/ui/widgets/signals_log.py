@@ -12,10 +12,11 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from containerlab_probes.records import Lost, TracedExec, TracedFork, TracedSignal
+from containerlab_probes.records import Lost, TracedSignal
 from containerlab_probes.signals import name_of
 from containerlab_tui.core import signal_log
 from containerlab_tui.core.safe_text import log_line, safe_line
+from containerlab_tui.core.signal_filter import ALL
 from containerlab_tui.core.signal_words import line_of, outcome, sentence
 from containerlab_tui.core.views import Sent
 from containerlab_tui.ui import words
@@ -25,7 +26,6 @@ from containerlab_tui.ui.widgets.grid import Column, Grid, Row, cell
 _LOG_CELLS = 400
 _ENGINE_S = 1.5
 """How long after it was asked the engine has sent a signal."""
-_QUIET = (TracedFork, TracedExec)
 _EMPTY = "Nothing was sent yet. Press s to choose a signal."
 
 
@@ -98,7 +98,7 @@ class SignalsLog(Widget):
         newest_first = sorted(sent, key=lambda one: (-one.at, one.container_name, one.container_pid))
         several = len({one.container for one in sent}) > 1
         self._sent = {_key(one): one for one in newest_first}
-        others = [(number, row) for number, row in recorded if type(row.record) not in _QUIET and not _ours(row, sent)]
+        others = [(number, row) for number, row in recorded if ALL.passes(row) and not _ours(row, sent)]
         self._recorded = {f"kernel-{number}": row for number, row in others}
         rows = [(one.at, _row(one, several)) for one in newest_first]
         rows += [(row.record.at, _recorded_row(key, row)) for key, row in reversed(self._recorded.items())]
@@ -133,14 +133,19 @@ class SignalsLog(Widget):
         elif row is not None:
             detail.update(_recorded_detail(row))
 
-    def say_trace(self, on: bool | None, reason: str) -> None:
-        """Whether the kernel's record is being read (None: not just now), and why it can't be."""
+    def say_trace(self, on: bool | None, reason: str, lost: str = "", forgotten: int = 0) -> None:
+        """Whether the kernel's record is being read (None: not just now), and why it can't be; how much of it was
+        lost, a clause, and how many rows are no longer kept.
+        """
         where = self.query_one("#trace", Static)
         where.set_class(on is not None or bool(reason), "shown")
         if reason:
             where.update(Content(f"kernel trace ○ not available: {safe_line(reason, 200)}"))
         else:
-            where.update(Content("kernel trace ●" if on else "kernel trace ◌ beginning …"))
+            parts = [Content("kernel trace ●" if on else "kernel trace ◌ beginning …")]
+            parts += [Content.styled(lost, "$text-error")] if lost else []
+            parts += [Content(f"{forgotten:,} older let go")] if forgotten else []
+            where.update(Content(" · ").join(parts))
 
     def show_logs(self, lines: Iterable[str | bytes]) -> None:
         """The log lines since the newest signal."""
