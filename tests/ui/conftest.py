@@ -79,6 +79,9 @@ class ScriptedEngine:
     def events(self, since: float | None = None) -> Chunks:
         return Chunks([])
 
+    def past_events(self, container: str, since: float) -> tuple[EngineEvent, ...]:
+        return ()
+
     def images(self) -> tuple[str, ...]:
         return ("containerlab/dockerapp1:latest",)
 

@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone, TimedOut, Unreachable
-from containerlab_tui.core.inventory import Container, Details
+from containerlab_tui.core.inventory import Container, Details, EngineEvent
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.services.diagnosis import doctor_all
 
@@ -17,6 +17,9 @@ class FailingEngine:
 
     error: ContainerlabError
     asked: list[str] = field(default_factory=list)
+
+    def past_events(self, container: str, since: float) -> tuple[EngineEvent, ...]:
+        return ()
 
     def containers(self) -> list[Container]:
         states = {"a": "running", "b": "running", "c": "paused", "d": "exited"}

@@ -27,7 +27,7 @@ from containerlab_tui.core import (
 from containerlab_tui.core.doctor import diagnose
 from containerlab_tui.core.doctor_facts import Diagnosis, EarlySignal, Facts
 from containerlab_tui.core.ending import PastStop
-from containerlab_tui.core.inventory import Details
+from containerlab_tui.core.inventory import Details, EngineEvent
 from containerlab_tui.core.stop import StopPlan
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.services import history as history_of_stops
@@ -54,18 +54,25 @@ def remembered(details: Details) -> tuple[PastStop, ...]:
     return (*own, *(one for one in memory.of_image(details.image, 20) if one.container != details.id))
 
 
-def doctor(engine: Engine, container: str, history: History | None = None) -> Diagnosis:
-    """How a stop of this container would go. Raises Gone (no such container, or it isn't running), Unreachable."""
+def doctor(
+    engine: Engine, container: str, history: History | None = None, events: Sequence[EngineEvent] | None = None
+) -> Diagnosis:
+    """How a stop of this container would go. Raises Gone (no such container, or it isn't running), Unreachable.
+
+    `events` are the engine's about all containers, where they have been asked for already.
+    """
     details = engine.inspect(container)
     if not details.pid:
         raise Gone(f"{details.name} is not running, so there is nothing to stop: start it first.")
-    return _diagnosed(engine, details, history)
+    return _diagnosed(engine, details, history, events)
 
 
-def _diagnosed(engine: Engine, details: Details, history: History | None) -> Diagnosis:
+def _diagnosed(
+    engine: Engine, details: Details, history: History | None, events: Sequence[EngineEvent] | None = None
+) -> Diagnosis:
     """Whatever a container's texts do to the doctor is one sentence about that container. Raises ContainerlabError."""
     try:
-        return diagnose(gather(engine, details, history))
+        return diagnose(gather(engine, details, history, events))
     except ContainerlabError:
         raise
     except Exception as error:
@@ -88,9 +95,10 @@ def doctor_each(
     """The same for containers of these ids and names; one that has ended since is left out."""
     made: list[Diagnosis] = []
     unseen: list[str] = []
+    events = engine.past_events("", since=0.0)
     for container, name in containers:
         try:
-            made.append(doctor(engine, container, history))
+            made.append(doctor(engine, container, history, events))
         except Gone:
             continue
         except (Unreachable, TimedOut):
@@ -100,7 +108,9 @@ def doctor_each(
     return tuple(made), tuple(unseen)
 
 
-def gather(engine: Engine, details: Details, history: History | None = None) -> Facts:
+def gather(
+    engine: Engine, details: Details, history: History | None = None, events: Sequence[EngineEvent] | None = None
+) -> Facts:
     """The facts about one running container."""
     seen, blind_reason = see_processes(engine, details)
     now = time.time()
@@ -119,7 +129,7 @@ def gather(engine: Engine, details: Details, history: History | None = None) -> 
         clients=clients_of(details.pid, seen) if seen else None,
         restart_disarmed=_restart_disarmed(engine, details),
         history=tuple(history(details)) if history else (),
-        early_signals=_early_signals(engine, details),
+        early_signals=_early_signals(events if events is not None else engine.past_events(details.id, 0.0), details),
     )
 
 
@@ -141,15 +151,15 @@ def foretell(engine: Engine, plan: StopPlan) -> Diagnosis | None:
         return None
 
 
-def _early_signals(engine: Engine, details: Details) -> tuple[EarlySignal, ...]:
+def _early_signals(events: Sequence[EngineEvent], details: Details) -> tuple[EarlySignal, ...]:
     """Those that end a process and that the engine still remembers (moby daemon/events/events.go: its last 256)."""
     begun = details.started_at
     if begun is None:
         return ()
     sent = [
         (event.time, event.attributes.get("signal", ""))
-        for event in engine.past_events(details.id, begun)
-        if event.action == "kill" and 0 <= event.time - begun <= EARLY_S
+        for event in events
+        if event.container == details.id and event.action == "kill" and 0 <= event.time - begun <= EARLY_S
     ]
     return tuple(EarlySignal(at, int(number)) for at, number in sent if number in _ENDING)
 
