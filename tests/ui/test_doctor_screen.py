@@ -413,7 +413,7 @@ def doctored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             started_at=details.started_at,
         )
 
-    def doctor(engine: ScriptedEngine, container: str, history: object = None) -> Diagnosis:
+    def doctor(engine: ScriptedEngine, container: str, history: object = None, events: object = None) -> Diagnosis:
         asked.append(container)
         return about(engine, container)
 
