@@ -82,7 +82,7 @@ class StopScreen(Screen[None]):
 
     CSS_PATH = "../styles/stop.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "leave", "Leave (the stop goes on)", id="stop.leave"),
+        Binding("escape,q", "leave", "Leave", id="stop.leave"),
         Binding("left_square_bracket,h,left", "other(-1)", "Previous stop", show=False, id="stop.previous"),
         Binding("tab,right_square_bracket,l,right", "other(1)", "Next stop", id="stop.next"),
         Binding("j,down", "scroll(1)", "Timeline down", show=False, id="stop.down"),
