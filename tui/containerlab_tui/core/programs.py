@@ -9,10 +9,11 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 from containerlab_probes.records import Process
+from containerlab_tui.core.doctor_bounds import COMMAND_LIMIT
 
 ENDS = frozenset(("graceful", "fast", "ends", "drains"))
 STAYS = frozenset(("reloads", "re-executes", "ignores"))
@@ -197,7 +198,11 @@ def recognise(process: Process) -> Program | None:
     name = program_name(process)
     script = script_of(process)
     called = _script_name(script) if script else ""
-    command = process.command
+    return _entry(name, called, process.command[:COMMAND_LIMIT])
+
+
+@lru_cache(maxsize=512)
+def _entry(name: str, called: str, command: str) -> Program | None:
     for program in entries():
         if program.title is not None and program.title.search(command):
             return program
