@@ -3,11 +3,15 @@
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from containerlab_probes.records import Process
 from containerlab_tui.core.doctor_facts import Outlook
-from tests.unit.doctor_support import TERM, process, told
+from containerlab_tui.core.doctor_supervisor import includes_of
+from tests.unit.doctor_support import HUP, TERM, process, told
 
+QUIT = 3
 LIMIT = 256 * 1024
 """Characters of one file that are read (services/diagnosis)."""
 MOST_S = 0.5
@@ -69,3 +73,102 @@ def test_a_file_that_is_read_again_and_again_is_put_in_once() -> None:
     files = {(1, "/x.sh"): text, (1, "&./b"): read}
     assert told(one, files=files).outlook is Outlook.EXITS
     assert takes_s(one, files=files) < MOST_S
+
+
+CONFIGURATIONS = {
+    "supervisord": ("supervisord", "/usr/bin/supervisord", "/etc/supervisord.conf"),
+    "uwsgi": ("uwsgi --ini /app.ini", "/usr/bin/uwsgi", "/app.ini"),
+    "s6": ("s6-supervise web", "/bin/s6-supervise", "timeout-kill"),
+    "s6-signal": ("s6-supervise web", "/bin/s6-supervise", "down-signal"),
+    "s6-finish": ("s6-supervise web", "/bin/s6-supervise", "finish"),
+    "nginx": ("nginx -c /n.conf", "/usr/sbin/nginx", "/n.conf"),
+    "squid": ("squid -f /s.conf", "/usr/sbin/squid", "/s.conf"),
+    "haproxy": ("haproxy -f /h.cfg", "/usr/sbin/haproxy", "/h.cfg"),
+}
+"""Command line, program and the file whose text is tried."""
+NUMBERS = ["²", "٣", "inf", "-inf", "nan", "1e999", "9" * 5000, "0" * 5000 + "1", "-1", "", "1_0", "0x10", "1.5", "."]
+CONFIGURATION_PIECES = [
+    "\n", " ", "=", "[", "[]\n", "[a]\n", "[DEFAULT]\n", "[program:a]\n", "[program:a]\ncommand=", "a=b\n", "a ", ";",
+    "[include]\nfiles=a", "* ", "x \n ", "master", "master!", "die-on-term", "<master", "worker_shutdown_timeout ",
+    "sleep 1", "sleep ", "9", "%(ENV_A)s", "hard-stop-after 9", "shutdown_lifetime ", "include = ", "é",
+]  # fmt: skip
+
+
+def configured_by(name: str, text: str, signal: str = "SIGTERM") -> float:
+    command, exe, path = CONFIGURATIONS[name]
+    init = process(1, *command.split(), exe=exe, caught=(TERM, HUP, QUIT))
+    children = [process(7 + one, "sleep", "1000", parent=1) for one in range(5)]
+    files = {(1, path): text, (1, "+/etc/a.conf"): text, (1, "+/etc/b.conf"): text}
+    environment = {1001: {"A": "x" * 100_000}}
+    return takes_s(init, *children, files=files, environments=environment, signal=signal, clients=3)
+
+
+@pytest.mark.parametrize("piece", CONFIGURATION_PIECES)
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_no_configuration_keeps_the_doctor_busy(name: str, piece: str) -> None:
+    for head in ("", "[include]\nfiles=", "[program:x]\ncommand=", "[program:x]\n", "[a]\nx"):
+        assert configured_by(name, full(head + piece if len(piece) < 4 and "\n" in head else piece)) < MOST_S
+        assert configured_by(name, head + full(piece, LIMIT // 3 - 50)) < MOST_S
+
+
+def test_many_programs_and_many_defaults_take_no_longer() -> None:
+    defaults = "[DEFAULT]\n" + "".join(f"a{one}=\n" for one in range(10_000))
+    sections = "".join(f"[program:p{one}]\ncommand=x{one}\n" for one in range(4_000))
+    assert configured_by("supervisord", defaults + sections) < MOST_S
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_number_is_whatever_a_container_says(number: str) -> None:
+    keys = "".join(f"{key}={number}\n" for key in ("numprocs", "stopwaitsecs", "stopsignal", "command", "nodaemon"))
+    configured_by("supervisord", f"[supervisord]\nnodaemon=true\n[program:a]\n{keys}")
+    configured_by("s6", number)
+    configured_by("s6-signal", number)
+    configured_by("s6-finish", f"sleep {number}\n")
+    configured_by("nginx", f"worker_shutdown_timeout {number}s;\n", "SIGQUIT")
+    configured_by("haproxy", f"hard-stop-after {number}d\n")
+    configured_by("squid", f"shutdown_lifetime {number} seconds\n")
+    told(process(1, "gunicorn", f"--graceful-timeout={number}", caught=(TERM,)), clients=2)
+    told(process(1, "sleep", number, caught=(TERM,)))
+    told(process(1, "timeout", "-k", number, "5", "x", caught=(TERM,)), process(2, "sleep", number, parent=1))
+    told(process(1, "dumb-init", "-r", f"{number}:{number}", "x", caught=(TERM,)), process(2, "x", parent=1))
+    script = f"trap 'sleep {number}; exit' TERM\nsleep {number}\nwait"
+    told(process(1, "sh", "-c", script, exe="/bin/dash", caught=(TERM,)), process(2, "sleep", number, parent=1))
+
+
+UNIT = st.lists(st.sampled_from(
+    ["\n", " ", "[", "]", "program:", "group:", "include", "DEFAULT", "=", ":", "files", "command", "stopwaitsecs",
+     "numprocs", "stopsignal", "programs", "nodaemon", "master", "die-on-term", ";", "#", "'", '"', "\\", "%(ENV_A)s",
+     "a", "²", "9", "sleep", "TERM", "\r", "\x85", "\x1c", "\ud800", "é", "\ufeff", ",", "\t"],
+)).map("".join)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+@given(text=st.one_of(UNIT, st.text()))
+def test_any_configuration_can_be_read(name: str, text: str) -> None:
+    assert configured_by(name, text) < MOST_S
+    assert all(len(one) < 5000 for one in includes_of(text, "/etc/supervisord.conf"))
+
+
+UNIT_PIECES = ["\n", "ExecReload=kill ", "ExecReload=", "ExecReload=\n", "KillSignal=", "KillSignal=x", "ExecStop=\n"]
+
+
+@pytest.mark.parametrize("piece", UNIT_PIECES)
+def test_no_unit_keeps_the_doctor_busy(piece: str) -> None:
+    for size in (LIMIT, 64 * 1024 - 1):
+        for name in ("SIGTERM", "SIGHUP"):
+            units = {"/usr/sbin/x": full(piece, size)}
+            one = process(1, "x", exe="/usr/sbin/x", caught=(TERM, HUP))
+            assert takes_s(one, signal=name, units=units) < MOST_S
+
+
+@pytest.mark.parametrize(
+    "piece", ["a", "/start_server ", "master -i ", "master ", "-", "-i", "é", "- ", "-Xx ", "a.ini "]
+)
+def test_no_command_line_keeps_the_doctor_busy(piece: str) -> None:
+    word = full(piece, 128 * 1024)
+    for name in ("sh", "master", "uwsgi", "nginx", "supervisord", "dumb-init", "java", "python3", "node", "x"):
+        for argv in ((name, word), (name, *[word] * 15), (name, *word.split()), (word, name), (name, "-c", word)):
+            child = process(7, *argv, parent=1, exe=f"/usr/bin/{name}")
+            shell = process(1, "sh", "/x.sh", exe="/bin/dash", caught=(TERM,))
+            assert takes_s(shell, child, files={(1, "/x.sh"): f"trap 'kill $!' TERM\n{name} &\nwait\n"}) < MOST_S
+            assert takes_s(process(1, *argv, exe=f"/usr/bin/{name}", caught=(TERM,))) < MOST_S

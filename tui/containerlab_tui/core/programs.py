@@ -111,6 +111,10 @@ SHELLS = frozenset(("sh", "dash", "bash", "rbash", "busybox-sh", "zsh", "ksh", "
                     "csh", "bsd-csh", "tcsh", "rc", "es", "sash"))  # fmt: skip
 
 
+_WORDS_LIMIT = 1000
+"""Words of a command line in which a script is looked for."""
+
+
 def program_name(process: Process) -> str:
     """The bare name of what a process runs: versions cut off, a busybox applet under its own name."""
     file = os.path.basename(process.exe.removesuffix(" (deleted)"))
@@ -145,7 +149,7 @@ def script_of(process: Process) -> Script | None:
     family = "shell" if name in SHELLS else name
     if family not in _CODE_OPTIONS:
         return None
-    words = list(process.argv[1:])
+    words = list(process.argv[1:_WORDS_LIMIT])
     if process.argv and os.path.basename(process.argv[0]).startswith("busybox"):
         words = words[1:]
     return _script(family, words)

@@ -4,6 +4,7 @@ Files are read through `probes.rootfs`, below the root of the process that names
 """
 
 import fnmatch
+import itertools
 import json
 import os
 import posixpath
@@ -207,11 +208,12 @@ def _read_includes(process: Process, view: "_View", found: dict[tuple[int, str],
         text = found.get((process.pid, path))
         if text is None:
             continue
-        for pattern in doctor_supervisor.includes_of(text, view.absolute(path)):
-            for name in view.matching(pattern)[:INCLUDE_LIMIT]:
-                included = view.text(name)
-                if included is not None:
-                    found[process.pid, f"+{name}"] = included
+        patterns = doctor_supervisor.includes_of(text, view.absolute(path))
+        names = (name for pattern in patterns for name in view.matching(pattern))
+        for name in itertools.islice(names, INCLUDE_LIMIT):
+            included = view.text(name)
+            if included is not None:
+                found[process.pid, f"+{name}"] = included
         return
 
 
