@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from containerlab_probes.records import Process
 from containerlab_tui.core.doctor_facts import Outlook
+from containerlab_tui.core.doctor_scripts import neighbours
 from containerlab_tui.core.doctor_supervisor import includes_of
-from tests.unit.doctor_support import HUP, TERM, process, told
+from tests.unit.doctor_support import HUP, INT, TERM, process, told
 
 QUIT = 3
 LIMIT = 256 * 1024
@@ -172,3 +173,97 @@ def test_no_command_line_keeps_the_doctor_busy(piece: str) -> None:
             shell = process(1, "sh", "/x.sh", exe="/bin/dash", caught=(TERM,))
             assert takes_s(shell, child, files={(1, "/x.sh"): f"trap 'kill $!' TERM\n{name} &\nwait\n"}) < MOST_S
             assert takes_s(process(1, *argv, exe=f"/usr/bin/{name}", caught=(TERM,))) < MOST_S
+
+
+PROGRAM_PIECES = {
+    "node": [
+        "/* ", "*/", "// ", "process.on(",
+        'process.on("SIGTERM", a)\n', 'process.on("SIGTERM", () => { f(); g = 1 });\n',
+        "f = (", "function ", "function f(", "a=", "if(", "if (g ", "setTimeout(", "setTimeout(process.exit ", ",1)",
+        "process.on(s, ", "'SIGTERM',", "a(", "a(b(c(", "`", "{", "require('./a')", "a => {", "async a(",
+        "f=f(){f()}\n",
+    ],
+    "ruby": [
+        "trap('TERM') { x = 1 }\n", "trap(s) do\n", "rescue ", "rescue Exception\n", "[TERM ", "%w[", "[", "sleep 1 ",
+        "while ", "#", "ensure ", "=begin\n", "trap ", "Process.kill ",
+    ],
+    "perl": [
+        "$SIG{TERM} ", "$SIG{TERM} = sub { $x = 1 };\n", "$SIG{TERM}=", "qw(", "qw( TERM", "sigtrap ", "while ", "sub ",
+        "= sub ", "sigaction(SIGTERM ", "kill ", "while ($", "$a++ ", "eval {", "use sigtrap TERM ", "'TERM'",
+    ],
+    "php": [
+        "pcntl_signal(SIGTERM, ", "pcntl_signal(SIGTERM, 'f');\n", "'a',", "function f(", "/*", "while(", "$a=",
+        "fgets(",
+        "declare(ticks", "a(...)",
+    ],
+    "guile": ["(sigaction SIGTERM ", "(", "(lambda "],
+    "python": [
+        "x\n", "(", "[", "not ", "-", "a.", "a()", "f()()", "1+", "x=1\n", "import a\n", "import signal\n", "#", "'",
+        "signal.signal(SIGTERM, f)\n", "signal.signal(s, f)\nfor s in SIGTERM, x: pass\n", "def f(): f(); g()\n",
+        "def f(s, x):\n  g(f, f)\n", "while x: pass\n", "try: pass\nexcept X: pass\n",
+        "while 1:\n try: x()\n except X: y\n",
+        "Thread(target=f).start()\n", "p.submit(f)\n", "atexit.register(f)\n", "time.sleep(1)\n", "sys.exit()\n",
+        "raise X\n", "class X(Y): pass\n", "os.kill(os.getpid(), 9)\n", "if x: break\n", "a=b=", "async def f(): g()\n",
+        "elif x: pass\n", "lambda: ", "0 if x else ", "faulthandler.register(SIGTERM)\n", "sigwait(x)\n", "f(f, ",
+        "sleep(0x" + "f" * 5000 + ")\n", "sleep(1e999)\n",
+    ],
+}  # fmt: skip
+HEADS = {
+    "node": "process.on('SIGTERM', () => { f(); g = 1; setTimeout(() => process.exit(), 10) })\n",
+    "ruby": "trap('TERM') { @x = 1 }\n",
+    "perl": "$SIG{TERM} = sub { $x = 1; f(); };\n",
+    "php": "pcntl_async_signals(true); pcntl_signal(SIGTERM, 'f'); function f($a) { $x = 1; }\n",
+    "guile": "(sigaction SIGTERM (lambda () (f)))\n",
+    "python": "import signal, threading\ndef f(s, x):\n    global g\n    g = 1\n    f(f)\nsignal.signal(SIGTERM, f)\n",
+}
+
+
+def run_by(family: str, text: str, other: str | None = None, signal: str = "SIGTERM") -> float:
+    one = process(1, family, "/x", exe=f"/usr/bin/{family}", caught=(TERM, INT), threads=3)
+    child = process(2, "sleep", "1000", parent=1)
+    files = {(1, "/x"): text} | ({} if other is None else {(1, "&/y"): other})
+    return takes_s(one, child, files=files, signal=signal, clients=2)
+
+
+@pytest.mark.parametrize(
+    ("family", "piece"), [(family, piece) for family, pieces in PROGRAM_PIECES.items() for piece in pieces]
+)
+def test_no_program_of_an_interpreter_keeps_the_doctor_busy(family: str, piece: str) -> None:
+    head, size = HEADS[family], 64 * 1024 - 200
+    lines = head + full(piece, size).rpartition("\n")[0] + "\n"
+    for text in (full(piece), full(piece, size), head + full(piece, size - 200), full(piece, size - 200) + head, lines):
+        for signal in ("SIGTERM", "SIGINT"):
+            assert run_by(family, text, signal=signal) < MOST_S
+    assert run_by(family, head, full(piece, size)) < MOST_S
+    neighbours(process(1, family, "/x", exe=f"/usr/bin/{family}"), "/x", full(piece))
+
+
+WORDS = {
+    "sh": ["trap", "TERM",
+           "f", "()", "{", "}", "case", "$1", "in", "esac", ")", "while", "do", "done", "wait", "kill",
+           "for", "s", "$s", "exit", "sleep", ". ./b", "'", '"', ";", "&", "(", "${", "-", "SIG", 
+           "15", "²", "TRAPTERM"],
+    "python": ["import", "signal", ".signal(", "SIGTERM", ",", "def", "f", "(", ")", ":", "while", "True", "sleep", "1",
+               
+               "    ", "except", "try", "raise", "class", "lambda", "=", "0x" + "f" * 400, "1e999", "'", "[", "]",
+               "for",
+               "in", "threading", "Thread(target=f)", "atexit.register(f)", "pool.submit(", "getattr(", "async"],
+    "node": ["process.on(", "'SIGTERM'", ",", "()", "=>", "{", "}", ")", "f", "=", "function", "(", "setTimeout",
+             "process.exit", "_", "1", "`", "/*", "*/", "while", "if", "\\"],
+    "perl": ["$SIG{", "TERM", "}", "=", "sub", "{", "\\&f", ";", "'", "qw(", ")", "while", "$x", "die", "sigtrap",
+             "kill"],
+    "ruby": ["trap", "(", "'TERM'", ")", "{", "}", "do", "end", "rescue", "Exception", "sleep", "9" * 400, "[", "]",
+             ".each", "while", "=", "@x", "ensure", "loop"],
+    "php": ["pcntl_signal", "(", "SIGTERM", ",", "'f'", ")", "function", "f", "{", "}", "=", "$x", "while", "die",
+            "...",
+            "pcntl_async_signals(true)", ";", "sleep"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", WORDS)
+@given(data=st.data())
+def test_any_script_can_be_read(family: str, data: st.DataObject) -> None:
+    words = st.lists(st.sampled_from([*WORDS[family], "\n", " ", "\n", " "]), max_size=60).map("".join)
+    text = data.draw(st.one_of(words, words.map(lambda one: HEADS.get(family, TRAPS) + one), st.text()))
+    for signal in ("SIGTERM", "SIGINT"):
+        assert run_by(family, text, signal=signal) < MOST_S
