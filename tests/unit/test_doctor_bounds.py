@@ -241,10 +241,10 @@ def test_no_program_of_an_interpreter_keeps_the_doctor_busy(family: str, piece: 
 WORDS = {
     "sh": ["trap", "TERM",
            "f", "()", "{", "}", "case", "$1", "in", "esac", ")", "while", "do", "done", "wait", "kill",
-           "for", "s", "$s", "exit", "sleep", ". ./b", "'", '"', ";", "&", "(", "${", "-", "SIG", 
+           "for", "s", "$s", "exit", "sleep", ". ./b", "'", '"', ";", "&", "(", "${", "-", "SIG",
            "15", "²", "TRAPTERM"],
     "python": ["import", "signal", ".signal(", "SIGTERM", ",", "def", "f", "(", ")", ":", "while", "True", "sleep", "1",
-               
+
                "    ", "except", "try", "raise", "class", "lambda", "=", "0x" + "f" * 400, "1e999", "'", "[", "]",
                "for",
                "in", "threading", "Thread(target=f)", "atexit.register(f)", "pool.submit(", "getattr(", "async"],
@@ -267,3 +267,23 @@ def test_any_script_can_be_read(family: str, data: st.DataObject) -> None:
     text = data.draw(st.one_of(words, words.map(lambda one: HEADS.get(family, TRAPS) + one), st.text()))
     for signal in ("SIGTERM", "SIGINT"):
         assert run_by(family, text, signal=signal) < MOST_S
+
+
+MANY = 10_000
+DEEP = [
+    "(" * MANY + ")" * MANY, "[" * MANY + "]" * MANY, "not " * MANY + "x", "-" * MANY + "1", "1" + "+1" * MANY,
+    "1" + "+1" * 600, "a" + ".b" * 900 + "()", "a" + "()" * 2000, "a" + "[0]" * 900, "lambda: " * MANY + "1",
+    "1 if x else " * MANY + "1", "if x: pass\n" + "elif x: pass\n" * MANY, "(" * 190 + "not " * 500 + "x" + ")" * 190,
+    "1" + "**1" * 900, "f(" * 190 + ")" * 190, "x = 0x" + "f" * 5000, "'" + "\\N{" * MANY, "f'" + "{" * MANY,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", DEEP, ids=range(len(DEEP)))
+def test_a_program_may_be_as_deep_as_it_likes(text: str) -> None:
+    around = f"X = {text}" if "if" not in text[:3] else text
+    told_of = (
+        "import signal, threading\nthreading.Thread(target=f)\nsignal.set_wakeup_fd(1)\nsignal.signal(SIGTERM, {})\n"
+    )
+    for one in (text, f"{HEADS['python']}{around}\n", told_of.format("f") + around, told_of.format(f"({text})")):
+        assert run_by("python", one) < MOST_S
+        assert run_by("python", one, signal="SIGINT") < MOST_S

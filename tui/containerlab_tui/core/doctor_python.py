@@ -7,6 +7,7 @@ import ast
 import itertools
 import signal as posix
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 
 from containerlab_tui.core.doctor_case import Handler
 from containerlab_tui.core.doctor_python_end import (
@@ -20,6 +21,7 @@ from containerlab_tui.core.doctor_python_end import (
 from containerlab_tui.core.doctor_python_text import (
     EXITS,
     assigned,
+    bases_of,
     calls_of,
     dotted,
     functions_of,
@@ -29,6 +31,7 @@ from containerlab_tui.core.doctor_python_text import (
     parsed,
     shown,
     sleeps,
+    words_of,
 )
 
 _STOPPERS = frozenset(
@@ -77,6 +80,12 @@ _CALLS = 30
 """Calls of one kind in one file that are looked at."""
 
 
+def forget() -> None:
+    """Trees are kept while one container is looked at, and no longer: they take much memory."""
+    for kept in (parsed, nodes_of, calls_of, functions_of, bases_of, words_of, _loops_over):
+        kept.cache_clear()
+
+
 def _registrations(tree: ast.Module, name: str, signal: int) -> Iterator[ast.Call]:
     """Calls of signal.signal and loop.add_signal_handler that are, or may be, for this signal."""
     setting = [
@@ -96,12 +105,19 @@ def _names_signal(argument: ast.expr, tree: ast.Module, name: str, signal: int) 
     if not isinstance(argument, ast.Name):
         # getattr(signal, "SIGTERM"), signal.Signals["SIGTERM"] and the like
         return any(isinstance(one, ast.Constant) and one.value == name for one in ast.walk(argument))
-    for node in nodes_of(tree):
-        if isinstance(node, ast.For | ast.comprehension):
-            targets = {one.id for one in ast.walk(node.target) if isinstance(one, ast.Name)}
-            if argument.id in targets and _mentions(node.iter, tree, name, signal):
-                return True
-    return False
+    return _loops_over(tree, argument.id, name, signal)
+
+
+@lru_cache(maxsize=8)
+def _loops_over(tree: ast.Module, variable: str, name: str, signal: int) -> bool:
+    """Whether a loop gives a variable, among others, this signal."""
+    loops = (
+        node
+        for node in nodes_of(tree)
+        if isinstance(node, ast.For | ast.comprehension)
+        and any(isinstance(one, ast.Name) and one.id == variable for one in ast.walk(node.target))
+    )
+    return any(_mentions(node.iter, tree, name, signal) for node in itertools.islice(loops, _CALLS))
 
 
 def _is_signal(node: ast.AST, name: str, signal: int) -> bool:

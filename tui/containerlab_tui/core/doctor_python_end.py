@@ -1,12 +1,12 @@
 """Whether a Python program comes to its end once its handler has run: loops, exceptions, threads, pools. Pure."""
 
 import ast
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 
 from containerlab_tui.core.doctor_case import Handler
 from containerlab_tui.core.doctor_python_text import (
     EXITS,
+    bases_of,
     calls_of,
     dotted,
     function_body,
@@ -134,16 +134,11 @@ def _catches(node: ast.ExceptHandler, raised: str, trees: Sequence[ast.Module]) 
     """`except Exception` takes all but what ends programs (Python documentation, Exception hierarchy)."""
     if node.type is None:
         return True
-    bases = {last_name(base) for tree in trees for base in _bases_of(tree).get(raised, ())}
+    bases = {last_name(base) for tree in trees for base in bases_of(tree).get(raised, ())}
     above = {raised, "BaseException", *bases}
     if not above & {"KeyboardInterrupt", "SystemExit", "GeneratorExit"} and bases != {"BaseException"}:
         above.add("Exception")
     return any(last_name(one) in above for one in ast.walk(node.type))
-
-
-@lru_cache(maxsize=64)
-def _bases_of(tree: ast.Module) -> Mapping[str, Sequence[ast.expr]]:
-    return {one.name: one.bases for one in nodes_of(tree) if isinstance(one, ast.ClassDef)}
 
 
 def last_words_s(trees: Sequence[ast.Module]) -> float:

@@ -12,8 +12,8 @@ EXITS = frozenset(("exit", "_exit", "quit", "abort", "interrupt_main", "raise_si
 """Calls that end a program, whatever they belong to."""
 
 
-_NODES_LIMIT = 20_000
-"""Nodes of one program's tree that are looked at: some two thousand lines."""
+_NODES_LIMIT = 15_000
+"""Nodes of one program's tree that are looked at: some 1,500 lines."""
 
 
 @lru_cache(maxsize=32)
@@ -27,21 +27,21 @@ def parsed(text: str) -> ast.Module | None:
             tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    return tree if len(nodes_of(tree)) <= _NODES_LIMIT else None
+    beyond = next(itertools.islice(ast.walk(tree), _NODES_LIMIT, None), None)
+    return tree if beyond is None else None
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def nodes_of(tree: ast.Module) -> tuple[ast.AST, ...]:
-    """All of a tree, as far as it is looked at."""
-    return tuple(itertools.islice(ast.walk(tree), _NODES_LIMIT + 1))
+    return tuple(ast.walk(tree))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def calls_of(tree: ast.Module) -> tuple[ast.Call, ...]:
     return tuple(node for node in nodes_of(tree) if isinstance(node, ast.Call))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def functions_of(tree: ast.Module) -> Mapping[str, tuple[ast.FunctionDef | ast.AsyncFunctionDef, ...]]:
     """Functions and methods of a program by their name."""
     found: dict[str, tuple[ast.FunctionDef | ast.AsyncFunctionDef, ...]] = {}
@@ -55,7 +55,13 @@ _NAMESAKES = 20
 """Functions of one name that are looked at."""
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
+def bases_of(tree: ast.Module) -> Mapping[str, Sequence[ast.expr]]:
+    """What the classes of a program are derived from, by their names."""
+    return {one.name: one.bases for one in nodes_of(tree) if isinstance(one, ast.ClassDef)}
+
+
+@lru_cache(maxsize=32)
 def words_of(tree: ast.Module) -> str:
     """The names and strings in a program, one a line: what it speaks of, comments left out."""
     return "\n".join(

@@ -21,6 +21,7 @@ from containerlab_tui.core import (
     doctor_configured,
     doctor_customs,
     doctor_inits,
+    doctor_python,
     doctor_scripts,
     doctor_supervisor,
     programs,
@@ -60,7 +61,14 @@ def doctor(engine: Engine, container: str, history: History | None = None) -> Di
     details = engine.inspect(container)
     if not details.pid:
         raise Gone(f"{details.name} is not running, so there is nothing to stop: start it first.")
-    return diagnose(gather(engine, details, history))
+    return _diagnosed(gather(engine, details, history))
+
+
+def _diagnosed(facts: Facts) -> Diagnosis:
+    try:
+        return diagnose(facts)
+    finally:
+        doctor_python.forget()
 
 
 def doctor_all(engine: Engine, history: History | None = None) -> tuple[tuple[Diagnosis, ...], tuple[str, ...]]:
@@ -126,7 +134,7 @@ def foretell(engine: Engine, plan: StopPlan) -> Diagnosis | None:
             stop_timeout_s=int(plan.timeout_s),
             stop_timeout_source=plan.timeout_source,
         )
-        return diagnose(gather(engine, planned, remembered))
+        return _diagnosed(gather(engine, planned, remembered))
     except ContainerlabError:
         return None
 
