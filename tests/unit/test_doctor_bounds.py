@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from containerlab_probes.records import Process
-from containerlab_tui.core.doctor_facts import Outlook
+from containerlab_tui.core.doctor_facts import Confidence, Outlook
 from containerlab_tui.core.doctor_scripts import neighbours
 from containerlab_tui.core.doctor_supervisor import includes_of
 from tests.unit.doctor_support import HUP, INT, TERM, process, told
@@ -65,6 +65,22 @@ def test_a_script_that_is_too_long_is_not_judged_by_half() -> None:
     text = "trap 'exit 0' TERM\n" + "echo hello\n" * 5000 + "trap : TERM\nwait\n"
     found = told(process(1, "sh", "/x.sh", exe="/bin/dash", caught=(TERM,)), files={(1, "/x.sh"): text})
     assert found.outlook is Outlook.UNKNOWN
+    assert any("is too long" in one for one in found.evidence)
+
+
+def test_a_script_that_is_too_long_leaves_room_for_a_trap() -> None:
+    shell, child = process(1, "sh", "/x.sh", exe="/bin/dash"), process(7, "sleep", "1000", parent=1)
+    short, long = (told(shell, child, files={(1, "/x.sh"): "sleep 1000\n" * lines}) for lines in (1, 5000))
+    assert (short.outlook, short.confidence) == (Outlook.TIMES_OUT, Confidence.CERTAIN)
+    assert (long.outlook, long.confidence) == (Outlook.TIMES_OUT, Confidence.LIKELY)
+
+
+def test_a_program_that_is_too_long_is_not_judged_by_half() -> None:
+    long = "process.on('SIGTERM', () => {});\n" + "f();\n" * 20_000
+    one = process(1, "node", "/x.js", exe="/usr/bin/node", caught=(TERM,))
+    assert told(one, files={(1, "/x.js"): long}).outlook is Outlook.UNKNOWN
+    assert told(one, files={(1, "/x.js"): "require('./y')\n", (1, "&/y.js"): long}).outlook is Outlook.UNKNOWN
+    assert told(one, files={(1, "/x.js"): HEADS["node"], (1, "&/y.js"): long}).outlook is Outlook.EXITS
 
 
 def test_a_file_that_is_read_again_and_again_is_put_in_once() -> None:

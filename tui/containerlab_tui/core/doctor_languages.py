@@ -313,7 +313,7 @@ def _pauses(text: str) -> float:
 
 def _perl_sets(text: str, short: str) -> int:
     """Where in a text the code or name stands that it sets for a signal, the last one; -1: nowhere."""
-    listed = rf"(?:qw\s*[(/\[{{][^)/\]}}]{{0,300}}\b{short}\b|['\"]{short}['\"])"
+    listed = rf"(?:qw\s*[(/\[{{][^)/\]}}]{{0,150}}\b{short}\b|['\"]{short}['\"])"
     patterns = [
         rf"\$SIG\{{\s*['\"]?{short}['\"]?\s*\}}[^;=]{{0,200}}=\s*",
         rf"\b{short}\s*=>\s*",

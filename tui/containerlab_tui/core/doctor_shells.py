@@ -21,18 +21,23 @@ def source(case: Case, process: Process) -> str | None:
 
     Empty where it reads commands.
     """
+    text = _whole(case, process)
+    text = None if text is None else bounded(text, SHELL_LIMIT)
+    return None if text is None else _with_files(case, process, text)
+
+
+def _whole(case: Case, process: Process) -> str | None:
+    """The text of its script as it is."""
     script = programs.script_of(process)
     if script is None:
         return None
     match script.kind:
         case "code":
-            text: str | None = script.text
+            return script.text
         case "file":
-            text = case.text(process, script.text)
+            return case.text(process, script.text)
         case _:
             return ""
-    text = None if text is None else bounded(text, SHELL_LIMIT)
-    return None if text is None else _with_files(case, process, text)
 
 
 def _with_files(case: Case, process: Process, text: str) -> str:
@@ -150,7 +155,8 @@ def handled(case: Case, process: Process, signal: int, group: bool) -> Outcome:
             why = f"{shell} runs no handler while it waits for {described(lasting[0])}."
             return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
     if text is None:
-        return _unknown("The script that it runs can't be read, so what its trap does isn't known.")
+        failed = "can't be read" if _whole(case, process) is None else "is too long to be looked at"
+        return _unknown(f"The script that it runs {failed}, so what its trap does isn't known.")
     name = name_of(signal)
     if not text.strip():
         return _interactive(case, process, name)
@@ -352,6 +358,8 @@ def what_comes_next(case: Case, process: Process) -> str:
     if not programs.is_shell(process):
         return ""
     text = source(case, process)
+    if text is None and _whole(case, process) is not None:
+        return "Its script is too long to be looked at: it may still come to a `trap` or an `exec`."
     if not text:
         return ""
     main = main_part(text)
