@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from containerlab_probes.forecast import forecast
 from containerlab_probes.records import Forecast, Process
 from containerlab_tui.core import programs
+from containerlab_tui.core.doctor_bounds import seconds
 from containerlab_tui.core.doctor_facts import Confidence, Facts, Outcome
 
 _ORDER = (Confidence.GUESS, Confidence.LIKELY, Confidence.CERTAIN)
@@ -91,5 +92,5 @@ def _left(case: Case, process: Process, words: tuple[str, ...] | list[str]) -> f
         found = _DURATION.fullmatch(word)
         if found is None:
             return None
-        total += float(found[1]) * _UNITS[found[2]]
+        total += seconds(found[1]) * _UNITS[found[2]]
     return total - case.age_s(process) if total else None

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from containerlab_probes.records import Process
 from containerlab_probes.signals import name_of
+from containerlab_tui.core.doctor_bounds import COMMAND_LIMIT, seconds, tidy
 from containerlab_tui.core.doctor_case import Case
 from containerlab_tui.core.programs import FORWARDS, UNCLEAR, Program, Reaction
 
@@ -31,15 +32,19 @@ def files_of(program: str, process: Process) -> Iterator[str]:
         case "s6-supervise":
             yield from ("down-signal", "timeout-kill", "finish")
         case "uWSGI":
-            for word in process.argv[1:]:
+            for word in process.argv[1:_OPTIONS]:
                 found = _UWSGI_FILES.search(word)
                 if found:
                     yield found[1]
 
 
+_OPTIONS = 100
+"""Words of a command line that may name files."""
+
+
 def _after(process: Process, option: str) -> Iterator[str]:
     """The words that follow an option; a title written over the command line has lost its quotes, not its words."""
-    for word, following in itertools.pairwise(process.command.split()):
+    for word, following in itertools.pairwise(process.command[:COMMAND_LIMIT].split()[:_OPTIONS]):
         if word == option:
             yield following
 
@@ -53,13 +58,13 @@ def configured(case: Case, process: Process, signal: int, program: Program, reac
 def _text(case: Case, process: Process, program: str) -> str:
     """The first of a program's files that could be read; empty where none could."""
     texts = (case.text(process, path) for path in files_of(program, process))
-    return next((text for text in texts if text is not None), "")
+    return tidy(next((text for text in texts if text is not None), ""))
 
 
 def _seconds(text: str, pattern: str) -> tuple[float, str] | None:
     """A duration behind a pattern, in seconds, and the line's text; None where it isn't there."""
     found = re.search(rf"^\s*({pattern}\s+{_DURATION})", text, re.MULTILINE)
-    return (int(found[2]) * _UNITS[found[3]], found[1].strip()) if found else None
+    return (seconds(found[2]) * _UNITS[found[3]], found[1].strip()[:200]) if found else None
 
 
 def _nginx(case: Case, process: Process, signal: str, reaction: Reaction) -> Reaction:
@@ -81,8 +86,8 @@ def _squid(case: Case, process: Process, signal: str, reaction: Reaction) -> Rea
     found = re.search(r"^\s*shutdown_lifetime\s+(\d+)\s*(\w*)", _text(case, process, "Squid"), re.MULTILINE)
     if found is None or signal != "SIGTERM":
         return reaction
-    takes_s = int(found[1]) * {"m": 60, "h": 3600}.get(found[2][:1], 1) + 1.0
-    return replace(reaction, takes_s=takes_s, note=f"shutdown_lifetime is {found[1]} {found[2]}".rstrip())
+    takes_s = seconds(found[1]) * {"m": 60, "h": 3600}.get(found[2][:1], 1) + 1.0
+    return replace(reaction, takes_s=takes_s, note=f"shutdown_lifetime is {found[1][:20]} {found[2][:20]}".rstrip())
 
 
 def _runit(case: Case, process: Process, signal: str, reaction: Reaction) -> Reaction:
@@ -103,7 +108,7 @@ def _runsv(case: Case, process: Process, signal: str, reaction: Reaction) -> Rea
 
 def _gunicorn(case: Case, process: Process, signal: str, reaction: Reaction) -> Reaction:
     found = re.search(r"--graceful-timeout[ =](\d+)", process.command)
-    return replace(reaction, busy_s=float(found[1]) + 0.5) if found and reaction.busy_s is not None else reaction
+    return replace(reaction, busy_s=seconds(found[1]) + 0.5) if found and reaction.busy_s is not None else reaction
 
 
 def _redis(case: Case, process: Process, signal: str, reaction: Reaction) -> Reaction:
@@ -134,7 +139,7 @@ def _uwsgi(case: Case, process: Process, signal: str, reaction: Reaction) -> Rea
     """uWSGI documentation, Managing the uWSGI server, Signals; Configuring uWSGI (options as variables)."""
     if signal not in ("SIGTERM", "SIGQUIT") or "--die-on-term" in process.argv:
         return reaction
-    texts = [text for (pid, _), text in case.facts.files.items() if pid == process.pid]
+    texts = [tidy(text) for (pid, _), text in case.facts.files.items() if pid == process.pid]
     master = any(word.startswith(("--master", "-M")) for word in process.argv)
     if texts and not master and not any(_MASTER.search(text) for text in texts):
         return replace(reaction, does="fast", takes_s=0.5, note="it has no master process")

@@ -11,6 +11,7 @@ import re
 from containerlab_probes.records import Delivery, Process
 from containerlab_probes.signals import name_of
 from containerlab_tui.core import programs
+from containerlab_tui.core.doctor_bounds import PROGRAM_LIMIT, bounded
 from containerlab_tui.core.doctor_case import Case
 from containerlab_tui.core.doctor_facts import Confidence, Graceful, Outcome, Outlook
 
@@ -33,7 +34,7 @@ def outcome(case: Case, process: Process, signal: int, delivery: Delivery) -> Ou
         why = f"A program that goes out of its way to take {name} from {how} usually ends on it. A guess."
         return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
     path = program_path(process)
-    unit = case.facts.units.get(path)
+    unit = _unit(case, path)
     if unit is not None:
         return _reloads(unit, path, name) or _by_unit(unit, path, name)
     if not path.startswith(PACKAGED) or programs.is_shell(process):
@@ -52,7 +53,7 @@ def outcome(case: Case, process: Process, signal: int, delivery: Delivery) -> Ou
 def of_go(case: Case, process: Process, signal: int) -> Outcome | None:
     """Of a signal that Go's runtime ends a program on unless the program has asked for it, which can't be seen."""
     path, name = program_path(process), name_of(signal)
-    unit = case.facts.units.get(path)
+    unit = _unit(case, path)
     if name != "SIGHUP":
         return None
     if unit is None:
@@ -69,9 +70,16 @@ def of_go(case: Case, process: Process, signal: int) -> Outcome | None:
     return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
 
 
+def _unit(case: Case, path: str) -> str | None:
+    """The unit of a program; one that is too long to be looked at counts as none."""
+    text = case.facts.units.get(path)
+    return None if text is None else bounded(text, PROGRAM_LIMIT)
+
+
 def _reloads(unit: str, path: str, name: str) -> Outcome | None:
     """Where the unit reloads the program with that very signal (man 5 systemd.service, ExecReload)."""
-    if not re.search(rf"^\s*ExecReload\s*=.*\bkill\b.*\b(SIG)?{name.removeprefix('SIG')}\b", unit, re.MULTILINE):
+    kills = re.findall(r"^\s*ExecReload\s*=.*?\bkill\b(.*)", unit, re.MULTILINE)
+    if not any(re.search(rf"\b(?:SIG)?{name.removeprefix('SIG')}\b", rest) for rest in kills):
         return None
     why = f"unit: the package that brought {path} reloads it with {name}."
     return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
@@ -97,7 +105,7 @@ def program_path(process: Process) -> str:
 
 
 def _by_unit(unit: str, path: str, name: str) -> Outcome | None:
-    kill = re.search(r"^\s*KillSignal\s*=\s*(\S+)", unit, re.MULTILINE)
+    kill = re.search(r"^\s*KillSignal\s*=\s*(\S{1,20})", unit, re.MULTILINE)
     stop_signal = kill[1] if kill else "SIGTERM"
     if stop_signal != name:
         if name == "SIGHUP":

@@ -92,7 +92,8 @@ def _about_the_container(case: Case, outcome: Outcome) -> Iterator[Finding]:
 def _early_signals(look: Look) -> Iterator[Finding]:
     """It has outlived signals that would end it now, so they came before PID 1 was ready for them."""
     facts = look.case.facts
-    dropped = [one for one in facts.early_signals if _would_have_ended(look, one)]
+    fates = {number: look.case.ask(look.root, number) for number in {one.signal for one in facts.early_signals}}
+    dropped = [one for one in facts.early_signals if _would_have_ended(look, one, fates[one.signal])]
     if dropped:
         begun = facts.details.started_at or dropped[0].at
         times = tuple(f"engine: sent {name_of(one.signal)} {one.at - begun:.1f} s after the start" for one in dropped)
@@ -116,8 +117,7 @@ def _ends_on(look: Look) -> str | None:
     return None
 
 
-def _would_have_ended(look: Look, early: EarlySignal) -> bool:
-    outcome = look.case.ask(look.root, early.signal)
+def _would_have_ended(look: Look, early: EarlySignal, outcome: Outcome) -> bool:
     return outcome.outlook is Outlook.EXITS and outcome.takes_s < look.case.facts.now - early.at - SETTLED_S
 
 

@@ -7,6 +7,7 @@ from containerlab_probes.errors import BadRequest
 from containerlab_probes.records import Process
 from containerlab_probes.signals import name_of, number_of
 from containerlab_tui.core import programs
+from containerlab_tui.core.doctor_bounds import seconds, tidy
 from containerlab_tui.core.doctor_case import Case, described, lowest
 from containerlab_tui.core.doctor_facts import Confidence, Graceful, Outcome, Outlook
 
@@ -111,7 +112,7 @@ def _finish(case: Case, process: Process, outcome: Outcome) -> Outcome:
     text = case.text(process, "finish")
     if text is None or outcome.outlook is not Outlook.EXITS:
         return outcome
-    slept = sum(float(found) for found in re.findall(r"\bsleep\s+(\d+(?:\.\d+)?)\b", text))
+    slept = sum(seconds(found) for found in re.findall(r"\bsleep\s+(\d+(?:\.\d+)?)\b", tidy(text)))
     why = (*outcome.why, "The service's finish script runs after that.")
     takes_s = outcome.takes_s + min(slept, _FINISH_S)
     return replace(outcome, confidence=Confidence.GUESS, why=why, takes_s=takes_s)
@@ -121,7 +122,7 @@ def _down_signal(case: Case, process: Process, signal: int) -> int:
     """What s6-supervise sends to end its service (s6 documentation, Service directories)."""
     text = (case.text(process, "down-signal") or "").strip()
     try:
-        return number_of(text) if text else signal
+        return number_of(text[:20]) if text else signal
     except BadRequest:
         return signal
 
@@ -129,13 +130,13 @@ def _down_signal(case: Case, process: Process, signal: int) -> int:
 def _timeout_kill(case: Case, process: Process) -> float | None:
     """After how many seconds s6-supervise sends SIGKILL; its file has milliseconds, 0 for never."""
     text = (case.text(process, "timeout-kill") or "").strip()
-    return int(text) / 1000 if text.isdigit() and int(text) else None
+    return seconds(text) / 1000 if text.isdecimal() and seconds(text) else None
 
 
 def _own_options(process: Process) -> list[str]:
     """The words of a wrapper's command line up to the command that it runs."""
     own: list[str] = []
-    words = list(process.argv[1:])
+    words = list(process.argv[1:100])
     while words:
         word = words.pop(0)
         if word == "--" or not word.startswith("-"):
@@ -149,7 +150,7 @@ def _own_options(process: Process) -> list[str]:
 def _rewritten(own: list[str], signal: int) -> int:
     """dumb-init's --rewrite FROM:TO; TO may be 0 for nothing."""
     text = " ".join(own)
-    for found in re.finditer(r"(?:-r|--rewrite)[ =]?(\d+):(\d+)", text):
+    for found in re.finditer(r"(?:-r|--rewrite)[ =]?(\d{1,3}):(\d{1,3})\b", text):
         if int(found[1]) == signal:
             return int(found[2])
     return signal
@@ -157,4 +158,4 @@ def _rewritten(own: list[str], signal: int) -> int:
 
 def _kill_after(own: list[str]) -> float | None:
     found = re.search(r"(?:-k ?|--kill-after[ =])(\d+(?:\.\d+)?)([smhd]?)", " ".join(own))
-    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]] if found else None
+    return seconds(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]] if found else None

@@ -3,9 +3,12 @@
 Patterns, not a parser: enough for the forms that such handlers have, and never more than `likely`.
 """
 
+import itertools
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
+from containerlab_tui.core.doctor_bounds import seconds, tidy
 from containerlab_tui.core.doctor_case import Handler
 
 _OPENING, _CLOSING = "([{", ")]}"
@@ -53,35 +56,48 @@ def by_runtime(family: str, signal: str, text_seen: bool) -> Handler | None:
 
 def _without_comments(family: str, text: str) -> str:
     if family in ("node", "php"):
-        text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
-        return re.sub(r"(?m)(^|[\s;{}(])//[^\n]*", r"\1", text)
-    return re.sub(r"(?m)(^|\s)#(?![!{])[^\n]*", r"\1", text)
+        text = _without_blocks(text)
+        return tidy(re.sub(r"(?m)(^|[\s;{}(])//[^\n]*", r"\1", text))
+    return tidy(re.sub(r"(?m)(^|\s)#(?![!{])[^\n]*", r"\1", text))
+
+
+def _without_blocks(text: str) -> str:
+    """A text without `/* … */`."""
+    kept, place = list[str](), 0
+    while (opening := text.find("/*", place)) >= 0 and (closing := text.find("*/", opening + 2)) >= 0:
+        kept.append(text[place:opening])
+        place = closing + 2
+    return "".join(kept) + text[place:]
+
+
+_ARGUMENTS_LIMIT = 10_000
+"""Characters of a handler's code that are looked at."""
+_MARK = re.compile(r"""["'`()\[\]{}]|\\.""", re.DOTALL)
 
 
 def _argument_list(text: str, opening: int) -> str:
-    """What stands between a bracket and the one that closes it."""
-    depth, index = 1, opening + 1
-    quote = ""
-    while index < len(text) and depth:
-        character = text[index]
+    """What stands between a bracket and the one that closes it, as far as it is looked at."""
+    depth, quote, end = 1, "", min(len(text), opening + _ARGUMENTS_LIMIT)
+    for found in _MARK.finditer(text, opening + 1, end):
+        mark = found[0]
         if quote:
-            if character == "\\":
-                index += 1
-            elif character == quote:
-                quote = ""
-        elif character in "'\"`":
-            quote = character
-        elif character in _OPENING:
+            quote = "" if mark == quote else quote
+        elif mark in "'\"`":
+            quote = mark
+        elif mark in _OPENING:
             depth += 1
-        elif character in _CLOSING:
+        elif mark in _CLOSING:
             depth -= 1
-        index += 1
-    return text[opening + 1 : index - 1]
+        elif mark[1] in "'\"`":
+            quote = mark[1]
+        if not depth:
+            return text[opening + 1 : found.start()]
+    return text[opening + 1 : end - 1]
 
 
 def _function_body(text: str, name: str, patterns: Sequence[str]) -> str:
     """The body of a function that is defined by name, in braces."""
-    for pattern in patterns:
+    for pattern in patterns if name in text else ():
         found = re.search(pattern.replace("NAME", re.escape(name)), text)
         if found:
             opening = text.find("{", found.end() - 1)
@@ -91,47 +107,64 @@ def _function_body(text: str, name: str, patterns: Sequence[str]) -> str:
 
 
 _JS_FUNCTIONS = (
-    r"function\s*\*?\s+NAME\s*\([^)]*\)\s*\{",
-    r"\bNAME\s*[=:]\s*(?:async\s*)?(?:function\b[^{]*\{|\([^)]*\)\s*=>\s*\{|\w+\s*=>\s*\{)",
-    r"\b(?:async\s+)?NAME\s*\([^)]*\)\s*\{",
+    r"function\s*\*?\s+NAME\s*\([^)]{0,300}\)\s*\{",
+    r"\bNAME\s*[=:]\s*(?:async\s*)?(?:function\b[^{]{0,300}\{|\([^)]{0,300}\)\s*=>\s*\{|\w{1,100}\s*=>\s*\{)",
+    r"\b(?:async\s+)?NAME\s*\([^)]{0,300}\)\s*\{",
 )
-_JS_ONE_LINE = r"\bNAME\s*=\s*(?:async\s*)?(?:\([^)]*\)|\w+)\s*=>\s*([^{\n;][^\n;]*)"
+_JS_ONE_LINE = r"\bNAME\s*=\s*(?:async\s*)?(?:\([^)]{0,300}\)|\w{1,100})\s*=>\s*([^{\n;][^\n;]*)"
 _JS_LIBRARIES = (
     "enableShutdownHooks", "createTerminus", "@godaddy/terminus", "close-with-grace", "closeWithGrace",
     "node-graceful", "http-graceful-shutdown", "exit-hook", "async-exit-hook", "lightship", "gracefulShutdown",
 )  # fmt: skip
 
 
-def _js_body(text: str, argument: str, depth: int = 3) -> str:
+_CALLS = 60
+"""Functions of a program's own that are looked for."""
+_LISTENERS = 50
+_BODIES = 3
+"""Listeners for one signal that are looked at."""
+_NAME_LIMIT = 80
+
+
+def _js_body(text: str, argument: str) -> str:
     """The code that a listener runs, the program's own functions that it calls put in."""
     body = argument
-    if re.fullmatch(r"[\w$.]+", argument.strip()):
+    if re.fullmatch(r"[\w$.]+", argument.strip()) and len(argument) < _NAME_LIMIT:
         name = argument.strip().rpartition(".")[2]
         body = _function_body(text, name, _JS_FUNCTIONS)
         if not body:
             found = re.search(_JS_ONE_LINE.replace("NAME", re.escape(name)), text)
             body = found[1] if found else argument
-    if depth:
-        for name in dict.fromkeys(re.findall(r"(?<![\w$])([A-Za-z_$][\w$]*)\s*\(", body)):
-            inner = _function_body(text, name, _JS_FUNCTIONS[:2]) if name not in ("function", "if", "for") else ""
-            if inner and inner not in body:
-                body = f"{body}\n{_js_body(text, inner, depth - 1) if len(inner) < 20000 else inner}"
-    return body
+    known = dict[str, str]()
+
+    def put_in(body: str, depth: int) -> str:
+        calls = re.findall(r"(?<![\w$])([A-Za-z_$][\w$]*)\s*\(", body) if depth else []
+        for name in dict.fromkeys(calls):
+            if name in ("function", "if", "for") or len(name) > _NAME_LIMIT or len(body) > 4 * _ARGUMENTS_LIMIT:
+                continue
+            if name not in known:
+                known[name] = _function_body(text, name, _JS_FUNCTIONS[:2]) if len(known) < _CALLS else ""
+            if known[name] and known[name] not in body:
+                body = f"{body}\n{put_in(known[name], depth - 1)}"
+        return body
+
+    return put_in(body, 3)
 
 
 def _node(text: str, signal: str) -> Handler | None:
-    bodies: list[str] = []
-    for found in re.finditer(r"process\s*\.\s*(?:on|once|addListener|prependListener)\s*\(", text):
+    rests: list[str] = []
+    listeners = re.finditer(r"process\s*\.\s*(?:on|once|addListener|prependListener)\s*\(", text)
+    for found in itertools.islice(listeners, _LISTENERS):
         inside = _argument_list(text, found.end() - 1)
         first, _, rest = inside.partition(",")
         word = first.strip().strip("'\"`")
         named = word.isidentifier() and not word.startswith("SIG") and not set("'\"`") & set(first)
         if word == signal or (named and (_listed(text, signal) or _holds(text, word, signal))):
-            bodies.append(_js_body(text, rest))
-    if not bodies:
+            rests.append(rest)
+    if not rests:
         used = next((one for one in _JS_LIBRARIES if one in text), "")
         return Handler(True, f"its text uses {used}, whose listener ends it") if used else None
-    body = "\n".join(bodies)
+    body = "\n".join(_js_body(text, rest) for rest in list(dict.fromkeys(rests))[:_BODIES])
     said = f"its text has a listener for {signal}"
     if re.search(
         r"\bprocess\s*\.\s*(exit|abort|reallyExit)\b|\bprocess\.kill\s*\(\s*process\.pid\s*,\s*['\"]SIGKILL", body
@@ -150,16 +183,31 @@ def _node(text: str, signal: str) -> Handler | None:
     if re.search(r"\bclearInterval\b|\.abort\s*\(|\bresolve\s*\(|\.emit\s*\(|\bexit\w*\s*\(", body):
         return Handler(True, f"{said}, which ends what keeps the program running")
     changed = set(re.findall(r"(?<![\w$.=!<>])([\w$]+)\s*=(?![=>])", body))
-    if changed and any(re.search(rf"(?:while|if)\s*\([^)]*\b{re.escape(one)}\b", text) for one in changed):
+    if _looked_at(changed, text, r"(?:while|if)\s*\(([^)]*)", r"\bNAME\b"):
         return Handler(True, f"{said}, which changes what the program looks at")
     return Handler(False, f"{said}, which doesn't end it")
 
 
+_CHANGED = 30
+"""Names that a handler changes and that are looked for."""
+
+
+def _looked_at(changed: set[str], text: str, conditions: str, name: str) -> bool:
+    """Whether one of these names stands in a condition; `name` is a pattern with NAME in it."""
+    if not changed:
+        return False
+    tested = "\n".join(re.findall(conditions, text))
+    words = [one for one in sorted(changed) if len(one) < _NAME_LIMIT and one in tested][:_CHANGED]
+    return any(re.search(name.replace("NAME", re.escape(one)), tested) for one in words)
+
+
+@lru_cache(maxsize=16)
 def _listed(text: str, signal: str) -> bool:
     """The signal stands in a list, as for a loop that adds listeners."""
     return bool(re.search(rf"['\"`]{signal}['\"`]\s*[,\]]|[\[,]\s*['\"`]{signal}['\"`]", text))
 
 
+@lru_cache(maxsize=256)
 def _holds(text: str, word: str, signal: str) -> bool:
     """A variable has the signal's name as its value."""
     return bool(re.search(rf"(?<![\w$]){re.escape(word)}\s*=\s*['\"`]{signal}['\"`]", text))
@@ -173,13 +221,16 @@ def blocked(family: str, texts: Sequence[str]) -> str:
 
 def _js_delay(body: str) -> float:
     """Seconds of a timer that comes before the exit, where nothing but it exits."""
-    exits = len(re.findall(r"process\s*\.\s*exit", body))
-    timer = (
-        r"setTimeout\s*\((?:(?!setTimeout).)*?process\s*\.\s*exit"
-        r"(?:(?!setTimeout).)*?,\s*([\d_]+)\s*\)"
-    )
-    timers = re.findall(timer, body, flags=re.DOTALL)
-    return max([0.3, *(int(one.replace("_", "")) / 1000 for one in timers)]) if timers and exits == len(timers) else 0.3
+    exits, timers = len(_JS_EXIT.findall(body)), list[float]()
+    for part in body.split("setTimeout")[1:]:
+        leaves = _JS_EXIT.search(part) if re.match(r"\s*\(", part) else None
+        delay = re.compile(r",\s*([\d_]+)\s*\)").search(part, leaves.end()) if leaves else None
+        if delay:
+            timers.append(seconds(delay[1].replace("_", "")) / 1000)
+    return max([0.3, *timers]) if exits == len(timers) else 0.3
+
+
+_JS_EXIT = re.compile(r"process\s*\.\s*exit")
 
 
 def _ruby(text: str, signal: str) -> Handler | None:
@@ -210,7 +261,7 @@ def _ruby(text: str, signal: str) -> Handler | None:
     if re.search(r"\.(shutdown|stop|close|quit|terminate|kill|wakeup|push|write|halt)\b|<<", body):
         return Handler(True, f"{said} and stops what keeps it running")
     changed = set(re.findall(r"([$@]{0,2}\w+)\s*=(?!=)", body))
-    if any(re.search(rf"\b(?:while|until|if|unless)\b[^\n]*{re.escape(one)}\b", text) for one in changed):
+    if _looked_at(changed, text, r"\b(?:while|until|if|unless)\b([^\n]*)", r"NAME\b"):
         return Handler(True, f"{said} and changes what its loop looks at", _pauses(text))
     if not re.search(r"\b(loop|while|until)\b", text) and re.search(r"^\s*sleep\s*$", text, re.MULTILINE):
         return Handler(False, f"{said} without ending")
@@ -220,7 +271,9 @@ def _ruby(text: str, signal: str) -> Handler | None:
 def _ruby_rescues(text: str, signal: str) -> Handler | None:
     """The exception that Ruby makes of a signal may be rescued; or something slow may come after it."""
     words = "SignalException|Exception|Interrupt" if signal == "SIGINT" else "SignalException|Exception"
-    found = re.search(rf"\brescue\s+[^\n;]*\b({words})\b(?P<body>.*?)(?:\bend\b|\bensure\b|\Z)", text, re.DOTALL)
+    found = re.search(
+        rf"\brescue\s+[^\n;]{{0,300}}\b({words})\b(?P<body>.*?)(?:\bend\b|\bensure\b|\Z)", text, re.DOTALL
+    )
     if found is None:
         late = re.search(r"\b(?:ensure|at_exit)\b(.*)", text, re.DOTALL)
         told = "Ruby raises an exception in its main thread, which ends the program"
@@ -248,26 +301,33 @@ def _php_default(text: str, signal: str) -> Handler | None:
     return Handler(True, "the signal interrupts what the program waits in, and it comes to its end")
 
 
+@lru_cache(maxsize=16)
 def _ruby_listed(text: str, short: str) -> bool:
-    return bool(re.search(rf"(?:\[|%w\[|%w\()[^\]\)]*\b(?:SIG)?{short}\b[^\]\)]*[\])]\s*\.each", text))
+    lists = re.findall(r"(?:\[|%w\()([^\]\)\[(]*)[\])]\s*\.each", text)
+    return any(re.search(rf"\b(?:SIG)?{short}\b", one) for one in lists)
 
 
 def _pauses(text: str) -> float:
-    return max([0.3, *(float(one) for one in re.findall(r"\bsleep\s*\(?\s*(\d+(?:\.\d+)?)", text))])
+    return max([0.3, *(seconds(one) for one in re.findall(r"\bsleep\s*\(?\s*(\d+(?:\.\d+)?)", text))])
 
 
 def _perl_sets(text: str, short: str) -> int:
     """Where in a text the code or name stands that it sets for a signal, the last one; -1: nowhere."""
-    listed = rf"(?:qw\s*[(/\[{{][^)/\]}}]*\b{short}\b|['\"]{short}['\"])"
+    listed = rf"(?:qw\s*[(/\[{{][^)/\]}}]{{0,150}}\b{short}\b|['\"]{short}['\"])"
     patterns = [
-        rf"\$SIG\{{\s*['\"]?{short}['\"]?\s*\}}[^;=]*=\s*",
+        rf"\$SIG\{{\s*['\"]?{short}['\"]?\s*\}}[^;=]{{0,200}}=\s*",
         rf"\b{short}\s*=>\s*",
-        rf"\bsigaction\s*\(?\s*(?:&?POSIX::)?SIG{short}\b[^;]*?->\s*new\s*\(\s*",
+        rf"\bsigaction\s*\(?\s*(?:&?POSIX::)?SIG{short}\b[^;]{{0,300}}?->\s*new\s*\(\s*",
     ]
     if re.search(listed, text):
         patterns.append(r"\$SIG\{\s*\$\w+\s*\}\s*=\s*")
-    if re.search(rf"\bsigtrap\b[^;]*\b(?:normal-signals|{short})\b", text) and short in ("HUP", "INT", "PIPE", "TERM"):
-        patterns.append(r"\bsigtrap\b[^;{]*?handler['\"]?\s*(?:=>|,|\s)\s*")
+    if re.search(rf"\bsigtrap\b[^;]{{0,300}}\b(?:normal-signals|{short})\b", text) and short in (
+        "HUP",
+        "INT",
+        "PIPE",
+        "TERM",
+    ):
+        patterns.append(r"\bsigtrap\b[^;{]{0,300}?handler['\"]?\s*(?:=>|,|\s)\s*")
     return max((found.end() for one in patterns for found in re.finditer(one, text)), default=-1)
 
 
@@ -275,9 +335,9 @@ def _perl(text: str, signal: str) -> Handler | None:
     short = signal.removeprefix("SIG")
     place = _perl_sets(text, short)
     if place < 0:
-        if re.search(r"\bsigtrap\b[^;]*\bdie\b", text):
+        if re.search(r"\bsigtrap\b[^;]{0,300}\bdie\b", text):
             return Handler(True, "its text has sigtrap die on that signal")
-        listed = re.search(rf"(?:@SIG\{{|\bsigtrap\b)[^;]*\b{short}\b[^;]*", text)
+        listed = re.search(rf"(?:@SIG\{{|\bsigtrap\b)[^;]{{0,300}}\b{short}\b", text)
         return Handler(None, f"its text sets a handler for {signal} with others") if listed else None
     said, rest = f"its text sets $SIG{{{short}}}", text[place:].partition(";")[0]
     named = re.match(r"\\&(\w+)|['\"](\w+)['\"]", rest)
@@ -286,19 +346,19 @@ def _perl(text: str, signal: str) -> Handler | None:
     elif named:
         body = _function_body(text, named[1] or named[2], (r"\bsub\s+NAME\s*\{",))
     else:
-        chained = re.search(r"=\s*(sub\b[^{]*\{)", rest)
+        chained = re.search(r"=\s*(sub\b[^{]{0,200}\{)", rest)
         if chained is None:
             return Handler(None, f"{said} to something that isn't in the text")
         body = _argument_list(text, place + chained.end() - 1)
     dies = re.search(r"\b(die|croak|confess)\b", body)
-    if dies and re.search(r"\b(while|until|for|foreach)\b[^;]*\beval\s*\{", text, re.DOTALL):
+    if dies and re.search(r"\b(while|until|for|foreach)\b[^;]{0,500}\beval\s*\{", text, re.DOTALL):
         return Handler(False, f"{said}, which dies in an eval of a loop that goes on")
     if re.search(r"\b(exit|die|_exit|croak|confess|exec)\b", body):
         return Handler(True, f"{said}, which exits")
-    if re.search(r"\bkill\b[^;]*\$\$", body):
+    if re.search(r"\bkill\b[^;]{0,300}\$\$", body):
         return Handler(True, f"{said}, which signals itself again", raises_again=True)
     changed = set(re.findall(r"\$(\w+)\s*(?:=|\+\+|\+=)", body)) | set(re.findall(r"\+\+\s*\$(\w+)", body))
-    if any(re.search(rf"\b(?:while|until|if|unless|last)\b[^;{{]*\$\{{?{re.escape(one)}\b", text) for one in changed):
+    if _looked_at(changed, text, r"\b(?:while|until|if|unless|last)\b([^;{]*(?:\{\w*)?)", r"\$\{?NAME\b"):
         return Handler(True, f"{said}, which changes what its loop looks at")
     if not re.search(r"\b(while|until|for|foreach|loop)\b", text) and re.search(r"\b(sleep|select|pause)\b", text):
         return Handler(True, f"{said}, which interrupts its only sleep")  # man perlipc
@@ -330,14 +390,16 @@ def _php(text: str, signal: str) -> Handler | None:
         )
     inside = _argument_list(text, text.index("(", found.start()))
     rest = inside.partition(",")[2]
-    named = re.search(r"['\"](\w+)['\"]\s*\]?\s*(?:,[^()]*)?$", rest) or re.search(r"(\w+)\(\.\.\.\)", rest)
-    body = _function_body(text, named[1], (r"function\s+NAME\s*\([^)]*\)[^{;]*\{",)) if named else rest
+    named = re.search(r"['\"](\w+)['\"]\s*\]?\s*(?:,[^()]{0,200})?$", rest) or re.search(
+        r"(?<!\w)(\w+)\(\.\.\.\)", rest
+    )
+    body = _function_body(text, named[1], (r"function\s+NAME\s*\([^)]{0,300}\)[^{;]{0,100}\{",)) if named else rest
     if re.search(r"\b(exit|die|throw)\b", body):
         return Handler(True, f"{said}, which exits")
     if re.search(r"posix_kill\s*\(\s*(getmypid|posix_getpid)", body):
         return Handler(True, f"{said}, which signals itself again", raises_again=True)
     changed = set(re.findall(r"(?:\$|->|::\$)(\w+)\s*=(?!=)", body))
-    if any(re.search(rf"\b(?:while|if|for|until)\s*\([^)]*{re.escape(one)}\b", text) for one in changed):
+    if _looked_at(changed, text, r"\b(?:while|if|for|until)\s*\(([^)]*)", r"NAME\b"):
         return Handler(True, f"{said}, which changes what its loop looks at", 0.5)
     if re.search(r"->\s*(stop|close|shutdown|quit|terminate|cancel)\s*\(", body):
         return Handler(True, f"{said}, which stops what keeps it running")

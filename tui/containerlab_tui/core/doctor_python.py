@@ -4,8 +4,10 @@ Patterns that handlers have, not a proof: nothing told here is more than `likely
 """
 
 import ast
+import itertools
 import signal as posix
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 
 from containerlab_tui.core.doctor_case import Handler
 from containerlab_tui.core.doctor_python_end import (
@@ -16,7 +18,21 @@ from containerlab_tui.core.doctor_python_end import (
     loops_on,
     swallowed,
 )
-from containerlab_tui.core.doctor_python_text import EXITS, assigned, imports, last_name, parsed, sleeps
+from containerlab_tui.core.doctor_python_text import (
+    EXITS,
+    assigned,
+    bases_of,
+    calls_of,
+    dotted,
+    functions_of,
+    imports,
+    last_name,
+    nodes_of,
+    parsed,
+    shown,
+    sleeps,
+    words_of,
+)
 
 _STOPPERS = frozenset(
     ("set", "stop", "shutdown", "cancel", "close", "terminate", "put", "put_nowait", "release", "notify", "notify_all",
@@ -44,10 +60,10 @@ def handler(texts: Sequence[str], signal: int) -> Handler | None:
     trees = [tree for tree in map(parsed, texts) if tree is not None]
     name = posix.Signals(signal).name if signal in posix.Signals._value2member_map_ else str(signal)
     found: Handler | None = None
-    if name != "SIGKILL" and any(_dumps(call, tree, name, signal) for tree in trees for call in ast.walk(tree)):
+    if name != "SIGKILL" and any(_dumps(tree, name, signal) for tree in trees):
         return Handler(False, "faulthandler prints where it is on that signal and goes on")
     for tree in trees:
-        for call in _registrations(tree, name, signal):
+        for call in list(_registrations(tree, name, signal))[-_JUDGED:]:
             judged = _judged(call, trees, (name, signal))
             if found is None or judged.ends is not None:
                 found = judged
@@ -56,19 +72,31 @@ def handler(texts: Sequence[str], signal: int) -> Handler | None:
     return found
 
 
+_STATEMENTS = 500
+"""Statements of a handler, and of what it calls, that are looked at."""
+_JUDGED = 4
+"""Settings of one signal in one file that are followed."""
+_CALLS = 30
+"""Calls of one kind in one file that are looked at."""
+
+
+def forget() -> None:
+    """Trees are kept while one container is looked at, and no longer: they take much memory."""
+    for kept in (parsed, nodes_of, calls_of, functions_of, bases_of, words_of, _loops_over):
+        kept.cache_clear()
+
+
 def _registrations(tree: ast.Module, name: str, signal: int) -> Iterator[ast.Call]:
     """Calls of signal.signal and loop.add_signal_handler that are, or may be, for this signal."""
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Call) or len(node.args) < 2:
-            continue
-        called = last_name(node.func)
-        if called in ("signal", *_IN_LOOP) and _names_signal(node.args[0], tree, name, signal):
-            yield node
+    setting = [
+        call for call in calls_of(tree) if last_name(call.func) in ("signal", *_IN_LOOP) and len(call.args) > 1
+    ]  # fmt: skip
+    yield from (call for call in setting[-_CALLS:] if _names_signal(call.args[0], tree, name, signal))
 
 
-def _dumps(call: ast.AST, tree: ast.Module, name: str, signal: int) -> bool:
-    is_call = isinstance(call, ast.Call) and ast.unparse(call.func) == "faulthandler.register" and bool(call.args)
-    return is_call and isinstance(call, ast.Call) and _names_signal(call.args[0], tree, name, signal)
+def _dumps(tree: ast.Module, name: str, signal: int) -> bool:
+    calls = [call for call in calls_of(tree) if dotted(call.func) == "faulthandler.register" and call.args]
+    return any(_names_signal(call.args[0], tree, name, signal) for call in calls[:_CALLS])
 
 
 def _names_signal(argument: ast.expr, tree: ast.Module, name: str, signal: int) -> bool:
@@ -77,12 +105,19 @@ def _names_signal(argument: ast.expr, tree: ast.Module, name: str, signal: int) 
     if not isinstance(argument, ast.Name):
         # getattr(signal, "SIGTERM"), signal.Signals["SIGTERM"] and the like
         return any(isinstance(one, ast.Constant) and one.value == name for one in ast.walk(argument))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.For | ast.comprehension):
-            targets = {one.id for one in ast.walk(node.target) if isinstance(one, ast.Name)}
-            if argument.id in targets and _mentions(node.iter, tree, name, signal):
-                return True
-    return False
+    return _loops_over(tree, argument.id, name, signal)
+
+
+@lru_cache(maxsize=8)
+def _loops_over(tree: ast.Module, variable: str, name: str, signal: int) -> bool:
+    """Whether a loop gives a variable, among others, this signal."""
+    loops = (
+        node
+        for node in nodes_of(tree)
+        if isinstance(node, ast.For | ast.comprehension)
+        and any(isinstance(one, ast.Name) and one.id == variable for one in ast.walk(node.target))
+    )
+    return any(_mentions(node.iter, tree, name, signal) for node in itertools.islice(loops, _CALLS))
 
 
 def _is_signal(node: ast.AST, name: str, signal: int) -> bool:
@@ -101,7 +136,7 @@ def _mentions(node: ast.AST, tree: ast.Module, name: str, signal: int) -> bool:
         isinstance(one, ast.Assign)
         and any(isinstance(target, ast.Name) and target.id in names for target in one.targets)
         and any(_is_signal(each, name, signal) for each in ast.walk(one.value))
-        for one in ast.walk(tree)
+        for one in nodes_of(tree)
     )
 
 
@@ -109,13 +144,13 @@ def _judged(call: ast.Call, trees: Sequence[ast.Module], wanted_signal: tuple[st
     """What happens when the handler of one registration has run."""
     wanted, extra = call.args[1], call.args[2:]
     in_loop = last_name(call.func) in _IN_LOOP
-    shown = ast.unparse(wanted)[:60]
-    said = f"the program's text sets `{' '.join(shown.split())}` as its handler (line {call.lineno})"
+    written = " ".join(shown(wanted)[:60].split())
+    said = f"the program's text sets `{written}` as its handler (line {call.lineno})"
     if last_name(wanted) == "default_int_handler":
         return interrupted(trees)
     if last_name(wanted) in ("SIG_IGN", "SIG_DFL") or isinstance(wanted, ast.Constant):
         return Handler(None, f"{said}, which isn't what the kernel shows now")
-    body = list(_body(wanted, trees, 3, wanted_signal))
+    body = list(itertools.islice(_body(wanted, trees, 3, wanted_signal), _STATEMENTS))
     if not body and not isinstance(wanted, ast.Lambda):
         return _by_callable(wanted, extra, said)
     return _by_body(body, said, trees, in_loop)
@@ -144,11 +179,10 @@ def _body(
     """
     name = last_name(wanted)
     nodes: list[ast.AST] = [wanted.body] if isinstance(wanted, ast.Lambda) else []
-    for node in (one for tree in trees for one in ast.walk(tree)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name and name:
-            parameters = [one.arg for one in node.args.args if one.arg not in ("self", "cls")]
-            taken = _taken(node.body, parameters[0], signal) if signal and parameters else node.body
-            nodes = [ast.Pass(), *taken]
+    for function in (one for tree in trees for one in functions_of(tree).get(name, ())):
+        parameters = [one.arg for one in function.args.args if one.arg not in ("self", "cls")]
+        taken = _taken(function.body, parameters[0], signal) if signal and parameters else function.body
+        nodes = [ast.Pass(), *taken]
     for node in nodes:
         yield node
         if not depth:
@@ -251,7 +285,7 @@ def _looks_at(names: set[str], body: Sequence[ast.AST]) -> Callable[[ast.Module]
             and isinstance(node.ctx, ast.Load)
             and last_name(node) in names
             and id(node) not in own
-            for node in ast.walk(tree)
+            for node in nodes_of(tree)
         )
 
     return read
@@ -264,12 +298,12 @@ def _wakes(call: ast.Call) -> bool:
     target = call.args[0] if isinstance(call.func, ast.Attribute) and last_name(call.func.value) == "os" else None
     if target is None:
         return last_name(call.func) != "write"
-    return not (isinstance(target, ast.Constant) or "std" in ast.unparse(target))
+    return not (isinstance(target, ast.Constant) or "std" in shown(target))
 
 
 def _raises_again(calls: Sequence[ast.Call]) -> bool:
     return any(
-        last_name(call.func) in ("kill", "killpg") and any("getpid" in ast.unparse(one) for one in call.args)
+        last_name(call.func) in ("kill", "killpg") and any("getpid" in shown(one) for one in call.args)
         for call in calls
     )
 
@@ -278,10 +312,10 @@ def _by_library(trees: Sequence[ast.Module], name: str) -> Handler | None:
     imported = {
         alias
         for tree in trees
-        for node in ast.walk(tree)
+        for node in nodes_of(tree)
         for alias in imports(node)
     }  # fmt: skip
-    called = {last_name(node.func) for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    called = {last_name(call.func) for tree in trees for call in calls_of(tree)}
     if name in ("SIGTERM", "SIGINT") and called & {"run", "run_app", "serve"}:
         for module, words in _ENDING_LIBRARIES.items():
             if words and any(one == module or one.startswith(f"{module}.") for one in imported):

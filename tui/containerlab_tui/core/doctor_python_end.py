@@ -4,7 +4,19 @@ import ast
 from collections.abc import Sequence
 
 from containerlab_tui.core.doctor_case import Handler
-from containerlab_tui.core.doctor_python_text import EXITS, function_body, last_name, parsed, sleeps
+from containerlab_tui.core.doctor_python_text import (
+    EXITS,
+    bases_of,
+    calls_of,
+    dotted,
+    function_body,
+    last_name,
+    nodes_of,
+    parsed,
+    shown,
+    sleeps,
+    words_of,
+)
 
 _WAITING = frozenset(("sleep", "join", "wait", "pause", "serve_forever", "run", "run_forever", "input", "get"))
 """Calls in which a main thread stays. One without them has come to its end, where an interrupt is the end."""
@@ -17,21 +29,21 @@ def deadlocks(body: Sequence[ast.AST], trees: Sequence[ast.Module]) -> bool:
     serves = any(
         isinstance(node, ast.Call) and last_name(node.func) == "serve_forever"
         for tree in trees
-        for node in ast.walk(tree)
+        for node in nodes_of(tree)
     )
     direct = any(
         isinstance(node, ast.Call) and last_name(node.func) == "shutdown" and not node.args
         for one in body
         for node in ast.walk(one)
     )
-    threads = any("Thread" in ast.unparse(tree) for tree in trees)
+    threads = any("Thread" in words_of(tree) for tree in trees)
     return serves and direct and not threads
 
 
 def loops_on(names: set[str], trees: Sequence[ast.Module]) -> tuple[bool, float]:
     """Whether a loop looks at one of these names, and its longest fixed pause, which Python resumes (PEP 475)."""
     for tree in trees:
-        for node in ast.walk(tree):
+        for node in nodes_of(tree):
             if not isinstance(node, ast.While):
                 continue
             tested = {last_name(one) for one in ast.walk(node.test)}
@@ -50,13 +62,13 @@ def loops_on(names: set[str], trees: Sequence[ast.Module]) -> tuple[bool, float]
 def after_return(trees: Sequence[ast.Module], said: str) -> Handler:
     """A handler that only reports: the program goes on where it was."""
     waits_once = False
-    if any("set_wakeup_fd" in ast.unparse(tree) for tree in trees):
+    if any("set_wakeup_fd" in words_of(tree) for tree in trees):
         return Handler(True, f"{said}, and a descriptor wakes its main loop (set_wakeup_fd)")
     for tree in trees:
         loops = {
-            id(inner) for node in ast.walk(tree) if isinstance(node, ast.While | ast.For) for inner in ast.walk(node)
+            id(inner) for node in nodes_of(tree) if isinstance(node, ast.While | ast.For) for inner in ast.walk(node)
         }
-        for node in ast.walk(tree):
+        for node in nodes_of(tree):
             if isinstance(node, ast.Call) and last_name(node.func) in ("pause", "sigwait", "sigwaitinfo"):
                 waits_once = waits_once or id(node) not in loops
     if waits_once:
@@ -67,8 +79,8 @@ def after_return(trees: Sequence[ast.Module], said: str) -> Handler:
 def waited(texts: Sequence[str]) -> Handler | None:
     """What a program does that takes a signal from sigwait or a signalfd: once, or in a loop."""
     for tree in filter(None, map(parsed, texts)):
-        loops = {id(inner): node for node in ast.walk(tree) if isinstance(node, ast.While) for inner in ast.walk(node)}
-        for node in ast.walk(tree):
+        loops = {id(inner): node for node in nodes_of(tree) if isinstance(node, ast.While) for inner in ast.walk(node)}
+        for node in nodes_of(tree):
             if isinstance(node, ast.Call) and last_name(node.func) in ("sigwait", "sigwaitinfo", "sigtimedwait"):
                 loop = loops.get(id(node))
                 said = f"the program's text waits for signals in {last_name(node.func)} (line {node.lineno})"
@@ -95,7 +107,7 @@ def swallowed(trees: Sequence[ast.Module], raised: str) -> bool:
     """Whether a loop of the main thread catches an exception of this name and goes on."""
     elsewhere = {id(inner) for one in _other_threads(trees) for inner in ast.walk(one)}
     loops = (
-        node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.While) and id(node) not in elsewhere
+        node for tree in trees for node in nodes_of(tree) if isinstance(node, ast.While) and id(node) not in elsewhere
     )
     return any(
         isinstance(inner, ast.ExceptHandler) and _catches(inner, raised, trees) and not _leaves(inner)
@@ -105,25 +117,24 @@ def swallowed(trees: Sequence[ast.Module], raised: str) -> bool:
     )
 
 
+_GIVEN = 50
+"""Functions that are given to threads, executors, loops or atexit and that are looked at."""
+
+
 def _other_threads(trees: Sequence[ast.Module]) -> list[ast.AST]:
     """The statements of functions that threads or executors are given."""
-    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    calls = [call for tree in trees for call in calls_of(tree)]
     given = [keyword.value for call in calls for keyword in call.keywords if keyword.arg == "target"]
     given += [task for call in calls for task in _tasks(call)]
-    return [one for each in given for one in function_body(each, trees)]
+    named = {last_name(one) or str(id(one)): one for one in given}
+    return [one for each in list(named.values())[:_GIVEN] for one in function_body(each, trees)]
 
 
 def _catches(node: ast.ExceptHandler, raised: str, trees: Sequence[ast.Module]) -> bool:
     """`except Exception` takes all but what ends programs (Python documentation, Exception hierarchy)."""
     if node.type is None:
         return True
-    bases = {
-        last_name(base)
-        for tree in trees
-        for one in ast.walk(tree)
-        if isinstance(one, ast.ClassDef) and one.name == raised
-        for base in one.bases
-    }
+    bases = {last_name(base) for tree in trees for base in bases_of(tree).get(raised, ())}
     above = {raised, "BaseException", *bases}
     if not above & {"KeyboardInterrupt", "SystemExit", "GeneratorExit"} and bases != {"BaseException"}:
         above.add("Exception")
@@ -133,12 +144,14 @@ def _catches(node: ast.ExceptHandler, raised: str, trees: Sequence[ast.Module]) 
 def last_words_s(trees: Sequence[ast.Module]) -> float:
     """How long the longest sleep is that comes at the end: in a `finally`, or in what atexit calls."""
     late: list[ast.AST] = []
-    for node in (one for tree in trees for one in ast.walk(tree)):
+    atexit = 0
+    for node in (one for tree in trees for one in nodes_of(tree)):
         if isinstance(node, ast.Try):
             late += node.finalbody
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("atexit.register", "register") and node.args:
+        elif isinstance(node, ast.Call) and dotted(node.func) in ("atexit.register", "register") and node.args:
             late.append(ast.Call(node.args[0], node.args[1:], []))
-            late += function_body(node.args[0], trees)
+            late += function_body(node.args[0], trees) if atexit < _GIVEN else ()
+            atexit += 1
     return sleeps([one for node in late for one in ast.walk(node) if isinstance(one, ast.Call)])
 
 
@@ -158,13 +171,13 @@ def waits_at_exit(texts: Sequence[str], threads: int, children: int, version: tu
     """
     trees = [tree for tree in map(parsed, texts) if tree is not None]
     for tree in trees:
-        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-        text = ast.unparse(tree)
+        calls = calls_of(tree)
+        text = words_of(tree)
         daemons = "daemon" in text or "setDaemon" in text
         names = {last_name(call.func) for call in calls}
         if children and "Process" in names and not daemons and not names & {"terminate", "kill"}:
             return "at its end it waits for the processes that it began with multiprocessing, which get no signal"
-        loops = any(isinstance(node, ast.While) for node in ast.walk(tree))
+        loops = any(isinstance(node, ast.While) for node in nodes_of(tree))
         elsewhere = {id(inner) for one in _other_threads([tree]) for inner in ast.walk(one)}
         waiting = {last_name(call.func) for call in calls if id(call) not in elsewhere} & _WAITING
         joined = waiting == {"join"} and threads == 2 and version < (3, 13)
@@ -178,13 +191,14 @@ def waits_for_tasks(texts: Sequence[str], threads: int, children: int) -> str:
     """Why a program that ends in whatever way doesn't come to its end: an executor of it has a task that lasts."""
     trees = [tree for tree in map(parsed, texts) if tree is not None]
     for tree in trees:
-        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        calls = calls_of(tree)
         names = {last_name(call.func) for call in calls}
-        pooled = "Executor" in ast.unparse(tree) or bool(names & {"run_in_executor", "to_thread"})
+        pooled = "Executor" in words_of(tree) or bool(names & {"run_in_executor", "to_thread"})
         if pooled and (threads > 1 or children):
-            task = next((one for call in calls for one in _tasks(call) if _lasts(one, call, trees)), None)
+            given = [(one, call) for call in calls for one in _tasks(call)][:_GIVEN]
+            task = next((one for one, call in given if _lasts(one, call, trees)), None)
             if task is not None:
-                return f"at its end it waits for `{ast.unparse(task)[:40]}` in its executor, which isn't done"
+                return f"at its end it waits for `{shown(task)[:40]}` in its executor, which isn't done"
     return ""
 
 
@@ -207,11 +221,11 @@ def _lasts(task: ast.expr, call: ast.Call, trees: Sequence[ast.Module]) -> bool:
 def blocked(texts: Sequence[str], children: int) -> str:
     """Why no handler runs: Python runs them between instructions of its main thread (signal documentation)."""
     trees = [tree for tree in map(parsed, texts) if tree is not None]
-    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    if children and any(ast.unparse(call.func) in ("os.system", "system") for call in calls):
+    calls = [call for tree in trees for call in calls_of(tree)]
+    if children and any(dotted(call.func) in ("os.system", "system") for call in calls):
         return "it is in os.system(), and its handler runs only when that command has ended"
-    for node in (one for tree in trees for one in ast.walk(tree) if isinstance(one, ast.AsyncFunctionDef)):
-        inside = [one for one in ast.walk(node) if isinstance(one, ast.Call) and ast.unparse(one.func) == "time.sleep"]
+    for node in (one for tree in trees for one in nodes_of(tree) if isinstance(one, ast.AsyncFunctionDef)):
+        inside = [one for one in ast.walk(node) if isinstance(one, ast.Call) and dotted(one.func) == "time.sleep"]
         if inside and sleeps(inside) >= LONG_S:
             return "time.sleep() in a coroutine keeps its event loop from running the handler"
     return ""

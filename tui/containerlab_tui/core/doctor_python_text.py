@@ -1,20 +1,90 @@
 """Reading a Python program's text: its tree, names, and what a call leads to. Pure: parsed, never run."""
 
 import ast
+import itertools
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+
+from containerlab_tui.core.doctor_bounds import LONGEST_S, PROGRAM_LIMIT
 
 EXITS = frozenset(("exit", "_exit", "quit", "abort", "interrupt_main", "raise_signal"))
 """Calls that end a program, whatever they belong to."""
 
 
+_NODES_LIMIT = 15_000
+"""Nodes of one program's tree that are looked at: some 1,500 lines."""
+
+
+@lru_cache(maxsize=32)
 def parsed(text: str) -> ast.Module | None:
+    """The tree of a program; None where it is none, or one that is too large or too deep to be looked at."""
+    if len(text) > PROGRAM_LIMIT:
+        return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(text)
+            tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+    beyond = next(itertools.islice(ast.walk(tree), _NODES_LIMIT, None), None)
+    return tree if beyond is None else None
+
+
+@lru_cache(maxsize=32)
+def nodes_of(tree: ast.Module) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(tree))
+
+
+@lru_cache(maxsize=32)
+def calls_of(tree: ast.Module) -> tuple[ast.Call, ...]:
+    return tuple(node for node in nodes_of(tree) if isinstance(node, ast.Call))
+
+
+@lru_cache(maxsize=32)
+def functions_of(tree: ast.Module) -> Mapping[str, tuple[ast.FunctionDef | ast.AsyncFunctionDef, ...]]:
+    """Functions and methods of a program by their name."""
+    found: dict[str, tuple[ast.FunctionDef | ast.AsyncFunctionDef, ...]] = {}
+    for node in nodes_of(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and len(found.get(node.name, ())) < _NAMESAKES:
+            found[node.name] = (*found.get(node.name, ()), node)
+    return found
+
+
+_NAMESAKES = 20
+"""Functions of one name that are looked at."""
+
+
+@lru_cache(maxsize=32)
+def bases_of(tree: ast.Module) -> Mapping[str, Sequence[ast.expr]]:
+    """What the classes of a program are derived from, by their names."""
+    return {one.name: one.bases for one in nodes_of(tree) if isinstance(one, ast.ClassDef)}
+
+
+@lru_cache(maxsize=32)
+def words_of(tree: ast.Module) -> str:
+    """The names and strings in a program, one a line: what it speaks of, comments left out."""
+    return "\n".join(
+        value
+        for node in nodes_of(tree)
+        for field in ("id", "attr", "name", "arg", "module", "value")
+        if isinstance(value := getattr(node, field, None), str)
+    )
+
+
+def dotted(node: ast.AST) -> str:
+    """`os.system` as it is written; empty for what is no name with at most a name before it."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def shown(node: ast.AST) -> str:
+    """The text of a small part of a program; empty where it is too deep or has too long a number."""
+    try:
+        return ast.unparse(node)
+    except (RecursionError, ValueError, MemoryError):
+        return ""
 
 
 def last_name(node: ast.AST) -> str:
@@ -41,7 +111,7 @@ def assigned(nodes: Sequence[ast.AST]) -> set[str]:
 def sleeps(calls: Sequence[ast.Call], least: float = 0.3) -> float:
     """The seconds of the longest sleep with a number written out."""
     times = [
-        float(call.args[0].value)
+        float(min(call.args[0].value, LONGEST_S))
         for call in calls
         if last_name(call.func) == "sleep"
         and call.args
@@ -64,10 +134,10 @@ def local_imports(text: str) -> tuple[str, ...]:
     tree = parsed(text)
     if tree is None:
         return ()
-    found = [name for node in ast.walk(tree) for name in imports(node)]
+    found = [name for node in nodes_of(tree) for name in imports(node)]
     relative = [
         alias.name
-        for node in ast.walk(tree)
+        for node in nodes_of(tree)
         if isinstance(node, ast.ImportFrom) and node.level and not node.module
         for alias in node.names
     ]
@@ -79,10 +149,4 @@ def function_body(called: ast.expr, trees: Sequence[ast.Module]) -> Sequence[ast
     if isinstance(called, ast.Lambda):
         return (called.body,)
     name = last_name(called)
-    return [
-        one
-        for tree in trees
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name and name
-        for one in node.body
-    ]
+    return [one for tree in trees for node in functions_of(tree).get(name, ()) for one in node.body]

@@ -61,6 +61,10 @@ def trap(child: Process, signal: str, script: str = "") -> str:
     )
 
 
+_LINE_LIMIT = 4096
+"""Characters of a line that is taken apart."""
+
+
 def _words(child: Process, script: str) -> list[str]:
     """The command line that began a process: its own, or where it wrote a title over that, the script's words."""
     titled = (len(child.argv) == 1 and " " in child.argv[0]) or (bool(child.argv) and child.argv[0].endswith(":"))
@@ -68,7 +72,7 @@ def _words(child: Process, script: str) -> list[str]:
         return list(child.argv)
     program = posixpath.basename(child.exe) or child.name
     for found in re.finditer(rf"(?<![\w./-])(?:[\w./-]*/)?{re.escape(program)}(?![\w-])[^\n]*", script):
-        words = _simple_command(found[0])
+        words = _simple_command(found[0]) if len(found[0]) <= _LINE_LIMIT else []
         if words:
             return words
     return [child.exe or child.name]

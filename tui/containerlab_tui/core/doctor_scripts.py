@@ -14,11 +14,14 @@ from containerlab_tui.core import (
     doctor_traps,
     programs,
 )
+from containerlab_tui.core.doctor_bounds import PROGRAM_LIMIT, PROGRAMS_LIMIT, bounded
 from containerlab_tui.core.doctor_case import Case, Handler, ends_by_itself
 from containerlab_tui.core.doctor_facts import Confidence, Graceful, Outcome, Outlook
 
 NEIGHBOUR_LIMIT = 24
 """Files beside a script that are looked at."""
+_NAMES = 240
+"""Names under which they are looked for."""
 
 
 def outcome(case: Case, process: Process, signal: int, delivery: Delivery, program: programs.Program | None) -> Outcome:
@@ -65,7 +68,7 @@ def _go(name: str) -> Outcome:
 
 
 def _by_text(case: Case, process: Process, signal: int, delivery: Delivery, family: str) -> Outcome | None:
-    texts = texts_of(case, process)
+    texts, left_out = _texts(case, process)
     name = name_of(signal)
     if family == "ruby" and not texts and name in ("SIGTERM", "SIGINT", "SIGHUP"):
         why = f"Its text can't be read; on {name} Ruby raises an exception, and a trap usually ends. A guess."
@@ -77,6 +80,9 @@ def _by_text(case: Case, process: Process, signal: int, delivery: Delivery, fami
             found = doctor_python_end.waited(texts)
     else:
         found = doctor_languages.handler(family, texts, name)
+    if left_out and (found is None or family in ("ruby", "php")):
+        why = "text: the program is too long to be looked at as a whole."
+        return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (why,))
     if found is None:
         found = doctor_languages.by_runtime(family, name, bool(texts))
     if found is None or found.ends is None:
@@ -126,16 +132,28 @@ def at_prompt(case: Case, process: Process, signal: int) -> Outcome | None:
 
 def texts_of(case: Case, process: Process) -> tuple[str, ...]:
     """The program's own text and that of its files beside it, as far as they were read."""
+    return _texts(case, process)[0]
+
+
+def _texts(case: Case, process: Process) -> tuple[tuple[str, ...], bool]:
+    """Those texts, and whether one was left out because there is too much of it."""
     script = programs.script_of(process)
     if script is None:
-        return ()
-    if script.kind == "code":
-        return (script.text,)
+        return (), False
     own = [text for path in script_paths(process) if (text := case.text(process, path)) is not None]
     others = [
         text for (pid, path), text in case.facts.files.items() if pid == process.pid and path.startswith("&")
     ]  # fmt: skip
-    return (*own, *others)
+    python, left, left_out = programs.program_name(process) == "python", PROGRAMS_LIMIT, False
+    texts: list[str] = []
+    for text in [script.text] if script.kind == "code" else [*own, *others]:
+        short = text if python and len(text) <= PROGRAM_LIMIT else None if python else bounded(text, PROGRAM_LIMIT)
+        if short is None or len(short) > left:
+            left_out = True
+            continue
+        left -= len(short)
+        texts.append(short)
+    return tuple(texts), left_out
 
 
 def script_paths(process: Process) -> Iterator[str]:
@@ -167,13 +185,17 @@ def neighbours(process: Process, path: str, text: str) -> tuple[str, ...]:
     """Files that a script names and that lie beside it, or below; some may not exist."""
     family, here = programs.program_name(process), posixpath.dirname(path)
     found: list[str] = []
+    short = text if family == "python" else bounded(text, PROGRAM_LIMIT)
+    if short is None or len(short) > PROGRAM_LIMIT:
+        return ()
+    text = short
     if family == "python":
-        for name in doctor_python_text.local_imports(text):
+        for name in doctor_python_text.local_imports(text)[:_NAMES]:
             below = posixpath.join(here, name.replace(".", "/"))
             found += [f"{below}.py", f"{below}/__init__.py"]
     elif family in programs.SHELLS:
         found += doctor_traps.files_read(text, here)
     elif family in _REQUIRED:
-        for name in _REQUIRED[family].findall(text):
+        for name in _REQUIRED[family].findall(text)[:_NAMES]:
             found += [posixpath.normpath(posixpath.join(here, name)) + end for end in _ENDS[family]]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(name for name in found if len(name) < 4096))[:_NAMES]

@@ -10,35 +10,57 @@ from dataclasses import dataclass, replace
 from containerlab_probes.records import Forecast, Process
 from containerlab_probes.signals import name_of, number_of
 from containerlab_tui.core import doctor_traps, programs
+from containerlab_tui.core.doctor_bounds import SHELL_LIMIT, bounded
 from containerlab_tui.core.doctor_case import Case, described, ends_by_itself, lowest
 from containerlab_tui.core.doctor_facts import Confidence, Graceful, Outcome, Outlook
 from containerlab_tui.core.doctor_traps import Trap, main_part, trap_for
 
 
 def source(case: Case, process: Process) -> str | None:
-    """The text of the script that a shell runs; None where it can't be had, empty where it reads commands."""
+    """The text of the script that a shell runs; None where it can't be had or is too long to be looked at.
+
+    Empty where it reads commands.
+    """
+    text = _whole(case, process)
+    text = None if text is None else bounded(text, SHELL_LIMIT)
+    return None if text is None else _with_files(case, process, text)
+
+
+def _whole(case: Case, process: Process) -> str | None:
+    """The text of its script as it is."""
     script = programs.script_of(process)
     if script is None:
         return None
     match script.kind:
         case "code":
-            text: str | None = script.text
+            return script.text
         case "file":
-            text = case.text(process, script.text)
+            return case.text(process, script.text)
         case _:
             return ""
-    return None if text is None else _with_files(case, process, text)
 
 
 def _with_files(case: Case, process: Process, text: str) -> str:
-    """A script with the files that it reads by `.` put in, where they could be read."""
+    """A script with the files that it reads by `.` put in, each once, where they could be read and as far as they fit.
 
+    The command that reads one that isn't put in stays, which says that there is something that isn't known.
+    """
     script = programs.script_of(process)
     here = posixpath.dirname(script.text) if script and script.kind == "file" else ""
+    left, seen = SHELL_LIMIT - len(text), set[str]()
 
     def content(found: re.Match[str]) -> str:
-        inner = case.text(process, f"&{doctor_traps.file_read(found, here)}")
-        return found[0] if inner is None else f"{found['before']}\n{inner}\n"
+        nonlocal left
+        path = doctor_traps.file_read(found, here)
+        if path in seen:
+            return f"{found['before']} :"
+        inner = case.text(process, f"&{path}")
+        inner = None if inner is None else bounded(inner, left)
+        if inner is None:
+            return found[0]
+        seen.add(path)
+        left -= len(inner) + 2
+        return f"{found['before']}\n{inner}\n"
 
     return doctor_traps.READS_FILES.sub(content, text)
 
@@ -52,7 +74,7 @@ def foreground_of(case: Case, process: Process) -> tuple[Process, ...]:
 
 def _in_background(text: str, child: Process) -> bool:
     """The script begins this very command with `&`, or as a coprocess."""
-    words = r"\s+".join(re.escape(word) for word in child.argv) if child.argv else ""
+    words = doctor_traps.words_pattern(child.argv)
     if words and re.search(rf"{words}\s*&(?![&>])|\bcoproc\s+(?:\w+\s+)?{words}", text):
         return True
     # Under job control a command in the background looks like one in the foreground.
@@ -140,7 +162,8 @@ def handled(case: Case, process: Process, signal: int, group: bool) -> Outcome:
             why = f"{shell} runs no handler while it waits for {described(lasting[0])}."
             return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
     if text is None:
-        return _unknown("The script that it runs can't be read, so what its trap does isn't known.")
+        failed = "can't be read" if _whole(case, process) is None else "is too long to be looked at"
+        return _unknown(f"The script that it runs {failed}, so what its trap does isn't known.")
     name = name_of(signal)
     if not text.strip():
         return _interactive(case, process, name)
@@ -169,6 +192,10 @@ def _unknown(why: str) -> Outcome:
     return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (why,))
 
 
+def _interactive_option(word: str) -> bool:
+    return word[:1] == "-" and word[1:].replace("_", "x").isalnum() and "i" in word
+
+
 def _interactive(case: Case, process: Process, signal: str) -> Outcome:
     """A shell that reads commands: no script, standard input."""
     shell = programs.program_name(process)
@@ -177,7 +204,7 @@ def _interactive(case: Case, process: Process, signal: str) -> Outcome:
             why = f"{shell} that reads commands goes on after SIGHUP."
             return Outcome(Outlook.TIMES_OUT, Confidence.GUESS, (why,), graceful=Graceful.NO)
         return Outcome(Outlook.EXITS, Confidence.LIKELY, ("An interactive shell ends when its terminal hangs up.",))
-    typed = case.facts.details.tty or any(re.fullmatch(r"-\w*i\w*", word) for word in process.argv[1:])
+    typed = case.facts.details.tty or any(_interactive_option(word) for word in process.argv[1:])
     if signal == "SIGTERM" and shell in ("dash", "bash", "busybox-sh") and not typed:
         why = f"{shell} catches {signal} only for a trap, which the commands on its standard input have set. A guess."
         return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
@@ -241,7 +268,8 @@ def _trapped(case: Case, process: Process, text: str, trap: Trap, passed: int | 
     main = main_part(text)
     if doctor_traps.EXECS.search(trap.body):
         return _unknown("The trap becomes another program by `exec`.")
-    if not waits_inside and doctor_traps.errexit(text, process.argv) and re.search(r"\bwait\b(?![^;&|\n]*\|\|)", main):
+    fails = re.search(r"\bwait\b(?![^;&|\n]{0,300}\|\|)", main)
+    if fails and not waits_inside and doctor_traps.errexit(text, process.argv):
         why = "With `set -e` the script ends, as the `wait` that it interrupts fails."
         return Outcome(Outlook.EXITS, Confidence.LIKELY, (run.said, why), run.takes_s, run.graceful)
     loop = doctor_traps.waiting_loop(main, tuple(child.name for child in children))
@@ -251,7 +279,7 @@ def _trapped(case: Case, process: Process, text: str, trap: Trap, passed: int | 
     if any(doctor_traps.runs_on(doctor_traps.rest_after(text, child.argv) or "") for child in ended):
         why = "It doesn't exit, and the script goes on with its next command."
         return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (run.said, why), graceful=Graceful.NO)
-    if waits_inside or len(doctor_traps.WAITS.findall(main)) > 1 or doctor_traps.WAITS_FOR_EACH.search(main):
+    if waits_inside or len(doctor_traps.WAITS.findall(main)) > 1 or doctor_traps.waits_for_each(main):
         return run.after_children()
     why = "It doesn't exit, but the script has nothing left to do and ends."
     return Outcome(Outlook.EXITS, Confidence.LIKELY, (run.said, why), run.takes_s, run.graceful)
@@ -290,9 +318,9 @@ class _Run:
         """The script goes on in the loop that the signal has interrupted."""
         changed = set(re.findall(r"(?<![\w$])(\w+)=", self.body))
         leaves = changed & set(re.findall(r"\w+", loop.condition))
-        leaves |= {
-            one for one in changed if re.search(rf"\b{one}\b[^\n;]*(?:[;\n]\s*then\s+|&&\s*)(?:break|exit)", loop.body)
-        }
+        for left in re.finditer(r"(?:[;\n]\s*then\s+|&&\s*)(?:break|exit)", loop.body):
+            before = re.split(r"[\n;]", loop.body[max(0, left.start() - 500) : left.start()])[-1]
+            leaves |= changed & set(re.findall(r"\w+", before))
         if leaves or re.search(r"\bbreak\b", self.body):
             why = "It changes what the script's loop looks at, so the loop ends."
             return Outcome(Outlook.EXITS, Confidence.LIKELY, (self.said, why), self.takes_s + 0.5, self.graceful)
@@ -337,6 +365,8 @@ def what_comes_next(case: Case, process: Process) -> str:
     if not programs.is_shell(process):
         return ""
     text = source(case, process)
+    if text is None and _whole(case, process) is not None:
+        return "Its script is too long to be looked at: it may still come to a `trap` or an `exec`."
     if not text:
         return ""
     main = main_part(text)

@@ -8,13 +8,15 @@ import os
 import posixpath
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import lru_cache
 
 from containerlab_probes.errors import BadRequest
 from containerlab_probes.records import Process
 from containerlab_probes.signals import name_of, number_of
 from containerlab_tui.core import programs
+from containerlab_tui.core.doctor_bounds import CONFIGURATION_LIMIT, seconds, tidy_lines
 from containerlab_tui.core.doctor_case import Case, described
 from containerlab_tui.core.doctor_facts import Confidence, Graceful, Outcome, Outlook
 
@@ -54,15 +56,22 @@ class Configuration:
     """Patterns of further files, absolute or below the directory of the file that names them."""
 
 
+_KEYS = ("files", "programs", "nodaemon", "stopsignal", "stopwaitsecs", "command", "stopasgroup", "numprocs")
+_SECTIONS = 300
+_PATTERNS = 100
+_PATTERN_LIMIT = 1000
+_COMMAND_LIMIT = 4096
+
+
 def path_of(process: Process) -> str | None:
     """The configuration file that the command line names."""
-    words = list(process.argv)
+    words = list(process.argv[:_WORDS])
     for index, word in enumerate(words):
         if word in ("-c", "--configuration") and index + 1 < len(words):
             return words[index + 1]
         if word.startswith("--configuration="):
             return word.partition("=")[2]
-        if re.fullmatch(r"-n?c.+", word) and not word.startswith("--"):
+        if re.match(r"-n?c[^\n]", word):
             return word.partition("c")[2]
     return None
 
@@ -77,16 +86,22 @@ def includes_of(text: str, path: str) -> tuple[str, ...]:
     """Patterns of the files that a configuration includes, resolved against its own directory."""
     found = _parsed(text).get("include", {}).get("files", "")
     here = posixpath.dirname(path)
-    return tuple(
-        posixpath.normpath(posixpath.join(here, word.replace("%(here)s", here))) for word in found.split() if word
-    )
+    words = [word for word in found.split() if len(word) <= _PATTERN_LIMIT][:_PATTERNS]
+    return tuple(posixpath.normpath(posixpath.join(here, word.replace("%(here)s", here))) for word in words)
 
 
+@lru_cache(maxsize=8)
 def parse(text: str, included: tuple[str, ...] = ()) -> Configuration:
-    """A configuration with the texts of the files that it includes. What can't be parsed is left out."""
+    """A configuration with the texts of the files that it includes.
+
+    What can't be parsed is left out, and so is what goes beyond CONFIGURATION_LIMIT or _SECTIONS.
+    """
     sections: dict[str, Mapping[str, str]] = {}
+    left = CONFIGURATION_LIMIT
     for one in (text, *included):
-        sections.update(_parsed(one))
+        left -= len(one)
+        if left >= 0 and len(sections) < _SECTIONS:
+            sections.update(_parsed(one))
     groups = {
         program.strip(): name.partition(":")[2].strip()
         for name, section in sections.items()
@@ -105,40 +120,48 @@ def parse(text: str, included: tuple[str, ...] = ()) -> Configuration:
 def _parsed(text: str) -> dict[str, Mapping[str, str]]:
     parser = configparser.RawConfigParser(inline_comment_prefixes=(";", " #"), strict=False)
     try:
-        parser.read_string(text)
+        parser.read_string(tidy_lines(text))
     except configparser.Error:
         return {}
-    return {name: dict(parser.items(name)) for name in parser.sections()}
+    return {
+        name: {key: parser.get(name, key) for key in _KEYS if parser.has_option(name, key)}
+        for name in parser.sections()[:_SECTIONS]
+    }
+
+
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?")
+_WORDS = 64
+"""Words of a command line that are compared."""
 
 
 def _managed(name: str, section: Mapping[str, str], groups: Mapping[str, str]) -> Managed:
     try:
-        signal = number_of(section.get("stopsignal", "TERM").strip())
+        signal = number_of(section.get("stopsignal", "TERM").strip()[:20])
     except BadRequest:
         signal = number_of("SIGTERM")
+    written = section.get("stopwaitsecs", "").strip()
+    wait_s = seconds(written) if _NUMBER.fullmatch(written) else DEFAULT_WAIT_S
+    line = section.get("command", "")[:_COMMAND_LIMIT]
     try:
-        wait_s = float(section.get("stopwaitsecs", DEFAULT_WAIT_S))
+        command = tuple(shlex.split(line))
     except ValueError:
-        wait_s = DEFAULT_WAIT_S
-    try:
-        command = tuple(shlex.split(section.get("command", "")))
-    except ValueError:
-        command = tuple(section.get("command", "").split())
+        command = tuple(line.split())
     as_group = section.get("stopasgroup", "false").strip().lower() in ("true", "1", "on", "yes")
     count = section.get("numprocs", "1").strip()
-    return Managed(
-        name, groups.get(name, name), command, signal, wait_s, as_group, int(count) if count.isdigit() else 1
-    )
+    processes = int(seconds(count)) if count.isdecimal() else 1
+    return Managed(name, groups.get(name, name), command[:_WORDS], signal, wait_s, as_group, processes)
 
 
-_VARIABLE = re.compile(r"%\(ENV_(\w+)\)[sd]")
+_VARIABLES = 200
+_VALUE_LIMIT = 500
+_VARIABLE = re.compile(r"%\(ENV_(\w{1,200})\)[sd]")
 """A variable of supervisord's own environment (Supervisor documentation, Environment Variables)."""
 
 
 def variables(texts: Iterable[str]) -> re.Pattern[str] | None:
     """The names of the variables that a configuration uses; None where it uses none."""
     names = {name for text in texts for name in _VARIABLE.findall(text)}
-    return re.compile("|".join(sorted(names))) if names else None
+    return re.compile("|".join(sorted(names)[:_VARIABLES])) if names else None
 
 
 def configuration(case: Case, process: Process) -> Configuration | None:
@@ -150,7 +173,7 @@ def configuration(case: Case, process: Process) -> Configuration | None:
                 other for (pid, name), other in case.facts.files.items() if pid == process.pid and name.startswith("+")
             ]
             texts = [
-                _VARIABLE.sub(lambda found: case.environment(process, found[1]) or found[0], one)
+                _VARIABLE.sub(lambda found: case.environment(process, found[1])[:_VALUE_LIMIT] or found[0], one)
                 for one in (text, *included)
             ]
             return parse(texts[0], tuple(texts[1:]))
@@ -202,11 +225,14 @@ def outcome(case: Case, process: Process, signal: int) -> Outcome:
 def assign(managed: tuple[Managed, ...], children: tuple[Process, ...]) -> list[tuple[Process, Managed]]:
     """Which program of the configuration each child is; one that fits none is taken for one without settings."""
     left = {one.name: one.count for one in managed}
+    wanted = {one.name: [os.path.basename(word) for word in one.command] for one in managed}
     pairs: list[tuple[Process, Managed]] = []
     for child in children:
+        have = {os.path.basename(word) for word in child.argv[:_WORDS]} | {programs.program_name(child)}
+        likeness = {one.name: _likeness(wanted[one.name], have, len(child.argv)) for one in managed}
         free = [one for one in managed if left[one.name] > 0]
-        best = max(free, key=lambda one: _likeness(one.command, child), default=None)
-        if best is None or (_likeness(best.command, child) == 0 and len(free) < len(managed)):
+        best = max(free, key=lambda one: likeness[one.name], default=None)
+        if best is None or (likeness[best.name] == 0 and len(free) < len(managed)):
             best = Managed(str(child.pid), str(child.pid), child.argv, number_of("SIGTERM"), DEFAULT_WAIT_S, False)
         else:
             left[best.name] -= 1
@@ -214,10 +240,6 @@ def assign(managed: tuple[Managed, ...], children: tuple[Process, ...]) -> list[
     return pairs
 
 
-def _likeness(command: tuple[str, ...], child: Process) -> float:
-    """How much of a configured command is in a child's command line."""
-    if not command:
-        return 0.0
-    wanted = [os.path.basename(word) for word in command]
-    have = {os.path.basename(word) for word in child.argv} | {programs.program_name(child)}
-    return sum(word in have for word in wanted) / max(len(wanted), len(child.argv) or 1)
+def _likeness(wanted: Sequence[str], have: Set[str], words: int) -> float:
+    """How much of a configured command is in a child's command line of so many words."""
+    return sum(word in have for word in wanted) / max(len(wanted), words or 1) if wanted else 0.0

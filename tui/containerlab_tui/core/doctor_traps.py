@@ -1,15 +1,19 @@
 """The traps of a shell script, and what its text says about them. Pure: the text is searched, never run.
 
-Patterns, not a parser: enough for the forms that entry points have.
+Patterns, not a parser: enough for the forms that entry points have. The texts come from `doctor_bounds.bounded`;
+each pattern takes time in proportion to their length, and brackets and loops are matched in one pass.
 """
 
+import itertools
 import posixpath
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
 from dataclasses import dataclass
+from functools import lru_cache
 
 from containerlab_probes.errors import BadRequest
-from containerlab_probes.signals import number_of
+from containerlab_probes.signals import name_of, number_of
+from containerlab_tui.core.doctor_bounds import SHELL_LIMIT, WORDS_LIMIT, seconds, tidy
 
 _TRAP = re.compile(
     r"""(?<![\w-])trap\s+(?:--\s+)?(?P<body>'[^']*'|"(?:[^"\\]|\\.)*"|-|[^\s;&|'"-][^\s;&|'"]*)"""
@@ -25,8 +29,8 @@ READS_FILES = re.compile(
     r"""(?P<here>\$\(dirname\s+"?\$\{?0\}?"?\)"?/|\$\{0%/\*\}/)?(?P<path>[^\s;&|"']+)["']?"""
 )
 """The `.` command; `here` stands for the script's own directory."""
-WAITS_FOR_EACH = re.compile(r"\bfor\b[^\n;]*[;\n]\s*do\b(?:(?!\bdone\b).)*?\bwait\b", re.DOTALL)
-_ITSELF = re.compile(r"(?:^|[;&|{(\n])\s*kill\b[^;&|\n]*(?:\s0\b|\$\$)")
+_FOR_EACH = re.compile(r"(?P<opens>\bfor\b[^\n;]{0,500}[;\n]\s*do\b)|\bdone\b|(?P<waits>\bwait\b)")
+_ITSELF = re.compile(r"(?:^|[;&|{(\n])\s*kill\b[^;&|\n]{0,300}(?:\s0\b|\$\$)")
 
 _STOP_COMMAND = re.compile(r"\b(pkill|killall|shutdown|stop|quit)\b")
 """Commands that end a server in another way: pkill nginx, nginx -s quit, redis-cli shutdown, service x stop."""
@@ -40,31 +44,44 @@ class Trap:
     signal: str
 
 
+@lru_cache(maxsize=64)
 def trap_for(text: str, signal: int) -> Trap | None:
     """The last trap that a script sets for a signal."""
     text = without_comments(text)
-    found: Trap | None = None
-    for each in _TRAP.finditer(text):
-        body = each["body"]
-        early = body.startswith('"')
-        body = body[1:-1] if body[:1] in "'\"" else body
-        if early and not _BACKGROUND.search(text, 0, each.start()):
-            body = _NO_JOBS.sub(":", body)  # $(jobs -p) in double quotes counts the jobs when the trap is set
-        words, body = _over_words(text, each, body) if each["each"] else (each["signals"].split(), body)
-        for word in words:
-            if _number(word) == signal:
-                found = Trap(_with_functions(text, _branch(text, body)), word)
+    found = _by_trap(text, signal)
     for name, body, _ in functions(text):
         if name.startswith("TRAP") and _number(name[4:]) == signal:
             found = Trap(_with_functions(text, body), name[4:])  # man 1 zshmisc, Trap Functions
-    for each in re.finditer(r"\bfn\s+sig(\w+)\s*\{([^}]*)\}", text):
+    for each in re.finditer(r"\bfn\s+sig(\w{1,12})\s*\{([^}]{0,2000})\}", text):
         if _number(each[1].upper()) == signal:
             found = Trap(each[2], each[1])  # man 1 rc, Signals
     return None if found is None or found.body == "-" else found
 
 
+_LOOPED = 20
+"""Traps on a variable whose values are looked for."""
+
+
+def _by_trap(text: str, signal: int) -> Trap | None:
+    background, looped = _BACKGROUND.search(text), 0
+    for each in reversed(list(_TRAP.finditer(text))):
+        body = each["body"]
+        early = body.startswith('"')
+        body = body[1:-1] if body[:1] in "'\"" else body
+        if early and not (background and background.start() < each.start()):
+            body = _NO_JOBS.sub(":", body)  # $(jobs -p) in double quotes counts the jobs when the trap is set
+        words = each["signals"].split()
+        if each["each"]:
+            looped += 1
+            words, body = _over_words(text, each, body) if looped <= _LOOPED else ([], body)
+        word = next((one for one in reversed(words) if _number(one) == signal), None)
+        if word is not None:
+            return Trap(_with_functions(text, _branch(text, body)), word)
+    return None
+
+
 _BACKGROUND = re.compile(r"(?<![&>])&(?![&>])")
-_NO_JOBS = re.compile(r"\bkill\b[^;&|\n]*\$\(jobs[^)]*\)")
+_NO_JOBS = re.compile(r"\bkill\b[^;&|\n]{0,300}\$\(jobs[^)]{0,300}\)")
 
 
 def _over_words(text: str, trap: re.Match[str], body: str) -> tuple[list[str], str]:
@@ -85,13 +102,17 @@ def _over_words(text: str, trap: re.Match[str], body: str) -> tuple[list[str], s
 
 def errexit(text: str, argv: tuple[str, ...]) -> bool:
     """Whether the script ends with the first command that fails (set -e)."""
-    flags = any(re.fullmatch(r"-[a-zA-Z]*e[a-zA-Z]*", word) for word in argv[1:3])
+    flags = any(word[:1] == "-" and word[1:].isalpha() and word.isascii() and "e" in word for word in argv[1:3])
     return flags or bool(re.search(r"\bset\s+(?:-[a-zA-Z]*e|-o\s+errexit)|^#!.*\s-[a-zA-Z]*e", text))
+
+
+_SUBSHELLS = 20
+"""Subshells with a trap of their own that are looked at."""
 
 
 def subshell_part(text: str, signal: int) -> str:
     """What stands in the parentheses that set a trap for a signal; empty: none do."""
-    for found in re.finditer(r"(?<![\w$)])\((?=[^()]*\btrap\b)", text):
+    for found in itertools.islice(re.finditer(r"(?<![\w$)])\((?=[^()]*\btrap\b)", text), _SUBSHELLS):
         depth, index = 1, found.end()
         while index < len(text) and depth:
             depth += {"(": 1, ")": -1}.get(text[index], 0)
@@ -109,15 +130,24 @@ def job_control(text: str) -> bool:
 
 def never_ends(body: str) -> bool:
     """Whether a trap has a loop that tests nothing and doesn't leave it."""
-    endless = re.search(
-        r"\b(?:while|until)\s+(?::|true|false|\[\s*1\s*\])\s*(?:;|\n)\s*do\b(.*?)\bdone\b", body, re.DOTALL
-    )
-    return bool(endless) and not re.search(r"\b(?:break|exit|return)\b", endless[1] if endless else "")
+    opens = re.search(r"\b(?:while|until)\s+(?::|true|false|\[\s*1\s*\])\s*[;\n]\s*do\b", body)
+    ends = re.compile(r"\bdone\b").search(body, opens.end()) if opens else None
+    if opens is None or ends is None:
+        return False
+    return not re.search(r"\b(?:break|exit|return)\b", body[opens.end() : ends.start()])
+
+
+def words_pattern(argv: tuple[str, ...]) -> str:
+    """A pattern for a command as a script has it; empty where there is none, or it is too long to look for."""
+    if not argv or sum(len(word) + 1 for word in argv) > WORDS_LIMIT:
+        return ""
+    return r"\s+".join(re.escape(word) for word in argv)
 
 
 def rest_after(text: str, argv: tuple[str, ...]) -> str | None:
     """What the main part of a script has after a command; None where the command isn't found in it."""
-    found = re.search(r"\s+".join(map(re.escape, argv)) + r"(?![\w.])[^;&|\n]*", main_part(text)) if argv else None
+    words = words_pattern(argv)
+    found = re.search(words + r"(?![\w.])[^;&|\n]*", main_part(text)) if words else None
     return main_part(text)[found.end() :] if found else None
 
 
@@ -159,66 +189,109 @@ def signals_itself(trap: Trap) -> bool:
     return bool(sent) and not (taken_back and sent and taken_back.start() < sent.start())
 
 
+@lru_cache(maxsize=32)
 def without_comments(text: str) -> str:
-    return re.sub(r"(?m)(^|\s)#[^\n]*", r"\1", text)
+    return tidy(re.sub(r"(?m)(^|\s)#[^\n]*", r"\1", text))
+
+
+_SIGNALS = frozenset(
+    ("IOT", "CLD", "POLL", *(name_of(number).removeprefix("SIG") for number in range(1, 32))),
+)
+_NUMBERED = re.compile(r"[0-9]{1,2}|RTM(?:IN|AX)(?:[+-][0-9]{1,2})?")
 
 
 def _number(word: str) -> int | None:
+    """As number_of, which takes long for a word that is no signal; 0 for what a shell has besides signals."""
     if word in ("EXIT", "0", "ERR", "DEBUG", "RETURN", "ZERR"):
         return 0
+    short = word[:12].upper().removeprefix("SIG")
+    if short not in _SIGNALS and not _NUMBERED.fullmatch(short):
+        return None
     try:
         return number_of(word)
     except BadRequest:
         return None
 
 
-def functions(text: str) -> Iterator[tuple[str, str, tuple[int, int]]]:
+_FUNCTION = re.compile(r"(?:\bfunction\s+([\w-]{1,100})\s*(?:\(\s*\))?|(?<![\w-])([\w-]{1,100})\s*\(\s*\))\s*([{(])")
+_FUNCTIONS = 200
+"""Functions of one script that are looked at."""
+
+
+@lru_cache(maxsize=32)
+def functions(text: str) -> tuple[tuple[str, str, tuple[int, int]], ...]:
     """Names, bodies and places of the functions of a script."""
-    for found in re.finditer(r"(?:\bfunction\s+([\w-]+)\s*(?:\(\s*\))?|\b([\w-]+)\s*\(\s*\))\s*([{(])", text):
-        depth, index = 1, found.end()
-        opening, closing = found[3], {"{": "}", "(": ")"}[found[3]]
-        while index < len(text) and depth:
-            if text[index] == opening and text[index - 1] != "$":
-                depth += 1
-            elif text[index] == closing and not (opening == "{" and _in_expansion(text, index)):
-                depth -= 1
-            index += 1
-        yield found[1] or found[2], text[found.end() : index - 1], (found.start(), index)
+    ends = _closings(text)
+    made = []
+    for found in itertools.islice(_FUNCTION.finditer(text), _FUNCTIONS):
+        index = ends.get(found.start(3), len(text) - 1) + 1
+        made.append((found[1] or found[2], text[found.end() : index - 1], (found.start(), index)))
+    return tuple(made)
+
+
+def _closings(text: str) -> dict[int, int]:
+    """Where each bracket and brace of a script is closed; those of `${NAME}` belong to no function."""
+    ends: dict[int, int] = {}
+    open_at: dict[str, list[int]] = {"{": [], "(": []}
+    expansion, other = -1, -1
+    for found in re.finditer(r"\$\{|[{}()\n]", text):
+        index, what = found.start(), found[0]
+        if what == "${":
+            expansion = index
+        elif what in open_at:
+            if text[index - 1 : index] != "$":
+                open_at[what].append(index)
+        elif what == ")" or (what == "}" and expansion <= other):
+            waiting = open_at["(" if what == ")" else "{"]
+            if waiting:
+                ends[waiting.pop()] = index
+        if what in "}\n":
+            other = index
+    return ends
 
 
 def _branch(text: str, body: str) -> str:
     """Of a trap that calls a function with one word, on which the function branches: that branch."""
     words = body.split()
     if len(words) == 2:
-        for name, inner, _ in functions(text):
-            cases = re.search(r"\bcase\s+\"?\$\{?1\}?\"?\s+in\b(.*)\besac\b", inner, re.DOTALL)
-            if name == words[0] and cases:
-                arms = re.findall(r"\(?([^()\n;]+)\)(.*?)(?:;;|$)", cases[1], re.DOTALL)
+        for inner in (inner for name, inner, _ in functions(text) if name == words[0]):
+            opens = re.search(r"\bcase\s+\"?\$\{?1\}?\"?\s+in\b", inner)
+            closes = [one.start() for one in re.finditer(r"\besac\b", inner)][-1:]
+            if opens and closes and closes[0] >= opens.end():
+                cases = inner[opens.end() : closes[0]]
+                arms = re.findall(r"\(?([^()\n;]{1,200})\)(.*?)(?:;;|$)", cases, re.DOTALL)
                 fits = [arm for label, arm in arms if words[1] in [one.strip(" \"'") for one in label.split("|")]]
                 return fits[0] if fits else ":"
     return body
 
 
-def _in_expansion(text: str, index: int) -> bool:
-    """A closing brace that ends `${NAME…}`."""
-    return text.rfind("${", 0, index) > max(text.rfind("}", 0, index), text.rfind("\n", 0, index))
+_CALLS = 300
+"""Calls of functions that are followed."""
 
 
-def _with_functions(text: str, body: str, depth: int = 3) -> str:
-    if not depth:
+def _with_functions(text: str, body: str) -> str:
+    """A trap with the functions that it calls put behind it, and those that they call."""
+    left = _CALLS
+
+    def put_in(body: str, depth: int) -> str:
+        nonlocal left
+        for name, inner, _ in functions(text) if depth else ():
+            if name in body and left > 0 and len(body) < SHELL_LIMIT:
+                left -= 1
+                if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", body):
+                    body = f"{body}\n{put_in(inner, depth - 1)}"
         return body
-    for name, inner, _ in functions(text):
-        if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", body):
-            body = f"{body}\n{_with_functions(text, inner, depth - 1)}"
-    return body
+
+    return put_in(body, 3)
 
 
+@lru_cache(maxsize=32)
 def main_part(text: str, traps: bool = False) -> str:
     """A script without its functions, and without its traps unless `traps`: what it does in order."""
     text = without_comments(text)
-    for *_, (start, end) in reversed(list(functions(text))):
+    for *_, (start, end) in reversed(functions(text)):
         text = text[:start] + text[end:]
-    return text if traps else _TRAP.sub("", text)
+    return tidy(text if traps else _TRAP.sub("", text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,26 +302,51 @@ class Loop:
     body: str
 
 
+_WAITED_FOR = 20
+"""Commands that are looked for in loops."""
+
+
+@lru_cache(maxsize=32)
 def waiting_loop(main: str, commands: tuple[str, ...]) -> Loop | None:
     """The loop in which a script waits: one with `wait`, `sleep`, `read` or one of these commands in its body."""
+    bodies = _loop_bodies(main)
+    opens = sorted(bodies)
+    names = ("wait", "sleep", "read", *(re.escape(one) for one in dict.fromkeys(commands[:_WAITED_FOR]) if one))
+    waits = [one.start() for one in re.finditer(rf"(?<![\w-])(?:{'|'.join(names)})(?![\w-])", main)]
     for found in _LOOP.finditer(main):
         if found[1] == "for" and not found[2].lstrip().startswith("(("):
             continue
-        opening = re.compile(r"\bdo\b").search(main, found.end(1))
-        body = _until_done(main, opening.end()) if opening else main[found.end() :]
-        words = ("wait", "sleep", "read", *(re.escape(one) for one in commands if one))
-        if re.search(rf"(?<![\w-])(?:{'|'.join(words)})(?![\w-])", body):
-            return Loop(main[found.end(1) : opening.start() if opening else found.end()], body)
+        place = bisect_left(opens, found.end(1))
+        opening = opens[place] if place < len(opens) else None
+        start, end = (found.end(), len(main)) if opening is None else bodies[opening]
+        inside = bisect_left(waits, start)
+        if inside < len(waits) and waits[inside] < end:
+            return Loop(main[found.end(1) : found.end() if opening is None else opening], main[start:end])
     return None
 
 
-def _until_done(text: str, start: int) -> str:
-    depth = 1
-    for found in re.finditer(r"(?<![\w-])(do|done)(?![\w-])", text[start:]):
-        depth += 1 if found[1] == "do" else -1
-        if not depth:
-            return text[start : start + found.start()]
-    return text[start:]
+def _loop_bodies(text: str) -> dict[int, tuple[int, int]]:
+    """Where the body of each loop begins and ends, by the place of its `do`."""
+    bodies: dict[int, tuple[int, int]] = {}
+    waiting: list[re.Match[str]] = []
+    for found in re.finditer(r"(?<![\w-])(?:do|done)(?![\w-])", text):
+        if found[0] == "do":
+            waiting.append(found)
+            bodies[found.start()] = found.end(), len(text)
+        elif waiting:
+            opening = waiting.pop()
+            bodies[opening.start()] = opening.end(), found.start()
+    return bodies
+
+
+def waits_for_each(main: str) -> bool:
+    """Whether a script has a `for` loop with a `wait` in it."""
+    inside = False
+    for found in _FOR_EACH.finditer(main):
+        if inside and found["waits"]:
+            return True
+        inside = bool(found["opens"])
+    return False
 
 
 def passes_on(body: str) -> int | None:
@@ -268,4 +366,4 @@ def passes_on(body: str) -> int | None:
 
 
 def sleeps(body: str) -> float:
-    return sum(float(one) for one in re.findall(r"\bsleep\s+(\d+(?:\.\d+)?)\b", body))
+    return sum(seconds(one) for one in re.findall(r"\bsleep\s+(\d+(?:\.\d+)?)\b", body))

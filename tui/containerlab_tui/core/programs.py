@@ -9,10 +9,11 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 from containerlab_probes.records import Process
+from containerlab_tui.core.doctor_bounds import COMMAND_LIMIT
 
 ENDS = frozenset(("graceful", "fast", "ends", "drains"))
 STAYS = frozenset(("reloads", "re-executes", "ignores"))
@@ -110,6 +111,10 @@ SHELLS = frozenset(("sh", "dash", "bash", "rbash", "busybox-sh", "zsh", "ksh", "
                     "csh", "bsd-csh", "tcsh", "rc", "es", "sash"))  # fmt: skip
 
 
+_WORDS_LIMIT = 1000
+"""Words of a command line in which a script is looked for."""
+
+
 def program_name(process: Process) -> str:
     """The bare name of what a process runs: versions cut off, a busybox applet under its own name."""
     file = os.path.basename(process.exe.removesuffix(" (deleted)"))
@@ -144,7 +149,7 @@ def script_of(process: Process) -> Script | None:
     family = "shell" if name in SHELLS else name
     if family not in _CODE_OPTIONS:
         return None
-    words = list(process.argv[1:])
+    words = list(process.argv[1:_WORDS_LIMIT])
     if process.argv and os.path.basename(process.argv[0]).startswith("busybox"):
         words = words[1:]
     return _script(family, words)
@@ -197,7 +202,11 @@ def recognise(process: Process) -> Program | None:
     name = program_name(process)
     script = script_of(process)
     called = _script_name(script) if script else ""
-    command = process.command
+    return _entry(name, called, process.command[:COMMAND_LIMIT])
+
+
+@lru_cache(maxsize=512)
+def _entry(name: str, called: str, command: str) -> Program | None:
     for program in entries():
         if program.title is not None and program.title.search(command):
             return program

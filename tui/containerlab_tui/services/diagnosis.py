@@ -4,6 +4,7 @@ Files are read through `probes.rootfs`, below the root of the process that names
 """
 
 import fnmatch
+import itertools
 import json
 import os
 import posixpath
@@ -20,6 +21,7 @@ from containerlab_tui.core import (
     doctor_configured,
     doctor_customs,
     doctor_inits,
+    doctor_python,
     doctor_scripts,
     doctor_supervisor,
     programs,
@@ -78,6 +80,8 @@ def _diagnosed(
     except Exception as error:
         what = f"{type(error).__name__}: {error}"[:200]
         raise ContainerlabError(f"What {details.name} runs could not be understood ({what}).") from error
+    finally:
+        doctor_python.forget()
 
 
 def doctor_all(engine: Engine, history: History | None = None) -> tuple[tuple[Diagnosis, ...], tuple[str, ...]]:
@@ -228,11 +232,12 @@ def _read_includes(process: Process, view: "_View", found: dict[tuple[int, str],
         text = found.get((process.pid, path))
         if text is None:
             continue
-        for pattern in doctor_supervisor.includes_of(text, view.absolute(path)):
-            for name in view.matching(pattern)[:INCLUDE_LIMIT]:
-                included = view.text(name)
-                if included is not None:
-                    found[process.pid, f"+{name}"] = included
+        patterns = doctor_supervisor.includes_of(text, view.absolute(path))
+        names = (name for pattern in patterns for name in view.matching(pattern))
+        for name in itertools.islice(names, INCLUDE_LIMIT):
+            included = view.text(name)
+            if included is not None:
+                found[process.pid, f"+{name}"] = included
         return
 
 
