@@ -26,7 +26,7 @@ _BLANKS = re.compile(r"[^\S\n]{17,}")
 _BLANK_LINES = re.compile(r"\s{17,}")
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def tidy(text: str) -> str:
     r"""Text without long runs of blanks and of empty lines, so that `\s*` in a pattern stays short."""
     return _BLANK_LINES.sub(lambda found: "\n" if "\n" in found[0] else " ", text)

@@ -205,7 +205,7 @@ def recognise(process: Process) -> Program | None:
     return _entry(name, called, process.command[:COMMAND_LIMIT])
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)
 def _entry(name: str, called: str, command: str) -> Program | None:
     for program in entries():
         if program.title is not None and program.title.search(command):
