@@ -1,7 +1,7 @@
-"""The Docker engine as `api.Engine`, through docker-py's low-level client. Nothing else imports docker.
+"""The Docker engine as `api.Engine`: questions on a Unix socket go over `wire`, all else through `docker_client`.
 
-One request answers the whole list. Errors of docker, requests and the operating system become this program's own
-in one place, `_translated`. Names go into a URL only after a check, so that `../` can't reach another resource.
+One request answers the whole list. docker-py is loaded when it is needed first. Names go into a URL only after a
+check, so that `../` can't reach another resource.
 """
 
 import json
@@ -9,29 +9,24 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
-
-import docker.errors
-import requests
-import requests.exceptions
-from docker.api import APIClient
-from docker.tls import TLSConfig
-from docker.types import CancellableStream
 
 from containerlab_probes.errors import (
     BadRequest,
     ContainerlabError,
-    Denied,
     Gone,
-    TimedOut,
-    Unreachable,
     Unsupported,
 )
 from containerlab_tui.core.inventory import Container, Details, EngineEvent
 from containerlab_tui.engine import documents, endpoint, streams, wire
 from containerlab_tui.engine.api import AttachedStreams, EngineVersion, EventStream, LogStream, RunRequest
+
+if TYPE_CHECKING:
+    import requests
+    from docker.api import APIClient
+
+    from containerlab_tui.engine import docker_client
 
 Item = TypeVar("Item")
 Params = Mapping[str, str | int | None]
@@ -39,7 +34,6 @@ Params = Mapping[str, str | int | None]
 STOP_SLACK_S = 20
 """Seconds that a stop may take beyond its grace period: moby waits 10 + 2 + 2 at the worst (daemon/stop.go)."""
 
-REQUEST_TIMEOUT_S = 30
 NAME = re.compile(r"/?([a-zA-Z0-9][a-zA-Z0-9_.-]*)")
 """What Docker allows as a container's name (moby daemon/names/names.go); ids match as well."""
 
@@ -50,25 +44,25 @@ def connect(endpoint_url: str | None = None, context: str | None = None) -> "Doc
     Raises BadRequest, Unreachable, Denied (the socket may not be opened), Unsupported (ssh without paramiko).
     """
     where = endpoint.resolve(endpoint_url, context)
-    with _translated(where.url, "connect"):
-        probe = _client(where, "1.24", timeout_s=10)
-        try:
-            version = probe.version(api_version=False)
-        finally:
-            probe.close()
+    version = _version(where)
     api = os.environ.get("DOCKER_API_VERSION") or version["ApiVersion"]
     local = where.socket_path is not None and version.get("KernelVersion") == os.uname().release
     return DockerEngine(where, api, version.get("Version", ""), local)
 
 
-def _client(where: endpoint.Endpoint, api: str, timeout_s: int = REQUEST_TIMEOUT_S) -> APIClient:
-    tls: TLSConfig | bool = False
-    if where.tls is not None and where.url.startswith(("tcp:", "https:")):
-        files = (where.tls.certificate, where.tls.key)
-        tls = TLSConfig(
-            client_cert=files if all(files) else None, ca_cert=where.tls.ca or None, verify=where.tls.verify
-        )
-    return APIClient(base_url=where.url, version=api, timeout=timeout_s, tls=tls)
+def _version(where: endpoint.Endpoint) -> dict[str, Any]:
+    if where.socket_path is not None:
+        answer: dict[str, Any] = wire.get_json(where, "/version", "connect")
+        return answer
+    from containerlab_tui.engine import docker_client
+
+    with docker_client.translated(where.url, "connect"):
+        probe = docker_client.client(where, "1.24", timeout_s=10)
+        try:
+            answer = probe.version(api_version=False)
+        finally:
+            probe.close()
+    return answer
 
 
 class DockerEngine:
@@ -80,7 +74,7 @@ class DockerEngine:
         self._where, self._api, self._version = where, api, version
         major, _, minor = api.partition(".")
         self._api_number = (int(major), int(minor))
-        self._client = _client(where, api)
+        self._opened: APIClient | None = None
         self._clock_offset: float | None = 0.0 if where.socket_path else None
 
     def clone(self) -> "DockerEngine":
@@ -90,7 +84,16 @@ class DockerEngine:
         return twin
 
     def close(self) -> None:
-        self._client.close()
+        if self._opened is not None:
+            self._opened.close()
+
+    @property
+    def _client(self) -> "APIClient":
+        if self._opened is None:
+            from containerlab_tui.engine import docker_client
+
+            self._opened = docker_client.client(self._where, self._api)
+        return self._opened
 
     # What there is
 
@@ -159,7 +162,9 @@ class DockerEngine:
         self._post(_path(container, "rename"), f"rename {_shown(container)}", {"name": name})
 
     def run(self, request: RunRequest) -> str:
-        with _translated(self.endpoint, f"create a container from {request.image}"):
+        from containerlab_tui.engine import docker_client
+
+        with docker_client.translated(self.endpoint, f"create a container from {request.image}"):
             host = self._client.create_host_config(
                 binds=list(request.volumes) or None,
                 ipc_mode=request.ipc_mode or None,
@@ -202,7 +207,9 @@ class DockerEngine:
 
     def wait(self, container: str, timeout_s: float) -> int:
         answer = self._post(_path(container, "wait"), f"wait for {_shown(container)} to end", timeout_s=timeout_s)
-        with _translated(self.endpoint, f"wait for {_shown(container)} to end"):
+        from containerlab_tui.engine import docker_client
+
+        with docker_client.translated(self.endpoint, f"wait for {_shown(container)} to end"):
             code: int = answer.json()["StatusCode"]
         return code
 
@@ -212,7 +219,7 @@ class DockerEngine:
         if since is not None:
             params["since"] = f"{since + offset:.6f}"
         response = self._call("GET", "/events", "follow the events", params, timeout_s=None, stream=True)
-        return _Stream((documents.event(one, offset) for one in streams.json_documents(_chunks(response))), response)
+        return self._stream(_events(_chunks(response), offset), response)
 
     def past_events(self, container: str, since: float) -> tuple[EngineEvent, ...]:
         offset = self._offset()
@@ -221,11 +228,12 @@ class DockerEngine:
             "since": f"{since + offset:.6f}",
             "until": f"{time.time() + offset:.6f}",
         }
-        response = self._call(
-            "GET", "/events", f"list the events of {container or 'all containers'}", params, stream=True
-        )
-        stream = _Stream((documents.event(one, offset) for one in streams.json_documents(_chunks(response))), response)
-        return tuple(stream)
+        what = f"list the events of {container or 'all containers'}"
+        if self._where.socket_path is not None:
+            answer = wire.get(self._where, f"/v{self._api}/events?{urlencode(params)}", what)
+            return tuple(_events(iter((answer,)), offset))
+        response = self._call("GET", "/events", what, params, stream=True)
+        return tuple(self._stream(_events(_chunks(response), offset), response))
 
     def logs(
         self,
@@ -247,7 +255,7 @@ class DockerEngine:
         response = self._call(
             "GET", _path(container, "logs"), f"read the log of {_shown(container)}", params, timeout_s=None, stream=True
         )
-        return _Stream(streams.output(_chunks(response), tty), response)
+        return self._stream(streams.output(_chunks(response), tty), response)
 
     def attach(self, container: str) -> AttachedStreams:
         details = self.inspect(container)
@@ -257,6 +265,12 @@ class DockerEngine:
         return streams.attach(self._where, path, details.tty)
 
     # How it is asked
+
+    @staticmethod
+    def _stream(items: Iterator[Item], response: "requests.Response") -> "docker_client.Stream[Item]":
+        from containerlab_tui.engine import docker_client
+
+        return docker_client.Stream(items, response)
 
     def _offset(self) -> float:
         """Seconds that the engine's clock is ahead of this one; a Unix socket's engine has the same clock."""
@@ -276,7 +290,9 @@ class DockerEngine:
             query = f"?{urlencode(params)}" if params else ""
             return wire.get_json(self._where, f"/v{self._api}{path}{query}", what)
         response = self._call("GET", path, what, params)
-        with _translated(self.endpoint, what):
+        from containerlab_tui.engine import docker_client
+
+        with docker_client.translated(self.endpoint, what):
             return response.json()
 
     def _post(
@@ -284,8 +300,8 @@ class DockerEngine:
         path: str,
         what: str,
         params: Params | None = None,
-        timeout_s: float | None = REQUEST_TIMEOUT_S,
-    ) -> requests.Response:
+        timeout_s: float | None = wire.ANSWER_TIMEOUT_S,
+    ) -> "requests.Response":
         return self._call("POST", path, what, params, timeout_s=timeout_s)
 
     def _call(
@@ -295,39 +311,21 @@ class DockerEngine:
         what: str,
         params: Params | None = None,
         *,
-        timeout_s: float | None = REQUEST_TIMEOUT_S,
+        timeout_s: float | None = wire.ANSWER_TIMEOUT_S,
         stream: bool = False,
         data: Iterator[bytes] | None = None,
-    ) -> requests.Response:
+    ) -> "requests.Response":
         """One request; `what` completes "could not …" in the error's sentence. Parameters of None are left out."""
+        from containerlab_tui.engine import docker_client
+
         url = f"{self._client.base_url}/v{self._api}{path}"
-        with _translated(self.endpoint, what):
+        with docker_client.translated(self.endpoint, what):
             response = self._client.request(
                 method, url, params=dict(params or {}), timeout=timeout_s, stream=stream, data=data
             )
             if response.status_code >= 400:
                 raise wire.refused(response.status_code, response.content, what)
             return response
-
-
-class _Stream(Generic[Item]):
-    """What comes out of a streamed answer, until its end or `close` from any thread."""
-
-    def __init__(self, items: Iterator[Item], response: requests.Response) -> None:
-        self._items = CancellableStream(items, response)
-        self._closed = False
-
-    def __iter__(self) -> Iterator[Item]:
-        try:
-            yield from self._items
-        except (ValueError, AttributeError):  # what a reader raises whose file another thread has closed
-            if not self._closed:
-                raise
-
-    def close(self) -> None:
-        self._closed = True
-        with suppress(OSError, AttributeError):  # it may have come to its end by itself
-            self._items.close()
 
 
 def _reference(container: str) -> str:
@@ -347,46 +345,10 @@ def _path(container: str, *more: str) -> str:
     return "/".join(("/containers", quote(_reference(container), safe=""), *more))
 
 
-def _chunks(response: requests.Response) -> Iterator[bytes]:
+def _events(chunks: Iterator[bytes], offset_s: float) -> Iterator[EngineEvent]:
+    return (documents.event(one, offset_s) for one in streams.json_documents(chunks))
+
+
+def _chunks(response: "requests.Response") -> Iterator[bytes]:
     """A streamed answer's bytes as they come, without waiting for a chunk to fill."""
     yield from response.raw.stream(65536, decode_content=True)
-
-
-@contextmanager
-def _translated(endpoint_url: str, what: str) -> Iterator[None]:
-    """Turns what docker, requests and the system raise into one sentence for the person."""
-    try:
-        yield
-    except docker.errors.APIError as error:
-        status, body = (0, b"") if error.response is None else (error.response.status_code, error.response.content)
-        raise wire.refused(status, body, what) from error
-    except (requests.exceptions.RequestException, docker.errors.DockerException, OSError, ValueError) as error:
-        raise _unanswered(error, endpoint_url, what) from error
-
-
-def _unanswered(error: Exception, endpoint_url: str, what: str) -> ContainerlabError:
-    """No answer: nobody there, not allowed to ask, or too slow; told from the chain of causes."""
-    causes = _causes(error)
-    if any(isinstance(cause, PermissionError) for cause in causes):
-        return Denied(f"You may not open {endpoint_url}; join the group that owns the socket, or run as root.")
-    if any("timed out" in str(cause).lower() or isinstance(cause, TimeoutError) for cause in causes):
-        return TimedOut(f"Could not {what}: {endpoint_url} gave no answer in time.")
-    if isinstance(error, docker.errors.DockerException) and endpoint_url.startswith("ssh:"):
-        return Unsupported(
-            f"{endpoint_url} can't be used: {error}. Install paramiko, or forward the socket with ssh -L."
-        )
-    system = next((cause for cause in reversed(causes) if isinstance(cause, OSError) and cause.strerror), None)
-    reason = system.strerror if system is not None else str(causes[-1]) or type(causes[-1]).__name__
-    return Unreachable(f"No Docker engine answers at {endpoint_url} (could not {what}: {reason}).")
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """The error and what led to it; urllib3 keeps the cause in `args` or `reason` rather than in `__cause__`."""
-    found: list[BaseException] = []
-    todo: list[object] = [error]
-    while todo:
-        item = todo.pop(0)
-        if isinstance(item, BaseException) and not any(item is seen for seen in found):
-            found.append(item)
-            todo += [item.__cause__, item.__context__, getattr(item, "reason", None), *item.args]
-    return found

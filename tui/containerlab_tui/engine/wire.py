@@ -92,8 +92,8 @@ def exchange(connection: socket.socket, url: str, request: str, *headers: str) -
     return Answer(int(words[1]), data[end + 4 :])
 
 
-def get_json(where: Endpoint, path: str, what: str) -> Any:  # noqa: ANN401
-    """The document at a path; `what` completes "could not …" in the sentence of an error.
+def get(where: Endpoint, path: str, what: str) -> bytes:
+    """The whole answer at a path; `what` completes "could not …" in the sentence of an error.
 
     HTTP/1.0: the answer is not chunked and ends with the connection. Raises as `open_connection` and `refused`.
     """
@@ -109,8 +109,13 @@ def get_json(where: Endpoint, path: str, what: str) -> Any:  # noqa: ANN401
     body = b"".join(pieces)
     if answer.status != 200:
         raise refused(answer.status, body, what)
+    return body
+
+
+def get_json(where: Endpoint, path: str, what: str) -> Any:  # noqa: ANN401
+    """The document at a path. Raises as `get`."""
     try:
-        return json.loads(body)
+        return json.loads(get(where, path, what))
     except ValueError as error:
         raise Unreachable(f"{where.url} went away in the middle of its answer.") from error
 
