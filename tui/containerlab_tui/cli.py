@@ -96,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
         "Without a command it opens the screens.",
         parents=[_global_options(first=True)],
     )
-    whole.add_argument("--version", action="version", version=_version())
+    whole.add_argument("--version", action=_Version, nargs=0, help="show the program's version number and exit")
     commands = whole.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     everywhere = _global_options(first=False)
 
@@ -187,13 +187,17 @@ def _window(command: argparse.ArgumentParser) -> None:
     command.add_argument("--length", type=int, default=256, metavar="N", help="how many (default 256)")
 
 
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
+class _Version(argparse.Action):
+    """Looks the version up when it is asked for: that takes longer than the rest of the parser."""
 
-    try:
-        return f"{PROGRAM} {version(PROGRAM)}"
-    except PackageNotFoundError:
-        return f"{PROGRAM} (not installed)"
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"{PROGRAM} {version(PROGRAM)}")
+        except PackageNotFoundError:
+            print(f"{PROGRAM} (not installed)")
+        parser.exit()
 
 
 if __name__ == "__main__":
