@@ -134,6 +134,13 @@ def test_the_doctor_by_keyboard(session: Session, container: Containers, docker:
     seen.shows("NAME", "STATUS")
 
 
+def test_a_program_that_is_still_starting_is_looked_at_again(session: Session, container: Containers) -> None:
+    code = "import signal, time; time.sleep(6); signal.signal(15, print); signal.pause()"
+    seen = session(container("dockerapp1", "python3", "-c", code, name=short_name()))
+    eventually(lambda: "TERM ✗ dropped" in seen.row(), "nothing handles it yet")
+    eventually(lambda: "TERM ✓ handled" in seen.row(), "now something does", within_s=20)
+
+
 def test_what_others_do_is_seen(session: Session, container: Containers, docker: Docker) -> None:
     name = container("dockerapp1", ready="pid = 1", name=short_name())
     seen = session(name)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from containerlab_tui.ui.widgets.panel import Panel, Subject
 
 SENT_KEPT = 500
+SETTLING_S = (1.0, 3.0, 10.0, 30.0)
+"""How long after a container's start its forecast is read again."""
 
 
 class Sources(NamedTuple):
@@ -217,6 +219,21 @@ class ContainerlabApp(App[int]):
             return
         self.main.learned({one.container for one in found})
         self.main.watch_visible()
+        for one in found:
+            if one.details is not None and one.forecast is not None:
+                self._look_again_later(one.details)
+
+    def _look_again_later(self, details: "Details") -> None:
+        """A program that has just begun may not have come to its handlers yet."""
+        age = self.clock() - (details.started_at or 0.0)
+        later = next((moment for moment in SETTLING_S if moment > age), None)
+        if later is not None:
+            self.set_timer(later - age, lambda: self._look_again(details))
+
+    def _look_again(self, details: "Details") -> None:
+        now = self.knowledge.details.get(details.id)
+        if self._filler is not None and now is not None and now.pid == details.pid:
+            self._filler.want({details.id: now})
 
     def _see(self, look: "Look") -> None:
         self.knowledge.loads |= look.loads
