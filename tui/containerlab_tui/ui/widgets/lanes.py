@@ -12,7 +12,7 @@ from rich.cells import cell_len, set_cell_size
 
 from containerlab_probes.signals import name_of
 from containerlab_tui.core.safe_text import safe_line
-from containerlab_tui.core.stop import SIGKILL, Kind, Lane, StopEvent, StopState
+from containerlab_tui.core.stop import SIGKILL, Kind, Lane, StopEvent, StopState, Verdict
 
 SIGNALLED = "▼"
 ENDED_WELL = "✓"
@@ -208,7 +208,8 @@ def outcome(state: StopState, lane: Lane) -> tuple[str, Role]:
     if lane.ended_at is None:
         if not state.settled and state.verdict is None:
             return "running", Role.RUNNING
-        return ("end not seen", Role.QUIET) if state.died_at is not None else ("still running", Role.RUNNING)
+        unseen = state.died_at is not None or state.verdict is Verdict.FAILED
+        return ("end not seen", Role.QUIET) if unseen else ("still running", Role.RUNNING)
     when = seconds_text(max(lane.ended_at - state.began, 0.0))
     if lane.ended_by is None:
         return f"ended {when}", Role.PLAIN
