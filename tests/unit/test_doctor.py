@@ -220,6 +220,9 @@ def test_stops_that_say_nothing_of_the_grace_period_tell_nothing() -> None:
         assert told(UNSURE, history=(one,) * 3).outlook is Outlook.UNKNOWN
         assert "killed-before" not in {finding.code for finding in told(UNSURE, history=(one,) * 3).findings}
     late = replace(restarted, phase_1_s=10.0)
+    hurried = past("killed", 2.1, 2.0)  # its grace period was much shorter than this one
+    assert "killed-before" not in {finding.code for finding in told(UNSURE, history=(hurried,) * 3).findings}
+    assert "killed-before" in {finding.code for finding in told(UNSURE, timeout_s=2, history=(hurried,) * 3).findings}
     assert told(UNSURE, history=(late,) * 3).outlook is Outlook.TIMES_OUT
     assert told(UNSURE, history=(replace(late, exit_code=0),) * 3).outlook is Outlook.EXITS
 

@@ -28,8 +28,6 @@ from containerlab_tui.core.ending import PastStop
 KILL = 9
 QUICK_S = 0.3
 """What is said of programs that end at once; measured: the engine takes about 0.1 s from signal to SIGKILL."""
-ALIKE = 0.15
-"""By how large a share an earlier grace period may be shorter and still tell about this one."""
 VARIES_S = 1.0
 """By how much a time that is known of a program may be too long: many look once a second whether they are to end."""
 _PROGRAM_DECIDES = (Delivery.HANDLER, Delivery.SIGWAIT, Delivery.SIGNALFD, Delivery.UNKNOWN)
@@ -161,7 +159,7 @@ def _as_before(facts: Facts, outcome: Outcome, chosen: list[PastStop], killed: b
     told = (*outcome.why, why)
     if not killed:
         return replace(outcome, outlook=Outlook.EXITS, confidence=Confidence.LIKELY, why=told, takes_s=durations[-1])
-    if any(one.grace_s < facts.grace_s * (1 - ALIKE) for one in chosen):
+    if not all(one.ran_out_of(facts.grace_s) for one in chosen):
         return replace(outcome, why=told)  # with more time it may end
     return replace(outcome, outlook=Outlook.TIMES_OUT, confidence=Confidence.LIKELY, why=told)
 

@@ -316,7 +316,7 @@ def _time(look: Look) -> Iterator[Finding]:
         one for one in facts.history
         if one.command == plain(look.root.command) and one.signal == look.signal and one.ran_out is not None
     ][:BEFORE]  # fmt: skip
-    killed = [one for one in alike if one.ran_out]
+    killed = [one for one in alike if one.ran_out_of(grace_s)]
     if len(killed) >= 2:
         yield Finding(
             "killed-before",

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from containerlab_tui.core.inventory import Details, EngineEvent
 
 SIGKILL = 9
+ALIKE = 0.15
+"""By how large a share an earlier grace period may be shorter and still tell about another."""
 NEAR_S = 0.5
 """The engine's grace period is no shorter than it says by more than this."""
 
@@ -35,6 +37,10 @@ class PastStop:
     def killed(self) -> bool:
         """Whether SIGKILL ended it, also where it was started again at once."""
         return self.verdict == "killed" or (self.verdict == "restarted" and self.exit_code == 128 + SIGKILL)
+
+    def ran_out_of(self, grace_s: float) -> bool:
+        """Whether a grace period ran out that was about as long as this one, or longer."""
+        return bool(self.ran_out) and self.grace_s >= grace_s * (1 - ALIKE)
 
     @property
     def ran_out(self) -> bool | None:
