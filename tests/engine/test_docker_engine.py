@@ -283,7 +283,11 @@ def test_leaving_attached_streams_leaves_the_container(engine: DockerEngine, run
     streams.close()
     thread.join(5)
     assert ended == [b""]
-    assert engine.inspect(id).state == "running"
+    again = engine.attach(id)
+    again.write(b"still open\n")
+    read_until(again, b"still open")
+    again.close()
+    assert engine.inspect_raw(id)["Config"]["StdinOnce"] is False
 
 
 def test_only_what_runs_can_be_attached_to(engine: DockerEngine, run: Run) -> None:

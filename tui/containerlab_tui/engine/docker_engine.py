@@ -181,6 +181,7 @@ class DockerEngine:
                 stop_timeout=request.stop_timeout_s,
                 tty=request.tty,
                 stdin_open=request.tty or request.stdin,
+                detach=True,  # else StdinOnce is set: the first to attach would close its input on leaving
                 host_config=host,
             )
         container: str = created["Id"]
