@@ -1,26 +1,25 @@
-"""What handlers in Node, Ruby, Perl and PHP programs do, told from the programs' text by patterns. Pure.
+"""What handlers in Ruby, Perl, PHP and Guile programs do, told from the programs' text; and what runtimes do. Pure.
 
 Patterns, not a parser: enough for the forms that such handlers have, and never more than `likely`.
 """
 
-import itertools
 import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from containerlab_tui.core.doctor_bounds import seconds, tidy
+from containerlab_tui.core import doctor_node
+from containerlab_tui.core.doctor_bounds import seconds
 from containerlab_tui.core.doctor_case import Handler
-
-_OPENING, _CLOSING = "([{", ")]}"
+from containerlab_tui.core.doctor_texts import argument_list, function_body, looked_at, without_comments
 
 
 def handler(family: str, texts: Sequence[str], signal: str) -> Handler | None:
     """What the program does on a signal of which its text speaks; None: the text doesn't speak of it."""
     found: Handler | None = None
-    whole = "\n".join(_without_comments(family, text) for text in texts)
+    whole = "\n".join(without_comments(family, text) for text in texts)
     match family:
         case "node":
-            found = _node(whole, signal)
+            found = doctor_node.handler(whole, signal)
         case "ruby":
             found = _ruby(whole, signal) or _ruby_rescues(whole, signal)
         case "perl":
@@ -54,185 +53,6 @@ def by_runtime(family: str, signal: str, text_seen: bool) -> Handler | None:
     return None
 
 
-def _without_comments(family: str, text: str) -> str:
-    if family in ("node", "php"):
-        text = _without_blocks(text)
-        return tidy(re.sub(r"(?m)(^|[\s;{}(])//[^\n]*", r"\1", text))
-    return tidy(re.sub(r"(?m)(^|\s)#(?![!{])[^\n]*", r"\1", text))
-
-
-def _without_blocks(text: str) -> str:
-    """A text without `/* … */`."""
-    kept, place = list[str](), 0
-    while (opening := text.find("/*", place)) >= 0 and (closing := text.find("*/", opening + 2)) >= 0:
-        kept.append(text[place:opening])
-        place = closing + 2
-    return "".join(kept) + text[place:]
-
-
-_ARGUMENTS_LIMIT = 10_000
-"""Characters of a handler's code that are looked at."""
-_MARK = re.compile(r"""["'`()\[\]{}]|\\.""", re.DOTALL)
-
-
-def _argument_list(text: str, opening: int) -> str:
-    """What stands between a bracket and the one that closes it, as far as it is looked at."""
-    depth, quote, end = 1, "", min(len(text), opening + _ARGUMENTS_LIMIT)
-    for found in _MARK.finditer(text, opening + 1, end):
-        mark = found[0]
-        if quote:
-            quote = "" if mark == quote else quote
-        elif mark in "'\"`":
-            quote = mark
-        elif mark in _OPENING:
-            depth += 1
-        elif mark in _CLOSING:
-            depth -= 1
-        elif mark[1] in "'\"`":
-            quote = mark[1]
-        if not depth:
-            return text[opening + 1 : found.start()]
-    return text[opening + 1 : end - 1]
-
-
-def _function_body(text: str, name: str, patterns: Sequence[str]) -> str:
-    """The body of a function that is defined by name, in braces."""
-    for pattern in patterns if name in text else ():
-        found = re.search(pattern.replace("NAME", re.escape(name)), text)
-        if found:
-            opening = text.find("{", found.end() - 1)
-            if opening >= 0:
-                return _argument_list(text, opening)
-    return ""
-
-
-_JS_FUNCTIONS = (
-    r"function\s*\*?\s+NAME\s*\([^)]{0,300}\)\s*\{",
-    r"\bNAME\s*[=:]\s*(?:async\s*)?(?:function\b[^{]{0,300}\{|\([^)]{0,300}\)\s*=>\s*\{|\w{1,100}\s*=>\s*\{)",
-    r"\b(?:async\s+)?NAME\s*\([^)]{0,300}\)\s*\{",
-)
-_JS_ONE_LINE = r"\bNAME\s*=\s*(?:async\s*)?(?:\([^)]{0,300}\)|\w{1,100})\s*=>\s*([^{\n;][^\n;]*)"
-_JS_LIBRARIES = (
-    "enableShutdownHooks", "createTerminus", "@godaddy/terminus", "close-with-grace", "closeWithGrace",
-    "node-graceful", "http-graceful-shutdown", "exit-hook", "async-exit-hook", "lightship", "gracefulShutdown",
-)  # fmt: skip
-
-
-_CALLS = 60
-"""Functions of a program's own that are looked for."""
-_LISTENERS = 50
-_BODIES = 3
-"""Listeners for one signal that are looked at."""
-_NAME_LIMIT = 80
-
-
-def _js_body(text: str, argument: str) -> str:
-    """The code that a listener runs, the program's own functions that it calls put in."""
-    body = argument
-    if re.fullmatch(r"[\w$.]+", argument.strip()) and len(argument) < _NAME_LIMIT:
-        name = argument.strip().rpartition(".")[2]
-        body = _function_body(text, name, _JS_FUNCTIONS)
-        if not body:
-            found = re.search(_JS_ONE_LINE.replace("NAME", re.escape(name)), text)
-            body = found[1] if found else argument
-    known = dict[str, str]()
-
-    def put_in(body: str, depth: int) -> str:
-        calls = re.findall(r"(?<![\w$])([A-Za-z_$][\w$]*)\s*\(", body) if depth else []
-        for name in dict.fromkeys(calls):
-            if name in ("function", "if", "for") or len(name) > _NAME_LIMIT or len(body) > 4 * _ARGUMENTS_LIMIT:
-                continue
-            if name not in known:
-                known[name] = _function_body(text, name, _JS_FUNCTIONS[:2]) if len(known) < _CALLS else ""
-            if known[name] and known[name] not in body:
-                body = f"{body}\n{put_in(known[name], depth - 1)}"
-        return body
-
-    return put_in(body, 3)
-
-
-def _node(text: str, signal: str) -> Handler | None:
-    rests: list[str] = []
-    listeners = re.finditer(r"process\s*\.\s*(?:on|once|addListener|prependListener)\s*\(", text)
-    for found in itertools.islice(listeners, _LISTENERS):
-        inside = _argument_list(text, found.end() - 1)
-        first, _, rest = inside.partition(",")
-        word = first.strip().strip("'\"`")
-        named = word.isidentifier() and not word.startswith("SIG") and not set("'\"`") & set(first)
-        if word == signal or (named and (_listed(text, signal) or _holds(text, word, signal))):
-            rests.append(rest)
-    if not rests:
-        used = next((one for one in _JS_LIBRARIES if one in text), "")
-        return Handler(True, f"its text uses {used}, whose listener ends it") if used else None
-    body = "\n".join(_js_body(text, rest) for rest in list(dict.fromkeys(rests))[:_BODIES])
-    said = f"its text has a listener for {signal}"
-    if re.search(
-        r"\bprocess\s*\.\s*(exit|abort|reallyExit)\b|\bprocess\.kill\s*\(\s*process\.pid\s*,\s*['\"]SIGKILL", body
-    ):
-        return Handler(True, f"{said}, which exits", _js_delay(body))
-    if re.search(r"process\.kill\s*\(\s*process\.pid", body):
-        return Handler(True, f"{said}, which signals the program itself again", raises_again=True)
-    if re.search(r"\bthrow\b", body) and not re.search(r"\bcatch\b|uncaughtException", text):
-        return Handler(True, f"{said}, which throws what nobody catches")
-    if re.search(r"(?<!process)\.kill\s*\(", body):
-        return Handler(True, f"{said}, which ends the process that it waits for")
-    if re.search(r"\.(close|stop|shutdown|destroy|end|quit|disconnect|terminate)\s*\(", body):
-        if re.search(r"\bsetInterval\s*\(", text) and "clearInterval" not in text and ".unref(" not in text:
-            return Handler(False, f"{said}, which closes something but leaves a timer running")
-        return Handler(True, f"{said}, which closes what keeps the program running")
-    if re.search(r"\bclearInterval\b|\.abort\s*\(|\bresolve\s*\(|\.emit\s*\(|\bexit\w*\s*\(", body):
-        return Handler(True, f"{said}, which ends what keeps the program running")
-    changed = set(re.findall(r"(?<![\w$.=!<>])([\w$]+)\s*=(?![=>])", body))
-    if _looked_at(changed, text, r"(?:while|if)\s*\(([^)]*)", r"\bNAME\b"):
-        return Handler(True, f"{said}, which changes what the program looks at")
-    return Handler(False, f"{said}, which doesn't end it")
-
-
-_CHANGED = 30
-"""Names that a handler changes and that are looked for."""
-
-
-def _looked_at(changed: set[str], text: str, conditions: str, name: str) -> bool:
-    """Whether one of these names stands in a condition; `name` is a pattern with NAME in it."""
-    if not changed:
-        return False
-    tested = "\n".join(re.findall(conditions, text))
-    words = [one for one in sorted(changed) if len(one) < _NAME_LIMIT and one in tested][:_CHANGED]
-    return any(re.search(name.replace("NAME", re.escape(one)), tested) for one in words)
-
-
-@lru_cache(maxsize=16)
-def _listed(text: str, signal: str) -> bool:
-    """The signal stands in a list, as for a loop that adds listeners."""
-    return bool(re.search(rf"['\"`]{signal}['\"`]\s*[,\]]|[\[,]\s*['\"`]{signal}['\"`]", text))
-
-
-@lru_cache(maxsize=256)
-def _holds(text: str, word: str, signal: str) -> bool:
-    """A variable has the signal's name as its value."""
-    return bool(re.search(rf"(?<![\w$]){re.escape(word)}\s*=\s*['\"`]{signal}['\"`]", text))
-
-
-def blocked(family: str, texts: Sequence[str]) -> str:
-    """Why no listener of a Node program runs while a child of it does; empty: no reason is seen."""
-    found = re.search(r"\b(execSync|spawnSync|execFileSync)\b", "\n".join(texts)) if family == "node" else None
-    return f"it is in {found[1]}(), and Node runs no listener before that command has ended" if found else ""
-
-
-def _js_delay(body: str) -> float:
-    """Seconds of a timer that comes before the exit, where nothing but it exits."""
-    exits, timers = len(_JS_EXIT.findall(body)), list[float]()
-    for part in body.split("setTimeout")[1:]:
-        leaves = _JS_EXIT.search(part) if re.match(r"\s*\(", part) else None
-        delay = re.compile(r",\s*([\d_]+)\s*\)").search(part, leaves.end()) if leaves else None
-        if delay:
-            timers.append(seconds(delay[1].replace("_", "")) / 1000)
-    return max([0.3, *timers]) if exits == len(timers) else 0.3
-
-
-_JS_EXIT = re.compile(r"process\s*\.\s*exit")
-
-
 def _ruby(text: str, signal: str) -> Handler | None:
     short = signal.removeprefix("SIG")
     head = rf"\b(?:Signal\.|Kernel\.)?trap\s*\(?\s*(?:['\"](?:SIG)?{short}['\"]|:(?:SIG)?{short}\b|\w+)"
@@ -249,7 +69,7 @@ def _ruby(text: str, signal: str) -> Handler | None:
         return Handler(True, f"{said} and leaves it to the default")
     brace, do = rest.find("{"), re.search(r"\bdo\b", rest)
     if brace >= 0 and (do is None or brace < do.start()):
-        body = _argument_list(rest, brace)
+        body = argument_list(rest, brace)
     elif do:
         body = re.split(r"^end\b|\n\s*end\b|;\s*end\b|\send\b", rest[do.end() :], maxsplit=1, flags=re.MULTILINE)[0]
     else:
@@ -261,7 +81,7 @@ def _ruby(text: str, signal: str) -> Handler | None:
     if re.search(r"\.(shutdown|stop|close|quit|terminate|kill|wakeup|push|write|halt)\b|<<", body):
         return Handler(True, f"{said} and stops what keeps it running")
     changed = set(re.findall(r"([$@]{0,2}\w+)\s*=(?!=)", body))
-    if _looked_at(changed, text, r"\b(?:while|until|if|unless)\b([^\n]*)", r"NAME\b"):
+    if looked_at(changed, text, r"\b(?:while|until|if|unless)\b([^\n]*)", r"NAME\b"):
         return Handler(True, f"{said} and changes what its loop looks at", _pauses(text))
     if not re.search(r"\b(loop|while|until)\b", text) and re.search(r"^\s*sleep\s*$", text, re.MULTILINE):
         return Handler(False, f"{said} without ending")
@@ -342,14 +162,14 @@ def _perl(text: str, signal: str) -> Handler | None:
     said, rest = f"its text sets $SIG{{{short}}}", text[place:].partition(";")[0]
     named = re.match(r"\\&(\w+)|['\"](\w+)['\"]", rest)
     if re.match(r"sub\b[^{]*\{", text[place:]):
-        body = _argument_list(text, text.index("{", place))
+        body = argument_list(text, text.index("{", place))
     elif named:
-        body = _function_body(text, named[1] or named[2], (r"\bsub\s+NAME\s*\{",))
+        body = function_body(text, named[1] or named[2], (r"\bsub\s+NAME\s*\{",))
     else:
         chained = re.search(r"=\s*(sub\b[^{]{0,200}\{)", rest)
         if chained is None:
             return Handler(None, f"{said} to something that isn't in the text")
-        body = _argument_list(text, place + chained.end() - 1)
+        body = argument_list(text, place + chained.end() - 1)
     dies = re.search(r"\b(die|croak|confess)\b", body)
     if dies and re.search(r"\b(while|until|for|foreach)\b[^;]{0,500}\beval\s*\{", text, re.DOTALL):
         return Handler(False, f"{said}, which dies in an eval of a loop that goes on")
@@ -358,7 +178,7 @@ def _perl(text: str, signal: str) -> Handler | None:
     if re.search(r"\bkill\b[^;]{0,300}\$\$", body):
         return Handler(True, f"{said}, which signals itself again", raises_again=True)
     changed = set(re.findall(r"\$(\w+)\s*(?:=|\+\+|\+=)", body)) | set(re.findall(r"\+\+\s*\$(\w+)", body))
-    if _looked_at(changed, text, r"\b(?:while|until|if|unless|last)\b([^;{]*(?:\{\w*)?)", r"\$\{?NAME\b"):
+    if looked_at(changed, text, r"\b(?:while|until|if|unless|last)\b([^;{]*(?:\{\w*)?)", r"\$\{?NAME\b"):
         return Handler(True, f"{said}, which changes what its loop looks at")
     if not re.search(r"\b(while|until|for|foreach|loop)\b", text) and re.search(r"\b(sleep|select|pause)\b", text):
         return Handler(True, f"{said}, which interrupts its only sleep")  # man perlipc
@@ -369,7 +189,7 @@ def _guile(text: str, signal: str) -> Handler | None:
     found = re.search(rf"\(sigaction\s+{signal}\b", text)
     if found is None:
         return None
-    body = _argument_list(text, found.start())
+    body = argument_list(text, found.start())
     if re.search(r"\((?:primitive-)?(?:_?exit|quit)\b|\((?:throw|raise|error|abort)", body):
         return Handler(True, f"its text has an action for {signal} that exits")
     return Handler(None, f"its text has an action for {signal}, and what that does isn't told")
@@ -388,18 +208,18 @@ def _php(text: str, signal: str) -> Handler | None:
         return Handler(
             False, f"{said} that never runs: neither pcntl_async_signals nor pcntl_signal_dispatch is called"
         )
-    inside = _argument_list(text, text.index("(", found.start()))
+    inside = argument_list(text, text.index("(", found.start()))
     rest = inside.partition(",")[2]
     named = re.search(r"['\"](\w+)['\"]\s*\]?\s*(?:,[^()]{0,200})?$", rest) or re.search(
         r"(?<!\w)(\w+)\(\.\.\.\)", rest
     )
-    body = _function_body(text, named[1], (r"function\s+NAME\s*\([^)]{0,300}\)[^{;]{0,100}\{",)) if named else rest
+    body = function_body(text, named[1], (r"function\s+NAME\s*\([^)]{0,300}\)[^{;]{0,100}\{",)) if named else rest
     if re.search(r"\b(exit|die|throw)\b", body):
         return Handler(True, f"{said}, which exits")
     if re.search(r"posix_kill\s*\(\s*(getmypid|posix_getpid)", body):
         return Handler(True, f"{said}, which signals itself again", raises_again=True)
     changed = set(re.findall(r"(?:\$|->|::\$)(\w+)\s*=(?!=)", body))
-    if _looked_at(changed, text, r"\b(?:while|if|for|until)\s*\(([^)]*)", r"NAME\b"):
+    if looked_at(changed, text, r"\b(?:while|if|for|until)\s*\(([^)]*)", r"NAME\b"):
         return Handler(True, f"{said}, which changes what its loop looks at", 0.5)
     if re.search(r"->\s*(stop|close|shutdown|quit|terminate|cancel)\s*\(", body):
         return Handler(True, f"{said}, which stops what keeps it running")

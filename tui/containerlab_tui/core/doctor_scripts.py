@@ -8,6 +8,7 @@ from containerlab_probes.records import Delivery, Process
 from containerlab_probes.signals import name_of
 from containerlab_tui.core import (
     doctor_languages,
+    doctor_node,
     doctor_python,
     doctor_python_end,
     doctor_python_text,
@@ -105,7 +106,7 @@ def _stuck(case: Case, process: Process, texts: tuple[str, ...], found: Handler)
     children, family = case.children(process), programs.program_name(process)
     lasting = [one for one in children if (left := ends_by_itself(case, one)) is None or left >= case.facts.grace_s]
     if family != "python":
-        return doctor_languages.blocked(family, texts) if lasting else ""
+        return doctor_node.blocked(texts) if lasting and family == "node" else ""
     stuck = doctor_python_end.blocked(texts, len(lasting))
     alike = [one for one in children if one.exe == process.exe]
     stuck = stuck or doctor_python_end.waits_for_tasks(texts, process.threads, len(alike))
