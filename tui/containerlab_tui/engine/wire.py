@@ -5,6 +5,7 @@ loaded for it. Attached streams need the connection itself.
 """
 
 import json
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from containerlab_tui.engine.endpoint import Endpoint
 CONNECT_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 30.0
 HEAD_LIMIT = 64 * 1024
+_FULL_ID = re.compile(r"\b[0-9a-f]{64}\b")
 KINDS: Mapping[int, type[ContainerlabError]] = {401: Denied, 403: Denied, 404: Gone, 501: Unsupported}
 """What an HTTP status stands for; every other refusal is a BadRequest with the engine's reason."""
 
@@ -135,4 +137,5 @@ def refused(status: int, body: bytes, what: str) -> ContainerlabError:
         reason = str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
         reason = body.decode("utf-8", "replace") or f"status {status}"
-    return KINDS.get(status, BadRequest)(f"Could not {what}: {reason.strip().rstrip('.')}.")
+    reason = _FULL_ID.sub(lambda found: found[0][:12], reason).strip().rstrip(".")
+    return KINDS.get(status, BadRequest)(f"Could not {what}: {reason}.")

@@ -79,7 +79,10 @@ def _diagnosed(
         raise
     except Exception as error:
         what = f"{type(error).__name__}: {error}"[:200]
-        raise ContainerlabError(f"What {details.name} runs could not be understood ({what}).") from error
+        raise ContainerlabError(
+            f"The doctor failed on what {details.name} runs ({what}). `containerlab-tui processes {details.name}` and "
+            "`forecast` show what the kernel knows; please report the rest."
+        ) from error
     finally:
         doctor_python.forget()
 
