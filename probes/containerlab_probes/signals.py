@@ -17,6 +17,8 @@ from containerlab_probes import procfs
 from containerlab_probes.errors import BadRequest, Denied, Gone, Unsupported
 from containerlab_probes.records import Effect, ProcessId
 
+SIGKILL = int(signal.SIGKILL)
+
 _RTMIN, _RTMAX = int(signal.SIGRTMIN), int(signal.SIGRTMAX)
 _NAMES = {int(one): one.name for one in signal.Signals} | {
     number: f"SIGRTMIN+{number - _RTMIN}" for number in range(_RTMIN + 1, _RTMAX)

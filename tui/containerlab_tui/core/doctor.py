@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from containerlab_probes.records import Delivery, Process
-from containerlab_probes.signals import name_of
+from containerlab_probes.signals import SIGKILL, name_of
 from containerlab_tui.core import doctor_findings, programs
 from containerlab_tui.core.doctor_case import Case, lowest
 from containerlab_tui.core.doctor_facts import (
@@ -25,7 +25,6 @@ from containerlab_tui.core.doctor_outcome import outcome_of
 from containerlab_tui.core.documents import SCHEMA, Document, plain
 from containerlab_tui.core.ending import PastStop
 
-KILL = 9
 QUICK_S = 0.3
 """What is said of programs that end at once; measured: the engine takes about 0.1 s from signal to SIGKILL."""
 VARIES_S = 1.0
@@ -99,7 +98,7 @@ def _blind(facts: Facts) -> Outcome:
 def _in_time(facts: Facts, outcome: Outcome, delivery: Delivery) -> Outcome:
     """An end that takes longer than the grace period is no end in time."""
     grace_s = facts.grace_s
-    if facts.signal == KILL or outcome.outlook is not Outlook.EXITS:
+    if facts.signal == SIGKILL or outcome.outlook is not Outlook.EXITS:
         return outcome
     if grace_s == 0:
         return _at_once(outcome, delivery)

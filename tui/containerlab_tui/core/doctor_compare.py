@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, replace
 
-from containerlab_probes.signals import name_of
+from containerlab_probes.signals import SIGKILL, name_of
 from containerlab_tui.core.doctor_facts import Confidence, Diagnosis, Outlook
 from containerlab_tui.core.documents import Document
 from containerlab_tui.core.ending_records import NEAR_S
-from containerlab_tui.core.stop import SIGKILL, StopState, Verdict
+from containerlab_tui.core.stop import StopState, Verdict
 
 
 @dataclass(frozen=True, slots=True)

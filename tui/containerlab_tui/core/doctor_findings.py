@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from containerlab_probes.records import Delivery, Process
-from containerlab_probes.signals import name_of, number_of
+from containerlab_probes.signals import SIGKILL, name_of, number_of
 from containerlab_tui.core import doctor_remedies as remedies
 from containerlab_tui.core import doctor_shells, doctor_traps, programs
 from containerlab_tui.core.doctor_case import Case, described
@@ -13,7 +13,6 @@ from containerlab_tui.core.doctor_supervised import supervised
 from containerlab_tui.core.documents import plain
 from containerlab_tui.core.ending import PastStop
 
-KILL = 9
 BEFORE = 5
 """Earlier stops that are told of."""
 SETTLED_S = 1.0
@@ -54,7 +53,7 @@ def findings(case: Case, root: Process | None, delivery: Delivery, outcome: Outc
 
 def _about_the_container(case: Case, outcome: Outcome) -> Iterator[Finding]:
     facts, details = case.facts, case.facts.details
-    if facts.signal == KILL:
+    if facts.signal == SIGKILL:
         yield Finding(
             "stop-signal-kill",
             Severity.WARNING,
@@ -62,7 +61,7 @@ def _about_the_container(case: Case, outcome: Outcome) -> Iterator[Finding]:
             (f"inspect: StopSignal {details.stop_signal}",),
             remedies.stop_signal("SIGTERM"),
         )
-    if details.stop_timeout_s == 0 and facts.signal != KILL:
+    if details.stop_timeout_s == 0 and facts.signal != SIGKILL:
         yield Finding(
             "grace-zero",
             Severity.WARNING,

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from containerlab_probes.signals import SIGKILL
 from containerlab_tui.core.inventory import Details, EngineEvent
 
-SIGKILL = 9
 ALIKE = 0.15
 """By how large a share an earlier grace period may be shorter and still tell about another."""
 NEAR_S = 0.5

@@ -6,8 +6,8 @@ a stop, of docker kill and of docker rm -f alike (moby daemon/stop.go, kill.go, 
 
 from dataclasses import replace
 
-from containerlab_probes.signals import name_of
-from containerlab_tui.core.ending_records import NEAR_S, SIGKILL, Ending, PastStop, Run
+from containerlab_probes.signals import SIGKILL, name_of
+from containerlab_tui.core.ending_records import NEAR_S, Ending, PastStop, Run
 
 KILLED = 128 + SIGKILL
 AT_ONCE_S = 2.0

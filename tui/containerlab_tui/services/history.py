@@ -12,11 +12,11 @@ from dataclasses import astuple, fields
 from pathlib import Path
 
 from containerlab_probes.errors import ContainerlabError
-from containerlab_probes.signals import name_of
+from containerlab_probes.signals import SIGKILL, name_of
 from containerlab_tui.config import state_dir
 from containerlab_tui.core.documents import plain
 from containerlab_tui.core.ending_records import PastStop
-from containerlab_tui.core.stop import SIGKILL, Phase, StopState, Verdict
+from containerlab_tui.core.stop import Phase, StopState, Verdict
 
 KEPT = 2000
 """Stops that are remembered; the oldest go first."""

@@ -15,9 +15,9 @@ from containerlab_probes import signals
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
 from containerlab_probes.forecast import forecast
 from containerlab_probes.records import Process, ProcessId, TraceRecord
+from containerlab_probes.signals import SIGKILL
 from containerlab_tui.core.inventory import Details
 from containerlab_tui.core.kernel_record import what_came
-from containerlab_tui.core.stop import SIGKILL
 from containerlab_tui.core.views import Sent
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.services.processes import NOT_RUNNING, children_of, see_processes

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from containerlab_probes.records import Delivery, Effect, Forecast
+from containerlab_probes.signals import SIGKILL
 
-SIGKILL = 9
 SIGSTOP = 19
 
 _GLYPHS = {

@@ -14,9 +14,8 @@ from textual.widgets.option_list import Option
 
 from containerlab_probes.forecast import forecast
 from containerlab_probes.records import Forecast, Process, ProcessId
-from containerlab_probes.signals import all_signals, name_of
+from containerlab_probes.signals import SIGKILL, all_signals, name_of
 from containerlab_tui.core.safe_text import safe_line
-from containerlab_tui.core.stop import SIGKILL
 from containerlab_tui.services.processes import children_of
 from containerlab_tui.services.signals import Target, select
 from containerlab_tui.ui import words

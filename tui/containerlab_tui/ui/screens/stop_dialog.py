@@ -17,11 +17,11 @@ from textual.widgets import Input, Label, Static
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.forecast import forecast
 from containerlab_probes.records import Forecast, Process
-from containerlab_probes.signals import all_signals, name_of, number_of
+from containerlab_probes.signals import SIGKILL, all_signals, name_of, number_of
 from containerlab_tui.core import doctor_words
 from containerlab_tui.core.doctor_facts import Diagnosis
 from containerlab_tui.core.safe_text import safe_line
-from containerlab_tui.core.stop import SIGKILL, StopPlan
+from containerlab_tui.core.stop import StopPlan
 from containerlab_tui.services.processes import children_of
 from containerlab_tui.ui import words
 from containerlab_tui.ui.feeds import ask
