@@ -13,13 +13,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from containerlab_probes import ipc, mappings
-from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
-from containerlab_probes.namespaces import namespace_inode
-from containerlab_probes.processes import container_processes, identify
-from containerlab_probes.records import IpcKind, ProcessId
-from containerlab_probes.windows import check_window
-from containerlab_probes.wire import (
+from containerlab_probes.codec import (
     ANSWER_LIMIT,
     CONTAINER_GONE,
     PROTOCOL,
@@ -28,6 +22,12 @@ from containerlab_probes.wire import (
     OneOverview,
     to_plain,
 )
+from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
+from containerlab_probes.kernel.namespaces import namespace_inode
+from containerlab_probes.memory import mappings, snapshot
+from containerlab_probes.memory.windows import check_window
+from containerlab_probes.processes.tree import container_processes, identify
+from containerlab_probes.records import IpcKind, ProcessId
 
 Fields = dict[str, object]
 
@@ -132,7 +132,7 @@ class Agent:
 
     def _one_overview(self, pid: int) -> OneOverview:
         try:
-            return OneOverview(overview=ipc.overview(pid))
+            return OneOverview(overview=snapshot.overview(pid))
         except ContainerlabError as error:
             return OneOverview(error=_error(error))
 
@@ -140,14 +140,14 @@ class Agent:
         return container_processes(self._target)
 
     def _ipc(self, _: Question) -> object:
-        return ipc.snapshot(self._target, self._pids())
+        return snapshot.snapshot(self._target, self._pids())
 
     def _ipc_read(self, question: Question) -> object:
         kind, (offset, length) = question.kind(), question.window()
-        return ipc.read(self._target, self._pids(), kind, question.text("object"), offset=offset, length=length)
+        return snapshot.read(self._target, self._pids(), kind, question.text("object"), offset=offset, length=length)
 
     def _ipc_remove(self, question: Question) -> object:
-        ipc.remove(self._target, question.kind(), question.text("object"))
+        snapshot.remove(self._target, question.kind(), question.text("object"))
         return None
 
     def _maps(self, question: Question) -> object:

@@ -17,10 +17,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import cast
 
+from containerlab_probes.codec import ANSWER_LIMIT, CONTAINER_GONE, PROTOCOL, Located, OneOverview, decoder
 from containerlab_probes.errors import BY_KIND, ContainerlabError, Denied, Gone, TimedOut, Unsupported
-from containerlab_probes.namespaces import nsenter_command
+from containerlab_probes.kernel.namespaces import nsenter_command
 from containerlab_probes.records import IpcKind, IpcSnapshot, Mappings, Overview, Process, ProcessId, Window
-from containerlab_probes.wire import ANSWER_LIMIT, CONTAINER_GONE, PROTOCOL, Located, OneOverview, decoder
 
 TIME_LIMIT_S = 5.0
 """For one question, its agent's start included."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from containerlab_probes import cgroups, procfs
 from containerlab_probes.errors import Gone
+from containerlab_probes.kernel import cgroups, procfs
 from tests.support import Containers, Docker, eventually
 
 BASE = "containerlab/base:latest"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from containerlab_probes.trace import Tracer
+from containerlab_probes.trace.tracer import Tracer
 from tests.engine.commands_support import (
     DELIVERIES,
     EFFECTS,

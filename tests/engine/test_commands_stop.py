@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from containerlab_probes.trace import Tracer
+from containerlab_probes.trace.tracer import Tracer
 from containerlab_tui.core.doctor_facts import Confidence
 from containerlab_tui.core.stop import StopState, Verdict, explain
 from containerlab_tui.engine.docker_engine import connect

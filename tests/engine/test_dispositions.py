@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from containerlab_probes import signals
 from containerlab_probes.errors import Gone
-from containerlab_probes.forecast import forecast
-from containerlab_probes.processes import container_processes, identify, read_process
+from containerlab_probes.processes.tree import container_processes, identify, read_process
 from containerlab_probes.records import Delivery, Effect, Forecast, Process
+from containerlab_probes.signals import send
+from containerlab_probes.signals.forecast import forecast
 from tests.support import Containers, Docker, eventually
 
 BASE = "containerlab/base:latest"
@@ -182,9 +182,9 @@ def test_what_is_forecast_comes_true(docker: Docker, container: Containers, case
     assert (made.delivery, made.effect) == (case.delivery, case.effect), made.evidence
     chosen = look()[0]
     assert made.evidence
-    with_exit = signals.ExitWatch((chosen.id,))
+    with_exit = send.ExitWatch((chosen.id,))
     try:
-        signals.send(chosen.id, case.number)
+        send.send(chosen.id, case.number)
         if case.then == "heard":
             docker.says(name, "heard")
         elif case.then == "nothing":
@@ -196,7 +196,7 @@ def test_what_is_forecast_comes_true(docker: Docker, container: Containers, case
             assert now.id == chosen.id
             assert case.number in now.dispositions.pending
         else:
-            assert [one.ended_by for one in with_exit.wait(10)] == [signals.name_of(case.number)]
+            assert [one.ended_by for one in with_exit.wait(10)] == [send.name_of(case.number)]
             assert docker("wait", name) == case.then
     finally:
         with_exit.close()
@@ -209,7 +209,7 @@ def test_a_trap_waits_for_the_foreground(docker: Docker, container: Containers, 
     made = settled(lambda: expect(of(seen := processes_of(docker, name), 1), seen), Delivery.DEFERRED)
     assert made.delivery is Delivery.DEFERRED, made.evidence
     init = of(processes_of(docker, name), 1)
-    signals.send(init.id, TERM)
+    send.send(init.id, TERM)
     foreground = init.dispositions.foreground
     assert foreground
     assert f"process {foreground[0]} (" in made.evidence
@@ -217,7 +217,7 @@ def test_a_trap_waits_for_the_foreground(docker: Docker, container: Containers, 
     assert "heard" not in docker.logs(name)
     for child in foreground:
         with contextlib.suppress(Gone):
-            signals.send(identify(child), signal.SIGKILL)
+            send.send(identify(child), signal.SIGKILL)
     docker.says(name, "heard")
 
 
@@ -231,10 +231,10 @@ def test_bash_with_a_trap_on_exit_is_unknown_for_a_reason(
     made = settled(lambda: expect(of(seen := processes_of(docker, name), 1), seen), Delivery.UNKNOWN)
     assert made.delivery is Delivery.UNKNOWN, made.evidence
     init = of(processes_of(docker, name), 1)
-    signals.send(init.id, TERM)
+    send.send(init.id, TERM)
     if not at_once:
         assert "heard" not in docker.logs(name)
-        signals.send(identify(init.dispositions.foreground[0]), signal.SIGKILL)
+        send.send(identify(init.dispositions.foreground[0]), signal.SIGKILL)
     docker.says(name, "heard")
 
 
@@ -250,7 +250,7 @@ def test_an_init_takes_signals_that_look_neither_caught_nor_blocked(docker: Dock
     assert TERM in init.dispositions.sigwait
     assert TERM not in init.dispositions.caught | init.dispositions.blocked
     eventually(lambda: len(processes_of(docker, name)) == 2, "the init has started its program")
-    signals.send(init.id, TERM)
+    send.send(init.id, TERM)
     assert docker("wait", name) == "143"
 
 
@@ -259,8 +259,8 @@ def test_kill_reaches_an_init_without_handlers(docker: Docker, container: Contai
     seen = processes_of(docker, name)
     made = expect(seen[0], seen, signal.SIGKILL)
     assert (made.delivery, made.effect) == (Delivery.DEFAULT, Effect.TERMINATES)
-    watch = signals.ExitWatch((seen[0].id,))
-    signals.send(seen[0].id, signal.SIGKILL)
+    watch = send.ExitWatch((seen[0].id,))
+    send.send(seen[0].id, signal.SIGKILL)
     assert [one.ended_by for one in watch.wait(10)] == ["SIGKILL"]
     watch.close()
     with pytest.raises(Gone):
@@ -276,16 +276,16 @@ def test_stopped_and_resumed(docker: Docker, container: Containers) -> None:
     program = child()
     for number in (signal.SIGTSTP, signal.SIGSTOP):
         assert expect(program, (), number).effect is Effect.STOPS
-        signals.send(program.id, number)
+        send.send(program.id, number)
         eventually(lambda: child().state == "T", "the program is stopped")
         if number == signal.SIGTSTP:
-            signals.send(program.id, signal.SIGCONT)
+            send.send(program.id, signal.SIGCONT)
             eventually(lambda: child().state == "S", "the program goes on")
     assert expect(child(), ()).delivery is Delivery.PENDING
-    signals.send(program.id, TERM)
+    send.send(program.id, TERM)
     assert TERM in child().dispositions.pending
     assert expect(child(), (), signal.SIGCONT).effect is Effect.CONTINUES
-    signals.send(program.id, signal.SIGCONT)
+    send.send(program.id, signal.SIGCONT)
     assert docker("wait", name) == "143"
 
 
@@ -295,7 +295,7 @@ def test_job_control_does_not_stop_an_orphaned_group(docker: Docker, container: 
         lambda: all_ if len(all_ := processes_of(docker, name)) == 2 else (), "the shell has started its child"
     )
     assert expect(seen[1], seen, signal.SIGTSTP).effect is Effect.NOTHING
-    signals.send(seen[1].id, signal.SIGTSTP)
+    send.send(seen[1].id, signal.SIGTSTP)
     eventually(lambda: signal.SIGTSTP not in read_process(seen[1].pid).dispositions.pending, "it has been taken")
     assert read_process(seen[1].pid).state == "S"
 
@@ -316,8 +316,8 @@ def test_exec_is_seen_after_the_tree_and_takes_its_own_signals(docker: Docker, c
     assert seen[3].parent_pid == entered.pid
     made = expect(entered, seen)
     assert (made.delivery, made.effect) == (Delivery.DEFAULT, Effect.TERMINATES)
-    watch = signals.ExitWatch((entered.id,))
-    signals.send(entered.id, TERM)
+    watch = send.ExitWatch((entered.id,))
+    send.send(entered.id, TERM)
     assert [one.ended_by for one in watch.wait(10)] == ["SIGTERM"]
     watch.close()
 
@@ -353,7 +353,7 @@ def test_nested_pid_namespace_and_cgroup(docker: Docker, container: Containers) 
         assert (nested.command, nested.namespace_init) == ("sleep 996", True)
         assert nested.container_pid > 1
         assert expect(nested, seen).delivery is Delivery.DROPPED
-        signals.send(nested.id, TERM)
+        send.send(nested.id, TERM)
         assert read_process(nested.pid).container_pid == 1
     finally:
         docker("rm", "--force", name)
@@ -368,7 +368,7 @@ def test_the_cgroup_decides_with_the_host_s_pids(docker: Docker, container: Cont
     assert [process.container_pid for process in seen] == [process.pid for process in seen]
     made = expect(seen[0], seen)
     assert (made.delivery, made.effect) == (Delivery.DEFAULT, Effect.TERMINATES)
-    signals.send(seen[0].id, TERM)
+    send.send(seen[0].id, TERM)
     assert docker("wait", name) == "143"
 
 
@@ -381,7 +381,7 @@ def test_a_guest_in_another_container_s_namespace(docker: Docker, container: Con
     assert alone.command == "sleep 994"
     assert alone.container_pid > 1
     assert expect(alone, ()).delivery is Delivery.DEFAULT
-    signals.send(alone.id, TERM)
+    send.send(alone.id, TERM)
     assert docker("wait", guest) == "143"
 
 
@@ -392,7 +392,7 @@ def test_a_zombie_is_listed_and_past_caring(docker: Docker, container: Container
     )[0]
     assert zombie.argv == ()
     assert expect(zombie, ()).delivery is Delivery.IGNORED
-    watch = signals.ExitWatch((zombie.id,))
+    watch = send.ExitWatch((zombie.id,))
     assert [one.ended_by for one in watch.wait(10)] == [3]
     watch.close()
 
@@ -411,8 +411,8 @@ def test_without_privileges_what_decides_is_unknown(docker: Docker, container: C
     handling = container(BASE, *python(HEAR, "signal.signal(15, hear)", READY, SLEEP), ready="ready")
     script = """
 import os, sys
-from containerlab_probes.forecast import forecast
-from containerlab_probes.processes import container_processes, identify
+from containerlab_probes.signals.forecast import forecast
+from containerlab_probes.processes.tree import container_processes, identify
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 for pid in sys.argv[1:]:
     init = container_processes(identify(int(pid)))[0]

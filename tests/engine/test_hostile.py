@@ -10,9 +10,9 @@ import pytest
 
 from bench.terminal import Terminal
 from containerlab_probes.errors import Gone
-from containerlab_probes.processes import identify
+from containerlab_probes.processes.tree import identify
 from containerlab_probes.records import ProcessId
-from containerlab_probes.signals import send
+from containerlab_probes.signals.send import send
 from containerlab_tui.cli import main
 from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.services.stops import plan_stop, run_stop

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from containerlab_probes.processes import identify
-from containerlab_probes.signals import send
+from containerlab_probes.processes.tree import identify
+from containerlab_probes.signals.send import send
 from containerlab_tui.core.doctor_facts import Diagnosis
 from containerlab_tui.core.stop import StopState, Verdict
 from containerlab_tui.engine.docker_engine import DockerEngine, connect

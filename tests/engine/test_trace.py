@@ -18,8 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from containerlab_probes import ringbuffer, tracefs
-from containerlab_probes.processes import identify
+from containerlab_probes.processes.tree import identify
 from containerlab_probes.records import (
     Lost,
     ProcessId,
@@ -32,8 +31,9 @@ from containerlab_probes.records import (
     TracedSignal,
     TraceRecord,
 )
-from containerlab_probes.signals import send
-from containerlab_probes.trace import Tracer
+from containerlab_probes.signals.send import send
+from containerlab_probes.trace import ring_buffer, tracefs
+from containerlab_probes.trace.tracer import Tracer
 from tests.support import Containers, Docker, eventually
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the kernel's trace needs root")
@@ -393,8 +393,8 @@ def test_what_is_lost_is_counted_and_what_was_missed_meanwhile_is_followed(
 
 TRACES = """
 import os, signal, sys
-from containerlab_probes.processes import identify
-from containerlab_probes.trace import Tracer
+from containerlab_probes.processes.tree import identify
+from containerlab_probes.trace.tracer import Tracer
 tracer = Tracer()
 tracer.watch([identify(int(sys.argv[1]))])
 tracer.start(lambda records: print(*records, sep="\\n", flush=True))
@@ -477,7 +477,7 @@ def says(*argv: str) -> str:
 
 
 def test_not_root_is_told_in_a_sentence() -> None:
-    code = "from containerlab_probes.trace import Tracer; print(Tracer().available())"
+    code = "from containerlab_probes.trace.tracer import Tracer; print(Tracer().available())"
     said = says(*NOBODY, sys.executable, "-c", code)
     assert re.fullmatch(r"The kernel's trace needs root \(CAP_SYS_ADMIN.*sudo\.", said)
 
@@ -505,7 +505,7 @@ def test_without_the_connector_exits_are_told_without_their_status(
 def test_a_mounted_tracefs_is_used_as_it_is() -> None:
     code = """
 import os
-from containerlab_probes.tracefs import open_tracefs
+from containerlab_probes.trace.tracefs import open_tracefs
 print(os.readlink(f"/proc/self/fd/{open_tracefs()}"))
 """
     command = 'mount -t tracefs tracefs /sys/kernel/tracing && exec "$@"'
@@ -519,17 +519,17 @@ def test_pages_say_what_the_kernels_own_text_says() -> None:
         instance.prepare()
         decoders = {}
         for event, make in (
-            ("signal/signal_generate", ringbuffer.generated),
-            ("task/task_newtask", ringbuffer.new_task),
+            ("signal/signal_generate", ring_buffer.generated),
+            ("task/task_newtask", ring_buffer.new_task),
         ):
             text = instance.read(f"events/{event}/format")
-            decoders[ringbuffer.parse_id(text)] = make(ringbuffer.parse_fields(text))
+            decoders[ring_buffer.parse_id(text)] = make(ring_buffer.parse_fields(text))
             instance.enable(event)
         instance.open_buffers()
         subprocess.run(("sh", "-c", "trap : USR1; for i in 1 2 3; do sleep 0.02; kill -USR1 $$; done"), check=True)
         instance.write("tracing_on", "0")
         printed = instance.read("trace")
-        pages = ringbuffer.Pages(instance.read("../../events/header_page"), decoders)
+        pages = ring_buffer.Pages(instance.read("../../events/header_page"), decoders)
         events = sorted(event for cpu in instance.pages() for page in cpu for event in pages.events(page))
     finally:
         instance.close()
@@ -541,9 +541,9 @@ def test_pages_say_what_the_kernels_own_text_says() -> None:
     assert [
         (round(one.time, -3) // 1000, one.signal, one.code, one.target, int(one.group), one.result)
         for one in events
-        if isinstance(one, ringbuffer.Generated)
+        if isinstance(one, ring_buffer.Generated)
     ] == [(int(a + b), *map(int, rest)) for a, b, *rest in signals]
-    assert [(round(one.time, -3) // 1000, one.thread) for one in events if isinstance(one, ringbuffer.NewTask)] == [
+    assert [(round(one.time, -3) // 1000, one.thread) for one in events if isinstance(one, ring_buffer.NewTask)] == [
         (int(a + b), int(pid)) for a, b, pid in tasks
     ]
 

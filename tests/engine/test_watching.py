@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from bench.terminal import Terminal
-from containerlab_probes import tracefs
-from containerlab_probes.processes import identify
+from containerlab_probes.processes.tree import identify
 from containerlab_probes.records import Lost, ProcessId
-from containerlab_probes.signals import send
+from containerlab_probes.signals.send import send
+from containerlab_probes.trace import tracefs
 from containerlab_tui.core.inventory import Details, EngineEvent
 from containerlab_tui.core.signal_filter import parse
 from containerlab_tui.core.signal_log import Note, SignalLog
@@ -143,7 +143,7 @@ def test_it_goes_on_with_the_next_run_of_the_container(
 def test_without_the_kernels_record_pidfds_and_the_engine_tell(
     docker: Docker, container: Containers, watch: Callable[[str], Seen], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("containerlab_probes.trace.Tracer.available", lambda self: "Not in this test.")
+    monkeypatch.setattr("containerlab_probes.trace.tracer.Tracer.available", lambda self: "Not in this test.")
     name = container(BASE, "python3", "-c", MIXED, ready="ready")
     seen = watch(name)
     assert seen.watching.blind == "Not in this test."

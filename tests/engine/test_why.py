@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from containerlab_probes import cgroups
-from containerlab_probes.processes import identify
-from containerlab_probes.signals import send
-from containerlab_probes.trace import Tracer
+from containerlab_probes.kernel import cgroups
+from containerlab_probes.processes.tree import identify
+from containerlab_probes.signals.send import send
+from containerlab_probes.trace.tracer import Tracer
 from containerlab_tui.core.stop import Verdict
 from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.services.history import History

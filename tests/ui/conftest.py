@@ -11,9 +11,9 @@ from typing import Any, ClassVar, cast
 import pytest
 from textual.pilot import Pilot
 
+from containerlab_probes.codec import decoder
 from containerlab_probes.errors import Gone
 from containerlab_probes.records import Overview, Process, Usage
-from containerlab_probes.wire import decoder
 from containerlab_tui.config import Settings
 from containerlab_tui.core.inventory import (
     Changed,

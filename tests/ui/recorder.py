@@ -9,7 +9,7 @@ import sys
 import threading
 from typing import cast
 
-from containerlab_probes.wire import to_plain
+from containerlab_probes.codec import to_plain
 from containerlab_tui.core.inventory import Changed, Event, FeedRecord
 from containerlab_tui.engine import wire
 from containerlab_tui.engine.docker_engine import connect

@@ -9,7 +9,6 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widget import Widget
 
-from containerlab_probes.forecast import forecast
 from containerlab_probes.records import (
     Backing,
     Delivery,
@@ -22,6 +21,7 @@ from containerlab_probes.records import (
     ProcessId,
     Semaphore,
 )
+from containerlab_probes.signals.forecast import forecast
 from containerlab_tui.core.doctor_facts import Confidence, Diagnosis, Graceful, Outlook
 from containerlab_tui.core.stop import Kind, Source, StopEvent, StopPlan, StopState, begin, fold
 from containerlab_tui.core.survival import Answer, Survival

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from containerlab_probes.forecast import forecast
 from containerlab_probes.records import IpcKind
+from containerlab_probes.signals.forecast import forecast
 from containerlab_tui.core.survival import Answer, Survival
 from containerlab_tui.core.views import IpcView, Sent
 from containerlab_tui.ui import words

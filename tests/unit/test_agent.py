@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_probes import wire
+from containerlab_probes import codec
 from containerlab_probes.agent import Agent, answer_line, main
 from containerlab_probes.client import agent_command
-from containerlab_probes.namespaces import namespace_inode
-from containerlab_probes.processes import identify
+from containerlab_probes.kernel.namespaces import namespace_inode
+from containerlab_probes.processes.tree import identify
 from containerlab_probes.records import (
     Dispositions,
     IpcKind,
@@ -47,7 +47,7 @@ def sentence(answer: dict[str, Any], kind: str) -> str:
 
 def test_hello() -> None:
     answer = ask(Agent(None), ask="hello")["answer"]
-    assert answer == {"protocol": wire.PROTOCOL, "pid": os.getpid(), "namespace": namespace_inode(0, "ipc")}
+    assert answer == {"protocol": codec.PROTOCOL, "pid": os.getpid(), "namespace": namespace_inode(0, "ipc")}
 
 
 @pytest.mark.parametrize(
@@ -201,9 +201,9 @@ def test_it_ends_with_the_container() -> None:
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert Started(process).hello()["answer"]["pid"] == process.pid
             init.send_signal(signal.SIGKILL)
-            assert process.wait(10) == wire.CONTAINER_GONE
+            assert process.wait(10) == codec.CONTAINER_GONE
         wrong = agent_command("--init", f"{os.getpid()}:{ME.started + 1}")
-        assert subprocess.run(wrong, stdin=subprocess.DEVNULL, check=False).returncode == wire.CONTAINER_GONE
+        assert subprocess.run(wrong, stdin=subprocess.DEVNULL, check=False).returncode == codec.CONTAINER_GONE
 
 
 TEXTS = st.text(st.characters(), max_size=8) | st.just("\udcff")
@@ -242,8 +242,8 @@ RECORDS = st.one_of(
 
 @given(RECORDS)
 def test_what_crosses_the_line_arrives_the_same(record: object) -> None:
-    line = json.dumps(wire.to_plain(record)).encode("ascii")
-    assert wire.decoder(record.__class__)(json.loads(line)) == record
+    line = json.dumps(codec.to_plain(record)).encode("ascii")
+    assert codec.decoder(record.__class__)(json.loads(line)) == record
 
 
 JSON = st.recursive(
@@ -255,7 +255,7 @@ JSON = st.recursive(
 @given(JSON)
 def test_what_has_another_form_is_refused(plain: object) -> None:
     try:
-        window = wire.decoder(Window)(plain)
+        window = codec.decoder(Window)(plain)
     except (ValueError, TypeError, KeyError):
         return
     pytest.fail(f"{plain} became {window}")

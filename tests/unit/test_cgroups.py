@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_probes import cgroups, procfs
-from containerlab_probes.cgroups import CgroupMount, UsageReader, directory_of, parse_mounts
 from containerlab_probes.errors import Gone, Unsupported
+from containerlab_probes.kernel import cgroups, procfs
+from containerlab_probes.kernel.cgroups import CgroupMount, UsageReader, directory_of, parse_mounts
 from containerlab_probes.records import MemoryRecord
 
 ID = "d199ca63ec728782b4a3d16d889e8ff5c7251048115c6b51d6bec4d5f06f81cb"

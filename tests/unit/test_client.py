@@ -14,11 +14,11 @@ import pytest
 
 from containerlab_probes import client as client_module
 from containerlab_probes.client import OverviewClient, ProbeClient, agent_command, error_of, unavailable_reason
+from containerlab_probes.codec import PROTOCOL
 from containerlab_probes.errors import BadRequest, ContainerlabError, Denied, Gone, TimedOut, Unsupported
-from containerlab_probes.namespaces import namespace_inode
-from containerlab_probes.processes import identify
+from containerlab_probes.kernel.namespaces import namespace_inode
+from containerlab_probes.processes.tree import identify
 from containerlab_probes.records import IpcKind, Overview, ProcessId
-from containerlab_probes.wire import PROTOCOL
 
 ME = identify(os.getpid())
 HELLO = f'{{"id":1,"answer":{{"protocol":{PROTOCOL}}}}}'
@@ -228,7 +228,7 @@ def test_a_forgotten_client_leaves_nothing() -> None:
 def test_an_interpreter_that_ends_takes_its_agent_along() -> None:
     program = (
         "import os\nfrom containerlab_probes.client import ProbeClient\n"
-        "from containerlab_probes.processes import identify\n"
+        "from containerlab_probes.processes.tree import identify\n"
         "client = ProbeClient(identify(os.getpid()))\nclient.ipc()\nprint(client._agent.process.pid)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_probes.forecast import forecast
 from containerlab_probes.records import (
     Backing,
     Dispositions,
@@ -22,6 +21,7 @@ from containerlab_probes.records import (
     Semaphore,
     Window,
 )
+from containerlab_probes.signals.forecast import forecast
 from containerlab_tui.commands import session
 from containerlab_tui.core import documents
 from containerlab_tui.core.inventory import Container

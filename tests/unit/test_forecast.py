@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from containerlab_probes.errors import BadRequest
-from containerlab_probes.forecast import forecast
 from containerlab_probes.records import Delivery, Dispositions, Effect, Process, ProcessId
-from containerlab_probes.signals import all_signals, default_action
+from containerlab_probes.signals.forecast import forecast
+from containerlab_probes.signals.send import all_signals, default_action
 
 TERM, INT, CHLD, HUP, QUIT = 15, 2, 17, 1, 3
 T = frozenset({TERM})

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_probes import mappings
 from containerlab_probes.errors import BadRequest, Gone
-from containerlab_probes.mappings import (
+from containerlab_probes.memory import mappings
+from containerlab_probes.memory.mappings import (
     Volumes,
     backing_of,
     host_path_of,
@@ -21,7 +21,7 @@ from containerlab_probes.mappings import (
     paths_in_upper,
     read_mapping,
 )
-from containerlab_probes.processes import identify
+from containerlab_probes.processes.tree import identify
 from containerlab_probes.records import Backing, Mapping, Mount, ProcessId
 
 MAPS = r"""00400000-0041f000 r--p 0001f000 00:32 1475104                            /usr/bin/python3.11

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from containerlab_probes.errors import BadRequest, Gone
-from containerlab_probes.namespaces import namespace_inode, nsenter_command, visit_ipc
+from containerlab_probes.kernel.namespaces import namespace_inode, nsenter_command, visit_ipc
 
 NO_SUCH_PID = (1 << 31) - 1
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_probes import posix
 from containerlab_probes.errors import BadRequest, Gone
-from containerlab_probes.processes import identify
+from containerlab_probes.memory import posix
+from containerlab_probes.processes.tree import identify
 from containerlab_probes.records import IpcKind, IpcObject, Semaphore
 
 libc = ctypes.CDLL(None, use_errno=True)

@@ -12,12 +12,13 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from containerlab_probes import cgroups, processes, procfs
-from containerlab_probes.dispositions import Call, Thread, dispositions_of
 from containerlab_probes.errors import Gone
-from containerlab_probes.processes import container_processes, identify, read_process
+from containerlab_probes.kernel import cgroups, procfs
+from containerlab_probes.processes import tree
+from containerlab_probes.processes.dispositions import Call, Thread, dispositions_of
+from containerlab_probes.processes.shell_foreground import foreground_of, shell_of
+from containerlab_probes.processes.tree import container_processes, identify, read_process
 from containerlab_probes.records import Process, ProcessId
-from containerlab_probes.shells import foreground_of, shell_of
 from tests.support import eventually
 
 TERM = 15
@@ -98,8 +99,8 @@ def test_another_process_of_the_same_number_is_gone(namespace: ProcessId) -> Non
 
 
 def test_a_process_that_vanishes_is_left_out(namespace: ProcessId, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = processes._PidNamespaces.members
-    monkeypatch.setattr(processes._PidNamespaces, "members", lambda self, pid: real(self, pid) | {2**22 + 1})
+    real = tree._PidNamespaces.members
+    monkeypatch.setattr(tree._PidNamespaces, "members", lambda self, pid: real(self, pid) | {2**22 + 1})
     assert len(container_processes(namespace)) == 4
 
 
@@ -122,7 +123,7 @@ def test_later_processes_are_found_too(namespace: ProcessId) -> None:
 def test_the_order_survives_a_parent_that_ended_meanwhile(namespace: ProcessId) -> None:
     one, two = container_processes(namespace)[1:3]
     circle = [replace(one, parent_pid=two.pid), replace(two, parent_pid=one.pid)]
-    assert set(processes._in_tree_order(circle, namespace)) == set(circle)
+    assert set(tree._in_tree_order(circle, namespace)) == set(circle)
 
 
 def python(code: str) -> subprocess.Popen[str]:

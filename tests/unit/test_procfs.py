@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from containerlab_probes import procfs
+from containerlab_probes.kernel import procfs
 
 STAT = (
     "7475 (sh) S 7450 7475 7475 0 -1 4194560 187 0 0 0 0 0 0 0 20 0 1 0 143238 2654208 231 18446744073709551615 1 1 0 0"

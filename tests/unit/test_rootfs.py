@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from containerlab_probes import rootfs
 from containerlab_probes.errors import BadRequest, Gone
+from containerlab_probes.kernel import rootfs
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_probes import signals
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone
-from containerlab_probes.processes import identify
+from containerlab_probes.processes.tree import identify
 from containerlab_probes.records import Effect, ProcessId
+from containerlab_probes.signals import send
 from tests.support import eventually
 
 
@@ -24,18 +24,18 @@ def test_names_are_those_of_kill() -> None:
     """bash counts real-time signals up from SIGRTMIN in the lower half and down from SIGRTMAX in the upper."""
     listed = subprocess.run(("bash", "-c", "kill -l"), capture_output=True, text=True, check=True).stdout
     theirs = {int(number): name for number, name in re.findall(r"(\d+)\) (\S+)", listed)}
-    assert set(theirs) == set(signals.all_signals())
+    assert set(theirs) == set(send.all_signals())
     for number, name in theirs.items():
-        assert signals.number_of(name) == number
+        assert send.number_of(name) == number
         if "SIGRTMAX-" not in name:
-            assert signals.name_of(number) == name
+            assert send.name_of(number) == name
 
 
-@pytest.mark.parametrize("number", signals.all_signals())
+@pytest.mark.parametrize("number", send.all_signals())
 def test_names_round_trip(number: int) -> None:
-    name = signals.name_of(number)
+    name = send.name_of(number)
     for text in (name, name.lower(), name.removeprefix("SIG"), f" {name.removeprefix('SIG').lower()} ", str(number)):
-        assert signals.number_of(text) == number
+        assert send.number_of(text) == number
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_names_round_trip(number: int) -> None:
      ("poll", 29), ("32", 32), ("SIGRTMAX-30", 34), ("rtmin+0", 34)],
 )  # fmt: skip
 def test_numbers(text: str, number: int) -> None:
-    assert signals.number_of(text) == number
+    assert send.number_of(text) == number
 
 
 @pytest.mark.parametrize(
@@ -54,13 +54,13 @@ def test_numbers(text: str, number: int) -> None:
 )  # fmt: skip
 def test_what_is_no_signal(text: str, hint: str) -> None:
     with pytest.raises(BadRequest, match=re.escape(hint)):
-        signals.number_of(text)
+        send.number_of(text)
 
 
 @given(st.text())
 def test_any_text_is_a_signal_or_a_bad_request(text: str) -> None:
     with contextlib.suppress(BadRequest):
-        assert 1 <= signals.number_of(text) <= 64
+        assert 1 <= send.number_of(text) <= 64
 
 
 def test_default_actions_are_those_of_the_manual() -> None:
@@ -72,9 +72,9 @@ def test_default_actions_are_those_of_the_manual() -> None:
         Effect.NOTHING: "CHLD URG WINCH",
         Effect.CONTINUES: "CONT",
     }
-    told = {signals.number_of(name): action for action, names in by_action.items() for name in names.split()}
-    assert told == {number: signals.default_action(number) for number in told}
-    assert {number for number in signals.all_signals() if number < 32} <= set(told)
+    told = {send.number_of(name): action for action, names in by_action.items() for name in names.split()}
+    assert told == {number: send.default_action(number) for number in told}
+    assert {number for number in send.all_signals() if number < 32} <= set(told)
 
 
 @pytest.fixture
@@ -86,14 +86,14 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_send(sleeper: subprocess.Popen[bytes]) -> None:
-    signals.send(identify(sleeper.pid), signal.SIGUSR1)
+    send.send(identify(sleeper.pid), signal.SIGUSR1)
     assert sleeper.wait(10) == -signal.SIGUSR1
 
 
 def test_a_reused_number_is_no_target(sleeper: subprocess.Popen[bytes]) -> None:
     meant = identify(sleeper.pid)
     with pytest.raises(Gone):
-        signals.send(ProcessId(meant.pid, meant.started - 1), signal.SIGKILL)
+        send.send(ProcessId(meant.pid, meant.started - 1), signal.SIGKILL)
     assert sleeper.poll() is None
 
 
@@ -102,16 +102,16 @@ def test_who_has_ended_is_gone(sleeper: subprocess.Popen[bytes]) -> None:
     sleeper.kill()
     sleeper.wait()
     with pytest.raises(Gone):
-        signals.send(meant, signal.SIGTERM)
+        send.send(meant, signal.SIGTERM)
     for pid in (0, -1, 2**22 + 1, 2**40):
         with pytest.raises(Gone):
-            signals.send(ProcessId(pid, 1), signal.SIGTERM)
+            send.send(ProcessId(pid, 1), signal.SIGTERM)
 
 
 @pytest.mark.parametrize("number", [-1, 65, 2**40])
 def test_no_such_signal(sleeper: subprocess.Popen[bytes], number: int) -> None:
     with pytest.raises(BadRequest):
-        signals.send(identify(sleeper.pid), number)
+        send.send(identify(sleeper.pid), number)
 
 
 def test_another_user_s_process_is_denied(sleeper: subprocess.Popen[bytes]) -> None:
@@ -122,7 +122,7 @@ def test_another_user_s_process_is_denied(sleeper: subprocess.Popen[bytes]) -> N
     if child == 0:
         os.setuid(65534)
         try:
-            signals.send(meant, signal.SIGTERM)
+            send.send(meant, signal.SIGTERM)
         except ContainerlabError as error:
             os._exit(error.exit_status)
         os._exit(0)
@@ -141,7 +141,7 @@ def start(script: str) -> subprocess.Popen[bytes]:
 def test_how_a_process_ended(script: str, ended_by: int | str, reaped: bool) -> None:
     """From its zombie before the parent has waited, from the pidfd afterwards."""
     process = start(script)
-    watch = signals.ExitWatch((identify(process.pid),))
+    watch = send.ExitWatch((identify(process.pid),))
     assert watch.wait(0) == ()
     before = time.time()
     process.communicate(b"\n") if reaped else (process.stdin and process.stdin.close())
@@ -156,8 +156,8 @@ def test_an_exit_is_seen_within_a_few_milliseconds() -> None:
     process = start("exit 3")
     with subprocess.Popen(("true",)) as warm_up:
         warm_up.wait()
-    watch = signals.ExitWatch((identify(process.pid),))
-    seen: list[signals.Exit] = []
+    watch = send.ExitWatch((identify(process.pid),))
+    seen: list[send.Exit] = []
     thread = threading.Thread(target=lambda: seen.extend(watch.wait(10)))
     thread.start()
     process.communicate(b"\n")
@@ -172,11 +172,11 @@ def test_several_ends_and_one_that_was_early() -> None:
     gone = identify(early.pid)
     early.communicate(b"\n")
     others = [start(f"exit {number}") for number in (1, 2, 3)]
-    watch = signals.ExitWatch([gone, *(identify(process.pid) for process in others[:2])])
+    watch = send.ExitWatch([gone, *(identify(process.pid) for process in others[:2])])
     watch.add(identify(others[2].pid))
     for process in others:
         process.communicate(b"\n")
-    ended: list[signals.Exit] = []
+    ended: list[send.Exit] = []
 
     def all_seen() -> bool:
         ended.extend(watch.wait(0.1))
@@ -191,8 +191,8 @@ def test_several_ends_and_one_that_was_early() -> None:
 @pytest.mark.parametrize("end", ["wake", "close"])
 def test_a_wait_can_be_ended_from_another_thread(sleeper: subprocess.Popen[bytes], end: str) -> None:
     before = len(os.listdir("/proc/self/fd"))
-    watch = signals.ExitWatch((identify(sleeper.pid),))
-    answers: list[tuple[signals.Exit, ...]] = []
+    watch = send.ExitWatch((identify(sleeper.pid),))
+    answers: list[tuple[send.Exit, ...]] = []
     thread = threading.Thread(target=lambda: answers.append(watch.wait(None)))
     thread.start()
     getattr(watch, end)()

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_probes.forecast import forecast
 from containerlab_probes.records import Dispositions, Process, ProcessId
+from containerlab_probes.signals.forecast import forecast
 from containerlab_tui.core.stop import (
     Kind,
     Source,

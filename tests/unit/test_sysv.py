@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_probes import sysv
 from containerlab_probes.errors import BadRequest, Gone, Unsupported
+from containerlab_probes.memory import sysv
 from containerlab_probes.records import IpcKind
 
 SHM = """\

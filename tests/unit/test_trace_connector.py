@@ -5,8 +5,8 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_probes.connector import parse
-from containerlab_probes.ringbuffer import Ended
+from containerlab_probes.trace.connector import parse
+from containerlab_probes.trace.ring_buffer import Ended
 
 EXIT, FORK = 0x80000000, 1
 

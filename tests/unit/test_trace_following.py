@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_probes.following import Following, Newcomer
 from containerlab_probes.records import (
     SignalResult,
     Taken,
@@ -15,8 +14,9 @@ from containerlab_probes.records import (
     TracedSignal,
     TraceRecord,
 )
-from containerlab_probes.ringbuffer import Delivered, Ended, Event, Execed, Generated, NewTask
-from containerlab_probes.signals import ended_by
+from containerlab_probes.signals.send import ended_by
+from containerlab_probes.trace.ring_buffer import Delivered, Ended, Event, Execed, Generated, NewTask
+from containerlab_probes.trace.watched import Following, Newcomer
 
 PEOPLE = {900: (900, "bash"), 901: (900, "bash")}
 NEWCOMERS = {50: Newcomer(50, frozenset({50, 51}), 10)}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from containerlab_probes.records import ProcessId
-from containerlab_probes.tracefs import leftovers, owner_of
+from containerlab_probes.trace.tracefs import leftovers, owner_of
 
 RUNNING = {100: 5000, 200: 6000}
 

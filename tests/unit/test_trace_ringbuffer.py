@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_probes import ringbuffer
-from containerlab_probes.ringbuffer import (
+from containerlab_probes.trace import ring_buffer
+from containerlab_probes.trace.ring_buffer import (
     Decoder,
     Delivered,
     Ended,
@@ -88,11 +88,11 @@ format:
 	field:bool group_dead;	offset:32;	size:1;	signed:0;
 """
 FORMATS: tuple[tuple[str, Callable[[Mapping[str, Field]], Decoder]], ...] = (
-    (GENERATE, ringbuffer.generated),
-    (DELIVER, ringbuffer.delivered),
-    (NEW_TASK, ringbuffer.new_task),
-    (EXEC, ringbuffer.execed),
-    (EXIT, ringbuffer.ended),
+    (GENERATE, ring_buffer.generated),
+    (DELIVER, ring_buffer.delivered),
+    (NEW_TASK, ring_buffer.new_task),
+    (EXEC, ring_buffer.execed),
+    (EXIT, ring_buffer.ended),
 )
 REAL = base64.b85decode(
     "uV<jFBLV;b-~a#s000003;+NC%>V!ZA2k2~H#GnNaCvlSZ*Bkp00000000000000006_o%000000000000000XkiWqZ2=?zH#GnN6aWkWH#GnNH"
@@ -195,11 +195,11 @@ def test_missed_events_are_told() -> None:
 )
 def test_a_format_that_is_not_known_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"code|common_flags|common_pid|pid"):
-        ringbuffer.generated(parse_fields(text))
+        ring_buffer.generated(parse_fields(text))
 
 
 @pytest.mark.parametrize(
-    "make", [ringbuffer.generated, ringbuffer.delivered, ringbuffer.new_task], ids=lambda one: one.__name__
+    "make", [ring_buffer.generated, ring_buffer.delivered, ring_buffer.new_task], ids=lambda one: one.__name__
 )
 @given(data=st.data())
 def test_a_damaged_format_is_nothing_but_a_value_error(
@@ -221,7 +221,7 @@ def test_fields_may_lie_elsewhere() -> None:
     )
     fields: Mapping[str, Field] = parse_fields(text)
     data = struct.pack("<HBBii16s12xQ", 205, 0, 0, 3, 4, b"java", 0x10000)
-    assert ringbuffer.new_task(fields)(1, data, 0, len(data)) == NewTask(1, 3, 4, "java", True)
+    assert ring_buffer.new_task(fields)(1, data, 0, len(data)) == NewTask(1, 3, 4, "java", True)
 
 
 @given(st.binary(max_size=4096))

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from containerlab_probes.forecast import forecast
 from containerlab_probes.records import Forecast, Process
+from containerlab_probes.signals.forecast import forecast
 from containerlab_tui.core import programs
 from containerlab_tui.core.doctor_bounds import seconds
 from containerlab_tui.core.doctor_facts import Confidence, Facts, Outcome

@@ -3,8 +3,8 @@
 import contextlib
 import time
 
-from containerlab_probes import cgroups
 from containerlab_probes.errors import ContainerlabError, Gone
+from containerlab_probes.kernel import cgroups
 from containerlab_probes.records import MemoryRecord
 from containerlab_tui.core.ending import how_a_removed_one_ended, how_it_ended
 from containerlab_tui.core.ending_records import Ending

@@ -6,11 +6,11 @@ Used by the screens and the commands alike. Everything that is read comes throug
 from collections.abc import Iterable
 from types import TracebackType
 
-from containerlab_probes import processes as process_list
 from containerlab_probes.client import ProbeClient
 from containerlab_probes.errors import ContainerlabError, Gone, Unsupported
-from containerlab_probes.mappings import backing_of, host_path_of, mount_of
-from containerlab_probes.namespaces import namespace_inode
+from containerlab_probes.kernel.namespaces import namespace_inode
+from containerlab_probes.memory.mappings import backing_of, host_path_of, mount_of
+from containerlab_probes.processes import tree as process_list
 from containerlab_probes.records import IpcKind, IpcObject, Mapping, Process, ProcessId, Window
 from containerlab_tui.core.inventory import Details
 from containerlab_tui.core.survival import survival_of_file, survival_of_ipc

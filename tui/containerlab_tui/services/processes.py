@@ -1,7 +1,7 @@
 """The processes of a container as services, screens and commands ask for them."""
 
-from containerlab_probes import processes as process_list
 from containerlab_probes.errors import ContainerlabError, Gone
+from containerlab_probes.processes import tree as process_list
 from containerlab_probes.records import Process
 from containerlab_tui.core.inventory import Details
 from containerlab_tui.engine.api import Engine

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.records import ProcessId, TraceRecord
-from containerlab_probes.trace import Tracer
+from containerlab_probes.trace.tracer import Tracer
 
 
 class Recording:

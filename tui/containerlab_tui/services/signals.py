@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 
-from containerlab_probes import processes as process_list
-from containerlab_probes import signals
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
-from containerlab_probes.forecast import forecast
+from containerlab_probes.processes import tree as process_list
 from containerlab_probes.records import Process, ProcessId, TraceRecord
-from containerlab_probes.signals import SIGKILL
+from containerlab_probes.signals import send as signals
+from containerlab_probes.signals.forecast import forecast
+from containerlab_probes.signals.send import SIGKILL
 from containerlab_tui.core.inventory import Details
 from containerlab_tui.core.kernel_record import what_came
 from containerlab_tui.core.views import Sent

@@ -6,10 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from containerlab_probes import processes as process_list
 from containerlab_probes.errors import ContainerlabError
+from containerlab_probes.processes import tree as process_list
 from containerlab_probes.records import Lost, ProcessId, TracedExit, TracedFork, TraceRecord
-from containerlab_probes.signals import ExitWatch, number_of
+from containerlab_probes.signals.send import ExitWatch, number_of
 from containerlab_tui.core.inventory import Details, EngineEvent
 from containerlab_tui.core.signal_log import Asked, Known, Note, Told, Who
 from containerlab_tui.services.recording import Recording

@@ -17,8 +17,8 @@ from containerlab_tui.engine.api import Engine
 from containerlab_tui.ui.knowledge import Load
 
 if TYPE_CHECKING:
-    from containerlab_probes.cgroups import UsageReader
     from containerlab_probes.client import OverviewClient
+    from containerlab_probes.kernel.cgroups import UsageReader
 
 BATCH_S = 0.08
 """Findings of so much time are posted together."""
@@ -188,7 +188,7 @@ class UsageReaders:
 
     def usage_of(self, details: Details) -> Usage:
         """Raises Gone, Unsupported (no accounting can be seen)."""
-        from containerlab_probes.cgroups import UsageReader
+        from containerlab_probes.kernel.cgroups import UsageReader
 
         known = self._readers.get(details.id)
         if known is None or known[0] != details.pid:

@@ -185,7 +185,7 @@ def _phase(state: "StopState") -> str:
 
 
 def _chosen(plan: "StopPlan", choice: "StopChoice") -> "StopPlan":
-    from containerlab_probes.forecast import forecast
+    from containerlab_probes.signals.forecast import forecast
     from containerlab_tui.services.processes import children_of
 
     if choice.signal is not None:

@@ -9,9 +9,9 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Static
 
-from containerlab_probes.forecast import forecast
 from containerlab_probes.records import Forecast, Process, ProcessId
-from containerlab_probes.signals import all_signals, name_of, number_of
+from containerlab_probes.signals.forecast import forecast
+from containerlab_probes.signals.send import all_signals, name_of, number_of
 from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.services.processes import children_of
 from containerlab_tui.ui.feeds import ask, forget

@@ -18,23 +18,25 @@ import time
 from collections.abc import Callable, Iterable
 from operator import itemgetter
 
-from containerlab_probes import processes, procfs, ringbuffer, tracefs
-from containerlab_probes.connector import Connector
 from containerlab_probes.errors import ContainerlabError, Gone, Unsupported
-from containerlab_probes.following import Following, Newcomer
-from containerlab_probes.kernel_files import names_in, read_text
-from containerlab_probes.namespaces import namespace_inode
+from containerlab_probes.kernel import procfs
+from containerlab_probes.kernel.files import names_in, read_text
+from containerlab_probes.kernel.namespaces import namespace_inode
+from containerlab_probes.processes import tree
 from containerlab_probes.records import Lost, ProcessId, TracedExit, TraceRecord
+from containerlab_probes.trace import ring_buffer, tracefs
+from containerlab_probes.trace.connector import Connector
+from containerlab_probes.trace.watched import Following, Newcomer
 
 _QUIET = "(sig != 17 || code < 1) && (sig != 23 || code != -6)"
 """All but SIGCHLD by the kernel and SIGURG by tgkill; those that a person sends with kill stay."""
 _EXIT_EVENT = "sched/sched_process_exit"
 _EVENTS = (
-    ("signal/signal_generate", _QUIET, ringbuffer.generated),
-    ("signal/signal_deliver", _QUIET, ringbuffer.delivered),
-    ("task/task_newtask", "", ringbuffer.new_task),
-    ("sched/sched_process_exec", "", ringbuffer.execed),
-    (_EXIT_EVENT, "", ringbuffer.ended),
+    ("signal/signal_generate", _QUIET, ring_buffer.generated),
+    ("signal/signal_deliver", _QUIET, ring_buffer.delivered),
+    ("task/task_newtask", "", ring_buffer.new_task),
+    ("sched/sched_process_exec", "", ring_buffer.execed),
+    (_EXIT_EVENT, "", ring_buffer.ended),
 )
 _TICK_S = 0.01
 """Between two readings while something comes: events carry the kernel's time, so nothing is lost by waiting."""
@@ -95,7 +97,7 @@ class Tracer:
         """
         for id in ids:
             try:
-                if processes.identify(id.pid) != id:
+                if tree.identify(id.pid) != id:
                     continue
                 self._register_namespace(id.pid)
             except ContainerlabError:
@@ -150,7 +152,7 @@ class Tracer:
         if thread is not threading.current_thread():
             thread.join()
 
-    def _set_up(self, instance: tracefs.Instance) -> ringbuffer.Pages:
+    def _set_up(self, instance: tracefs.Instance) -> ring_buffer.Pages:
         instance.prepare()
         decoders = {}
         try:
@@ -158,9 +160,9 @@ class Tracer:
                 if event == _EXIT_EVENT and self._connector:
                     continue
                 text = instance.read(f"events/{event}/format")
-                decoders[ringbuffer.parse_id(text)] = decoder(ringbuffer.parse_fields(text))
+                decoders[ring_buffer.parse_id(text)] = decoder(ring_buffer.parse_fields(text))
                 instance.enable(event, only)
-            return ringbuffer.Pages(instance.read("../../events/header_page"), decoders)
+            return ring_buffer.Pages(instance.read("../../events/header_page"), decoders)
         except ValueError as error:
             raise Unsupported(f"The kernel's trace can't be read: {error}.") from error
 
@@ -263,7 +265,7 @@ class _Source:
     """Both sources as one: what has come, in the order of time."""
 
     def __init__(
-        self, instance: tracefs.Instance, connector: Connector | None, pages: ringbuffer.Pages, buffers: list[int],
+        self, instance: tracefs.Instance, connector: Connector | None, pages: ring_buffer.Pages, buffers: list[int],
         bell: int,
     ) -> None:  # fmt: skip
         self._instance = instance
@@ -273,7 +275,7 @@ class _Source:
         for fd in (bell, *buffers, *([connector.fileno()] if connector else [])):
             self._idle.register(fd, select.POLLIN)
         self._busy.register(bell, select.POLLIN)
-        self._held: list[ringbuffer.Event] = []
+        self._held: list[ring_buffer.Event] = []
         self._came = False
         self._overrun = 0
         self.offset_ns = _offset_ns()
@@ -285,7 +287,7 @@ class _Source:
         else:
             self._idle.poll()
 
-    def read(self, everything: bool) -> tuple[list[ringbuffer.Event], list[Lost]]:
+    def read(self, everything: bool) -> tuple[list[ring_buffer.Event], list[Lost]]:
         """The events that are old enough to be in order, or `everything` that is there; and what was lost."""
         until = time.monotonic_ns() - _LATE_NS
         events, losses = self._held, []

@@ -5,9 +5,9 @@ import os
 import re
 from dataclasses import dataclass
 
-from containerlab_probes import procfs
 from containerlab_probes.errors import Gone, Unsupported
-from containerlab_probes.kernel_files import read_text
+from containerlab_probes.kernel import procfs
+from containerlab_probes.kernel.files import read_text
 from containerlab_probes.records import MemoryRecord, Usage
 
 _CONTAINER = re.compile(r".*[0-9a-f]{64}[^/]*")

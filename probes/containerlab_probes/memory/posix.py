@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
-from containerlab_probes.kernel import failure, libc
-from containerlab_probes.processes import identify
+from containerlab_probes.kernel.libc import failure, libc
+from containerlab_probes.kernel.rootfs import open_in_root, open_root
+from containerlab_probes.memory.windows import read_window
+from containerlab_probes.processes.tree import identify
 from containerlab_probes.records import IpcKind, IpcObject, ProcessId, Semaphore, Window
-from containerlab_probes.rootfs import open_in_root, open_root
-from containerlab_probes.windows import read_window
 
 SHM = "/dev/shm"  # noqa: S108 - a path of the container, opened below its root only
 MQUEUE = "/dev/mqueue"

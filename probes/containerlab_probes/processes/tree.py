@@ -9,12 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 
-from containerlab_probes import cgroups, procfs, rootfs
-from containerlab_probes.dispositions import dispositions_of, read_threads
 from containerlab_probes.errors import ContainerlabError, Gone
-from containerlab_probes.kernel_files import read_link, read_text
+from containerlab_probes.kernel import cgroups, procfs, rootfs
+from containerlab_probes.kernel.files import read_link, read_text
+from containerlab_probes.processes.dispositions import dispositions_of, read_threads
+from containerlab_probes.processes.shell_foreground import foreground_of, shell_of
 from containerlab_probes.records import Dispositions, Process, ProcessId
-from containerlab_probes.shells import foreground_of, shell_of
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _BOOT = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)

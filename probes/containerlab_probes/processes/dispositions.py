@@ -12,9 +12,9 @@ import time
 from dataclasses import dataclass
 from enum import Enum
 
-from containerlab_probes import procfs
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
-from containerlab_probes.kernel_files import names_in, read_link, read_text, translated
+from containerlab_probes.kernel import procfs
+from containerlab_probes.kernel.files import names_in, read_link, read_text, translated
 from containerlab_probes.records import Dispositions
 
 

@@ -10,9 +10,9 @@ import os
 from dataclasses import replace
 
 from containerlab_probes.errors import BadRequest, Gone, Unsupported
-from containerlab_probes.kernel import failure, last_failure, libc
+from containerlab_probes.kernel.libc import failure, last_failure, libc
+from containerlab_probes.memory.windows import check_window, read_window
 from containerlab_probes.records import IpcKind, IpcObject, Semaphore, Window
-from containerlab_probes.windows import check_window, read_window
 
 MEMBERS_LIMIT = 1024
 """Members of one semaphore set that are asked for, each with three calls; a set may have 32,000."""

@@ -4,13 +4,13 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from containerlab_probes import posix, sysv
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone
-from containerlab_probes.mappings import open_mapped, read_maps
-from containerlab_probes.namespaces import namespace_inode, visit_ipc
-from containerlab_probes.processes import identify
+from containerlab_probes.kernel.namespaces import namespace_inode, visit_ipc
+from containerlab_probes.memory import posix, sysv
+from containerlab_probes.memory.mappings import open_mapped, read_maps
+from containerlab_probes.memory.windows import read_window
+from containerlab_probes.processes.tree import identify
 from containerlab_probes.records import IpcKind, IpcObject, IpcSnapshot, Overview, ProcessId, Window
-from containerlab_probes.windows import read_window
 
 SYSTEM_V = (IpcKind.SHM, IpcKind.SEM, IpcKind.MSG)
 READABLE = (IpcKind.SHM, IpcKind.POSIX_SHM, IpcKind.POSIX_SEM)

@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from containerlab_probes import procfs
 from containerlab_probes.errors import BadRequest, Denied, Gone, Unsupported
+from containerlab_probes.kernel import procfs
 from containerlab_probes.records import Effect, ProcessId
 
 SIGKILL = int(signal.SIGKILL)

@@ -14,10 +14,10 @@ import signal
 import stat
 from enum import Enum
 
-from containerlab_probes import procfs
-from containerlab_probes.dispositions import Call, Thread
 from containerlab_probes.errors import ContainerlabError
-from containerlab_probes.kernel_files import read_text
+from containerlab_probes.kernel import procfs
+from containerlab_probes.kernel.files import read_text
+from containerlab_probes.processes.dispositions import Call, Thread
 
 _SHELLS = frozenset(("sh", "dash", "ash", "bash", "rbash", "mksh", "lksh", "ksh", "ksh93", "zsh", "yash", "posh"))
 _ASH = frozenset(("dash", "ash", "busybox"))

@@ -4,7 +4,7 @@ import os
 import stat
 
 from containerlab_probes.errors import BadRequest, Unsupported
-from containerlab_probes.kernel import failure
+from containerlab_probes.kernel.libc import failure
 from containerlab_probes.records import WINDOW_LIMIT, Window
 
 

@@ -13,10 +13,10 @@ import stat
 import time
 from collections.abc import Callable, Iterable
 
-from containerlab_probes import procfs
 from containerlab_probes.errors import ContainerlabError, Denied, Gone, Unsupported
-from containerlab_probes.kernel import libc
-from containerlab_probes.kernel_files import read_text
+from containerlab_probes.kernel import procfs
+from containerlab_probes.kernel.files import read_text
+from containerlab_probes.kernel.libc import libc
 from containerlab_probes.records import ProcessId
 
 _MOUNTED = "/sys/kernel/tracing"

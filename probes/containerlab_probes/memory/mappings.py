@@ -13,11 +13,11 @@ from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone
-from containerlab_probes.kernel import failure
-from containerlab_probes.processes import identify
+from containerlab_probes.kernel.libc import failure
+from containerlab_probes.kernel.rootfs import open_in_root, open_root
+from containerlab_probes.memory.windows import check_window, read_window
+from containerlab_probes.processes.tree import identify
 from containerlab_probes.records import Backing, Mapping, Mappings, Mount, Process, ProcessId, Window
-from containerlab_probes.rootfs import open_in_root, open_root
-from containerlab_probes.windows import check_window, read_window
 
 MAPPINGS_LIMIT = 20_000
 """Mappings in one answer at the most; a process may have 65,530 (man 5 proc_sys_vm, max_map_count)."""

@@ -15,7 +15,7 @@ import struct
 import sys
 
 from containerlab_probes.errors import ContainerlabError, Denied, Unsupported
-from containerlab_probes.ringbuffer import Ended
+from containerlab_probes.trace.ring_buffer import Ended
 
 _NETLINK_CONNECTOR = 11
 _CN_IDX_PROC = _CN_VAL_PROC = 1

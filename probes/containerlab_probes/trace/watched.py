@@ -17,8 +17,8 @@ from containerlab_probes.records import (
     TracedSignal,
     TraceRecord,
 )
-from containerlab_probes.ringbuffer import Delivered, Ended, Event, Execed, Generated, NewTask
-from containerlab_probes.signals import ended_by
+from containerlab_probes.signals.send import ended_by
+from containerlab_probes.trace.ring_buffer import Delivered, Ended, Event, Execed, Generated, NewTask
 
 _RESULTS = {
     0: SignalResult.QUEUED,

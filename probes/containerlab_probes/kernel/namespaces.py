@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from containerlab_probes.errors import BadRequest
-from containerlab_probes.kernel import failure, last_failure, libc
+from containerlab_probes.kernel.libc import failure, last_failure, libc
 
 _NSENTER_OPTIONS = {
     "cgroup": "--cgroup",
