@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from containerlab_probes.client import OverviewClient, ProbeClient
 from containerlab_probes.errors import ContainerlabError
-from containerlab_probes.processes.tree import identify
+from containerlab_probes.processes.identity import identify
 from containerlab_tui import config
 from containerlab_tui.engine.api import Engine, RunRequest
 from containerlab_tui.engine.docker_engine import connect

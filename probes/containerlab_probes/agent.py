@@ -26,7 +26,8 @@ from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsu
 from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_probes.memory import mappings, snapshot
 from containerlab_probes.memory.windows import check_window
-from containerlab_probes.processes.tree import container_processes, identify
+from containerlab_probes.processes.identity import identify
+from containerlab_probes.processes.tree import container_processes
 from containerlab_probes.records import IpcKind, ProcessId
 
 Fields = dict[str, object]

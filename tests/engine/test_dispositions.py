@@ -12,10 +12,13 @@ from dataclasses import dataclass
 import pytest
 
 from containerlab_probes.errors import Gone
-from containerlab_probes.processes.tree import container_processes, identify, read_process
+from containerlab_probes.processes.identity import identify
+from containerlab_probes.processes.tree import container_processes, read_process
 from containerlab_probes.records import Delivery, Effect, Forecast, Process
-from containerlab_probes.signals import send
+from containerlab_probes.signals.exits import ExitWatch
 from containerlab_probes.signals.forecast import forecast
+from containerlab_probes.signals.names import name_of
+from containerlab_probes.signals.send import send
 from tests.support import Containers, Docker, eventually
 
 BASE = "containerlab/base:latest"
@@ -182,9 +185,9 @@ def test_what_is_forecast_comes_true(docker: Docker, container: Containers, case
     assert (made.delivery, made.effect) == (case.delivery, case.effect), made.evidence
     chosen = look()[0]
     assert made.evidence
-    with_exit = send.ExitWatch((chosen.id,))
+    with_exit = ExitWatch((chosen.id,))
     try:
-        send.send(chosen.id, case.number)
+        send(chosen.id, case.number)
         if case.then == "heard":
             docker.says(name, "heard")
         elif case.then == "nothing":
@@ -196,7 +199,7 @@ def test_what_is_forecast_comes_true(docker: Docker, container: Containers, case
             assert now.id == chosen.id
             assert case.number in now.dispositions.pending
         else:
-            assert [one.ended_by for one in with_exit.wait(10)] == [send.name_of(case.number)]
+            assert [one.ended_by for one in with_exit.wait(10)] == [name_of(case.number)]
             assert docker("wait", name) == case.then
     finally:
         with_exit.close()
@@ -209,7 +212,7 @@ def test_a_trap_waits_for_the_foreground(docker: Docker, container: Containers, 
     made = settled(lambda: expect(of(seen := processes_of(docker, name), 1), seen), Delivery.DEFERRED)
     assert made.delivery is Delivery.DEFERRED, made.evidence
     init = of(processes_of(docker, name), 1)
-    send.send(init.id, TERM)
+    send(init.id, TERM)
     foreground = init.dispositions.foreground
     assert foreground
     assert f"process {foreground[0]} (" in made.evidence
@@ -217,7 +220,7 @@ def test_a_trap_waits_for_the_foreground(docker: Docker, container: Containers, 
     assert "heard" not in docker.logs(name)
     for child in foreground:
         with contextlib.suppress(Gone):
-            send.send(identify(child), signal.SIGKILL)
+            send(identify(child), signal.SIGKILL)
     docker.says(name, "heard")
 
 
@@ -231,10 +234,10 @@ def test_bash_with_a_trap_on_exit_is_unknown_for_a_reason(
     made = settled(lambda: expect(of(seen := processes_of(docker, name), 1), seen), Delivery.UNKNOWN)
     assert made.delivery is Delivery.UNKNOWN, made.evidence
     init = of(processes_of(docker, name), 1)
-    send.send(init.id, TERM)
+    send(init.id, TERM)
     if not at_once:
         assert "heard" not in docker.logs(name)
-        send.send(identify(init.dispositions.foreground[0]), signal.SIGKILL)
+        send(identify(init.dispositions.foreground[0]), signal.SIGKILL)
     docker.says(name, "heard")
 
 
@@ -250,7 +253,7 @@ def test_an_init_takes_signals_that_look_neither_caught_nor_blocked(docker: Dock
     assert TERM in init.dispositions.sigwait
     assert TERM not in init.dispositions.caught | init.dispositions.blocked
     eventually(lambda: len(processes_of(docker, name)) == 2, "the init has started its program")
-    send.send(init.id, TERM)
+    send(init.id, TERM)
     assert docker("wait", name) == "143"
 
 
@@ -259,8 +262,8 @@ def test_kill_reaches_an_init_without_handlers(docker: Docker, container: Contai
     seen = processes_of(docker, name)
     made = expect(seen[0], seen, signal.SIGKILL)
     assert (made.delivery, made.effect) == (Delivery.DEFAULT, Effect.TERMINATES)
-    watch = send.ExitWatch((seen[0].id,))
-    send.send(seen[0].id, signal.SIGKILL)
+    watch = ExitWatch((seen[0].id,))
+    send(seen[0].id, signal.SIGKILL)
     assert [one.ended_by for one in watch.wait(10)] == ["SIGKILL"]
     watch.close()
     with pytest.raises(Gone):
@@ -276,16 +279,16 @@ def test_stopped_and_resumed(docker: Docker, container: Containers) -> None:
     program = child()
     for number in (signal.SIGTSTP, signal.SIGSTOP):
         assert expect(program, (), number).effect is Effect.STOPS
-        send.send(program.id, number)
+        send(program.id, number)
         eventually(lambda: child().state == "T", "the program is stopped")
         if number == signal.SIGTSTP:
-            send.send(program.id, signal.SIGCONT)
+            send(program.id, signal.SIGCONT)
             eventually(lambda: child().state == "S", "the program goes on")
     assert expect(child(), ()).delivery is Delivery.PENDING
-    send.send(program.id, TERM)
+    send(program.id, TERM)
     assert TERM in child().dispositions.pending
     assert expect(child(), (), signal.SIGCONT).effect is Effect.CONTINUES
-    send.send(program.id, signal.SIGCONT)
+    send(program.id, signal.SIGCONT)
     assert docker("wait", name) == "143"
 
 
@@ -295,7 +298,7 @@ def test_job_control_does_not_stop_an_orphaned_group(docker: Docker, container: 
         lambda: all_ if len(all_ := processes_of(docker, name)) == 2 else (), "the shell has started its child"
     )
     assert expect(seen[1], seen, signal.SIGTSTP).effect is Effect.NOTHING
-    send.send(seen[1].id, signal.SIGTSTP)
+    send(seen[1].id, signal.SIGTSTP)
     eventually(lambda: signal.SIGTSTP not in read_process(seen[1].pid).dispositions.pending, "it has been taken")
     assert read_process(seen[1].pid).state == "S"
 
@@ -316,8 +319,8 @@ def test_exec_is_seen_after_the_tree_and_takes_its_own_signals(docker: Docker, c
     assert seen[3].parent_pid == entered.pid
     made = expect(entered, seen)
     assert (made.delivery, made.effect) == (Delivery.DEFAULT, Effect.TERMINATES)
-    watch = send.ExitWatch((entered.id,))
-    send.send(entered.id, TERM)
+    watch = ExitWatch((entered.id,))
+    send(entered.id, TERM)
     assert [one.ended_by for one in watch.wait(10)] == ["SIGTERM"]
     watch.close()
 
@@ -353,7 +356,7 @@ def test_nested_pid_namespace_and_cgroup(docker: Docker, container: Containers) 
         assert (nested.command, nested.namespace_init) == ("sleep 996", True)
         assert nested.container_pid > 1
         assert expect(nested, seen).delivery is Delivery.DROPPED
-        send.send(nested.id, TERM)
+        send(nested.id, TERM)
         assert read_process(nested.pid).container_pid == 1
     finally:
         docker("rm", "--force", name)
@@ -368,7 +371,7 @@ def test_the_cgroup_decides_with_the_host_s_pids(docker: Docker, container: Cont
     assert [process.container_pid for process in seen] == [process.pid for process in seen]
     made = expect(seen[0], seen)
     assert (made.delivery, made.effect) == (Delivery.DEFAULT, Effect.TERMINATES)
-    send.send(seen[0].id, TERM)
+    send(seen[0].id, TERM)
     assert docker("wait", name) == "143"
 
 
@@ -381,7 +384,7 @@ def test_a_guest_in_another_container_s_namespace(docker: Docker, container: Con
     assert alone.command == "sleep 994"
     assert alone.container_pid > 1
     assert expect(alone, ()).delivery is Delivery.DEFAULT
-    send.send(alone.id, TERM)
+    send(alone.id, TERM)
     assert docker("wait", guest) == "143"
 
 
@@ -392,7 +395,7 @@ def test_a_zombie_is_listed_and_past_caring(docker: Docker, container: Container
     )[0]
     assert zombie.argv == ()
     assert expect(zombie, ()).delivery is Delivery.IGNORED
-    watch = send.ExitWatch((zombie.id,))
+    watch = ExitWatch((zombie.id,))
     assert [one.ended_by for one in watch.wait(10)] == [3]
     watch.close()
 

@@ -12,7 +12,7 @@ import pytest
 from containerlab_probes.client import ProbeClient
 from containerlab_probes.errors import BadRequest, Gone
 from containerlab_probes.memory.mappings import Volumes, backing_of, host_path_of
-from containerlab_probes.processes.tree import identify
+from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import Backing, Mapping, ProcessId
 from tests.support import Containers, Docker, eventually
 

@@ -10,7 +10,7 @@ import pytest
 
 from bench.terminal import Terminal
 from containerlab_probes.errors import Gone
-from containerlab_probes.processes.tree import identify
+from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import ProcessId
 from containerlab_probes.signals.send import send
 from containerlab_tui.cli import main

@@ -13,7 +13,7 @@ import pytest
 from containerlab_probes.client import OverviewClient, ProbeClient
 from containerlab_probes.errors import BadRequest, Gone
 from containerlab_probes.kernel.namespaces import namespace_inode, nsenter_command
-from containerlab_probes.processes.tree import identify
+from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import WINDOW_LIMIT, IpcKind, IpcObject, IpcSnapshot, Overview
 from tests.support import Containers, Docker, eventually
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from containerlab_probes.processes.tree import identify
+from containerlab_probes.processes.identity import identify
 from containerlab_probes.signals.send import send
 from containerlab_tui.core.doctor_facts import Diagnosis
 from containerlab_tui.core.stop import StopState, Verdict

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from containerlab_probes.processes.tree import identify
+from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import (
     Lost,
     ProcessId,

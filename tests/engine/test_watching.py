@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.terminal import Terminal
-from containerlab_probes.processes.tree import identify
+from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import Lost, ProcessId
 from containerlab_probes.signals.send import send
 from containerlab_probes.trace import tracefs

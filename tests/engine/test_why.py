@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from containerlab_probes.kernel import cgroups
-from containerlab_probes.processes.tree import identify
+from containerlab_probes.processes.identity import identify
 from containerlab_probes.signals.send import send
 from containerlab_probes.trace.tracer import Tracer
 from containerlab_tui.core.stop import Verdict

@@ -6,7 +6,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 
-from containerlab_probes.signals.send import all_signals
+from containerlab_probes.signals.names import all_signals
 from containerlab_tui.services.signals import Target
 from containerlab_tui.ui.screens.signal_picker import SignalChoice, SignalPicker, SignalSubject, matching
 from tests.ui.samples import APP, HANDLER, HOSTILE, SHELL, SIZES, WORKER, Host, process, text_of

@@ -1,7 +1,7 @@
 """Makes the facts of one container for the doctor's tests."""
 
 from containerlab_probes.records import Dispositions, Process, ProcessId
-from containerlab_probes.signals.send import number_of
+from containerlab_probes.signals.names import number_of
 from containerlab_tui.core.doctor import diagnose
 from containerlab_tui.core.doctor_facts import Diagnosis, Facts
 from containerlab_tui.core.inventory import Details

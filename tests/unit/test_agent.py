@@ -17,7 +17,7 @@ from containerlab_probes import codec
 from containerlab_probes.agent import Agent, answer_line, main
 from containerlab_probes.client import agent_command
 from containerlab_probes.kernel.namespaces import namespace_inode
-from containerlab_probes.processes.tree import identify
+from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import (
     Dispositions,
     IpcKind,

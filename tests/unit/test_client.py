@@ -17,7 +17,7 @@ from containerlab_probes.client import OverviewClient, ProbeClient, agent_comman
 from containerlab_probes.codec import PROTOCOL
 from containerlab_probes.errors import BadRequest, ContainerlabError, Denied, Gone, TimedOut, Unsupported
 from containerlab_probes.kernel.namespaces import namespace_inode
-from containerlab_probes.processes.tree import identify
+from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import IpcKind, Overview, ProcessId
 
 ME = identify(os.getpid())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from containerlab_probes.errors import BadRequest
 from containerlab_probes.records import Delivery, Dispositions, Effect, Process, ProcessId
 from containerlab_probes.signals.forecast import forecast
-from containerlab_probes.signals.send import all_signals, default_action
+from containerlab_probes.signals.names import all_signals, default_action
 
 TERM, INT, CHLD, HUP, QUIT = 15, 2, 17, 1, 3
 T = frozenset({TERM})

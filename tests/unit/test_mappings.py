@@ -21,7 +21,7 @@ from containerlab_probes.memory.mappings import (
     paths_in_upper,
     read_mapping,
 )
-from containerlab_probes.processes.tree import identify
+from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import Backing, Mapping, Mount, ProcessId
 
 MAPS = r"""00400000-0041f000 r--p 0001f000 00:32 1475104                            /usr/bin/python3.11

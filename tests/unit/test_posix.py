@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from containerlab_probes.errors import BadRequest, Gone
 from containerlab_probes.memory import posix
-from containerlab_probes.processes.tree import identify
+from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import IpcKind, IpcObject, Semaphore
 
 libc = ctypes.CDLL(None, use_errno=True)

@@ -16,8 +16,9 @@ from containerlab_probes.errors import Gone
 from containerlab_probes.kernel import cgroups, procfs
 from containerlab_probes.processes import tree
 from containerlab_probes.processes.dispositions import Call, Thread, dispositions_of
+from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.shell_foreground import foreground_of, shell_of
-from containerlab_probes.processes.tree import container_processes, identify, read_process
+from containerlab_probes.processes.tree import container_processes, read_process
 from containerlab_probes.records import Process, ProcessId
 from tests.support import eventually
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from containerlab_probes.signals.send import number_of
+from containerlab_probes.signals.names import number_of
 from containerlab_tui.core import programs
 from containerlab_tui.core.programs import Script, program_name, recognise, script_of
 from tests.unit.doctor_support import process

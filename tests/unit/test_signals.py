@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone
-from containerlab_probes.processes.tree import identify
+from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import Effect, ProcessId
-from containerlab_probes.signals import send
+from containerlab_probes.signals import exits, names, send
 from tests.support import eventually
 
 
@@ -24,18 +24,18 @@ def test_names_are_those_of_kill() -> None:
     """bash counts real-time signals up from SIGRTMIN in the lower half and down from SIGRTMAX in the upper."""
     listed = subprocess.run(("bash", "-c", "kill -l"), capture_output=True, text=True, check=True).stdout
     theirs = {int(number): name for number, name in re.findall(r"(\d+)\) (\S+)", listed)}
-    assert set(theirs) == set(send.all_signals())
+    assert set(theirs) == set(names.all_signals())
     for number, name in theirs.items():
-        assert send.number_of(name) == number
+        assert names.number_of(name) == number
         if "SIGRTMAX-" not in name:
-            assert send.name_of(number) == name
+            assert names.name_of(number) == name
 
 
-@pytest.mark.parametrize("number", send.all_signals())
+@pytest.mark.parametrize("number", names.all_signals())
 def test_names_round_trip(number: int) -> None:
-    name = send.name_of(number)
+    name = names.name_of(number)
     for text in (name, name.lower(), name.removeprefix("SIG"), f" {name.removeprefix('SIG').lower()} ", str(number)):
-        assert send.number_of(text) == number
+        assert names.number_of(text) == number
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_names_round_trip(number: int) -> None:
      ("poll", 29), ("32", 32), ("SIGRTMAX-30", 34), ("rtmin+0", 34)],
 )  # fmt: skip
 def test_numbers(text: str, number: int) -> None:
-    assert send.number_of(text) == number
+    assert names.number_of(text) == number
 
 
 @pytest.mark.parametrize(
@@ -54,13 +54,13 @@ def test_numbers(text: str, number: int) -> None:
 )  # fmt: skip
 def test_what_is_no_signal(text: str, hint: str) -> None:
     with pytest.raises(BadRequest, match=re.escape(hint)):
-        send.number_of(text)
+        names.number_of(text)
 
 
 @given(st.text())
 def test_any_text_is_a_signal_or_a_bad_request(text: str) -> None:
     with contextlib.suppress(BadRequest):
-        assert 1 <= send.number_of(text) <= 64
+        assert 1 <= names.number_of(text) <= 64
 
 
 def test_default_actions_are_those_of_the_manual() -> None:
@@ -72,9 +72,9 @@ def test_default_actions_are_those_of_the_manual() -> None:
         Effect.NOTHING: "CHLD URG WINCH",
         Effect.CONTINUES: "CONT",
     }
-    told = {send.number_of(name): action for action, names in by_action.items() for name in names.split()}
-    assert told == {number: send.default_action(number) for number in told}
-    assert {number for number in send.all_signals() if number < 32} <= set(told)
+    told = {names.number_of(name): action for action, names in by_action.items() for name in names.split()}
+    told = {names.number_of(name): action for action, listed in by_action.items() for name in listed.split()}
+    assert {number for number in names.all_signals() if number < 32} <= set(told)
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def start(script: str) -> subprocess.Popen[bytes]:
 def test_how_a_process_ended(script: str, ended_by: int | str, reaped: bool) -> None:
     """From its zombie before the parent has waited, from the pidfd afterwards."""
     process = start(script)
-    watch = send.ExitWatch((identify(process.pid),))
+    watch = exits.ExitWatch((identify(process.pid),))
     assert watch.wait(0) == ()
     before = time.time()
     process.communicate(b"\n") if reaped else (process.stdin and process.stdin.close())
@@ -156,8 +156,8 @@ def test_an_exit_is_seen_within_a_few_milliseconds() -> None:
     process = start("exit 3")
     with subprocess.Popen(("true",)) as warm_up:
         warm_up.wait()
-    watch = send.ExitWatch((identify(process.pid),))
-    seen: list[send.Exit] = []
+    watch = exits.ExitWatch((identify(process.pid),))
+    seen: list[exits.Exit] = []
     thread = threading.Thread(target=lambda: seen.extend(watch.wait(10)))
     thread.start()
     process.communicate(b"\n")
@@ -172,11 +172,11 @@ def test_several_ends_and_one_that_was_early() -> None:
     gone = identify(early.pid)
     early.communicate(b"\n")
     others = [start(f"exit {number}") for number in (1, 2, 3)]
-    watch = send.ExitWatch([gone, *(identify(process.pid) for process in others[:2])])
+    watch = exits.ExitWatch([gone, *(identify(process.pid) for process in others[:2])])
     watch.add(identify(others[2].pid))
     for process in others:
         process.communicate(b"\n")
-    ended: list[send.Exit] = []
+    ended: list[exits.Exit] = []
 
     def all_seen() -> bool:
         ended.extend(watch.wait(0.1))
@@ -191,8 +191,8 @@ def test_several_ends_and_one_that_was_early() -> None:
 @pytest.mark.parametrize("end", ["wake", "close"])
 def test_a_wait_can_be_ended_from_another_thread(sleeper: subprocess.Popen[bytes], end: str) -> None:
     before = len(os.listdir("/proc/self/fd"))
-    watch = send.ExitWatch((identify(sleeper.pid),))
-    answers: list[tuple[send.Exit, ...]] = []
+    watch = exits.ExitWatch((identify(sleeper.pid),))
+    answers: list[tuple[exits.Exit, ...]] = []
     thread = threading.Thread(target=lambda: answers.append(watch.wait(None)))
     thread.start()
     getattr(watch, end)()

@@ -16,7 +16,7 @@ from containerlab_probes.errors import BadRequest, ContainerlabError, Gone
 from containerlab_probes.kernel.libc import failure
 from containerlab_probes.kernel.rootfs import open_in_root, open_root
 from containerlab_probes.memory.windows import check_window, read_window
-from containerlab_probes.processes.tree import identify
+from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import Backing, Mapping, Mappings, Mount, Process, ProcessId, Window
 
 MAPPINGS_LIMIT = 20_000

@@ -16,7 +16,7 @@ from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsu
 from containerlab_probes.kernel.libc import failure, libc
 from containerlab_probes.kernel.rootfs import open_in_root, open_root
 from containerlab_probes.memory.windows import read_window
-from containerlab_probes.processes.tree import identify
+from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import IpcKind, IpcObject, ProcessId, Semaphore, Window
 
 SHM = "/dev/shm"  # noqa: S108 - a path of the container, opened below its root only

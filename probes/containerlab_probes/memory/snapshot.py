@@ -9,7 +9,7 @@ from containerlab_probes.kernel.namespaces import namespace_inode, visit_ipc
 from containerlab_probes.memory import posix, sysv
 from containerlab_probes.memory.mappings import open_mapped, read_maps
 from containerlab_probes.memory.windows import read_window
-from containerlab_probes.processes.tree import identify
+from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import IpcKind, IpcObject, IpcSnapshot, Overview, ProcessId, Window
 
 SYSTEM_V = (IpcKind.SHM, IpcKind.SEM, IpcKind.MSG)

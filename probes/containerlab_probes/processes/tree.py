@@ -13,6 +13,7 @@ from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.kernel import cgroups, procfs, rootfs
 from containerlab_probes.kernel.files import read_link, read_text
 from containerlab_probes.processes.dispositions import dispositions_of, read_threads
+from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.shell_foreground import foreground_of, shell_of
 from containerlab_probes.records import Dispositions, Process, ProcessId
 
@@ -23,11 +24,6 @@ _PASSWD_LIMIT = 256 * 1024
 _NS_GET_PARENT = 0xB702
 """_IO(0xb7, 2) (include/uapi/linux/nsfs.h)."""
 _CHILD_SIGNAL = 17
-
-
-def identify(pid: int) -> ProcessId:
-    """The process that has this number on the host now. Raises `Gone`."""
-    return ProcessId(pid, _read_stat(pid).started)
 
 
 def read_process(pid: int) -> Process:

@@ -8,7 +8,7 @@ import signal as posix
 
 from containerlab_probes.errors import BadRequest
 from containerlab_probes.records import Delivery, Effect, Forecast, Process
-from containerlab_probes.signals.send import default_action, name_of
+from containerlab_probes.signals.names import default_action, name_of
 
 _KILL, _STOP, _CONT, _CHLD, _HUP = (
     int(one) for one in (posix.SIGKILL, posix.SIGSTOP, posix.SIGCONT, posix.SIGCHLD, posix.SIGHUP)

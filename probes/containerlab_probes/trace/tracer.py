@@ -22,7 +22,7 @@ from containerlab_probes.errors import ContainerlabError, Gone, Unsupported
 from containerlab_probes.kernel import procfs
 from containerlab_probes.kernel.files import names_in, read_text
 from containerlab_probes.kernel.namespaces import namespace_inode
-from containerlab_probes.processes import tree
+from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import Lost, ProcessId, TracedExit, TraceRecord
 from containerlab_probes.trace import ring_buffer, tracefs
 from containerlab_probes.trace.connector import Connector
@@ -97,7 +97,7 @@ class Tracer:
         """
         for id in ids:
             try:
-                if tree.identify(id.pid) != id:
+                if identify(id.pid) != id:
                     continue
                 self._register_namespace(id.pid)
             except ContainerlabError:

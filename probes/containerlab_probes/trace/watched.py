@@ -17,7 +17,7 @@ from containerlab_probes.records import (
     TracedSignal,
     TraceRecord,
 )
-from containerlab_probes.signals.send import ended_by
+from containerlab_probes.signals.exits import ended_by
 from containerlab_probes.trace.ring_buffer import Delivered, Ended, Event, Execed, Generated, NewTask
 
 _RESULTS = {

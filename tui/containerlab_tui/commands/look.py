@@ -5,7 +5,7 @@ import argparse
 from containerlab_probes.errors import Denied, Gone
 from containerlab_probes.records import Forecast, Process
 from containerlab_probes.signals.forecast import forecast
-from containerlab_probes.signals.send import name_of, number_of
+from containerlab_probes.signals.names import name_of, number_of
 from containerlab_tui.commands import session
 from containerlab_tui.core import documents
 from containerlab_tui.core.inventory import Details

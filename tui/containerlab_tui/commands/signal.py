@@ -4,7 +4,7 @@ import argparse
 
 from containerlab_probes.errors import Denied, Gone
 from containerlab_probes.records import Process
-from containerlab_probes.signals.send import name_of, number_of
+from containerlab_probes.signals.names import name_of, number_of
 from containerlab_tui.commands import session
 from containerlab_tui.commands.look import visible_processes
 from containerlab_tui.core import documents

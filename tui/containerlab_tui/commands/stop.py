@@ -2,7 +2,7 @@
 
 import argparse
 
-from containerlab_probes.signals.send import name_of, number_of
+from containerlab_probes.signals.names import name_of, number_of
 from containerlab_tui.commands import session
 from containerlab_tui.core import doctor_compare, documents
 from containerlab_tui.core.safe_text import safe

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from containerlab_probes.records import Delivery, Process
-from containerlab_probes.signals.send import SIGKILL, name_of
+from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.core import doctor_findings, programs
 from containerlab_tui.core.doctor_case import Case, lowest
 from containerlab_tui.core.doctor_facts import (

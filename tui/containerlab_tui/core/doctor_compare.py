@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from containerlab_probes.signals.send import SIGKILL, name_of
+from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.core.doctor_facts import Confidence, Diagnosis, Outlook
 from containerlab_tui.core.documents import Document
 from containerlab_tui.core.ending_records import NEAR_S

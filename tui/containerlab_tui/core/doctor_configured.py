@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from containerlab_probes.records import Process
-from containerlab_probes.signals.send import name_of
+from containerlab_probes.signals.names import name_of
 from containerlab_tui.core.doctor_bounds import COMMAND_LIMIT, seconds, tidy
 from containerlab_tui.core.doctor_case import Case
 from containerlab_tui.core.programs import FORWARDS, UNCLEAR, Program, Reaction

@@ -9,7 +9,7 @@ import posixpath
 import re
 
 from containerlab_probes.records import Delivery, Process
-from containerlab_probes.signals.send import name_of
+from containerlab_probes.signals.names import name_of
 from containerlab_tui.core import programs
 from containerlab_tui.core.doctor_bounds import PROGRAM_LIMIT, bounded
 from containerlab_tui.core.doctor_case import Case

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from containerlab_probes.records import Delivery, Process
-from containerlab_probes.signals.send import SIGKILL, name_of, number_of
+from containerlab_probes.signals.names import SIGKILL, name_of, number_of
 from containerlab_tui.core import doctor_remedies as remedies
 from containerlab_tui.core import doctor_shells, doctor_traps, programs
 from containerlab_tui.core.doctor_case import Case, described

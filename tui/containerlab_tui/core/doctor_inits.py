@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from containerlab_probes.errors import BadRequest
 from containerlab_probes.records import Process
-from containerlab_probes.signals.send import name_of, number_of
+from containerlab_probes.signals.names import name_of, number_of
 from containerlab_tui.core import programs
 from containerlab_tui.core.doctor_bounds import seconds, tidy
 from containerlab_tui.core.doctor_case import Case, described, lowest

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from containerlab_probes.records import Delivery, Process
-from containerlab_probes.signals.send import name_of
+from containerlab_probes.signals.names import name_of
 from containerlab_tui.core import programs
 from containerlab_tui.core.doctor_case import Case
 from containerlab_tui.core.doctor_facts import Outcome, Outlook, Severity

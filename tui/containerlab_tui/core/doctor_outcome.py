@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from containerlab_probes.records import Delivery, Effect, Forecast, Process
-from containerlab_probes.signals.send import name_of
+from containerlab_probes.signals.names import name_of
 from containerlab_tui.core import (
     doctor_configured,
     doctor_customs,

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from containerlab_probes.records import Delivery, Process
-from containerlab_probes.signals.send import name_of
+from containerlab_probes.signals.names import name_of
 from containerlab_tui.core import (
     doctor_languages,
     doctor_node,

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, replace
 
 from containerlab_probes.records import Forecast, Process
-from containerlab_probes.signals.send import name_of, number_of
+from containerlab_probes.signals.names import name_of, number_of
 from containerlab_tui.core import doctor_traps, programs
 from containerlab_tui.core.doctor_bounds import SHELL_LIMIT, bounded
 from containerlab_tui.core.doctor_case import Case, described, ends_by_itself, lowest

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from containerlab_probes.records import Process
-from containerlab_probes.signals.send import name_of
+from containerlab_probes.signals.names import name_of
 from containerlab_tui.core import doctor_remedies as remedies
 from containerlab_tui.core import doctor_supervisor, programs
 from containerlab_tui.core.doctor_facts import Finding, Severity

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from containerlab_probes.errors import BadRequest
 from containerlab_probes.records import Process
-from containerlab_probes.signals.send import name_of, number_of
+from containerlab_probes.signals.names import name_of, number_of
 from containerlab_tui.core import programs
 from containerlab_tui.core.doctor_bounds import CONFIGURATION_LIMIT, seconds, tidy_lines
 from containerlab_tui.core.doctor_case import Case, described

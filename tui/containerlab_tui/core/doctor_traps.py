@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from containerlab_probes.errors import BadRequest
-from containerlab_probes.signals.send import name_of, number_of
+from containerlab_probes.signals.names import name_of, number_of
 from containerlab_tui.core.doctor_bounds import SHELL_LIMIT, WORDS_LIMIT, seconds, tidy
 
 _TRAP = re.compile(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from containerlab_probes.records import Dispositions, Forecast, Process, Window
-from containerlab_probes.signals.send import name_of
+from containerlab_probes.signals.names import name_of
 from containerlab_tui.core.inventory import Container, Details
 from containerlab_tui.core.stop import Phase, StopState
 from containerlab_tui.core.survival import Survival

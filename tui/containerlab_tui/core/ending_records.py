@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from containerlab_probes.signals.send import SIGKILL
+from containerlab_probes.signals.names import SIGKILL
 from containerlab_tui.core.inventory import Details, EngineEvent
 
 ALIKE = 0.15

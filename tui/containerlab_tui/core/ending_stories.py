@@ -6,7 +6,7 @@ a stop, of docker kill and of docker rm -f alike (moby daemon/stop.go, kill.go, 
 
 from dataclasses import replace
 
-from containerlab_probes.signals.send import SIGKILL, name_of
+from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.core.ending_records import NEAR_S, Ending, PastStop, Run
 
 KILLED = 128 + SIGKILL

@@ -12,7 +12,7 @@ from enum import Enum
 
 from containerlab_probes.errors import BadRequest
 from containerlab_probes.records import Lost, TracedExec, TracedExit, TracedFork, TracedSignal
-from containerlab_probes.signals.send import number_of
+from containerlab_probes.signals.names import number_of
 from containerlab_tui.core.signal_log import Note, Row
 
 _EVENTS: dict[str, type] = {"exit": TracedExit, "fork": TracedFork, "exec": TracedExec}

@@ -19,7 +19,7 @@ from containerlab_probes.records import (
     TracedSignal,
     TraceRecord,
 )
-from containerlab_probes.signals.send import number_of
+from containerlab_probes.signals.names import number_of
 
 KEPT = 20_000
 _UNDELIVERED = 4096

@@ -12,7 +12,7 @@ from containerlab_probes.records import (
     TracedFork,
     TracedSignal,
 )
-from containerlab_probes.signals.send import name_of
+from containerlab_probes.signals.names import name_of
 from containerlab_tui.core import documents
 from containerlab_tui.core.kernel_record import RESULTS, TAKEN
 from containerlab_tui.core.signal_log import Asked, Note, Row, SignalLog, Who

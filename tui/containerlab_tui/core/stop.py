@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from containerlab_probes.records import Delivery, Effect, Forecast, Process, ProcessId
-from containerlab_probes.signals.send import SIGKILL, name_of
+from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.core.doctor_facts import Diagnosis
 
 

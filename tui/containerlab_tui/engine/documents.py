@@ -107,10 +107,10 @@ def stop_signal(configured: str | None) -> tuple[str, str]:
     What doesn't parse becomes SIGTERM without a word (moby container/container.go, StopSignal).
     """
     if configured:
-        from containerlab_probes.signals import send  # not needed for a list, which is wanted fast
+        from containerlab_probes.signals.names import name_of, number_of  # not needed for a list, which is wanted fast
 
         with suppress(BadRequest):
-            return send.name_of(send.number_of(configured)), "container"
+            return name_of(number_of(configured)), "container"
     return DEFAULT_STOP_SIGNAL, "default"
 
 

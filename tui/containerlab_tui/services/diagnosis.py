@@ -16,7 +16,7 @@ from dataclasses import replace
 from containerlab_probes.errors import ContainerlabError, Gone, TimedOut, Unreachable
 from containerlab_probes.kernel import rootfs
 from containerlab_probes.records import Process
-from containerlab_probes.signals.send import name_of, number_of
+from containerlab_probes.signals.names import name_of, number_of
 from containerlab_tui.core import (
     doctor_configured,
     doctor_customs,

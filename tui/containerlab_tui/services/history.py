@@ -12,7 +12,7 @@ from dataclasses import astuple, fields
 from pathlib import Path
 
 from containerlab_probes.errors import ContainerlabError
-from containerlab_probes.signals.send import SIGKILL, name_of
+from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.config import state_dir
 from containerlab_tui.core.documents import plain
 from containerlab_tui.core.ending_records import PastStop

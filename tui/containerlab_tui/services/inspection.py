@@ -10,7 +10,7 @@ from containerlab_probes.client import ProbeClient
 from containerlab_probes.errors import ContainerlabError, Gone, Unsupported
 from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_probes.memory.mappings import backing_of, host_path_of, mount_of
-from containerlab_probes.processes import tree as process_list
+from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import IpcKind, IpcObject, Mapping, Process, ProcessId, Window
 from containerlab_tui.core.inventory import Details
 from containerlab_tui.core.survival import survival_of_file, survival_of_ipc
@@ -33,7 +33,7 @@ class Inspector:
             raise Gone(f"{details.name} is not running: what it kept in memory is gone. Start it first.")
         if not local:
             raise Unsupported(f"{details.name} runs on another machine, where this program can't look into memory.")
-        self._client = ProbeClient(process_list.identify(details.pid))
+        self._client = ProbeClient(identify(details.pid))
 
     def __enter__(self) -> "Inspector":
         return self

@@ -1,7 +1,8 @@
 """The processes of a container as services, screens and commands ask for them."""
 
 from containerlab_probes.errors import ContainerlabError, Gone
-from containerlab_probes.processes import tree as process_list
+from containerlab_probes.processes.identity import identify
+from containerlab_probes.processes.tree import container_processes
 from containerlab_probes.records import Process
 from containerlab_tui.core.inventory import Details
 from containerlab_tui.engine.api import Engine
@@ -17,7 +18,7 @@ def see_processes(engine: Engine, details: Details) -> tuple[tuple[Process, ...]
     if not engine.local:
         return (), NOT_LOCAL
     try:
-        return process_list.container_processes(process_list.identify(details.pid)), ""
+        return container_processes(identify(details.pid)), ""
     except Gone:
         return (), NOT_RUNNING
     except ContainerlabError as error:

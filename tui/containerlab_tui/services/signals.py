@@ -11,11 +11,12 @@ from dataclasses import replace
 from enum import StrEnum
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
-from containerlab_probes.processes import tree as process_list
+from containerlab_probes.processes.tree import read_process
 from containerlab_probes.records import Process, ProcessId, TraceRecord
-from containerlab_probes.signals import send as signals
+from containerlab_probes.signals.exits import ExitWatch
 from containerlab_probes.signals.forecast import forecast
-from containerlab_probes.signals.send import SIGKILL
+from containerlab_probes.signals.names import SIGKILL, name_of, number_of
+from containerlab_probes.signals.send import send as send_signal
 from containerlab_tui.core.inventory import Details
 from containerlab_tui.core.kernel_record import what_came
 from containerlab_tui.core.views import Sent
@@ -65,7 +66,7 @@ def send(
     ends before the parent that would take it along.
     """
     ids = tuple(target.id for target in targets)
-    with_exits = signals.ExitWatch(ids)
+    with_exits = ExitWatch(ids)
     records: list[TraceRecord] = []
     recording = Recording(ids, records.extend)
     try:
@@ -88,7 +89,7 @@ def send_by_engine(engine: Engine, details: Details, signal: int) -> Sent:
         details.id, details.name, ProcessId(details.pid, 0), 1, " ".join(details.argv), signal, at, "engine", None
     )
     try:
-        engine.kill(details.id, signals.name_of(signal))
+        engine.kill(details.id, name_of(signal))
     except ContainerlabError as error:
         return replace(unseen, error=str(error), error_status=error.exit_status)
     return unseen
@@ -108,7 +109,7 @@ def refresh(engine: Engine, details: Details, chosen: Process) -> tuple[Process,
 
 
 def _send_one(engine: Engine, details: Details, target: Process, seen: Sequence[Process], signal: int) -> Sent:
-    ends_container = signal in (SIGKILL, signals.number_of(details.stop_signal))
+    ends_container = signal in (SIGKILL, number_of(details.stop_signal))
     route = "engine" if target.pid == details.pid and ends_container else "pidfd"
     one = Sent(
         details.id,
@@ -123,7 +124,7 @@ def _send_one(engine: Engine, details: Details, target: Process, seen: Sequence[
     )
     try:
         if route == "engine":
-            engine.kill(details.id, signals.name_of(signal))
+            engine.kill(details.id, name_of(signal))
         else:
             one = _through_pidfd(engine, details, one)
     except ContainerlabError as error:
@@ -134,16 +135,16 @@ def _send_one(engine: Engine, details: Details, target: Process, seen: Sequence[
 def _through_pidfd(engine: Engine, details: Details, one: Sent) -> Sent:
     """Where this user may not signal PID 1, the engine may: better its mark "stopped by hand" than no signal."""
     try:
-        signals.send(one.id, one.signal)
+        send_signal(one.id, one.signal)
     except Denied:
         if one.id.pid != details.pid:
             raise
-        engine.kill(details.id, signals.name_of(one.signal))
+        engine.kill(details.id, name_of(one.signal))
         return replace(one, route="engine")
     return one
 
 
-def _wait_for_ends(watch: signals.ExitWatch, waiting: set[ProcessId]) -> dict[ProcessId, int | str | None]:
+def _wait_for_ends(watch: ExitWatch, waiting: set[ProcessId]) -> dict[ProcessId, int | str | None]:
     ended: dict[ProcessId, int | str | None] = {}
     deadline = time.monotonic() + OBSERVE_S
     while waiting - ended.keys() and (left := deadline - time.monotonic()) > 0:
@@ -168,7 +169,7 @@ def _what_became(before: Process, sent: Sent, ended: dict[ProcessId, int | str |
             return "ended"
         return f"ended by {how}" if isinstance(how, str) else f"ended with status {how}"
     try:
-        now = process_list.read_process(before.pid)
+        now = read_process(before.pid)
     except ContainerlabError:
         return "ended"
     return _difference(before, now, sent.signal) if now.id == before.id else "ended"
@@ -176,7 +177,7 @@ def _what_became(before: Process, sent: Sent, ended: dict[ProcessId, int | str |
 
 def _difference(before: Process, now: Process, signal: int) -> str:
     """What a signal changed in a process that is still there, one clause."""
-    name = signals.name_of(signal)
+    name = name_of(signal)
     if signal in now.dispositions.pending:
         return f"still there, {name} pending"
     if signal in before.dispositions.caught and signal not in now.dispositions.caught:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.records import Lost, Process, ProcessId, TraceRecord
-from containerlab_probes.signals.send import ExitWatch, name_of
+from containerlab_probes.signals.exits import ExitWatch
+from containerlab_probes.signals.names import name_of
 from containerlab_tui.core.doctor_facts import Diagnosis
 from containerlab_tui.core.inventory import EngineEvent
 from containerlab_tui.core.kernel_record import as_stop_event

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from containerlab_probes.errors import BadRequest, Unsupported
 from containerlab_probes.signals.forecast import forecast
-from containerlab_probes.signals.send import SIGKILL, name_of, number_of
+from containerlab_probes.signals.names import SIGKILL, name_of, number_of
 from containerlab_tui.core.doctor_compare import read_late
 from containerlab_tui.core.doctor_facts import Diagnosis
 from containerlab_tui.core.inventory import Details, EngineEvent

@@ -23,9 +23,9 @@ from contextlib import contextmanager, suppress
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
 from containerlab_probes.kernel.namespaces import nsenter_command
 from containerlab_probes.kernel.rootfs import open_in_root, open_root
-from containerlab_probes.processes.tree import identify
+from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import ProcessId
-from containerlab_probes.signals import send
+from containerlab_probes.signals.send import send
 from containerlab_tui.core.inventory import Details
 from containerlab_tui.core.safe_text import safe_line, safe_lines
 from containerlab_tui.engine.api import AttachedStreams, Engine
@@ -215,7 +215,7 @@ class _Attachment:
         """Ctrl+C, where no terminal of the container's makes a signal of it."""
         try:
             if self._id is not None:
-                send.send(self._id, signal.SIGINT)
+                send(self._id, signal.SIGINT)
             else:
                 self._engine.kill(self._details.id, "SIGINT")
         except ContainerlabError as error:

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from containerlab_probes.errors import ContainerlabError
-from containerlab_probes.processes import tree as process_list
+from containerlab_probes.processes.identity import identify
+from containerlab_probes.processes.tree import container_processes, glance, level_of
 from containerlab_probes.records import Lost, ProcessId, TracedExit, TracedFork, TraceRecord
-from containerlab_probes.signals.send import ExitWatch, number_of
+from containerlab_probes.signals.exits import ExitWatch
+from containerlab_probes.signals.names import number_of
 from containerlab_tui.core.inventory import Details, EngineEvent
 from containerlab_tui.core.signal_log import Asked, Known, Note, Told, Who
 from containerlab_tui.services.recording import Recording
@@ -110,9 +112,9 @@ class Watching:
     def _processes(self) -> list[ProcessId]:
         """Those to be watched now, told as known. Empty: it has ended."""
         try:
-            init = process_list.identify(self._details.pid)
-            self._level = process_list.level_of(init.pid)
-            ids = [one.id for one in process_list.container_processes(init)]
+            init = identify(self._details.pid)
+            self._level = level_of(init.pid)
+            ids = [one.id for one in container_processes(init)]
         except ContainerlabError:
             return []
         self._tell(self._glances(id.pid for id in ids))
@@ -123,7 +125,7 @@ class Watching:
         for pid in pids:
             self._known.add(pid)
             try:
-                known.append(Known(pid, Who(*process_list.glance(pid, self._level))))
+                known.append(Known(pid, Who(*glance(pid, self._level))))
             except (ContainerlabError, ValueError):
                 continue
         return known

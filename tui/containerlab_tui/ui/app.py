@@ -356,7 +356,7 @@ class ContainerlabApp(App[int]):
 def forecast_of_init(engine: "Engine", details: "Details") -> "tuple[Forecast | None, str]":
     """What the stop signal would do to PID 1, or why that can't be said."""
     from containerlab_probes.signals.forecast import forecast
-    from containerlab_probes.signals.send import number_of
+    from containerlab_probes.signals.names import number_of
     from containerlab_tui.services.processes import children_of, see_processes
 
     if details.state not in RUNNING:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from containerlab_probes.records import Delivery, Effect, Forecast
-from containerlab_probes.signals.send import SIGKILL
+from containerlab_probes.signals.names import SIGKILL
 
 SIGSTOP = 19
 

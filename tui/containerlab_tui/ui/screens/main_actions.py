@@ -155,7 +155,7 @@ class MainActions(Screen[None]):
         ask(self, gather, lambda found: self._pick(*found), group="signal")
 
     def _pick(self, subjects: "list[SignalSubject]", details: "dict[str, Details]") -> None:
-        from containerlab_probes.signals.send import number_of
+        from containerlab_probes.signals.names import number_of
         from containerlab_tui.ui.screens.signal_picker import SignalPicker
 
         first = number_of(details[subjects[0].container].stop_signal)
@@ -182,7 +182,7 @@ class MainActions(Screen[None]):
         do(self, work, lambda sent: self._sent(choice.signal, sent))
 
     def _sent(self, signal: int, sent: "Sequence[Sent]") -> None:
-        from containerlab_probes.signals.send import name_of
+        from containerlab_probes.signals.names import name_of
 
         self.lab.add_sent(sent)
         for one in sent:

@@ -14,7 +14,7 @@ from textual.widgets.option_list import Option
 
 from containerlab_probes.records import Forecast, Process, ProcessId
 from containerlab_probes.signals.forecast import forecast
-from containerlab_probes.signals.send import SIGKILL, all_signals, name_of
+from containerlab_probes.signals.names import SIGKILL, all_signals, name_of
 from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.services.processes import children_of
 from containerlab_tui.services.signals import Target, select

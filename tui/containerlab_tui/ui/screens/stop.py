@@ -18,7 +18,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from containerlab_probes.signals.send import SIGKILL, name_of
+from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.core import doctor_compare
 from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.core.stop import Kind, StopEvent, StopState, Verdict, describe, explain

@@ -17,7 +17,7 @@ from textual.widgets import Input, Label, Static
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.records import Forecast, Process
 from containerlab_probes.signals.forecast import forecast
-from containerlab_probes.signals.send import SIGKILL, all_signals, name_of, number_of
+from containerlab_probes.signals.names import SIGKILL, all_signals, name_of, number_of
 from containerlab_tui.core import doctor_words
 from containerlab_tui.core.doctor_facts import Diagnosis
 from containerlab_tui.core.safe_text import safe_line

@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from containerlab_probes.records import Forecast, Process, ProcessId
 from containerlab_probes.signals.forecast import forecast
-from containerlab_probes.signals.send import all_signals, name_of, number_of
+from containerlab_probes.signals.names import all_signals, name_of, number_of
 from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.services.processes import children_of
 from containerlab_tui.ui.feeds import ask, forget

@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from containerlab_probes.records import Lost, TracedSignal
-from containerlab_probes.signals.send import name_of
+from containerlab_probes.signals.names import name_of
 from containerlab_tui.core import signal_log
 from containerlab_tui.core.safe_text import log_line, safe_line
 from containerlab_tui.core.signal_filter import ALL

@@ -1,0 +1,46 @@
+"""A process is its number together with its start time; a pidfd then means that process and no other."""
+
+import errno
+import os
+
+from containerlab_probes.errors import Gone, Unsupported
+from containerlab_probes.kernel import procfs
+from containerlab_probes.kernel.files import read_text
+from containerlab_probes.records import ProcessId
+
+
+def identify(pid: int) -> ProcessId:
+    """Returns the process that has this number on the host now. Raises `Gone`."""
+    return ProcessId(pid, procfs.parse_stat(read_text(f"/proc/{pid}/stat")).started)
+
+
+def open_pidfd(id: ProcessId) -> int:
+    """A pidfd (man 2 pidfd_open) of exactly this process; the caller closes it.
+
+    The start time is compared after opening: from then on the descriptor can't come to mean another
+    process. Raises `Gone`, also for a zombie that has been reaped, and `Unsupported` before Linux 5.3.
+    """
+    try:
+        fd = os.pidfd_open(id.pid)
+    except (OSError, OverflowError) as error:
+        code = getattr(error, "errno", None)
+        if code == errno.ENOSYS:
+            raise Unsupported("This kernel has no pidfd_open (it came with Linux 5.3).") from error
+        if code in (errno.EMFILE, errno.ENFILE):
+            raise Unsupported("Too many processes to watch: the limit of open files (ulimit -n) is reached.") from error
+        raise ended(id) from error
+    try:
+        with open(f"/proc/{id.pid}/stat", encoding="utf-8", errors="surrogateescape") as file:
+            started = procfs.parse_stat(file.read()).started
+    except (OSError, ValueError) as error:
+        os.close(fd)
+        raise ended(id) from error
+    if started != id.started:
+        os.close(fd)
+        raise ended(id)
+    return fd
+
+
+def ended(id: ProcessId) -> Gone:
+    """Returns the error for a process that has exited before it could be signalled."""
+    return Gone(f"Process {id.pid} has ended; nothing was sent.")

@@ -1,0 +1,151 @@
+"""Sees processes exit, through pidfds."""
+
+import contextlib
+import fcntl
+import os
+import select
+import struct
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from containerlab_probes.errors import Gone
+from containerlab_probes.kernel import procfs
+from containerlab_probes.processes.identity import open_pidfd
+from containerlab_probes.records import ProcessId
+from containerlab_probes.signals.names import name_of
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """The end of one process."""
+
+    id: ProcessId
+    at: float
+    """Epoch seconds, taken when the kernel reported it."""
+    ended_by: int | str | None
+    """Exit code, or the name of the signal; None where the kernel doesn't tell."""
+
+
+class ExitWatch:
+    """Sees processes end, through pidfds that are opened before anything is sent to them.
+
+    One thread waits; any thread may add, wake and close. A process that had already ended when it was
+    added is reported by the next `wait`, without saying how it ended.
+    """
+
+    def __init__(self, ids: Iterable[ProcessId] = ()) -> None:
+        """Raises as `open_pidfd`, but for `Gone`."""
+        self._poll = select.epoll()
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._poll.register(self._bell, select.EPOLLIN)
+        self._watched: dict[int, ProcessId] = {}
+        self._early: list[Exit] = []
+        self._waiting = threading.Lock()
+        self._closed = False
+        try:
+            for id in ids:
+                self.add(id)
+        except BaseException:
+            self.close()
+            raise
+
+    def add(self, id: ProcessId) -> None:
+        """Watch one more process."""
+        if self._closed:
+            return
+        try:
+            fd = open_pidfd(id)
+        except Gone:
+            self._early.append(Exit(id, time.time(), None))
+            self.wake()
+            return
+        self._watched[fd] = id
+        self._poll.register(fd, select.EPOLLIN)
+
+    def wait(self, timeout_s: float | None = None) -> tuple[Exit, ...]:
+        """The processes that have ended since the last call; waits for one, for ever where no time is given.
+
+        Empty when the time is over, or `wake` or `close` was called.
+        """
+        with self._waiting:
+            if self._closed:
+                return ()
+            ready = self._poll.poll(0 if self._early else timeout_s)
+            at = time.time()
+            fds = [fd for fd, _ in ready if fd in self._watched]
+            if len(fds) < len(ready):
+                with contextlib.suppress(BlockingIOError):
+                    os.eventfd_read(self._bell)
+            early, self._early = self._early, []
+            return (*early, *(self._ended(fd, at) for fd in fds))
+
+    def wake(self) -> None:
+        """Make the `wait` that is under way, or else the next one, return at once."""
+        if not self._closed:
+            os.eventfd_write(self._bell, 1)
+
+    def close(self) -> None:
+        """Stop watching; a `wait` in another thread returns. May be called again."""
+        self.wake()
+        self._closed = True
+        with self._waiting:
+            if not self._poll.closed:
+                self._poll.close()
+                for fd in (self._bell, *self._watched):
+                    os.close(fd)
+                self._watched.clear()
+
+    def _ended(self, fd: int, at: float) -> Exit:
+        id = self._watched.pop(fd)
+        ended = Exit(id, at, _how_it_ended(fd, id))
+        self._poll.unregister(fd)
+        os.close(fd)
+        return ended
+
+
+_PIDFD_GET_INFO = 0xC040FF0B
+"""_IOWR(0xFF, 11, struct pidfd_info) with the structure's first 64 bytes (include/uapi/linux/pidfd.h)."""
+_PIDFD_INFO_EXIT = 0x8
+_PIDFD_INFO = struct.Struct("=QQ11Ii")
+"""mask, cgroup, eleven ids, exit code."""
+
+
+def _how_it_ended(fd: int, id: ProcessId) -> int | str | None:
+    """From the pidfd once the process has been reaped (Linux 6.15), from its zombie until then."""
+    status = _reaped_status(fd)
+    if status is None:
+        status = _zombie_status(id)
+    if status is None:
+        status = _reaped_status(fd)
+    return None if status is None else ended_by(status)
+
+
+def ended_by(status: int) -> int | str:
+    """What a status as waitpid gives it says: the exit code, or the name of the signal."""
+    return name_of(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def _reaped_status(fd: int) -> int | None:
+    info = bytearray(_PIDFD_INFO.pack(_PIDFD_INFO_EXIT, *[0] * 13))
+    try:
+        fcntl.ioctl(fd, _PIDFD_GET_INFO, info)
+    except OSError:
+        return None
+    fields = _PIDFD_INFO.unpack(info)
+    return int(fields[-1]) if fields[0] & _PIDFD_INFO_EXIT else None
+
+
+def _zombie_status(id: ProcessId) -> int | None:
+    """The kernel shows 0 to a reader that may not trace the process; such a 0 proves nothing."""
+    try:
+        with open(f"/proc/{id.pid}/stat", encoding="utf-8", errors="surrogateescape") as file:
+            stat = procfs.parse_stat(file.read())
+        if stat.started != id.started or stat.state not in "ZX":
+            return None
+        if not stat.exit_code:
+            os.readlink(f"/proc/{id.pid}/ns/pid")
+    except (OSError, ValueError):
+        return None
+    return stat.exit_code
