@@ -13,9 +13,9 @@ import pytest
 
 from containerlab_probes.errors import Gone
 from containerlab_tui.commands import doctor as command
-from containerlab_tui.core.doctor_compare import compare
-from containerlab_tui.core.doctor_facts import Diagnosis, Outlook, Severity
+from containerlab_tui.doctor.comparison import compare
 from containerlab_tui.engine.docker_engine import DockerEngine, connect
+from containerlab_tui.model.diagnosis import Diagnosis, Outlook, Severity
 from containerlab_tui.services.diagnosis import doctor, doctor_all
 from containerlab_tui.services.stops import plan_stop, run_stop
 from tests.support import Containers, Docker, eventually

@@ -16,7 +16,12 @@ from pathlib import Path
 import pytest
 
 from containerlab_probes.errors import Gone
-from containerlab_tui.core.inventory import (
+from containerlab_tui.engine.api import RunRequest
+from containerlab_tui.engine.docker_engine import DockerEngine, connect
+from containerlab_tui.engine.events import EngineFeed
+from containerlab_tui.lab import daemon
+from containerlab_tui.lab.lab import Lab
+from containerlab_tui.model.inventory import (
     Changed,
     Details,
     EngineEvent,
@@ -27,11 +32,6 @@ from containerlab_tui.core.inventory import (
     Snapshot,
     fold,
 )
-from containerlab_tui.engine.api import RunRequest
-from containerlab_tui.engine.docker_engine import DockerEngine, connect
-from containerlab_tui.engine.events import EngineFeed
-from containerlab_tui.lab import daemon
-from containerlab_tui.lab.lab import Lab
 from tests.support import eventually
 
 BASE = "containerlab/base:latest"

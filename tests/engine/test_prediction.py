@@ -8,10 +8,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from containerlab_tui.core.doctor_compare import Comparison, compare
-from containerlab_tui.core.doctor_facts import Confidence, Diagnosis, Outlook
-from containerlab_tui.core.stop import StopState, Verdict
+from containerlab_tui.doctor.comparison import compare
 from containerlab_tui.engine.docker_engine import connect
+from containerlab_tui.model.diagnosis import Comparison, Confidence, Diagnosis, Outlook
+from containerlab_tui.model.stop import StopState, Verdict
 from containerlab_tui.services.diagnosis import doctor
 from containerlab_tui.services.processes import see_processes
 from containerlab_tui.services.stops import plan_stop, run_stop

@@ -14,9 +14,9 @@ import pytest
 
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.signals.send import send
-from containerlab_tui.core.doctor_facts import Diagnosis
-from containerlab_tui.core.stop import StopState, Verdict
 from containerlab_tui.engine.docker_engine import DockerEngine, connect
+from containerlab_tui.model.diagnosis import Diagnosis
+from containerlab_tui.model.stop import StopState, Verdict
 from containerlab_tui.services.diagnosis import doctor, remembered
 from containerlab_tui.services.history import History
 from containerlab_tui.services.processes import see_processes

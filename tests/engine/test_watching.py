@@ -16,11 +16,11 @@ from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import Lost, ProcessId
 from containerlab_probes.signals.send import send
 from containerlab_probes.trace import tracefs
-from containerlab_tui.core.inventory import Details, EngineEvent
-from containerlab_tui.core.signal_filter import parse
-from containerlab_tui.core.signal_log import Note, SignalLog
-from containerlab_tui.core.signal_words import Line, line_of
 from containerlab_tui.engine.docker_engine import connect
+from containerlab_tui.model.inventory import Details, EngineEvent
+from containerlab_tui.model.signal_filter import parse
+from containerlab_tui.model.signal_log import Note, SignalLog
+from containerlab_tui.present.signal_text import Line, line_of
 from containerlab_tui.services.watching import Watching
 from tests.engine.test_trace import BUSY, instances
 from tests.support import Containers, Docker, eventually

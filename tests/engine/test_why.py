@@ -12,8 +12,8 @@ from containerlab_probes.kernel import cgroups
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.signals.send import send
 from containerlab_probes.trace.tracer import Tracer
-from containerlab_tui.core.stop import Verdict
 from containerlab_tui.engine.docker_engine import connect
+from containerlab_tui.model.stop import Verdict
 from containerlab_tui.services.history import History
 from containerlab_tui.services.stops import plan_stop, run_stop
 from tests.engine.commands_support import Command, has, is_moment

@@ -15,7 +15,9 @@ from containerlab_probes.codec import decoder
 from containerlab_probes.errors import Gone
 from containerlab_probes.records import Overview, Process, Usage
 from containerlab_tui.config import Settings
-from containerlab_tui.core.inventory import (
+from containerlab_tui.engine import documents
+from containerlab_tui.engine.api import Engine
+from containerlab_tui.model.inventory import (
     Changed,
     Connected,
     Container,
@@ -27,9 +29,7 @@ from containerlab_tui.core.inventory import (
     MountPoint,
     Snapshot,
 )
-from containerlab_tui.core.signal_log import Told
-from containerlab_tui.engine import documents
-from containerlab_tui.engine.api import Engine
+from containerlab_tui.model.signal_log import Told
 from containerlab_tui.ui.app import ContainerlabApp, Sources
 from tests.ui.samples import settled, text_of
 

@@ -10,11 +10,11 @@ import threading
 from typing import cast
 
 from containerlab_probes.codec import to_plain
-from containerlab_tui.core.inventory import Changed, Event, FeedRecord
 from containerlab_tui.engine import wire
 from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.engine.endpoint import Endpoint
 from containerlab_tui.engine.events import EngineFeed
+from containerlab_tui.model.inventory import Changed, Event, FeedRecord
 from containerlab_tui.services.processes import see_processes
 
 

@@ -22,10 +22,10 @@ from containerlab_probes.records import (
     Semaphore,
 )
 from containerlab_probes.signals.forecast import forecast
-from containerlab_tui.core.doctor_facts import Confidence, Diagnosis, Graceful, Outlook
-from containerlab_tui.core.stop import Kind, Source, StopEvent, StopPlan, StopState, begin, fold
-from containerlab_tui.core.survival import Answer, Survival
-from containerlab_tui.core.views import FileRow, FilesView, IpcRow, IpcView
+from containerlab_tui.model.diagnosis import Confidence, Diagnosis, Graceful, Outlook
+from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, StopState, begin, fold
+from containerlab_tui.model.survival import Answer, Survival
+from containerlab_tui.model.views import FileRow, FilesView, IpcRow, IpcView
 
 BEGAN = 1_764_000_000.0
 """A moment of the past, epoch seconds."""

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 from containerlab_probes.errors import ContainerlabError
-from containerlab_tui.core.inventory import Details
+from containerlab_tui.model.inventory import Details
 from containerlab_tui.services import terminal
 
 PROGRAM = r"""

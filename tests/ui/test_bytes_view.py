@@ -52,7 +52,7 @@ async def test_how_it_looks(what: str, size: tuple[int, int], snapshot: Snapshot
 
 
 async def test_what_changed_is_marked_until_the_next_reading(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("containerlab_tui.ui.words.clock_time", lambda at: "12:00:00")
+    monkeypatch.setattr("containerlab_tui.present.wording.clock_time", lambda at: "12:00:00")
     memory = Memory(ALPHABET)
     app = Host(screen(memory))
     async with app.run_test(size=(80, 24)) as pilot:

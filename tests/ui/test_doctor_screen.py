@@ -14,10 +14,10 @@ from textual.screen import Screen
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.records import Delivery
 from containerlab_tui.config import Settings
-from containerlab_tui.core.doctor_facts import Confidence, Diagnosis, Finding, Graceful, Outlook, Severity
-from containerlab_tui.core.inventory import Changed, EngineEvent, Event
+from containerlab_tui.model.diagnosis import Confidence, Diagnosis, Finding, Graceful, Outlook, Severity
+from containerlab_tui.model.inventory import Changed, EngineEvent, Event
+from containerlab_tui.present import wording
 from containerlab_tui.services import diagnosis as service
-from containerlab_tui.ui import words
 from containerlab_tui.ui.messages import InventoryChanged
 from containerlab_tui.ui.screens.doctor import DoctorScreen, FindingBlock, Patient
 from containerlab_tui.ui.screens.doctor_table import AGAIN, DoctorGrid, DoctorTable
@@ -144,7 +144,7 @@ class Case:
 
 @pytest.fixture(autouse=True)
 def _same_time_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(words, "clock_time", lambda _at: "16:00:00")
+    monkeypatch.setattr(wording, "clock_time", lambda _at: "16:00:00")
 
 
 def chosen(screen: DoctorScreen) -> str:
@@ -537,7 +537,7 @@ async def test_a_page_from_the_table_says_when_the_table_was_read(
         raise Gone("It is gone.")
 
     made = stage()
-    monkeypatch.setattr(words, "clock_time", lambda at: f"{at - made.now:+.0f} s")
+    monkeypatch.setattr(wording, "clock_time", lambda at: f"{at - made.now:+.0f} s")
     monkeypatch.setattr(service, "doctor", gone)
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)

@@ -6,7 +6,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from containerlab_probes.records import Backing
-from containerlab_tui.core.views import FilesView
+from containerlab_tui.model.views import FilesView
 from containerlab_tui.ui.widgets.files_panel import FilesPanel
 from tests.ui.samples import HOSTILE, SIZES, Host, files_view, settled, text_of
 

@@ -7,9 +7,9 @@ from syrupy.assertion import SnapshotAssertion
 
 from containerlab_probes.records import IpcKind
 from containerlab_probes.signals.forecast import forecast
-from containerlab_tui.core.survival import Answer, Survival
-from containerlab_tui.core.views import IpcView, Sent
-from containerlab_tui.ui import words
+from containerlab_tui.model.survival import Answer, Survival
+from containerlab_tui.model.views import IpcView, Sent
+from containerlab_tui.present import wording
 from containerlab_tui.ui.widgets.ipc_panel import IpcPanel
 from containerlab_tui.ui.widgets.signals_log import SignalsLog
 from containerlab_tui.ui.widgets.survival_marks import sentence
@@ -146,8 +146,8 @@ def test_survival_in_words(answers: str, expected: str) -> None:
      (1022976, "999K"), (1023 * 1024, "1M"), (10 << 60, "10E")],
 )  # fmt: skip
 def test_sizes_in_five_cells(count: int | None, text: str) -> None:
-    assert words.size(count) == text
-    assert len(words.size(count)) <= 5
+    assert wording.size(count) == text
+    assert len(wording.size(count)) <= 5
 
 
 def some_sent() -> list[Sent]:
@@ -171,7 +171,7 @@ def some_sent() -> list[Sent]:
 async def test_how_the_signals_look(
     what: str, size: tuple[int, int], snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(words, "clock_time", lambda at: f"12:00:{at - BEGAN:02.0f}")
+    monkeypatch.setattr(wording, "clock_time", lambda at: f"12:00:{at - BEGAN:02.0f}")
     log = SignalsLog()
     app = Host(log)
     async with app.run_test(size=size) as pilot:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from textual.app import App, ComposeResult
 
 from containerlab_probes.errors import Unreachable
-from containerlab_tui.core.inventory import Container
 from containerlab_tui.engine.api import LogStream
+from containerlab_tui.model.inventory import Container
 from containerlab_tui.ui.widgets.log_view import LogLines, LogView
 from containerlab_tui.ui.widgets.panel import Subject
 from tests.ui.samples import HOSTILE, settled, text_of

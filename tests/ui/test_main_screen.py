@@ -9,8 +9,8 @@ from textual.widgets import Input
 
 from containerlab_probes.errors import Gone
 from containerlab_tui.config import Settings
-from containerlab_tui.core.inventory import Container
-from containerlab_tui.core.views import IpcView
+from containerlab_tui.model.inventory import Container
+from containerlab_tui.model.views import IpcView
 from containerlab_tui.ui.screens.confirm import Confirm
 from containerlab_tui.ui.widgets.container_table import ContainerTable
 from containerlab_tui.ui.widgets.ipc_panel import IpcPanel

@@ -17,8 +17,8 @@ from containerlab_probes.records import (
     TracedFork,
     TracedSignal,
 )
-from containerlab_tui.core.signal_log import Known, Note, Told, Who
-from containerlab_tui.core.views import Sent
+from containerlab_tui.model.signal_log import Known, Note, Told, Who
+from containerlab_tui.model.views import Sent
 from containerlab_tui.ui.tabs import RECORDED_KEPT
 from tests.ui.conftest import PlayedWatch, Stage
 from tests.ui.samples import HOSTILE, SIZES, settled, text_of

@@ -7,8 +7,8 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from textual.widgets import Static
 
-from containerlab_tui.core.doctor_facts import Confidence, Outlook
-from containerlab_tui.core.stop import Kind, Source, StopEvent, begin
+from containerlab_tui.model.diagnosis import Confidence, Outlook
+from containerlab_tui.model.stop import Kind, Source, StopEvent, begin
 from containerlab_tui.ui.screens.stop import MOST_STOPS, StopScreen
 from tests.ui.samples import (
     BEGAN,

@@ -20,7 +20,7 @@ from containerlab_probes.records import (
     TracedFork,
     TracedSignal,
 )
-from containerlab_tui.core.signal_log import KEPT, Asked, Known, Note, Told, Who
+from containerlab_tui.model.signal_log import KEPT, Asked, Known, Note, Told, Who
 from containerlab_tui.services import saving
 from containerlab_tui.ui.screens.help import HelpScreen
 from containerlab_tui.ui.screens.save_form import SaveForm

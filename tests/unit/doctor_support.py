@@ -2,9 +2,10 @@
 
 from containerlab_probes.records import Dispositions, Process, ProcessId
 from containerlab_probes.signals.names import number_of
-from containerlab_tui.core.doctor import diagnose
-from containerlab_tui.core.doctor_facts import Diagnosis, Facts
-from containerlab_tui.core.inventory import Details
+from containerlab_tui.doctor.diagnosis import diagnose
+from containerlab_tui.doctor.facts import Facts
+from containerlab_tui.model.diagnosis import Diagnosis
+from containerlab_tui.model.inventory import Details
 
 NOW = 1_000_000.0
 TERM, INT, HUP = 15, 2, 1

@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from containerlab_probes.records import Delivery
-from containerlab_tui.core import doctor
-from containerlab_tui.core.doctor_facts import Confidence, Diagnosis, Graceful, Outlook
-from containerlab_tui.core.ending import PastStop
+from containerlab_tui.doctor import diagnosis as doctor
+from containerlab_tui.model.diagnosis import Confidence, Diagnosis, Graceful, Outlook
+from containerlab_tui.model.ending_records import PastStop
+from containerlab_tui.present import doctor_documents
 from tests.unit.doctor_support import HUP, INT, TERM, facts, process, told
 
 NGINX = process(1, "nginx:", "master process nginx", exe="/usr/sbin/nginx", caught=(1, 2, 3, 10, 12, 15, 17, 28))
@@ -263,7 +264,7 @@ def test_earlier_stops_do_not_overrule_the_kernel() -> None:
 
 def test_the_document_has_the_fields_of_the_contract() -> None:
     child = process(7, "worker\udcff", parent=1, exe="/app/worker")
-    found = json.loads(json.dumps(doctor.document(told(process(1, "server", exe="/app/server"), child))))
+    found = json.loads(json.dumps(doctor_documents.document(told(process(1, "server", exe="/app/server"), child))))
     assert found["schema"] == 1
     assert found["container"] == "box"
     assert found["stop"] == {

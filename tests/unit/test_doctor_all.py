@@ -6,8 +6,8 @@ from typing import cast
 import pytest
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone, TimedOut, Unreachable
-from containerlab_tui.core.inventory import Container, Details, EngineEvent
 from containerlab_tui.engine.api import Engine
+from containerlab_tui.model.inventory import Container, Details, EngineEvent
 from containerlab_tui.services.diagnosis import doctor_all
 
 

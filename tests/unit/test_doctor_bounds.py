@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from containerlab_probes.records import Process
-from containerlab_tui.core.doctor_facts import Confidence, Outlook
-from containerlab_tui.core.doctor_scripts import neighbours
-from containerlab_tui.core.doctor_supervisor import includes_of
+from containerlab_tui.doctor.programs.supervisord import includes_of
+from containerlab_tui.doctor.readers.scripts import neighbours
+from containerlab_tui.model.diagnosis import Confidence, Outlook
 from tests.unit.doctor_support import HUP, INT, TERM, process, told
 
 QUIT = 3

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from containerlab_tui.core.doctor_compare import compare, document, read_late, words
-from containerlab_tui.core.doctor_facts import Confidence, Diagnosis, Outlook
-from containerlab_tui.core.stop import Phase, StopPlan, StopState, Verdict
+from containerlab_tui.doctor.comparison import compare, read_late, words
+from containerlab_tui.model.diagnosis import Confidence, Diagnosis, Outlook
+from containerlab_tui.model.stop import Phase, StopPlan, StopState, Verdict
+from containerlab_tui.present.doctor_documents import prediction
 from tests.unit.doctor_support import TERM, process, told
 
 KILL = 9
@@ -49,7 +50,7 @@ def test_what_was_foretold_and_what_came(
     compared = compare(diagnosis, state)
     assert (compared.happened, compared.right) == (happened, right)
     assert compared.sentence.endswith({True: ": right.", False: ": wrong.", None: "."}[right])
-    assert document(compared)["right"] is right
+    assert prediction(compared)["right"] is right
 
 
 def test_a_forecast_for_another_stop_is_neither_right_nor_wrong() -> None:

@@ -3,8 +3,9 @@
 import re
 from dataclasses import replace
 
-from containerlab_tui.core.doctor_facts import Diagnosis, EarlySignal, Graceful, Severity
-from containerlab_tui.core.ending import PastStop
+from containerlab_tui.doctor.facts import EarlySignal
+from containerlab_tui.model.diagnosis import Diagnosis, Graceful, Severity
+from containerlab_tui.model.ending_records import PastStop
 from tests.unit.doctor_support import HUP, INT, NOW, TERM, codes, process, told
 
 SERVER = process(1, "server", exe="/app/server")

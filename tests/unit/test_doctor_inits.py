@@ -2,7 +2,7 @@
 
 import pytest
 
-from containerlab_tui.core.doctor_facts import Confidence, Outlook
+from containerlab_tui.model.diagnosis import Confidence, Outlook
 from tests.unit.doctor_support import INT, TERM, codes, process, told
 
 EXITS, STAYS = Outlook.EXITS, Outlook.TIMES_OUT

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_tui.core import doctor_languages, doctor_python, doctor_python_text
-from containerlab_tui.core.doctor_facts import Outlook
+from containerlab_tui.doctor.readers import python, python_tree, scripting_languages
+from containerlab_tui.model.diagnosis import Outlook
 from tests.unit.doctor_support import INT, TERM, process, told
 
 EXITS, STAYS, UNKNOWN = Outlook.EXITS, Outlook.TIMES_OUT, Outlook.UNKNOWN
@@ -236,10 +236,10 @@ def test_the_text_of_files_beside_a_script_counts() -> None:
 
 @given(st.text(max_size=300))
 def test_any_text_is_read_without_an_error(text: str) -> None:
-    doctor_python.handler((text,), TERM)
-    doctor_python_text.local_imports(text)
+    python.handler((text,), TERM)
+    python_tree.local_imports(text)
     for family in ("node", "ruby", "perl", "php"):
-        doctor_languages.handler(family, (text,), "SIGTERM")
+        scripting_languages.handler(family, (text,), "SIGTERM")
 
 
 FRAGMENTS = st.sampled_from(
@@ -251,4 +251,4 @@ FRAGMENTS = st.sampled_from(
 @given(st.lists(FRAGMENTS, max_size=25).map("".join))
 def test_fragments_of_handlers_are_read_without_an_error(text: str) -> None:
     for family in ("node", "ruby", "perl", "php"):
-        doctor_languages.handler(family, (text,), "SIGTERM")
+        scripting_languages.handler(family, (text,), "SIGTERM")

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_tui.core import doctor_traps
-from containerlab_tui.core.doctor_facts import Confidence, Outlook
+from containerlab_tui.doctor.readers import traps
+from containerlab_tui.model.diagnosis import Confidence, Outlook
 from tests.unit.doctor_support import HUP, INT, TERM, codes, process, told
 
 EXITS, STAYS, UNKNOWN = Outlook.EXITS, Outlook.TIMES_OUT, Outlook.UNKNOWN
@@ -250,13 +250,13 @@ def test_bash_with_a_trap_for_exit_ends_in_its_own_handler() -> None:
 
 @given(st.text(max_size=200))
 def test_any_text_is_read_without_an_error(script: str) -> None:
-    doctor_traps.trap_for(script, TERM)
-    doctor_traps.main_part(script)
+    traps.trap_for(script, TERM)
+    traps.main_part(script)
     shell(script, "sleep 1000")
 
 
 @given(st.sampled_from(["TERM", "SIGTERM", "15"]), st.sampled_from(["'{}'", '"{}"']))
 def test_a_trap_is_found_in_each_spelling(signal: str, quotes: str) -> None:
-    found = doctor_traps.trap_for(f"true; trap {quotes.format('echo x; exit 3')} INT {signal}\nwait", TERM)
+    found = traps.trap_for(f"true; trap {quotes.format('echo x; exit 3')} INT {signal}\nwait", TERM)
     assert found is not None
     assert found.body == "echo x; exit 3"

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from containerlab_probes.records import Process
-from containerlab_tui.core import doctor_supervisor
-from containerlab_tui.core.doctor_facts import Confidence, Outlook
+from containerlab_tui.doctor.programs import supervisord as doctor_supervisor
+from containerlab_tui.model.diagnosis import Confidence, Outlook
 from tests.unit.doctor_support import INT, NOW, TERM, codes, process, told
 
 CONF = "/etc/supervisor/supervisord.conf"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from containerlab_tui.core.doctor_words import pasteable
+from containerlab_tui.present.doctor_text import pasteable
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,12 @@ from containerlab_probes.records import (
 )
 from containerlab_probes.signals.forecast import forecast
 from containerlab_tui.commands import session
-from containerlab_tui.core import documents
-from containerlab_tui.core.inventory import Container
-from containerlab_tui.core.stop import Kind, Source, StopEvent, StopPlan, already_stopped, begin, fold
-from containerlab_tui.core.survival import survival_of_file, survival_of_ipc
-from containerlab_tui.core.views import FileRow, FilesView, IpcRow, IpcView, Sent
+from containerlab_tui.model.inventory import Container
+from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, already_stopped, begin, fold
+from containerlab_tui.model.survival import survival_of_file, survival_of_ipc
+from containerlab_tui.model.views import FileRow, FilesView, IpcRow, IpcView, Sent
+from containerlab_tui.present import documents
+from containerlab_tui.present.safe_text import plain
 
 T0 = 1_790_000_000.25
 TERM, USR1, RTMIN_3 = 15, 10, 37
@@ -89,7 +90,7 @@ def test_moments_have_microseconds(epoch_s: float | None, text: str | None) -> N
 
 @given(st.binary(max_size=40))
 def test_any_bytes_become_text_that_json_can_hold(raw: bytes) -> None:
-    text = documents.plain(raw.decode("utf-8", "surrogateescape"))
+    text = plain(raw.decode("utf-8", "surrogateescape"))
     assert text == raw.decode("utf-8", "replace")
     assert json.loads(json.dumps(text)).encode("utf-8") == text.encode("utf-8")
 

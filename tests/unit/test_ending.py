@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from containerlab_probes.records import MemoryRecord
-from containerlab_tui.core.ending import how_a_removed_one_ended, how_it_ended
-from containerlab_tui.core.ending_records import PastStop
-from containerlab_tui.core.inventory import Details, EngineEvent
+from containerlab_tui.model.ending import how_a_removed_one_ended, how_it_ended
+from containerlab_tui.model.ending_records import PastStop
+from containerlab_tui.model.inventory import Details, EngineEvent
 
 ID = "a" * 64
 STARTED, ENDED = 1_000.0, 1_100.0

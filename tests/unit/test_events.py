@@ -9,7 +9,10 @@ from typing import cast
 import pytest
 
 from containerlab_probes.errors import Gone, Unreachable
-from containerlab_tui.core.inventory import (
+from containerlab_tui.engine import events as feeds
+from containerlab_tui.engine.api import Engine
+from containerlab_tui.engine.events import EngineFeed
+from containerlab_tui.model.inventory import (
     Changed,
     Connected,
     Container,
@@ -21,9 +24,6 @@ from containerlab_tui.core.inventory import (
     Lost,
     Snapshot,
 )
-from containerlab_tui.engine import events as feeds
-from containerlab_tui.engine.api import Engine
-from containerlab_tui.engine.events import EngineFeed
 
 WITHIN_S = 5.0
 DETAILS = cast(Details, "the feed hands them on")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from containerlab_probes.records import Dispositions, Process, ProcessId
-from containerlab_tui.core.stop import Kind, Source, StopEvent, StopPlan, StopState, already_stopped, begin, fold
+from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, StopState, already_stopped, begin, fold
 from containerlab_tui.services import history
 from containerlab_tui.services.history import History, past_stop
 

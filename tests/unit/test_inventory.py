@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_tui.core.inventory import (
+from containerlab_tui.model.inventory import (
     Changed,
     Connected,
     Container,

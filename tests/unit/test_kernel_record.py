@@ -19,8 +19,8 @@ from containerlab_probes.records import (
     TracedSignal,
     TraceRecord,
 )
-from containerlab_tui.core.kernel_record import NOISE, as_stop_event, sender, what_came
-from containerlab_tui.core.stop import Kind, Source, StopEvent
+from containerlab_tui.model.kernel_trace import NOISE, as_stop_event, sender, what_came
+from containerlab_tui.model.stop import Kind, Source, StopEvent
 
 AT = 1000.5
 TERM = int(signal.SIGTERM)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from containerlab_tui.core.stop import Kind, Source, StopEvent, StopState, begin
+from containerlab_tui.model.stop import Kind, Source, StopEvent, StopState, begin
 from containerlab_tui.ui.widgets.lanes import (
     Line,
     Role,

@@ -3,28 +3,28 @@
 import pytest
 
 from containerlab_probes.signals.names import number_of
-from containerlab_tui.core import programs
-from containerlab_tui.core.programs import Script, program_name, recognise, script_of
+from containerlab_tui.doctor.programs import catalogue
+from containerlab_tui.doctor.programs.catalogue import Script, program_name, recognise, script_of
 from tests.unit.doctor_support import process
 
 
 def test_every_entry_is_whole() -> None:
-    for entry in programs.entries():
+    for entry in catalogue.entries():
         assert entry.source, entry.name
         assert entry.exe or entry.script or entry.title, entry.name
         for signal, reaction in entry.on.items():
             assert signal == "any" or number_of(signal), entry.name
-            assert reaction.does in programs.VERBS, entry.name
+            assert reaction.does in catalogue.VERBS, entry.name
         for signal in (*entry.graceful, *entry.handles):
             assert number_of(signal), entry.name
         assert not [
-            one for one in entry.graceful if entry.on.get(one, programs.Reaction("ends")).does in programs.STAYS
+            one for one in entry.graceful if entry.on.get(one, catalogue.Reaction("ends")).does in catalogue.STAYS
         ]
         assert "://" not in entry.source, entry.name
 
 
 def test_the_programs_that_must_be_known_are() -> None:
-    names = " ".join(f"{one.name} {' '.join(one.exe | one.script)}" for one in programs.entries()).lower()
+    names = " ".join(f"{one.name} {' '.join(one.exe | one.script)}" for one in catalogue.entries()).lower()
     for name in [
         "nginx",
         "apache2",

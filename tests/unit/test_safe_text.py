@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from containerlab_tui.core.safe_text import ELLIPSIS, log_line, safe, safe_lines
+from containerlab_tui.present.safe_text import ELLIPSIS, log_line, safe, safe_lines
 
 #: Built from the Unicode database here, from ranges there.
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

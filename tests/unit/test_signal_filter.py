@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from containerlab_probes.records import Lost, SignalResult, TracedExec, TracedExit, TracedFork, TracedSignal
-from containerlab_tui.core.signal_filter import ALL, parse
-from containerlab_tui.core.signal_log import Known, Note, Row, SignalLog, Told, Who
+from containerlab_tui.model.signal_filter import ALL, parse
+from containerlab_tui.model.signal_log import Known, Note, Row, SignalLog, Told, Who
 
 QUEUED = SignalResult.QUEUED
 TOLD: dict[str, Told] = {

@@ -16,8 +16,8 @@ from containerlab_probes.records import (
     TracedFork,
     TracedSignal,
 )
-from containerlab_tui.core.signal_log import Asked, Known, Note, Row, SignalLog, Told, Who
-from containerlab_tui.core.signal_words import as_document, line_of, outcome
+from containerlab_tui.model.signal_log import Asked, Known, Note, Row, SignalLog, Told, Who
+from containerlab_tui.present.signal_text import as_document, line_of, outcome
 
 INIT, CHILD = 7001, 7007
 KNOWN = (Known(INIT, Who(1, "supervisord")), Known(CHILD, Who(7, "python3")))

@@ -72,8 +72,8 @@ def test_default_actions_are_those_of_the_manual() -> None:
         Effect.NOTHING: "CHLD URG WINCH",
         Effect.CONTINUES: "CONT",
     }
-    told = {names.number_of(name): action for action, names in by_action.items() for name in names.split()}
     told = {names.number_of(name): action for action, listed in by_action.items() for name in listed.split()}
+    assert told == {number: names.default_action(number) for number in told}
     assert {number for number in names.all_signals() if number < 32} <= set(told)
 
 

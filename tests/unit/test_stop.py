@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from containerlab_probes.records import Dispositions, Process, ProcessId
 from containerlab_probes.signals.forecast import forecast
-from containerlab_tui.core.stop import (
+from containerlab_tui.model.stop import (
     Kind,
     Source,
     StopEvent,

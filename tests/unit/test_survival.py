@@ -3,7 +3,7 @@
 import pytest
 
 from containerlab_probes.records import Backing, IpcKind
-from containerlab_tui.core.survival import Answer, Survival, survival_of_file, survival_of_ipc
+from containerlab_tui.model.survival import Answer, Survival, survival_of_file, survival_of_ipc
 
 SYSTEM_V = (IpcKind.SHM, IpcKind.SEM, IpcKind.MSG)
 POSIX = (IpcKind.POSIX_SHM, IpcKind.POSIX_SEM, IpcKind.POSIX_MQ)

@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments)
     except ContainerlabError as error:
-        from containerlab_tui.core.safe_text import safe_lines
+        from containerlab_tui.present.safe_text import safe_lines
 
         sentence = safe_lines(str(error))
         if isinstance(error, Unreachable) and not arguments.lab:

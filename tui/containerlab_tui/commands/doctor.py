@@ -3,10 +3,10 @@
 import argparse
 
 from containerlab_tui.commands import session
-from containerlab_tui.core import doctor as core
-from containerlab_tui.core import doctor_words
-from containerlab_tui.core.doctor_facts import Diagnosis, Severity
-from containerlab_tui.core.safe_text import safe
+from containerlab_tui.doctor.diagnosis import by_trouble
+from containerlab_tui.model.diagnosis import Diagnosis, Severity
+from containerlab_tui.present import doctor_documents, doctor_text
+from containerlab_tui.present.safe_text import safe
 from containerlab_tui.services import diagnosis as service
 
 
@@ -15,17 +15,17 @@ def run(arguments: argparse.Namespace) -> int:
     engine = session.engine(arguments)
     if arguments.all:
         diagnoses, unseen = service.doctor_all(engine, service.remembered)
-        diagnoses = core.by_trouble(diagnoses)
+        diagnoses = by_trouble(diagnoses)
         for sentence in unseen:
             session.tell(safe(sentence))
         if arguments.json:
-            session.answer(core.documents(diagnoses, unseen))
+            session.answer(doctor_documents.documents(diagnoses, unseen))
         else:
             print(_table(diagnoses))
     else:
         diagnoses = (service.doctor(engine, arguments.name, service.remembered),)
         if arguments.json:
-            session.answer(core.document(diagnoses[0]))
+            session.answer(doctor_documents.document(diagnoses[0]))
         else:
             print(_page(diagnoses[0]))
     bad = any(finding.severity is Severity.ERROR for one in diagnoses for finding in one.findings)
@@ -35,19 +35,19 @@ def run(arguments: argparse.Namespace) -> int:
 def _page(one: Diagnosis) -> str:
     """One container, for a person."""
     lines = [
-        f"{safe(one.container)}: {doctor_words.headline(one)}",
+        f"{safe(one.container)}: {doctor_text.headline(one)}",
         f"  stop       {one.signal} ({one.signal_source}), "
-        f"grace period {doctor_words.period(one.timeout_s)} ({one.timeout_source})",
+        f"grace period {doctor_text.period(one.timeout_s)} ({one.timeout_source})",
         f"  delivery   {one.delivery}",
         f"  program    {one.program or 'not recognised'}",
-        f"  graceful   {doctor_words.graceful(one)}",
+        f"  graceful   {doctor_text.graceful(one)}",
     ]
-    if took := doctor_words.takes(one):
+    if took := doctor_text.takes(one):
         lines.append(f"  takes      {took}")
     lines += [f"  {'because' if not index else '':<9}  {safe(why, 500)}" for index, why in enumerate(one.evidence)]
     for index, process in enumerate(one.unreached):
         lines.append(f"  {'not told' if not index else '':<9}  {process.container_pid:>5}  {safe(process.command, 80)}")
-    for finding in doctor_words.by_weight(one.findings):
+    for finding in doctor_text.by_weight(one.findings):
         lines += ["", f"{finding.severity.upper()}  {finding.code}: {safe(finding.summary, 500)}"]
         lines += [f"    {safe(each, 500)}" for each in finding.evidence]
         lines += [f"    > {safe(each, 500)}" for each in finding.remedy.splitlines()]
@@ -62,7 +62,7 @@ def _table(diagnoses: tuple[Diagnosis, ...]) -> str:
             one.container,
             one.outlook,
             one.confidence,
-            f"{one.signal} {doctor_words.period(one.timeout_s)}",
+            f"{one.signal} {doctor_text.period(one.timeout_s)}",
             one.delivery,
             one.graceful,
             one.program or "—",

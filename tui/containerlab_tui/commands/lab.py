@@ -4,9 +4,9 @@ import argparse
 import sys
 
 from containerlab_tui.commands import session
-from containerlab_tui.core.documents import SCHEMA, Document
 from containerlab_tui.lab.lab import Lab, LabStatus
 from containerlab_tui.lab.progress import Progress
+from containerlab_tui.present.documents import SCHEMA, Document
 
 BAR_WIDTH = 30
 

@@ -7,9 +7,9 @@ from containerlab_probes.records import Forecast, Process
 from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import name_of, number_of
 from containerlab_tui.commands import session
-from containerlab_tui.core import documents
-from containerlab_tui.core.inventory import Details
 from containerlab_tui.engine.api import Engine
+from containerlab_tui.model.inventory import Details
+from containerlab_tui.present import documents
 from containerlab_tui.services.processes import NOT_RUNNING, children_of, see_processes
 
 

@@ -6,11 +6,11 @@ import contextlib
 from containerlab_probes.errors import BadRequest, Gone
 from containerlab_probes.records import WINDOW_LIMIT, IpcKind, Window
 from containerlab_tui.commands import session
-from containerlab_tui.core import documents
-from containerlab_tui.core.inventory import Details
-from containerlab_tui.core.survival import Survival
-from containerlab_tui.core.views import FilesView, IpcRow
 from containerlab_tui.engine.api import Engine
+from containerlab_tui.model.inventory import Details
+from containerlab_tui.model.survival import Survival
+from containerlab_tui.model.views import FilesView, IpcRow
+from containerlab_tui.present import documents
 from containerlab_tui.services.inspection import Inspector, inspector
 
 

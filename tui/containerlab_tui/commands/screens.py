@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from containerlab_probes.errors import BadRequest, ContainerlabError
-from containerlab_tui.core.inventory import Container
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.engine.endpoint import Endpoint
+from containerlab_tui.model.inventory import Container
 
 if TYPE_CHECKING:
-    from containerlab_tui.core.inventory import FeedRecord
+    from containerlab_tui.model.inventory import FeedRecord
 
 
 def open_screens(arguments: argparse.Namespace) -> int:

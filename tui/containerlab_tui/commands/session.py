@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from containerlab_probes.errors import Denied
-from containerlab_tui.core.safe_text import safe
+from containerlab_tui.present.safe_text import safe
 
 if TYPE_CHECKING:
-    from containerlab_tui.core.documents import Document
     from containerlab_tui.engine.docker_engine import DockerEngine
+    from containerlab_tui.present.documents import Document
 
 
 def engine(arguments: argparse.Namespace) -> "DockerEngine":
@@ -34,7 +34,7 @@ def refuse_if_read_only(arguments: argparse.Namespace, what: str) -> None:
 def answer(document: "Document") -> None:
     """One JSON document on standard output. Bytes out of a container that were no UTF-8, wherever they stand (a user's
     name, what a process now runs), become U+FFFD: half a surrogate pair is no JSON string to a strict reader."""
-    from containerlab_tui.core.documents import plain
+    from containerlab_tui.present.safe_text import plain
 
     json.dump(json.loads(plain(json.dumps(document, ensure_ascii=False))), sys.stdout, ensure_ascii=True)
     print()

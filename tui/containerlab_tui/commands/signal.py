@@ -7,7 +7,7 @@ from containerlab_probes.records import Process
 from containerlab_probes.signals.names import name_of, number_of
 from containerlab_tui.commands import session
 from containerlab_tui.commands.look import visible_processes
-from containerlab_tui.core import documents
+from containerlab_tui.present import documents
 from containerlab_tui.services.signals import Sent, send, send_by_engine
 
 

@@ -4,9 +4,11 @@ import argparse
 
 from containerlab_probes.signals.names import name_of, number_of
 from containerlab_tui.commands import session
-from containerlab_tui.core import doctor_compare, documents
-from containerlab_tui.core.safe_text import safe
-from containerlab_tui.core.stop import Kind, StopEvent, StopPlan, StopState, Verdict, describe, explain
+from containerlab_tui.doctor import comparison
+from containerlab_tui.model.diagnosis import Comparison
+from containerlab_tui.model.stop import Kind, StopEvent, StopPlan, StopState, Verdict, describe, explain
+from containerlab_tui.present import doctor_documents, documents
+from containerlab_tui.present.safe_text import safe
 from containerlab_tui.services.history import History
 from containerlab_tui.services.stops import plan_stop, run_stop
 
@@ -20,7 +22,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         state = run_stop(engine, plan, history=History())
         compared = _compared(state)
-        session.answer({**documents.stop(state), "prediction": doctor_compare.document(compared) if compared else None})
+        session.answer(
+            {**documents.stop(state), "prediction": doctor_documents.prediction(compared) if compared else None}
+        )
     else:
         print(_heading(plan), flush=True)
         state = run_stop(engine, plan, _Printer(plan), History())
@@ -30,8 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if state.verdict in (Verdict.GRACEFUL, Verdict.ALREADY_STOPPED) else 1
 
 
-def _compared(state: StopState) -> doctor_compare.Comparison | None:
-    return doctor_compare.compare(state.plan.foretold, state) if state.plan.foretold else None
+def _compared(state: StopState) -> Comparison | None:
+    return comparison.compare(state.plan.foretold, state) if state.plan.foretold else None
 
 
 def _heading(plan: StopPlan) -> str:
@@ -58,7 +62,7 @@ class _Printer:
     def __call__(self, state: StopState) -> None:
         if state.plan.foretold is not None and not self._foretold:
             self._foretold = True
-            print(f"  {doctor_compare.words(state.plan.foretold)}.", flush=True)
+            print(f"  {comparison.words(state.plan.foretold)}.", flush=True)
         for event in state.events:
             if event not in self._printed and event.kind is not Kind.SETTLED:
                 self._printed.add(event)

@@ -3,9 +3,9 @@
 import argparse
 
 from containerlab_tui.commands import session
-from containerlab_tui.core.documents import SCHEMA, Document, moment, plain
-from containerlab_tui.core.ending_records import Ending
-from containerlab_tui.core.safe_text import safe
+from containerlab_tui.model.ending_records import Ending
+from containerlab_tui.present.documents import SCHEMA, Document, moment
+from containerlab_tui.present.safe_text import plain, safe
 from containerlab_tui.services.endings import why
 from containerlab_tui.services.history import History
 

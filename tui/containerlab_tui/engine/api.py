@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from containerlab_tui.core.inventory import Container, Details, EngineEvent
-from containerlab_tui.core.inventory import EngineVersion as EngineVersion  # noqa: PLC0414  what a re-export looks like to mypy
+from containerlab_tui.model.inventory import Container, Details, EngineEvent, EngineVersion
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from containerlab_probes.errors import (
     Gone,
     Unsupported,
 )
-from containerlab_tui.core.inventory import Container, Details, EngineEvent
 from containerlab_tui.engine import documents, endpoint, streams, wire
-from containerlab_tui.engine.api import AttachedStreams, EngineVersion, EventStream, LogStream, RunRequest
+from containerlab_tui.engine.api import AttachedStreams, EventStream, LogStream, RunRequest
+from containerlab_tui.model.inventory import Container, Details, EngineEvent, EngineVersion
 
 if TYPE_CHECKING:
     import requests

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from containerlab_probes.errors import BadRequest
-from containerlab_tui.core.inventory import Container, Details, EngineEvent, MountPoint
+from containerlab_tui.model.inventory import Container, Details, EngineEvent, MountPoint
 
 DEFAULT_STOP_SIGNAL = "SIGTERM"
 DEFAULT_STOP_TIMEOUT_S = 10

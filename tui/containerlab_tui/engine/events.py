@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 
 from containerlab_probes.errors import ContainerlabError, Gone
-from containerlab_tui.core.inventory import (
+from containerlab_tui.engine.api import Engine, EventStream
+from containerlab_tui.model.inventory import (
     Changed,
     Connected,
     Container,
@@ -21,7 +22,6 @@ from containerlab_tui.core.inventory import (
     Lost,
     Snapshot,
 )
-from containerlab_tui.engine.api import Engine, EventStream
 
 LIST_ACTIONS = frozenset(
     ("create", "start", "restart", "die", "stop", "oom", "pause", "unpause", "rename", "destroy", "update",

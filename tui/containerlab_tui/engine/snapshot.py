@@ -3,9 +3,9 @@
 `import docker` costs more than the answer does. Only for an engine behind a Unix socket.
 """
 
-from containerlab_tui.core.inventory import Container
 from containerlab_tui.engine import documents, wire
 from containerlab_tui.engine.endpoint import Endpoint, resolve
+from containerlab_tui.model.inventory import Container
 
 
 def snapshot(where: Endpoint | None = None) -> tuple[Container, ...] | None:

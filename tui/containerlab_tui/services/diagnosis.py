@@ -17,21 +17,15 @@ from containerlab_probes.errors import ContainerlabError, Gone, TimedOut, Unreac
 from containerlab_probes.kernel import rootfs
 from containerlab_probes.records import Process
 from containerlab_probes.signals.names import name_of, number_of
-from containerlab_tui.core import (
-    doctor_configured,
-    doctor_customs,
-    doctor_inits,
-    doctor_python,
-    doctor_scripts,
-    doctor_supervisor,
-    programs,
-)
-from containerlab_tui.core.doctor import diagnose
-from containerlab_tui.core.doctor_facts import Diagnosis, EarlySignal, Facts
-from containerlab_tui.core.ending import PastStop
-from containerlab_tui.core.inventory import Details, EngineEvent
-from containerlab_tui.core.stop import StopPlan
+from containerlab_tui.doctor.diagnosis import diagnose
+from containerlab_tui.doctor.facts import EarlySignal, Facts
+from containerlab_tui.doctor.programs import catalogue, daemons, inits, options, supervisord
+from containerlab_tui.doctor.readers import python, scripts
 from containerlab_tui.engine.api import Engine
+from containerlab_tui.model.diagnosis import Diagnosis
+from containerlab_tui.model.ending_records import PastStop
+from containerlab_tui.model.inventory import Details, EngineEvent
+from containerlab_tui.model.stop import StopPlan
 from containerlab_tui.services import history as history_of_stops
 from containerlab_tui.services.clients import clients_of
 from containerlab_tui.services.processes import see_processes
@@ -84,7 +78,7 @@ def _diagnosed(
             "`forecast` show what the kernel knows; please report the rest."
         ) from error
     finally:
-        doctor_python.forget()
+        python.forget()
 
 
 def doctor_all(engine: Engine, history: History | None = None) -> tuple[tuple[Diagnosis, ...], tuple[str, ...]]:
@@ -198,7 +192,7 @@ def _files(seen: Sequence[Process]) -> Mapping[tuple[int, str], str]:
     found: dict[tuple[int, str], str] = {}
     for process in seen[:PROCESS_LIMIT]:
         wanted = tuple(_wanted(process))
-        if not wanted and not programs.is_shell(process):
+        if not wanted and not catalogue.is_shell(process):
             continue
         try:
             with _View(process.pid) as view:
@@ -216,26 +210,26 @@ def _files(seen: Sequence[Process]) -> Mapping[tuple[int, str], str]:
 
 def _wanted(process: Process) -> Iterable[str]:
     """The paths, as the process names them, whose content matters."""
-    yield from doctor_scripts.script_paths(process)
-    known = programs.recognise(process)
+    yield from scripts.script_paths(process)
+    known = catalogue.recognise(process)
     if known is None:
         return
     match known.name:
         case "supervisord":
-            yield from doctor_supervisor.candidates(process)
+            yield from supervisord.candidates(process)
         case "s6-svscan":
-            yield from doctor_inits.s6_files(process)
+            yield from inits.s6_files(process)
         case name:
-            yield from doctor_configured.files_of(name, process)
+            yield from options.files_of(name, process)
 
 
 def _read_includes(process: Process, view: "_View", found: dict[tuple[int, str], str]) -> None:
     """The files that supervisord's configuration includes, under their path with a plus sign in front."""
-    for path in doctor_supervisor.candidates(process):
+    for path in supervisord.candidates(process):
         text = found.get((process.pid, path))
         if text is None:
             continue
-        patterns = doctor_supervisor.includes_of(text, view.absolute(path))
+        patterns = supervisord.includes_of(text, view.absolute(path))
         names = (name for pattern in patterns for name in view.matching(pattern))
         for name in itertools.islice(names, INCLUDE_LIMIT):
             included = view.text(name)
@@ -246,16 +240,16 @@ def _read_includes(process: Process, view: "_View", found: dict[tuple[int, str],
 
 def _read_neighbours(process: Process, view: "_View", found: dict[tuple[int, str], str]) -> None:
     """The files that a script names and that lie beside it, under their path with an ampersand in front."""
-    script = programs.script_of(process)
-    texts = [(path, found.get((process.pid, path))) for path in doctor_scripts.script_paths(process)]
-    if script is not None and script.kind == "code" and programs.is_shell(process):
+    script = catalogue.script_of(process)
+    texts = [(path, found.get((process.pid, path))) for path in scripts.script_paths(process)]
+    if script is not None and script.kind == "code" and catalogue.is_shell(process):
         texts = [("", script.text)]
     for path, text in texts:
         if text is None:
             continue
         read = 0
-        for name in doctor_scripts.neighbours(process, path, text):
-            beside = view.text(name) if read < doctor_scripts.NEIGHBOUR_LIMIT else None
+        for name in scripts.neighbours(process, path, text):
+            beside = view.text(name) if read < scripts.NEIGHBOUR_LIMIT else None
             if beside is not None:
                 found[process.pid, f"&{name}"] = beside
                 read += 1
@@ -311,7 +305,7 @@ class _View:
 
 
 def _is(process: Process, name: str, also: Callable[[Process], bool]) -> bool:
-    known = programs.recognise(process)
+    known = catalogue.recognise(process)
     return known is not None and known.name == name and also(process)
 
 
@@ -335,8 +329,8 @@ def _units(seen: Sequence[Process]) -> Mapping[str, str]:
     """The systemd unit that starts a program of the container, by the program's path, where a package left one."""
     found: dict[str, str] = {}
     for process in seen[:PROCESS_LIMIT]:
-        path = doctor_customs.program_path(process)
-        if not path or path in found or programs.recognise(process) or not process.dispositions.caught:
+        path = daemons.program_path(process)
+        if not path or path in found or catalogue.recognise(process) or not process.dispositions.caught:
             continue
         name = posixpath.basename(path)
         try:
@@ -387,11 +381,11 @@ def _environments(seen: Sequence[Process], files: Mapping[tuple[int, str], str])
     """What the environment says to the programs that listen to it; nothing else of it is kept."""
     found: dict[int, Mapping[str, str]] = {}
     for process in seen[:PROCESS_LIMIT]:
-        known = programs.recognise(process)
+        known = catalogue.recognise(process)
         wanted = _ENVIRONMENT.get(known.name) if known else None
         if known and known.name == "supervisord":
             texts = (text for (pid, _), text in files.items() if pid == process.pid)
-            wanted = doctor_supervisor.variables(texts)
+            wanted = supervisord.variables(texts)
         if wanted is None:
             continue
         try:

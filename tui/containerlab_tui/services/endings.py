@@ -6,10 +6,10 @@ import time
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.kernel import cgroups
 from containerlab_probes.records import MemoryRecord
-from containerlab_tui.core.ending import how_a_removed_one_ended, how_it_ended
-from containerlab_tui.core.ending_records import Ending
-from containerlab_tui.core.inventory import Details
 from containerlab_tui.engine.api import Engine
+from containerlab_tui.model.ending import how_a_removed_one_ended, how_it_ended
+from containerlab_tui.model.ending_records import Ending
+from containerlab_tui.model.inventory import Details
 from containerlab_tui.services.history import History
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.config import state_dir
-from containerlab_tui.core.documents import plain
-from containerlab_tui.core.ending_records import PastStop
-from containerlab_tui.core.stop import Phase, StopState, Verdict
+from containerlab_tui.model.ending_records import PastStop
+from containerlab_tui.model.stop import Phase, StopState, Verdict
+from containerlab_tui.present.safe_text import plain
 
 KEPT = 2000
 """Stops that are remembered; the oldest go first."""

@@ -12,10 +12,10 @@ from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_probes.memory.mappings import backing_of, host_path_of, mount_of
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import IpcKind, IpcObject, Mapping, Process, ProcessId, Window
-from containerlab_tui.core.inventory import Details
-from containerlab_tui.core.survival import survival_of_file, survival_of_ipc
-from containerlab_tui.core.views import FileRow, FilesView, IpcRow, IpcView
 from containerlab_tui.engine.api import Engine
+from containerlab_tui.model.inventory import Details
+from containerlab_tui.model.survival import survival_of_file, survival_of_ipc
+from containerlab_tui.model.views import FileRow, FilesView, IpcRow, IpcView
 
 __all__ = ["FileRow", "FilesView", "Inspector", "IpcRow", "IpcView"]
 

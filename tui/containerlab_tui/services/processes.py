@@ -4,8 +4,8 @@ from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.tree import container_processes
 from containerlab_probes.records import Process
-from containerlab_tui.core.inventory import Details
 from containerlab_tui.engine.api import Engine
+from containerlab_tui.model.inventory import Details
 
 NOT_LOCAL = "its processes run on another machine: only the engine's events are seen"
 NOT_RUNNING = "it is not running"

@@ -17,10 +17,10 @@ from containerlab_probes.signals.exits import ExitWatch
 from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import SIGKILL, name_of, number_of
 from containerlab_probes.signals.send import send as send_signal
-from containerlab_tui.core.inventory import Details
-from containerlab_tui.core.kernel_record import what_came
-from containerlab_tui.core.views import Sent
 from containerlab_tui.engine.api import Engine
+from containerlab_tui.model.inventory import Details
+from containerlab_tui.model.kernel_trace import what_came
+from containerlab_tui.model.views import Sent
 from containerlab_tui.services.processes import NOT_RUNNING, children_of, see_processes
 from containerlab_tui.services.recording import Recording
 

@@ -16,11 +16,11 @@ from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.records import Lost, Process, ProcessId, TraceRecord
 from containerlab_probes.signals.exits import ExitWatch
 from containerlab_probes.signals.names import name_of
-from containerlab_tui.core.doctor_facts import Diagnosis
-from containerlab_tui.core.inventory import EngineEvent
-from containerlab_tui.core.kernel_record import as_stop_event
-from containerlab_tui.core.stop import Kind, Source, StopEvent, StopPlan, StopState, begin, fold
 from containerlab_tui.engine.api import Engine
+from containerlab_tui.model.diagnosis import Diagnosis
+from containerlab_tui.model.inventory import EngineEvent
+from containerlab_tui.model.kernel_trace import as_stop_event
+from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, StopState, begin, fold
 from containerlab_tui.services.recording import Recording
 
 STRAGGLERS_S = 0.5

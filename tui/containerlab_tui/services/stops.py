@@ -9,19 +9,11 @@ from dataclasses import replace
 from containerlab_probes.errors import BadRequest, Unsupported
 from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import SIGKILL, name_of, number_of
-from containerlab_tui.core.doctor_compare import read_late
-from containerlab_tui.core.doctor_facts import Diagnosis
-from containerlab_tui.core.inventory import Details, EngineEvent
-from containerlab_tui.core.stop import (
-    Kind,
-    Source,
-    StopEvent,
-    StopPlan,
-    StopState,
-    already_stopped,
-    fold,
-)
+from containerlab_tui.doctor.comparison import read_late
 from containerlab_tui.engine.api import Engine
+from containerlab_tui.model.diagnosis import Diagnosis
+from containerlab_tui.model.inventory import Details, EngineEvent
+from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, StopState, already_stopped, fold
 from containerlab_tui.services.diagnosis import foretell
 from containerlab_tui.services.history import History
 from containerlab_tui.services.processes import children_of, see_processes

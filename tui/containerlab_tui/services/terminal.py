@@ -26,9 +26,9 @@ from containerlab_probes.kernel.rootfs import open_in_root, open_root
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import ProcessId
 from containerlab_probes.signals.send import send
-from containerlab_tui.core.inventory import Details
-from containerlab_tui.core.safe_text import safe_line, safe_lines
 from containerlab_tui.engine.api import AttachedStreams, Engine
+from containerlab_tui.model.inventory import Details
+from containerlab_tui.present.safe_text import safe_line, safe_lines
 
 SHELLS = ("/bin/bash", "/usr/bin/bash", "/bin/sh", "/usr/bin/sh", "/bin/ash", "/busybox/sh")
 """Looked for in this order."""

@@ -12,8 +12,8 @@ from containerlab_probes.processes.tree import container_processes, glance, leve
 from containerlab_probes.records import Lost, ProcessId, TracedExit, TracedFork, TraceRecord
 from containerlab_probes.signals.exits import ExitWatch
 from containerlab_probes.signals.names import number_of
-from containerlab_tui.core.inventory import Details, EngineEvent
-from containerlab_tui.core.signal_log import Asked, Known, Note, Told, Who
+from containerlab_tui.model.inventory import Details, EngineEvent
+from containerlab_tui.model.signal_log import Asked, Known, Note, Told, Who
 from containerlab_tui.services.recording import Recording
 
 WAITING_LIMIT = 100_000

@@ -10,7 +10,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from containerlab_tui.core.inventory import Changed, Connected, Event, Lost, Snapshot
+from containerlab_tui.model.inventory import Changed, Connected, Event, Lost, Snapshot
 from containerlab_tui.ui.commands import Actions
 from containerlab_tui.ui.feeds import Engines, do, tell
 from containerlab_tui.ui.knowledge import RUNNING, Knowledge
@@ -21,10 +21,10 @@ from containerlab_tui.ui.stops import Stops
 if TYPE_CHECKING:
     from containerlab_probes.records import Forecast, Process, ProcessId
     from containerlab_tui.config import Settings
-    from containerlab_tui.core.inventory import Container, Details, EngineEvent, FeedRecord
-    from containerlab_tui.core.stop import StopPlan
-    from containerlab_tui.core.views import Sent
     from containerlab_tui.engine.api import Engine
+    from containerlab_tui.model.inventory import Container, Details, EngineEvent, FeedRecord
+    from containerlab_tui.model.stop import StopPlan
+    from containerlab_tui.model.views import Sent
     from containerlab_tui.services.watching import Watching
     from containerlab_tui.ui.followers import Filler, Found, Loads, Look
     from containerlab_tui.ui.panels import Inspectors

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from containerlab_tui.core.inventory import Container, status_words
+from containerlab_tui.model.inventory import Container, status_words
 from containerlab_tui.ui.knowledge import RUNNING
 
 if TYPE_CHECKING:
-    from containerlab_tui.core.doctor_facts import Diagnosis
+    from containerlab_tui.model.diagnosis import Diagnosis
     from containerlab_tui.ui.app import ContainerlabApp
 
 

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from containerlab_tui.core.inventory import Container, Details
-from containerlab_tui.core.safe_text import safe_line
+from containerlab_tui.model.inventory import Container, Details
+from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.ui.feeds import ask, do
 from containerlab_tui.ui.knowledge import RUNNING
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
 from containerlab_probes.records import Forecast, Overview, Usage
-from containerlab_tui.core.inventory import Details
 from containerlab_tui.engine.api import Engine
+from containerlab_tui.model.inventory import Details
 from containerlab_tui.ui.knowledge import Load
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from containerlab_tui.core.inventory import Container, Details, Inventory, fold
+from containerlab_tui.model.inventory import Container, Details, Inventory, fold
 
 if TYPE_CHECKING:
     from containerlab_probes.records import Forecast, Overview
-    from containerlab_tui.core.inventory import FeedRecord
+    from containerlab_tui.model.inventory import FeedRecord
 
 RUNNING = frozenset({"running", "paused", "restarting"})
 

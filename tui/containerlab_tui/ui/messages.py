@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
-    from containerlab_tui.core.views import Sent
+    from containerlab_tui.model.views import Sent
 
 
 class InventoryChanged(Message):

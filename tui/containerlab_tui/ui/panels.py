@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from containerlab_tui.core.inventory import Details
+from containerlab_tui.model.inventory import Details
 from containerlab_tui.ui.widgets.panel import Panel
 
 if TYPE_CHECKING:

@@ -5,14 +5,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from containerlab_probes.errors import ContainerlabError, Gone
-from containerlab_tui.core.safe_text import safe_line
-from containerlab_tui.ui import words
+from containerlab_tui.present import wording
+from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.ui.feeds import attend, tell
 
 if TYPE_CHECKING:
-    from containerlab_tui.core.inventory import EngineEvent
-    from containerlab_tui.core.stop import StopPlan, StopState
     from containerlab_tui.engine.api import LogStream
+    from containerlab_tui.model.inventory import EngineEvent
+    from containerlab_tui.model.stop import StopPlan, StopState
     from containerlab_tui.ui.app import ContainerlabApp
     from containerlab_tui.ui.screens.stop import StopScreen
     from containerlab_tui.ui.screens.stop_dialog import StopChoice
@@ -62,7 +62,7 @@ class Stops:
 
     def begin(self, plans: "Sequence[StopPlan]", choice: "StopChoice | None") -> None:
         """Stop these containers as planned, with what was chosen instead, and open the screen."""
-        from containerlab_tui.core.stop import begin
+        from containerlab_tui.model.stop import begin
 
         for plan in [one if choice is None else _chosen(one, choice) for one in plans]:
             self._under_way.add(plan.container)
@@ -104,7 +104,7 @@ class Stops:
             self._app.set_timer(details.stop_timeout_s + WORST_S, lambda: self._app.stop_moved(event.container, ""))
 
     def _run(self, plan: "StopPlan") -> None:
-        from containerlab_tui.core.stop import failed_to_begin
+        from containerlab_tui.model.stop import failed_to_begin
         from containerlab_tui.services.history import History
         from containerlab_tui.services.stops import run_stop
 
@@ -133,7 +133,7 @@ class Stops:
             stream.close()  # the container runs on, and its log is no longer about a stop
         left = self._screen is not None and self._screen not in self._app.screen_stack
         if left and not state.plan.begun_elsewhere:
-            from containerlab_tui.core.stop import explain
+            from containerlab_tui.model.stop import explain
 
             sentences = explain(state)
             if sentences:
@@ -171,8 +171,8 @@ class Stops:
         attend(self._app, work, over, over)
 
     def _tell_lines(self, container: str, lines: Sequence[bytes]) -> None:
-        words = [line.decode("utf-8", "replace") for line in lines]
-        tell(self._app, lambda: self._made().add_log(words, container))
+        wording = [line.decode("utf-8", "replace") for line in lines]
+        tell(self._app, lambda: self._made().add_log(wording, container))
 
 
 def _phase(state: "StopState") -> str:
@@ -181,7 +181,7 @@ def _phase(state: "StopState") -> str:
         return ""
     if state.phase_2 is not None:
         return "stopping: killed"
-    return f"stopping: {words.period(state.plan.timeout_s)} of grace" if state.phase_1 is not None else "stopping"
+    return f"stopping: {wording.period(state.plan.timeout_s)} of grace" if state.phase_1 is not None else "stopping"
 
 
 def _chosen(plan: "StopPlan", choice: "StopChoice") -> "StopPlan":

@@ -6,9 +6,9 @@ from textual.app import ComposeResult
 from textual.timer import Timer
 
 from containerlab_probes.errors import ContainerlabError
-from containerlab_tui.core.signal_log import SignalLog
-from containerlab_tui.core.signal_words import lost_words
-from containerlab_tui.core.views import Sent
+from containerlab_tui.model.signal_log import SignalLog
+from containerlab_tui.model.views import Sent
+from containerlab_tui.present.signal_text import lost_words
 from containerlab_tui.ui.feeds import ask, do
 from containerlab_tui.ui.watches import Watch
 from containerlab_tui.ui.widgets.files_panel import FilesPanel

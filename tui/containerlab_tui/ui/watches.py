@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from containerlab_tui.core.inventory import Details, EngineEvent
+from containerlab_tui.model.inventory import Details, EngineEvent
 from containerlab_tui.services.watching import Watching
 from containerlab_tui.ui.feeds import do
 
 if TYPE_CHECKING:
-    from containerlab_tui.core.signal_log import Told
+    from containerlab_tui.model.signal_log import Told
     from containerlab_tui.ui.app import ContainerlabApp
 
 

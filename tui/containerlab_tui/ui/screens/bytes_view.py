@@ -13,9 +13,9 @@ from textual.widgets import Footer, Input, Static
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.records import WINDOW_LIMIT, Window
-from containerlab_tui.core.safe_text import safe_line
-from containerlab_tui.core.survival import Survival
-from containerlab_tui.ui import words
+from containerlab_tui.model.survival import Survival
+from containerlab_tui.present import wording
+from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.ui.feeds import ask
 from containerlab_tui.ui.widgets import hex_view, survival_marks
 from containerlab_tui.ui.widgets.hex_view import HexView
@@ -120,8 +120,8 @@ class BytesScreen(Screen[None]):
         else:
             count = len(view.changed)
             said = "nothing changed here" if not count else f"{count} byte{'s' if count != 1 else ''} changed, marked *"
-            size = f", size was {words.exact(before.total)}" if shrunk else ""
-            self._place(f"again at {words.clock_time(self._clock())}: {said}{size}")
+            size = f", size was {wording.exact(before.total)}" if shrunk else ""
+            self._place(f"again at {wording.clock_time(self._clock())}: {said}{size}")
 
     def _failed(self, error: ContainerlabError) -> None:
         """What was read before stays, and the trouble is said above the keys."""
@@ -137,10 +137,10 @@ class BytesScreen(Screen[None]):
         if window is None:
             text = said
         elif not window.data:
-            text = f"empty, {words.exact(window.total)}"
+            text = f"empty, {wording.exact(window.total)}"
         else:
             last = window.offset + len(window.data) - 1
-            text = f"bytes {window.offset:,} to {last:,} of {words.exact(window.total)}"
+            text = f"bytes {window.offset:,} to {last:,} of {wording.exact(window.total)}"
             text += f" · {said}" if said else ""
         self.query_one("#place", Static).update(Content(text))
 

@@ -12,8 +12,8 @@ from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import Input, Label, Static
 
-from containerlab_tui.core.safe_text import safe_line
-from containerlab_tui.ui import words
+from containerlab_tui.present import wording
+from containerlab_tui.present.safe_text import safe_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class CopyForm(ModalScreen[CopyRequest | None]):
         except ValueError:
             facts.update(Content(""))
             return
-        size = words.exact(os.stat(request.local_file).st_size)
+        size = wording.exact(os.stat(request.local_file).st_size)
         target = os.path.join(request.directory, os.path.basename(request.local_file))
         facts.update(Content.styled(f"{size} → {safe_line(target, 60)}", "dim"))
 

@@ -19,13 +19,12 @@ from textual.widgets import Static
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.records import Process
-from containerlab_tui.core import doctor_words
-from containerlab_tui.core.doctor_facts import Diagnosis, Finding, Outlook
-from containerlab_tui.core.safe_text import safe_line
-from containerlab_tui.ui import words
+from containerlab_tui.model.diagnosis import Diagnosis, Finding, Outlook
+from containerlab_tui.present import doctor_text, wording
+from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.present.states import DOCTOR_SIGNS, FINDINGS, OUTLOOKS
 from containerlab_tui.ui.feeds import ask
 from containerlab_tui.ui.messages import InventoryChanged
-from containerlab_tui.ui.states import DOCTOR_SIGNS, FINDINGS, OUTLOOKS
 from containerlab_tui.ui.widgets.status_bar import KeyBar
 
 TEXT_LIMIT = 1000
@@ -134,10 +133,10 @@ class DoctorScreen(Screen[None]):
 
     def _draw_head(self) -> None:
         """Whom it is about, how it stands with reading, and what is in the way."""
-        at = words.clock_time(self._read_at)
+        at = wording.clock_time(self._read_at)
         note = "looking …"
         if not self._looking:
-            note = f"{doctor_words.counted(self._findings)}read at {at}" if self._diagnosis is not None else ""
+            note = f"{doctor_text.counted(self._findings)}read at {at}" if self._diagnosis is not None else ""
         left = Content.assemble(("Doctor  ", "dim"), (safe_line(self._patient.name, 80), "bold"))
         room = max(self.size.width - 2 - len(note) - 2, 10)
         head = Content.assemble(left.truncate(room, ellipsis=True, pad=True), "  ", (note, "dim"))
@@ -160,11 +159,11 @@ class DoctorScreen(Screen[None]):
             return
         chosen = self._chosen
         self._diagnosis = self._drawn = diagnosis
-        self._findings = doctor_words.by_weight(diagnosis.findings)
+        self._findings = doctor_text.by_weight(diagnosis.findings)
         same = [one.code for one in self._findings]
         self._cursor = same.index(chosen.code) if chosen is not None and chosen.code in same else 0
         word = OUTLOOKS[diagnosis.outlook]
-        headline = Content.styled(f"{word.glyph} {doctor_words.headline(diagnosis)}", f"bold {STYLES[word.tone]}")
+        headline = Content.styled(f"{word.glyph} {doctor_text.headline(diagnosis)}", f"bold {STYLES[word.tone]}")
         where = self.query_one("#headline", Static)
         where.update(headline)
         where.display = True
@@ -228,7 +227,7 @@ class DoctorScreen(Screen[None]):
         """Copy the remedy of the finding under the cursor."""
         finding = self._chosen
         if finding is not None and finding.remedy:
-            self.app.copy_to_clipboard(doctor_words.pasteable("\n".join(remedy_lines(finding))))
+            self.app.copy_to_clipboard(doctor_text.pasteable("\n".join(remedy_lines(finding))))
             self.app.notify(f"Copied the remedy of {safe_line(finding.code, 40)}.", markup=False)
 
     def action_stop(self) -> None:
@@ -264,20 +263,20 @@ def _answer(one: Diagnosis) -> list[Widget]:
         _fact("stop", Content.assemble(safe_line(one.signal, 40), "  ", (_source(one.signal_source), "dim"))),
         _fact(
             "grace",
-            Content.assemble(doctor_words.period(one.timeout_s), "  ", (_source(one.timeout_source), "dim")),
+            Content.assemble(doctor_text.period(one.timeout_s), "  ", (_source(one.timeout_source), "dim")),
         ),
-        _fact("delivery", Content(words.delivery(one.delivery))),
+        _fact("delivery", Content(wording.delivery(one.delivery))),
         _fact("program", Content(safe_line(one.program, 80) or "not recognised")),
-        _fact("graceful", Content(safe_line(doctor_words.graceful(one), 120))),
+        _fact("graceful", Content(safe_line(doctor_text.graceful(one), 120))),
     ]
-    if took := doctor_words.takes(one):
+    if took := doctor_text.takes(one):
         facts.append(_fact("takes", Content(took)))
     facts += _facts("because", one.evidence)
     return [*facts, *_unreached(one.unreached)]
 
 
 def _source(source: str) -> str:
-    return safe_line(words.SOURCES.get(source, source), 60)
+    return safe_line(wording.SOURCES.get(source, source), 60)
 
 
 def _unreached(processes: tuple[Process, ...]) -> list[Widget]:

@@ -12,14 +12,13 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from containerlab_probes.errors import ContainerlabError
-from containerlab_tui.core import doctor_words
-from containerlab_tui.core.doctor import by_trouble
-from containerlab_tui.core.doctor_facts import Diagnosis, Outlook, Severity
-from containerlab_tui.core.safe_text import safe_line
-from containerlab_tui.ui import words
+from containerlab_tui.doctor.diagnosis import by_trouble
+from containerlab_tui.model.diagnosis import Diagnosis, Outlook, Severity
+from containerlab_tui.present import doctor_text, wording
+from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.present.states import DOCTOR_SIGNS, FINDINGS, OUTLOOKS, grace
 from containerlab_tui.ui.feeds import ask
 from containerlab_tui.ui.messages import InventoryChanged
-from containerlab_tui.ui.states import DOCTOR_SIGNS, FINDINGS, OUTLOOKS, grace
 from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, Row, cell
 from containerlab_tui.ui.widgets.status_bar import KeyBar
 
@@ -134,7 +133,7 @@ class DoctorTable(Screen[None]):
     def _draw_head(self) -> None:
         note = "looking …" if self._looking else ""
         if self._read_at is not None and not self._looking:
-            note, at = _counted(self._diagnoses.values()), f"read at {words.clock_time(self._read_at)}"
+            note, at = _counted(self._diagnoses.values()), f"read at {wording.clock_time(self._read_at)}"
             if len(note) + len(at) + len(self._whom) + 15 <= self.size.width:
                 note = f"{note}   {at}" if note else at
         left = Content.assemble(("Doctor  ", "dim"), (self._whom, "bold"))
@@ -157,10 +156,10 @@ class DoctorTable(Screen[None]):
         if one is None:
             return
         become = self._become.get(one.container)
-        lines = [f"It has ended since: {become}." if become else f"{one.container}: {doctor_words.headline(one)}"]
+        lines = [f"It has ended since: {become}." if become else f"{one.container}: {doctor_text.headline(one)}"]
         if become == AGAIN:
             lines = ["It was started again since; this is what was found before. r asks anew."]
-        worst = doctor_words.by_weight(one.findings)[:1]
+        worst = doctor_text.by_weight(one.findings)[:1]
         lines += [finding.summary for finding in worst]
         where.update(Content("\n".join(safe_line(line, 400) for line in lines)))
 
@@ -188,7 +187,7 @@ def _counted(diagnoses: Iterable[Diagnosis]) -> str:
 def _row(one: Diagnosis, become: str) -> Row:
     word = OUTLOOKS[one.outlook]
     signal = one.signal.removeprefix("SIG")
-    took = doctor_words.takes(one).removeprefix("about ")
+    took = doctor_text.takes(one).removeprefix("about ")
     return Row(
         one.container,
         (
@@ -206,7 +205,7 @@ def _row(one: Diagnosis, become: str) -> Row:
 
 def _wrong(one: Diagnosis) -> Cell:
     """The codes of what should be mended, the worst first."""
-    found = [finding for finding in doctor_words.by_weight(one.findings) if finding.severity is not Severity.NOTE]
+    found = [finding for finding in doctor_text.by_weight(one.findings) if finding.severity is not Severity.NOTE]
     if not found:
         return cell("—", "muted")
     return tuple(

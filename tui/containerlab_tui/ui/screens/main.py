@@ -13,7 +13,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from containerlab_tui.core.safe_text import safe_line
+from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.ui.knowledge import RUNNING
 from containerlab_tui.ui.messages import EngineFound, EngineLost, InventoryChanged
 from containerlab_tui.ui.screens.main_actions import MainActions
@@ -24,7 +24,7 @@ from containerlab_tui.ui.widgets.panel import Panel, Subject
 from containerlab_tui.ui.widgets.status_bar import KeyBar, TopLine
 
 if TYPE_CHECKING:
-    from containerlab_tui.core.inventory import Container
+    from containerlab_tui.model.inventory import Container
     from containerlab_tui.ui.app import ContainerlabApp
 
 REST_S = 0.1

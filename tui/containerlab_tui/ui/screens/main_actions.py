@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from textual.screen import Screen
 
-from containerlab_tui.core.safe_text import safe_line
+from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.ui.feeds import ask, attend, do
 from containerlab_tui.ui.knowledge import RUNNING
 
 if TYPE_CHECKING:
-    from containerlab_tui.core.doctor_facts import Diagnosis
-    from containerlab_tui.core.inventory import Container, Details
-    from containerlab_tui.core.stop import StopPlan
-    from containerlab_tui.core.views import Sent
     from containerlab_tui.engine.api import Engine
+    from containerlab_tui.model.diagnosis import Diagnosis
+    from containerlab_tui.model.inventory import Container, Details
+    from containerlab_tui.model.stop import StopPlan
+    from containerlab_tui.model.views import Sent
     from containerlab_tui.ui.screens.signal_picker import SignalChoice, SignalSubject
     from containerlab_tui.ui.screens.stop_dialog import StopChoice
 

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from containerlab_tui.core.safe_text import safe_line
+from containerlab_tui.present.safe_text import safe_line
 
 
 class Rename(ModalScreen[str | None]):

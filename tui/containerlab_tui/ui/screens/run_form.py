@@ -15,8 +15,8 @@ from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.signals.names import all_signals, name_of, number_of
-from containerlab_tui.core.safe_text import safe_line
 from containerlab_tui.engine.api import RunRequest
+from containerlab_tui.present.safe_text import safe_line
 
 _IPC_MODES = (
     ("private (its own)", "private"),

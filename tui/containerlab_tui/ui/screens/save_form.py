@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from containerlab_tui.core.safe_text import safe_line
+from containerlab_tui.present.safe_text import safe_line
 
 
 @dataclass(frozen=True, slots=True)

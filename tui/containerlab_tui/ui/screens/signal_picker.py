@@ -15,10 +15,10 @@ from textual.widgets.option_list import Option
 from containerlab_probes.records import Forecast, Process, ProcessId
 from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import SIGKILL, all_signals, name_of
-from containerlab_tui.core.safe_text import safe_line
+from containerlab_tui.present import wording
+from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.services.processes import children_of
 from containerlab_tui.services.signals import Target, select
-from containerlab_tui.ui import words
 
 SIGTERM = 15
 
@@ -189,7 +189,7 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
     def _kills_init(self, signal: int) -> bool:
         """Whether the signal would end a container's PID 1, and so the container."""
         inits = {subject.init.id for subject in self._subjects if subject.init is not None}
-        return any(one is not None and one.id in inits and words.deadly(one) for one in self._forecasts(signal))
+        return any(one is not None and one.id in inits and wording.deadly(one) for one in self._forecasts(signal))
 
     def _fill(self) -> None:
         """Draw the signals that match, the best match chosen."""
@@ -204,7 +204,7 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
 
     def _row(self, index: int) -> Content:
         signal = self._shown[index]
-        glyph, said = words.together(self._forecasts(signal))
+        glyph, said = wording.together(self._forecasts(signal))
         if glyph == "†" and self._kills_init(signal):
             said = _ENDS_CONTAINER
         style = "bold $text-error" if glyph == "†" else "dim" if glyph == "✗" else ""

@@ -19,10 +19,10 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from containerlab_probes.signals.names import SIGKILL, name_of
-from containerlab_tui.core import doctor_compare
-from containerlab_tui.core.safe_text import safe_line
-from containerlab_tui.core.stop import Kind, StopEvent, StopState, Verdict, describe, explain
-from containerlab_tui.ui import words
+from containerlab_tui.doctor import comparison
+from containerlab_tui.model.stop import Kind, StopEvent, StopState, Verdict, describe, explain
+from containerlab_tui.present import wording
+from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.ui.widgets import lanes
 from containerlab_tui.ui.widgets.lanes import Role
 from containerlab_tui.ui.widgets.signals_log import log_content
@@ -232,12 +232,12 @@ class StopScreen(Screen[None]):
         where = self.query_one("#verdict", Static)
         if verdict is None and not stop.state.settled:
             foretold = stop.state.plan.foretold
-            words_ = [f"{doctor_compare.words(foretold)}."] if foretold is not None else []
+            words_ = [f"{comparison.words(foretold)}."] if foretold is not None else []
             words_.append("Leaving cancels nothing: the engine goes on with the stop.")
             where.update(Content("\n").join(Content.styled(line, "dim") for line in words_))
             return
         main, *more = explain(stop.state) or ("",)
-        compared = doctor_compare.compare(stop.state.plan.foretold, stop.state) if stop.state.plan.foretold else None
+        compared = comparison.compare(stop.state.plan.foretold, stop.state) if stop.state.plan.foretold else None
         well = verdict in (None, Verdict.GRACEFUL, Verdict.ALREADY_STOPPED)
         style = "bold $text-success" if well else "bold $text-error"
         glyph, width = _GLYPHS.get(verdict, "·") if verdict else "·", max(self.size.width - 4, 20)
@@ -292,7 +292,7 @@ def _head(state: StopState, now: float, width: int) -> Content:
     """Whom, with what, and how far it is."""
     plan = state.plan
     signal = name_of(plan.signal)
-    after = "" if plan.signal == SIGKILL else f", then SIGKILL after {words.period(plan.timeout_s)}"
+    after = "" if plan.signal == SIGKILL else f", then SIGKILL after {wording.period(plan.timeout_s)}"
     if plan.timeout_s < 0:
         after = ", and no SIGKILL ever"
     stop = "Stop begun elsewhere  " if plan.begun_elsewhere else "Stop  "

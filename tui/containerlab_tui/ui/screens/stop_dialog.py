@@ -18,14 +18,13 @@ from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.records import Forecast, Process
 from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import SIGKILL, all_signals, name_of, number_of
-from containerlab_tui.core import doctor_words
-from containerlab_tui.core.doctor_facts import Diagnosis
-from containerlab_tui.core.safe_text import safe_line
-from containerlab_tui.core.stop import StopPlan
+from containerlab_tui.model.diagnosis import Diagnosis
+from containerlab_tui.model.stop import StopPlan
+from containerlab_tui.present import doctor_text, wording
+from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.present.states import OUTLOOKS
 from containerlab_tui.services.processes import children_of
-from containerlab_tui.ui import words
 from containerlab_tui.ui.feeds import ask
-from containerlab_tui.ui.states import OUTLOOKS
 
 FOR_EVER = "for ever"
 _WAYS_TO_SAY_FOR_EVER = {FOR_EVER, "forever", "ever", "never", "-1", "∞"}
@@ -104,7 +103,7 @@ class StopDialog(ModalScreen[StopChoice | None]):
             ask(self, self._doctor, self._answered, self._unanswered, group="doctor")
 
     def _answered(self, diagnosis: Diagnosis) -> None:
-        self._outlook = Content(f"{OUTLOOKS[diagnosis.outlook].glyph} {doctor_words.headline(diagnosis)}")
+        self._outlook = Content(f"{OUTLOOKS[diagnosis.outlook].glyph} {doctor_text.headline(diagnosis)}")
         self._update()
 
     def _unanswered(self, error: ContainerlabError) -> None:
@@ -146,7 +145,7 @@ class StopDialog(ModalScreen[StopChoice | None]):
         """Where a value comes from."""
         plan = self._one
         planned = "" if plan is None else plan.timeout_source if what == "timeout" else plan.signal_source
-        source = words.SOURCES.get("request" if chosen is not None else planned, planned)
+        source = wording.SOURCES.get("request" if chosen is not None else planned, planned)
         for_ever = what == "timeout" and self.query_one("#grace", Input).value.strip().lower() in _WAYS_TO_SAY_FOR_EVER
         self.query_one(where, Static).update(Content(("" if for_ever else unit) + source if source else ""))
 
@@ -208,7 +207,7 @@ def _facts(plan: StopPlan, choice: StopChoice, outlook: Content | None) -> Conte
     else:
         made = _forecast(plan, plan.init, signal)
         lines.append(Content.assemble(("PID 1  ", "dim"), safe_line(plan.init.command, 66)))
-        lines.append(Content.assemble("       ", (f"{words.glyph(made)} {words.words(made)}", "bold")))
+        lines.append(Content.assemble("       ", (f"{wording.glyph(made)} {wording.words(made)}", "bold")))
         evidence = textwrap.wrap(safe_line(made.evidence), _EVIDENCE_CELLS)
         lines += [Content.styled(f"         {line}", "dim") for line in evidence]
     lines.append(Content(f"Then   {_then(signal, grace)}"))
@@ -230,7 +229,7 @@ def _then(signal: int, grace: float) -> str:
         return "nothing: it is waited for without end"
     if grace == 0:
         return "SIGKILL at once, exit code 137"
-    return f"SIGKILL to PID 1 and all others after {words.period(grace)}, exit code 137"
+    return f"SIGKILL to PID 1 and all others after {wording.period(grace)}, exit code 137"
 
 
 def _others(count: int) -> str:
@@ -248,8 +247,8 @@ def _list(plans: Sequence[StopPlan], choice: StopChoice) -> Content:
         name = set_cell_size(safe_line(plan.name, 24), 24)
         lines.append(
             Content.assemble(
-                f"  {name} {name_of(signal).removeprefix('SIG'):<10} {words.period(grace):>8}  ",
-                (f"{words.glyph(made)} {words.short(made)}", "bold"),
+                f"  {name} {name_of(signal).removeprefix('SIG'):<10} {wording.period(grace):>8}  ",
+                (f"{wording.glyph(made)} {wording.short(made)}", "bold"),
                 (untold, "dim"),
             )
         )

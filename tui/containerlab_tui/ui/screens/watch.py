@@ -17,13 +17,13 @@ from textual.screen import Screen
 from textual.style import Style
 from textual.widgets import Input, Static
 
-from containerlab_tui.core.safe_text import safe_line
-from containerlab_tui.core.signal_filter import ALL, parse
-from containerlab_tui.core.signal_log import Row, SignalLog, Told
-from containerlab_tui.core.signal_words import as_document, lost_words
+from containerlab_tui.model.signal_filter import ALL, parse
+from containerlab_tui.model.signal_log import Row, SignalLog, Told
+from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.present.signal_text import as_document, lost_words
+from containerlab_tui.present.states import WATCH_SIGNS
 from containerlab_tui.ui.feeds import do
 from containerlab_tui.ui.screens.save_form import SaveForm, SaveRequest
-from containerlab_tui.ui.states import WATCH_SIGNS
 from containerlab_tui.ui.widgets.filter_line import FilterLine
 from containerlab_tui.ui.widgets.signal_list import SignalList
 from containerlab_tui.ui.widgets.status_bar import KeyBar

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from containerlab_tui.core.inventory import status_words
-from containerlab_tui.core.safe_text import safe_line
+from containerlab_tui.model.inventory import status_words
+from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.present.states import forecast_word, grace, state_word
 from containerlab_tui.ui.knowledge import RUNNING, Knowledge
-from containerlab_tui.ui.states import forecast_word, grace, state_word
 from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, Row, cell
 
 if TYPE_CHECKING:
-    from containerlab_tui.core.inventory import Container
+    from containerlab_tui.model.inventory import Container
 
 NONE = cell("—", "muted")
 
@@ -119,9 +119,9 @@ def container_row(one: "Container", known: Knowledge, now: float, marked: bool =
 
 
 def _size(count: int) -> Cell:
-    from containerlab_tui.ui import words  # not needed for the first frame
+    from containerlab_tui.present import wording  # not needed for the first frame
 
-    return cell(words.size(count))
+    return cell(wording.size(count))
 
 
 def short_image(image: str) -> str:
@@ -165,10 +165,10 @@ def _ipc(one: "Container", known: Knowledge) -> Cell:
 def _status(one: "Container", known: Knowledge, now: float) -> Cell:
     if one.id in known.stopping and one.state in RUNNING:
         return cell(known.stopping[one.id], "warn")
-    words = safe_line(status_words(one, known.details.get(one.id), now), 80)
+    wording = safe_line(status_words(one, known.details.get(one.id), now), 80)
     if one.state == "running":
         if "(unhealthy)" in one.status:
-            return ((words, "plain"), (" · unhealthy", "bad"))
-        return cell(words)
-    bad = one.state == "dead" or (one.state == "exited" and not words.startswith("ended by itself"))
-    return cell(words, "bad" if bad else state_word(one.state).tone if one.state in RUNNING else "muted")
+            return ((wording, "plain"), (" · unhealthy", "bad"))
+        return cell(wording)
+    bad = one.state == "dead" or (one.state == "exited" and not wording.startswith("ended by itself"))
+    return cell(wording, "bad" if bad else state_word(one.state).tone if one.state in RUNNING else "muted")

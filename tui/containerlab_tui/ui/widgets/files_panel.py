@@ -10,9 +10,9 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from containerlab_probes.records import Backing
-from containerlab_tui.core.safe_text import safe_line
-from containerlab_tui.core.views import FileRow, FilesView
-from containerlab_tui.ui import words
+from containerlab_tui.model.views import FileRow, FilesView
+from containerlab_tui.present import wording
+from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.ui.widgets import survival_marks
 from containerlab_tui.ui.widgets.grid import Column, Grid, Row, cell
 
@@ -160,8 +160,8 @@ def _row(row: FileRow) -> Row:
         ("path", cell(path)),
         ("backing", cell(backing, "warn" if row.backing in (Backing.DELETED, None) else "plain")),
         ("permissions", cell(one.permissions)),
-        ("size", cell(words.size(one.bytes))),
-        ("file", cell(words.size(one.file_bytes))),
+        ("size", cell(wording.size(one.bytes))),
+        ("file", cell(wording.size(one.file_bytes))),
         ("range", cell(one.range, "muted")),
         ("host", cell(safe_line(row.host_path, 400) if row.host_path else "—", "plain" if row.host_path else "muted")),
         ("survives", survival_marks.marks(row.survives)),
@@ -175,8 +175,8 @@ def _detail(row: FileRow) -> list[Content]:
     facts = [
         f"{one.container_pid} {safe_line(row.process.command, 60)}",
         f"{one.range} {one.permissions} at file offset {one.offset}",
-        f"maps {words.exact(one.bytes)}",
-        f"of {words.exact(one.file_bytes)}" if one.file_bytes is not None else "of a file whose size was not read",
+        f"maps {wording.exact(one.bytes)}",
+        f"of {wording.exact(one.file_bytes)}" if one.file_bytes is not None else "of a file whose size was not read",
     ]
     where = f"on the host: {safe_line(row.host_path, 300)}" if row.host_path else "no path on the host"
     return [

@@ -19,7 +19,7 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from containerlab_tui.ui.states import TONES
+from containerlab_tui.present.states import TONES
 
 Part = tuple[str, str]
 """Text and its tone."""

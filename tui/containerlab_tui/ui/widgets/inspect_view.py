@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input, Tree
 from textual.widgets.tree import TreeNode
 
-from containerlab_tui.core.safe_text import safe_line
+from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.ui.feeds import ask
 from containerlab_tui.ui.widgets.panel import Panel, Subject
 

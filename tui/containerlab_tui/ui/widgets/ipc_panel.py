@@ -10,9 +10,9 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from containerlab_probes.records import IpcKind, Process, Semaphore
-from containerlab_tui.core.safe_text import safe_line
-from containerlab_tui.core.views import IpcRow, IpcView
-from containerlab_tui.ui import words
+from containerlab_tui.model.views import IpcRow, IpcView
+from containerlab_tui.present import wording
+from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.ui.screens.confirm import Confirm
 from containerlab_tui.ui.widgets import survival_marks
 from containerlab_tui.ui.widgets.grid import Column, Grid, Row, cell
@@ -179,7 +179,7 @@ def _head(view: IpcView, limits: bool) -> Content:
         lines.append(Content.styled("limits: " + (" · ".join(parts) or "not read"), "dim"))
     elif "dev_shm_bytes" in snapshot.limits:
         total, free = snapshot.limits["dev_shm_bytes"], snapshot.limits.get("dev_shm_free")
-        room = f"/dev/shm {words.size(total)}" + (f", {words.size(free)} free" if free is not None else "")  # noqa: S108
+        room = f"/dev/shm {wording.size(total)}" + (f", {wording.size(free)} free" if free is not None else "")  # noqa: S108
         lines.append(Content.styled(f"{room} · v shows all limits", "dim"))
     lines += [Content(f"! {safe_line(sentence, 300)}") for sentence in snapshot.unread]
     return Content("\n").join(lines)
@@ -189,7 +189,7 @@ def _limit(name: str, value: int) -> str:
     """The kernel's default of some limits is nearly 2**64: no figure says that better than a word."""
     if value >= 1 << 60:
         return "unlimited"
-    return words.size(value) if name in ("shmmax", "dev_shm_bytes", "dev_shm_free") else str(value)
+    return wording.size(value) if name in ("shmmax", "dev_shm_bytes", "dev_shm_free") else str(value)
 
 
 def _row(row: IpcRow) -> Row:
@@ -200,7 +200,7 @@ def _row(row: IpcRow) -> Row:
         ("id", cell(safe_line(one.name or one.id, 80))),
         ("key", cell(key, "plain" if one.key else "muted")),
         ("decimal", cell(str(one.key) if one.key else "—", "plain" if one.key else "muted")),
-        ("size", cell(words.size(one.bytes))),
+        ("size", cell(wording.size(one.bytes))),
         ("mode", cell(f"{one.mode:04o}")),
         ("owner", cell(str(one.owner))),
         ("use", cell(_use(row), "warn" if one.removed else "plain")),
@@ -260,7 +260,7 @@ def _detail(row: IpcRow) -> list[Content]:
     if one.key:
         facts.append(f"key {one.key} (0x{one.key & 0xFFFFFFFF:08x})")
     if one.bytes is not None:
-        facts.append(words.exact(one.bytes))
+        facts.append(wording.exact(one.bytes))
     facts.append(f"mode {one.mode:04o}, uid {one.owner}, gid {one.group}")
     facts.append(f"creator {_who(row.creator, one.creator_pid)}")
     if one.last_pid or row.last_user:

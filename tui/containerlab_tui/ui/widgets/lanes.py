@@ -11,8 +11,8 @@ from enum import StrEnum
 from rich.cells import cell_len, set_cell_size
 
 from containerlab_probes.signals.names import SIGKILL, name_of
-from containerlab_tui.core.safe_text import safe_line
-from containerlab_tui.core.stop import Kind, Lane, StopEvent, StopState, Verdict
+from containerlab_tui.model.stop import Kind, Lane, StopEvent, StopState, Verdict
+from containerlab_tui.present.safe_text import safe_line
 
 SIGNALLED = "▼"
 ENDED_WELL = "✓"

@@ -17,8 +17,8 @@ from textual.strip import Strip
 from textual.widgets import Input, Static
 
 from containerlab_probes.errors import ContainerlabError
-from containerlab_tui.core.safe_text import log_line, safe_line
 from containerlab_tui.engine.api import LogStream
+from containerlab_tui.present.safe_text import log_line, safe_line
 from containerlab_tui.ui.feeds import tell
 from containerlab_tui.ui.widgets.panel import Panel, Subject
 

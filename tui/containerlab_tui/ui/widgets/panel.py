@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from textual.widget import Widget
 
 if TYPE_CHECKING:
-    from containerlab_tui.core.inventory import Container, Details
+    from containerlab_tui.model.inventory import Container, Details
 
 
 @dataclass(frozen=True, slots=True)

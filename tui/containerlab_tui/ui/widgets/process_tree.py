@@ -12,10 +12,10 @@ from textual.widgets import Static
 from containerlab_probes.records import Forecast, Process, ProcessId
 from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import all_signals, name_of, number_of
-from containerlab_tui.core.safe_text import safe_line
+from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.present.states import age, forecast_word, process_state
 from containerlab_tui.services.processes import children_of
 from containerlab_tui.ui.feeds import ask, forget
-from containerlab_tui.ui.states import age, forecast_word, process_state
 from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, Row, cell
 from containerlab_tui.ui.widgets.panel import Panel, Subject
 

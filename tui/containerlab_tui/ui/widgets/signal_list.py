@@ -12,10 +12,10 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from containerlab_probes.records import Lost, TracedDelivery, TracedSignal
-from containerlab_tui.core.safe_text import safe_line
-from containerlab_tui.core.signal_log import KEPT, Note, Row
-from containerlab_tui.core.signal_words import brief, line_of, sentence
-from containerlab_tui.ui.states import TONES
+from containerlab_tui.model.signal_log import KEPT, Note, Row
+from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.present.signal_text import brief, line_of, sentence
+from containerlab_tui.present.states import TONES
 from containerlab_tui.ui.widgets.grid import GAP, Cell, Column, cell, cut, fit_columns
 
 COLUMNS = (

@@ -14,13 +14,13 @@ from textual.widgets import Static
 
 from containerlab_probes.records import Lost, TracedSignal
 from containerlab_probes.signals.names import name_of
-from containerlab_tui.core import signal_log
-from containerlab_tui.core.safe_text import log_line, safe_line
-from containerlab_tui.core.signal_filter import ALL
-from containerlab_tui.core.signal_words import line_of, outcome, sentence
-from containerlab_tui.core.views import Sent
-from containerlab_tui.ui import words
-from containerlab_tui.ui.states import forecast_word
+from containerlab_tui.model import signal_log
+from containerlab_tui.model.signal_filter import ALL
+from containerlab_tui.model.views import Sent
+from containerlab_tui.present import wording
+from containerlab_tui.present.safe_text import log_line, safe_line
+from containerlab_tui.present.signal_text import line_of, outcome, sentence
+from containerlab_tui.present.states import forecast_word
 from containerlab_tui.ui.widgets.grid import Column, Grid, Row, cell
 
 _LOG_CELLS = 400
@@ -116,7 +116,7 @@ class SignalsLog(Widget):
         where.set_class(bool(sent), "shown")
         if newest_first:
             newest = newest_first[0]
-            head = f"Log since {name_of(newest.signal)} at {words.clock_time(newest.at)}"
+            head = f"Log since {name_of(newest.signal)} at {wording.clock_time(newest.at)}"
             self.query_one("#since-head", Static).update(Content(head))
 
     def on_grid_moved(self, event: Grid.Moved) -> None:
@@ -173,7 +173,7 @@ def _detail(one: Sent) -> Content:
         return Content(f"{whom}: {safe_line(one.error, 400)}")
     lines = [f"{whom}, through {'a pidfd' if one.route == 'pidfd' else 'the engine'}"]
     if one.forecast is not None:
-        lines.append(f"foreseen: {words.words(one.forecast)} · {safe_line(one.forecast.evidence, 300)}")
+        lines.append(f"foreseen: {wording.words(one.forecast)} · {safe_line(one.forecast.evidence, 300)}")
     return Content("\n".join(lines))
 
 
@@ -210,7 +210,7 @@ def _recorded_row(key: str, row: signal_log.Row) -> Row:
     """Something that others sent, or an end."""
     record = row.record
     if isinstance(record, Lost | signal_log.Note):
-        return Row(key, (("time", cell(words.clock_time(record.at), "muted")),
+        return Row(key, (("time", cell(wording.clock_time(record.at), "muted")),
                          ("observed", cell(safe_line(sentence(record), 200), "muted"))))  # fmt: skip
     line = line_of(row)
     source = "engine" if isinstance(record, signal_log.Asked) else "kernel"
@@ -218,7 +218,7 @@ def _recorded_row(key: str, row: signal_log.Row) -> Row:
     return Row(
         key,
         (
-            ("time", cell(words.clock_time(record.at), "muted")),
+            ("time", cell(wording.clock_time(record.at), "muted")),
             ("signal", cell(line.what)),
             ("pid", cell(str((row.who.container_pid if row.who else 0) or "?"))),
             ("command", cell(safe_line(row.who.name if row.who else f"[{record.pid}]", 80))),
@@ -251,7 +251,7 @@ def _row(one: Sent, several: bool) -> Row:
     return Row(
         _key(one),
         (
-            ("time", cell(words.clock_time(one.at), "muted")),
+            ("time", cell(wording.clock_time(one.at), "muted")),
             ("signal", cell(name_of(one.signal).removeprefix("SIG"))),
             ("pid", cell(str(one.container_pid))),
             ("command", cell(command)),

@@ -6,7 +6,7 @@ from textual.screen import Screen
 from textual.style import Style
 from textual.widget import Widget
 
-from containerlab_tui.core.safe_text import safe_line
+from containerlab_tui.present.safe_text import safe_line
 
 
 class TopLine(Widget):

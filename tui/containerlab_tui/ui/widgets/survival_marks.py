@@ -1,6 +1,6 @@
 """Four marks for what an object outlives, and the same in words. Shared by the IPC and Files tabs. Pure."""
 
-from containerlab_tui.core.survival import Answer, Survival
+from containerlab_tui.model.survival import Answer, Survival
 from containerlab_tui.ui.widgets.grid import Cell
 
 MARKS = {Answer.YES: "✓", Answer.NO: "·", Answer.UNKNOWN: "?"}

@@ -1,0 +1,152 @@
+"""Reading a Python program's text: its tree, names, and what a call leads to. Pure: parsed, never run."""
+
+import ast
+import itertools
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+
+from containerlab_tui.doctor.bounds import LONGEST_S, PROGRAM_LIMIT
+
+EXITS = frozenset(("exit", "_exit", "quit", "abort", "interrupt_main", "raise_signal"))
+"""Calls that end a program, whatever they belong to."""
+
+
+_NODES_LIMIT = 15_000
+"""Nodes of one program's tree that are looked at: some 1,500 lines."""
+
+
+@lru_cache(maxsize=32)
+def parsed(text: str) -> ast.Module | None:
+    """The tree of a program; None where it is none, or one that is too large or too deep to be looked at."""
+    if len(text) > PROGRAM_LIMIT:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    beyond = next(itertools.islice(ast.walk(tree), _NODES_LIMIT, None), None)
+    return tree if beyond is None else None
+
+
+@lru_cache(maxsize=32)
+def nodes_of(tree: ast.Module) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(tree))
+
+
+@lru_cache(maxsize=32)
+def calls_of(tree: ast.Module) -> tuple[ast.Call, ...]:
+    return tuple(node for node in nodes_of(tree) if isinstance(node, ast.Call))
+
+
+@lru_cache(maxsize=32)
+def functions_of(tree: ast.Module) -> Mapping[str, tuple[ast.FunctionDef | ast.AsyncFunctionDef, ...]]:
+    """Functions and methods of a program by their name."""
+    found: dict[str, tuple[ast.FunctionDef | ast.AsyncFunctionDef, ...]] = {}
+    for node in nodes_of(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and len(found.get(node.name, ())) < _NAMESAKES:
+            found[node.name] = (*found.get(node.name, ()), node)
+    return found
+
+
+_NAMESAKES = 20
+"""Functions of one name that are looked at."""
+
+
+@lru_cache(maxsize=32)
+def bases_of(tree: ast.Module) -> Mapping[str, Sequence[ast.expr]]:
+    """What the classes of a program are derived from, by their names."""
+    return {one.name: one.bases for one in nodes_of(tree) if isinstance(one, ast.ClassDef)}
+
+
+@lru_cache(maxsize=32)
+def words_of(tree: ast.Module) -> str:
+    """The names and strings in a program, one a line: what it speaks of, comments left out."""
+    return "\n".join(
+        value
+        for node in nodes_of(tree)
+        for field in ("id", "attr", "name", "arg", "module", "value")
+        if isinstance(value := getattr(node, field, None), str)
+    )
+
+
+def dotted(node: ast.AST) -> str:
+    """`os.system` as it is written; empty for what is no name with at most a name before it."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def shown(node: ast.AST) -> str:
+    """The text of a small part of a program; empty where it is too deep or has too long a number."""
+    try:
+        return ast.unparse(node)
+    except (RecursionError, ValueError, MemoryError):
+        return ""
+
+
+def last_name(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def assigned(nodes: Sequence[ast.AST]) -> set[str]:
+    names: set[str] = set()
+    for node in nodes:
+        targets: Sequence[ast.AST] = ()
+        if isinstance(node, ast.Assign):
+            targets = node.targets
+        elif isinstance(node, ast.AugAssign | ast.AnnAssign):
+            targets = (node.target,)
+        for target in targets:
+            inner = target.value if isinstance(target, ast.Subscript) else target
+            if last_name(inner):
+                names.add(last_name(inner))
+    return names
+
+
+def sleeps(calls: Sequence[ast.Call], least: float = 0.3) -> float:
+    """The seconds of the longest sleep with a number written out."""
+    times = [
+        float(min(call.args[0].value, LONGEST_S))
+        for call in calls
+        if last_name(call.func) == "sleep"
+        and call.args
+        and isinstance(call.args[0], ast.Constant)
+        and isinstance(call.args[0].value, int | float)
+    ]
+    return max([least, *times])
+
+
+def imports(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        yield node.module
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def local_imports(text: str) -> tuple[str, ...]:
+    """Modules that a script imports, with dots, as far as they may lie beside it."""
+    tree = parsed(text)
+    if tree is None:
+        return ()
+    found = [name for node in nodes_of(tree) for name in imports(node)]
+    relative = [
+        alias.name
+        for node in nodes_of(tree)
+        if isinstance(node, ast.ImportFrom) and node.level and not node.module
+        for alias in node.names
+    ]
+    return tuple(dict.fromkeys((*found, *relative)))
+
+
+def function_body(called: ast.expr, trees: Sequence[ast.Module]) -> Sequence[ast.AST]:
+    """The statements of a lambda, or of a function of the program's own by its name; empty: neither."""
+    if isinstance(called, ast.Lambda):
+        return (called.body,)
+    name = last_name(called)
+    return [one for tree in trees for node in functions_of(tree).get(name, ()) for one in node.body]

@@ -1,0 +1,72 @@
+"""Comments, brackets, functions and conditions in the text of a program, found by patterns. Pure and linear."""
+
+import re
+from collections.abc import Sequence
+
+from containerlab_tui.doctor.bounds import tidy
+
+ARGUMENTS_LIMIT = 10_000
+"""Characters of a handler's code that are looked at."""
+NAME_LIMIT = 80
+"""Of names that are looked for."""
+_CHANGED = 30
+"""Names that a handler changes and that are looked for."""
+_OPENING, _CLOSING = "([{", ")]}"
+_MARK = re.compile(r"""["'`()\[\]{}]|\\.""", re.DOTALL)
+
+
+def without_comments(family: str, text: str) -> str:
+    """A text of an interpreter's program, its runs of blanks shortened as well."""
+    if family in ("node", "php"):
+        text = _without_blocks(text)
+        return tidy(re.sub(r"(?m)(^|[\s;{}(])//[^\n]*", r"\1", text))
+    return tidy(re.sub(r"(?m)(^|\s)#(?![!{])[^\n]*", r"\1", text))
+
+
+def _without_blocks(text: str) -> str:
+    """A text without `/* … */`."""
+    kept, place = list[str](), 0
+    while (opening := text.find("/*", place)) >= 0 and (closing := text.find("*/", opening + 2)) >= 0:
+        kept.append(text[place:opening])
+        place = closing + 2
+    return "".join(kept) + text[place:]
+
+
+def argument_list(text: str, opening: int) -> str:
+    """What stands between a bracket and the one that closes it, as far as it is looked at."""
+    depth, quote, end = 1, "", min(len(text), opening + ARGUMENTS_LIMIT)
+    for found in _MARK.finditer(text, opening + 1, end):
+        mark = found[0]
+        if quote:
+            quote = "" if mark == quote else quote
+        elif mark in "'\"`":
+            quote = mark
+        elif mark in _OPENING:
+            depth += 1
+        elif mark in _CLOSING:
+            depth -= 1
+        elif mark[1] in "'\"`":
+            quote = mark[1]
+        if not depth:
+            return text[opening + 1 : found.start()]
+    return text[opening + 1 : end - 1]
+
+
+def function_body(text: str, name: str, patterns: Sequence[str]) -> str:
+    """The body of a function that is defined by name, in braces."""
+    for pattern in patterns if name in text else ():
+        found = re.search(pattern.replace("NAME", re.escape(name)), text)
+        if found:
+            opening = text.find("{", found.end() - 1)
+            if opening >= 0:
+                return argument_list(text, opening)
+    return ""
+
+
+def looked_at(changed: set[str], text: str, conditions: str, name: str) -> bool:
+    """Whether one of these names stands in a condition; `name` is a pattern with NAME in it."""
+    if not changed:
+        return False
+    tested = "\n".join(re.findall(conditions, text))
+    words = [one for one in sorted(changed) if len(one) < NAME_LIMIT and one in tested][:_CHANGED]
+    return any(re.search(name.replace("NAME", re.escape(one)), tested) for one in words)

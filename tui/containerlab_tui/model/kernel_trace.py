@@ -1,0 +1,101 @@
+"""What the kernel recorded of signals -> events of a stop, and words for one signal. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from containerlab_probes.records import (
+    Process,
+    SignalResult,
+    Taken,
+    TracedDelivery,
+    TracedExit,
+    TracedSignal,
+    TraceRecord,
+)
+from containerlab_tui.model.stop import Kind, Source, StopEvent
+
+SIGCHLD, SIGURG = 17, 23
+NOISE = frozenset((SIGCHLD, SIGURG))
+"""Every child's end makes the one, Go's scheduler the other: they say nothing about a stop."""
+
+RESULTS = {
+    SignalResult.QUEUED: "queued",
+    SignalResult.IGNORED: "thrown away",
+    SignalResult.ALREADY_PENDING: "merged with one that is pending",
+    SignalResult.OVERFLOW: "thrown away, the queue is full",
+}
+TAKEN = {
+    Taken.HANDLER: "its handler runs",
+    Taken.DEFAULT: "default action",
+    Taken.IGNORED: "ignored",
+}
+
+
+def as_stop_event(record: TraceRecord, known: Mapping[int, Process]) -> StopEvent | None:
+    """One record as a stop shows it; None where it says nothing about one.
+
+    `known` are the container's processes by host PID; what is told of others was begun during the stop.
+    """
+    match record:
+        case TracedSignal():
+            if record.signal in NOISE:
+                return None
+            who = sender(record)
+            detail = f"{RESULTS[record.result]}, from {who}"
+            event = _event(record.at, Kind.SIGNAL, record.pid, known, signal=record.signal, detail=detail)
+            return replace(event, sender=who)
+        case TracedDelivery():
+            if record.signal in NOISE or record.taken is not Taken.HANDLER:
+                return None
+            detail = TAKEN[record.taken]
+            return _event(record.at, Kind.DELIVERED, record.pid, known, signal=record.signal, detail=detail)
+        case TracedExit():
+            if record.pid in known and record.ended_by is None:
+                return None  # its pidfd will tell how
+            return _event(record.at, Kind.ENDED, record.pid, known, ended_by=record.ended_by)
+        case _:
+            return None
+
+
+def sender(record: TracedSignal) -> str:
+    """Who sent it: a program with its host PID, or the kernel."""
+    if record.sender_pid == 0:
+        return "the kernel"
+    name = f"{record.sender_name or 'a process that has ended'} [{record.sender_pid}]"
+    return f"the kernel, for {name}" if record.by_kernel else name
+
+
+def what_came(records: Iterable[TraceRecord], pid: int, signal: int) -> str:
+    """What the kernel did with a signal to one process, one clause; empty where it recorded nothing of it."""
+    clause = ""
+    for record in records:
+        if isinstance(record, TracedSignal) and (record.pid, record.signal) == (pid, signal):
+            clause = RESULTS[record.result]
+        if isinstance(record, TracedDelivery) and (record.pid, record.signal) == (pid, signal):
+            return TAKEN[record.taken]
+    return clause
+
+
+def _event(
+    at: float,
+    kind: Kind,
+    pid: int,
+    known: Mapping[int, Process],
+    *,
+    signal: int | None = None,
+    ended_by: int | str | None = None,
+    detail: str = "",
+) -> StopEvent:
+    process = known.get(pid)
+    if process is None:
+        detail = f"{detail}; host PID {pid}, begun later".lstrip("; ")
+    return StopEvent(
+        at=at,
+        kind=kind,
+        source=Source.KERNEL,
+        id=process.id if process else None,
+        container_pid=process.container_pid if process else None,
+        signal=signal,
+        ended_by=ended_by,
+        detail=detail,
+    )

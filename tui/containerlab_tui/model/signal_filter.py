@@ -1,0 +1,134 @@
+"""Which rows of a signal log are wanted, from words that a person typed. Pure.
+
+Words of one kind widen (`TERM KILL`: either), words of different kinds narrow (`TERM nginx`: both). The kinds: what
+happened (a signal's name, `exit`, `fork`, `exec`), a bare number (a signal's or a PID, as it may mean either), and who
+(`pid:7`, any other text: part of a program's name, of the sender or the target; `name:kill` where that text is a
+signal, too). A minus in front leaves out. Forks and execs are listed only where they are named.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from containerlab_probes.errors import BadRequest
+from containerlab_probes.records import Lost, TracedExec, TracedExit, TracedFork, TracedSignal
+from containerlab_probes.signals.names import number_of
+from containerlab_tui.model.signal_log import Note, Row
+
+_EVENTS: dict[str, type] = {"exit": TracedExit, "fork": TracedFork, "exec": TracedExec}
+_QUIET = (TracedFork, TracedExec)
+
+
+class _Kind(Enum):
+    SIGNAL = "signal"
+    EVENT = "event"
+    NUMBER = "number"
+    PID = "pid"
+    NAME = "name"
+
+
+_GROUPS = ((_Kind.SIGNAL, _Kind.EVENT), (_Kind.NUMBER,), (_Kind.PID, _Kind.NAME))
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a filter."""
+
+    kind: _Kind
+    number: int = 0
+    text: str = ""
+    event: type | None = None
+
+    def holds(self, row: Row) -> bool:
+        """Whether a row is what the word says."""
+        record = row.record
+        match self.kind:
+            case _Kind.SIGNAL:
+                return getattr(record, "signal", 0) == self.number
+            case _Kind.EVENT:
+                return type(record) is self.event
+            case _Kind.NUMBER:
+                return getattr(record, "signal", 0) == self.number or self.number in _pids(row)
+            case _Kind.PID:
+                return self.number in _pids(row)
+            case _Kind.NAME:
+                return any(self.text in name.casefold() for name in _names(row))
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Made by `parse`."""
+
+    groups: tuple[tuple[Word, ...], ...] = ()
+    """Of each group one word must hold."""
+    without: tuple[Word, ...] = ()
+    quiet: frozenset[type] = frozenset(_QUIET)
+    """Kinds of records that are not listed."""
+
+    def passes(self, row: Row) -> bool:
+        """Whether the row is wanted. What was lost, and notes, always are."""
+        kind = type(row.record)
+        if kind is Lost or kind is Note:
+            return True
+        if kind in self.quiet or any(word.holds(row) for word in self.without):
+            return False
+        return all(any(word.holds(row) for word in group) for group in self.groups)
+
+    def select(self, rows: Iterable[Row]) -> list[Row]:
+        """The rows that pass, in their order."""
+        if not self.groups and not self.without:
+            return [row for row in rows if type(row.record) not in self.quiet]
+        return [row for row in rows if self.passes(row)]
+
+
+ALL = Filter()
+
+
+def parse(text: str) -> Filter:
+    """The filter that these words mean; every text means one."""
+    wanted, without = list[Word](), list[Word]()
+    for part in text.split():
+        minus = part.startswith("-")
+        if word := _word(part.removeprefix("-")):
+            (without if minus else wanted).append(word)
+    groups = (tuple(word for word in wanted if word.kind in kinds) for kinds in _GROUPS)
+    named = {word.event for word in wanted if word.event}
+    return Filter(
+        tuple(group for group in groups if group),
+        tuple(without),
+        frozenset(kind for kind in _QUIET if kind not in named),
+    )
+
+
+def _word(text: str) -> Word | None:
+    folded = text.casefold()
+    if not text:
+        return None
+    if event := _EVENTS.get(folded):
+        return Word(_Kind.EVENT, event=event)
+    if folded.startswith("name:"):
+        return Word(_Kind.NAME, text=folded[5:])
+    pid = folded.removeprefix("pid:")
+    if pid.isascii() and pid.isdecimal() and len(pid) < 10:
+        return Word(_Kind.NUMBER if pid == folded else _Kind.PID, number=int(pid))
+    try:
+        return Word(_Kind.SIGNAL, number=number_of(text))
+    except BadRequest:
+        return Word(_Kind.NAME, text=folded)
+
+
+def _pids(row: Row) -> tuple[int, ...]:
+    """Of those that the row is about, as the container sees them and as the host does."""
+    record = row.record
+    return (
+        row.who.container_pid if row.who else -1,
+        row.sender.container_pid if row.sender else -1,
+        getattr(record, "pid", -1),
+        getattr(record, "sender_pid", -1) or -1,
+    )
+
+
+def _names(row: Row) -> tuple[str, ...]:
+    record = row.record
+    sender = row.sender.name if row.sender else record.sender_name if isinstance(record, TracedSignal) else ""
+    return row.who.name if row.who else "", sender

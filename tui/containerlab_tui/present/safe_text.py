@@ -1,0 +1,220 @@
+r"""Untrusted text and bytes -> something that a terminal can show. Pure and fast.
+
+What would act on a terminal, or be there without being seen, becomes a backslash escape as Python writes it: `\x1b`,
+`\n`, `\u202e`. That is plain ASCII, one cell a character, and stays as it is when it passes through here again. Bytes
+that are no UTF-8 become `\xNN`. Made visible are C0, DEL and C1 controls, line and paragraph separators, surrogates,
+and Unicode's Default_Ignorable_Code_Point (zero-width and bidi controls, tags, fillers, variation selectors). Private
+use characters stay: fonts put symbols there.
+
+`log_line` keeps the colours of a log line and nothing else of what it would tell the terminal.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+ELLIPSIS = "…"
+"""What stands at the end of text that was cut."""
+
+LINE_LIMIT = 1000
+LINES_LIMIT = 1_000_000
+LOG_LIMIT = 4000
+
+_IGNORABLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+_UNSAFE = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_IGNORABLE}]")
+_UNSAFE_BUT_LAYOUT = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_IGNORABLE}]")
+_SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+
+
+def safe(text: str | bytes, limit: int = LINE_LIMIT) -> str:
+    """The text on one line, at most `limit` characters; what was longer ends in an ellipsis."""
+    return _safe(text, limit, _UNSAFE)
+
+
+safe_line = safe
+
+
+def safe_lines(text: str | bytes, limit: int = LINES_LIMIT) -> str:
+    """As `safe`, but newlines and tabs stay."""
+    return _safe(text, limit, _UNSAFE_BUT_LAYOUT)
+
+
+def _safe(text: str | bytes, limit: int, unsafe: re.Pattern[str]) -> str:
+    if isinstance(text, bytes):
+        text = text[: 4 * (limit + 1)].decode("utf-8", "surrogateescape")
+    if len(text) > limit + 1:
+        text = text[: limit + 1]
+    if not (text.isascii() and text.isprintable()):
+        text = unsafe.sub(_escaped, text)
+    return text if len(text) <= limit else text[: max(0, limit - 1)] + ELLIPSIS[: max(0, limit)]
+
+
+def _escaped(match: re.Match[str]) -> str:
+    char = match[0]
+    code = ord(char)
+    if short := _SHORT.get(char):
+        return short
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that was no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Style:
+    """What SGR sequences have set (ECMA-48 8.3.117). Blinking and concealed text are left out on purpose."""
+
+    flags: tuple[str, ...] = ()
+    foreground: str = ""
+    background: str = ""
+
+    @property
+    def words(self) -> str:
+        on = f"on {self.background}" if self.background else ""
+        return " ".join(part for part in (*self.flags, self.foreground, on) if part)
+
+
+_PLAIN = _Style()
+_COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
+_FLAGS = {1: "bold", 2: "dim", 3: "italic", 4: "underline", 7: "reverse", 9: "strike"}
+_FLAGS_OFF = {22: ("bold", "dim"), 23: ("italic",), 24: ("underline",), 27: ("reverse",), 29: ("strike",)}
+
+_PIECE = re.compile(
+    r"(?:\x1b\[|\x9b)(?P<parameters>[0-?]*)(?P<between>[ -/]*)(?P<final>[@-~])"
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*"  # a control sequence that breaks off
+    # OSC, DCS, SOS, PM, APC up to their end, or as far as the next escape or the line goes
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\n\x07\x18\x1a\x1b\x9c]*(?:\x07|\x1b\\|\x9c|[\x18\x1a])?"
+    r"|\x1b[ -/]*[0-~]?"  # every other escape sequence
+    r"|(?P<control>[\r\b\t])"
+    r"|[\u200d\ufe0e\ufe0f]"  # joiners and presentation of emoji: terminals disagree on their width
+    r"|(?P<text>[^\x1b\x90\x98\x9b\x9d-\x9f\r\b\t\u200d\ufe0e\ufe0f]+)"
+)
+_ORDINARY = re.compile(rb"[ -~]*")
+
+
+def log_line(line: bytes, limit: int = LOG_LIMIT) -> tuple[tuple[str, str], ...]:
+    """One line of a log as (text, style) spans, at most `limit` characters together.
+
+    A style is words as Rich and its `Text.assemble` take them: flags (bold, dim, italic, underline, reverse, strike),
+    a colour, `on` and a colour; colours are `red`, `bright_red`, `color(123)` or `#rrggbb`; empty: nothing is set.
+    Of a line with carriage returns the part after the last one stays, as on a terminal that draws a progress bar.
+    Backspaces take a character back, tabs go to the next eighth column. Bytes 0x80 to 0x9f that are no UTF-8 are
+    shown, not obeyed: a terminal that reads UTF-8 doesn't either.
+    """
+    line = line.rstrip(b"\r\n")
+    if len(line) <= limit and _ORDINARY.fullmatch(line):
+        return ((line.decode("ascii"), ""),) if line else ()
+    spans = _Spans(limit)
+    bound = 16 * limit
+    if len(line) > bound:
+        line = line[line.rfind(b"\r") + 1 :]
+    cut = len(line) > bound
+    style = _PLAIN
+    for piece in _PIECE.finditer(line[:bound].decode("utf-8", "surrogateescape")):
+        if text := piece["text"]:
+            spans.add(_UNSAFE.sub(_escaped, text), style.words)
+        elif control := piece["control"]:
+            spans.control(control, style.words)
+        elif piece["final"] == "m" and not piece["between"]:
+            style = _after_sgr(style, piece["parameters"])
+    return spans.done(cut)
+
+
+class _Spans:
+    """Spans of a line as they grow, never more than one character beyond the limit."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._parts: list[tuple[str, str]] = []
+        self._width = 0
+
+    def add(self, text: str, style: str) -> None:
+        text = text[: self._limit + 1 - self._width]
+        if text:
+            self._parts.append((text, style))
+            self._width += len(text)
+
+    def control(self, char: str, style: str) -> None:
+        if char == "\r":
+            self._parts.clear()
+            self._width = 0
+        elif char == "\t":
+            self.add(" " * (8 - self._width % 8), style)
+        elif self._parts:
+            text, last_style = self._parts.pop()
+            self._width -= 1
+            if len(text) > 1:
+                self._parts.append((text[:-1], last_style))
+
+    def done(self, cut: bool) -> tuple[tuple[str, str], ...]:
+        """The spans, neighbours of one style joined; `cut`: there was more than was looked at."""
+        cut = cut or self._width > self._limit
+        room = self._limit - 1 if cut else self._limit
+        kept = list[tuple[str, str]]()
+        for style, parts in groupby(self._parts, key=lambda part: part[1]):
+            if text := "".join(part[0] for part in parts)[: max(0, room)]:
+                kept.append((text, style))
+                room -= len(text)
+        return (*kept, (ELLIPSIS, "")) if cut and self._limit > 0 else tuple(kept)
+
+
+def _after_sgr(style: _Style, parameters: str) -> _Style:
+    """The style after one SGR sequence; what it doesn't know changes nothing."""
+    if not re.fullmatch(r"[0-9;:]*", parameters) or len(parameters) > 200:
+        return style
+    groups = [group.split(":") for group in parameters.split(";")]
+    index = 0
+    while index < len(groups):
+        code, *more = (int(part[:4]) if part else 0 for part in groups[index])
+        index += 1
+        if code in (38, 48, 58):
+            if not more:
+                values = [int(group[0][:4]) if group[0] else 0 for group in groups[index : index + 4]]
+                more = values[:4] if values[:1] == [2] else values[:2]
+                index += len(more)
+            colour = _extended(more)
+            if code != 58 and colour:
+                style = _coloured(style, code == 38, colour)
+            continue
+        style = _after_code(style, code, more)
+    return style
+
+
+def _after_code(style: _Style, code: int, more: list[int]) -> _Style:
+    if code == 0:
+        return _PLAIN
+    if code in _FLAGS and more[:1] != [0]:
+        return replace(style, flags=(*(flag for flag in style.flags if flag != _FLAGS[code]), _FLAGS[code]))
+    off = _FLAGS_OFF.get(24 if code == 4 else code)
+    if off:
+        return replace(style, flags=tuple(flag for flag in style.flags if flag not in off))
+    tens, ones = divmod(code, 10)
+    if tens in (3, 4, 9, 10) and (ones < 8 or (ones == 9 and tens < 9)):
+        colour = "" if ones == 9 else ("bright_" if tens > 4 else "") + _COLOURS[ones]
+        return _coloured(style, tens in (3, 9), colour)
+    return style
+
+
+def _coloured(style: _Style, foreground: bool, colour: str) -> _Style:
+    return replace(style, foreground=colour) if foreground else replace(style, background=colour)
+
+
+def _extended(values: list[int]) -> str:
+    """`5;n` or `2;r;g;b`, the latter also with a colour space before the three (ITU-T T.416); empty: neither."""
+    if len(values) == 2 and values[0] == 5 and values[1] < 256:
+        number = values[1]
+        if number < 16:
+            return ("bright_" if number > 7 else "") + _COLOURS[number % 8]
+        return f"color({number})"
+    if len(values) in (4, 5) and values[0] == 2 and all(value < 256 for value in values[-3:]):
+        return "#{:02x}{:02x}{:02x}".format(*values[-3:])
+    return ""
+
+
+def plain(text: str) -> str:
+    """Text that came from bytes, as JSON can hold it: what was no UTF-8 becomes U+FFFD."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,0 +1,196 @@
+"""Rows of a signal log in words, for a person and as documents. Pure."""
+
+from typing import Any, NamedTuple
+
+from containerlab_probes.records import (
+    Lost,
+    SignalResult,
+    Taken,
+    TracedDelivery,
+    TracedExec,
+    TracedExit,
+    TracedFork,
+    TracedSignal,
+)
+from containerlab_probes.signals.names import name_of
+from containerlab_tui.model.kernel_trace import RESULTS, TAKEN
+from containerlab_tui.model.signal_log import Asked, Note, Row, SignalLog, Who
+from containerlab_tui.present import documents
+from containerlab_tui.present.safe_text import plain
+
+_FORCED = frozenset((9, 19))
+"""SIGKILL and SIGSTOP from outside work on PID 1 too (man 7 pid_namespaces)."""
+
+_CONT = 18
+
+
+class Line(NamedTuple):
+    """What stands in the columns of one row. Names come from containers: pass them through safe_text."""
+
+    sender: str
+    target: str
+    what: str
+    """A signal without SIG, or exit, fork, exec."""
+    result: str
+    tone: str
+    """good, warn, bad, muted or plain."""
+
+
+def line_of(row: Row) -> Line:
+    """The row for a person."""
+    record = row.record
+    match record:
+        case TracedSignal():
+            return Line(_sender(record, row.sender), _process(record.pid, row.who), _short(record.signal),
+                        outcome(row), _tone(row))  # fmt: skip
+        case TracedDelivery():
+            return Line("sent before", _process(record.pid, row.who), _short(record.signal), outcome(row), _tone(row))
+        case TracedExit():
+            tone = "muted" if record.ended_by is None else "warn" if record.ended_by else "good"
+            return Line("", _process(record.pid, row.who), "exit", ending(record), tone)
+        case TracedFork():
+            parent = _process(record.parent_pid, row.sender) if record.parent_pid else "from outside"
+            return Line(parent, _process(record.pid, row.who), "fork", "a new process", "muted")
+        case TracedExec():
+            return Line("", _process(record.pid, row.who), "exec", f"runs {record.path}", "muted")
+        case Asked():
+            return Line("the engine", _process(record.pid, row.who) if record.pid else "PID 1", _short(record.signal),
+                        "sent; no more is seen", "plain")  # fmt: skip
+        case Lost() | Note():
+            return Line("", "", "", sentence(record), "bad" if isinstance(record, Lost) else "accent")
+
+
+def sentence(record: Lost | Note) -> str:
+    """What stands across a whole row."""
+    if isinstance(record, Note):
+        return f"— {record.text} —"
+    many = f"{record.count:,} events were" if record.count else "Events were"
+    return f"! {many} lost here: they came faster than they could be read"
+
+
+def lost_words(log: SignalLog) -> str:
+    """How many records the kernel threw away: `! 1,200 lost`, with a plus where it didn't say of all how many."""
+    if not log.lost and not log.lost_uncounted:
+        return ""
+    count = f"{log.lost:,}{'+' if log.lost_uncounted else ''}" if log.lost else "some"
+    return f"! {count} lost"
+
+
+def outcome(row: Row) -> str:
+    """What the kernel did with a signal, one clause."""
+    record = row.record
+    taken = record if isinstance(record, TracedDelivery) else row.taken
+    if taken is not None:
+        if _dropped_late(row, taken):
+            return "dropped: PID 1 has no handler for it"
+        return TAKEN[taken.taken]
+    if isinstance(record, TracedSignal):
+        if record.result is SignalResult.ALREADY_PENDING:
+            return "already pending"
+        if record.result is SignalResult.IGNORED:
+            if record.signal == _CONT:  # it wakes whatever the disposition (prepare_signal in kernel/signal.c)
+                return "goes on, if it was stopped"
+            return "thrown away: no handler, or ignored"
+        return RESULTS[record.result]
+    return ""
+
+
+def brief(result: str) -> str:
+    """An outcome without its reason, where there is no room for both."""
+    return result.partition(":")[0]
+
+
+def _dropped_late(row: Row, taken: TracedDelivery) -> bool:
+    """It was blocked and is now dequeued by a PID 1 that has no handler: a namespace's init isn't ended by it
+    (get_signal in kernel/signal.c, SIGNAL_UNKILLABLE), unless the kernel itself forced it.
+    """
+    by_kernel = isinstance(row.record, TracedSignal) and row.record.by_kernel
+    init = row.who is not None and row.who.container_pid == 1
+    return taken.taken is Taken.DEFAULT and init and not by_kernel and taken.signal not in _FORCED
+
+
+def _tone(row: Row) -> str:
+    record = row.record
+    taken = record if isinstance(record, TracedDelivery) else row.taken
+    if taken is not None:
+        if taken.taken is Taken.HANDLER:
+            return "good"
+        return "bad" if _dropped_late(row, taken) else "warn" if taken.taken is Taken.DEFAULT else "muted"
+    thrown_away = (SignalResult.IGNORED, SignalResult.OVERFLOW)
+    if isinstance(record, TracedSignal) and record.result in thrown_away and record.signal != _CONT:
+        return "bad"
+    return "plain"
+
+
+def ending(record: TracedExit) -> str:
+    """How a process ended: `status 0`, `by SIGKILL`."""
+    if record.ended_by is None:
+        return "ended"
+    return f"by {record.ended_by}" if isinstance(record.ended_by, str) else f"status {record.ended_by}"
+
+
+def _short(signal: int) -> str:
+    return name_of(signal).removeprefix("SIG")
+
+
+def _process(pid: int, who: Who | None) -> str:
+    """With its PID in the container; with that on the host in brackets where it has none, or none is known."""
+    if who is None:
+        return f"[{pid}]"
+    return f"{who.container_pid} {who.name}" if who.container_pid else f"{who.name} [{pid}]".lstrip()
+
+
+def _sender(record: TracedSignal, who: Who | None) -> str:
+    if record.sender_pid == 0:
+        return "the kernel"
+    name = _process(record.sender_pid, who) if who else f"{record.sender_name or 'ended'} [{record.sender_pid}]"
+    return f"the kernel ({name})" if record.by_kernel else name
+
+
+def as_document(row: Row) -> dict[str, Any]:
+    """The row as one object of the saved file."""
+    record = row.record
+    document: dict[str, Any] = {"at": documents.moment(record.at)}
+    match record:
+        case TracedSignal():
+            document |= {"kind": "signal", "signal": name_of(record.signal), "from": _whose_sending(record, row.sender),
+                         "to": _whose(record.pid, row.who), "result": record.result.value,
+                         "taken": row.taken.taken.value if row.taken else None,
+                         "taken_at": documents.moment(row.taken.at) if row.taken else None,
+                         "code": record.code, "to_thread": not record.group}  # fmt: skip
+        case TracedDelivery():
+            document |= {"kind": "delivery", "signal": name_of(record.signal), "to": _whose(record.pid, row.who),
+                         "taken": record.taken.value}  # fmt: skip
+        case TracedExit():
+            document |= {"kind": "exit", "process": _whose(record.pid, row.who), "ended_by": record.ended_by}
+        case TracedFork():
+            parent = _whose(record.parent_pid, row.sender) if record.parent_pid else None
+            document |= {"kind": "fork", "parent": parent, "process": _whose(record.pid, row.who)}
+        case TracedExec():
+            document |= {"kind": "exec", "process": _whose(record.pid, row.who), "path": plain(record.path)}
+        case Lost():
+            document |= {"kind": "lost", "count": record.count}
+        case Asked():
+            target = _whose(record.pid, row.who) if record.pid else None
+            document |= {"kind": "signal", "signal": name_of(record.signal), "from": None, "to": target}
+        case Note():
+            document |= {"kind": "note", "text": record.text}
+    source = "engine" if isinstance(record, Asked | Note) else "kernel"
+    return document | {"source": source}
+
+
+def _whose(pid: int, who: Who | None) -> dict[str, Any]:
+    """`container_pid` and `name` are null where they could not be read in time."""
+    return {
+        "pid": pid,
+        "container_pid": (who.container_pid or None) if who else None,
+        "name": (plain(who.name) or None) if who else None,
+    }
+
+
+def _whose_sending(record: TracedSignal, who: Who | None) -> dict[str, Any]:
+    if record.sender_pid == 0:
+        return {"pid": None, "container_pid": None, "name": None, "by_kernel": True}
+    named = {**_whose(record.sender_pid, who)}
+    named["name"] = named["name"] or plain(record.sender_name) or None
+    return named | {"by_kernel": record.by_kernel}
