@@ -17,7 +17,7 @@ from containerlab_tui.lab.lab import Lab
 from containerlab_tui.lab.lock import locked
 from containerlab_tui.lab.progress import Steps
 from tests.engine import servers
-from tests.support import Containers, Docker
+from tests.support.docker import Containers, Docker
 
 
 @pytest.fixture(scope="session")

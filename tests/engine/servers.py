@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from containerlab_tui.lab import base
-from containerlab_tui.lab.crew import workshop
 from containerlab_tui.lab.lock import locked
+from containerlab_tui.lab.parallel import lab_client
 
 REPOSITORY = "containerlab/servers"
 IMAGE = f"{REPOSITORY}:latest"
@@ -36,7 +36,7 @@ def ensure(endpoint: str, cache: Path, said: Callable[[str], None] = print) -> s
     mark = hashlib.sha256("\0".join(recipe()).encode()).hexdigest()
     cache.mkdir(parents=True, exist_ok=True)
     waiting = "waiting for another run that makes the servers"
-    with locked(cache / "servers.lock", lambda: said(waiting)), workshop(endpoint) as opened:
+    with locked(cache / "servers.lock", lambda: said(waiting)), lab_client(endpoint) as opened:
         there = opened.images().get(IMAGE)
         if there is None or there.mark != mark:
             tar = cache / f"servers-{mark[:16]}.tar"

@@ -8,7 +8,7 @@ import pytest
 
 from containerlab_probes.errors import Gone
 from containerlab_probes.kernel import cgroups, procfs
-from tests.support import Containers, Docker, eventually
+from tests.support.docker import Containers, Docker, eventually
 
 BASE = "containerlab/base:latest"
 FILL = "import time; kept = bytearray(b'x') * 20_000_000; print('ready', flush=True); time.sleep(1000)"

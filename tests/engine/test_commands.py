@@ -19,7 +19,7 @@ from tests.engine.commands_support import (
     has,
     is_moment,
 )
-from tests.support import LABEL, Containers, Docker, eventually
+from tests.support.docker import LABEL, Containers, Docker, eventually
 
 SETS = ("caught", "ignored", "blocked", "pending", "awaited")
 READY = {

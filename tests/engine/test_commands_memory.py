@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.engine.commands_support import Command, has, is_survival
-from tests.support import Containers, Docker, eventually
+from tests.support.docker import Containers, Docker, eventually
 
 KINDS = {"shm", "sem", "msg", "posix-shm", "posix-sem", "posix-mq"}
 BACKINGS = {"image", "writable-layer", "volume", "bind", "tmpfs", "anonymous-shared", "sysv", "deleted"}

@@ -16,9 +16,9 @@ from containerlab_probes.trace.tracer import Tracer
 from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.model.diagnosis import Confidence
 from containerlab_tui.model.stop import StopState, Verdict, explain
-from containerlab_tui.services.stops import follow_stop, plan_stop
+from containerlab_tui.services.stop import follow_stop, plan_stop
 from tests.engine.commands_support import Command, are_signals, has, is_moment
-from tests.support import Containers, Docker, eventually
+from tests.support.docker import Containers, Docker, eventually
 
 VERDICTS = {"graceful", "killed", "already-stopped", "restarted", "failed"}
 NEAR_S = 0.02

@@ -19,7 +19,7 @@ from containerlab_probes.signals.exits import ExitWatch
 from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import name_of
 from containerlab_probes.signals.send import send
-from tests.support import Containers, Docker, eventually
+from tests.support.docker import Containers, Docker, eventually
 
 BASE = "containerlab/base:latest"
 TERM = int(signal.SIGTERM)

@@ -26,11 +26,11 @@ from containerlab_probes.errors import (
     Unsupported,
 )
 from containerlab_tui.engine.api import AttachedStreams, Engine, RunRequest
+from containerlab_tui.engine.container_list import snapshot
 from containerlab_tui.engine.docker_engine import DockerEngine, connect
 from containerlab_tui.engine.endpoint import Endpoint
-from containerlab_tui.engine.snapshot import snapshot
 from containerlab_tui.engine.streams import Demultiplexer
-from tests.support import Docker, eventually
+from tests.support.docker import Docker, eventually
 
 BASE = "containerlab/base:latest"
 

@@ -17,8 +17,8 @@ from containerlab_tui.doctor.comparison import compare
 from containerlab_tui.engine.docker_engine import DockerEngine, connect
 from containerlab_tui.model.diagnosis import Diagnosis, Outlook, Severity
 from containerlab_tui.services.diagnosis import doctor, doctor_all
-from containerlab_tui.services.stops import plan_stop, run_stop
-from tests.support import Containers, Docker, eventually
+from containerlab_tui.services.stop import plan_stop, run_stop
+from tests.support.docker import Containers, Docker, eventually
 
 BUSY = "containerlab/scratch-static:latest"
 

@@ -32,7 +32,7 @@ from containerlab_tui.model.inventory import (
     Snapshot,
     fold,
 )
-from tests.support import eventually
+from tests.support.docker import eventually
 
 BASE = "containerlab/base:latest"
 STATIC = "containerlab/scratch-static:latest"

@@ -14,7 +14,7 @@ from containerlab_probes.errors import BadRequest, Gone
 from containerlab_probes.memory.mappings import Volumes, backing_of, host_path_of
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import Backing, Mapping, ProcessId
-from tests.support import Containers, Docker, eventually
+from tests.support.docker import Containers, Docker, eventually
 
 BASE = "containerlab/base:latest"
 

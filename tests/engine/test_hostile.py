@@ -15,8 +15,8 @@ from containerlab_probes.records import ProcessId
 from containerlab_probes.signals.send import send
 from containerlab_tui.cli import main
 from containerlab_tui.engine.docker_engine import connect
-from containerlab_tui.services.stops import plan_stop, run_stop
-from tests.support import Containers, Docker, eventually
+from containerlab_tui.services.stop import plan_stop, run_stop
+from tests.support.docker import Containers, Docker, eventually
 
 TITLE = "\x1b]2;stolen\x07"
 CLIPBOARD = "\x1b]52;c;c3RvbGVu\x07"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import Containers, Docker, eventually
+from tests.support.docker import Containers, Docker, eventually
 
 KILLED = "137"
 

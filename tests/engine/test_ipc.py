@@ -15,7 +15,7 @@ from containerlab_probes.errors import BadRequest, Gone
 from containerlab_probes.kernel.namespaces import namespace_inode, nsenter_command
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import WINDOW_LIMIT, IpcKind, IpcObject, IpcSnapshot, Overview
-from tests.support import Containers, Docker, eventually
+from tests.support.docker import Containers, Docker, eventually
 
 BASE = "containerlab/base:latest"
 LETTERS = b"abcdefghijklmnopqrstuvwxyz\0"

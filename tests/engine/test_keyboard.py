@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.terminal import Terminal
-from tests.support import Containers, Docker, eventually
+from tests.support.docker import Containers, Docker, eventually
 
 Session = Callable[..., "Seen"]
 

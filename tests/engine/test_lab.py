@@ -18,7 +18,7 @@ from containerlab_tui.lab import daemon
 from containerlab_tui.lab.demonstrations import DEMONSTRATIONS
 from containerlab_tui.lab.lab import Lab
 from containerlab_tui.lab.progress import Progress
-from tests.support import Docker
+from tests.support.docker import Docker
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root; make test uses sudo")
 

@@ -14,9 +14,9 @@ from containerlab_tui.model.diagnosis import Comparison, Confidence, Diagnosis, 
 from containerlab_tui.model.stop import StopState, Verdict
 from containerlab_tui.services.diagnosis import doctor
 from containerlab_tui.services.processes import see_processes
-from containerlab_tui.services.stops import plan_stop, run_stop
+from containerlab_tui.services.stop import plan_stop, run_stop
 from tests.engine.forms_of_programs import FORMS, Form
-from tests.support import LABEL, Docker, eventually
+from tests.support.docker import LABEL, Docker, eventually
 
 AT_ONCE = 8
 STILL_FOR_S = 0.6

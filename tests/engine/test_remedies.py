@@ -20,9 +20,9 @@ from containerlab_tui.model.stop import StopState, Verdict
 from containerlab_tui.services.diagnosis import doctor, remembered
 from containerlab_tui.services.history import History
 from containerlab_tui.services.processes import see_processes
-from containerlab_tui.services.stops import plan_stop, run_stop
+from containerlab_tui.services.stop import plan_stop, run_stop
 from tests.engine.findings_table import PAIRS, Box, Pair
-from tests.support import LABEL, Containers, Docker, eventually
+from tests.support.docker import LABEL, Containers, Docker, eventually
 
 AT_ONCE = 3
 ROOT = Path(__file__).resolve().parents[2]

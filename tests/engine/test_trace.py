@@ -34,7 +34,7 @@ from containerlab_probes.records import (
 from containerlab_probes.signals.send import send
 from containerlab_probes.trace import ring_buffer, tracefs
 from containerlab_probes.trace.tracer import Tracer
-from tests.support import Containers, Docker, eventually
+from tests.support.docker import Containers, Docker, eventually
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the kernel's trace needs root")
 

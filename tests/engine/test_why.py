@@ -15,9 +15,9 @@ from containerlab_probes.trace.tracer import Tracer
 from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.model.stop import Verdict
 from containerlab_tui.services.history import History
-from containerlab_tui.services.stops import plan_stop, run_stop
+from containerlab_tui.services.stop import plan_stop, run_stop
 from tests.engine.commands_support import Command, has, is_moment
-from tests.support import Containers, Docker, eventually
+from tests.support.docker import Containers, Docker, eventually
 
 BASE = "containerlab/base:latest"
 SMALL = ("--memory=32m",)

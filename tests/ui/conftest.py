@@ -15,7 +15,7 @@ from containerlab_probes.codec import decoder
 from containerlab_probes.errors import Gone
 from containerlab_probes.records import Overview, Process, Usage
 from containerlab_tui.config import Settings
-from containerlab_tui.engine import documents
+from containerlab_tui.engine import parse
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import (
     Changed,
@@ -71,7 +71,7 @@ class ScriptedEngine:
         return self.raw[container]
 
     def inspect(self, container: str) -> Details:
-        return documents.details(self.inspect_raw(container))
+        return parse.details(self.inspect_raw(container))
 
     def logs(self, container: str, follow: bool, tail: int | None = None, since: float | None = None) -> Chunks:
         return Chunks(list(self.log))
@@ -200,19 +200,19 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stage]:
             }
 
     monkeypatch.setattr("containerlab_tui.services.processes.see_processes", see)
-    monkeypatch.setattr("containerlab_tui.ui.tabs.Watch", PlayedWatch)
+    monkeypatch.setattr("containerlab_tui.ui.tabs.memory_tabs.Watch", PlayedWatch)
     monkeypatch.setattr("containerlab_tui.ui.watches.Watch", PlayedWatch)
-    monkeypatch.setattr("containerlab_tui.services.leftovers.sweep", lambda: None)
+    monkeypatch.setattr("containerlab_tui.services.cleanup.sweep", lambda: None)
     PlayedWatch.made.clear()
     PlayedWatch.is_blind = ""
-    monkeypatch.setattr("containerlab_tui.ui.followers.UsageReaders", Readers)
-    monkeypatch.setattr("containerlab_tui.ui.followers.Overviews", Overviews)
+    monkeypatch.setattr("containerlab_tui.session.refreshers.UsageReaders", Readers)
+    monkeypatch.setattr("containerlab_tui.session.refreshers.Overviews", Overviews)
 
     def make(
         settings: Settings | None = None, containers: tuple[Container, ...] | None = None, local: bool = True
     ) -> Stage:
         engine, now = ScriptedEngine(local=local), _now()
-        listed = documents.containers(RECORDED["lines"]) if containers is None else containers
+        listed = parse.containers(RECORDED["lines"]) if containers is None else containers
         posts: list[Callable[[FeedRecord], object]] = []
 
         def follow(post: Callable[[FeedRecord], object]) -> None:

@@ -10,7 +10,7 @@ import threading
 from typing import cast
 
 from containerlab_probes.codec import to_plain
-from containerlab_tui.engine import wire
+from containerlab_tui.engine import http
 from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.engine.endpoint import Endpoint
 from containerlab_tui.engine.events import EngineFeed
@@ -21,7 +21,7 @@ from containerlab_tui.services.processes import see_processes
 def main(socket: str, prefix: str) -> None:
     engine = connect(f"unix://{socket}")
     lines = cast(
-        list[dict[str, object]], wire.get_json(Endpoint(engine.endpoint), "/containers/json?all=1", "list them")
+        list[dict[str, object]], http.get_json(Endpoint(engine.endpoint), "/containers/json?all=1", "list them")
     )
     lines = [line for line in lines if cast(list[str], line["Names"])[0].startswith(f"/{prefix}-")]
     inspected = {str(line["Id"]): engine.inspect_raw(str(line["Id"])) for line in lines}

@@ -10,10 +10,10 @@ from textual.screen import Screen
 from textual.widgets import Checkbox, Select
 
 from containerlab_tui.engine.api import RunRequest
-from containerlab_tui.ui.screens.confirm import Confirm
-from containerlab_tui.ui.screens.copy_form import CopyForm, CopyRequest, read_copy
-from containerlab_tui.ui.screens.run_form import RunForm, read_command, read_size, read_stop_signal, read_timeout
-from containerlab_tui.ui.screens.stop_dialog import StopChoice, StopDialog, read_grace, read_signal
+from containerlab_tui.ui.dialogs.confirm import Confirm
+from containerlab_tui.ui.dialogs.copy import CopyForm, CopyRequest, read_copy
+from containerlab_tui.ui.dialogs.run import RunForm, read_command, read_size, read_stop_signal, read_timeout
+from containerlab_tui.ui.dialogs.stop import StopChoice, StopDialog, read_grace, read_signal
 from tests.ui.samples import APP, HANDLER, HOSTILE, SHELL, SIZES, WORKER, Host, plan, process, text_of
 
 IMAGES = ("containerlab/dockerapp1:latest", "containerlab/dockerapp2:latest")

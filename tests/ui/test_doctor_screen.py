@@ -18,11 +18,11 @@ from containerlab_tui.model.diagnosis import Confidence, Diagnosis, Finding, Gra
 from containerlab_tui.model.inventory import Changed, EngineEvent, Event
 from containerlab_tui.present import wording
 from containerlab_tui.services import diagnosis as service
+from containerlab_tui.ui.dialogs.stop import StopChoice, StopDialog
 from containerlab_tui.ui.messages import InventoryChanged
 from containerlab_tui.ui.screens.doctor import DoctorScreen, FindingBlock, Patient
 from containerlab_tui.ui.screens.doctor_table import AGAIN, DoctorGrid, DoctorTable
 from containerlab_tui.ui.screens.help import GROUPS
-from containerlab_tui.ui.screens.stop_dialog import StopChoice, StopDialog
 from tests.ui.conftest import ScriptedEngine, Stage
 from tests.ui.samples import APP, BEGAN, HOSTILE, SIZES, WORKER, Host, plan, settled, text_of
 from tests.ui.samples import SHELL as PID_1

@@ -7,7 +7,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from containerlab_probes.records import Backing
 from containerlab_tui.model.views import FilesView
-from containerlab_tui.ui.widgets.files_panel import FilesPanel
+from containerlab_tui.ui.tabs.files_panel import FilesPanel
 from tests.ui.samples import HOSTILE, SIZES, Host, files_view, settled, text_of
 
 

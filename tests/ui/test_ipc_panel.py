@@ -10,8 +10,8 @@ from containerlab_probes.signals.forecast import forecast
 from containerlab_tui.model.survival import Answer, Survival
 from containerlab_tui.model.views import IpcView, Sent
 from containerlab_tui.present import wording
-from containerlab_tui.ui.widgets.ipc_panel import IpcPanel
-from containerlab_tui.ui.widgets.signals_log import SignalsLog
+from containerlab_tui.ui.tabs.ipc_panel import IpcPanel
+from containerlab_tui.ui.tabs.signals_log import SignalsLog
 from containerlab_tui.ui.widgets.survival_marks import sentence
 from tests.ui.samples import APP, BEGAN, HOSTILE, SHELL, SIZES, WORKER, Host, ipc_view, settled, text_of
 

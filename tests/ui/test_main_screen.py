@@ -11,9 +11,9 @@ from containerlab_probes.errors import Gone
 from containerlab_tui.config import Settings
 from containerlab_tui.model.inventory import Container
 from containerlab_tui.model.views import IpcView
-from containerlab_tui.ui.screens.confirm import Confirm
+from containerlab_tui.ui.dialogs.confirm import Confirm
+from containerlab_tui.ui.tabs.ipc_panel import IpcPanel
 from containerlab_tui.ui.widgets.container_table import ContainerTable
-from containerlab_tui.ui.widgets.ipc_panel import IpcPanel
 from tests.ui.conftest import Stage
 from tests.ui.samples import HOSTILE, SIZES, ipc_view, settled, text_of
 

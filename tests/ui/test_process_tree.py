@@ -5,7 +5,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_tui.ui.widgets.process_tree import ProcessTree, tree
+from containerlab_tui.ui.tabs.processes import ProcessTree, tree
 from tests.ui.conftest import Stage
 from tests.ui.samples import APP, SHELL, WORKER, process, settled, text_of
 

@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 
 from containerlab_probes.signals.names import all_signals
 from containerlab_tui.services.signals import Target
-from containerlab_tui.ui.screens.signal_picker import SignalChoice, SignalPicker, SignalSubject, matching
+from containerlab_tui.ui.dialogs.signal import SignalChoice, SignalPicker, SignalSubject, matching
 from tests.ui.samples import APP, HANDLER, HOSTILE, SHELL, SIZES, WORKER, Host, process, text_of
 
 TREE = (SHELL, APP, WORKER)

@@ -19,7 +19,7 @@ from containerlab_probes.records import (
 )
 from containerlab_tui.model.signal_log import Known, Note, Told, Who
 from containerlab_tui.model.views import Sent
-from containerlab_tui.ui.tabs import RECORDED_KEPT
+from containerlab_tui.ui.tabs.memory_tabs import RECORDED_KEPT
 from tests.ui.conftest import PlayedWatch, Stage
 from tests.ui.samples import HOSTILE, SIZES, settled, text_of
 

@@ -9,7 +9,7 @@ from textual.widgets import Static
 
 from containerlab_tui.model.diagnosis import Confidence, Outlook
 from containerlab_tui.model.stop import Kind, Source, StopEvent, begin
-from containerlab_tui.ui.screens.stop import MOST_STOPS, StopScreen
+from containerlab_tui.ui.screens.stops import MOST_STOPS, StopScreen
 from tests.ui.samples import (
     BEGAN,
     HANDLER,

@@ -21,10 +21,10 @@ from containerlab_probes.records import (
     TracedSignal,
 )
 from containerlab_tui.model.signal_log import KEPT, Asked, Known, Note, Told, Who
-from containerlab_tui.services import saving
+from containerlab_tui.services import export
+from containerlab_tui.ui.dialogs.save import SaveForm
 from containerlab_tui.ui.screens.help import HelpScreen
-from containerlab_tui.ui.screens.save_form import SaveForm
-from containerlab_tui.ui.screens.watch import WatchScreen
+from containerlab_tui.ui.screens.signal_watch import WatchScreen
 from containerlab_tui.ui.widgets.signal_list import SignalList
 from tests.ui.samples import BEGAN, HOSTILE, SIZES, Host, settled, text_of
 
@@ -204,13 +204,13 @@ async def test_what_came_of_saving_is_told_though_the_screen_was_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    left, save_lines = threading.Event(), saving.save_lines
+    left, save_lines = threading.Event(), export.save_lines
 
     def slowly(path: str, lines: Iterable[dict[str, Any]], overwrite: bool) -> int:
         assert left.wait(10)
         return save_lines(path, lines, overwrite)
 
-    monkeypatch.setattr(saving, "save_lines", slowly)
+    monkeypatch.setattr(export, "save_lines", slowly)
     app = Host(WatchScreen("web", Played(*STOP), lambda: BEGAN))
     async with app.run_test(size=(140, 45), notifications=True) as pilot:
         await settled(pilot, lambda: listing(app).count == 12, "the rows")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PRODUCT = ROOT / "tui/containerlab_tui"
 HEAVY = {"docker", "textual", "rich", "psutil", "sysv_ipc", "requests"}
 
 
@@ -27,13 +28,10 @@ def loaded_by(modules: str) -> set[str]:
         "containerlab_tui.engine.api",
         "containerlab_tui.lab.lab",
         "containerlab_tui.lab.daemon, containerlab_tui.lab.demonstrations",
-        ", ".join(
-            f"containerlab_tui.core.{path.stem}"
-            for path in sorted((ROOT / "tui/containerlab_tui/core").glob("[!_]*.py"))
-        ),
-        ", ".join(
-            f"containerlab_tui.services.{path.stem}"
-            for path in sorted((ROOT / "tui/containerlab_tui/services").glob("[!_]*.py"))
+        *(
+            ", ".join(f"containerlab_tui.{'.'.join(path.relative_to(PRODUCT).with_suffix('').parts)}" for path in found)
+            for room in ("model", "doctor", "present", "services", "session")
+            for found in (sorted((PRODUCT / room).rglob("[!_]*.py")),)
         ),
     ],
 )
@@ -42,7 +40,7 @@ def test_heavy_libraries_are_not_loaded_by(modules: str) -> None:
 
 
 def test_the_check_sees_a_heavy_library() -> None:
-    assert "docker" in loaded_by("containerlab_tui.engine.workshop")
+    assert "docker" in loaded_by("containerlab_tui.engine.lab_client")
 
 
 def test_probes_load_nothing_of_the_rest() -> None:

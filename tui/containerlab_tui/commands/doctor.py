@@ -2,7 +2,7 @@
 
 import argparse
 
-from containerlab_tui.commands import session
+from containerlab_tui.commands import common
 from containerlab_tui.doctor.diagnosis import by_trouble
 from containerlab_tui.model.diagnosis import Diagnosis, Severity
 from containerlab_tui.present import doctor_documents, doctor_text
@@ -12,20 +12,20 @@ from containerlab_tui.services import diagnosis as service
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0: answered; 1: an error finding under --strict."""
-    engine = session.engine(arguments)
+    engine = common.engine(arguments)
     if arguments.all:
         diagnoses, unseen = service.doctor_all(engine, service.remembered)
         diagnoses = by_trouble(diagnoses)
         for sentence in unseen:
-            session.tell(safe(sentence))
+            common.tell(safe(sentence))
         if arguments.json:
-            session.answer(doctor_documents.documents(diagnoses, unseen))
+            common.answer(doctor_documents.documents(diagnoses, unseen))
         else:
             print(_table(diagnoses))
     else:
         diagnoses = (service.doctor(engine, arguments.name, service.remembered),)
         if arguments.json:
-            session.answer(doctor_documents.document(diagnoses[0]))
+            common.answer(doctor_documents.document(diagnoses[0]))
         else:
             print(_page(diagnoses[0]))
     bad = any(finding.severity is Severity.ERROR for one in diagnoses for finding in one.findings)
@@ -71,4 +71,4 @@ def _table(diagnoses: tuple[Diagnosis, ...]) -> str:
         for one in diagnoses
     ]
     headings = ("NAME", "OUTLOOK", "HOW SURE", "STOP", "DELIVERY", "GRACEFUL", "PROGRAM", "FINDINGS")
-    return session.table(headings, rows)
+    return common.table(headings, rows)

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from containerlab_tui.commands import session
+from containerlab_tui.commands import common
 from containerlab_tui.lab.lab import Lab, LabStatus
 from containerlab_tui.lab.progress import Progress
 from containerlab_tui.present.documents import SCHEMA, Document
@@ -18,19 +18,19 @@ def run(arguments: argparse.Namespace) -> int:
         case "up":
             endpoint = up(lab)
             if arguments.json:
-                session.answer(_document(lab.status()))
+                common.answer(_document(lab.status()))
             else:
                 print(f"The lab is up: {endpoint}")
         case "down":
             ended = lab.down(purge=arguments.purge)
             if arguments.json:
-                session.answer({"schema": SCHEMA, "ended": ended, "purged": arguments.purge})
+                common.answer({"schema": SCHEMA, "ended": ended, "purged": arguments.purge})
             else:
                 print("The lab is down" + (" and its data is removed." if arguments.purge else "."))
         case _:
             status = lab.status()
             if arguments.json:
-                session.answer(_document(status))
+                common.answer(_document(status))
             else:
                 _print(status)
     return 0
@@ -61,7 +61,7 @@ class ProgressBar:
             sys.stderr.flush()
             self._drawn = True
         elif text != self._last:
-            session.tell(text)
+            common.tell(text)
         self._last = text
 
     def close(self) -> None:
@@ -88,6 +88,6 @@ def _print(status: LabStatus) -> None:
     running = f"running (pid {status.pid})" if status.running else "not running: `containerlab-tui lab up` starts it"
     print(f"engine      {status.endpoint}\n            {running}")
     print(f"data        {status.data}\nlog         {status.log}\n")
-    print(session.table(("IMAGE", "BUILT"), [(name, "yes" if done else "no") for name, done in status.images]))
+    print(common.table(("IMAGE", "BUILT"), [(name, "yes" if done else "no") for name, done in status.images]))
     print()
-    print(session.table(("CONTAINER", "STATE"), list(status.containers)))
+    print(common.table(("CONTAINER", "STATE"), list(status.containers)))

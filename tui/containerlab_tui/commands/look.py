@@ -6,7 +6,7 @@ from containerlab_probes.errors import Denied, Gone
 from containerlab_probes.records import Forecast, Process
 from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import name_of, number_of
-from containerlab_tui.commands import session
+from containerlab_tui.commands import common
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.present import documents
@@ -14,7 +14,7 @@ from containerlab_tui.services.processes import NOT_RUNNING, children_of, see_pr
 
 
 def run(arguments: argparse.Namespace) -> int:
-    engine = session.engine(arguments)
+    engine = common.engine(arguments)
     match arguments.command:
         case "ps":
             return _ps(arguments, engine)
@@ -33,7 +33,7 @@ def _ps(arguments: argparse.Namespace, engine: Engine) -> int:
         except Gone:
             continue
     if arguments.json:
-        session.answer(documents.ps(engine.endpoint, engine.version().version, containers, details))
+        common.answer(documents.ps(engine.endpoint, engine.version().version, containers, details))
         return 0
     rows = [
         (
@@ -49,7 +49,7 @@ def _ps(arguments: argparse.Namespace, engine: Engine) -> int:
         for one in containers
         for more in (details.get(one.id),)
     ]
-    print(session.table(("NAME", "IMAGE", "STATE", "PID", "STOP", "IPC", "STATUS", "COMMAND"), rows, right=(3,)))
+    print(common.table(("NAME", "IMAGE", "STATE", "PID", "STOP", "IPC", "STATUS", "COMMAND"), rows, right=(3,)))
     return 0
 
 
@@ -67,7 +67,7 @@ def _processes(arguments: argparse.Namespace, engine: Engine) -> int:
     details = engine.inspect(arguments.name)
     seen = visible_processes(engine, details)
     if arguments.json:
-        session.answer(documents.processes(details.name, seen))
+        common.answer(documents.processes(details.name, seen))
         return 0
     depths = _depths(seen)
     rows = [
@@ -86,10 +86,10 @@ def _processes(arguments: argparse.Namespace, engine: Engine) -> int:
         for one in seen
     ]
     headings = ("PID", "IN", "USER", "S", "THR", "PROCESS", "CAUGHT", "IGNORED", "BLOCKED", "AWAITED")
-    print(session.table(headings, rows, right=(0, 1, 4)))
+    print(common.table(headings, rows, right=(0, 1, 4)))
     for one in seen:
         for reason in one.dispositions.unread:
-            session.tell(f"process {one.container_pid}: {reason}")
+            common.tell(f"process {one.container_pid}: {reason}")
     return 0
 
 
@@ -114,7 +114,7 @@ def _forecast(arguments: argparse.Namespace, engine: Engine) -> int:
     seen = visible_processes(engine, details)
     made: list[Forecast] = [forecast(one, signal, children_of(one, seen)) for signal in chosen for one in seen]
     if arguments.json:
-        session.answer(documents.forecasts(details.name, made))
+        common.answer(documents.forecasts(details.name, made))
         return 0
     commands = {one.id: one.command for one in seen}
     rows = [
@@ -123,5 +123,5 @@ def _forecast(arguments: argparse.Namespace, engine: Engine) -> int:
         for one in made
     ]  # fmt: skip
     headings = ("PID", "IN", "SIGNAL", "DELIVERY", "EFFECT", "PROCESS", "EVIDENCE")
-    print(session.table(headings, rows, right=(0, 1)))
+    print(common.table(headings, rows, right=(0, 1)))
     return 0

@@ -5,7 +5,7 @@ import contextlib
 
 from containerlab_probes.errors import BadRequest, Gone
 from containerlab_probes.records import WINDOW_LIMIT, IpcKind, Window
-from containerlab_tui.commands import session
+from containerlab_tui.commands import common
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.model.survival import Survival
@@ -16,8 +16,8 @@ from containerlab_tui.services.inspection import Inspector, inspector
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.command == "ipc remove":
-        session.refuse_if_read_only(arguments, "remove an IPC object")
-    engine = session.engine(arguments)
+        common.refuse_if_read_only(arguments, "remove an IPC object")
+    engine = common.engine(arguments)
     with inspector(engine, engine.inspect(arguments.name)) as opened:
         match arguments.command:
             case "ipc":
@@ -61,7 +61,7 @@ def _window(arguments: argparse.Namespace) -> tuple[int, int]:
 def _ipc(arguments: argparse.Namespace, inspector: Inspector, engine: Engine) -> int:
     view = inspector.ipc(running(engine))
     if arguments.json:
-        session.answer(documents.ipc(inspector.details.name, view))
+        common.answer(documents.ipc(inspector.details.name, view))
         return 0
     shared = f", shared with {', '.join(view.shared_with)}" if view.shared_with else ""
     print(f"IPC namespace {view.snapshot.namespace} ({view.mode}{shared})")
@@ -69,7 +69,7 @@ def _ipc(arguments: argparse.Namespace, inspector: Inspector, engine: Engine) ->
         print("no System V or POSIX IPC objects")
         return 0
     headings = ("KIND", "ID", "KEY", "NAME", "BYTES", "OWNER", "MODE", "CREATOR", "ATTACHED", "SURVIVES")
-    print(session.table(headings, [_ipc_row(row) for row in view.rows], right=(4, 5, 8)))
+    print(common.table(headings, [_ipc_row(row) for row in view.rows], right=(4, 5, 8)))
     for row in view.rows:
         for number, one in enumerate(row.object.semaphores):
             waiting = f", {one.waiting_for_increase} wait for more, {one.waiting_for_zero} for zero"
@@ -109,14 +109,14 @@ def survival_words(survives: Survival) -> str:
 
 def _tell_unread(unread: tuple[str, ...]) -> None:
     for sentence in unread:
-        session.tell(f"not read: {sentence}")
+        common.tell(f"not read: {sentence}")
 
 
 def _remove(arguments: argparse.Namespace, inspector: Inspector) -> int:
     kind = _kind(arguments.kind)
     inspector.remove_ipc(kind, arguments.id)
     if arguments.json:
-        session.answer({"schema": documents.SCHEMA, "container": inspector.details.name,
+        common.answer({"schema": documents.SCHEMA, "container": inspector.details.name,
                         "removed": {"kind": kind.value, "id": arguments.id}})  # fmt: skip
     else:
         print(f"removed {kind} {arguments.id} of {inspector.details.name}")
@@ -128,7 +128,7 @@ def _maps(arguments: argparse.Namespace, inspector: Inspector) -> int:
     rows = tuple(row for row in whole.rows if row.mapping.shared or arguments.private or arguments.json)
     view = FilesView(rows, whole.unread)
     if arguments.json:
-        session.answer(documents.maps(inspector.details.name, view))
+        common.answer(documents.maps(inspector.details.name, view))
         return 0
     cells = [
         (
@@ -144,10 +144,10 @@ def _maps(arguments: argparse.Namespace, inspector: Inspector) -> int:
         for row in view.rows
     ]
     headings = ("IN", "RANGE", "PERM", "BYTES", "FILE", "BACKING", "PATH", "SURVIVES")
-    print(session.table(headings, cells, right=(0, 3, 4)) if cells else "no shared mappings of files")
+    print(common.table(headings, cells, right=(0, 3, 4)) if cells else "no shared mappings of files")
     hidden = len(whole.rows) - len(rows)
     if hidden:
-        session.tell(f"{hidden} private mappings (programs, libraries) are not shown: --private shows them.")
+        common.tell(f"{hidden} private mappings (programs, libraries) are not shown: --private shows them.")
     _tell_unread(view.unread)
     return 0
 
@@ -166,12 +166,12 @@ def _maps_read(arguments: argparse.Namespace, inspector: Inspector) -> int:
 
 def _bytes(arguments: argparse.Namespace, inspector: Inspector, of: documents.Document, read: Window) -> int:
     if arguments.json:
-        session.answer(documents.window(inspector.details.name, of, read))
+        common.answer(documents.window(inspector.details.name, of, read))
         return 0
     if read.data:
         print("\n".join(hex_lines(read)))
     else:
-        session.tell(f"Nothing from byte {read.offset} on: it has {read.total} bytes.")
+        common.tell(f"Nothing from byte {read.offset} on: it has {read.total} bytes.")
     return 0
 
 

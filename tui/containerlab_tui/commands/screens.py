@@ -51,7 +51,7 @@ def open_screens(arguments: argparse.Namespace) -> int:
 
 def _raw_list(where: Endpoint, engine: Callable[[], Engine]) -> Sequence[Container]:
     """The list, without the client library where that can be: it takes longer to import than the engine to answer."""
-    from containerlab_tui.engine.snapshot import snapshot
+    from containerlab_tui.engine.container_list import snapshot
 
     found = snapshot(where)
     return engine().containers() if found is None else found

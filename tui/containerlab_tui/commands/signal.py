@@ -5,7 +5,7 @@ import argparse
 from containerlab_probes.errors import Denied, Gone
 from containerlab_probes.records import Process
 from containerlab_probes.signals.names import name_of, number_of
-from containerlab_tui.commands import session
+from containerlab_tui.commands import common
 from containerlab_tui.commands.look import visible_processes
 from containerlab_tui.present import documents
 from containerlab_tui.services.signals import Sent, send, send_by_engine
@@ -14,8 +14,8 @@ from containerlab_tui.services.signals import Sent, send, send_by_engine
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0: sent to every target; 3 or 4: one of them couldn't be signalled."""
     signal = number_of(arguments.signal)
-    session.refuse_if_read_only(arguments, f"send {name_of(signal)}")
-    engine = session.engine(arguments)
+    common.refuse_if_read_only(arguments, f"send {name_of(signal)}")
+    engine = common.engine(arguments)
     details = engine.inspect(arguments.name)
     to_init = arguments.pid in (None, 1) and not arguments.children and not arguments.all
     try:
@@ -23,17 +23,17 @@ def run(arguments: argparse.Namespace) -> int:
     except Denied as why:
         if not to_init:
             raise
-        session.tell(f"{why} The engine sends it to PID 1; what comes of it can't be seen from here.")
+        common.tell(f"{why} The engine sends it to PID 1; what comes of it can't be seen from here.")
         sent: tuple[Sent, ...] = (send_by_engine(engine, details, signal),)
     else:
         sent = send(engine, details, _targets(arguments, seen, details.name), signal)
     if arguments.json:
-        session.answer(documents.signal(details.name, sent))
+        common.answer(documents.signal(details.name, sent))
     else:
-        print(session.table(("PID", "IN", "SIGNAL", "FORECAST", "OBSERVED"), [_row(one) for one in sent], (0, 1)))
+        print(common.table(("PID", "IN", "SIGNAL", "FORECAST", "OBSERVED"), [_row(one) for one in sent], (0, 1)))
     failed = [one for one in sent if one.error]
     for one in failed:
-        session.tell(one.error)
+        common.tell(one.error)
     return failed[0].error_status if failed else 0
 
 

@@ -3,26 +3,26 @@
 import argparse
 
 from containerlab_probes.signals.names import name_of, number_of
-from containerlab_tui.commands import session
+from containerlab_tui.commands import common
 from containerlab_tui.doctor import comparison
 from containerlab_tui.model.diagnosis import Comparison
 from containerlab_tui.model.stop import Kind, StopEvent, StopPlan, StopState, Verdict, describe, explain
 from containerlab_tui.present import doctor_documents, documents
 from containerlab_tui.present.safe_text import safe
 from containerlab_tui.services.history import History
-from containerlab_tui.services.stops import plan_stop, run_stop
+from containerlab_tui.services.stop import plan_stop, run_stop
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0: it ended by itself or wasn't running; 1: it was killed, or the stop failed."""
-    session.refuse_if_read_only(arguments, f"stop {arguments.name}")
-    engine = session.engine(arguments)
+    common.refuse_if_read_only(arguments, f"stop {arguments.name}")
+    engine = common.engine(arguments)
     signal = number_of(arguments.signal) if arguments.signal else None
     plan = plan_stop(engine, arguments.name, signal, arguments.timeout)
     if arguments.json:
         state = run_stop(engine, plan, history=History())
         compared = _compared(state)
-        session.answer(
+        common.answer(
             {**documents.stop(state), "prediction": doctor_documents.prediction(compared) if compared else None}
         )
     else:

@@ -2,20 +2,20 @@
 
 import argparse
 
-from containerlab_tui.commands import session
+from containerlab_tui.commands import common
 from containerlab_tui.model.ending_records import Ending
 from containerlab_tui.present.documents import SCHEMA, Document, moment
 from containerlab_tui.present.safe_text import plain, safe
-from containerlab_tui.services.endings import why
+from containerlab_tui.services.ending import why
 from containerlab_tui.services.history import History
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0 also where two stories fit: that is an answer."""
-    name, ending = why(session.engine(arguments), arguments.name, History())
+    name, ending = why(common.engine(arguments), arguments.name, History())
     if arguments.json:
         before = None if ending.before is None else _body(ending.before)
-        session.answer(
+        common.answer(
             {"schema": SCHEMA, "container": name, **_body(ending), "removed": ending.removed, "before": before}
         )
         return 0

@@ -9,7 +9,7 @@ from containerlab_tui.doctor.case import Case, described
 from containerlab_tui.doctor.facts import EarlySignal
 from containerlab_tui.doctor.programs import catalogue
 from containerlab_tui.doctor.readers import shells, traps
-from containerlab_tui.doctor.situation import Look, chain_of
+from containerlab_tui.doctor.situation import Situation, chain_of
 from containerlab_tui.doctor.supervisord_findings import supervised
 from containerlab_tui.model.diagnosis import Confidence, Finding, Graceful, Outcome, Outlook, Severity
 from containerlab_tui.model.ending_records import PastStop
@@ -25,7 +25,7 @@ def findings(case: Case, root: Process | None, delivery: Delivery, outcome: Outc
     """Everything worth knowing, the worst first."""
     found = [*_about_the_container(case, outcome)]
     if root is not None:
-        look = Look(case, root, chain_of(case, root), delivery, outcome)
+        look = Situation(case, root, chain_of(case, root), delivery, outcome)
         for part in (
             _early_signals,
             _reception,
@@ -90,7 +90,7 @@ def _about_the_container(case: Case, outcome: Outcome) -> Iterator[Finding]:
         )
 
 
-def _early_signals(look: Look) -> Iterator[Finding]:
+def _early_signals(look: Situation) -> Iterator[Finding]:
     """It has outlived signals that would end it now, so they came before PID 1 was ready for them."""
     facts = look.case.facts
     fates = {number: look.case.ask(look.root, number) for number in {one.signal for one in facts.early_signals}}
@@ -107,7 +107,7 @@ def _early_signals(look: Look) -> Iterator[Finding]:
         )
 
 
-def _ends_on(look: Look) -> str | None:
+def _ends_on(look: Situation) -> str | None:
     """Another signal that would end PID 1, as far as is known: a documented one first."""
     known = catalogue.recognise(look.main)
     for name in (*(known.graceful if known else ()), "SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"):
@@ -118,11 +118,11 @@ def _ends_on(look: Look) -> str | None:
     return None
 
 
-def _would_have_ended(look: Look, early: EarlySignal, outcome: Outcome) -> bool:
+def _would_have_ended(look: Situation, early: EarlySignal, outcome: Outcome) -> bool:
     return outcome.outlook is Outlook.EXITS and outcome.takes_s < look.case.facts.now - early.at - SETTLED_S
 
 
-def _reception(look: Look) -> Iterator[Finding]:
+def _reception(look: Situation) -> Iterator[Finding]:
     """The signal doesn't get through to PID 1's own code."""
     evidence = (look.case.forecast(look.root, look.case.facts.signal).evidence,)
     who = described(look.root)
@@ -166,7 +166,7 @@ def _reception(look: Look) -> Iterator[Finding]:
         )
 
 
-def _shells(look: Look) -> Iterator[Finding]:
+def _shells(look: Situation) -> Iterator[Finding]:
     for process, child in zip(look.chain, look.chain[1:], strict=False):
         if not catalogue.is_shell(process):
             continue
@@ -195,7 +195,7 @@ def _shells(look: Look) -> Iterator[Finding]:
         return
 
 
-def _signal_choice(look: Look) -> Iterator[Finding]:
+def _signal_choice(look: Situation) -> Iterator[Finding]:
     """Another signal would be the better one."""
     program = catalogue.recognise(look.main)
     if program is None or not _reaches(look):
@@ -217,12 +217,12 @@ def _signal_choice(look: Look) -> Iterator[Finding]:
         yield Finding("cuts-off", Severity.NOTE, summary, known)
 
 
-def _reaches(look: Look) -> bool:
+def _reaches(look: Situation) -> bool:
     """The stop signal comes as far as the program: PID 1 itself, or behind inits that pass it on."""
     return all((known := catalogue.recognise(one)) and known.kind in ("init", "wrapper") for one in look.chain[:-1])
 
 
-def _inits(look: Look) -> Iterator[Finding]:
+def _inits(look: Situation) -> Iterator[Finding]:
     for process in look.chain[:-1]:
         known = catalogue.recognise(process)
         if known is None or known.kind != "init":
@@ -244,7 +244,7 @@ def _inits(look: Look) -> Iterator[Finding]:
 _MANAGES_ITS_OWN = ("server", "database", "supervisor", "runtime")
 
 
-def _children(look: Look) -> Iterator[Finding]:
+def _children(look: Situation) -> Iterator[Finding]:
     """Processes that nobody tells: the kernel kills them when PID 1 ends."""
     if look.outcome.outlook is Outlook.TIMES_OUT:
         return
@@ -267,7 +267,7 @@ def _children(look: Look) -> Iterator[Finding]:
     )
 
 
-def _below(look: Look, process: Process) -> set[int]:
+def _below(look: Situation, process: Process) -> set[int]:
     found, waiting = set[int](), [process]
     while waiting:
         children = look.case.children(waiting.pop())
@@ -276,7 +276,7 @@ def _below(look: Look, process: Process) -> set[int]:
     return found
 
 
-def _zombies(look: Look) -> Iterator[Finding]:
+def _zombies(look: Situation) -> Iterator[Finding]:
     zombies = [one for one in look.case.facts.processes if one.state == "Z"]
     if not zombies:
         return
@@ -302,7 +302,7 @@ def _after(past: PastStop) -> str:
     return "" if past.duration_s is None else f" after {past.duration_s:.1f} s"
 
 
-def _time(look: Look) -> Iterator[Finding]:
+def _time(look: Situation) -> Iterator[Finding]:
     facts, grace_s = look.case.facts, look.case.facts.grace_s
     takes_s = look.outcome.takes_s
     if takes_s and 0 < grace_s < float("inf") and takes_s > grace_s * 0.7:

@@ -10,7 +10,7 @@ from containerlab_tui.model.diagnosis import Outcome, Outlook, Severity
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Situation:
     """What the findings are made from."""
 
     case: Case

@@ -6,11 +6,11 @@ from containerlab_probes.records import Process
 from containerlab_probes.signals.names import name_of
 from containerlab_tui.doctor import fixes as remedies
 from containerlab_tui.doctor.programs import catalogue, supervisord
-from containerlab_tui.doctor.situation import Look
+from containerlab_tui.doctor.situation import Situation
 from containerlab_tui.model.diagnosis import Finding, Severity
 
 
-def supervised(look: Look) -> Iterator[Finding]:
+def supervised(look: Situation) -> Iterator[Finding]:
     """What in its configuration keeps a stop from going well."""
     for process in look.case.facts.processes:
         known = catalogue.recognise(process)
@@ -31,7 +31,7 @@ def supervised(look: Look) -> Iterator[Finding]:
         yield from _stop_signals(look, process, found)
 
 
-def _patience(look: Look, found: supervisord.Configuration) -> Iterator[Finding]:
+def _patience(look: Situation, found: supervisord.Configuration) -> Iterator[Finding]:
     grace_s = look.case.facts.grace_s
     patient = [one for one in found.managed if one.wait_s >= grace_s]
     total = sum({one.group: one.wait_s for one in found.managed}.values())
@@ -55,7 +55,7 @@ def _patience(look: Look, found: supervisord.Configuration) -> Iterator[Finding]
         )
 
 
-def _stop_signals(look: Look, process: Process, found: supervisord.Configuration) -> Iterator[Finding]:
+def _stop_signals(look: Situation, process: Process, found: supervisord.Configuration) -> Iterator[Finding]:
     for child, managed in supervisord.assign(found.managed, look.case.children(process)):
         known = catalogue.recognise(child)
         if known is None or not known.graceful or name_of(managed.stop_signal) in known.graceful:

@@ -1,4 +1,4 @@
-"""docker-py and requests, as `docker_engine` uses them; besides it only `workshop` imports docker, to build images.
+"""docker-py and requests, as `docker_engine` uses them; besides it only `lab_client` imports docker, to build images.
 
 A module of its own because it takes longer to load than most questions take to answer. What docker, requests and the
 operating system raise becomes this program's own errors in one place, `translated`.
@@ -16,12 +16,12 @@ from docker.tls import TLSConfig
 from docker.types import CancellableStream
 
 from containerlab_probes.errors import ContainerlabError, Denied, TimedOut, Unreachable, Unsupported
-from containerlab_tui.engine import endpoint, wire
+from containerlab_tui.engine import endpoint, http
 
 Item = TypeVar("Item")
 
 
-def client(where: endpoint.Endpoint, api: str, timeout_s: int = int(wire.ANSWER_TIMEOUT_S)) -> APIClient:
+def client(where: endpoint.Endpoint, api: str, timeout_s: int = int(http.ANSWER_TIMEOUT_S)) -> APIClient:
     """A low-level client of an endpoint; it asks nothing yet."""
     tls: TLSConfig | bool = False
     if where.tls is not None and where.url.startswith(("tcp:", "https:")):
@@ -59,7 +59,7 @@ def translated(endpoint_url: str, what: str) -> Iterator[None]:
         yield
     except docker.errors.APIError as error:
         status, body = (0, b"") if error.response is None else (error.response.status_code, error.response.content)
-        raise wire.refused(status, body, what) from error
+        raise http.refused(status, body, what) from error
     except (requests.exceptions.RequestException, docker.errors.DockerException, OSError, ValueError) as error:
         raise _unanswered(error, endpoint_url, what) from error
 

@@ -18,7 +18,7 @@ from containerlab_probes.errors import (
     Gone,
     Unsupported,
 )
-from containerlab_tui.engine import documents, endpoint, streams, wire
+from containerlab_tui.engine import endpoint, http, parse, streams
 from containerlab_tui.engine.api import AttachedStreams, EventStream, LogStream, RunRequest
 from containerlab_tui.model.inventory import Container, Details, EngineEvent, EngineVersion
 
@@ -52,7 +52,7 @@ def connect(endpoint_url: str | None = None, context: str | None = None) -> "Doc
 
 def _version(where: endpoint.Endpoint) -> dict[str, Any]:
     if where.socket_path is not None:
-        answer: dict[str, Any] = wire.get_json(where, "/version", "connect")
+        answer: dict[str, Any] = http.get_json(where, "/version", "connect")
         return answer
     from containerlab_tui.engine import docker_client
 
@@ -108,16 +108,16 @@ class DockerEngine:
         )
 
     def containers(self) -> tuple[Container, ...]:
-        return documents.containers(self._json("/containers/json", "list the containers", {"all": "1"}))
+        return parse.containers(self._json("/containers/json", "list the containers", {"all": "1"}))
 
     def container(self, container: str) -> Container | None:
         """The fresh list line of one container by full id; None where there is none any more."""
         params = {"all": "1", "filters": f'{{"id":["{_reference(container)}"]}}'}
-        lines = documents.containers(self._json("/containers/json", "list a container", params))
+        lines = parse.containers(self._json("/containers/json", "list a container", params))
         return next((line for line in lines if line.id == container), None)
 
     def inspect(self, container: str) -> Details:
-        return documents.details(self.inspect_raw(container))
+        return parse.details(self.inspect_raw(container))
 
     def inspect_raw(self, container: str) -> dict[str, Any]:
         answer: dict[str, Any] = self._json(_path(container, "json"), f"inspect {_shown(container)}")
@@ -231,7 +231,7 @@ class DockerEngine:
         }
         what = f"list the events of {container or 'all containers'}"
         if self._where.socket_path is not None:
-            answer = wire.get(self._where, f"/v{self._api}/events?{urlencode(params)}", what)
+            answer = http.get(self._where, f"/v{self._api}/events?{urlencode(params)}", what)
             return tuple(_events(iter((answer,)), offset))
         response = self._call("GET", "/events", what, params, stream=True)
         return tuple(self._stream(_events(_chunks(response), offset), response))
@@ -277,7 +277,7 @@ class DockerEngine:
         """Seconds that the engine's clock is ahead of this one; a Unix socket's engine has the same clock."""
         if self._clock_offset is None:
             before = time.time()
-            theirs = documents.moment(self._json("/info", "ask for the engine's time").get("SystemTime"))
+            theirs = parse.moment(self._json("/info", "ask for the engine's time").get("SystemTime"))
             self._clock_offset = 0.0 if theirs is None else theirs - (before + time.time()) / 2
         return self._clock_offset
 
@@ -289,7 +289,7 @@ class DockerEngine:
     def _json(self, path: str, what: str, params: Params | None = None) -> Any:  # noqa: ANN401
         if self._where.socket_path is not None:
             query = f"?{urlencode(params)}" if params else ""
-            return wire.get_json(self._where, f"/v{self._api}{path}{query}", what)
+            return http.get_json(self._where, f"/v{self._api}{path}{query}", what)
         response = self._call("GET", path, what, params)
         from containerlab_tui.engine import docker_client
 
@@ -301,7 +301,7 @@ class DockerEngine:
         path: str,
         what: str,
         params: Params | None = None,
-        timeout_s: float | None = wire.ANSWER_TIMEOUT_S,
+        timeout_s: float | None = http.ANSWER_TIMEOUT_S,
     ) -> "requests.Response":
         return self._call("POST", path, what, params, timeout_s=timeout_s)
 
@@ -312,7 +312,7 @@ class DockerEngine:
         what: str,
         params: Params | None = None,
         *,
-        timeout_s: float | None = wire.ANSWER_TIMEOUT_S,
+        timeout_s: float | None = http.ANSWER_TIMEOUT_S,
         stream: bool = False,
         data: Iterator[bytes] | None = None,
     ) -> "requests.Response":
@@ -325,7 +325,7 @@ class DockerEngine:
                 method, url, params=dict(params or {}), timeout=timeout_s, stream=stream, data=data
             )
             if response.status_code >= 400:
-                raise wire.refused(response.status_code, response.content, what)
+                raise http.refused(response.status_code, response.content, what)
             return response
 
 
@@ -347,7 +347,7 @@ def _path(container: str, *more: str) -> str:
 
 
 def _events(chunks: Iterator[bytes], offset_s: float) -> Iterator[EngineEvent]:
-    return (documents.event(one, offset_s) for one in streams.json_documents(chunks))
+    return (parse.event(one, offset_s) for one in streams.json_documents(chunks))
 
 
 def _chunks(response: "requests.Response") -> Iterator[bytes]:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from containerlab_probes.errors import BadRequest, Denied, Gone
-from containerlab_tui.engine import wire
+from containerlab_tui.engine import http
 from containerlab_tui.engine.endpoint import Endpoint
 
 HEADER_BYTES = 8
@@ -114,12 +114,12 @@ class Attached:
 
 def attach(where: Endpoint, path: str, tty: bool) -> Attached:
     """The standard streams behind an attach path. Raises the errors of `wire.exchange`."""
-    connection = wire.open_connection(where)
+    connection = http.open_connection(where)
     try:
-        answer = wire.exchange(connection, where.url, f"POST {path} HTTP/1.1", "Connection: Upgrade", "Upgrade: tcp")
+        answer = http.exchange(connection, where.url, f"POST {path} HTTP/1.1", "Connection: Upgrade", "Upgrade: tcp")
         if answer.status not in (101, 200):
             body = answer.rest + connection.recv(CHUNK_BYTES)
-            raise wire.refused(answer.status, body, "attach to the container")
+            raise http.refused(answer.status, body, "attach to the container")
     except BaseException:
         connection.close()
         raise

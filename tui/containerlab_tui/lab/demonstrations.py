@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from containerlab_tui.lab.crew import side_by_side, workshop
 from containerlab_tui.lab.images import tag
+from containerlab_tui.lab.parallel import lab_client, side_by_side
 from containerlab_tui.lab.progress import Steps
 
 if TYPE_CHECKING:
-    from containerlab_tui.engine.workshop import Workshop
+    from containerlab_tui.engine.lab_client import LabClient
 
 LABEL = "containerlab.demo"
 
@@ -44,7 +44,7 @@ def ensure(endpoint: str, counted: Steps) -> None:
     """Have all of them running on that engine, which has the images. One that has ended is started again; one that was
     made from an older image is made anew. Raises BadRequest where a name is taken, Unreachable.
     """
-    with workshop(endpoint) as opened:
+    with lab_client(endpoint) as opened:
         made, built = opened.containers(LABEL), opened.images()
 
     def missing(each: Demonstration) -> bool:
@@ -53,7 +53,7 @@ def ensure(endpoint: str, counted: Steps) -> None:
             return True
         return there.state not in (("running", "paused", "exited") if each.ends_by_itself else ("running", "paused"))
 
-    def have(own: "Workshop", each: Demonstration) -> None:
+    def have(own: "LabClient", each: Demonstration) -> None:
         there = made.get(each.name)
         if there is not None and there.image_id != built[tag(each.image)].id:
             own.remove(there.id)

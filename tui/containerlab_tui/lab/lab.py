@@ -13,10 +13,10 @@ from pathlib import Path
 from containerlab_probes.errors import Denied, Unreachable
 from containerlab_tui import config
 from containerlab_tui.lab import daemon, images
-from containerlab_tui.lab.crew import side_by_side, workshop
 from containerlab_tui.lab.demonstrations import DEMONSTRATIONS, LABEL
 from containerlab_tui.lab.demonstrations import ensure as ensure_demonstrations
 from containerlab_tui.lab.lock import locked
+from containerlab_tui.lab.parallel import lab_client, side_by_side
 from containerlab_tui.lab.progress import Report, Steps
 
 
@@ -86,7 +86,7 @@ class Lab:
             pid = running.pid if running else None
         endpoint = self.endpoint
         if pid is not None:
-            with workshop(endpoint) as opened:
+            with lab_client(endpoint) as opened:
                 made = {name: container.state for name, container in opened.containers(LABEL).items()}
                 built = {tag: image.mark for tag, image in opened.images().items()}
         return LabStatus(
@@ -137,7 +137,7 @@ def _end(places: daemon.Places, endpoint: str) -> bool:
         if running is None:
             return False
     with contextlib.suppress(Unreachable):  # it is ended all the same, only more slowly
-        with workshop(endpoint) as opened:
+        with lab_client(endpoint) as opened:
             ids = opened.running()
         side_by_side(endpoint, ids, lambda own, container: own.kill(container))
     return daemon.end(places)

@@ -21,8 +21,8 @@ from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.model.kernel_trace import what_came
 from containerlab_tui.model.views import Sent
+from containerlab_tui.services.kernel_trace import KernelTrace
 from containerlab_tui.services.processes import NOT_RUNNING, children_of, see_processes
-from containerlab_tui.services.recording import Recording
 
 __all__ = ["OBSERVE_S", "Sent", "Target", "refresh", "select", "send", "send_by_engine"]
 
@@ -68,7 +68,7 @@ def send(
     ids = tuple(target.id for target in targets)
     with_exits = ExitWatch(ids)
     records: list[TraceRecord] = []
-    recording = Recording(ids, records.extend)
+    recording = KernelTrace(ids, records.extend)
     try:
         sent = tuple(_send_one(engine, details, target, targets, signal) for target in reversed(targets))[::-1]
         on_change(sent)

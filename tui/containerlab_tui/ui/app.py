@@ -11,10 +11,11 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from containerlab_tui.model.inventory import Changed, Connected, Event, Lost, Snapshot
-from containerlab_tui.ui.commands import Actions
-from containerlab_tui.ui.feeds import Engines, do, tell
-from containerlab_tui.ui.knowledge import RUNNING, Knowledge
+from containerlab_tui.session.store import RUNNING, Store
+from containerlab_tui.session.threads import Engines
+from containerlab_tui.ui.background import do, tell
 from containerlab_tui.ui.messages import EngineFound, EngineLost, InventoryChanged
+from containerlab_tui.ui.palette import ActionCommands
 from containerlab_tui.ui.screens.main import MainScreen
 from containerlab_tui.ui.stops import Stops
 
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
     from containerlab_tui.model.inventory import Container, Details, EngineEvent, FeedRecord
     from containerlab_tui.model.stop import StopPlan
     from containerlab_tui.model.views import Sent
-    from containerlab_tui.services.watching import Watching
-    from containerlab_tui.ui.followers import Filler, Found, Loads, Look
+    from containerlab_tui.services.signal_watch import SignalWatch
+    from containerlab_tui.session.refreshers import Filler, Found, Loads, Look
+    from containerlab_tui.ui.dialogs.stop import StopChoice
     from containerlab_tui.ui.panels import Inspectors
-    from containerlab_tui.ui.screens.stop_dialog import StopChoice
-    from containerlab_tui.ui.widgets.panel import Panel, Subject
+    from containerlab_tui.ui.tabs.base import Panel, Subject
 
 SENT_KEPT = 500
 SETTLING_S = (1.0, 3.0, 10.0, 30.0)
@@ -54,7 +55,7 @@ class ContainerlabApp(App[int]):
     CSS_PATH: ClassVar[Any] = ["styles/app.tcss", "styles/main.tcss"]
     TITLE = "containerlab-tui"
     ENABLE_COMMAND_PALETTE = True
-    COMMANDS = App.COMMANDS | {Actions}
+    COMMANDS = App.COMMANDS | {ActionCommands}
     COMMAND_PALETTE_BINDING = "ctrl+p"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "quit", show=False, priority=True, id="app.quit-anywhere",
@@ -65,7 +66,7 @@ class ContainerlabApp(App[int]):
     def __init__(self, sources: Sources, settings: "Settings", clock: Callable[[], float] = time.time) -> None:
         super().__init__()
         self.sources, self.settings, self.clock = sources, settings, clock
-        self.knowledge = Knowledge()
+        self.knowledge = Store()
         self.knowledge.take(Snapshot(tuple(sources.first()), clock()))
         self.engines = Engines(sources.engine)
         self.engine_words = sources.endpoint
@@ -73,7 +74,7 @@ class ContainerlabApp(App[int]):
         self.sent: deque[Sent] = deque(maxlen=SENT_KEPT)
         self.stops = Stops(self)
         self.listeners: list[Callable[[EngineEvent], None]] = []
-        self.watching: set[Watching] = set()
+        self.watching: set[SignalWatch] = set()
         """Recordings that have begun and not ended."""
         """Called on the UI thread with each event of the engine."""
         self._inspectors: Inspectors | None = None
@@ -106,8 +107,8 @@ class ContainerlabApp(App[int]):
         """Start the feeds: called by the main screen after the first frame."""
         import gc
 
-        from containerlab_tui.services.leftovers import sweep
-        from containerlab_tui.ui.followers import Filler, Loads, Overviews, UsageReaders
+        from containerlab_tui.services.cleanup import sweep
+        from containerlab_tui.session.refreshers import Filler, Loads, Overviews, UsageReaders
 
         gc.freeze()
         gc.enable()
@@ -249,7 +250,7 @@ class ContainerlabApp(App[int]):
 
     def chosen_process(self) -> "ProcessId | None":
         """The process under the cursor of the Processes tab, where that has the focus."""
-        from containerlab_tui.ui.widgets.process_tree import ProcessTree
+        from containerlab_tui.ui.tabs.processes import ProcessTree
 
         panel = self.main.panel()
         focused = self.main.focused

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from containerlab_tui.model.inventory import Container, status_words
-from containerlab_tui.ui.knowledge import RUNNING
+from containerlab_tui.session.store import RUNNING
 
 if TYPE_CHECKING:
     from containerlab_tui.model.diagnosis import Diagnosis

@@ -4,18 +4,18 @@ from typing import TYPE_CHECKING
 
 from containerlab_tui.model.inventory import Container, Details
 from containerlab_tui.present.safe_text import safe_line
-from containerlab_tui.ui.feeds import ask, do
-from containerlab_tui.ui.knowledge import RUNNING
+from containerlab_tui.session.store import RUNNING
+from containerlab_tui.ui.background import ask, do
 
 if TYPE_CHECKING:
     from containerlab_tui.engine.api import RunRequest
     from containerlab_tui.ui.app import ContainerlabApp
-    from containerlab_tui.ui.screens.copy_form import CopyRequest
+    from containerlab_tui.ui.dialogs.copy import CopyRequest
 
 
 def run_new(app: "ContainerlabApp") -> None:
     """Ask what to run, and run it."""
-    from containerlab_tui.ui.screens.run_form import RunForm
+    from containerlab_tui.ui.dialogs.run import RunForm
 
     def chosen(request: "RunRequest | None") -> None:
         if request is not None:
@@ -34,7 +34,7 @@ def run_new(app: "ContainerlabApp") -> None:
 
 def copy_into(app: "ContainerlabApp", details: Details) -> None:
     """Ask which file, and copy it."""
-    from containerlab_tui.ui.screens.copy_form import CopyForm
+    from containerlab_tui.ui.dialogs.copy import CopyForm
 
     def chosen(request: "CopyRequest | None") -> None:
         if request is not None:
@@ -50,7 +50,7 @@ def copy_into(app: "ContainerlabApp", details: Details) -> None:
 
 def rename(app: "ContainerlabApp", container: Container) -> None:
     """Ask for a new name, and give it."""
-    from containerlab_tui.ui.screens.rename import Rename
+    from containerlab_tui.ui.dialogs.rename import Rename
 
     def chosen(name: str | None) -> None:
         if name:
@@ -61,8 +61,8 @@ def rename(app: "ContainerlabApp", container: Container) -> None:
 
 def watch(app: "ContainerlabApp", details: Details) -> None:
     """Show all signals in the container."""
-    from containerlab_tui.ui.screens.watch import WatchScreen
-    from containerlab_tui.ui.tabs import SignalsTab
+    from containerlab_tui.ui.screens.signal_watch import WatchScreen
+    from containerlab_tui.ui.tabs.memory_tabs import SignalsTab
     from containerlab_tui.ui.watches import Watch
 
     if details.state not in RUNNING:

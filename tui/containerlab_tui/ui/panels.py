@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from containerlab_tui.model.inventory import Details
-from containerlab_tui.ui.widgets.panel import Panel
+from containerlab_tui.ui.tabs.base import Panel
 
 if TYPE_CHECKING:
     from containerlab_tui.services.inspection import Inspector
@@ -44,19 +44,19 @@ class Inspectors:
 def make(app: "ContainerlabApp", name: str) -> Panel:
     """The contents of a tab. Imported here and not before: most are never opened."""
     if name == "processes":
-        from containerlab_tui.ui.widgets.process_tree import ProcessTree
+        from containerlab_tui.ui.tabs.processes import ProcessTree
 
         return ProcessTree(app.processes_of, app.clock)
     if name == "logs":
-        from containerlab_tui.ui.widgets.log_view import LogView
+        from containerlab_tui.ui.tabs.logs import LogView
 
         return LogView(
             lambda container, tail: app.engines.here().clone().logs(container, True, tail), app.settings.log_lines
         )
     if name == "inspect":
-        from containerlab_tui.ui.widgets.inspect_view import InspectView
+        from containerlab_tui.ui.tabs.inspect import InspectView
 
         return InspectView(lambda container: app.engines.here().inspect_raw(container))
-    from containerlab_tui.ui import tabs
+    from containerlab_tui.ui.tabs import memory_tabs
 
-    return {"signals": tabs.SignalsTab, "ipc": tabs.IpcTab, "files": tabs.FilesTab}[name](app)
+    return {"signals": memory_tabs.SignalsTab, "ipc": memory_tabs.IpcTab, "files": memory_tabs.FilesTab}[name](app)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_tui.present import wording
 from containerlab_tui.present.safe_text import safe_line
-from containerlab_tui.ui.feeds import attend, tell
+from containerlab_tui.ui.background import attend, tell
 
 if TYPE_CHECKING:
     from containerlab_tui.engine.api import LogStream
     from containerlab_tui.model.inventory import EngineEvent
     from containerlab_tui.model.stop import StopPlan, StopState
     from containerlab_tui.ui.app import ContainerlabApp
-    from containerlab_tui.ui.screens.stop import StopScreen
-    from containerlab_tui.ui.screens.stop_dialog import StopChoice
+    from containerlab_tui.ui.dialogs.stop import StopChoice
+    from containerlab_tui.ui.screens.stops import StopScreen
 
 
 MOST_FOLLOWED = 48
@@ -79,7 +79,7 @@ class Stops:
         if len(self._under_way) >= MOST_FOLLOWED:
             return  # its row still says what becomes of it
         from containerlab_tui.services.history import History
-        from containerlab_tui.services.stops import begins_stop, follow_stop, plan_stop
+        from containerlab_tui.services.stop import begins_stop, follow_stop, plan_stop
 
         if not begins_stop(event, details):
             return
@@ -106,7 +106,7 @@ class Stops:
     def _run(self, plan: "StopPlan") -> None:
         from containerlab_tui.model.stop import failed_to_begin
         from containerlab_tui.services.history import History
-        from containerlab_tui.services.stops import run_stop
+        from containerlab_tui.services.stop import run_stop
 
         def failed(error: ContainerlabError) -> None:
             self._done(failed_to_begin(plan, self._app.clock(), str(error)))
@@ -141,7 +141,7 @@ class Stops:
 
     def _made(self) -> "StopScreen":
         if self._screen is None:
-            from containerlab_tui.ui.screens.stop import StopScreen
+            from containerlab_tui.ui.screens.stops import StopScreen
 
             self._screen = StopScreen(self._app.clock)
             self._app.install_screen(self._screen, "stops")

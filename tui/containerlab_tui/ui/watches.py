@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from containerlab_tui.model.inventory import Details, EngineEvent
-from containerlab_tui.services.watching import Watching
-from containerlab_tui.ui.feeds import do
+from containerlab_tui.services.signal_watch import SignalWatch
+from containerlab_tui.ui.background import do
 
 if TYPE_CHECKING:
     from containerlab_tui.model.signal_log import Told
@@ -16,7 +16,7 @@ class Watch:
 
     def __init__(self, app: "ContainerlabApp", details: Details) -> None:
         self._app, self._details = app, details
-        self._watching = Watching(details, app.local, app.clock)
+        self._watching = SignalWatch(details, app.local, app.clock)
 
     @property
     def opened(self) -> bool:

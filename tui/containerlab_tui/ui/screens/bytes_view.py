@@ -16,7 +16,7 @@ from containerlab_probes.records import WINDOW_LIMIT, Window
 from containerlab_tui.model.survival import Survival
 from containerlab_tui.present import wording
 from containerlab_tui.present.safe_text import safe_line
-from containerlab_tui.ui.feeds import ask
+from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.widgets import hex_view, survival_marks
 from containerlab_tui.ui.widgets.hex_view import HexView
 

@@ -23,7 +23,7 @@ from containerlab_tui.model.diagnosis import Diagnosis, Finding, Outlook
 from containerlab_tui.present import doctor_text, wording
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.states import DOCTOR_SIGNS, FINDINGS, OUTLOOKS
-from containerlab_tui.ui.feeds import ask
+from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.messages import InventoryChanged
 from containerlab_tui.ui.widgets.status_bar import KeyBar
 

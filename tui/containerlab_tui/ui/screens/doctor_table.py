@@ -17,7 +17,7 @@ from containerlab_tui.model.diagnosis import Diagnosis, Outlook, Severity
 from containerlab_tui.present import doctor_text, wording
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.states import DOCTOR_SIGNS, FINDINGS, OUTLOOKS, grace
-from containerlab_tui.ui.feeds import ask
+from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.messages import InventoryChanged
 from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, Row, cell
 from containerlab_tui.ui.widgets.status_bar import KeyBar

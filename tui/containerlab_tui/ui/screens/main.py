@@ -14,13 +14,13 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from containerlab_tui.present.safe_text import safe_line
-from containerlab_tui.ui.knowledge import RUNNING
+from containerlab_tui.session.store import RUNNING
 from containerlab_tui.ui.messages import EngineFound, EngineLost, InventoryChanged
 from containerlab_tui.ui.screens.main_actions import MainActions
+from containerlab_tui.ui.tabs.base import Panel, Subject
 from containerlab_tui.ui.widgets.container_table import ContainerTable
 from containerlab_tui.ui.widgets.filter_line import FilterLine
 from containerlab_tui.ui.widgets.grid import Grid
-from containerlab_tui.ui.widgets.panel import Panel, Subject
 from containerlab_tui.ui.widgets.status_bar import KeyBar, TopLine
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from textual.screen import Screen
 
 from containerlab_tui.present.safe_text import safe_line
-from containerlab_tui.ui.feeds import ask, attend, do
-from containerlab_tui.ui.knowledge import RUNNING
+from containerlab_tui.session.store import RUNNING
+from containerlab_tui.ui.background import ask, attend, do
 
 if TYPE_CHECKING:
     from containerlab_tui.engine.api import Engine
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from containerlab_tui.model.inventory import Container, Details
     from containerlab_tui.model.stop import StopPlan
     from containerlab_tui.model.views import Sent
-    from containerlab_tui.ui.screens.signal_picker import SignalChoice, SignalSubject
-    from containerlab_tui.ui.screens.stop_dialog import StopChoice
+    from containerlab_tui.ui.dialogs.signal import SignalChoice, SignalSubject
+    from containerlab_tui.ui.dialogs.stop import StopChoice
 
 Deed = Callable[["Engine", "Container"], None]
 """What is done to one container, off the UI thread."""
@@ -122,7 +122,7 @@ class MainActions(Screen[None]):
         if action not in self.lab.settings.confirm:
             self._each(targets, deed)
             return
-        from containerlab_tui.ui.screens.confirm import Confirm
+        from containerlab_tui.ui.dialogs.confirm import Confirm
 
         names = safe_line(targets[0].name, 60) if len(targets) == 1 else f"{len(targets)} containers"
         question = Confirm(title.format(names=names), sentence, yes=yes)
@@ -143,7 +143,7 @@ class MainActions(Screen[None]):
 
         def gather() -> "tuple[list[SignalSubject], dict[str, Details]]":
             from containerlab_tui.services.processes import see_processes
-            from containerlab_tui.ui.screens.signal_picker import SignalSubject
+            from containerlab_tui.ui.dialogs.signal import SignalSubject
 
             engine, subjects, details = self.lab.engines.here(), [], {}
             for one in targets:
@@ -156,7 +156,7 @@ class MainActions(Screen[None]):
 
     def _pick(self, subjects: "list[SignalSubject]", details: "dict[str, Details]") -> None:
         from containerlab_probes.signals.names import number_of
-        from containerlab_tui.ui.screens.signal_picker import SignalPicker
+        from containerlab_tui.ui.dialogs.signal import SignalPicker
 
         first = number_of(details[subjects[0].container].stop_signal)
 
@@ -210,7 +210,7 @@ class MainActions(Screen[None]):
             return
 
         def plans() -> "list[StopPlan]":
-            from containerlab_tui.services.stops import plan_stop
+            from containerlab_tui.services.stop import plan_stop
 
             engine = self.lab.engines.here()
             return [plan_stop(engine, one.id) for one in targets]
@@ -221,7 +221,7 @@ class MainActions(Screen[None]):
         if "stop" not in self.lab.settings.confirm:
             self.lab.begin_stops(plans, None)
             return
-        from containerlab_tui.ui.screens.stop_dialog import StopDialog
+        from containerlab_tui.ui.dialogs.stop import StopDialog
 
         def chosen(choice: "StopChoice | None") -> None:
             if choice is not None:

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from containerlab_tui.model.inventory import status_words
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.states import forecast_word, grace, state_word
-from containerlab_tui.ui.knowledge import RUNNING, Knowledge
+from containerlab_tui.session.store import RUNNING, Store
 from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, Row, cell
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class ContainerTable(Grid):
         Column("status", "STATUS", 14, 34, share=8),
     )
 
-    def __init__(self, knowledge: Knowledge, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, knowledge: Store, clock: Callable[[], float] = time.time) -> None:
         super().__init__(id="containers")
         self._knowledge = knowledge
         self._clock = clock
@@ -95,7 +95,7 @@ class ContainerTable(Grid):
         self.renew(marked)
 
 
-def container_row(one: "Container", known: Knowledge, now: float, marked: bool = False) -> Row:
+def container_row(one: "Container", known: Store, now: float, marked: bool = False) -> Row:
     """One container as a row."""
     alive = one.state in RUNNING
     state = state_word(one.state)
@@ -130,13 +130,13 @@ def short_image(image: str) -> str:
     return f"{name}{digest[:12]}" if separator else image.removesuffix(":latest")
 
 
-def _command(one: "Container", known: Knowledge) -> Cell:
+def _command(one: "Container", known: Store) -> Cell:
     details = known.details.get(one.id)
     text = " ".join(details.argv) if details and details.argv else one.command
     return cell(safe_line(text, 200))
 
 
-def _stop(one: "Container", known: Knowledge) -> Cell:
+def _stop(one: "Container", known: Store) -> Cell:
     details = known.details.get(one.id)
     if details is None:
         return cell("…", "muted")
@@ -149,7 +149,7 @@ def _stop(one: "Container", known: Knowledge) -> Cell:
     )
 
 
-def _ipc(one: "Container", known: Knowledge) -> Cell:
+def _ipc(one: "Container", known: Store) -> Cell:
     details, overview = known.details.get(one.id), known.overviews.get(one.id)
     if overview is not None and overview.objects and (details is None or details.ipc_mode != "host"):
         unit = ("B", "plain") if overview.bytes < 1024 else ("", "plain")
@@ -162,7 +162,7 @@ def _ipc(one: "Container", known: Knowledge) -> Cell:
     return cell(kind or "private", "muted")
 
 
-def _status(one: "Container", known: Knowledge, now: float) -> Cell:
+def _status(one: "Container", known: Store, now: float) -> Cell:
     if one.id in known.stopping and one.state in RUNNING:
         return cell(known.stopping[one.id], "warn")
     wording = safe_line(status_words(one, known.details.get(one.id), now), 80)

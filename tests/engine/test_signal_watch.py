@@ -1,0 +1,341 @@
+"""The live view of signals on real containers: who sent what to whom, and what came of it."""
+
+import json
+import os
+import re
+import signal
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.terminal import Terminal
+from containerlab_probes.processes.identity import identify
+from containerlab_probes.records import Lost, ProcessId
+from containerlab_probes.signals.send import send
+from containerlab_probes.trace import tracefs
+from containerlab_tui.engine.docker_engine import connect
+from containerlab_tui.model.inventory import Details, EngineEvent
+from containerlab_tui.model.signal_filter import parse
+from containerlab_tui.model.signal_log import Note, SignalLog
+from containerlab_tui.present.signal_text import Line, line_of
+from containerlab_tui.services.signal_watch import SignalWatch
+from tests.engine.test_trace import BUSY, instances
+from tests.support.docker import Containers, Docker, eventually
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the kernel's trace needs root")
+
+BASE = "containerlab/base:latest"
+MIXED = """
+import os, signal
+gone = False
+def on_usr1(*a):
+    if not gone: os.kill(child, signal.SIGTERM)
+def on_chld(*a):
+    global gone
+    gone = gone or os.waitpid(child, os.WNOHANG)[0] > 0
+child = os.fork()
+if child == 0:
+    os.execvp("sleep", ["sleep", "1000"])
+signal.signal(signal.SIGUSR1, on_usr1)
+signal.signal(signal.SIGUSR2, lambda *a: None)
+signal.signal(signal.SIGCHLD, on_chld)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+print("ready", flush=True)
+while True: signal.pause()
+"""
+HERE = f"[{os.getpid()}]"
+
+
+class Seen:
+    """What a watch has told so far, in words."""
+
+    def __init__(self, details: Details) -> None:
+        self.watching = SignalWatch(details)
+        self.log = SignalLog()
+
+    def lines(self, words: str = "") -> list[Line]:
+        self.log.take(self.watching.take())
+        return [line_of(row) for row in parse(words).select(self.log.rows)]
+
+    def has(self, target: str, what: str, result: str) -> Line:
+        def found() -> Line | None:
+            return next((one for one in self.lines() if (one.target, one.what, one.result) == (target, what, result)),
+                        None)  # fmt: skip
+
+        line = eventually(found, f"{what} to {target}: {result}; there is {self.lines()}")
+        assert line is not None
+        return line
+
+    def notes(self) -> list[str]:
+        self.lines()
+        return [row.record.text for row in self.log.rows if isinstance(row.record, Note)]
+
+
+@pytest.fixture
+def watch(engine_host: str) -> Iterator[Callable[[str], Seen]]:
+    engine, open_ones = connect(engine_host), list[Seen]()
+
+    def begin(name: str) -> Seen:
+        seen = Seen(engine.inspect(name))
+        open_ones.append(seen)
+        seen.watching.open()
+        return seen
+
+    yield begin
+    for one in open_ones:
+        one.watching.close()
+
+
+def init_of(docker: Docker, name: str) -> ProcessId:
+    return identify(int(docker.state(name, "State.Pid")))
+
+
+def event(docker: Docker, name: str, action: str, **attributes: str) -> EngineEvent:
+    return EngineEvent(1.0, action, docker.state(name, "Id"), name, BASE, attributes)
+
+
+def test_sender_target_and_result_of_each_signal(
+    docker: Docker, container: Containers, watch: Callable[[str], Seen]
+) -> None:
+    name = container(BASE, "python3", "-c", MIXED, ready="ready")
+    seen = watch(name)
+    assert (seen.watching.opened, seen.watching.blind) == (True, "")
+    init = init_of(docker, name)
+    for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGUSR2, signal.SIGUSR1):
+        send(init, number)
+    assert seen.has("1 python3", "TERM", "thrown away: no handler, or ignored").sender.endswith(HERE)
+    assert seen.has("1 python3", "USR2", "queued")
+    assert seen.has("1 python3", "USR2", "already pending")
+    assert seen.has("1 python3", "USR1", "its handler runs")
+    children = [one.target for one in seen.lines("sleep TERM")]
+    assert children == [child := children[0]]
+    assert re.fullmatch(r"\d+ sleep", child)
+    assert seen.has(child, "TERM", "default action").sender == "1 python3"
+    assert seen.has(child, "exit", "by SIGTERM")
+    docker("exec", name, "sh", "-c", "sleep 0.3; kill -USR1 1; sleep 0.3")
+    eventually(lambda: [one for one in seen.lines("USR1") if re.fullmatch(r"\d+ sh", one.sender)], "a kill by exec")
+    docker("kill", "--signal=KILL", name)
+    assert seen.has("1 python3", "KILL", "default action").sender.startswith("runc [")
+    assert seen.has("1 python3", "exit", "by SIGKILL")
+    assert [one.what for one in seen.lines("exit pid:1")] == ["exit"]
+    assert {one.what for one in seen.lines("fork sleep")} <= {"fork"}
+
+
+def test_it_goes_on_with_the_next_run_of_the_container(
+    docker: Docker, container: Containers, watch: Callable[[str], Seen], engine_host: str
+) -> None:
+    name = container(BASE, "python3", "-c", MIXED, ready="ready")
+    seen = watch(name)
+    before = seen.watching.pid
+    docker("restart", "--time=0", name)
+    seen.watching.happened(event(docker, name, "die", exitCode="137"))
+    seen.watching.started_again(connect(engine_host).inspect(name))
+    assert seen.watching.pid != before
+    eventually(lambda: docker.logs(name).count("ready") == 2, "it is ready again")
+    send(init_of(docker, name), signal.SIGUSR1)
+    assert seen.has("1 python3", "USR1", "its handler runs")
+    assert seen.notes() == ["container ended, status 137", "started again"]
+
+
+def test_without_the_kernels_record_pidfds_and_the_engine_tell(
+    docker: Docker, container: Containers, watch: Callable[[str], Seen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("containerlab_probes.trace.tracer.Tracer.available", lambda self: "Not in this test.")
+    name = container(BASE, "python3", "-c", MIXED, ready="ready")
+    seen = watch(name)
+    assert seen.watching.blind == "Not in this test."
+    seen.watching.happened(event(docker, name, "kill", signal="9"))
+    docker("kill", name)
+    assert seen.has("1 python3", "KILL", "sent; no more is seen").sender == "the engine"
+    eventually(lambda: [one for one in seen.lines("exit") if one.target == "1 python3"], "the exit of PID 1")
+
+
+def test_what_is_not_taken_is_counted(
+    docker: Docker, container: Containers, watch: Callable[[str], Seen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A screen that stands still must neither fill the memory nor hide that something is missing."""
+    monkeypatch.setattr("containerlab_tui.services.signal_watch.WAITING_LIMIT", 500)
+    name = container(BASE, "python3", "-c", BUSY, "3000", "10000", ready="ready")
+    seen = watch(name)
+    send(init_of(docker, name), signal.SIGUSR2)
+    docker.says(name, "done")
+    eventually(lambda: seen.watching._over, "something is let go")
+    seen.watching.close()
+    seen.lines()
+    assert seen.log.lost > 0
+    assert any(isinstance(row.record, Lost) for row in seen.log.rows)
+    assert seen.log.lost + 2 * seen.log.signals >= 6000
+
+
+def test_closed_before_it_was_opened_records_nothing(docker: Docker, container: Containers, engine_host: str) -> None:
+    name = container(BASE, "python3", "-c", MIXED, ready="ready")
+    watching = SignalWatch(connect(engine_host).inspect(name))
+    watching.close()
+    watching.open()
+    assert not watching.opened
+    assert not [one for one in instances() if tracefs.owner_of(one) == identify(os.getpid())]
+
+
+# the screen, in a terminal
+
+
+STOPS_OF_OTHERS_S = 60.0
+"""The program follows the stops of other tests, too, and records each: it takes so long until there is none at most."""
+
+
+class Program:
+    """The program in a terminal, on one container's row."""
+
+    def __init__(self, host: str, name: str, home: Path, size: tuple[int, int]) -> None:
+        self.terminal = Terminal(*size)
+        self._host, self._name, self._home = host, name, home
+        self.start()
+
+    def start(self) -> None:
+        environment = {
+            "PATH": os.environ["PATH"], "TERM": "tmux-256color", "LANG": "C.UTF-8", "HOME": str(self._home),
+            "XDG_STATE_HOME": str(self._home),
+        }  # fmt: skip
+        program = Path(sys.executable).with_name("containerlab-tui")
+        self.terminal.run(f"{program} --host {self._host}", environment)
+        here = re.compile(rf"● +{self._name}\b.*TERM [✓✗]")
+        eventually(lambda: any(map(here.search, self.terminal.screen())), "the row and its forecast", 20)
+        self.press("/", f"-l {self._name}", "Enter")
+        eventually(lambda: self.text().count("●") == 1, "the row alone")
+
+    def text(self) -> str:
+        return "\n".join(self.terminal.screen())
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.terminal.press(key)
+
+    def shows(self, pattern: str) -> None:
+        try:
+            eventually(lambda: re.search(pattern, self.text()), pattern, within_s=20)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the screen:\n{self.text()}") from error
+
+    def watch(self) -> None:
+        self.press("w")
+        self.shows("kernel trace ●")
+
+    def instances(self) -> list[str]:
+        return [one for one in instances() if (owner := tracefs.owner_of(one)) and owner.pid == self.terminal.pid]
+
+
+@pytest.fixture
+def program(engine_host: str, tmp_path: Path) -> Iterator[Callable[..., Program]]:
+    begun = list[Program]()
+
+    def begin(name: str, size: tuple[int, int] = (120, 30)) -> Program:
+        begun.append(Program(engine_host, name, tmp_path, size))
+        return begun[-1]
+
+    yield begin
+    for one in begun:
+        one.terminal.close()
+
+
+def short_name() -> str:
+    return f"watch-{uuid.uuid4().hex[:6]}"
+
+
+def test_a_session_at_the_keyboard(
+    docker: Docker, container: Containers, program: Callable[..., Program], tmp_path: Path
+) -> None:
+    name = container(BASE, "python3", "-c", MIXED, ready="ready", name=short_name())
+    seen = program(name)
+    seen.watch()
+    assert seen.instances()
+    docker("kill", "--signal=TERM", name)
+    seen.shows(r"runc \[\d+\] +1 python3 +TERM +thrown away: no handler, or")
+    docker("kill", "--signal=USR1", name)
+    seen.shows(r"1 python3 +\d+ sleep +TERM +default action")
+    seen.shows(r"\d+ sleep +exit +by SIGTERM")
+    seen.press("/", "-l 'usr1 exit'", "Enter")
+    seen.shows("filter “usr1 exit”: 2 rows")
+    eventually(lambda: "thrown away" not in seen.text(), "the filter leaves TERM out")
+    seen.press("S")
+    seen.shows(f"signals-{name}-")
+    seen.press(f"-l {tmp_path}/saved.jsonl", "Enter")
+    seen.shows("2 rows saved to")
+    saved = (tmp_path / "saved.jsonl").read_text()
+    assert [json.loads(line)["kind"] for line in saved.splitlines()] == ["signal", "exit"]
+    seen.press("p")
+    seen.shows("paused, 0 new")
+    docker("kill", "--signal=USR1", name)
+    seen.shows("paused, 1 new")
+    seen.press("p")
+    docker("restart", "--time=0", name)
+    seen.shows("— container ended, status 137 —")
+    seen.shows("— started again —")
+    docker("kill", "--signal=USR1", name)
+    eventually(lambda: len(re.findall("USR1 +its handler runs", seen.text())) == 3, "a signal to the next run")
+    docker("rm", "--force", name)
+    seen.shows("— container removed —")
+    seen.press("Escape")
+    eventually(lambda: "filter “" not in seen.text(), "the filter is left first")
+    seen.press("Escape")
+    seen.shows("NAME +")
+    eventually(lambda: not seen.instances(), "nothing of it stays in the kernel", STOPS_OF_OTHERS_S)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_leaving_the_program_while_it_watches_leaves_nothing(
+    container: Containers, program: Callable[..., Program], at_once: bool
+) -> None:
+    name = container(BASE, "python3", "-c", MIXED, ready="ready", name=short_name())
+    seen = program(name)
+    pid = seen.terminal.pid
+    if at_once:
+        seen.press("w", "C-q")
+    else:
+        seen.watch()
+        assert seen.instances()
+        seen.press("C-q")
+    eventually(lambda: tracefs.started(pid) is None, "it has ended")
+    assert not seen.instances()
+
+
+def test_a_killed_program_is_cleaned_up_after_by_the_next_start(
+    docker: Docker, container: Containers, program: Callable[..., Program]
+) -> None:
+    name = container(BASE, "python3", "-c", MIXED, ready="ready", name=short_name())
+    seen = program(name)
+    seen.watch()
+    left = seen.instances()
+    os.kill(seen.terminal.pid, signal.SIGKILL)
+    eventually(lambda: tracefs.started(seen.terminal.pid) is None, "it is gone, or its zombie is left")
+    assert left
+    assert set(left) <= set(instances())
+    seen.terminal.end_program()
+    seen.start()
+    eventually(lambda: not set(left) & set(instances()), "the next start removes it")
+
+
+def test_the_signals_tab_shows_what_others_send_while_it_is_open(
+    docker: Docker, container: Containers, program: Callable[..., Program]
+) -> None:
+    name = container(BASE, "python3", "-c", MIXED, ready="ready", name=short_name())
+    seen = program(name, (140, 40))
+    eventually(lambda: not seen.instances(), "nothing is recorded", STOPS_OF_OTHERS_S)
+    seen.press("g")
+    seen.shows("kernel trace ●")
+    docker("kill", "--signal=HUP", name)  # the stop signal would begin the record of a stop, too
+    seen.shows(r"HUP +1 +python3 +kernel +from runc \[\d+\]: thrown away")
+    docker("kill", "--signal=USR1", name)
+    seen.shows(r"TERM +\d+ +sleep +kernel +from 1 python3: default action")
+    seen.shows(r"exit +\d+ +sleep +kernel +ended, by SIGTERM")
+    seen.press("s")
+    seen.shows("Signal to")
+    seen.press("u", "s", "r", "2", "Enter")
+    seen.shows(r"USR2 +1 +python3.* here ")
+    docker("kill", "--signal=WINCH", name)
+    seen.shows(r"WINCH +1 +python3 +kernel")
+    assert len(re.findall(r"^ ?.?\d\d:\d\d:\d\d +USR2 ", seen.text(), re.MULTILINE)) == 1
+    seen.press("p")
+    eventually(lambda: not seen.instances(), "another tab ends the recording", STOPS_OF_OTHERS_S)

@@ -1,0 +1,161 @@
+"""programs.toml, and how a process is recognised as one of its entries."""
+
+import pytest
+
+from containerlab_probes.signals.names import number_of
+from containerlab_tui.doctor.programs import catalogue
+from containerlab_tui.doctor.programs.catalogue import Script, program_name, recognise, script_of
+from tests.unit.doctor.support import process
+
+
+def test_every_entry_is_whole() -> None:
+    for entry in catalogue.entries():
+        assert entry.source, entry.name
+        assert entry.exe or entry.script or entry.title, entry.name
+        for signal, reaction in entry.on.items():
+            assert signal == "any" or number_of(signal), entry.name
+            assert reaction.does in catalogue.VERBS, entry.name
+        for signal in (*entry.graceful, *entry.handles):
+            assert number_of(signal), entry.name
+        assert not [
+            one for one in entry.graceful if entry.on.get(one, catalogue.Reaction("ends")).does in catalogue.STAYS
+        ]
+        assert "://" not in entry.source, entry.name
+
+
+def test_the_programs_that_must_be_known_are() -> None:
+    names = " ".join(f"{one.name} {' '.join(one.exe | one.script)}" for one in catalogue.entries()).lower()
+    for name in [
+        "nginx",
+        "apache2",
+        "httpd",
+        "haproxy",
+        "lighttpd",
+        "caddy",
+        "traefik",
+        "envoy",
+        "postgres",
+        "mysqld",
+        "mariadbd",
+        "mongod",
+        "redis-server",
+        "valkey",
+        "memcached",
+        "rabbitmq",
+        "etcd",
+        "php-fpm",
+        "uwsgi",
+        "gunicorn",
+        "uvicorn",
+        "hypercorn",
+        "celery",
+        "supervisord",
+        "npm",
+        "java",
+        "puma",
+        "sidekiq",
+        "unicorn",
+        "beam.smp",
+        "dockerd",
+        "containerd",
+        "sshd",
+        "cron",
+        "rsyslogd",
+        "named",
+        "dnsmasq",
+        "unbound",
+        "squid",
+        "varnishd",
+        "tini",
+        "dumb-init",
+        "docker-init",
+        "catatonit",
+        "s6-svscan",
+        "runsvdir",
+        "systemd",
+        "busybox",
+        "openrc-init",
+        "su",
+        "sudo",
+        "timeout",
+        "script",
+    ]:
+        assert name in names, name
+
+
+@pytest.mark.parametrize(
+    ("exe", "argv", "name"),
+    [
+        ("/usr/bin/python3.11", ("python3", "x.py"), "python"),
+        ("/usr/sbin/php-fpm8.2", ("php-fpm: master process",), "php-fpm"),
+        ("/usr/bin/node", ("npm start",), "node"),
+        ("/bin/busybox", ("sleep", "5"), "sleep"),
+        ("/bin/busybox", ("/bin/busybox", "sleep", "5"), "sleep"),
+        ("/bin/busybox", ("sh", "-c", "x"), "busybox-sh"),
+        ("/usr/bin/bash", ("-bash",), "bash"),
+        ("/usr/lib/erlang/erts-13/bin/beam.smp", ("beam.smp",), "beam.smp"),
+        ("/app/server (deleted)", ("server",), "server"),
+        ("/usr/bin/postgres", ("postgres: writer",), "postgres"),
+    ],
+)
+def test_the_name_of_what_runs(exe: str, argv: tuple[str, ...], name: str) -> None:
+    assert program_name(process(1, *argv, exe=exe)) == name
+
+
+@pytest.mark.parametrize(
+    ("argv", "script"),
+    [
+        (("python3", "-u", "-W", "ignore", "app.py", "-c", "x"), Script("file", "app.py", ("-c", "x"))),
+        (("python3", "-c", "pass", "x"), Script("code", "pass", ("x",))),
+        (("python3", "-Im", "http.server", "80"), Script("module", "http.server", ("80",))),
+        (("python3", "-mgunicorn", "x:y"), Script("module", "gunicorn", ("x:y",))),
+        (("python3",), Script("none", "")),
+        (("node", "--require", "./x.js", "--inspect", "s.js", "a"), Script("file", "s.js", ("a",))),
+        (("node", "-e", "1"), Script("code", "1", ())),
+        (("perl", "-we", "1"), Script("code", "1", ())),
+        (("ruby", "-I", "lib", "-rx", "a.rb"), Script("file", "a.rb", ())),
+        (("php", "-d", "a=b", "-r", "1;"), Script("code", "1;", ())),
+        (("bash", "-c", "x y", "z"), Script("code", "x y", ("z",))),
+        (("bash", "-lc", "x y"), Script("code", "x y", ())),
+        (("bash", "-o", "pipefail", "-euc", "x"), Script("code", "x", ())),
+        (("sh", "-c", "-e", "x"), Script("code", "x", ())),
+        (("sh", "/entry.sh", "-c"), Script("file", "/entry.sh", ("-c",))),
+        (("bash", "--", "/entry.sh"), Script("file", "/entry.sh", ())),
+        (("bash",), Script("none", "")),
+    ],
+)
+def test_what_an_interpreter_runs(argv: tuple[str, ...], script: Script) -> None:
+    assert script_of(process(1, *argv)) == script
+
+
+def test_a_busybox_shell_has_a_script_too() -> None:
+    assert script_of(process(1, "busybox", "sh", "-c", "x", exe="/bin/busybox")) == Script("code", "x", ())
+    assert script_of(process(1, "sleep", "5", exe="/bin/busybox")) is None
+
+
+@pytest.mark.parametrize(
+    ("exe", "argv", "name"),
+    [
+        ("/usr/bin/python3.11", ("/usr/bin/python3", "/usr/bin/gunicorn", "a:b"), "Gunicorn"),
+        ("/usr/bin/python3.11", ("gunicorn: master [a:b]",), "Gunicorn"),
+        ("/usr/bin/python3.11", ("python3", "-m", "celery", "-A", "x", "worker"), "Celery worker"),
+        ("/usr/bin/python3.11", ("python3", "-m", "celery", "-A", "x", "beat"), "Celery"),
+        ("/usr/bin/python3.11", ("/usr/bin/python3", "/usr/bin/supervisord", "-n"), "supervisord"),
+        ("/usr/bin/ruby3.1", ("puma 5.6.5 (tcp://0.0.0.0:9292) [r]",), "Puma"),
+        ("/usr/bin/node", ("node", "/usr/bin/npm", "start"), "npm"),
+        ("/usr/bin/node", ("npm start",), "npm"),
+        ("/sbin/docker-init", ("/sbin/docker-init", "--", "x"), "tini"),
+        ("/sbin/init", ("init [2]",), "sysvinit"),
+        ("/bin/busybox", ("init",), "busybox init"),
+    ],
+)
+def test_recognised(exe: str, argv: tuple[str, ...], name: str) -> None:
+    found = recognise(process(1, *argv, exe=exe))
+    assert found is not None
+    assert found.name == name
+
+
+def test_what_only_looks_like_it_is_not_recognised() -> None:
+    assert recognise(process(1, "python3", "/app/nginx_stats.py", exe="/usr/bin/python3.11")) is None
+    assert recognise(process(1, "my-nginx", exe="/app/my-nginx")) is None
+    assert recognise(process(1, "grep", "gunicorn: master", exe="/usr/bin/grep")) is None

@@ -1,0 +1,294 @@
+"""Processes as /proc has them, against ps and psutil; threads put together; shells told apart."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import psutil
+import pytest
+
+from containerlab_probes.errors import Gone
+from containerlab_probes.kernel import cgroups, procfs
+from containerlab_probes.processes import tree
+from containerlab_probes.processes.dispositions import Call, Thread, dispositions_of
+from containerlab_probes.processes.identity import identify
+from containerlab_probes.processes.shell_foreground import foreground_of, shell_of
+from containerlab_probes.processes.tree import container_processes, read_process
+from containerlab_probes.records import Process, ProcessId
+from tests.support.docker import eventually
+
+TERM = 15
+T = frozenset({TERM})
+NONE: frozenset[int] = frozenset()
+
+
+@pytest.fixture
+def namespace() -> Iterator[ProcessId]:
+    """The init of a PID namespace of its own with two children, one of them with a child."""
+    script = "sleep 1000 & sh -c 'sleep 1000; true' & wait"
+    outer = subprocess.Popen(("unshare", "--pid", "--fork", "--kill-child", "sh", "-c", script))
+
+    def init() -> ProcessId | None:
+        children = psutil.Process(outer.pid).children(recursive=True)
+        return identify(children[0].pid) if len(children) == 4 else None
+
+    try:
+        found = eventually(init, "the namespace has four processes")
+        assert found is not None
+        yield found
+    finally:
+        outer.kill()
+        outer.wait()
+
+
+@pytest.fixture(autouse=True)
+def only_by_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Test processes have no cgroup of their own."""
+    monkeypatch.setattr(cgroups, "members", lambda pid: frozenset())
+
+
+def test_the_tree_is_that_of_psutil(namespace: ProcessId) -> None:
+    seen = container_processes(namespace)
+    theirs = psutil.Process(namespace.pid)
+    assert {one.pid for one in seen} == {namespace.pid, *(one.pid for one in theirs.children(recursive=True))}
+    assert seen[0].id == namespace
+    for position, one in enumerate(seen[1:], 1):
+        assert one.parent_pid in {earlier.pid for earlier in seen[:position]}
+    for one in seen:
+        their = psutil.Process(one.pid)
+        assert one.parent_pid == their.ppid()
+        assert list(one.argv) == their.cmdline()
+        assert (one.name, one.uid, one.user, one.threads) == (
+            their.name(), their.uids().effective, their.username(), their.num_threads(),
+        )  # fmt: skip
+        assert one.exe == their.exe()
+        assert one.started_at == pytest.approx(their.create_time(), abs=1.5)
+    siblings = [one.pid for one in seen if one.parent_pid == namespace.pid]
+    assert siblings == sorted(siblings)
+
+
+def test_numbers_and_masks_are_those_of_ps(namespace: ProcessId) -> None:
+    eventually(lambda: all(one.state == "S" for one in container_processes(namespace)), "all of them sleep")
+    for one in container_processes(namespace):
+        line = subprocess.run(
+            ("ps", "-o", "ppid=,stat=,nlwp=,caught=,ignored=,blocked=", "-p", str(one.pid)),
+            capture_output=True, text=True, check=True,
+        ).stdout.split()  # fmt: skip
+        assert (one.parent_pid, one.state, one.threads) == (int(line[0]), line[1][0], int(line[2]))
+        found = one.dispositions
+        assert [procfs.parse_mask(mask) for mask in line[3:]] == [found.caught, found.ignored, found.blocked]
+
+
+def test_container_pids_are_those_of_the_namespace(namespace: ProcessId) -> None:
+    numbers = [one.container_pid for one in container_processes(namespace)]
+    assert numbers[0] == 1
+    assert sorted(numbers) == [1, 2, 3, 4]
+    assert [one.namespace_init for one in container_processes(namespace)] == [True, False, False, False]
+
+
+def test_another_process_of_the_same_number_is_gone(namespace: ProcessId) -> None:
+    with pytest.raises(Gone):
+        container_processes(ProcessId(namespace.pid, namespace.started - 1))
+    for pid in (0, 2**22 + 1):
+        with pytest.raises(Gone):
+            read_process(pid)
+
+
+def test_a_process_that_vanishes_is_left_out(namespace: ProcessId, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = tree._PidNamespaces.members
+    monkeypatch.setattr(tree._PidNamespaces, "members", lambda self, pid: real(self, pid) | {2**22 + 1})
+    assert len(container_processes(namespace)) == 4
+
+
+def test_later_processes_are_found_too(namespace: ProcessId) -> None:
+    """What is remembered of the list of /proc must not hide a new process, nor keep an old one."""
+    before = {one.id for one in container_processes(namespace)}
+    entered = subprocess.Popen(("nsenter", "--target", str(namespace.pid), "--pid", "--", "sleep", "1000"))
+    try:
+        after = eventually(
+            lambda: found if len(found := {one.id for one in container_processes(namespace)}) == 5 else set(), "five"
+        )
+        assert before < after
+    finally:
+        for id in after - before:
+            os.kill(id.pid, signal.SIGKILL)
+        entered.wait()
+    assert {one.id for one in container_processes(namespace)} == before
+
+
+def test_the_order_survives_a_parent_that_ended_meanwhile(namespace: ProcessId) -> None:
+    one, two = container_processes(namespace)[1:3]
+    circle = [replace(one, parent_pid=two.pid), replace(two, parent_pid=one.pid)]
+    assert set(tree._in_tree_order(circle, namespace)) == set(circle)
+
+
+def python(code: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        (sys.executable, "-S", "-c", f"import os, signal, threading, time\n{code}"), stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def test_threads_of_a_real_process() -> None:
+    """One thread waits for SIGTERM, one blocks SIGUSR1 alone, SIGUSR2 waits in the queue; all block SIGUSR2."""
+    process = python(
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {10, 12, 15})\n"
+        "def unblock(): signal.pthread_sigmask(signal.SIG_UNBLOCK, {10}); signal.pause()\n"
+        "for work in (unblock, lambda: signal.sigwait({15})): threading.Thread(target=work, daemon=True).start()\n"
+        "os.kill(os.getpid(), 12)\nprint('ready', flush=True)\ntime.sleep(1000)"
+    )
+    try:
+
+        def at_rest() -> Process | None:
+            seen = read_process(process.pid)
+            found = seen.dispositions
+            return seen if found.sigwait and found.in_sigsuspend and not found.unread else None
+
+        seen = eventually(at_rest, "the threads are where they stay")
+        assert seen is not None
+        found = seen.dispositions
+        assert (seen.threads, found.sigwait, found.pending) == (3, T, frozenset({12}))
+        assert 12 in found.blocked
+        assert not {10, 15} & found.blocked
+        assert {10, 12, 15} <= found.leader_blocked
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_busy_thread_leaves_what_it_blocks_unsure() -> None:
+    process = python("signal.pthread_sigmask(signal.SIG_BLOCK, {15})\nprint('ready', flush=True)\nwhile True: pass")
+    try:
+        found = read_process(process.pid).dispositions
+        assert found.unsure == T
+        assert "running" in found.unread[0]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def status(pid: int = 7, blocked: frozenset[int] = NONE, **fields: object) -> procfs.Status:
+    known: dict[str, object] = {
+        "pid": pid, "tgid": 7, "parent": 1, "state": "S", "uid": 0, "threads": 2, "namespace_pids": (pid,),
+        "thread_pending": NONE, "shared_pending": NONE, "ignored": NONE, "caught": NONE,
+    }  # fmt: skip
+    return procfs.Status(blocked=blocked, **(known | fields))  # type: ignore[arg-type]
+
+
+def thread(pid: int, blocked: frozenset[int] = NONE, waits: bool = False, state: str = "S") -> Thread:
+    one = status(pid, blocked, state=state)
+    return Thread(one, Call.SIGWAIT, waits_for=T) if waits else Thread(one, Call.OTHER)
+
+
+@pytest.mark.parametrize(
+    ("threads", "sigwait", "blocked", "unsure"),
+    [
+        ([thread(7, waits=True)], T, NONE, NONE),
+        ([thread(7, T), thread(8, waits=True)], T, NONE, NONE),
+        ([thread(7, T), thread(8, T, waits=True)], T, T, NONE),
+        ([thread(7), thread(8, waits=True)], NONE, NONE, NONE),
+        ([thread(7, waits=True), thread(8)], T, NONE, NONE),
+        ([thread(7, T), thread(8, waits=True), thread(9)], NONE, NONE, T),
+        ([thread(7, T), thread(8)], NONE, NONE, NONE),
+        ([thread(7, T), thread(8, T)], NONE, T, NONE),
+        ([thread(7, T, state="Z"), thread(8, waits=True)], T, NONE, NONE),
+        ([thread(7, NONE, state="Z"), thread(8, T)], NONE, T, NONE),
+    ],
+)
+def test_who_takes_a_signal(
+    threads: list[Thread], sigwait: frozenset[int], blocked: frozenset[int], unsure: frozenset[int]
+) -> None:
+    """7 is the main thread."""
+    found = dispositions_of(2**22 + 1, tuple(threads))
+    assert (found.sigwait, found.blocked) == (sigwait, blocked)
+    assert found.unsure >= unsure
+    assert TERM in found.unsure or not unsure
+
+
+def test_kill_and_stop_are_never_awaited() -> None:
+    waiting = Thread(status(), Call.SIGWAIT, waits_for=frozenset({9, 15, 19}))
+    assert dispositions_of(os.getpid(), (waiting,)).sigwait == T
+
+
+@pytest.mark.parametrize(
+    ("name", "exe", "argv", "shell"),
+    [
+        ("sh", "/usr/bin/dash", ("sh", "-c", "x"), "dash"),
+        ("entrypoint.sh", "/usr/bin/bash", ("/bin/bash", "/entrypoint.sh"), "bash"),
+        ("sh", "/bin/busybox", ("sh",), "busybox"),
+        ("busybox", "/bin/busybox", ("busybox", "sh", "-c", "x"), "busybox"),
+        ("sleep", "/bin/busybox", ("sleep", "9"), None),
+        ("sh", "/usr/bin/python3.11", ("sh",), None),
+        ("app", "/usr/bin/app", ("app",), None),
+        ("bash", "", ("-bash",), "bash"),
+        ("run.sh", "", ("/bin/sh", "run.sh"), "sh"),
+        ("dash", "/usr/bin/dash (deleted)", (), "dash"),
+    ],
+)
+def test_shells(name: str, exe: str, argv: tuple[str, ...], shell: str | None) -> None:
+    assert shell_of(name, exe, argv) == shell
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "busybox sh"])
+@pytest.mark.parametrize(
+    ("body", "waits"),
+    [
+        ("sleep 1000; true", True),
+        ("sleep 1000 | cat; true", True),
+        ("x=$(sleep 1000); true", True),
+        ("(sleep 1000; true); true", True),
+        ("sleep 999 & sleep 1000; wait", True),
+        ("sleep 1000 & wait", False),
+        ("sleep 1000 <&0 & wait $!", False),
+        ("sleep 1000 | cat & wait", False),
+        ("sleep 1000 & read x", False),
+    ],
+)
+def test_what_a_shell_waits_for(shell: str, body: str, waits: bool) -> None:
+    script = f"trap 'exit 3' TERM; {body}"
+    process = subprocess.Popen((*shell.split(), "-c", script), stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        eventually(
+            lambda: "sleep" in {child.name() for child in psutil.Process(process.pid).children(recursive=True)},
+            "the command runs",
+        )
+        eventually(lambda: bool(read_process(process.pid).dispositions.foreground) is waits, "what the shell waits for")
+        process.terminate()
+        if waits:
+            foreground = eventually(lambda: read_process(process.pid).dispositions.foreground, "the shell waits on")
+            for pid in foreground:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        assert process.wait(10) == 3
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def test_a_shell_that_can_not_be_looked_at_says_so() -> None:
+    assert foreground_of(7, "dash", Thread(status(), Call.UNREAD))[1]
+    assert foreground_of(2**22 + 1, "dash", Thread(status(), Call.WAIT))[1]
+    assert foreground_of(7, "dash", Thread(status(), Call.SIGSUSPEND)) == ((), "")
+    assert foreground_of(7, "bash", Thread(status(), Call.OTHER)) == ((), "")
+
+
+def test_reading_from_several_threads(namespace: ProcessId) -> None:
+    expected = {one.id for one in container_processes(namespace)}
+    seen: list[set[ProcessId]] = []
+    workers = [
+        threading.Thread(target=lambda: seen.append({one.id for one in container_processes(namespace)}))
+        for _ in range(8)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(10)
+    assert seen == [expected] * 8

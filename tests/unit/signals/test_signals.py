@@ -1,0 +1,205 @@
+"""Signals by name; sending to exactly one process; the ends of processes."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from containerlab_probes.errors import BadRequest, ContainerlabError, Gone
+from containerlab_probes.processes.identity import identify
+from containerlab_probes.records import Effect, ProcessId
+from containerlab_probes.signals import exits, names, send
+from tests.support.docker import eventually
+
+
+def test_names_are_those_of_kill() -> None:
+    """bash counts real-time signals up from SIGRTMIN in the lower half and down from SIGRTMAX in the upper."""
+    listed = subprocess.run(("bash", "-c", "kill -l"), capture_output=True, text=True, check=True).stdout
+    theirs = {int(number): name for number, name in re.findall(r"(\d+)\) (\S+)", listed)}
+    assert set(theirs) == set(names.all_signals())
+    for number, name in theirs.items():
+        assert names.number_of(name) == number
+        if "SIGRTMAX-" not in name:
+            assert names.name_of(number) == name
+
+
+@pytest.mark.parametrize("number", names.all_signals())
+def test_names_round_trip(number: int) -> None:
+    name = names.name_of(number)
+    for text in (name, name.lower(), name.removeprefix("SIG"), f" {name.removeprefix('SIG').lower()} ", str(number)):
+        assert names.number_of(text) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("usr1", 10), ("rtmin+3", 37), ("SIGRTMAX-1", 63), ("RTMIN", 34), ("rtmax", 64), ("iot", 6), ("SIGCLD", 17),
+     ("poll", 29), ("32", 32), ("SIGRTMAX-30", 34), ("rtmin+0", 34)],
+)  # fmt: skip
+def test_numbers(text: str, number: int) -> None:
+    assert names.number_of(text) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [("SIGTREM", "SIGTERM"), ("usr", "SIGUSR"), ("0", "from 1 to 64"), ("65", "from 1 to 64"), ("rtmin+31", "RTMIN+30"),
+     ("rtmax+1", "RTMIN+30"), ("rtmin-1", "RTMIN+30"), ("", "kill -l"), ("sig", "kill -l"), ("²", "kill -l")],
+)  # fmt: skip
+def test_what_is_no_signal(text: str, hint: str) -> None:
+    with pytest.raises(BadRequest, match=re.escape(hint)):
+        names.number_of(text)
+
+
+@given(st.text())
+def test_any_text_is_a_signal_or_a_bad_request(text: str) -> None:
+    with contextlib.suppress(BadRequest):
+        assert 1 <= names.number_of(text) <= 64
+
+
+def test_default_actions_are_those_of_the_manual() -> None:
+    """The table of man 7 signal, by its words."""
+    by_action = {
+        Effect.TERMINATES: "HUP INT KILL PIPE ALRM TERM USR1 USR2 STKFLT IO PROF PWR VTALRM RTMIN RTMAX RTMIN+3",
+        Effect.DUMPS_CORE: "QUIT ILL TRAP ABRT BUS FPE SEGV SYS XCPU XFSZ",
+        Effect.STOPS: "STOP TSTP TTIN TTOU",
+        Effect.NOTHING: "CHLD URG WINCH",
+        Effect.CONTINUES: "CONT",
+    }
+    told = {names.number_of(name): action for action, listed in by_action.items() for name in listed.split()}
+    assert told == {number: names.default_action(number) for number in told}
+    assert {number for number in names.all_signals() if number < 32} <= set(told)
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(("sleep", "1000"))
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_send(sleeper: subprocess.Popen[bytes]) -> None:
+    send.send(identify(sleeper.pid), signal.SIGUSR1)
+    assert sleeper.wait(10) == -signal.SIGUSR1
+
+
+def test_a_reused_number_is_no_target(sleeper: subprocess.Popen[bytes]) -> None:
+    meant = identify(sleeper.pid)
+    with pytest.raises(Gone):
+        send.send(ProcessId(meant.pid, meant.started - 1), signal.SIGKILL)
+    assert sleeper.poll() is None
+
+
+def test_who_has_ended_is_gone(sleeper: subprocess.Popen[bytes]) -> None:
+    meant = identify(sleeper.pid)
+    sleeper.kill()
+    sleeper.wait()
+    with pytest.raises(Gone):
+        send.send(meant, signal.SIGTERM)
+    for pid in (0, -1, 2**22 + 1, 2**40):
+        with pytest.raises(Gone):
+            send.send(ProcessId(pid, 1), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("number", [-1, 65, 2**40])
+def test_no_such_signal(sleeper: subprocess.Popen[bytes], number: int) -> None:
+    with pytest.raises(BadRequest):
+        send.send(identify(sleeper.pid), number)
+
+
+def test_another_user_s_process_is_denied(sleeper: subprocess.Popen[bytes]) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    meant = identify(sleeper.pid)
+    child = os.fork()
+    if child == 0:
+        os.setuid(65534)
+        try:
+            send.send(meant, signal.SIGTERM)
+        except ContainerlabError as error:
+            os._exit(error.exit_status)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
+    assert sleeper.poll() is None
+
+
+def start(script: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(("sh", "-c", f"read x; {script}"), stdin=subprocess.PIPE)
+
+
+@pytest.mark.parametrize(
+    ("script", "ended_by"), [("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", "SIGTERM"), ("kill -38 $$", "SIGRTMIN+4")]
+)
+@pytest.mark.parametrize("reaped", [False, True])
+def test_how_a_process_ended(script: str, ended_by: int | str, reaped: bool) -> None:
+    """From its zombie before the parent has waited, from the pidfd afterwards."""
+    process = start(script)
+    watch = exits.ExitWatch((identify(process.pid),))
+    assert watch.wait(0) == ()
+    before = time.time()
+    process.communicate(b"\n") if reaped else (process.stdin and process.stdin.close())
+    (ended,) = watch.wait(10)
+    assert (ended.id.pid, ended.ended_by) == (process.pid, ended_by)
+    assert before <= ended.at <= time.time()
+    watch.close()
+    process.wait()
+
+
+def test_an_exit_is_seen_within_a_few_milliseconds() -> None:
+    process = start("exit 3")
+    with subprocess.Popen(("true",)) as warm_up:
+        warm_up.wait()
+    watch = exits.ExitWatch((identify(process.pid),))
+    seen: list[exits.Exit] = []
+    thread = threading.Thread(target=lambda: seen.extend(watch.wait(10)))
+    thread.start()
+    process.communicate(b"\n")
+    waited = time.time()
+    thread.join(10)
+    watch.close()
+    assert abs(seen[0].at - waited) < 0.1
+
+
+def test_several_ends_and_one_that_was_early() -> None:
+    early = start("true")
+    gone = identify(early.pid)
+    early.communicate(b"\n")
+    others = [start(f"exit {number}") for number in (1, 2, 3)]
+    watch = exits.ExitWatch([gone, *(identify(process.pid) for process in others[:2])])
+    watch.add(identify(others[2].pid))
+    for process in others:
+        process.communicate(b"\n")
+    ended: list[exits.Exit] = []
+
+    def all_seen() -> bool:
+        ended.extend(watch.wait(0.1))
+        return len(ended) == 4
+
+    eventually(all_seen, "four ends")
+    watch.close()
+    expected = {process.pid: number for number, process in enumerate(others, 1)} | {early.pid: None}
+    assert {one.id.pid: one.ended_by for one in ended} == expected
+
+
+@pytest.mark.parametrize("end", ["wake", "close"])
+def test_a_wait_can_be_ended_from_another_thread(sleeper: subprocess.Popen[bytes], end: str) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    watch = exits.ExitWatch((identify(sleeper.pid),))
+    answers: list[tuple[exits.Exit, ...]] = []
+    thread = threading.Thread(target=lambda: answers.append(watch.wait(None)))
+    thread.start()
+    getattr(watch, end)()
+    thread.join(10)
+    assert answers == [()]
+    watch.close()
+    watch.close()
+    watch.wake()
+    assert watch.wait(None) == ()
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -1,0 +1,314 @@
+"""Gathers the facts about a container: processes, scripts, configuration files. Changes nothing.
+
+Files are read through `kernel.rootfs`, below the root of the process that names them, as that process sees them.
+"""
+
+import fnmatch
+import itertools
+import json
+import os
+import posixpath
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from containerlab_probes.errors import ContainerlabError
+from containerlab_probes.kernel import rootfs
+from containerlab_probes.records import Process
+from containerlab_probes.signals.names import number_of
+from containerlab_tui.doctor.facts import EarlySignal, Facts
+from containerlab_tui.doctor.gather_clients import clients_of
+from containerlab_tui.doctor.programs import catalogue, daemons, inits, options, supervisord
+from containerlab_tui.doctor.readers import scripts
+from containerlab_tui.engine.api import Engine
+from containerlab_tui.model.ending_records import PastStop
+from containerlab_tui.model.inventory import Details, EngineEvent
+
+FILE_LIMIT = 256 * 1024
+"""Bytes of one file that are looked at."""
+PROCESS_LIMIT = 64
+"""Processes of one container whose files are looked at."""
+INCLUDE_LIMIT = 100
+EARLY_S = 5.0
+"""How long after its start a program may still be on its way to its handlers."""
+_ENDING = frozenset(str(number_of(name)) for name in ("HUP", "INT", "QUIT", "TERM", "USR1", "USR2"))
+"""Signals that people stop programs with."""
+
+
+def gather(
+    engine: Engine,
+    details: Details,
+    seen: tuple[Process, ...],
+    *,
+    unseen_reason: str,
+    history: Sequence[PastStop],
+    events: Sequence[EngineEvent],
+) -> Facts:
+    """Returns the facts about one running container.
+
+    `seen` are its processes, read just now; `unseen_reason` is why there are none. `history` are earlier stops, and
+    `events` what the engine remembers of this container or of all.
+    """
+    now = time.time()
+    read = _files(seen)
+    return Facts(
+        details=details,
+        signal=number_of(details.stop_signal),
+        processes=seen,
+        now=now,
+        blind_reason=unseen_reason,
+        files=read,
+        environments=_environments(seen, read),
+        cannot_write=frozenset(one.pid for one in seen[:PROCESS_LIMIT] if _is(one, "Redis or Valkey", _cannot_write)),
+        go_programs=_go_programs(seen),
+        units=_units(seen),
+        clients=clients_of(details.pid, seen) if seen else None,
+        restart_disarmed=_restart_disarmed(engine, details),
+        history=tuple(history),
+        early_signals=_early_signals(events, details),
+    )
+
+
+def _early_signals(events: Sequence[EngineEvent], details: Details) -> tuple[EarlySignal, ...]:
+    """Those that end a process and that the engine still remembers (moby daemon/events/events.go: its last 256)."""
+    begun = details.started_at
+    if begun is None:
+        return ()
+    sent = [
+        (event.time, event.attributes.get("signal", ""))
+        for event in events
+        if event.container == details.id and event.action == "kill" and 0 <= event.time - begun <= EARLY_S
+    ]
+    return tuple(EarlySignal(at, int(number)) for at, number in sent if number in _ENDING)
+
+
+def _restart_disarmed(engine: Engine, details: Details) -> bool | None:
+    """Whether the engine has it marked as stopped by hand; None where its own record can't be read or doesn't tell.
+
+    moby container/container.go, HasBeenManuallyStopped; the record lies beside the container's hostname file. Where a
+    stop signal is configured, docker kill sets the mark with any signal, but only that signal cancels the policies
+    that don't look at the mark (daemon/kill.go, restartmanager.go); which one it was is not recorded.
+    """
+    if details.restart_policy == "no" or not engine.local:
+        return None
+    if details.restart_policy != "unless-stopped" and details.stop_signal_source == "container":
+        return None
+    place = engine.inspect_raw(details.id).get("HostnamePath")
+    if not isinstance(place, str) or posixpath.basename(posixpath.dirname(place)) != details.id:
+        return None
+    try:
+        with open(posixpath.join(posixpath.dirname(place), "config.v2.json"), encoding="utf-8") as file:
+            record = json.load(file)
+    except (OSError, ValueError):
+        return None
+    return bool(record.get("HasBeenManuallyStopped"))
+
+
+def _files(seen: Sequence[Process]) -> Mapping[tuple[int, str], str]:
+    """The text of the files that decide what these processes do, by process and path."""
+    found: dict[tuple[int, str], str] = {}
+    for process in seen[:PROCESS_LIMIT]:
+        wanted = tuple(_wanted(process))
+        if not wanted and not catalogue.is_shell(process):
+            continue
+        try:
+            with _View(process.pid) as view:
+                for path in wanted:
+                    text = view.text(path)
+                    if text is not None:
+                        found[process.pid, path] = text
+                if _is(process, "supervisord", lambda _: True):
+                    _read_includes(process, view, found)
+                _read_neighbours(process, view, found)
+        except ContainerlabError:
+            continue
+    return found
+
+
+def _wanted(process: Process) -> Iterable[str]:
+    """The paths, as the process names them, whose content matters."""
+    yield from scripts.script_paths(process)
+    known = catalogue.recognise(process)
+    if known is None:
+        return
+    match known.name:
+        case "supervisord":
+            yield from supervisord.candidates(process)
+        case "s6-svscan":
+            yield from inits.s6_files(process)
+        case name:
+            yield from options.files_of(name, process)
+
+
+def _read_includes(process: Process, view: "_View", found: dict[tuple[int, str], str]) -> None:
+    """The files that supervisord's configuration includes, under their path with a plus sign in front."""
+    for path in supervisord.candidates(process):
+        text = found.get((process.pid, path))
+        if text is None:
+            continue
+        patterns = supervisord.includes_of(text, view.absolute(path))
+        names = (name for pattern in patterns for name in view.matching(pattern))
+        for name in itertools.islice(names, INCLUDE_LIMIT):
+            included = view.text(name)
+            if included is not None:
+                found[process.pid, f"+{name}"] = included
+        return
+
+
+def _read_neighbours(process: Process, view: "_View", found: dict[tuple[int, str], str]) -> None:
+    """The files that a script names and that lie beside it, under their path with an ampersand in front."""
+    script = catalogue.script_of(process)
+    texts = [(path, found.get((process.pid, path))) for path in scripts.script_paths(process)]
+    if script is not None and script.kind == "code" and catalogue.is_shell(process):
+        texts = [("", script.text)]
+    for path, text in texts:
+        if text is None:
+            continue
+        read = 0
+        for name in scripts.neighbours(process, path, text):
+            beside = view.text(name) if read < scripts.NEIGHBOUR_LIMIT else None
+            if beside is not None:
+                found[process.pid, f"&{name}"] = beside
+                read += 1
+        return
+
+
+class _View:
+    """The files of a container as one of its processes sees them."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._root = rootfs.open_root(pid)
+        self._directory: str | None = None
+
+    def __enter__(self) -> "_View":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._root)
+
+    def absolute(self, path: str) -> str:
+        """A path below the process's working directory, which is a path inside the container as well."""
+        if path.startswith("/"):
+            return path
+        if self._directory is None:
+            try:
+                self._directory = os.readlink(f"/proc/{self._pid}/cwd")
+            except OSError:
+                self._directory = "/"
+        return posixpath.join(self._directory, path)
+
+    def text(self, path: str) -> str | None:
+        """The beginning of a file; None where it can't be read or isn't text."""
+        try:
+            data = rootfs.read_file(self._root, self.absolute(path), FILE_LIMIT)
+        except ContainerlabError:
+            return None
+        return None if b"\0" in data[:4096] else data.decode("utf-8", "replace")
+
+    def matching(self, pattern: str) -> list[str]:
+        """The files that a pattern in the last part of a path means, sorted."""
+        directory, name = posixpath.split(pattern)
+        if not any(mark in name for mark in "*?["):
+            return [pattern]
+        try:
+            fd = rootfs.open_in_root(self._root, directory or "/", os.O_RDONLY | os.O_DIRECTORY)
+        except ContainerlabError:
+            return []
+        try:
+            return [posixpath.join(directory, one) for one in sorted(fnmatch.filter(os.listdir(fd), name))]
+        finally:
+            os.close(fd)
+
+
+def _is(process: Process, name: str, also: Callable[[Process], bool]) -> bool:
+    known = catalogue.recognise(process)
+    return known is not None and known.name == name and also(process)
+
+
+def _cannot_write(process: Process) -> bool:
+    """Whether the modes of its working directory, or a read-only file system, keep a process from writing there."""
+    place = f"/proc/{process.pid}/cwd"
+    try:
+        about, system = os.stat(place), os.statvfs(place)
+    except OSError:
+        return False
+    if system.f_flag & os.ST_RDONLY:
+        return True
+    own = 0o222 if about.st_uid == process.uid else 0o022  # its groups aren't known: theirs counts for it
+    return process.uid != 0 and not about.st_mode & own
+
+
+_UNIT_DIRECTORIES = ("/usr/lib/systemd/system", "/lib/systemd/system", "/etc/systemd/system")
+
+
+def _units(seen: Sequence[Process]) -> Mapping[str, str]:
+    """The systemd unit that starts a program of the container, by the program's path, where a package left one."""
+    found: dict[str, str] = {}
+    for process in seen[:PROCESS_LIMIT]:
+        path = daemons.program_path(process)
+        if not path or path in found or catalogue.recognise(process) or not process.dispositions.caught:
+            continue
+        name = posixpath.basename(path)
+        try:
+            with _View(process.pid) as view:
+                texts = (view.text(f"{place}/{name}.service") for place in _UNIT_DIRECTORIES)
+                unit = next((text for text in texts if text is not None and path in text), None)
+        except ContainerlabError:
+            continue
+        if unit is not None:
+            found[path] = unit
+    return found
+
+
+_GO_MARKS = (b'\xff Go build ID: "', b"Go\x00\x00", b"\xff Go buildinf:")
+_go_known: dict[tuple[int, int, int], bool] = {}
+"""By device, inode and time of change of a program's file."""
+
+
+def _go_programs(seen: Sequence[Process]) -> frozenset[str]:
+    """The program files that Go's linker made: its note stands in the first pages of the file."""
+    found = set()
+    for process in seen[:PROCESS_LIMIT]:
+        if len(process.dispositions.caught) < 40 or not process.exe:
+            continue  # Go's runtime catches nearly all signals
+        try:
+            with open(f"/proc/{process.pid}/exe", "rb") as file:
+                about = os.fstat(file.fileno())
+                key = (about.st_dev, about.st_ino, about.st_mtime_ns)
+                if key not in _go_known:
+                    head = file.read(16384)
+                    _go_known[key] = any(mark in head for mark in _GO_MARKS)
+                if _go_known[key]:
+                    found.add(process.exe)
+        except OSError:
+            continue
+    return frozenset(found)
+
+
+_ENVIRONMENT = {
+    "tini": re.compile("TINI_KILL_PROCESS_GROUP"),
+    "dumb-init": re.compile("DUMB_INIT_SETSID"),
+    "uWSGI": re.compile("UWSGI_(MASTER|DIE_ON_TERM)"),
+    "uWSGI without a master": re.compile("UWSGI_(MASTER|DIE_ON_TERM)"),
+}
+
+
+def _environments(seen: Sequence[Process], files: Mapping[tuple[int, str], str]) -> Mapping[int, Mapping[str, str]]:
+    """What the environment says to the programs that listen to it; nothing else of it is kept."""
+    found: dict[int, Mapping[str, str]] = {}
+    for process in seen[:PROCESS_LIMIT]:
+        known = catalogue.recognise(process)
+        wanted = _ENVIRONMENT.get(known.name) if known else None
+        if known and known.name == "supervisord":
+            texts = (text for (pid, _), text in files.items() if pid == process.pid)
+            wanted = supervisord.variables(texts)
+        if wanted is None:
+            continue
+        try:
+            with open(f"/proc/{process.pid}/environ", encoding="utf-8", errors="surrogateescape") as file:
+                pairs = [entry.partition("=") for entry in file.read().split("\0")]
+        except OSError:
+            continue
+        found[process.pid] = {name: value for name, _, value in pairs if wanted.fullmatch(name)}
+    return found

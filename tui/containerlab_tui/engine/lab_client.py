@@ -1,0 +1,144 @@
+"""What the lab needs of its engine beyond `api.Engine`: images built and imported, containers made from them.
+
+A *mark* is the hash of everything that an image is made from; it is kept on the image as a label, so that one list
+of images tells what has to be built. Low-level client calls, one request each.
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import requests
+
+from containerlab_probes.errors import BadRequest, Unreachable
+
+MARK_LABEL = "containerlab.mark"
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltImage:
+    id: str
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class MadeContainer:
+    id: str
+    name: str
+    image_id: str
+    state: str
+    """The engine's word: created, running, paused, restarting, removing, exited or dead."""
+
+
+class LabClient:
+    """One connection to one engine; for one thread at a time."""
+
+    def __init__(self, endpoint: str) -> None:
+        """`endpoint` as `docker --host` takes it. Raises Unreachable."""
+        self.endpoint = endpoint
+        with self._translated():
+            self._api = docker.APIClient(base_url=endpoint, version="auto", timeout=60)
+
+    def close(self) -> None:
+        self._api.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except docker.errors.APIError as error:
+            raise BadRequest(f"The engine at {self.endpoint} refused: {error.explanation or error}") from error
+        except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+            raise Unreachable(f"The engine at {self.endpoint} does not answer: {error}") from error
+
+    def images(self) -> dict[str, BuiltImage]:
+        """The marked images by tag, in one request."""
+        with self._translated():
+            documents: list[dict[str, Any]] = self._api.images(filters={"label": MARK_LABEL})
+        return {
+            tag: BuiltImage(document["Id"], document["Labels"][MARK_LABEL])
+            for document in documents
+            for tag in document["RepoTags"] or ()
+        }
+
+    def import_image(self, tar: Path, repository: str, mark: str) -> None:
+        """Make an image of one layer, tagged `latest`, from the tar of a root directory."""
+        with self._translated():
+            answer = self._api.import_image_from_file(
+                str(tar), repository=repository, tag="latest", changes=[f"LABEL {MARK_LABEL}={mark}"]
+            )
+        if '"error"' in answer:
+            raise BadRequest(f"The engine could not import {tar}: {answer.strip()}")
+
+    def build(self, context: bytes, tag: str, base: str, mark: str) -> None:
+        """Build an image from the tar of its folder and on that base."""
+        with self._translated():
+            answers = self._api.build(
+                fileobj=io.BytesIO(context),
+                custom_context=True,
+                tag=tag,
+                buildargs={"BASE": base},
+                labels={MARK_LABEL: mark},
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
+            for answer in answers:
+                if "error" in answer:
+                    raise BadRequest(f"The image {tag} could not be built: {answer['error'].strip()}")
+
+    def containers(self, label: str) -> dict[str, MadeContainer]:
+        """The containers with that label by name, ended ones too, in one request."""
+        with self._translated():
+            documents: list[dict[str, Any]] = self._api.containers(all=True, filters={"label": label})
+        made = (
+            MadeContainer(each["Id"], each["Names"][0].removeprefix("/"), each["ImageID"], each["State"])
+            for each in documents
+        )
+        return {each.name: each for each in made}
+
+    def running(self) -> tuple[str, ...]:
+        """The ids of all running containers."""
+        with self._translated():
+            return tuple(each["Id"] for each in self._api.containers())
+
+    def make(self, name: str, image: str, command: tuple[str, ...], tty: bool, label: str) -> str:
+        """Create a container without a network; its id. An empty command is the image's own."""
+        with self._translated():
+            answer = self._api.create_container(
+                image=image,
+                command=list(command) or None,
+                name=name,
+                labels={label: "1"},
+                tty=tty,
+                stdin_open=tty,
+                host_config=self._api.create_host_config(network_mode="none"),
+            )
+        return str(answer["Id"])
+
+    def start(self, container: str) -> None:
+        with self._translated():
+            self._api.start(container)
+
+    def execute(self, container: str, command: tuple[str, ...], detach: bool) -> None:
+        """Run a further program in a container; waits for its end unless detached."""
+        with self._translated():
+            started = self._api.exec_create(container, list(command))
+            self._api.exec_start(started["Id"], detach=detach)
+
+    def kill(self, container: str) -> None:
+        """SIGKILL; nothing to complain about if it had ended by then."""
+        with self._translated():
+            try:
+                self._api.kill(container)
+            except docker.errors.APIError as error:
+                if error.status_code not in (404, 409):
+                    raise
+
+    def remove(self, container: str) -> None:
+        with self._translated():
+            self._api.remove_container(container, force=True, v=True)

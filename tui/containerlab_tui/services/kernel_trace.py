@@ -1,0 +1,42 @@
+"""The kernel's record of signals while something is watched; none, with the reason, where tracing can't be had."""
+
+from collections.abc import Callable, Iterable
+
+from containerlab_probes.errors import ContainerlabError
+from containerlab_probes.records import ProcessId, TraceRecord
+from containerlab_probes.trace.tracer import Tracer
+
+
+class KernelTrace:
+    """Runs from its making to `close`. `blind` says why nothing is recorded; empty: everything is."""
+
+    def __init__(self, ids: Iterable[ProcessId], on_records: Callable[[tuple[TraceRecord, ...]], None]) -> None:
+        """`on_records` is called in the tracer's thread, with records in the order of time."""
+        self._tracer: Tracer | None = None
+        tracer = Tracer()
+        self.blind = tracer.available()
+        if self.blind:
+            return
+        try:
+            tracer.watch(ids)
+            tracer.start(on_records)
+        except ContainerlabError as error:
+            self.blind = str(error)
+            tracer.close()
+        else:
+            self._tracer = tracer
+
+    def watch(self, ids: Iterable[ProcessId]) -> None:
+        """Watch these as well."""
+        if self._tracer is not None:
+            self._tracer.watch(ids)
+
+    @property
+    def watched(self) -> frozenset[int]:
+        """The processes that are watched now, by their PIDs on the host."""
+        return frozenset() if self._tracer is None else self._tracer.watched
+
+    def close(self) -> None:
+        if self._tracer is not None:
+            self._tracer.close()
+            self._tracer = None

@@ -1,0 +1,138 @@
+"""Plans, runs or follows one stop of one container, and reports its state at every change."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from containerlab_probes.errors import BadRequest, Unsupported
+from containerlab_probes.signals.forecast import forecast
+from containerlab_probes.signals.names import SIGKILL, name_of, number_of
+from containerlab_tui.doctor.comparison import read_late
+from containerlab_tui.engine.api import Engine
+from containerlab_tui.model.diagnosis import Diagnosis
+from containerlab_tui.model.inventory import Details, EngineEvent
+from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, StopState, already_stopped, fold
+from containerlab_tui.services.diagnosis import foretell
+from containerlab_tui.services.history import History
+from containerlab_tui.services.processes import children_of, see_processes
+from containerlab_tui.services.stop_monitor import SURVIVED_S, StopMonitor
+
+FORETELL_S = 2.0
+"""How long the doctor may take before a stop goes on without its forecast; it takes some hundredths of a second."""
+
+
+def plan_stop(engine: Engine, container: str, signal: int | None = None, timeout_s: int | None = None) -> StopPlan:
+    """What a stop of this container would do, before anything is sent.
+
+    Raises Gone (no such container), Unreachable, BadRequest (no such signal).
+    """
+    details = engine.inspect(container)
+    seen, reason = see_processes(engine, details)
+    number = number_of(details.stop_signal) if signal is None else signal
+    if number == 0:
+        raise BadRequest("Signal 0 stops nothing: name a signal such as SIGTERM.")
+    return StopPlan(
+        container=details.id,
+        name=details.name,
+        signal=number,
+        signal_source=details.stop_signal_source if signal is None else "request",
+        timeout_s=details.stop_timeout_s if timeout_s is None else timeout_s,
+        timeout_source=details.stop_timeout_source if timeout_s is None else "request",
+        processes=seen,
+        forecasts=tuple(forecast(process, number, children_of(process, seen)) for process in seen),
+        pid=details.pid,
+        blind_reason=reason,
+        image=details.image,
+    )
+
+
+def run_stop(
+    engine: Engine,
+    plan: StopPlan,
+    on_change: Callable[[StopState], None] = lambda state: None,
+    history: History | None = None,
+) -> StopState:
+    """Stop the container as planned; answers when all is over. `on_change` gets every state on the way.
+
+    `history` is where the stop is remembered.
+    """
+    details = engine.inspect(plan.container)
+    if details.state not in ("running", "paused", "restarting"):
+        state = already_stopped(plan, time.time(), details.exit_code)
+        on_change(state)
+        return state
+    plan = replace(plan, foretold=_foretold(engine, plan))
+    watch = StopMonitor(engine, plan, began=time.time(), on_change=on_change)
+    watch.request(lambda clone: _ask_engine(clone, plan, details, watch))
+    return _remembered(watch.run(), history, on_change)
+
+
+def _remembered(state: StopState, history: History | None, on_change: Callable[[StopState], None]) -> StopState:
+    """The stop is kept; where that fails, the timeline says so."""
+    remark = history.remember(state, state.plan.image) if history is not None else ""
+    if remark:
+        state = fold(state, StopEvent(time.time(), Kind.NOTE, Source.ENGINE, detail=remark))
+        on_change(state)
+    return state
+
+
+def _foretold(engine: Engine, plan: StopPlan) -> Diagnosis | None:
+    """What the doctor says; a stop doesn't wait for it for long."""
+    answers: queue.SimpleQueue[Diagnosis | None] = queue.SimpleQueue()
+
+    def work() -> None:
+        clone = engine.clone()
+        try:
+            answers.put(foretell(clone, plan))
+        finally:
+            clone.close()
+
+    threading.Thread(target=work, name="stop-forecast", daemon=True).start()
+    try:
+        return answers.get(timeout=FORETELL_S)
+    except queue.Empty:
+        return None
+
+
+def follow_stop(
+    engine: Engine,
+    plan: StopPlan,
+    since: float,
+    on_change: Callable[[StopState], None] = lambda state: None,
+    history: History | None = None,
+    *,
+    survived_s: float = SURVIVED_S,
+) -> StopState:
+    """Follow a stop that something else began at `since` (epoch seconds); sends nothing.
+
+    Settles without a verdict where neither the end nor SIGKILL has come `survived_s` after the grace period;
+    follows without limit where the container waits for ever.
+    """
+    watch = StopMonitor(engine, plan, began=since, on_change=on_change, survived_s=survived_s)
+    foretold = _foretold(engine, plan)  # the watchers are in place: what happens meanwhile isn't missed
+    watch.foresee(foretold and read_late(foretold))
+    return _remembered(watch.run(), history, on_change)
+
+
+def begins_stop(event: EngineEvent, details: Details) -> bool:
+    """Whether an engine event is the first sign of a stop: the stop signal to PID 1, or SIGKILL outright."""
+    if event.action != "kill":
+        return False
+    return event.attributes.get("signal") in (str(number_of(details.stop_signal)), str(SIGKILL))
+
+
+def _ask_engine(engine: Engine, plan: StopPlan, details: Details, watch: StopMonitor) -> None:
+    """The request itself, in a thread of its own; returns when the engine says that the stop is done."""
+    timeout_s = None if plan.timeout_source != "request" else int(plan.timeout_s)
+    if plan.signal_source != "request" or plan.signal == number_of(details.stop_signal):
+        engine.stop(plan.container, timeout_s)
+        return
+    try:
+        engine.stop(plan.container, int(plan.timeout_s), name_of(plan.signal))
+    except Unsupported as why:
+        watch.note(f"{why} The two phases are run from here: docker kill, the grace period, then stop with 0 s.")
+        engine.kill(plan.container, name_of(plan.signal))
+        if not watch.wait_for_end(plan.timeout_s):
+            engine.stop(plan.container, 0)

@@ -1,0 +1,222 @@
+"""Two threads that find out about containers what the engine's list does not say, and post it in batches.
+
+`Filler` asks once for each container after it has started or ended; `Loads` reads cgroup files, and the IPC
+namespaces now and then, of the rows that can be seen. Neither asks the engine anything while nothing happens.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from containerlab_probes.errors import ContainerlabError, Denied, Gone
+from containerlab_probes.records import Forecast, Overview, Usage
+from containerlab_tui.engine.api import Engine
+from containerlab_tui.model.inventory import Details
+from containerlab_tui.session.store import Load
+
+if TYPE_CHECKING:
+    from containerlab_probes.client import OverviewClient
+    from containerlab_probes.kernel.cgroups import UsageReader
+
+BATCH_S = 0.08
+"""Findings of so much time are posted together."""
+LOADS_S = 5.0
+OVERVIEWS_EVERY = 3
+"""Every third round reads the IPC namespaces as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found out about one container."""
+
+    container: str
+    details: Details | None = None
+    """None: it has gone."""
+    forecast: Forecast | None = None
+    blind: str = ""
+    """Why there is no forecast."""
+
+
+class Filler:
+    """Inspects containers, and says what their stop signal would do to PID 1."""
+
+    def __init__(
+        self,
+        engine: Callable[[], Engine],
+        forecast_of: Callable[[Engine, Details], tuple[Forecast | None, str]],
+        post: Callable[[Sequence[Found]], object],
+    ) -> None:
+        self._engine, self._forecast_of, self._post = engine, forecast_of, post
+        self._wanted: dict[str, Details | None] = {}
+        self._change = threading.Condition()
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="filler", daemon=True).start()
+
+    def want(self, wanted: "Mapping[str, Details | None]", urgent: bool = False) -> None:
+        """Look at these, by id and with their details where they are known; `urgent`: before those that wait."""
+        with self._change:
+            self._wanted = {**wanted, **self._wanted, **wanted} if urgent else {**self._wanted, **wanted}
+            self._change.notify()
+
+    def _run(self) -> None:
+        found, since = list[Found](), 0.0
+        while True:
+            with self._change:
+                if not self._wanted and found:
+                    self._change.release()
+                    try:
+                        self._post(tuple(found))
+                    finally:
+                        self._change.acquire()
+                    found = []
+                while not self._wanted:
+                    self._change.wait()
+                container = next(iter(self._wanted))
+                details = self._wanted.pop(container)
+            if not found:
+                since = time.monotonic()
+            found.append(self._look(container, details))
+            if time.monotonic() - since > BATCH_S:
+                self._post(tuple(found))
+                found = []
+
+    def _look(self, container: str, details: Details | None) -> Found:
+        try:
+            engine = self._engine()
+            details = details or engine.inspect(container)
+            forecast, blind = self._forecast_of(engine, details)
+        except Gone:
+            return Found(container)
+        except ContainerlabError as error:
+            return Found(container, blind=str(error))
+        return Found(container, details, forecast, blind)
+
+
+@dataclass(slots=True)
+class _Seen:
+    at: float
+    cpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One round over the rows that can be seen."""
+
+    loads: Mapping[str, Load] = field(default_factory=dict)
+    overviews: Mapping[str, Overview] = field(default_factory=dict)
+    problem: str = ""
+    """Why CPU and memory are missing, a sentence; empty: they are not."""
+
+
+class Loads:
+    """Reads CPU, memory and IPC figures of the rows that can be seen, every few seconds."""
+
+    def __init__(
+        self,
+        usage_of: Callable[[Details], Usage | None],
+        overviews_of: Callable[[Mapping[str, int]], Mapping[str, Overview]],
+        post: Callable[[Look], object],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`overviews_of` takes container ids with the host PID of their PID 1."""
+        self._usage_of, self._overviews_of, self._post, self._clock = usage_of, overviews_of, post, clock
+        self._watched: tuple[Details, ...] = ()
+        self._seen: dict[str, _Seen] = {}
+        self._wake = threading.Event()
+        self._round = 0
+        self.paused = False
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="loads", daemon=True).start()
+
+    def watch(self, watched: Sequence[Details]) -> None:
+        """Read these from now on; new ones at once."""
+        before = {one.id for one in self._watched}
+        self._watched = tuple(watched)
+        if any(one.id not in before for one in watched):
+            self._round = 0
+            self._wake.set()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait(LOADS_S)
+            if self._wake.is_set():
+                self._wake.clear()
+                time.sleep(0.15)  # scrolling changes what is watched many times in a row
+            if not self.paused and self._watched:
+                self._post(self.look())
+
+    def look(self) -> Look:
+        """One round."""
+        loads, problem = dict[str, Load](), ""
+        for details in self._watched:
+            try:
+                usage = self._usage_of(details)
+            except Gone:
+                continue
+            except ContainerlabError as error:
+                problem = str(error)
+                continue
+            if usage is not None:
+                loads[details.id] = self._load(details.id, usage)
+        overviews: Mapping[str, Overview] = {}
+        if self._round % OVERVIEWS_EVERY == 0:
+            try:
+                overviews = self._overviews_of({one.id: one.pid for one in self._watched if one.pid})
+            except ContainerlabError as error:
+                problem = problem or str(error)
+        self._round += 1
+        return Look(loads, overviews, problem)
+
+    def _load(self, container: str, usage: Usage) -> Load:
+        now, before = self._clock(), self._seen.get(container)
+        percent = None
+        if before is not None and now > before.at and usage.cpu_seconds >= before.cpu_seconds:
+            percent = 100 * (usage.cpu_seconds - before.cpu_seconds) / (now - before.at)
+        self._seen[container] = _Seen(now, usage.cpu_seconds)
+        return Load(percent, usage.memory_bytes)
+
+
+class UsageReaders:
+    """CPU and memory from cgroup files, one open reader a run of a container."""
+
+    def __init__(self) -> None:
+        self._readers: dict[str, tuple[int, UsageReader]] = {}
+
+    def usage_of(self, details: Details) -> Usage:
+        """Raises Gone, Unsupported (no accounting can be seen)."""
+        from containerlab_probes.kernel.cgroups import UsageReader
+
+        known = self._readers.get(details.id)
+        if known is None or known[0] != details.pid:
+            known = self._readers[details.id] = (details.pid, UsageReader(details.pid))
+        try:
+            return known[1].read()
+        except Gone:
+            del self._readers[details.id]
+            raise
+
+
+class Overviews:
+    """What the IPC namespaces of many containers hold, from one agent."""
+
+    def __init__(self) -> None:
+        self._client: OverviewClient | None = None
+
+    def overviews_of(self, pids: Mapping[str, int]) -> dict[str, Overview]:
+        """By container id, as far as they can be seen. Raises what the client raises."""
+        from containerlab_probes.client import OverviewClient, unavailable_reason
+
+        reason = unavailable_reason()
+        if reason:
+            raise Denied(reason)
+        if not pids:
+            return {}
+        if self._client is None:
+            self._client = OverviewClient()
+        found = self._client.overview(pids.values())
+        seen = {container: found.get(pid) for container, pid in pids.items()}
+        return {container: one for container, one in seen.items() if isinstance(one, Overview)}

@@ -1,0 +1,255 @@
+"""The one question before a stop: what is sent, how long it may take, and who will never be told."""
+
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.cells import set_cell_size
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.suggester import SuggestFromList
+from textual.widgets import Input, Label, Static
+
+from containerlab_probes.errors import ContainerlabError
+from containerlab_probes.records import Forecast, Process
+from containerlab_probes.signals.forecast import forecast
+from containerlab_probes.signals.names import SIGKILL, all_signals, name_of, number_of
+from containerlab_tui.model.diagnosis import Diagnosis
+from containerlab_tui.model.stop import StopPlan
+from containerlab_tui.present import doctor_text, wording
+from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.present.states import OUTLOOKS
+from containerlab_tui.services.processes import children_of
+from containerlab_tui.ui.background import ask
+
+FOR_EVER = "for ever"
+_WAYS_TO_SAY_FOR_EVER = {FOR_EVER, "forever", "ever", "never", "-1", "∞"}
+_LONGEST_S = 10 * 365 * 24 * 3600
+_UNREACHED_SHOWN = 5
+_EVIDENCE_CELLS = 62
+
+
+@dataclass(frozen=True, slots=True)
+class StopChoice:
+    """How to stop. None leaves a thing as it was planned for each container."""
+
+    signal: int | None = None
+    timeout_s: int | None = None
+    """Seconds; -1: for ever."""
+
+
+class StopDialog(ModalScreen[StopChoice | None]):
+    """Enter stops as shown, escape stops nothing."""
+
+    CSS_PATH = "../styles/dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Leave", id="stop_dialog.leave"),
+        Binding("up,down", "other_field", "Other field", show=False, id="stop_dialog.field"),
+    ]
+
+    def __init__(self, plans: Sequence[StopPlan], doctor: Callable[[], Diagnosis] | None = None) -> None:
+        """`plans`: one for each container, at least one.
+
+        `doctor` says how a stop of the only one would go as planned. It may block: it runs off the UI thread.
+        """
+        super().__init__(classes="dialog-screen")
+        self._plans = tuple(plans)
+        self._doctor = doctor
+        self._outlook = Content.styled("looking …", "dim") if doctor is not None else None
+        """What the doctor says of the stop as planned."""
+
+    @property
+    def _one(self) -> StopPlan | None:
+        return self._plans[0] if len(self._plans) == 1 else None
+
+    def compose(self) -> ComposeResult:
+        plan = self._one
+        names = [name_of(signal) for signal in all_signals()]
+        with Vertical(classes="dialog", id="box") as box:
+            with Horizontal(classes="field"):
+                yield Label("Grace period")
+                yield Input(
+                    "" if plan is None else FOR_EVER if plan.timeout_s < 0 else f"{plan.timeout_s:g}",
+                    placeholder="each its own",
+                    compact=True,
+                    id="grace",
+                )
+                yield Static(classes="note", id="grace-note")
+            with Horizontal(classes="field"):
+                yield Label("Signal")
+                yield Input(
+                    "" if plan is None else name_of(plan.signal),
+                    placeholder="each its own",
+                    suggester=SuggestFromList(names, case_sensitive=False),
+                    compact=True,
+                    id="signal",
+                )
+                yield Static(classes="note", id="signal-note")
+            yield Static(classes="complaint", id="complaint")
+            with VerticalScroll(id="facts", can_focus=False):
+                yield Static(classes="line", id="words")
+        name = safe_line(plan.name, 50) if plan else f"{len(self._plans)} containers"
+        box.border_title = Content(f"Stop {name}")
+        box.border_subtitle = Content("enter stop · tab next field · esc leave")
+
+    def on_mount(self) -> None:
+        self.query_one("#grace", Input).focus()
+        self._update()
+        if self._doctor is not None:
+            ask(self, self._doctor, self._answered, self._unanswered, group="doctor")
+
+    def _answered(self, diagnosis: Diagnosis) -> None:
+        self._outlook = Content(f"{OUTLOOKS[diagnosis.outlook].glyph} {doctor_text.headline(diagnosis)}")
+        self._update()
+
+    def _unanswered(self, error: ContainerlabError) -> None:
+        self._outlook = None
+        self._update()
+
+    def _read(self) -> StopChoice:
+        """What the fields say. Raises ValueError with a sentence where they make no sense."""
+        grace = self.query_one("#grace", Input).value
+        signal = self.query_one("#signal", Input).value.strip()
+        timeout_s = read_grace(grace)
+        number = read_signal(signal)
+        plan = self._one
+        if plan is None:
+            return StopChoice(number, timeout_s)
+        if number is None or timeout_s is None:
+            raise ValueError("Say which signal." if number is None else "Say how many seconds, or `for ever`.")
+        same = timeout_s == plan.timeout_s or (timeout_s < 0 and plan.timeout_s < 0)
+        return StopChoice(None if number == plan.signal else number, None if same else timeout_s)
+
+    def _update(self) -> None:
+        """Draw again what follows from the fields."""
+        complaint = self.query_one("#complaint", Static)
+        try:
+            choice = self._read()
+        except ValueError as error:
+            complaint.update(Content(f"! {error}"))
+            complaint.add_class("shown")
+            return
+        complaint.remove_class("shown")
+        self._note("#grace-note", "s, ", choice.timeout_s, "timeout")
+        self._note("#signal-note", "", choice.signal, "signal")
+        plan = self._one
+        outlook = self._outlook if choice == StopChoice() else None  # of another signal or time it knows nothing
+        shown = _facts(plan, choice, outlook) if plan else _list(self._plans, choice)
+        self.query_one("#words", Static).update(shown)
+
+    def _note(self, where: str, unit: str, chosen: int | None, what: str) -> None:
+        """Where a value comes from."""
+        plan = self._one
+        planned = "" if plan is None else plan.timeout_source if what == "timeout" else plan.signal_source
+        source = wording.SOURCES.get("request" if chosen is not None else planned, planned)
+        for_ever = what == "timeout" and self.query_one("#grace", Input).value.strip().lower() in _WAYS_TO_SAY_FOR_EVER
+        self.query_one(where, Static).update(Content(("" if for_ever else unit) + source if source else ""))
+
+    def on_input_changed(self) -> None:
+        self._update()
+
+    def on_input_submitted(self) -> None:
+        try:
+            self.dismiss(self._read())
+        except ValueError:
+            self.app.bell()
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+    def action_other_field(self) -> None:
+        self.focus_next(Input)
+
+
+def read_grace(text: str) -> int | None:
+    """Whole seconds, -1 for ever, None for nothing typed. Raises ValueError with a sentence."""
+    text = text.strip().lower().removesuffix("s").strip()
+    if not text:
+        return None
+    if text in _WAYS_TO_SAY_FOR_EVER:
+        return -1
+    if not text.isascii() or not text.isdigit() or int(text) > _LONGEST_S:
+        raise ValueError("The grace period is a whole number of seconds, or `for ever`.")
+    return int(text)
+
+
+def read_signal(text: str) -> int | None:
+    """A signal's number from its name or number, None for nothing typed. Raises ValueError with a sentence."""
+    if not text:
+        return None
+    try:
+        number = number_of(text)
+    except ContainerlabError as error:
+        raise ValueError(str(error)) from error
+    if number == 0:
+        raise ValueError("Signal 0 stops nothing.")
+    return number
+
+
+def _forecast(plan: StopPlan, process: Process, signal: int) -> Forecast:
+    made = next((one for one in plan.forecasts if one.id == process.id and one.signal == signal), None)
+    if made is not None:
+        return made
+    return forecast(process, signal, children_of(process, plan.processes))
+
+
+def _facts(plan: StopPlan, choice: StopChoice, outlook: Content | None) -> Content:
+    """One container: what PID 1 will do, what follows, and who hears nothing."""
+    signal = plan.signal if choice.signal is None else choice.signal
+    grace = plan.timeout_s if choice.timeout_s is None else choice.timeout_s
+    lines: list[Content] = []
+    if plan.init is None:
+        lines.append(Content(f"? No forecast: {safe_line(plan.blind_reason) or 'its processes are not known'}"))
+    else:
+        made = _forecast(plan, plan.init, signal)
+        lines.append(Content.assemble(("PID 1  ", "dim"), safe_line(plan.init.command, 66)))
+        lines.append(Content.assemble("       ", (f"{wording.glyph(made)} {wording.words(made)}", "bold")))
+        evidence = textwrap.wrap(safe_line(made.evidence), _EVIDENCE_CELLS)
+        lines += [Content.styled(f"         {line}", "dim") for line in evidence]
+    lines.append(Content(f"Then   {_then(signal, grace)}"))
+    if outlook is not None:
+        lines.append(Content.assemble(("Doctor ", "dim"), outlook))
+    if plan.unreached:
+        lines += [Content(""), Content(f"The engine sends nothing to {_others(len(plan.unreached))}:")]
+        for process in plan.unreached[:_UNREACHED_SHOWN]:
+            lines.append(Content.assemble((f"{process.container_pid:>5}  ", "dim"), safe_line(process.command, 66)))
+        if len(plan.unreached) > _UNREACHED_SHOWN:
+            lines.append(Content(f"       and {len(plan.unreached) - _UNREACHED_SHOWN} more"))
+    return Content("\n").join(lines)
+
+
+def _then(signal: int, grace: float) -> str:
+    if signal == SIGKILL:
+        return "SIGKILL is the signal itself: there is no grace period"
+    if grace < 0:
+        return "nothing: it is waited for without end"
+    if grace == 0:
+        return "SIGKILL at once, exit code 137"
+    return f"SIGKILL to PID 1 and all others after {wording.period(grace)}, exit code 137"
+
+
+def _others(count: int) -> str:
+    return "the other process" if count == 1 else f"the {count} other processes"
+
+
+def _list(plans: Sequence[StopPlan], choice: StopChoice) -> Content:
+    """Several containers: a line each."""
+    lines = [Content.styled(f"  {'CONTAINER':<24} {'SIGNAL':<10} {'GRACE':>8}  PID 1", "dim")]
+    for plan in plans:
+        signal = plan.signal if choice.signal is None else choice.signal
+        grace = plan.timeout_s if choice.timeout_s is None else choice.timeout_s
+        made = _forecast(plan, plan.init, signal) if plan.init else None
+        untold = f", {len(plan.unreached)} not told" if plan.unreached else ""
+        name = set_cell_size(safe_line(plan.name, 24), 24)
+        lines.append(
+            Content.assemble(
+                f"  {name} {name_of(signal).removeprefix('SIG'):<10} {wording.period(grace):>8}  ",
+                (f"{wording.glyph(made)} {wording.short(made)}", "bold"),
+                (untold, "dim"),
+            )
+        )
+    return Content("\n").join(lines)

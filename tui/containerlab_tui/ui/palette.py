@@ -1,0 +1,56 @@
+"""The command palette: every action of the screen that is shown, as far as it applies to the selection."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from textual.app import App
+from textual.binding import ActiveBinding, Binding
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+from textual.dom import DOMNode
+from textual.screen import Screen
+
+HIDDEN_GROUPS = ("grid.", "app.palette")
+"""Ids of bindings that are no commands: moving about."""
+
+
+def actions_of(app: App[Any], screen: Screen[Any]) -> Iterable[tuple[DOMNode, Binding]]:
+    """Bindings of the screen and the focused widgets that apply now, each action once, with whom they belong to."""
+    seen = set[str]()
+    actives: Iterable[ActiveBinding] = screen.active_bindings.values()
+    for active in actives:
+        binding = active.binding
+        identity = binding.id or ""
+        if not active.enabled or not identity or binding.action in seen or identity.startswith(HIDDEN_GROUPS):
+            continue
+        seen.add(binding.action)
+        yield active.node, binding
+
+
+class ActionCommands(Provider):
+    """Commands of the palette."""
+
+    def _commands(self) -> list[tuple[str, str, DOMNode, str]]:
+        found = []
+        for node, binding in actions_of(self.app, self.screen):
+            key = self.app.get_key_display(binding)
+            text = binding.tooltip or binding.description
+            found.append((f"{text}  ({key})", binding.description, node, binding.action))
+        return found
+
+    async def discover(self) -> Hits:
+        for text, help_text, node, action in self._commands():
+            yield DiscoveryHit(Content(text), self._runner(node, action), text=text, help=help_text)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for text, help_text, node, action in self._commands():
+            score = matcher.match(text)
+            if score > 0:
+                yield Hit(score, matcher.highlight(text), self._runner(node, action), text=text, help=help_text)
+
+    def _runner(self, node: DOMNode, action: str) -> Any:  # noqa: ANN401  what the framework's type says
+        async def run() -> None:
+            await self.app.run_action(action, default_namespace=node)
+
+        return run

@@ -1,0 +1,347 @@
+"""A stop as it happens: phases, lanes, what was sent when, the log, and the verdict. Several stops side by side.
+
+The screen only shows states that it is given; leaving it cancels nothing. Its own clock moves the bar and the
+lanes of running processes a few times a second, and rests when no stop is under way.
+"""
+
+import textwrap
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from containerlab_probes.signals.names import SIGKILL, name_of
+from containerlab_tui.doctor import comparison
+from containerlab_tui.model.stop import Kind, StopEvent, StopState, Verdict, describe, explain
+from containerlab_tui.present import wording
+from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.ui.tabs.signals_log import log_content
+from containerlab_tui.ui.widgets import lanes
+from containerlab_tui.ui.widgets.lanes import Role
+
+MOST_STOPS = 24
+"""Stops that are kept; those under way are kept in any case."""
+LOG_LINES = 200
+"""Lines of a container's log that are kept for a stop."""
+_TICK_S = 0.2
+
+_GLYPHS = {Verdict.GRACEFUL: "✓", Verdict.KILLED: "✗", Verdict.RESTARTED: "↻", Verdict.FAILED: "!"}
+
+STYLES = {
+    Role.PLAIN: "",
+    Role.QUIET: "dim",
+    Role.PHASE_1: "bold $text-accent",
+    Role.PHASE_2: "bold $text-error",
+    Role.RUNNING: "$text-accent",
+    Role.MARK: "bold $text-warning",
+    Role.WELL: "bold $text-success",
+    Role.BAD: "bold $text-error",
+}
+
+
+@dataclass(slots=True)
+class _Stop:
+    """One stop that the screen knows of."""
+
+    state: StopState
+    log: deque[str | bytes] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
+
+    @property
+    def over(self) -> bool:
+        return self.state.settled or self.state.verdict is not None
+
+
+class _StopName(Static):
+    """The name of one of several stops; a click brings it to the front."""
+
+    def __init__(self, container: str) -> None:
+        super().__init__()
+        self.container = container
+
+    def say(self, state: StopState, shown: bool) -> None:
+        """Draw it anew: a glyph for how the stop stands, brackets around the one that is shown."""
+        glyph = _GLYPHS.get(state.verdict, "·") if state.verdict else "…"
+        words_ = f"{glyph} {safe_line(state.plan.name, 24)}"
+        self.update(Content.styled(f"[{words_}]", "bold") if shown else Content.styled(f" {words_} ", "dim"))
+
+    def on_click(self) -> None:
+        if isinstance(self.screen, StopScreen):
+            self.screen.choose(self.container)
+
+
+class StopScreen(Screen[None]):
+    """Feed it with `show` and `add_log`, at any time, whether it is on top or not."""
+
+    CSS_PATH = "../styles/stop.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "leave", "Leave", id="stop.leave"),
+        Binding("left_square_bracket,h,left", "other(-1)", "Previous stop", show=False, id="stop.previous"),
+        Binding("tab,right_square_bracket,l,right", "other(1)", "Next stop", id="stop.next"),
+        Binding("j,down", "scroll(1)", "Timeline down", show=False, id="stop.down"),
+        Binding("k,up", "scroll(-1)", "Timeline up", show=False, id="stop.up"),
+    ]
+    AUTO_FOCUS = ""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        """`clock` gives epoch seconds, as the states' times are."""
+        super().__init__()
+        self._clock = clock
+        self._stops: dict[str, _Stop] = {}
+        self._shown: str | None = None
+        self._said: tuple[int, bool] | None = None
+        """What the timeline shows: the number of events, and whether the verdict is there."""
+
+    # what it is fed
+
+    def show(self, state: StopState) -> None:
+        """Take over the newest state of one stop.
+
+        A stop that was not known yet comes to the front, unless it was begun elsewhere while another is watched.
+        """
+        key = state.plan.container
+        known = self._stops.get(key)
+        again = known is not None and known.state.began != state.began
+        if known is None or again:
+            self._stops[key] = _Stop(state)
+            if self._shown is None or not state.plan.begun_elsewhere:
+                self._shown = key
+            self._forget()
+        else:
+            known.state = state
+        if self.is_mounted:
+            self._draw_tabs()
+            if key == self._shown:
+                self._draw()
+
+    def _forget(self) -> None:
+        """Let go of the oldest stops that are over, where there are too many."""
+        over = [key for key, stop in self._stops.items() if stop.over and key != self._shown]
+        for key in over[: max(len(self._stops) - MOST_STOPS, 0)]:
+            del self._stops[key]
+
+    def add_log(self, lines: Iterable[str | bytes], container: str | None = None) -> None:
+        """More lines of a container's log (None: of the stop that is shown)."""
+        stop = self._stops.get(container or self._shown or "")
+        if stop is None:
+            return
+        stop.log.extend(lines)
+        if self.is_mounted and stop is self._current:
+            self._draw_log()
+
+    @property
+    def containers(self) -> tuple[str, ...]:
+        """Full ids of the containers whose stops it shows."""
+        return tuple(self._stops)
+
+    def choose(self, container: str) -> None:
+        """Bring a container's stop to the front."""
+        if container in self._stops and container != self._shown:
+            self._shown = container
+            if self.is_mounted:
+                self._draw_tabs()
+                self._draw()
+
+    @property
+    def _current(self) -> _Stop | None:
+        return self._stops.get(self._shown or "")
+
+    # drawing
+
+    def compose(self) -> ComposeResult:
+        yield Horizontal(id="stops")
+        yield Static(id="head")
+        yield Static(id="bar")
+        with VerticalScroll(id="lanes", can_focus=False):
+            yield Static(id="lane-lines")
+        with Vertical(id="below"):
+            with Vertical(id="events"):
+                yield Static(Content("What happened"), classes="heading")
+                with VerticalScroll(id="timeline", can_focus=False):
+                    yield Static(id="timeline-lines")
+            with Vertical(id="log"):
+                yield Static(Content("Log"), classes="heading")
+                with VerticalScroll(id="log-scroll", can_focus=False):
+                    yield Static(id="log-lines")
+        yield Static(id="verdict")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self._draw_tabs()
+        self._draw()
+        self.set_interval(_TICK_S, self._tick)
+
+    def on_resize(self) -> None:
+        self.set_class(self.size.width >= 110, "wide")
+        self.call_after_refresh(self._draw)
+
+    def _tick(self) -> None:
+        """A moment later: only what moves is drawn again, and only while something does."""
+        stop = self._current
+        if stop is not None and not stop.over and self.is_current:
+            self._draw_moving(stop.state)
+
+    def _draw(self) -> None:
+        stop = self._current
+        if stop is None:
+            self.query_one("#head", Static).update(Content("No stop is under way. Choose a container and press x."))
+            return
+        self._draw_moving(stop.state)
+        self._draw_timeline(stop.state)
+        self._draw_log()
+        self._draw_verdict(stop)
+        self.refresh_bindings()
+
+    def _draw_moving(self, state: StopState) -> None:
+        now = self._clock()
+        width = self.size.width - 2
+        self.query_one("#head", Static).update(_head(state, now, width), layout=False)
+        self.query_one("#bar", Static).update(_bar(state, now, width), layout=False)
+        lines = lanes.draw(state, width - 1, now)
+        content = Content("\n").join(
+            [Content.assemble(*[(one.text, STYLES[one.role]) for one in row]) for row in lines]
+        )
+        self.query_one("#lane-lines", Static).update(content)
+
+    def _draw_timeline(self, state: StopState) -> None:
+        rows = [_event(state, event) for event in state.events if event.kind is not Kind.SETTLED]
+        if state.plan.blind_reason:
+            rows.insert(0, Content.styled(f"  processes not seen: {safe_line(state.plan.blind_reason)}", "dim"))
+        self.query_one("#timeline-lines", Static).update(Content("\n").join(rows))
+        self.call_after_refresh(self.query_one("#timeline", VerticalScroll).scroll_end, animate=False)
+
+    def _draw_log(self) -> None:
+        stop = self._current
+        if stop is None:
+            return
+        rows = [log_content(line) for line in stop.log]
+        self.set_class(bool(rows), "has-log")
+        shown = Content("\n").join(rows) if rows else Content.styled("nothing was written since the stop began", "dim")
+        self.query_one("#log-lines", Static).update(shown)
+        self.call_after_refresh(self.query_one("#log-scroll", VerticalScroll).scroll_end, animate=False)
+
+    def _draw_verdict(self, stop: _Stop) -> None:
+        verdict = stop.state.verdict
+        where = self.query_one("#verdict", Static)
+        if verdict is None and not stop.state.settled:
+            foretold = stop.state.plan.foretold
+            words_ = [f"{comparison.words(foretold)}."] if foretold is not None else []
+            words_.append("Leaving cancels nothing: the engine goes on with the stop.")
+            where.update(Content("\n").join(Content.styled(line, "dim") for line in words_))
+            return
+        main, *more = explain(stop.state) or ("",)
+        compared = comparison.compare(stop.state.plan.foretold, stop.state) if stop.state.plan.foretold else None
+        well = verdict in (None, Verdict.GRACEFUL, Verdict.ALREADY_STOPPED)
+        style = "bold $text-success" if well else "bold $text-error"
+        glyph, width = _GLYPHS.get(verdict, "·") if verdict else "·", max(self.size.width - 4, 20)
+        lines = [Content.styled(line, style) for line in _hanging(f"{glyph} ", main, width)]
+        if compared is not None:
+            style = "bold $text-warning" if compared.right is False else "dim"
+            lines += [Content.styled(line, style) for line in _hanging("  ", compared.sentence, width)]
+        lines += [Content(line) for sentence in more for line in _hanging("  ", sentence, width)]
+        where.update(Content("\n").join(lines))
+
+    def _draw_tabs(self) -> None:
+        """One name a stop, with a glyph for how it stands; none where there is only one."""
+        row = self.query_one("#stops", Horizontal)
+        row.display = len(self._stops) > 1
+        present = {label.container: label for label in row.query(_StopName)}
+        for key in present.keys() - self._stops.keys():
+            present[key].remove()
+        for key, stop in self._stops.items():
+            label = present.get(key)
+            if label is None:
+                label = _StopName(key)
+                row.mount(label)
+            label.say(stop.state, key == self._shown)
+            if key == self._shown and row.display:
+                self.call_after_refresh(label.scroll_visible, animate=False, force=True)
+
+    # keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return len(self._stops) > 1 if action == "other" else True
+
+    def action_other(self, by: int) -> None:
+        keys = list(self._stops)
+        if self._shown in keys:
+            self.choose(keys[(keys.index(self._shown) + by) % len(keys)])
+
+    def action_scroll(self, by: int) -> None:
+        self.query_one("#timeline", VerticalScroll).scroll_relative(y=by, animate=False)
+
+    def action_leave(self) -> None:
+        if any(not stop.over and not stop.state.plan.begun_elsewhere for stop in self._stops.values()):
+            self.app.notify("The stop goes on; W shows it again.", markup=False)
+        self.dismiss(None)
+
+
+def _hanging(lead: str, sentence: str, width: int) -> list[str]:
+    """A sentence in lines, all but the first one indented."""
+    return textwrap.wrap(safe_line(sentence, 400), width, initial_indent=lead, subsequent_indent="  ")
+
+
+def _head(state: StopState, now: float, width: int) -> Content:
+    """Whom, with what, and how far it is."""
+    plan = state.plan
+    signal = name_of(plan.signal)
+    after = "" if plan.signal == SIGKILL else f", then SIGKILL after {wording.period(plan.timeout_s)}"
+    if plan.timeout_s < 0:
+        after = ", and no SIGKILL ever"
+    stop = "Stop begun elsewhere  " if plan.begun_elsewhere else "Stop  "
+    elapsed = state.duration_s if state.duration_s is not None else max(0.0, now - state.began)
+    if state.verdict is not None or state.settled:
+        where = "over"
+    else:
+        where = "phase 2" if state.phase_2 else "phase 1" if state.phase_1 else "asking"
+    right = f"{where}  {lanes.seconds_text(elapsed):>7}"
+    left = Content.assemble((stop, "dim"), (safe_line(plan.name, 40), "bold"), f"  {signal}{after}")
+    room = max(width - len(right) - 1, 10)
+    left = left.truncate(room, ellipsis=True)
+    return Content.assemble(left, " " * max(room - left.cell_length, 0), " ", (right, "bold"))
+
+
+def _bar(state: StopState, now: float, width: int) -> Content:
+    """The grace period, and how much of it is left."""
+    grace = state.plan.timeout_s
+    over = state.verdict is not None
+    reached = state.duration_s if over else None
+    if state.phase_2 is not None:
+        reached = state.phase_2.started - state.began
+    elapsed = max(0.0, reached if reached is not None else now - state.began)
+    if grace < 0:
+        words_ = "used, no limit" if over else "no limit"
+        return Content.styled(f"grace period: {lanes.seconds_text(elapsed)} {words_}", "dim")
+    left = max(grace - elapsed, 0.0)
+    said = (
+        "used up"
+        if left <= 0.0005 or state.phase_2
+        else f"{lanes.seconds_text(left)} " + ("unused" if over else "left")
+    )
+    room = max(width - 16, 10)
+    full = room if grace == 0 else min(int(room * elapsed / grace), room)
+    if state.phase_2 is not None:
+        full = room
+    style = "$text-error" if full == room else "$text-accent"
+    return Content.assemble(("█" * full, style), ("░" * (room - full), "dim"), f" {said:>14}")
+
+
+def _event(state: StopState, event: StopEvent) -> Content:
+    """A line of the timeline: seconds since the beginning, who says it, what happened."""
+    return Content.assemble(
+        (f"{event.at - state.began:8.3f} ", ""),
+        (f"{event.source.value:<7}", "dim"),
+        (safe_line(_sentence(state, event), 200), "bold" if event.kind in (Kind.SIGNAL, Kind.DIED) else ""),
+    )
+
+
+def _sentence(state: StopState, event: StopEvent) -> str:
+    lane = next((one for one in state.lanes if one.id == event.id or one.container_pid == event.container_pid), None)
+    return describe(event) + (f" ({lane.command[:60]})" if lane is not None else "")

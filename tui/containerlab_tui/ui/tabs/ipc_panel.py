@@ -1,0 +1,289 @@
+"""Everything in a container's IPC namespace: what it is, whose it is, and what it outlives."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Static
+
+from containerlab_probes.records import IpcKind, Process, Semaphore
+from containerlab_tui.model.views import IpcRow, IpcView
+from containerlab_tui.present import wording
+from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.ui.dialogs.confirm import Confirm
+from containerlab_tui.ui.widgets import survival_marks
+from containerlab_tui.ui.widgets.grid import Column, Grid, Row, cell
+
+_EMPTY = "No IPC objects yet (shmget, semget, msgget, shm_open, sem_open, mq_open)."
+_WAITING = "Looking …"
+
+KINDS = {
+    IpcKind.SHM: "segment",
+    IpcKind.SEM: "semaphores",
+    IpcKind.MSG: "queue",
+    IpcKind.POSIX_SHM: "posix shm",
+    IpcKind.POSIX_SEM: "posix sem",
+    IpcKind.POSIX_MQ: "posix queue",
+}
+READABLE = frozenset({IpcKind.SHM, IpcKind.POSIX_SHM, IpcKind.POSIX_SEM})
+"""Kinds that have bytes to look at."""
+
+
+def key_of(row: IpcRow) -> str:
+    """What a row is known by, from one reading to the next."""
+    return f"{row.object.kind.value}:{row.object.id}"
+
+
+class IpcTable(Grid):
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("kind", "KIND", 10, 11),
+        Column("id", "ID / NAME", 10, 26, share=2),
+        Column("key", "KEY", 10, 10, rank=3),
+        Column("decimal", "DECIMAL", 10, 10, right=True, rank=5),
+        Column("size", "SIZE", 5, 6, right=True),
+        Column("mode", "MODE", 4, 4, rank=4),
+        Column("owner", "OWNER", 5, 6, right=True, rank=4),
+        Column("use", "IN USE", 11, 24, rank=1, share=2),
+        Column("users", "USERS", 10, 40, rank=2, share=3),
+        Column("survives", survival_marks.HEADING, 7, 7),
+    )
+
+
+class IpcPanel(Widget):
+    """Shows an `IpcView`. Posts what the person wants done with an object; removing is asked for here."""
+
+    DEFAULT_CSS = """
+    IpcPanel { layout: vertical; height: 1fr; }
+    IpcPanel #ipc-head { height: auto; max-height: 8; padding: 0 1; }
+    IpcPanel #ipc-detail { height: auto; max-height: 40%; padding: 0 1; border-top: solid $foreground 20%;
+        border-title-color: $text-muted; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("delete", "remove", "Remove", id="ipc.remove", tooltip="Remove the object, after a question"),
+        Binding("v", "limits", "Limits", id="ipc.limits", tooltip="Show or hide the namespace's limits"),
+    ]
+
+    class OpenObject(Message):
+        """Its bytes are to be shown."""
+
+        def __init__(self, row: IpcRow) -> None:
+            super().__init__()
+            self.row = row
+
+    class RemoveObject(Message):
+        """It is to be removed: the person was asked and said yes."""
+
+        def __init__(self, row: IpcRow) -> None:
+            super().__init__()
+            self.row = row
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._view: IpcView | None = None
+        self._rows: dict[str, IpcRow] = {}
+        self._limits = False
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="ipc-head")
+        table = IpcTable(id="ipc-table")
+        table.empty_text = _WAITING
+        yield table
+        detail = Static(id="ipc-detail")
+        detail.border_title = Content(survival_marks.LEGEND)
+        yield detail
+
+    def show(self, view: IpcView | None, reason: str = "") -> None:
+        """Show a reading. None: there is none, and `reason` (a sentence; empty: it is being read) says why."""
+        self._view = view
+        self._rows = {key_of(row): row for row in view.rows} if view else {}
+        table = self.query_one(IpcTable)
+        table.empty_text = _EMPTY if view else safe_line(reason, 300) or _WAITING
+        table.set_rows(_row(row) for row in self._rows.values())
+        if not self._rows:
+            table.refresh()
+        self._draw_head()
+        self._draw_detail()
+
+    @property
+    def selected(self) -> IpcRow | None:
+        """The object under the cursor."""
+        return self._rows.get(self.query_one(IpcTable).row_key or "")
+
+    def on_grid_moved(self, event: Grid.Moved) -> None:
+        event.stop()
+        self._draw_detail()
+
+    def on_grid_opened(self, event: Grid.Opened) -> None:
+        event.stop()
+        row = self._rows.get(event.key)
+        if row is None:
+            return
+        if row.object.kind in READABLE:
+            self.post_message(self.OpenObject(row))
+        else:
+            self.notify(f"{_title(row)} has no bytes to show: what is known of it stands below.", markup=False)
+
+    def action_remove(self) -> None:
+        row = self.selected
+        if row is None:
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.post_message(self.RemoveObject(row))
+
+        self.app.push_screen(Confirm(f"Remove {_title(row)}?", _consequence(row), "Remove it"), answered)
+
+    def action_limits(self) -> None:
+        self._limits = not self._limits
+        self._draw_head()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return bool(self._rows) if action == "remove" else True
+
+    def _draw_head(self) -> None:
+        head = self.query_one("#ipc-head", Static)
+        head.display = self._view is not None
+        if self._view is not None:
+            head.update(_head(self._view, self._limits))
+
+    def _draw_detail(self) -> None:
+        detail, row = self.query_one("#ipc-detail", Static), self.selected
+        detail.display = row is not None
+        if row is not None:
+            detail.update(Content("\n").join(_detail(row)))
+
+
+def _head(view: IpcView, limits: bool) -> Content:
+    snapshot = view.snapshot
+    if view.shared_with:
+        names = ", ".join(safe_line(name, 24) for name in view.shared_with[:6])
+        more = len(view.shared_with) - 6
+        shared = f"shared with {names}" + (f" and {more} more" if more > 0 else "")
+    else:
+        shared = "shared with no other container"
+    lines = [
+        Content.assemble(
+            ("IPC namespace ", "dim"),
+            str(snapshot.namespace),
+            ("  mode ", "dim"),
+            safe_line(view.mode, 40),
+            f"  {shared}",
+        )
+    ]
+    if limits:
+        parts = [f"{name} {_limit(name, value)}" for name, value in snapshot.limits.items()]
+        lines.append(Content.styled("limits: " + (" · ".join(parts) or "not read"), "dim"))
+    elif "dev_shm_bytes" in snapshot.limits:
+        total, free = snapshot.limits["dev_shm_bytes"], snapshot.limits.get("dev_shm_free")
+        room = f"/dev/shm {wording.size(total)}" + (f", {wording.size(free)} free" if free is not None else "")  # noqa: S108
+        lines.append(Content.styled(f"{room} · v shows all limits", "dim"))
+    lines += [Content(f"! {safe_line(sentence, 300)}") for sentence in snapshot.unread]
+    return Content("\n").join(lines)
+
+
+def _limit(name: str, value: int) -> str:
+    """The kernel's default of some limits is nearly 2**64: no figure says that better than a word."""
+    if value >= 1 << 60:
+        return "unlimited"
+    return wording.size(value) if name in ("shmmax", "dev_shm_bytes", "dev_shm_free") else str(value)
+
+
+def _row(row: IpcRow) -> Row:
+    one = row.object
+    key = "—" if one.key is None else "private" if one.key == 0 else f"0x{one.key & 0xFFFFFFFF:08x}"
+    cells = (
+        ("kind", cell(KINDS[one.kind])),
+        ("id", cell(safe_line(one.name or one.id, 80))),
+        ("key", cell(key, "plain" if one.key else "muted")),
+        ("decimal", cell(str(one.key) if one.key else "—", "plain" if one.key else "muted")),
+        ("size", cell(wording.size(one.bytes))),
+        ("mode", cell(f"{one.mode:04o}")),
+        ("owner", cell(str(one.owner))),
+        ("use", cell(_use(row), "warn" if one.removed else "plain")),
+        ("users", cell(_users(row))),
+        ("survives", survival_marks.marks(row.survives)),
+    )
+    return Row(key_of(row), cells)
+
+
+def _use(row: IpcRow) -> str:
+    """How it is used now, as its kind has it."""
+    one = row.object
+    if one.kind is IpcKind.SHM:
+        attached = one.attached or 0
+        return ("unattached" if not attached else f"{attached} attached") + (", removed" if one.removed else "")
+    if one.semaphores:
+        waiting = sum(each.waiting_for_increase + each.waiting_for_zero for each in one.semaphores)
+        values = " ".join(str(each.value) for each in one.semaphores[:8])
+        more = " …" if len(one.semaphores) > 8 else ""
+        return f"= {values}{more}" + (f", {waiting} wait" if waiting else "")
+    if one.messages is not None:
+        return f"{one.messages} message{'s' if one.messages != 1 else ''}"
+    if one.attached is not None:
+        return f"{one.attached} mapped" if one.attached else "not mapped"
+    return "—"
+
+
+def _users(row: IpcRow) -> str:
+    """Who has it open now, or else who had it last."""
+    if row.users:
+        return ", ".join(_process(process, 24) for process in row.users[:4]) + (" …" if len(row.users) > 4 else "")
+    if row.last_user is not None:
+        return f"last {_process(row.last_user, 24)}"
+    return "—"
+
+
+def _process(process: Process, width: int = 40) -> str:
+    return f"{process.container_pid} {safe_line(process.command, width)}"
+
+
+def _title(row: IpcRow) -> str:
+    one = row.object
+    return f"{KINDS[one.kind]} {safe_line(one.name, 60) if one.name else one.id}"
+
+
+def _consequence(row: IpcRow) -> str:
+    if row.users:
+        names = ", ".join(_process(process, 30) for process in row.users[:3])
+        return f"It is in use by {names}. What is in it is lost for whoever opens it next."
+    return "Nobody has it open now. What is in it is lost."
+
+
+def _detail(row: IpcRow) -> list[Content]:
+    """All that is known of the object under the cursor."""
+    one = row.object
+    facts = [_title(row)]
+    if one.key:
+        facts.append(f"key {one.key} (0x{one.key & 0xFFFFFFFF:08x})")
+    if one.bytes is not None:
+        facts.append(wording.exact(one.bytes))
+    facts.append(f"mode {one.mode:04o}, uid {one.owner}, gid {one.group}")
+    facts.append(f"creator {_who(row.creator, one.creator_pid)}")
+    if one.last_pid or row.last_user:
+        facts.append(f"last user {_who(row.last_user, one.last_pid)}")
+    if one.removed:
+        facts.append("marked for removal: goes with its last detach")
+    lines = [Content(" · ".join(facts))]
+    if one.semaphores:
+        lines.append(Content(" · ".join(_semaphore(index, each) for index, each in enumerate(one.semaphores[:12]))))
+    return [*lines, Content(safe_line(survival_marks.sentence(row.survives), 400))]
+
+
+def _semaphore(index: int, one: Semaphore) -> str:
+    text = f"[{index}] = {one.value}"
+    if one.waiting_for_increase:
+        text += f", {one.waiting_for_increase} wait for more"
+    if one.waiting_for_zero:
+        text += f", {one.waiting_for_zero} wait for zero"
+    return text
+
+
+def _who(process: Process | None, pid: int) -> str:
+    """A process that runs, or its number on the host where it has ended or is somebody else's."""
+    if process is not None:
+        return _process(process)
+    return f"host PID {pid} (not running here)" if pid else "not recorded"

@@ -1,0 +1,299 @@
+"""The Logs tab: follows a container's output, keeps a bounded number of lines, and only their colours."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.widgets import Input, Static
+
+from containerlab_probes.errors import ContainerlabError
+from containerlab_tui.engine.api import LogStream
+from containerlab_tui.present.safe_text import log_line, safe_line
+from containerlab_tui.ui.background import tell
+from containerlab_tui.ui.tabs.base import Panel, Subject
+
+TAIL = 1000
+"""Lines asked for at first."""
+LONGEST_LINE = 4000
+"""Bytes of one line that are kept."""
+BATCH_S = 0.1
+"""Lines of so much time are shown together."""
+
+
+class LogLines(ScrollView, can_focus=True):
+    """The lines, of which only those that can be seen are drawn."""
+
+    DEFAULT_CSS = """
+    LogLines { height: 1fr; background: transparent; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("k", "scroll_up", "up", show=False, id="logs.up"),
+        Binding("j", "scroll_down", "down", show=False, id="logs.down"),
+        Binding("G", "scroll_end", "last", show=False, id="logs.last", tooltip="The last line"),
+    ]
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+        self._raw: deque[bytes] = deque(maxlen=limit)
+        self._shown: deque[bytes] = deque(maxlen=limit)
+        self._needle = ""
+        self._widest = 0
+        self.dropped = 0
+        """Lines that came and are no longer kept."""
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Lines shown, lines kept."""
+        return len(self._shown), len(self._raw)
+
+    @property
+    def following(self) -> bool:
+        """Whether the last line can be seen, so that new ones push the others up."""
+        return self.scroll_offset.y >= self.max_scroll_y
+
+    def add(self, lines: list[bytes]) -> None:
+        follow = self.following
+        over = len(self._raw) + len(lines) - self._limit
+        self.dropped += max(0, over)
+        self._raw.extend(lines)
+        wanted = [line for line in lines if self._matches(line)]
+        before = len(self._shown) + len(wanted)
+        self._shown.extend(wanted)
+        gone = before - len(self._shown)
+        self._widest = max(self._widest, max((len(line) for line in wanted[-500:]), default=0))
+        self._resized()
+        if follow:
+            self._to_end()
+        elif gone:
+            self.scroll_to(y=max(0, self.scroll_offset.y - gone), animate=False, force=True, immediate=True)
+        self.refresh()
+
+    def clear(self) -> None:
+        self._raw.clear()
+        self._shown.clear()
+        self._widest = self.dropped = 0
+        self._resized()
+        self.refresh()
+
+    def filter(self, needle: str) -> None:
+        """Show only lines that hold this text, whatever the case."""
+        self._needle = needle.casefold()
+        self._shown = deque((line for line in self._raw if self._matches(line)), maxlen=self._limit)
+        self._resized()
+        self._to_end()
+        self.refresh()
+
+    def _to_end(self) -> None:
+        """By force: before the next layout the view does not know yet that it can be scrolled."""
+        self.scroll_to(y=self.max_scroll_y, animate=False, force=True, immediate=True)
+
+    def _matches(self, line: bytes) -> bool:
+        return not self._needle or self._needle in line.decode("utf-8", "replace").casefold()
+
+    def _resized(self) -> None:
+        self.virtual_size = Size(min(self._widest, LONGEST_LINE), len(self._shown))
+
+    def render_line(self, y: int) -> Strip:
+        width, (left, top) = self.size.width, self.scroll_offset
+        if top + y >= len(self._shown):
+            return Strip.blank(width, self.rich_style)
+        text = Text.assemble(*log_line(self._shown[top + y]), end="")
+        segments = list(text.render(self.app.console))
+        strip = Strip(Segment.apply_style(segments, self.rich_style))
+        return strip.crop_extend(left, left + width, self.rich_style)
+
+
+class LogView(Panel):
+    """Begins to follow when it is shown, and ends when another container is chosen."""
+
+    DEFAULT_CSS = """
+    LogView { layout: vertical; height: 1fr; }
+    LogView > Static { height: 1; padding: 0 1; color: $text-muted; }
+    LogView > Input { display: none; border: none; height: 1; padding: 0 1; background: $boost; }
+    LogView > Input.shown { display: block; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", "filter lines", id="logs.filter", tooltip="Show only lines with a text"),
+        Binding("escape", "unfilter", "all lines", id="logs.unfilter", show=False, tooltip="Show all lines again"),
+    ]
+
+    def __init__(self, open_logs: Callable[[str, int], LogStream], limit: int = 5000) -> None:
+        """`open_logs` takes a container's id and a number of lines, in another thread; raises ContainerlabError."""
+        super().__init__(id="logs")
+        self._open = open_logs
+        self._limit = limit
+        self._following: _Follower | None = None
+        self._run: tuple[str, str, float | None] | None = None
+        self._end = ""
+
+    def compose(self) -> ComposeResult:
+        field = Input(placeholder="lines that hold …", compact=True)
+        field.cursor_blink = False
+        yield field
+        yield LogLines(self._limit)
+        yield Static("", markup=False)
+
+    def show(self, subject: Subject | None) -> None:
+        run = None
+        if subject is not None:
+            started = subject.details.started_at if subject.details else None
+            run = (subject.container.id, "running" if subject.container.state != "exited" else "ended", started)
+        if run is not None and self._run is not None and run[0] == self._run[0] and not self._end:
+            return
+        if run == self._run:
+            return
+        self._run = run
+        self._stop()
+        self._lines.clear()
+        self._end = ""
+        if run is not None:
+            self._following = _Follower(self, self._open, run[0], min(TAIL, self._limit))
+        self._say()
+
+    def on_unmount(self) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._following is not None:
+            self._following.stop()
+            self._following = None
+
+    @property
+    def _lines(self) -> LogLines:
+        return self.query_one(LogLines)
+
+    def came(self, follower: "_Follower", lines: list[bytes], dropped: int) -> None:
+        """Lines came from the thread."""
+        if follower is self._following:
+            self._lines.dropped += dropped
+            self._lines.add(lines)
+            self._say()
+
+    def ended(self, follower: "_Follower", why: str) -> None:
+        """The stream is over."""
+        if follower is self._following:
+            self._end = why
+            self._say()
+
+    def _say(self) -> None:
+        shown, kept = self._lines.counts
+        if self._run is None:
+            text = "Choose a container."
+        else:
+            text = f"{kept} line{'' if kept == 1 else 's'}" if shown == kept else f"{shown} of {kept} lines"
+            if self._lines.dropped:
+                text += f", {self._lines.dropped} older ones let go"
+            text += f" · {self._end or 'following'} · / filters"
+        self.query_one(Static).update(Content(safe_line(text, 300)))
+
+    def action_filter(self) -> None:
+        field = self.query_one(Input)
+        field.add_class("shown")
+        field.focus()
+
+    def action_unfilter(self) -> None:
+        field = self.query_one(Input)
+        if not field.has_class("shown"):
+            self.call_later(self.screen.run_action, "back")
+            return
+        field.remove_class("shown")
+        field.value = ""
+        self._lines.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._lines.filter(event.value)
+        self._say()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self._lines.focus()
+
+
+class _Follower:
+    """Reads one stream in a thread, and hands over a batch when the screen has taken the one before it."""
+
+    def __init__(self, view: LogView, open_logs: Callable[[str, int], LogStream], container: str, tail: int) -> None:
+        self._view, self._open, self._container, self._tail = view, open_logs, container, tail
+        self._stream: LogStream | None = None
+        self._stopped = False
+        self._lock = threading.Lock()
+        self._waiting: deque[bytes] = deque(maxlen=view._limit)
+        self._dropped = 0
+        self._arrived = threading.Event()
+        threading.Thread(target=self._read, name="logs", daemon=True).start()
+        threading.Thread(target=self._deliver, name="logs-out", daemon=True).start()
+
+    def stop(self) -> None:
+        """End it, from any thread, without waiting."""
+        self._stopped = True
+        self._arrived.set()
+        stream = self._stream
+        if stream is not None:
+            threading.Thread(target=stream.close, daemon=True).start()
+
+    def _read(self) -> None:
+        why = "the output has ended"
+        rest = b""
+        try:
+            self._stream = stream = self._open(self._container, self._tail)
+            if self._stopped:
+                stream.close()
+            for chunk in stream:
+                if self._stopped:
+                    return
+                *lines, rest = (rest + chunk).split(b"\n")
+                self._keep(lines)
+                if len(rest) > LONGEST_LINE:
+                    self._keep([rest])
+                    rest = b""
+        except ContainerlabError as error:
+            why = str(error)
+        if rest:
+            self._keep([rest])
+        self._why = why
+        self._done = True
+        self._arrived.set()
+
+    _done = False
+    _why = ""
+
+    def _keep(self, lines: list[bytes]) -> None:
+        with self._lock:
+            self._dropped += max(0, len(self._waiting) + len(lines) - self._view._limit)
+            self._waiting.extend(line[:LONGEST_LINE] for line in lines)
+        self._arrived.set()
+
+    def _deliver(self) -> None:
+        taken = threading.Event()
+        while not self._stopped:
+            self._arrived.wait()
+            self._arrived.clear()
+            done = self._done
+            with self._lock:
+                lines, self._waiting = list(self._waiting), deque(maxlen=self._view._limit)
+                dropped, self._dropped = self._dropped, 0
+            if lines and not self._stopped:
+                taken.clear()
+                if not tell(self._view, lambda lines=lines, dropped=dropped: self._hand(lines, dropped, taken)):  # type: ignore[misc]
+                    return
+                taken.wait(5)
+            if done:
+                tell(self._view, lambda: self._view.ended(self, self._why))
+                return
+            time.sleep(BATCH_S)
+
+    def _hand(self, lines: list[bytes], dropped: int, taken: threading.Event) -> None:
+        self._view.came(self, lines, dropped)
+        taken.set()

@@ -1,0 +1,226 @@
+"""The Processes tab: every process of the container as a tree, and what a chosen signal would do to each."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widgets import Static
+
+from containerlab_probes.records import Forecast, Process, ProcessId
+from containerlab_probes.signals.forecast import forecast
+from containerlab_probes.signals.names import all_signals, name_of, number_of
+from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.present.states import age, forecast_word, process_state
+from containerlab_tui.services.processes import children_of
+from containerlab_tui.ui.background import ask, forget
+from containerlab_tui.ui.tabs.base import Panel, Subject
+from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, Row, cell
+
+LOOK_AGAIN_S = 4.0
+"""How often the processes are read again while they can be seen; reading those of one container costs about 1 ms."""
+
+SIGTERM = 15
+
+
+class ProcessGrid(Grid):
+    """One row a process."""
+
+    signal_label = "TERM"
+
+    def columns(self) -> Sequence[Column]:
+        return (
+            Column("pid", "HOST", 7, 8, right=True),
+            Column("container_pid", "IN", 5, 6, right=True),
+            Column("user", "USER", 6, 16, rank=3),
+            Column("state", "STATE", 8, 12, rank=4),
+            Column("command", "PROCESS", 20, 120, share=6),
+            Column("forecast", self.signal_label, 13, 16, rank=1),
+            Column("threads", "THR", 3, 5, right=True, rank=5),
+            Column("age", "UP", 7, 7, right=True, rank=2),
+        )
+
+
+class ProcessTree(Panel):
+    """Asks for the processes when it is shown, when told to look again, and slowly while it can be seen."""
+
+    DEFAULT_CSS = """
+    ProcessTree { layout: vertical; height: 1fr; }
+    ProcessTree > Static { height: auto; padding: 0 1; color: $text-muted; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left_square_bracket", "signal(-1)", "signal", key_display="[ ]", id="processes.signal-before",
+                tooltip="What would the signal before this one do?"),
+        Binding("right_square_bracket", "signal(1)", "next signal", show=False, id="processes.signal-after",
+                tooltip="What would the signal after this one do?"),
+    ]  # fmt: skip
+
+    def __init__(
+        self,
+        processes_of: Callable[[Subject], tuple[tuple[Process, ...], str]],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`processes_of` answers in another thread: the processes, and why there are none to be seen."""
+        super().__init__(id="processes")
+        self._processes_of = processes_of
+        self._clock = clock
+        self._subject: Subject | None = None
+        self._processes: tuple[Process, ...] = ()
+        self._signal: int | None = None
+        """The chosen signal; None: the container's stop signal."""
+
+    def compose(self) -> ComposeResult:
+        yield ProcessGrid()
+        yield Static("", markup=False)
+
+    def on_mount(self) -> None:
+        self.set_interval(LOOK_AGAIN_S, self._look_if_seen)
+
+    # what others ask
+
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        return self._processes
+
+    @property
+    def selected(self) -> ProcessId | None:
+        """The process under the cursor."""
+        key = self._grid.row_key
+        return next((one.id for one in self._processes if _key(one) == key), None)
+
+    @property
+    def signal(self) -> int:
+        """The signal whose forecast is shown."""
+        if self._signal is not None:
+            return self._signal
+        details = self._subject.details if self._subject else None
+        return number_of(details.stop_signal) if details else SIGTERM
+
+    def show(self, subject: Subject | None) -> None:
+        before, self._subject = self._subject, subject
+        if subject is None or before is None or before.container.id != subject.container.id:
+            self._processes = ()
+            self._signal = None
+            self._draw("" if subject is None else "reading …")
+        self.look_again()
+
+    def look_again(self) -> None:
+        subject = self._subject
+        if subject is None:
+            self._draw("Choose a container.")
+        elif subject.blind:
+            forget(self)
+            self._processes = ()
+            self._draw(subject.blind)
+        elif subject.details is not None:
+            ask(self, lambda: self._processes_of(subject), self._read, lambda error: self._read(((), str(error))))
+
+    # drawing
+
+    @property
+    def _grid(self) -> ProcessGrid:
+        return self.query_one(ProcessGrid)
+
+    def _look_if_seen(self) -> None:
+        if self.is_on_screen and self.screen.is_active and self.app.app_focus:
+            self.look_again()
+
+    def _read(self, answer: tuple[tuple[Process, ...], str]) -> None:
+        self._processes, reason = answer
+        self._draw(reason)
+
+    def _draw(self, reason: str = "") -> None:
+        if not self.query(ProcessGrid):
+            return  # an answer that came while the program is being left: the contents go before their panel
+        grid = self._grid
+        label = name_of(self.signal).removeprefix("SIG")
+        grid.empty_text = safe_line(reason, 200)
+        if grid.signal_label != label:
+            grid.signal_label = label
+            grid.refit()
+        now = self._clock()
+        grid.set_rows(self._row(process, indent, now) for process, indent in tree(self._processes))
+        self._explain()
+
+    def _row(self, process: Process, indent: str, now: float) -> Row:
+        made = self._forecast(process)
+        word = forecast_word(made)
+        state = process_state(process.state)
+        note: Cell = ((f"{word.glyph} {word.text}", word.tone),)
+        return Row(
+            _key(process),
+            (
+                ("pid", cell(str(process.pid), "muted")),
+                ("container_pid", cell(str(process.container_pid) if process.container_pid else "—")),
+                ("user", cell(safe_line(process.user, 40))),
+                ("state", cell(state, "bad" if process.state == "Z" else "muted")),
+                ("command", ((indent, "muted"), (safe_line(process.command, 300), "plain"))),
+                ("forecast", note),
+                ("threads", cell(str(process.threads), "muted")),
+                ("age", cell(age(max(0.0, now - process.started_at)), "muted")),
+            ),
+        )
+
+    def _forecast(self, process: Process) -> Forecast:
+        return forecast(process, self.signal, children_of(process, self._processes))
+
+    def _explain(self) -> None:
+        """Say in words what the signal would do to the process under the cursor, and how that is known."""
+        key = self._grid.row_key
+        process = next((one for one in self._processes if _key(one) == key), None)
+        line = self.query_one(Static)
+        if process is None:
+            line.update("")
+            return
+        made = self._forecast(process)
+        details = self._subject.details if self._subject else None
+        told = ""
+        if details is not None and self.signal == number_of(details.stop_signal) and process.pid != details.pid:
+            told = "A stop does not tell it: Docker sends the stop signal to PID 1 alone. "
+        line.update(Content(f"{told}{name_of(self.signal)}: {safe_line(made.evidence, 400)}"))
+
+    # moving
+
+    def on_grid_moved(self, event: Grid.Moved) -> None:
+        event.stop()
+        self._explain()
+
+    def on_grid_opened(self, event: Grid.Opened) -> None:
+        event.stop()
+        self.run_action_of_screen("signal")
+
+    def run_action_of_screen(self, action: str) -> None:
+        """Enter on a process means: send it a signal."""
+        self.call_later(self.screen.run_action, action)
+
+    def action_signal(self, step: int) -> None:
+        """Show the forecast of the signal before or after the one that is shown."""
+        signals = list(all_signals())
+        place = signals.index(self.signal) if self.signal in signals else 0
+        self._signal = signals[(place + step) % len(signals)]
+        self._draw(self._grid.empty_text)
+
+
+def _key(process: Process) -> str:
+    return f"{process.pid}-{process.id.started}"
+
+
+def tree(processes: Sequence[Process]) -> list[tuple[Process, str]]:
+    """The processes as a tree, parents first, each with the lines that lead to it."""
+    known = {process.pid for process in processes}
+    below: dict[int, list[Process]] = {}
+    for process in processes:
+        parent = process.parent_pid if process.parent_pid in known and process.parent_pid != process.pid else 0
+        below.setdefault(parent, []).append(process)
+    found = list[tuple[Process, str]]()
+    waiting = [(one, "", "") for one in reversed(below.get(0, []))]
+    while waiting:
+        process, indent, deeper = waiting.pop()
+        found.append((process, indent))
+        children = below.get(process.pid, [])
+        for child in reversed(children):
+            last = child is children[-1]
+            waiting.append((child, deeper + ("└─ " if last else "├─ "), deeper + ("   " if last else "│  ")))
+    return found
