@@ -57,7 +57,7 @@ def test_names_its_command_and_licence(wheel: zipfile.ZipFile) -> None:
 
 def test_an_unpacked_wheel_finds_its_images(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
     wheel.extractall(tmp_path)
-    program = "from containerlab_tui.lab import folders; print(folders.folder(), *folders.names())"
+    program = "from containerlab_tui.lab import image_folders; print(image_folders.folder(), *image_folders.names())"
     done = subprocess.run(
         (sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {program}"),
         cwd="/",
