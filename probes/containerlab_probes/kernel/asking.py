@@ -1,0 +1,79 @@
+"""Has the running kernel asked about its rules, by a short-lived program (`experiments`)."""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from containerlab_probes.errors import ContainerlabError, Denied, TimedOut, Unsupported
+from containerlab_probes.kernel.rules import DISCARDED, KILLED, MAIN_THREAD_BLOCKS, RULES, Rule
+
+LIMIT_S = 60.0
+"""For all experiments; they take some hundredths of a second."""
+ONE_LIMIT_S = 3.0
+"""For one experiment in the middle of other work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one experiment saw."""
+
+    rule: Rule
+    seen: str
+    """Empty where the experiment failed."""
+    problem: str = ""
+
+    @property
+    def as_documented(self) -> bool:
+        """Whether this kernel does what the table says."""
+        return self.seen in self.rule.expected
+
+
+def ask(rules: Iterable[Rule] = RULES, limit_s: float = LIMIT_S) -> tuple[Answer, ...]:
+    """Returns the running kernel's answer about each rule.
+
+    Raises Denied (not root), TimedOut, or Unsupported (the experiments could not be run).
+    """
+    if os.geteuid():
+        raise Denied("The kernel's rules can be tested by root only (it takes PID namespaces); run this with sudo.")
+    asked = tuple(rules)
+    program = str(Path(__file__).with_name("experiments.py"))
+    command = [sys.executable, "-I", "-S", program, *(rule.name for rule in asked)]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=limit_s,
+            check=False,
+            cwd="/",
+            start_new_session=True,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TimedOut("The experiments with the kernel did not finish in time and were ended.") from error
+    except OSError as error:
+        raise Unsupported(f"The experiments with the kernel can't be started: {error.strerror}.") from error
+    try:
+        found = json.loads(done.stdout)
+        seen, problems = found["seen"], found["problems"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unsupported(f"The experiments with the kernel failed (status {done.returncode}).") from error
+    return tuple(Answer(rule, seen.get(rule.name, ""), problems.get(rule.name, "")) for rule in asked)
+
+
+@functools.cache
+def spares_init_when_main_thread_blocks() -> bool | None:
+    """Returns whether PID 1 survives a signal without a handler that only its main thread blocks.
+
+    Kernels differ. This one is asked once for each run of this program; None where it could not be asked.
+    """
+    rule = next(one for one in RULES if one.name == MAIN_THREAD_BLOCKS)
+    try:
+        (answer,) = ask((rule,), ONE_LIMIT_S)
+    except ContainerlabError:
+        return None
+    return {DISCARDED: True, KILLED: False}.get(answer.seen)

@@ -1,0 +1,201 @@
+"""One child process on which an experiment tries what the kernel does with a signal.
+
+For a program without threads: it forks. The child dies with the program, is signalled through a pidfd only, and every
+wait for it ends.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from containerlab_probes.kernel.libc import last_failure, libc
+
+LIMIT_S = 5.0
+"""For one child, which usually takes a millisecond or two."""
+
+_NEW_PID_NAMESPACE = 0x20000000
+"""CLONE_NEWPID (include/uapi/linux/sched.h)."""
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
+_SAID = {b"h": "handled", b"w": "taken by sigwait", b"f": "read from a signalfd"}
+
+
+class Line:
+    """The child's end of the two pipes between it and the experiment."""
+
+    def __init__(self, questions: int, answers: int) -> None:
+        self._questions, self._answers = questions, answers
+
+    def say(self, word: bytes) -> None:
+        """Sends one word: `r` (ready), or what happened to the signal (`_SAID`)."""
+        os.write(self._answers, word)
+
+    def serve(self) -> NoReturn:
+        """Gives a sign of life for each question, after what it asks for; exits when there are no more."""
+        while True:
+            match os.read(self._questions, 1):
+                case b"t":
+                    os.kill(os.getpid(), signal.SIGTERM)
+                case b"k":
+                    os.kill(os.getpid(), signal.SIGKILL)
+                case b"u":
+                    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+                case b"?":
+                    pass
+                case _:
+                    os._exit(0)
+            self.say(b".")
+
+
+Role = Callable[[Line], None]
+"""What the child does before it serves. A role that serves on its own, perhaps in another thread, never returns."""
+
+
+class Subject:
+    """The child, PID 1 of a new PID namespace where `init`. Leaving the context kills and reaps it."""
+
+    def __init__(self, role: Role, *, init: bool = False) -> None:
+        questions, self._questions = os.pipe()
+        self._answers, answers = os.pipe()
+        self.pid = _fork_init() if init else os.fork()
+        if self.pid == 0:
+            os.close(self._questions)
+            os.close(self._answers)
+            _play(role, Line(questions, answers))
+        os.close(questions)
+        os.close(answers)
+        self._pidfd = os.pidfd_open(self.pid)  # a child that has not been reaped keeps its number
+        self._until = time.monotonic() + LIMIT_S
+        self._ended = False
+        self._said = b""
+
+    def __enter__(self) -> "Subject":
+        try:
+            self.wait(lambda: self._hears(b"r") or bool(self.change()))
+            if self._ended:
+                raise ChildProcessError("the child process failed before the experiment")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._ended:
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        for fd in (self._pidfd, self._questions, self._answers):
+            os.close(fd)
+
+    def send(self, number: int) -> None:
+        """Sends a signal from outside the child's PID namespace."""
+        signal.pidfd_send_signal(self._pidfd, number)
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        """Raises TimeoutError."""
+        while not condition():
+            if time.monotonic() > self._until:
+                raise TimeoutError("the child process did not react in time")
+            time.sleep(0.0002)
+
+    def after(self, number: int, question: bytes = b"?") -> str:
+        """Returns what became of the child or, if it still gives a sign of life, of the signal.
+
+        The thread that serves must be one that would take the signal: it can't answer before the kernel has dealt
+        with it.
+        """
+        self._said, fate = b"", ""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._questions, question)
+
+        def settled() -> bool:
+            nonlocal fate
+            fate = self.change()
+            return bool(fate) or self._hears(b".")
+
+        self.wait(settled)
+        return fate or next((text for word, text in _SAID.items() if word in self._said), "") or self.queued(number)
+
+    def next_change(self) -> str:
+        """Waits until the child is suspended, is resumed or has exited, and returns which."""
+        fate = ""
+
+        def changed() -> bool:
+            nonlocal fate
+            fate = self.change()
+            return bool(fate)
+
+        self.wait(changed)
+        return fate
+
+    def change(self) -> str:
+        """Returns whether the child was suspended, was resumed or has exited since the last look; empty: neither."""
+        pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
+        if not pid:
+            return ""
+        if os.WIFSTOPPED(status):
+            return "suspended"
+        if os.WIFCONTINUED(status):
+            return "resumed"
+        self._ended = True
+        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}" if os.WIFSIGNALED(status) else "exited"
+
+    def queued(self, number: int) -> str:
+        """Returns whether a signal is pending for the child, for a child that did not die of it."""
+        return "pending" if number in self._masks("SigPnd", "ShdPnd") else "discarded"
+
+    def opens(self, number: int) -> bool:
+        """Returns whether no thread blocks it: sigwait opens a thread's mask while it waits."""
+        return number not in self._masks("SigBlk")
+
+    def is_zombie(self) -> bool:
+        """Returns whether the main thread has exited."""
+        with open(f"/proc/{self.pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] == b"Z"
+
+    def is_silent(self) -> bool:
+        """Returns whether nobody is left to answer: the child and all that it started have exited."""
+        return bool(select.select([self._answers], [], [], 0)[0]) and not os.read(self._answers, 64)
+
+    def _hears(self, word: bytes) -> bool:
+        if select.select([self._answers], [], [], 0)[0]:
+            self._said += os.read(self._answers, 64)
+        return self._said.endswith(word)
+
+    def _masks(self, *names: str) -> set[int]:
+        """The signals in these masks of any thread."""
+        found = 0
+        for thread in os.listdir(f"/proc/{self.pid}/task"):
+            with open(f"/proc/{self.pid}/task/{thread}/status", encoding="utf-8", errors="replace") as file:
+                fields = dict(line.split(":", 1) for line in file if ":" in line)
+            for name in names:
+                found |= int(fields[name], 16)
+        return {number for number in range(1, 65) if found >> (number - 1) & 1}
+
+
+def _fork_init() -> int:
+    """Forks the first process of a new PID namespace; what is forked later is in the caller's own again."""
+    own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if libc.unshare(_NEW_PID_NAMESPACE):
+            raise last_failure("A new PID namespace can't be made")
+        pid = os.fork()
+        if pid and libc.setns(own, _NEW_PID_NAMESPACE):
+            raise last_failure("The way back to the own PID namespace failed")
+        return pid
+    finally:
+        os.close(own)
+
+
+def _play(role: Role, line: Line) -> NoReturn:
+    """The whole life of the child."""
+    try:
+        libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # no core file
+        role(line)
+        line.say(b"r")
+        line.serve()
+    finally:
+        os._exit(1)

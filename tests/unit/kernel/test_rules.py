@@ -1,0 +1,114 @@
+"""The table of the kernel's rules, and each of them asked of the kernel that runs here."""
+
+import json
+import os
+import select
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from containerlab_probes.errors import Denied, TimedOut
+from containerlab_probes.kernel import asking, experiments
+from containerlab_probes.kernel.rules import MAIN_THREAD_BLOCKS, RULES, Rule
+
+NAMES = [rule.name for rule in RULES]
+PROGRAM = str(Path(experiments.__file__))
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes PID namespaces, so root")
+
+
+def named(name: str) -> Rule:
+    return next(rule for rule in RULES if rule.name == name)
+
+
+def test_each_rule_has_one_experiment() -> None:
+    assert len(set(NAMES)) == len(NAMES)
+    assert set(NAMES) == set(experiments.EXPERIMENTS)
+
+
+def test_each_rule_names_its_source_and_one_rule_differs_between_kernels() -> None:
+    assert all(rule.sentence.endswith(".") and ".c: " in rule.source for rule in RULES)
+    assert [rule.name for rule in RULES if len(rule.expected) > 1] == [MAIN_THREAD_BLOCKS]
+
+
+@pytest.fixture(scope="module")
+def answers() -> dict[str, asking.Answer]:
+    return {answer.rule.name: answer for answer in asking.ask()}
+
+
+@as_root
+@pytest.mark.parametrize("name", NAMES)
+def test_this_kernel_does_what_the_table_says(answers: dict[str, asking.Answer], name: str) -> None:
+    answer = answers[name]
+    assert answer.problem == ""
+    assert answer.seen in answer.rule.expected
+
+
+@as_root
+def test_the_short_question_has_the_answer_of_the_experiment(answers: dict[str, asking.Answer]) -> None:
+    seen = answers[MAIN_THREAD_BLOCKS].seen
+    assert asking.spares_init_when_main_thread_blocks() is (seen == "discarded")
+
+
+def test_an_answer_that_the_table_does_not_have_is_not_as_documented() -> None:
+    rule = named("init-default")
+    assert asking.Answer(rule, "discarded").as_documented
+    assert not asking.Answer(rule, "killed by SIGTERM").as_documented
+    assert not asking.Answer(rule, "", "the child process did not react in time").as_documented
+    either = named(MAIN_THREAD_BLOCKS)
+    assert asking.Answer(either, "discarded").as_documented
+    assert asking.Answer(either, "killed by SIGTERM").as_documented
+
+
+def test_without_root_the_kernel_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(Denied, match="root"):
+        asking.ask()
+    assert asking.spares_init_when_main_thread_blocks.__wrapped__() is None
+
+
+def test_a_kernel_that_can_not_be_asked_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(TimedOut):
+        asking.ask((named("default"),), limit_s=0.0)
+
+
+def test_what_fails_is_told_and_the_rest_is_asked() -> None:
+    done = subprocess.run(
+        (sys.executable, "-I", "-S", PROGRAM, "no-such-rule", "default"), capture_output=True, text=True, check=True
+    )
+    found = json.loads(done.stdout)
+    assert found["seen"] == {"default": "killed by SIGTERM"}
+    assert "no-such-rule" in found["problems"]["no-such-rule"]
+
+
+@as_root
+def test_masks_and_ignored_signals_of_the_caller_do_not_matter() -> None:
+    script = "trap '' TERM QUIT CONT TSTP; exec \"$@\""
+    command = ("sh", "-c", script, "sh", sys.executable, "-I", "-S", PROGRAM, "default", "init-default", "handler")
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert found["seen"] == {"default": "killed by SIGTERM", "init-default": "discarded", "handler": "handled"}
+
+
+@as_root
+@pytest.mark.parametrize("name", ["init-exits", MAIN_THREAD_BLOCKS])
+def test_a_child_dies_with_the_program_that_asked(name: str) -> None:
+    """The program is killed while its child lives: nothing is left over."""
+    code = (
+        f"import sys, time; sys.argv = ['x']; sys.path.insert(0, {str(Path(PROGRAM).parents[2])!r})\n"
+        "from containerlab_probes.kernel import experiments, subject\n"
+        f"role = {{'init-exits': experiments.has_a_child}}.get({name!r}, experiments.blocks_in_the_main_thread)\n"
+        "with subject.Subject(role, init=True) as child:\n"
+        "    print(child.pid, flush=True)\n    time.sleep(1000)\n"
+    )
+    program = subprocess.Popen((sys.executable, "-c", code), stdout=subprocess.PIPE, text=True)
+    assert program.stdout is not None
+    with program.stdout as output:
+        child = int(output.readline())
+        assert Path(f"/proc/{child}").exists()
+        program.kill()
+        # Its children have the pipe too, so its end is the end of the last of them.
+        assert select.select([output], [], [], 30)[0]
+        assert output.read() == ""
+    program.wait()
