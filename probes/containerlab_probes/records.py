@@ -73,6 +73,9 @@ class Process:
     """It is the init of a PID namespace, its own innermost one."""
     orphaned_group: bool | None = None
     """Its process group is orphaned, so TSTP, TTIN and TTOU don't stop it; None: not looked."""
+    spared_by_kernel: bool | None = None
+    """Of an init whose main thread blocks a signal that another thread doesn't: whether this kernel discards the signal
+    instead of killing the init; None: the kernel could not be asked, or it makes no difference here."""
 
     @property
     def pid(self) -> int:

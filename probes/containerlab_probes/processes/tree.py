@@ -117,6 +117,7 @@ def _read(pid: int, level: int, users: _Users) -> Process:
     if _read_stat(pid).started != stat.started:
         raise Gone(f"Process {pid} has ended.")
     numbers = status.namespace_pids
+    namespace_init = numbers[-1] == 1
     return Process(
         id=ProcessId(pid, stat.started),
         container_pid=numbers[level] if level < len(numbers) else 0,
@@ -130,8 +131,18 @@ def _read(pid: int, level: int, users: _Users) -> Process:
         threads=status.threads,
         dispositions=dispositions,
         exe=exe,
-        namespace_init=numbers[-1] == 1,
+        namespace_init=namespace_init,
+        spared_by_kernel=_spared_by_kernel(dispositions) if namespace_init else None,
     )
+
+
+def _spared_by_kernel(init: Dispositions) -> bool | None:
+    """Asks the kernel only where it matters; few programs block a signal without a handler in one thread alone."""
+    if not init.leader_blocked - init.blocked - init.caught - init.ignored - init.sigwait:
+        return None
+    from containerlab_probes.kernel.asking import spares_init_when_main_thread_blocks
+
+    return spares_init_when_main_thread_blocks()
 
 
 def _with_foreground(dispositions: Dispositions, children: tuple[int, ...], unread: str) -> Dispositions:

@@ -91,12 +91,8 @@ def _disposed(process: Process, signal: int, init: bool, children: tuple[Process
     found, pid = process.dispositions, process.pid
     if signal in found.ignored:
         return Delivery.IGNORED, Effect.NOTHING, f"ignored (SigIgn of /proc/{pid}/status)"
-    if signal not in found.caught and init and _ends_an_init(process, signal):
-        evidence = (
-            f"PID 1 without a handler, but its main thread blocks it and another doesn't (SigBlk of"
-            f" /proc/{pid}/task/*/status): then the kernel doesn't protect it (complete_signal in kernel/signal.c)"
-        )
-        return Delivery.DEFAULT, Effect.TERMINATES, evidence
+    if signal not in found.caught and init and _kernels_differ(process, signal):
+        return _as_the_kernel_says(process)
     if signal not in found.caught and init:
         usual = " whose default action is to do nothing anyway" if default_action(signal) is Effect.NOTHING else ""
         evidence = (
@@ -113,14 +109,32 @@ def _disposed(process: Process, signal: int, init: bool, children: tuple[Process
     return _caught(process, signal, children) if signal in found.caught else _by_default(process, signal)
 
 
-def _ends_an_init(process: Process, signal: int) -> bool:
-    """Whether a signal at its default action gets past the protection of an init.
+def _kernels_differ(process: Process, signal: int) -> bool:
+    """Whether a signal without a handler may get past the protection of an init.
 
-    What the main thread blocks isn't dropped when it is sent. Another thread that is open to it is then killed
-    on the spot with all the others; only where a core is to be dumped does the thread look at the protection.
+    What the main thread blocks isn't discarded when it is sent, and another thread takes it. Some kernels then kill
+    all threads at once (complete_signal); in others that thread looks at the protection (get_signal), and so does
+    each kernel if the signal would dump core. See kernel/rules.py.
     """
     fatal = default_action(signal) is Effect.TERMINATES
     return fatal and process.threads > 1 and process.state != "T" and signal in process.dispositions.leader_blocked
+
+
+def _as_the_kernel_says(process: Process) -> _Answer:
+    how = (
+        "PID 1 without a handler for it; its main thread blocks it and another thread does not"
+        f" (SigBlk of /proc/{process.pid}/task/*/status)"
+    )
+    match process.spared_by_kernel:
+        case True:
+            evidence = f"{how}: this kernel discards it (tested; get_signal in kernel/signal.c)"
+            return Delivery.DROPPED, Effect.NOTHING, evidence
+        case False:
+            evidence = f"{how}: this kernel then terminates PID 1 (tested; complete_signal in kernel/signal.c)"
+            return Delivery.DEFAULT, Effect.TERMINATES, evidence
+        case None:
+            evidence = f"{how}: some kernels then terminate PID 1, and this one could not be tested (that needs root)"
+            return Delivery.UNKNOWN, Effect.UNKNOWN, evidence
 
 
 def _caught(process: Process, signal: int, children: tuple[Process, ...]) -> _Answer:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from containerlab_probes.records import Delivery
+from containerlab_probes.records import Delivery, Dispositions
 from containerlab_tui.doctor import diagnosis as doctor
 from containerlab_tui.model.diagnosis import Confidence, Diagnosis, Graceful, Outlook
 from containerlab_tui.model.ending_records import PastStop
@@ -31,6 +31,27 @@ def test_a_process_that_is_no_init_ends_by_the_default_action() -> None:
     found = told(process(1, "server", exe="/app/server", init=False))
     assert verdict(found) == (Outlook.EXITS, Confidence.CERTAIN)
     assert found.delivery is Delivery.DEFAULT
+
+
+MAIN_THREAD_BLOCKS = replace(
+    process(1, "server", exe="/app/server", threads=2), dispositions=Dispositions(leader_blocked=frozenset({TERM}))
+)
+
+
+@pytest.mark.parametrize(
+    ("spared", "delivery", "outlook", "confidence"),
+    [
+        (True, Delivery.DROPPED, Outlook.TIMES_OUT, Confidence.CERTAIN),
+        (False, Delivery.DEFAULT, Outlook.EXITS, Confidence.CERTAIN),
+        (None, Delivery.UNKNOWN, Outlook.UNKNOWN, Confidence.GUESS),
+    ],
+)
+def test_where_kernels_differ_the_answer_of_this_kernel_decides(
+    spared: bool | None, delivery: Delivery, outlook: Outlook, confidence: Confidence
+) -> None:
+    found = told(replace(MAIN_THREAD_BLOCKS, spared_by_kernel=spared))
+    assert (found.delivery, *verdict(found)) == (delivery, outlook, confidence)
+    assert "its main thread blocks it and another thread does not" in found.evidence[0]
 
 
 def test_a_young_process_may_still_be_starting() -> None:

@@ -14,12 +14,13 @@ import pytest
 
 from containerlab_probes.errors import Gone
 from containerlab_probes.kernel import cgroups, procfs
+from containerlab_probes.kernel.asking import spares_init_when_main_thread_blocks
 from containerlab_probes.processes import tree
 from containerlab_probes.processes.dispositions import Call, Thread, dispositions_of
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.shell_foreground import foreground_of, shell_of
 from containerlab_probes.processes.tree import container_processes, read_process
-from containerlab_probes.records import Process, ProcessId
+from containerlab_probes.records import Dispositions, Process, ProcessId
 from tests.support.docker import eventually
 
 TERM = 15
@@ -161,6 +162,34 @@ def test_threads_of_a_real_process() -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.mark.parametrize(("number", "asked"), [(15, True), (1, False)])
+def test_the_kernel_is_asked_about_an_init_whose_main_thread_blocks_a_signal(number: int, asked: bool) -> None:
+    """Not where there is a handler (SIGHUP here) or every thread blocks the signal."""
+    code = (
+        "import signal, sys, threading, time\nsignal.signal(1, print)\n"
+        f"signal.pthread_sigmask(signal.SIG_BLOCK, {{10, {number}}})\n"
+        f"def other(): signal.pthread_sigmask(signal.SIG_UNBLOCK, {{{number}}}); time.sleep(1000)\n"
+        "threading.Thread(target=other, daemon=True).start()\ntime.sleep(1000)"
+    )
+    outer = subprocess.Popen(("unshare", "--pid", "--fork", "--kill-child", sys.executable, "-S", "-c", code))
+
+    def at_rest() -> Process | None:
+        children = psutil.Process(outer.pid).children()
+        seen = read_process(children[0].pid) if children else None
+        found = seen.dispositions if seen else Dispositions()
+        return seen if number in found.leader_blocked - found.blocked else None
+
+    try:
+        init = eventually(at_rest, "only the main thread blocks the signal")
+        assert init is not None
+        assert init.namespace_init
+        assert init.spared_by_kernel is (spares_init_when_main_thread_blocks() if asked else None)
+        assert (init.spared_by_kernel is not None) is asked
+    finally:
+        outer.kill()
+        outer.wait()
 
 
 def test_a_busy_thread_leaves_what_it_blocks_unsure() -> None:

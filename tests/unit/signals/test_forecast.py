@@ -103,8 +103,30 @@ MAIN_BLOCKS = Dispositions(leader_blocked=frozenset({TERM, QUIT, CHLD}))
 @pytest.mark.parametrize(
     ("fields", "number", "init", "delivery", "effect"),
     [
-        # An init whose main thread alone blocks a signal isn't protected, but from core dumps.
-        ({"dispositions": MAIN_BLOCKS, "threads": 2}, TERM, True, "default", "terminates"),
+        # An init whose main thread alone blocks a signal: kernels differ, but not where a core would be dumped.
+        ({"dispositions": MAIN_BLOCKS, "threads": 2}, TERM, True, "unknown", "unknown"),
+        ({"dispositions": MAIN_BLOCKS, "threads": 2, "spared_by_kernel": True}, TERM, True, "dropped", "nothing"),
+        ({"dispositions": MAIN_BLOCKS, "threads": 2, "spared_by_kernel": False}, TERM, True, "default", "terminates"),
+        ({"dispositions": MAIN_BLOCKS, "threads": 2, "spared_by_kernel": False}, QUIT, True, "dropped", "nothing"),
+        ({"dispositions": MAIN_BLOCKS, "threads": 2, "spared_by_kernel": False}, INT, True, "dropped", "nothing"),
+        ({"dispositions": MAIN_BLOCKS, "threads": 1, "spared_by_kernel": False}, TERM, True, "dropped", "nothing"),
+        ({"dispositions": MAIN_BLOCKS, "threads": 2, "spared_by_kernel": True}, TERM, False, "default", "terminates"),
+        (
+            {"dispositions": MAIN_BLOCKS, "threads": 2, "spared_by_kernel": False, "state": "T"},
+            TERM, True, "dropped", "nothing",
+        ),
+        (
+            {"dispositions": replace(MAIN_BLOCKS, caught=T), "threads": 2, "spared_by_kernel": False},
+            TERM, True, "handler", "program-decides",
+        ),
+        (
+            {"dispositions": replace(MAIN_BLOCKS, ignored=T), "threads": 2, "spared_by_kernel": False},
+            TERM, True, "ignored", "nothing",
+        ),
+        (
+            {"dispositions": replace(MAIN_BLOCKS, blocked=T), "threads": 2, "spared_by_kernel": False},
+            TERM, True, "pending", "nothing",
+        ),
         ({"dispositions": MAIN_BLOCKS, "threads": 2}, QUIT, True, "dropped", "nothing"),
         ({"dispositions": MAIN_BLOCKS, "threads": 2}, CHLD, True, "dropped", "nothing"),
         ({"dispositions": MAIN_BLOCKS, "threads": 2}, INT, True, "dropped", "nothing"),
@@ -150,6 +172,15 @@ def test_the_evidence_names_what_was_read() -> None:
     assert "process 9 (sleep) and process 10" in made.evidence
 
 
+@pytest.mark.parametrize(
+    ("spared", "words"),
+    [(True, "this kernel discards it"), (False, "this kernel then terminates PID 1"), (None, "could not be tested")],
+)
+def test_the_evidence_says_what_this_kernel_does(spared: bool | None, words: str) -> None:
+    init = process(MAIN_BLOCKS, threads=2, namespace_init=True, spared_by_kernel=spared)
+    assert words in forecast(init, TERM).evidence
+
+
 @pytest.mark.parametrize("number", [0, -1, 65])
 def test_no_such_signal(number: int) -> None:
     with pytest.raises(BadRequest):
@@ -178,6 +209,7 @@ processes = st.builds(
     threads=st.integers(1, 3),
     namespace_init=st.booleans(),
     orphaned_group=st.sampled_from([None, False, True]),
+    spared_by_kernel=st.sampled_from([None, False, True]),
 )
 ALIVE = {Delivery.HANDLER, Delivery.SIGWAIT, Delivery.SIGNALFD, Delivery.DEFERRED}
 NOTHING = {Delivery.IGNORED, Delivery.DROPPED, Delivery.PENDING}
@@ -199,5 +231,7 @@ def test_what_always_holds(one: Process, number: int) -> None:
         assert number not in found.caught | found.ignored | {9, 19}
     if made.delivery is Delivery.DEFAULT:
         assert made.effect in (default_action(number), Effect.NOTHING, Effect.UNKNOWN)
+    if one.namespace_init and made.effect in (Effect.TERMINATES, Effect.DUMPS_CORE):
+        assert number == 9 or one.spared_by_kernel is False
     if number in (9, 19) and one.state not in "ZX":
         assert made.effect is default_action(number)

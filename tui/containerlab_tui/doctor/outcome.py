@@ -29,6 +29,9 @@ def outcome_of(case: Case, process: Process, signal: int, group: bool = False) -
             return _stays(case, process, signal, told)
         case Delivery.DEFERRED:
             return shells.deferred(case, process, signal, told, group)
+        case Delivery.UNKNOWN if _only_the_kernel_decides(process, signal):
+            why = f"{name_of(signal)} may or may not end {described(process)}: {told.evidence}."
+            return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (why,), graceful=Graceful.NO)
         case Delivery.UNKNOWN if catalogue.is_shell(process) and shells.put_off(case, process, signal):
             return shells.deferred(case, process, signal, told, group)
         case Delivery.UNKNOWN:
@@ -36,6 +39,12 @@ def outcome_of(case: Case, process: Process, signal: int, group: bool = False) -
             return replace(reached, confidence=lowest(reached.confidence, Confidence.LIKELY))
         case _:
             return _reached(case, process, signal, told, group)
+
+
+def _only_the_kernel_decides(process: Process, signal: int) -> bool:
+    """No handler, nothing unread and no debugger: kernels differ in what they do, and this one was not asked."""
+    found = process.dispositions
+    return process.state not in ("T", "t") and signal not in found.caught | found.unsure
 
 
 def _held_for_now(case: Case, process: Process, signal: int, told: Forecast, group: bool) -> Outcome:
