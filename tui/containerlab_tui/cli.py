@@ -69,6 +69,10 @@ def _run(arguments: argparse.Namespace) -> int:
             from containerlab_tui.commands import why
 
             return why.run(arguments)
+        case "selftest":
+            from containerlab_tui.commands import selftest
+
+            return selftest.run(arguments)
         case _:
             from containerlab_tui.commands import memory
 
@@ -136,6 +140,8 @@ def parser() -> argparse.ArgumentParser:
     doctor.add_argument("--strict", action="store_true", help="exit status 1 on an error finding")
 
     _name(command("why", "how a container that has stopped came to stop"))
+
+    command("selftest", "test the kernel's signal rules on which predictions rest; needs root, but no engine")
 
     _name(command("ipc", "System V and POSIX IPC objects"))
     read = command("ipc read", "bytes of one shared memory object")

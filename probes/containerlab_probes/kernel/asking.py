@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from containerlab_probes.errors import ContainerlabError, Denied, TimedOut, Unsupported
+from containerlab_probes.errors import BY_KIND, ContainerlabError, Denied, Unsupported
 from containerlab_probes.kernel.rules import DISCARDED, KILLED, MAIN_THREAD_BLOCKS, RULES, Rule
 
 LIMIT_S = 60.0
@@ -36,7 +36,7 @@ class Answer:
 def ask(rules: Iterable[Rule] = RULES, limit_s: float = LIMIT_S) -> tuple[Answer, ...]:
     """Returns the running kernel's answer about each rule.
 
-    Raises Denied (not root), TimedOut, or Unsupported (the experiments could not be run).
+    Raises Denied (not root, or without CAP_SYS_ADMIN) or Unsupported (the experiments can't be run here).
     """
     if os.geteuid():
         raise Denied("The kernel's rules can be tested by root only (it takes PID namespaces); run this with sudo.")
@@ -54,14 +54,16 @@ def ask(rules: Iterable[Rule] = RULES, limit_s: float = LIMIT_S) -> tuple[Answer
             start_new_session=True,
         )
     except subprocess.TimeoutExpired as error:
-        raise TimedOut("The experiments with the kernel did not finish in time and were ended.") from error
+        raise Unsupported("The experiments with the kernel did not finish in time and were ended.") from error
     except OSError as error:
         raise Unsupported(f"The experiments with the kernel can't be started: {error.strerror}.") from error
     try:
         found = json.loads(done.stdout)
-        seen, problems = found["seen"], found["problems"]
+        seen, problems, refused = found["seen"], found["problems"], found["refused"]
     except (ValueError, KeyError, TypeError) as error:
         raise Unsupported(f"The experiments with the kernel failed (status {done.returncode}).") from error
+    if refused:
+        raise BY_KIND[refused["kind"]](refused["sentence"])
     return tuple(Answer(rule, seen.get(rule.name, ""), problems.get(rule.name, "")) for rule in asked)
 
 

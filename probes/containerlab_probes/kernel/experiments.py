@@ -1,7 +1,8 @@
 """Asks the running kernel what it does with signals: one experiment for each rule of `rules`.
 
 Run as a separate program (`python -I -S FILE NAME …`), because whoever asks may have threads and a process with
-threads must not fork. Prints one JSON object: what was seen by the experiment's name, and what failed.
+threads must not fork. Prints one JSON object: what was seen by the experiment's name, what failed, and why this machine
+refuses experiments.
 """
 
 import ctypes
@@ -289,12 +290,16 @@ def main(names: Iterable[str]) -> None:
         signal.signal(number, signal.SIG_DFL)
     seen: dict[str, str] = {}
     problems: dict[str, str] = {}
+    refused: dict[str, str] | None = None
     for name in names:
         try:
             seen[name] = EXPERIMENTS[name]()
-        except (OSError, KeyError, ContainerlabError) as error:
+        except ContainerlabError as error:
+            refused = {"kind": error.kind, "sentence": str(error)}
+            break
+        except (OSError, KeyError) as error:
             problems[name] = str(error)
-    json.dump({"seen": seen, "problems": problems}, sys.stdout)
+    json.dump({"seen": seen, "problems": problems, "refused": refused}, sys.stdout)
 
 
 if __name__ == "__main__":

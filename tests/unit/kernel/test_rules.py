@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from containerlab_probes.errors import Denied, TimedOut
+from containerlab_probes.errors import Denied, Unsupported
 from containerlab_probes.kernel import asking, experiments
 from containerlab_probes.kernel.rules import MAIN_THREAD_BLOCKS, RULES, Rule
 
@@ -70,7 +70,7 @@ def test_without_root_the_kernel_is_not_asked(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_kernel_that_can_not_be_asked_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    with pytest.raises(TimedOut):
+    with pytest.raises(Unsupported, match="in time"):
         asking.ask((named("default"),), limit_s=0.0)
 
 
@@ -81,6 +81,23 @@ def test_what_fails_is_told_and_the_rest_is_asked() -> None:
     found = json.loads(done.stdout)
     assert found["seen"] == {"default": "killed by SIGTERM"}
     assert "no-such-rule" in found["problems"]["no-such-rule"]
+
+
+@as_root
+def test_root_without_the_capability_is_told_so() -> None:
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path(PROGRAM).parents[2])!r})\n"
+        "from containerlab_probes.errors import Denied\n"
+        "from containerlab_probes.kernel import asking\n"
+        "print(asking.spares_init_when_main_thread_blocks())\n"
+        "try: asking.ask()\n"
+        "except Denied as error: print(error)\n"
+    )
+    command = ("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin", sys.executable, "-c", code)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    answer, sentence = done.stdout.splitlines()
+    assert answer == "None"
+    assert "SYS_ADMIN" in sentence
 
 
 @as_root
