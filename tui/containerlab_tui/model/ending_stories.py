@@ -26,7 +26,8 @@ CODES = {
     135: "135 stands for SIGBUS: often a file on /dev/shm that is longer than the tmpfs has room for (--shm-size).",
     139: "139 stands for SIGSEGV: a bad access, or PID 1 called abort(), whose SIGABRT the kernel does not deliver; "
     "these can't be told apart.",
-    143: "143 is a deliberate exit: SIGTERM at its default action never ends PID 1 of a PID namespace.",
+    143: "143 is a deliberate exit: an unhandled SIGTERM does not terminate PID 1, but for one rare case in which "
+    "kernels differ (`containerlab-tui selftest`).",
 }
 
 
