@@ -1,6 +1,6 @@
 """Two threads that find out about containers what the engine's list does not say, and post it in batches.
 
-`Filler` asks once for each container after it has started or ended; `Loads` reads cgroup files, and the IPC
+`DetailsReader` asks once for each container after it has started or ended; `LoadReader` reads cgroup files, and the IPC
 namespaces now and then, of the rows that can be seen. Neither asks the engine anything while nothing happens.
 """
 
@@ -14,7 +14,7 @@ from containerlab_probes.errors import ContainerlabError, Denied, Gone
 from containerlab_probes.records import Forecast, Overview, Usage
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Details
-from containerlab_tui.session.store import Load
+from containerlab_tui.session.store import Found, Load
 
 if TYPE_CHECKING:
     from containerlab_probes.client import OverviewClient
@@ -27,19 +27,7 @@ OVERVIEWS_EVERY = 3
 """Every third round reads the IPC namespaces as well."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What was found out about one container."""
-
-    container: str
-    details: Details | None = None
-    """None: it has gone."""
-    forecast: Forecast | None = None
-    blind: str = ""
-    """Why there is no forecast."""
-
-
-class Filler:
+class DetailsReader:
     """Inspects containers, and says what their stop signal would do to PID 1."""
 
     def __init__(
@@ -53,10 +41,10 @@ class Filler:
         self._change = threading.Condition()
 
     def start(self) -> None:
-        threading.Thread(target=self._run, name="filler", daemon=True).start()
+        threading.Thread(target=self._run, name="details", daemon=True).start()
 
     def want(self, wanted: "Mapping[str, Details | None]", urgent: bool = False) -> None:
-        """Look at these, by id and with their details where they are known; `urgent`: before those that wait."""
+        """Inspects these, by id and with their details where they are known; `urgent`: before those that wait."""
         with self._change:
             self._wanted = {**wanted, **self._wanted, **wanted} if urgent else {**self._wanted, **wanted}
             self._change.notify()
@@ -78,12 +66,12 @@ class Filler:
                 details = self._wanted.pop(container)
             if not found:
                 since = time.monotonic()
-            found.append(self._look(container, details))
+            found.append(self._read(container, details))
             if time.monotonic() - since > BATCH_S:
                 self._post(tuple(found))
                 found = []
 
-    def _look(self, container: str, details: Details | None) -> Found:
+    def _read(self, container: str, details: Details | None) -> Found:
         try:
             engine = self._engine()
             details = details or engine.inspect(container)
@@ -102,7 +90,7 @@ class _Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Loads:
     """One round over the rows that can be seen."""
 
     loads: Mapping[str, Load] = field(default_factory=dict)
@@ -111,14 +99,14 @@ class Look:
     """Why CPU and memory are missing, a sentence; empty: they are not."""
 
 
-class Loads:
+class LoadReader:
     """Reads CPU, memory and IPC figures of the rows that can be seen, every few seconds."""
 
     def __init__(
         self,
         usage_of: Callable[[Details], Usage | None],
         overviews_of: Callable[[Mapping[str, int]], Mapping[str, Overview]],
-        post: Callable[[Look], object],
+        post: Callable[[Loads], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`overviews_of` takes container ids with the host PID of their PID 1."""
@@ -147,9 +135,9 @@ class Loads:
                 self._wake.clear()
                 time.sleep(0.15)  # scrolling changes what is watched many times in a row
             if not self.paused and self._watched:
-                self._post(self.look())
+                self._post(self.read())
 
-    def look(self) -> Look:
+    def read(self) -> Loads:
         """One round."""
         loads, problem = dict[str, Load](), ""
         for details in self._watched:
@@ -169,7 +157,7 @@ class Loads:
             except ContainerlabError as error:
                 problem = problem or str(error)
         self._round += 1
-        return Look(loads, overviews, problem)
+        return Loads(loads, overviews, problem)
 
     def _load(self, container: str, usage: Usage) -> Load:
         now, before = self._clock(), self._seen.get(container)

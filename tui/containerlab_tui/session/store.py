@@ -1,7 +1,7 @@
 """What the screens know about every container: the inventory, and what probes found out. No widget, no clock."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,29 @@ if TYPE_CHECKING:
     from containerlab_tui.model.inventory import FeedRecord
 
 RUNNING = frozenset({"running", "paused", "restarting"})
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The container that the tabs show."""
+
+    container: Container
+    details: Details | None
+    """None: the engine has not answered yet."""
+    blind: str = ""
+    """Why its processes and memory can't be read (not running, remote engine); empty: they can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found out about one container."""
+
+    container: str
+    details: Details | None = None
+    """None: it has gone."""
+    forecast: "Forecast | None" = None
+    blind: str = ""
+    """Why there is no forecast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +89,24 @@ class Store:
         }
         if fresh:
             self.inventory = replace(self.inventory, details={**known, **fresh})
+
+    def learn_found(self, found: "Sequence[Found]") -> None:
+        """Takes over the findings about several containers, each only as far as the container is still known."""
+        self.learn(one.details for one in found if one.details is not None)
+        for one in found:
+            if one.forecast is not None and one.container in self.details:
+                self.forecasts[one.container] = one.forecast
+            if one.blind:
+                self.blind[one.container] = one.blind
+
+    def subject(self, container: Container, local: bool) -> "Subject":
+        """Returns a container as the tabs show it; `local`: its processes run on this kernel."""
+        blind = ""
+        if container.state not in RUNNING:
+            blind = "Not running: no processes or memory to show. Press S to start it."
+        elif not local:
+            blind = "It runs on another machine, where this program cannot read processes and memory."
+        return Subject(container, self.details.get(container.id), blind)
 
     def named(self, container: str) -> str:
         """Its name, or the start of its id where it is not known."""

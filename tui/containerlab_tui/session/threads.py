@@ -7,17 +7,21 @@ daemon threads instead.
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from containerlab_probes.errors import ContainerlabError
 
 if TYPE_CHECKING:
     from containerlab_tui.engine.api import Engine
+
+T = TypeVar("T")
 
 MOST_THREADS = 24
 """Questions that run at the same time."""
 
 
 class Pool:
-    """Daemon threads that are begun when there is work and no idle one, and never ended."""
+    """Daemon threads that are started when there is work and no idle one, and never ended."""
 
     def __init__(self) -> None:
         self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
@@ -27,6 +31,7 @@ class Pool:
         self._threads = 0
 
     def submit(self, job: Callable[[], None]) -> None:
+        """Runs the job as soon as a thread is free."""
         with self._lock:
             self._waiting -= 1
             begin = self._waiting < 0 and self._threads < MOST_THREADS
@@ -44,6 +49,31 @@ class Pool:
                 self._waiting += 1
 
 
+pool = Pool()
+"""Shared by everything in this program that asks questions."""
+
+
+def in_own_thread(job: Callable[[], None]) -> None:
+    """Runs a job that mostly waits, as a stop does: it takes no thread of the pool from those who ask."""
+    threading.Thread(target=job, name="wait", daemon=True).start()
+
+
+def attempt(
+    work: Callable[[], T],
+    done: Callable[[T], object],
+    failed: Callable[[ContainerlabError], object],
+) -> None:
+    """Calls `work` and hands its result to `done`, or its error to `failed`; nothing else leaves this function."""
+    try:
+        result = work()
+    except ContainerlabError as error:
+        failed(error)
+    except Exception as error:  # noqa: BLE001  a defect of ours must not end a thread in silence
+        failed(ContainerlabError(f"unexpected {type(error).__name__}: {error}"))
+    else:
+        done(result)
+
+
 class Engines:
     """An engine object for each thread that asks: they must not be shared."""
 
@@ -52,7 +82,7 @@ class Engines:
         self._own = threading.local()
 
     def here(self) -> "Engine":
-        """The calling thread's own engine, made when first asked for. Never on the UI thread: it imports docker."""
+        """Returns the calling thread's engine, made when first asked for. Never on the UI thread: it imports docker."""
         engine: Engine | None = getattr(self._own, "engine", None)
         if engine is None:
             engine = self._own.engine = self._factory()

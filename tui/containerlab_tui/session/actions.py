@@ -1,0 +1,259 @@
+"""The registry of actions: what each is called, its keys, what it needs and what it changes.
+
+Bindings, the footer, help, the palette, confirmation, the settings file and the read-only gate all read it. No I/O.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """Where an action is offered."""
+
+    APP = "app"
+    MAIN = "main"
+    PROCESSES = "processes"
+    IPC = "ipc"
+    FILES = "files"
+    LOGS = "logs"
+    LOG_LINES = "log-lines"
+    INSPECT = "inspect"
+    GRID = "grid"
+    CONTAINER_TABLE = "container-table"
+    SIGNAL_LIST = "signal-list"
+    FILTER = "filter"
+    DOCTOR = "doctor"
+    DOCTOR_TABLE = "doctor-table"
+    SIGNAL_WATCH = "signal-watch"
+    STOPS = "stops"
+    BYTES = "bytes"
+    HELP = "help"
+    CONFIRM = "confirm"
+    COPY_DIALOG = "copy-dialog"
+    RENAME_DIALOG = "rename-dialog"
+    RUN_DIALOG = "run-dialog"
+    SAVE_DIALOG = "save-dialog"
+    SIGNAL_DIALOG = "signal-dialog"
+    STOP_DIALOG = "stop-dialog"
+
+
+class Needs(StrEnum):
+    """What must be selected for an action to apply."""
+
+    NOTHING = "nothing"
+    CONTAINER = "container"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    STOPS = "stops"
+    """A stop that this program saw."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing that a key does."""
+
+    scope: Scope
+    id: str
+    """What the settings file calls it: `container.stop`."""
+    key: str
+    """The default keys as Textual names them, several with commas between."""
+    does: str
+    """The action's name and arguments as Textual takes them: `tab('ipc')`."""
+    name: str
+    """A word or two for the footer."""
+    text: str = ""
+    """A line for help and the palette; empty: the name says it."""
+    needs: Needs = Needs.NOTHING
+    changes: str = ""
+    """The operation of `services.policy` that it begins; empty: it changes nothing."""
+    is_shown: bool = True
+    """Whether the footer shows it."""
+    has_priority: bool = False
+    """Whether its key counts before what the focused widget does with it."""
+    key_display: str = ""
+
+
+def _moves(scope: Scope, prefix: str, keys: dict[str, tuple[str, str, str]]) -> tuple[Action, ...]:
+    """Actions that move a cursor and that the footer doesn't show: name -> (key, does, text)."""
+    return tuple(
+        Action(scope, f"{prefix}.{name}", key, does, text.lower(), text, is_shown=False)
+        for name, (key, does, text) in keys.items()
+    )
+
+
+_HELP_TEXT = "Show all keys and signs"
+
+ACTIONS: tuple[Action, ...] = (
+    Action(Scope.APP, "app.quit-anywhere", "ctrl+q", "quit", "quit", "Quit (containers keep running)",
+           is_shown=False, has_priority=True),
+    # the main screen
+    Action(Scope.MAIN, "container.signal", "s", "signal", "signal", "Send a signal to the selected process",
+           Needs.RUNNING, "signal"),
+    Action(Scope.MAIN, "container.stop", "x", "stop", "stop", "Stop and watch both phases", Needs.RUNNING, "stop"),
+    Action(Scope.MAIN, "container.doctor", "d", "doctor", "doctor", "Predict how a stop will go, and how to fix it",
+           Needs.RUNNING),
+    Action(Scope.MAIN, "container.start", "S", "start", "start", "Start the container", Needs.STOPPED, "start"),
+    Action(Scope.MAIN, "container.enter", "e", "enter", "enter", "Run a shell in the container's namespaces",
+           Needs.RUNNING, "enter"),
+    Action(Scope.MAIN, "container.attach", "t", "attach", "attach", "Attach to its standard streams",
+           Needs.RUNNING, "attach"),
+    Action(Scope.MAIN, "main.filter", "slash", "filter", "filter", "Filter by name, image, command or status"),
+    Action(Scope.MAIN, "main.mark", "space", "mark", "mark", "Mark for a bulk action", Needs.CONTAINER),
+    Action(Scope.MAIN, "app.help", "question_mark", "app.help", "help", _HELP_TEXT),
+    Action(Scope.MAIN, "container.restart", "R", "restart", "restart", "Restart the container",
+           Needs.CONTAINER, "restart"),
+    Action(Scope.MAIN, "container.pause", "z", "pause", "pause/resume", "Pause or resume the container",
+           Needs.RUNNING, "pause"),
+    Action(Scope.MAIN, "container.remove", "delete", "remove", "remove", "Remove the container",
+           Needs.CONTAINER, "remove"),
+    Action(Scope.MAIN, "container.run", "n", "run", "new", "Run a new container from an image", changes="run"),
+    Action(Scope.MAIN, "container.rename", "N", "rename", "rename", "Rename the container",
+           Needs.CONTAINER, "rename", is_shown=False),
+    Action(Scope.MAIN, "container.copy", "c", "copy", "copy into", "Copy a local file into the container",
+           Needs.CONTAINER, "copy"),
+    Action(Scope.MAIN, "container.watch", "w", "watch", "watch signals", "Watch all signals in the container live",
+           Needs.RUNNING),
+    Action(Scope.MAIN, "main.stops", "W", "stops", "stops", "Show stops in progress and finished", Needs.STOPS),
+    Action(Scope.MAIN, "main.doctor-all", "D", "doctor_all", "doctor all",
+           "Predict stops for all running containers, worst first"),
+    Action(Scope.MAIN, "main.ended", "a", "ended", "stopped", "Show/hide stopped containers"),
+    Action(Scope.MAIN, "tab.processes", "p", "tab('processes')", "processes", "Show processes", is_shown=False),
+    Action(Scope.MAIN, "tab.signals", "g", "tab('signals')", "signals", "Show signals", is_shown=False),
+    Action(Scope.MAIN, "tab.ipc", "i", "tab('ipc')", "IPC", "Show IPC objects", is_shown=False),
+    Action(Scope.MAIN, "tab.files", "f", "tab('files')", "files", "Show mapped files", is_shown=False),
+    Action(Scope.MAIN, "tab.logs", "l", "tab('logs')", "logs", "Show the log", is_shown=False),
+    Action(Scope.MAIN, "tab.inspect", "y", "tab('inspect')", "inspect", "Show the engine's document", is_shown=False),
+    Action(Scope.MAIN, "main.back", "escape", "back", "back", "Leave the filter, the tab or the marks",
+           is_shown=False),
+    Action(Scope.MAIN, "main.again", "f5", "look_again", "read again", "Read the tab again", is_shown=False),
+    Action(Scope.MAIN, "app.quit", "q", "app.quit", "quit", "Quit (containers keep running)"),
+    # its tabs
+    Action(Scope.PROCESSES, "processes.signal-before", "left_square_bracket", "signal(-1)", "signal",
+           "Show the previous signal's effect", key_display="[ ]"),
+    Action(Scope.PROCESSES, "processes.signal-after", "right_square_bracket", "signal(1)", "next signal",
+           "Show the next signal's effect", is_shown=False),
+    Action(Scope.IPC, "ipc.remove", "delete", "remove", "Remove", "Remove the object (asks first)",
+           changes="ipc-remove"),
+    Action(Scope.IPC, "ipc.limits", "v", "limits", "Limits", "Show/hide the namespace's limits"),
+    Action(Scope.FILES, "files.private", "v", "private", "Private too", "Show/hide private mappings"),
+    *_moves(Scope.LOG_LINES, "logs", {
+        "up": ("k", "scroll_up", "Up"),
+        "down": ("j", "scroll_down", "Down"),
+        "last": ("G", "scroll_end", "Last line"),
+    }),
+    Action(Scope.LOGS, "logs.filter", "slash", "filter", "filter lines", "Show only lines that contain a text"),
+    Action(Scope.LOGS, "logs.unfilter", "escape", "unfilter", "all lines", "Show all lines again", is_shown=False),
+    Action(Scope.INSPECT, "inspect.search", "slash", "search", "search", "Search the document"),
+    *_moves(Scope.INSPECT, "inspect", {
+        "next": ("n", "next", "Next match"),
+        "down": ("j", "tree('cursor_down')", "Down"),
+        "up": ("k", "tree('cursor_up')", "Up"),
+        "leave": ("escape", "leave", "Leave the search"),
+    }),
+    *_moves(Scope.GRID, "grid", {
+        "up": ("up,k", "move(-1)", "One row up"),
+        "down": ("down,j", "move(1)", "One row down"),
+        "page-up": ("pageup", "page(-1)", "Page up"),
+        "page-down": ("pagedown", "page(1)", "Page down"),
+        "first": ("home", "edge(-1)", "First row"),
+        "last": ("end,G", "edge(1)", "Last row"),
+    }),
+    Action(Scope.GRID, "grid.open", "enter", "open", "open", "Open the selected row"),
+    Action(Scope.CONTAINER_TABLE, "main.filter", "slash", "screen.filter", "filter",
+           "Filter by name, image, command or status", has_priority=True),
+    Action(Scope.SIGNAL_LIST, "watch.filter", "slash", "screen.filter", "filter",
+           "Filter: TERM, 15, exit, a PID, a program, -CHLD …", has_priority=True),
+    Action(Scope.FILTER, "filter.leave", "enter", "leave", "to the list", is_shown=False, has_priority=True),
+    # screens over the main screen
+    Action(Scope.DOCTOR, "doctor.next", "j,down", "move(1)", "next", "Next finding, or the rest of this one"),
+    *_moves(Scope.DOCTOR, "doctor", {
+        "previous": ("k,up", "move(-1)", "Previous finding"),
+        "page-down": ("pagedown", "page(1)", "Page down"),
+        "page-up": ("pageup", "page(-1)", "Page up"),
+    }),
+    Action(Scope.DOCTOR, "doctor.copy", "y", "copy", "copy fix", "Copy this finding's fix to the clipboard"),
+    Action(Scope.DOCTOR, "doctor.stop", "x", "stop", "stop", "Stop the container and watch both phases",
+           changes="stop"),
+    *(
+        action
+        for scope in (Scope.DOCTOR, Scope.DOCTOR_TABLE)
+        for action in (
+            Action(scope, "doctor.again", "r,f5", "again", "check again", "Check again"),
+            Action(scope, "doctor.leave", "escape,q", "leave", "back", "Back to the previous screen"),
+            Action(scope, "app.help", "question_mark", "app.help", "help", _HELP_TEXT),
+        )
+    ),
+    Action(Scope.SIGNAL_WATCH, "watch.leave", "escape,q", "leave", "leave", "Leave and end the trace"),
+    Action(Scope.SIGNAL_WATCH, "watch.filter", "slash", "filter", "filter",
+           "Filter: TERM, 15, exit, a PID, a program, -CHLD …"),
+    Action(Scope.SIGNAL_WATCH, "watch.pause", "space,p", "pause", "pause", "Pause the list (recording continues)"),
+    Action(Scope.SIGNAL_WATCH, "watch.save", "S,ctrl+s", "save", "save", "Save the listed rows to a file (JSON lines)"),
+    Action(Scope.SIGNAL_WATCH, "watch.clear", "c", "clear", "clear", "Clear all rows and counts"),
+    *_moves(Scope.SIGNAL_WATCH, "watch", {
+        "down": ("down,j", "move(1)", "Down"),
+        "up": ("up,k", "move(-1)", "Up and stop following"),
+        "page-down": ("pagedown", "page(1)", "Page down"),
+        "page-up": ("pageup", "page(-1)", "Page up"),
+        "first": ("home,g", "edge(False)", "First row"),
+    }),
+    Action(Scope.SIGNAL_WATCH, "watch.last", "end,G", "edge(True)", "follow", "Last row, and follow"),
+    Action(Scope.SIGNAL_WATCH, "app.help", "question_mark", "app.help", "help", _HELP_TEXT, is_shown=False),
+    Action(Scope.STOPS, "stop.leave", "escape,q", "leave", "Leave", "Leave (stops continue)"),
+    Action(Scope.STOPS, "stop.previous", "left_square_bracket,h,left", "other(-1)", "Previous stop", is_shown=False),
+    Action(Scope.STOPS, "stop.next", "tab,right_square_bracket,l,right", "other(1)", "Next stop"),
+    *_moves(Scope.STOPS, "stop", {
+        "down": ("j,down", "scroll(1)", "Timeline down"),
+        "up": ("k,up", "scroll(-1)", "Timeline up"),
+    }),
+    Action(Scope.BYTES, "bytes.leave", "escape,q", "leave", "Leave"),
+    Action(Scope.BYTES, "bytes.read", "r", "again", "Read again", "Read again and mark what changed"),
+    Action(Scope.BYTES, "bytes.jump", "colon,o", "jump", "Go to offset"),
+    Action(Scope.BYTES, "bytes.next", "pagedown,space", "page(1)", "Next"),
+    Action(Scope.BYTES, "bytes.previous", "pageup,b", "page(-1)", "Previous"),
+    *_moves(Scope.BYTES, "bytes", {
+        "down": ("down,j", "row(1)", "Down"),
+        "up": ("up,k", "row(-1)", "Up"),
+        "start": ("home,g", "edge(False)", "Start"),
+        "end": ("end,G", "edge(True)", "End"),
+    }),
+    Action(Scope.HELP, "help.leave", "escape,q,question_mark,enter", "leave", "leave"),
+    *_moves(Scope.HELP, "help", {"down": ("j,down", "scroll(1)", "Down"), "up": ("k,up", "scroll(-1)", "Up")}),
+    # dialogs
+    Action(Scope.CONFIRM, "confirm.no", "escape,n", "answer(False)", "No"),
+    Action(Scope.CONFIRM, "confirm.yes", "y", "answer(True)", "Yes"),
+    Action(Scope.CONFIRM, "confirm.other", "left,right,h,l", "other", "Other answer", is_shown=False),
+    Action(Scope.RENAME_DIALOG, "rename.leave", "escape", "leave", "Leave"),
+    Action(Scope.SAVE_DIALOG, "save.leave", "escape", "leave", "Leave"),
+    Action(Scope.COPY_DIALOG, "copy.leave", "escape", "leave", "Leave"),
+    Action(Scope.COPY_DIALOG, "copy.field", "up,down", "app.focus_next", "Other field", is_shown=False),
+    Action(Scope.RUN_DIALOG, "run.leave", "escape", "leave", "Leave"),
+    Action(Scope.RUN_DIALOG, "run.run", "ctrl+r", "run", "Run"),
+    Action(Scope.RUN_DIALOG, "run.previous", "up", "app.focus_previous", "Previous field", is_shown=False),
+    Action(Scope.RUN_DIALOG, "run.next", "down", "app.focus_next", "Next field", is_shown=False),
+    Action(Scope.SIGNAL_DIALOG, "picker.leave", "escape", "leave", "Leave"),
+    Action(Scope.SIGNAL_DIALOG, "picker.target", "tab", "target(1)", "Target", has_priority=True),
+    Action(Scope.SIGNAL_DIALOG, "picker.target_back", "shift+tab", "target(-1)", "Target", is_shown=False,
+           has_priority=True),
+    *_moves(Scope.SIGNAL_DIALOG, "picker", {
+        "up": ("up", "move(-1)", "Up"),
+        "down": ("down", "move(1)", "Down"),
+        "page_up": ("pageup", "move(-10)", "Page up"),
+        "page_down": ("pagedown", "move(10)", "Page down"),
+    }),
+    Action(Scope.STOP_DIALOG, "stop_dialog.leave", "escape", "leave", "Leave"),
+    Action(Scope.STOP_DIALOG, "stop_dialog.field", "up,down", "other_field", "Other field", is_shown=False),
+)  # fmt: skip
+"""Every action that a key can begin, in the order of footer and help."""
+
+BY_ID: dict[str, Action] = {action.id: action for action in reversed(ACTIONS)}
+"""The first of each id: several screens share `app.help`."""
+
+
+def of(scope: Scope) -> tuple[Action, ...]:
+    """Returns the actions that are offered there."""
+    return tuple(action for action in ACTIONS if action.scope is scope)
+
+
+def named(scope: Scope, name: str) -> Action | None:
+    """Returns the action of that scope whose method has this name, without its arguments; None: there is none."""
+    return next((action for action in of(scope) if action.does.partition("(")[0] == name), None)

@@ -1,0 +1,164 @@
+"""Stops in progress: each runs in its own thread and reports its state; leaving the screen cancels nothing."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from containerlab_probes.errors import ContainerlabError, Gone
+from containerlab_tui.model.inventory import Details, EngineEvent
+from containerlab_tui.present import wording
+from containerlab_tui.session.changes import Change, Notice, StopChanged, StopFinished, StopLogged
+
+if TYPE_CHECKING:
+    from containerlab_tui.engine.api import Engine, LogStream
+    from containerlab_tui.model.stop import StopPlan, StopState
+    from containerlab_tui.services.history import History
+
+T = TypeVar("T")
+
+MOST_FOLLOWED = 48
+"""Limit of stops in progress up to which one started outside this program is followed: each has threads and a trace."""
+LATEST_S = 15.0
+"""How long after the grace period a stop ends at the latest (moby daemon/stop.go: 10 s, 2 s, and some)."""
+LOG_LINES_AT_ONCE = 200
+
+
+class Host(Protocol):
+    """What stops need of the session."""
+
+    clock: Callable[[], float]
+
+    def engine(self) -> "Engine": ...
+    def details_of(self, container: str) -> Details | None: ...
+    def deliver(self, callback: Callable[[], object]) -> None: ...
+    def tell(self, change: Change) -> None: ...
+    def set_stop_phase(self, container: str, phase: str) -> None: ...
+    def later(self, delay_s: float, callback: Callable[[], object]) -> None: ...
+    def wait_for(
+        self,
+        work: Callable[[], T],
+        done: Callable[[T], object],
+        failed: Callable[[ContainerlabError], object],
+    ) -> None: ...
+
+
+class ActiveStops:
+    """All stops that this program sees, its own and those started outside it. Called on the UI thread."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._in_progress: set[str] = set()
+        self._seen: set[str] = set()
+        self._logs: set[str] = set()
+        """Containers whose log is being read."""
+        self._streams: dict[str, LogStream] = {}
+
+    @property
+    def any_seen(self) -> bool:
+        """Whether there is anything to show."""
+        return bool(self._seen)
+
+    def has_seen(self, container: str) -> bool:
+        """Whether a stop of this container was seen."""
+        return container in self._seen
+
+    def begin(self, plan: "StopPlan") -> None:
+        """Stops a container as planned."""
+        from containerlab_tui.model.stop import begin, failed_to_begin
+        from containerlab_tui.services.stop import run_stop
+
+        self._in_progress.add(plan.container)
+        self._take(begin(plan, self._host.clock()))
+        self._host.wait_for(
+            lambda: run_stop(self._host.engine(), plan, self._report, _history()),
+            self._finish,
+            lambda error: self._finish(failed_to_begin(plan, self._host.clock(), str(error))),
+        )
+
+    def engine_said(self, event: EngineEvent) -> None:
+        """Follows a stop that was started outside this program, if this event is its first sign."""
+        details = self._host.details_of(event.container)
+        if event.action != "kill" or details is None or event.container in self._in_progress:
+            return
+        if len(self._in_progress) >= MOST_FOLLOWED:
+            return  # the container's row still shows how it ends
+        from containerlab_tui.services.stop import begins_stop, follow_stop, plan_stop
+
+        if not begins_stop(event, details):
+            return
+        self._in_progress.add(event.container)
+
+        def work() -> "StopState":
+            engine = self._host.engine()
+            plan = replace(plan_stop(engine, event.container), begun_elsewhere=True)
+            return follow_stop(engine, plan, event.time, self._report, _history())
+
+        def failed(error: ContainerlabError) -> None:
+            self._in_progress.discard(event.container)
+            if not isinstance(error, Gone):
+                self._host.tell(Notice(str(error)))
+
+        self._host.wait_for(work, self._finish, failed)
+        # `docker kill -s` looks just like phase 1 of a stop; only a missing phase 2 tells them apart.
+        if details.stop_timeout_s >= 0:
+            self._host.later(details.stop_timeout_s + LATEST_S, lambda: self._host.set_stop_phase(event.container, ""))
+
+    def _report(self, state: "StopState") -> None:
+        """From the stop's thread."""
+        self._host.deliver(lambda: self._take(state))
+
+    def _take(self, state: "StopState") -> None:
+        self._seen.add(state.plan.container)
+        self._host.tell(StopChanged(state))
+        self._host.set_stop_phase(state.plan.container, "" if state.settled else _phase(state))
+        self._follow_log(state)
+
+    def _finish(self, state: "StopState") -> None:
+        self._in_progress.discard(state.plan.container)
+        self._take(state)
+        stream = self._streams.get(state.plan.container)
+        if stream is not None and state.ended_at is None:
+            stream.close()  # the container runs on, and its log is no longer about a stop
+        self._host.tell(StopFinished(state))
+
+    def _follow_log(self, state: "StopState") -> None:
+        """Reads the container's log lines since the stop began, until the container or the stop has ended."""
+        container = state.plan.container
+        if state.settled or container in self._logs:
+            return
+        self._logs.add(container)
+
+        def work() -> None:
+            rest = b""
+            stream = self._host.engine().clone().logs(container, True, None, state.began)
+            self._streams[container] = stream
+            for chunk in stream:
+                *lines, rest = (rest + chunk).split(b"\n")
+                self._report_log(container, lines[-LOG_LINES_AT_ONCE:])
+            if rest:
+                self._report_log(container, [rest])
+
+        def over(_: object) -> None:
+            self._logs.discard(container)
+            self._streams.pop(container, None)
+
+        self._host.wait_for(work, over, over)
+
+    def _report_log(self, container: str, lines: Sequence[bytes]) -> None:
+        change = StopLogged(container, tuple(line.decode("utf-8", "replace") for line in lines))
+        self._host.deliver(lambda: self._host.tell(change))
+
+
+def _history() -> "History":
+    from containerlab_tui.services.history import History
+
+    return History()
+
+
+def _phase(state: "StopState") -> str:
+    """Where a stop in progress is, in few words."""
+    if state.died_at is not None:
+        return ""
+    if state.phase_2 is not None:
+        return "stopping: killed"
+    return f"stopping: {wording.period(state.plan.timeout_s)} of grace" if state.phase_1 is not None else "stopping"

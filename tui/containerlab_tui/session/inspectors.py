@@ -1,0 +1,40 @@
+"""Keeps the agent that looks into the container on show."""
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from containerlab_tui.model.inventory import Details
+
+if TYPE_CHECKING:
+    from containerlab_tui.services.inspection import Inspector
+
+
+class Inspectors:
+    """One inspector, with its agent; asking for another container ends it."""
+
+    def __init__(self, local: Callable[[], bool]) -> None:
+        """`local`: whether the engine's containers run on this kernel."""
+        self._local = local
+        self._lock = threading.Lock()
+        self._run_of: tuple[str, int] | None = None
+        self._inspector: Inspector | None = None
+
+    def of(self, details: Details) -> "Inspector":
+        """Returns the inspector of this run of a container. Off the UI thread. Raises as `Inspector`."""
+        from containerlab_tui.services.inspection import Inspector
+
+        with self._lock:
+            wanted = (details.id, details.pid)
+            if self._inspector is None or self._run_of != wanted:
+                if self._inspector is not None:
+                    self._inspector.close()
+                self._inspector, self._run_of = Inspector(self._local(), details), wanted
+            return self._inspector
+
+    def close(self) -> None:
+        """Ends the agent."""
+        with self._lock:
+            if self._inspector is not None:
+                self._inspector.close()
+            self._inspector = self._run_of = None

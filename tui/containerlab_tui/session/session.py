@@ -1,0 +1,342 @@
+"""The running program without its screens: what it knows, what refreshes that, and what is in progress.
+
+Everything that arrives in other threads is delivered to the UI thread, folded into the store there, and reported as
+one of `session.changes`.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from containerlab_probes.errors import ContainerlabError
+from containerlab_tui.model.inventory import Changed, Connected, Event, Lost, Snapshot
+from containerlab_tui.session.changes import (
+    Change,
+    ContainersChanged,
+    ContainersLearned,
+    EngineDescribed,
+    EngineFound,
+    EngineLost,
+    EngineSaid,
+    LoadsRead,
+    Notice,
+    SignalsSent,
+)
+from containerlab_tui.session.store import RUNNING, Found, Store
+from containerlab_tui.session.threads import Engines, attempt, in_own_thread, pool
+
+if TYPE_CHECKING:
+    from containerlab_probes.records import Forecast, Process
+    from containerlab_tui.config import Settings
+    from containerlab_tui.engine.api import Engine
+    from containerlab_tui.model.inventory import Container, Details, EngineEvent, FeedRecord
+    from containerlab_tui.model.views import Sent
+    from containerlab_tui.services.signal_watch import SignalWatch
+    from containerlab_tui.session.active_stops import ActiveStops
+    from containerlab_tui.session.container_watch import ContainerWatch
+    from containerlab_tui.session.inspectors import Inspectors
+    from containerlab_tui.session.refreshers import DetailsReader, LoadReader, Loads
+
+T = TypeVar("T")
+
+SENT_KEPT = 500
+SETTLING_S = (1.0, 3.0, 10.0, 30.0)
+"""How long after a container's start the effect of its stop signal is read again."""
+
+Deliver = Callable[[Callable[[], object]], object]
+"""Calls a function on the UI thread, from any thread."""
+Later = Callable[[float, Callable[[], object]], object]
+"""Calls a function on the UI thread after so many seconds."""
+
+
+class Sources(NamedTuple):
+    """Where the session gets its facts from. Everything in here may block."""
+
+    endpoint: str
+    engine: "Callable[[], Engine]"
+    """Returns an engine for the calling thread. Never called on the UI thread."""
+    first: "Callable[[], Sequence[Container]]"
+    """Returns the list at the start: the only one that is waited for, before the first frame."""
+    follow: "Callable[[Callable[[FeedRecord], object]], object]"
+    """Starts following the engine: the given function gets every record, in threads of the feed."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What looks at this machine; a test hands in its own. Nothing is imported before it is called."""
+
+    def processes(self, engine: "Engine", details: "Details") -> "tuple[tuple[Process, ...], str]":
+        """Returns the processes of a container, and why there are none to be seen."""
+        from containerlab_tui.services.processes import see_processes
+
+        return see_processes(engine, details)
+
+    def load_reader(self, post: "Callable[[Loads], object]") -> "LoadReader":
+        """Returns what reads CPU, memory and IPC figures."""
+        from containerlab_tui.session.refreshers import LoadReader, Overviews, UsageReaders
+
+        return LoadReader(UsageReaders().usage_of, Overviews().overviews_of, post)
+
+    def watch(self, session: "Session", details: "Details") -> "ContainerWatch":
+        """Returns a watch of the signals in a container, not yet begun."""
+        from containerlab_tui.session.container_watch import ContainerWatch
+
+        return ContainerWatch(session, details)
+
+    def inspectors(self, session: "Session") -> "Inspectors":
+        """Returns what keeps the agent that looks into the container on show."""
+        from containerlab_tui.session.inspectors import Inspectors
+
+        return Inspectors(lambda: session.local)
+
+    def clean_up(self) -> None:
+        """Removes what a killed run of this program left in the kernel."""
+        from containerlab_tui.services.cleanup import sweep
+
+        sweep()
+
+
+class Session:
+    """One engine, as one person looks at it. Methods are called on the UI thread unless they say otherwise."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        settings: "Settings",
+        clock: Callable[[], float] = time.time,
+        kernel: Kernel | None = None,
+    ) -> None:
+        """`clock` gives epoch seconds. Raises what `sources.first` raises."""
+        self.settings, self.clock, self.kernel = settings, clock, kernel or Kernel()
+        self.store = Store()
+        self.store.take(Snapshot(tuple(sources.first()), clock()))
+        self.engines = Engines(sources.engine)
+        self.engine_label = sources.endpoint
+        self.local = sources.endpoint.startswith("unix:")
+        self.sent: deque[Sent] = deque(maxlen=SENT_KEPT)
+        self.event_listeners: list[Callable[[EngineEvent], None]] = []
+        """Called with each event of the engine."""
+        self.open_watches: set[SignalWatch] = set()
+        self._follow = sources.follow
+        self._records: list[FeedRecord] = []
+        self._records_lock = threading.Lock()
+        self._is_lost = False
+        self._deliver: Deliver = lambda callback: callback()
+        self._later: Later = lambda delay_s, callback: None
+        self._on_change: Callable[[Change], object] = lambda change: None
+        self._details_reader: DetailsReader | None = None
+        self._load_reader: LoadReader | None = None
+        self._stops: ActiveStops | None = None
+        self._inspectors: Inspectors | None = None
+
+    def begin(self, deliver: Deliver, later: Later, on_change: Callable[[Change], object]) -> None:
+        """Starts following the engine and reading what can be seen; every change is reported on the UI thread."""
+        from containerlab_tui.session.refreshers import DetailsReader
+
+        self._deliver, self._later, self._on_change = deliver, later, on_change
+        self._details_reader = DetailsReader(
+            self.engines.here, self.effect_on_init, lambda found: self.deliver(lambda: self._learn(found))
+        )
+        self._load_reader = self.kernel.load_reader(lambda loads: self.deliver(lambda: self._take_loads(loads)))
+        self._details_reader.start()
+        self._load_reader.start()
+        self.want_details([one.id for one in self.store.order(ended=False)], urgent=False)
+        self._follow(self._post_record)
+        self.run(self.kernel.clean_up)
+
+    def close(self) -> None:
+        """Ends the watches: the thread that would have done it may be cut off by the end of the program."""
+        for watch in tuple(self.open_watches):
+            watch.close()
+
+    # threads
+
+    def engine(self) -> "Engine":
+        """Returns the calling thread's engine. Never on the UI thread."""
+        return self.engines.here()
+
+    def deliver(self, callback: Callable[[], object]) -> None:
+        """Calls a function on the UI thread, from any thread."""
+        self._deliver(callback)
+
+    def later(self, delay_s: float, callback: Callable[[], object]) -> None:
+        """Calls a function on the UI thread after some seconds."""
+        self._later(delay_s, callback)
+
+    def tell(self, change: Change) -> None:
+        """Reports a change."""
+        self._on_change(change)
+
+    def run(self, work: Callable[[], object]) -> None:
+        """Runs work in the background; an error becomes a notice."""
+        pool.submit(lambda: attempt(work, lambda _: None, self._complain))
+
+    def wait_for(
+        self,
+        work: Callable[[], T],
+        done: Callable[[T], object],
+        failed: Callable[[ContainerlabError], object],
+    ) -> None:
+        """Runs work that mostly waits in its own thread; `done` or `failed` is called on the UI thread."""
+        in_own_thread(
+            lambda: attempt(
+                work,
+                lambda result: self.deliver(lambda: done(result)),
+                lambda error: self.deliver(lambda: failed(error)),
+            )
+        )
+
+    def _complain(self, error: ContainerlabError) -> None:
+        self.deliver(lambda: self.tell(Notice(str(error), is_error=True)))
+
+    # the engine's feed
+
+    def _post_record(self, record: "FeedRecord") -> None:
+        """From the feed's thread. Records that come together are folded together."""
+        with self._records_lock:
+            self._records.append(record)
+            is_first = len(self._records) == 1
+        if is_first:
+            self.deliver(self._fold)
+
+    def _fold(self) -> None:
+        changed: set[str] = set()
+        events: list[EngineEvent] = []
+        with self._records_lock:
+            records, self._records = self._records, []
+        for record in records:
+            changed |= self.store.take(record)
+            match record:
+                case Event():
+                    events.append(record.event)
+                case Changed() if record.details is not None and self._details_reader is not None:
+                    self._details_reader.want({record.id: record.details})
+                case Connected():
+                    self._describe(record)
+                case Snapshot():
+                    self._find()
+                case Lost():
+                    self._lose(record.sentence)
+        if changed:
+            self.tell(ContainersChanged(frozenset(changed)))
+        for event in events:
+            self.stops.engine_said(event)
+            for listener in tuple(self.event_listeners):
+                listener(event)
+            self.tell(EngineSaid(event))
+
+    def _describe(self, record: Connected) -> None:
+        self.local = record.local
+        place = "local" if record.local else "remote"
+        self.engine_label = f"Docker {record.version.version} · {place} · {record.endpoint}"
+        self.tell(EngineDescribed())
+
+    def _lose(self, reason: str) -> None:
+        self._is_lost = True
+        if self._load_reader is not None:
+            self._load_reader.paused = True
+        self.tell(EngineLost(reason))
+
+    def _find(self) -> None:
+        self.want_details([one.id for one in self.store.order(ended=False)])
+        if self._load_reader is not None:
+            self._load_reader.paused = False
+        if self._is_lost:
+            self._is_lost = False
+            self.tell(EngineFound())
+
+    # details and effects
+
+    def want_details(self, ids: Sequence[str], urgent: bool = True) -> None:
+        """Inspects these containers, as far as nothing is known of them."""
+        if self._details_reader is not None:
+            self._details_reader.want({one: None for one in ids if one not in self.store.details}, urgent)
+
+    def details_of(self, container: str) -> "Details | None":
+        """Returns what inspect said of a container; None: not known yet."""
+        return self.store.details.get(container)
+
+    def effect_on_init(self, engine: "Engine", details: "Details") -> "tuple[Forecast | None, str]":
+        """Returns what the stop signal would do to PID 1, or why that is unknown. Off the UI thread."""
+        from containerlab_probes.signals.forecast import forecast
+        from containerlab_probes.signals.names import number_of
+        from containerlab_tui.services.processes import children_of
+
+        if details.state not in RUNNING:
+            return None, ""
+        seen, reason = self.kernel.processes(engine, details)
+        init = next((one for one in seen if one.pid == details.pid), None)
+        if init is None:
+            return None, reason
+        return forecast(init, number_of(details.stop_signal), children_of(init, seen)), ""
+
+    def _learn(self, found: "Sequence[Found]") -> None:
+        self.store.learn_found(found)
+        self.tell(ContainersLearned(frozenset(one.container for one in found)))
+        for one in found:
+            if one.details is not None and one.forecast is not None:
+                self._read_effect_again(one.details)
+
+    def _read_effect_again(self, details: "Details") -> None:
+        """A program that has just started may not have installed its handlers yet."""
+        age = self.clock() - (details.started_at or 0.0)
+        moment = next((moment for moment in SETTLING_S if moment > age), None)
+
+        def read() -> None:
+            now = self.details_of(details.id)
+            if self._details_reader is not None and now is not None and now.pid == details.pid:
+                self._details_reader.want({details.id: now})
+
+        if moment is not None:
+            self.later(moment - age, read)
+
+    # loads
+
+    def watch_loads(self, ids: Sequence[str]) -> None:
+        """Reads CPU, memory and IPC figures of these rows from now on: they can be seen."""
+        if self.local and self._load_reader is not None:
+            known = (self.store.details.get(one) for one in ids)
+            self._load_reader.watch([one for one in known if one is not None and one.pid])
+
+    def _take_loads(self, loads: "Loads") -> None:
+        self.store.loads |= loads.loads
+        self.store.overviews |= loads.overviews
+        self.tell(LoadsRead(frozenset(loads.loads.keys() | loads.overviews.keys())))
+
+    # what is in progress
+
+    @property
+    def stops(self) -> "ActiveStops":
+        """The stops that this program sees."""
+        if self._stops is None:
+            from containerlab_tui.session.active_stops import ActiveStops
+
+            self._stops = ActiveStops(self)
+        return self._stops
+
+    def set_stop_phase(self, container: str, phase: str) -> None:
+        """Notes which phase a stop has reached, in words; empty: it is over."""
+        if self.store.stopping.get(container, "") != phase:
+            if phase:
+                self.store.stopping[container] = phase
+            else:
+                self.store.stopping.pop(container, None)
+            self.tell(ContainersChanged(frozenset((container,))))
+
+    @property
+    def inspectors(self) -> "Inspectors":
+        """The agent that looks into the container on show."""
+        if self._inspectors is None:
+            self._inspectors = self.kernel.inspectors(self)
+        return self._inspectors
+
+    def add_sent(self, sent: "Sequence[Sent]") -> None:
+        """Keeps signals for the Signals tab; a later result replaces an earlier one of the same signal."""
+        fresh = {(one.id, one.at): one for one in sent}
+        kept = [fresh.pop((one.id, one.at), one) for one in self.sent]
+        self.sent.clear()
+        self.sent.extend([*kept, *fresh.values()])
+        self.tell(SignalsSent())
