@@ -30,7 +30,10 @@ from containerlab_tui.model.inventory import (
     Snapshot,
 )
 from containerlab_tui.model.signal_log import Told
-from containerlab_tui.ui.app import ContainerlabApp, Sources
+from containerlab_tui.session.container_watch import ContainerWatch
+from containerlab_tui.session.refreshers import LoadReader, Loads
+from containerlab_tui.session.session import Kernel, Session, Sources
+from containerlab_tui.ui.app import ContainerlabApp
 from tests.ui.samples import settled, text_of
 
 RECORDED = json.loads(Path(__file__).with_name("recorded.json").read_text(encoding="utf-8"))
@@ -96,7 +99,7 @@ class PlayedWatch:
     made: ClassVar[list["PlayedWatch"]] = []
     is_blind: ClassVar[str] = ""
 
-    def __init__(self, app: ContainerlabApp, details: Details) -> None:
+    def __init__(self, session: Session, details: Details) -> None:
         self.container, self.pid = details.id, details.pid
         self.opened, self.blind = False, ""
         self.waiting: list[Told] = []
@@ -145,12 +148,12 @@ class Stage:
 
     async def ready(self, pilot: Pilot[Any]) -> None:
         """Until the details of every running container, and its load, are known."""
-        known = self.app.knowledge
-        await settled(pilot, lambda: self.begun and self.app.main.panel() is not None, "the first tab")
+        known = self.app.session.store
+        await settled(pilot, lambda: self.begun and self.app.main.detail.panel is not None, "the first tab")
         await settled(pilot, lambda: len(known.details) >= len(known.order(ended=False)), "details")
-        await settled(pilot, lambda: not self.app.local or bool(known.loads), "loads")
+        await settled(pilot, lambda: not self.app.session.local or bool(known.loads), "loads")
         await settled(pilot, lambda: "reading …" not in text_of(self.app), "processes")
-        if self.app.local:
+        if self.app.session.local:
             alive = {one.id for one in known.order(ended=False) if recorded_processes(one.id)}
             await settled(pilot, lambda: alive <= known.forecasts.keys(), "forecasts")
 
@@ -182,34 +185,38 @@ def _now() -> float:
     return max(datetime.fromisoformat(f"{text}+00:00").timestamp() for text in began) + 180
 
 
-@pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stage]:
-    """Makes a stage with these settings."""
+class PlayedKernel(Kernel):
+    """Stands for this machine: recorded processes, made-up loads, watches that the test plays."""
 
-    def see(engine: ScriptedEngine, details: Details) -> tuple[tuple[Process, ...], str]:
+    def processes(self, engine: Engine, details: Details) -> tuple[tuple[Process, ...], str]:
         return (recorded_processes(details.id), "") if details.pid else ((), "it is not running")
 
-    class Readers:
-        def usage_of(self, details: Details) -> Usage:
-            return Usage(1.0, 9_400_000)
-
-    class Overviews:
-        def overviews_of(self, pids: Mapping[str, int]) -> dict[str, Overview]:
+    def load_reader(self, post: Callable[[Loads], object]) -> LoadReader:
+        def overviews_of(pids: Mapping[str, int]) -> dict[str, Overview]:
             return {
                 one: Overview(4026531839, 3, 58_720_256) for one in pids if "db" in RECORDED["inspected"][one]["Name"]
             }
 
-    monkeypatch.setattr("containerlab_tui.services.processes.see_processes", see)
-    monkeypatch.setattr("containerlab_tui.ui.tabs.memory_tabs.Watch", PlayedWatch)
-    monkeypatch.setattr("containerlab_tui.ui.watches.Watch", PlayedWatch)
-    monkeypatch.setattr("containerlab_tui.services.cleanup.sweep", lambda: None)
+        return LoadReader(lambda details: Usage(1.0, 9_400_000), overviews_of, post)
+
+    def watch(self, session: Session, details: Details) -> ContainerWatch:
+        return cast(ContainerWatch, PlayedWatch(session, details))
+
+    def clean_up(self) -> None: ...
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stage]:
+    """Makes a stage with these settings."""
+    monkeypatch.setattr("containerlab_tui.services.processes.see_processes", PlayedKernel().processes)
     PlayedWatch.made.clear()
     PlayedWatch.is_blind = ""
-    monkeypatch.setattr("containerlab_tui.session.refreshers.UsageReaders", Readers)
-    monkeypatch.setattr("containerlab_tui.session.refreshers.Overviews", Overviews)
 
     def make(
-        settings: Settings | None = None, containers: tuple[Container, ...] | None = None, local: bool = True
+        settings: Settings | None = None,
+        containers: tuple[Container, ...] | None = None,
+        local: bool = True,
+        kernel: Kernel | None = None,
     ) -> Stage:
         engine, now = ScriptedEngine(local=local), _now()
         listed = parse.containers(RECORDED["lines"]) if containers is None else containers
@@ -221,7 +228,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stage]:
             post(Snapshot(listed, now))
 
         sources = Sources(ENDPOINT, lambda: cast(Engine, engine), lambda: listed, follow)
-        app = ContainerlabApp(sources, settings or Settings(), clock=lambda: now)
+        app = ContainerlabApp(Session(sources, settings or Settings(), lambda: now, kernel or PlayedKernel()))
         return Stage(app, engine, listed, now, posts)
 
     return make

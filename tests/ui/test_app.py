@@ -14,7 +14,7 @@ async def test_a_recorded_session_is_followed(stage: Callable[..., Stage]) -> No
     made = stage()
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
-        known = made.app.knowledge
+        known = made.app.session.store
         one = made.id_of("dockerapp1")
         before = known.details[one].started_at or 0.0
         made.play_session()
@@ -28,13 +28,13 @@ async def test_a_lost_engine_is_said_and_comes_back_complete(stage: Callable[...
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
         made.post(Lost("The engine went away."))
-        await settled(pilot, lambda: "! Engine lost: The engine went away." in text_of(made.app), "the banner")
+        await settled(pilot, lambda: "! Lost the engine: The engine went away." in text_of(made.app), "the banner")
         assert "dockerapp1" in text_of(made.app)
         made.post(Connected(VERSION, ENDPOINT, True))
         made.post(Snapshot(made.containers[:3], made.now + 5))
         await settled(pilot, lambda: "went away" not in text_of(made.app), "the banner gone")
         assert len(made.app.main.table.rows) == 3
-        known = made.app.knowledge
+        known = made.app.session.store
         await settled(pilot, lambda: len(known.forecasts) == 3, "forecasts again")
 
 
@@ -83,8 +83,8 @@ async def test_the_palette_runs_an_action(stage: Callable[..., Stage]) -> None:
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
         before = len(made.app.main.table.rows)
-        await pilot.press("ctrl+p", *"hide ended")
-        await settled(pilot, lambda: "Show or hide ended" in text_of(made.app), "the hit")
+        await pilot.press("ctrl+p", *"hide stopped")
+        await settled(pilot, lambda: "Show/hide stopped" in text_of(made.app), "the hit")
         await pilot.press("down", "enter")
         await settled(pilot, lambda: len(made.app.main.table.rows) > before, "the ended ones")
 

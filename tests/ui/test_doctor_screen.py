@@ -18,10 +18,11 @@ from containerlab_tui.model.diagnosis import Confidence, Diagnosis, Finding, Gra
 from containerlab_tui.model.inventory import Changed, EngineEvent, Event
 from containerlab_tui.present import wording
 from containerlab_tui.services import diagnosis as service
+from containerlab_tui.session.freshness import RESTARTED
 from containerlab_tui.ui.dialogs.stop import StopChoice, StopDialog
 from containerlab_tui.ui.messages import InventoryChanged
-from containerlab_tui.ui.screens.doctor import DoctorScreen, FindingBlock, Patient
-from containerlab_tui.ui.screens.doctor_table import AGAIN, DoctorGrid, DoctorTable
+from containerlab_tui.ui.screens.doctor import Checked, DoctorScreen, FindingBlock
+from containerlab_tui.ui.screens.doctor_table import DoctorGrid, DoctorTable
 from containerlab_tui.ui.screens.help import GROUPS
 from tests.ui.conftest import ScriptedEngine, Stage
 from tests.ui.samples import APP, BEGAN, HOSTILE, SIZES, WORKER, Host, plan, settled, text_of
@@ -131,15 +132,15 @@ class Case:
 
     def screen(self) -> DoctorScreen:
         first = next((one for one in self.answers if isinstance(one, Diagnosis)), SHELL)
-        patient = Patient(
+        checked = Checked(
             first.container,
             self.diagnose,
             lambda: self.how_ended,
             lambda: self.run,
-            lambda: self.stops.append("x"),
+            lambda _page: self.stops.append("x"),
             self.known,
         )
-        return DoctorScreen(patient, lambda: BEGAN)
+        return DoctorScreen(checked, lambda: BEGAN)
 
 
 @pytest.fixture(autouse=True)
@@ -163,7 +164,7 @@ def table(diagnoses: Sequence[Diagnosis], unread: Sequence[str] = ()) -> DoctorT
         "all running",
         lambda: (diagnoses, unread),
         lambda _one, _read_at: None,
-        lambda one: {"gone": "killed (SIGKILL, 137)", "again": AGAIN}.get(one.container, ""),
+        lambda one: {"gone": "killed (SIGKILL, 137)", "again": RESTARTED}.get(one.container, ""),
         lambda: BEGAN,
     )
 
@@ -261,11 +262,11 @@ async def test_y_copies_the_remedy_of_the_finding_under_the_cursor() -> None:
     hostile = replace(IN_FRONT, remedy=f"Dockerfile: CMD {HOSTILE}\nexec it")
     app = Host(Case([replace(SHELL, findings=(hostile, BEFORE))]).screen())
     async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot, lambda: "y copy remedy" in text_of(app), "the key")
+        await settled(pilot, lambda: "y copy fix" in text_of(app), "the key")
         await pilot.press("y")
         assert app.clipboard == "# Dockerfile\nCMD x[/]\\x1b]0;owned\\x07[@click=app.bell]\\x9b31m\\u202e\nexec it\n"
         await pilot.press("j", "j")
-        await settled(pilot, lambda: "y copy remedy" not in text_of(app), "there is nothing to copy")
+        await settled(pilot, lambda: "y copy fix" not in text_of(app), "there is nothing to copy")
 
 
 async def test_an_end_is_told_and_what_was_shown_stays() -> None:
@@ -504,14 +505,14 @@ async def test_what_is_in_the_table_is_not_said_of_what_came_after(
         await settled(pilot, lambda: "by SIGKILL" in text_of(made.app), "the table")
         assert dim_rows(made.app.screen) == {"nginx"}  # there is none
         before = made.id_of("shell-form")
-        line, details = made.app.knowledge.containers[before], made.app.knowledge.details[before]
+        line, details = made.app.session.store.containers[before], made.app.session.store.details[before]
         after = before if how == "another run" else made.id_of("worker")
         event = EngineEvent(made.now + 2, "start", after, "shell-form", "", {})
         if after != before:
             made.post(Event(replace(event, action="destroy", container=before, time=made.now + 1)))
         again = replace(details, id=after, pid=details.pid + 1, started_at=made.now + 2)
         made.post(Changed(replace(line, id=after), again, event, made.now + 3))
-        await settled(pilot, lambda: AGAIN in text_of(made.app), "the row is about what was before")
+        await settled(pilot, lambda: RESTARTED in text_of(made.app), "the row is about what was before")
         assert dim_rows(made.app.screen) == {"nginx", "shell-form"}
         assert "It was started again since" in text_of(made.app)
         may_answer = threading.Event()
@@ -543,7 +544,7 @@ async def test_a_page_from_the_table_says_when_the_table_was_read(
         await made.ready(pilot)
         await pilot.press("D")
         await settled(pilot, lambda: "read at +0 s" in text_of(made.app), "the table")
-        made.app.clock = lambda: made.now + 60
+        made.app.session.clock = lambda: made.now + 60
         await pilot.press("enter")
         await settled(pilot, lambda: "! It is gone. What is shown was read at +0 s." in text_of(made.app), "the page")
 

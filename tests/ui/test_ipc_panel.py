@@ -58,20 +58,12 @@ async def test_a_semaphore_set_has_no_bytes_and_says_so() -> None:
     assert app.messages == []
     assert "[0] = 1 · [1] = 0, 2 wait for more" in text
     assert [note.message for note in app._notifications] == [
-        "semaphores 1 has no bytes to show: what is known of it stands below."
+        "semaphores 1 has no contents to show; see the details below."
     ]
 
 
-async def test_removing_asks_first() -> None:
-    app, text = await pressed("delete")
-    assert app.messages == []
-    assert "Remove segment 0?" in text
-    assert "It is in use by 1 python3 /app/writer.py, 9 python3 /app/reader.py." in text
-    app, _ = await pressed("delete", "enter")
-    assert app.messages == []
-    app, _ = await pressed("delete", "escape")
-    assert app.messages == []
-    app, _ = await pressed("down", "delete", "y")
+async def test_delete_posts_the_object_under_the_cursor() -> None:
+    app, _ = await pressed("down", "delete")
     (removed,) = app.messages
     assert isinstance(removed, IpcPanel.RemoveObject)
     assert removed.row.object.id == "3"

@@ -7,7 +7,7 @@ from textual.app import App, ComposeResult
 from containerlab_probes.errors import Unreachable
 from containerlab_tui.engine.api import LogStream
 from containerlab_tui.model.inventory import Container
-from containerlab_tui.ui.tabs.base import Subject
+from containerlab_tui.session.store import Subject
 from containerlab_tui.ui.tabs.logs import LogLines, LogView
 from tests.ui.samples import HOSTILE, settled, text_of
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
@@ -11,10 +12,14 @@ from containerlab_probes.errors import Gone
 from containerlab_tui.config import Settings
 from containerlab_tui.model.inventory import Container
 from containerlab_tui.model.views import IpcView
+from containerlab_tui.session.actions import BY_ID
+from containerlab_tui.session.inspectors import Inspectors
+from containerlab_tui.session.session import Session
 from containerlab_tui.ui.dialogs.confirm import Confirm
+from containerlab_tui.ui.palette import actions_of
 from containerlab_tui.ui.tabs.ipc_panel import IpcPanel
 from containerlab_tui.ui.widgets.container_table import ContainerTable
-from tests.ui.conftest import Stage
+from tests.ui.conftest import PlayedKernel, Stage
 from tests.ui.samples import HOSTILE, SIZES, ipc_view, settled, text_of
 
 RUNNING = [
@@ -33,7 +38,7 @@ ENDED = ["broken", "job", "worker"]
 
 def shown(stage: Stage) -> list[str]:
     """Names in the table, in order."""
-    known = stage.app.knowledge
+    known = stage.app.session.store
     return [known.named(row.key) for row in stage.app.main.table.rows]
 
 
@@ -112,7 +117,7 @@ async def test_the_cursor_stays_on_its_container(stage: Callable[..., Stage]) ->
         await pilot.press("down", "down")
         selected = made.app.main.table.row_key
         await pilot.press("a")
-        known, one = made.app.knowledge, made.id_of("dockerapp1")
+        known, one = made.app.session.store, made.id_of("dockerapp1")
         before = known.details[one].started_at or 0.0
         made.play_session()
         await settled(pilot, lambda: (known.details[one].started_at or 0.0) > before, "the session's end")
@@ -184,6 +189,19 @@ async def test_read_only_does_nothing_and_says_why(stage: Callable[..., Stage]) 
         assert len(made.app._notifications) == 6
 
 
+async def test_read_only_shows_and_takes_its_keys_out_of_footer_and_palette(stage: Callable[..., Stage]) -> None:
+    made = stage(Settings(read_only=True))
+    async with made.app.run_test(size=(160, 45)) as pilot:
+        await made.ready(pilot)
+        first, *_, last = text_of(made.app).splitlines()
+        assert "read-only" in first
+        assert "x stop" not in last
+        assert "d doctor" in last
+        offered = {binding.id for _, binding in actions_of(made.app, made.app.screen)}
+        assert "container.doctor" in offered
+        assert not {one for one in offered if one and BY_ID[one].changes}
+
+
 async def test_remote_engine_gives_the_reason(stage: Callable[..., Stage]) -> None:
     made = stage(local=False)
     async with made.app.run_test(size=(140, 45)) as pilot:
@@ -207,7 +225,7 @@ async def test_click_selects(stage: Callable[..., Stage]) -> None:
     async with made.app.run_test(size=(100, 30)) as pilot:
         await made.ready(pilot)
         await pilot.click(ContainerTable, offset=(8, 3))
-        assert made.app.knowledge.named(made.app.main.table.row_key or "") == "dockerapp2"
+        assert made.app.session.store.named(made.app.main.table.row_key or "") == "dockerapp2"
 
 
 @pytest.mark.parametrize("width", [80, 100, 120, 160, 200])
@@ -220,23 +238,58 @@ async def test_nothing_is_cut_without_a_mark(stage: Callable[..., Stage], width:
             assert found, f"{name} is neither whole nor marked as cut at {width} columns"
 
 
-async def test_enter_twice_opens_the_bytes_once(stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch) -> None:
-    class Inspectors:
-        def __init__(self, *_: object) -> None: ...
+class PlayedInspector:
+    """Stands for the agent: the objects of `ipc_view`; notes what it was told to remove."""
 
-        def of(self, _: object) -> "Inspectors":
-            return self
+    def __init__(self) -> None:
+        self.removed: list[str] = []
 
-        def ipc(self, _: object) -> IpcView:
-            return ipc_view()
+    def of(self, _: object) -> "PlayedInspector":
+        return self
 
-        def read_ipc(self, *_: object) -> object:
-            raise Gone("It was removed.")
+    def ipc(self, _: object) -> IpcView:
+        return ipc_view()
 
-        def close(self) -> None: ...
+    def read_ipc(self, *_: object) -> object:
+        raise Gone("It was removed.")
 
-    monkeypatch.setattr("containerlab_tui.ui.panels.Inspectors", Inspectors)
-    one = stage()
+    def remove_ipc(self, _kind: object, object_id: str) -> None:
+        self.removed.append(object_id)
+
+
+class InspectedKernel(PlayedKernel):
+    def __init__(self, inspector: PlayedInspector) -> None:
+        self.inspector = inspector
+
+    def inspectors(self, session: Session) -> Inspectors:
+        return cast(Inspectors, self.inspector)
+
+
+async def test_removing_an_object_asks_first(stage: Callable[..., Stage]) -> None:
+    inspector = PlayedInspector()
+    one = stage(kernel=InspectedKernel(inspector))
+    async with one.app.run_test(size=(132, 36)) as pilot:
+        await one.ready(pilot)
+        await pilot.press("i")
+        await settled(pilot, lambda: "5678" in text_of(one.app), "the segments")
+        await pilot.press("enter")
+        for answer in ("enter", "escape"):
+            await pilot.press("delete")
+            await settled(pilot, lambda: isinstance(one.app.screen, Confirm), "the question")
+            text = text_of(one.app)
+            assert "Remove segment 0?" in text
+            assert "It is in use by 1 python3 /app/writer.py, 9 python3 /app/reader.py." in text
+            await pilot.press(answer)
+            await settled(pilot, lambda: one.app.screen is one.app.main, "the question is gone")
+            assert inspector.removed == []
+        await pilot.press("down", "delete")
+        await settled(pilot, lambda: isinstance(one.app.screen, Confirm), "the question")
+        await pilot.press("y")
+        await settled(pilot, lambda: inspector.removed == ["3"], "it is removed")
+
+
+async def test_enter_twice_opens_the_bytes_once(stage: Callable[..., Stage]) -> None:
+    one = stage(kernel=InspectedKernel(PlayedInspector()))
     async with one.app.run_test(size=(132, 36)) as pilot:
         await one.ready(pilot)
         await pilot.press("i")

@@ -32,7 +32,7 @@ def test_every_process_outside_of_a_cycle_is_there_once(pairs: list[tuple[int, i
 
 
 def panel_of(stage: Stage) -> ProcessTree:
-    found = stage.app.main.panel()
+    found = stage.app.main.detail.panel
     assert isinstance(found, ProcessTree)
     return found
 
@@ -65,7 +65,7 @@ async def test_an_ended_container_says_what_to_do(stage: Callable[..., Stage]) -
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
         await pilot.press("a", "end")
-        await settled(pilot, lambda: "It is not running" in text_of(made.app), "the reason")
+        await settled(pilot, lambda: "Not running" in text_of(made.app), "the reason")
         assert panel_of(made).processes == ()
 
 
@@ -73,8 +73,9 @@ async def test_the_chosen_process_is_the_signals_target(stage: Callable[..., Sta
     made = stage()
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
-        assert made.app.chosen_process() is None
+        assert not made.app.main.detail.has_focus_within
         made.app.main.table.select(made.id_of("shell-form"))
         await settled(pilot, lambda: len(panel_of(made).processes) > 1, "the processes")
         await pilot.press("enter", "down")
-        assert made.app.chosen_process() == panel_of(made).processes[1].id
+        assert panel_of(made).chosen_process == panel_of(made).processes[1].id
+        assert made.app.main.detail.has_focus_within

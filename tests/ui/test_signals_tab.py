@@ -19,7 +19,7 @@ from containerlab_probes.records import (
 )
 from containerlab_tui.model.signal_log import Known, Note, Told, Who
 from containerlab_tui.model.views import Sent
-from containerlab_tui.ui.tabs.memory_tabs import RECORDED_KEPT
+from containerlab_tui.ui.tabs.signals import RECORDED_KEPT
 from tests.ui.conftest import PlayedWatch, Stage
 from tests.ui.samples import HOSTILE, SIZES, settled, text_of
 
@@ -57,12 +57,14 @@ async def test_what_others_send_stands_there_once(
         await made.ready(pilot)
         watch = await open_tab(made, pilot)
         await pilot.press("enter")  # all the room for the tab
-        selected = made.app.selected_container()
+        selected = made.app.main.selected()
         assert selected is not None
         assert watch.container == selected.id
         by_pidfd = Sent(selected.id, selected.name, ProcessId(watch.pid, 1), 1, "python3 app.py", 12, made.now + 5,
                         "pidfd", None, "its handler runs; still there")  # fmt: skip
-        made.app.add_sent([by_pidfd, replace(by_pidfd, signal=15, at=made.now + 6, route="engine", observed=None)])
+        made.app.session.add_sent(
+            [by_pidfd, replace(by_pidfd, signal=15, at=made.now + 6, route="engine", observed=None)]
+        )
         watch.waiting = told(made.now, watch.pid)
         await settled(pilot, lambda: "12 events were lost" in text_of(made.app), "the rows")
         shown = text_of(made.app)
@@ -84,7 +86,7 @@ async def test_the_record_ends_with_the_selection_and_the_tab_and_begins_when_th
         await settled(pilot, lambda: len(PlayedWatch.made) == 2, "the record of the row where the cursor rests")
         assert first.closed
         second = PlayedWatch.made[-1]
-        selected = made.app.selected_container()
+        selected = made.app.main.selected()
         assert selected is not None
         assert second.container == selected.id
         await pilot.press("p")

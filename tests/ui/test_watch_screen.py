@@ -140,7 +140,7 @@ async def test_the_kernel_pause_and_filter_at_the_keyboard() -> None:
 
 
 async def test_help_explains_the_signs_of_this_screen() -> None:
-    app = Host(HelpScreen(WatchScreen("web", Played())))
+    app = Host(HelpScreen(WatchScreen("web", Played()), {}))
     async with app.run_test(size=(140, 45)) as pilot:
         await settled(pilot, lambda: "What the signs mean" in text_of(app), "the signs")
         shown = text_of(app)

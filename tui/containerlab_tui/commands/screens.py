@@ -39,14 +39,15 @@ def open_screens(arguments: argparse.Namespace) -> int:
 
     first = _First(lambda: _raw_list(where, engine))
     loaded = config.load(flags={"read_only": arguments.read_only or None})
-    from containerlab_tui.ui.app import Sources, run
+    from containerlab_tui.session.session import Session, Sources
+    from containerlab_tui.ui.app import run
 
     def follow(post: "Callable[[FeedRecord], object]") -> None:
         from containerlab_tui.engine.events import EngineFeed
 
         EngineFeed(engine, post).start()
 
-    return run(Sources(where.url, engine, first.answer, follow), loaded.settings)
+    return run(Session(Sources(where.url, engine, first.answer, follow), loaded.settings))
 
 
 def _raw_list(where: Endpoint, engine: Callable[[], Engine]) -> Sequence[Container]:

@@ -1,16 +1,20 @@
-"""Messages that cross between the application, its screens and their widgets."""
-
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+"""Messages that the application posts to its screens, and screens to the application."""
 
 from textual.message import Message
 
-if TYPE_CHECKING:
-    from containerlab_tui.model.views import Sent
+from containerlab_tui.session.changes import Change
+
+
+class SessionChanged(Message):
+    """Something is known that was not known before. Posted to the main screen."""
+
+    def __init__(self, change: Change) -> None:
+        super().__init__()
+        self.change = change
 
 
 class InventoryChanged(Message):
-    """Containers were added, removed or changed. Posted to the main screen and to those over it."""
+    """Containers were added, removed or changed. Posted to the main screen and to the screens over it."""
 
     def __init__(self, ids: frozenset[str]) -> None:
         super().__init__()
@@ -21,29 +25,10 @@ class InventoryChanged(Message):
         return isinstance(message, InventoryChanged) and message.ids <= self.ids
 
 
-class EngineLost(Message):
-    """The engine went away; `reason` is a sentence. It is being tried again."""
+class ShowStops(Message):
+    """Asks the application for the screen of stops."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, container: str | None = None) -> None:
+        """`container`: full id of the container whose stop comes to the front; None: leave it as it is."""
         super().__init__()
-        self.reason = reason
-
-
-class EngineFound(Message):
-    """The engine is back and everything is known again."""
-
-
-class SignalsSent(Message):
-    """Signals were sent: for the Signals tab, and to look again at the processes. Bubbles to the application."""
-
-    def __init__(self, sent: "Sequence[Sent]") -> None:
-        super().__init__()
-        self.sent = tuple(sent)
-
-
-class SuspendFor(Message):
-    """Put the screens aside, call `work` on the bare terminal, bring them back. Bubbles to the application."""
-
-    def __init__(self, work: Callable[[], None]) -> None:
-        super().__init__()
-        self.work = work
+        self.container = container

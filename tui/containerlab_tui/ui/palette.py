@@ -10,6 +10,8 @@ from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import Screen
 
+from containerlab_tui.ui.bindings import is_offered
+
 HIDDEN_GROUPS = ("grid.", "app.palette")
 """Ids of bindings that are no commands: moving about."""
 
@@ -22,6 +24,8 @@ def actions_of(app: App[Any], screen: Screen[Any]) -> Iterable[tuple[DOMNode, Bi
         binding = active.binding
         identity = binding.id or ""
         if not active.enabled or not identity or binding.action in seen or identity.startswith(HIDDEN_GROUPS):
+            continue
+        if not is_offered(app, identity):
             continue
         seen.add(binding.action)
         yield active.node, binding

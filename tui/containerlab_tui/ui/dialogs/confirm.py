@@ -3,24 +3,22 @@
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.session.actions import Scope
+from containerlab_tui.ui.bindings import bindings
 
 
 class Confirm(ModalScreen[bool]):
     """Asks whether to do something that can't be undone. True only where the person says so."""
 
     CSS_PATH = "../styles/dialogs.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,n", "answer(False)", "No", id="confirm.no"),
-        Binding("y", "answer(True)", "Yes", id="confirm.yes"),
-        Binding("left,right,h,l", "other", "Other answer", show=False, id="confirm.other"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.CONFIRM)
 
     def __init__(self, title: str, sentence: str, yes: str = "Yes", no: str = "No, leave it") -> None:
         """Title and sentence may name things of a container: they are made safe here. `yes` names the deed."""

@@ -2,18 +2,25 @@
 
 import os
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.suggester import Suggester
 from textual.widgets import Input, Label, Static
 
 from containerlab_tui.present import wording
 from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.session.actions import Scope
+from containerlab_tui.ui.background import do
+from containerlab_tui.ui.bindings import bindings, is_refused
+
+if TYPE_CHECKING:
+    from containerlab_tui.model.inventory import Details
+    from containerlab_tui.session.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +58,7 @@ class CopyForm(ModalScreen[CopyRequest | None]):
     """Enter copies, right completes the path, escape copies nothing."""
 
     CSS_PATH = "../styles/dialogs.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Leave", id="copy.leave"),
-        Binding("up,down", "app.focus_next", "Other field", show=False, id="copy.field"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.COPY_DIALOG)
 
     def __init__(self, container: str, local_file: str = "", directory: str = "/tmp") -> None:  # noqa: S108
         """`container` is its name."""
@@ -126,3 +130,21 @@ def read_copy(local_file: str, directory: str) -> CopyRequest:
     if not directory.startswith("/"):
         raise ValueError("The directory in the container begins with a slash.")
     return CopyRequest(path, directory)
+
+
+def copy_into(screen: Screen[None], session: "Session", details: "Details") -> None:
+    """Asks for a local file and copies it into the container."""
+    if is_refused(screen.app, session, "copy"):
+        return
+    app = screen.app
+
+    def chosen(request: CopyRequest | None) -> None:
+        if request is not None:
+            words = f"Copied {request.local_file} into {request.directory} of {safe_line(details.name, 60)}."
+            do(
+                app,
+                lambda: session.engine().copy_into(details.id, request.local_file, request.directory),
+                lambda _done: app.notify(words, markup=False),
+            )
+
+    app.push_screen(CopyForm(details.name), chosen)

@@ -1,22 +1,29 @@
 """Another name for a container."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Input
 
 from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.session.actions import Scope
+from containerlab_tui.ui.background import do
+from containerlab_tui.ui.bindings import bindings, is_refused
+
+if TYPE_CHECKING:
+    from containerlab_tui.model.inventory import Container
+    from containerlab_tui.session.session import Session
 
 
 class Rename(ModalScreen[str | None]):
     """Enter gives the name, escape leaves it."""
 
     CSS_PATH = "../styles/dialogs.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave", id="rename.leave")]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.RENAME_DIALOG)
 
     def __init__(self, name: str) -> None:
         super().__init__(classes="dialog-screen")
@@ -37,3 +44,15 @@ class Rename(ModalScreen[str | None]):
 
     def action_leave(self) -> None:
         self.dismiss(None)
+
+
+def rename(screen: Screen[None], session: "Session", container: "Container") -> None:
+    """Asks for another name and gives it to the container."""
+    if is_refused(screen.app, session, "rename"):
+        return
+
+    def chosen(name: str | None) -> None:
+        if name:
+            do(screen, lambda: session.engine().rename(container.id, name))
+
+    screen.app.push_screen(Rename(container.name), chosen)

@@ -3,13 +3,13 @@
 import re
 import shlex
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.suggester import SuggestFromList
 from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 
@@ -17,6 +17,13 @@ from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.signals.names import all_signals, name_of, number_of
 from containerlab_tui.engine.api import RunRequest
 from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.session.actions import Scope
+from containerlab_tui.ui.background import ask, do
+from containerlab_tui.ui.bindings import bindings, is_refused
+
+if TYPE_CHECKING:
+    from containerlab_tui.model.inventory import Container
+    from containerlab_tui.session.session import Session
 
 _IPC_MODES = (
     ("private (its own)", "private"),
@@ -47,12 +54,7 @@ class RunForm(ModalScreen[RunRequest | None]):
     """Enter in any field runs it, tab goes through the fields, escape runs nothing."""
 
     CSS_PATH = "../styles/dialogs.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Leave", id="run.leave"),
-        Binding("ctrl+r", "run", "Run", id="run.run"),
-        Binding("up", "app.focus_previous", "Previous field", show=False, id="run.previous"),
-        Binding("down", "app.focus_next", "Next field", show=False, id="run.next"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.RUN_DIALOG)
 
     def __init__(self, images: Sequence[str], containers: Sequence[str] = (), image: str = "") -> None:
         """`images` are suggested; `containers` (names, running) may lend their IPC namespace; `image` is filled in."""
@@ -199,3 +201,23 @@ def read_timeout(text: str) -> int | None:
     if not (text.isascii() and text.isdigit()):
         raise ValueError("The stop timeout is a whole number of seconds, or -1 for ever.")
     return int(text)
+
+
+def run_new(screen: Screen[None], session: "Session", selected: "Container | None") -> None:
+    """Asks what to run and runs it; the selected container's image is filled in."""
+    if is_refused(screen.app, session, "run"):
+        return
+    app = screen.app
+
+    def chosen(request: RunRequest | None) -> None:
+        if request is not None:
+            do(app, lambda: session.engine().run(request))
+
+    names = [one.name for one in session.store.order(ended=False)]
+    image = selected.image if selected is not None else ""
+
+    def listed(images: tuple[str, ...]) -> None:
+        known = next((one for one in (image, f"{image}:latest") if one in images), "")
+        app.push_screen(RunForm(images, names, known), chosen)
+
+    ask(app, lambda: session.engine().images(), listed, group="run")

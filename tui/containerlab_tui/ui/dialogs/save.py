@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.session.actions import Scope
+from containerlab_tui.ui.bindings import bindings
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class SaveForm(ModalScreen[SaveRequest | None]):
     """Enter saves, and asks once more where the file exists; escape saves nothing."""
 
     CSS_PATH = "../styles/dialogs.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave", id="save.leave")]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.SAVE_DIALOG)
 
     def __init__(self, what: str, path: str) -> None:
         """`what` stands in the title; `path` is proposed."""

@@ -2,23 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from containerlab_probes.records import Forecast, Process, ProcessId
 from containerlab_probes.signals.forecast import forecast
-from containerlab_probes.signals.names import SIGKILL, all_signals, name_of
+from containerlab_probes.signals.names import SIGKILL, all_signals, name_of, number_of
 from containerlab_tui.present import wording
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.services.processes import children_of
 from containerlab_tui.services.signals import Target, select
+from containerlab_tui.session.actions import Scope
+from containerlab_tui.ui.background import ask, do
+from containerlab_tui.ui.bindings import bindings, is_refused
+
+if TYPE_CHECKING:
+    from containerlab_tui.model.inventory import Container, Details
+    from containerlab_tui.model.views import Sent
+    from containerlab_tui.session.session import Session
 
 SIGTERM = 15
 
@@ -78,15 +86,7 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
     """Typing narrows, up and down choose, tab changes the target, enter sends; escape sends nothing."""
 
     CSS_PATH = "../styles/dialogs.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Leave", id="picker.leave"),
-        Binding("tab", "target(1)", "Target", id="picker.target", priority=True),
-        Binding("shift+tab", "target(-1)", "Target", show=False, id="picker.target_back", priority=True),
-        Binding("up", "move(-1)", "Up", show=False, id="picker.up"),
-        Binding("down", "move(1)", "Down", show=False, id="picker.down"),
-        Binding("pageup", "move(-10)", "Page up", show=False, id="picker.page_up"),
-        Binding("pagedown", "move(10)", "Page down", show=False, id="picker.page_down"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.SIGNAL_DIALOG)
 
     def __init__(self, subjects: Sequence[SignalSubject], signal: int = SIGTERM) -> None:
         """`subjects`: at least one. `signal` is the one that is chosen at first (the container's stop signal)."""
@@ -301,3 +301,67 @@ def matching(typed: str) -> list[int]:
         elif wanted in name:
             ranked.append((2, signal))
     return [signal for _, signal in sorted(ranked)]
+
+
+def send_signal(
+    screen: Screen[None], session: "Session", containers: "Sequence[Container]", chosen: ProcessId | None = None
+) -> None:
+    """Asks which signal, and sends it to the chosen process or to PID 1 of each container."""
+    if not containers or is_refused(screen.app, session, "signal"):
+        return
+
+    def gather() -> "tuple[list[SignalSubject], dict[str, Details]]":
+        engine = session.engine()
+        subjects: list[SignalSubject] = []
+        details: dict[str, Details] = {}
+        for one in containers:
+            details[one.id] = engine.inspect(one.id)
+            seen, reason = session.kernel.processes(engine, details[one.id])
+            subjects.append(SignalSubject(one.id, one.name, seen, chosen, reason))
+        return subjects, details
+
+    def pick(found: "tuple[list[SignalSubject], dict[str, Details]]") -> None:
+        subjects, details = found
+
+        def picked(choice: SignalChoice | None) -> None:
+            if choice is not None:
+                for subject in subjects:
+                    _send(screen, session, subject, details[subject.container], choice)
+
+        first = number_of(details[subjects[0].container].stop_signal)
+        screen.app.push_screen(SignalPicker(subjects, first), picked)
+
+    ask(screen, gather, pick, group="signal")
+
+
+def _send(
+    screen: Screen[None], session: "Session", subject: SignalSubject, details: "Details", choice: SignalChoice
+) -> None:
+    from containerlab_tui.services import signals
+
+    def work() -> "tuple[Sent, ...]":
+        engine = session.engine()
+        root = subject.init if choice.init else subject.process
+        if root is None:
+            return (signals.send_by_engine(engine, details, choice.signal),)
+        now = signals.refresh(engine, details, root)
+        targets = signals.select(now, next(one for one in now if one.id == root.id), choice.target)
+        return signals.send(
+            engine, details, targets, choice.signal, lambda sent: session.deliver(lambda: session.add_sent(sent))
+        )
+
+    do(screen, work, lambda sent: _report(screen, session, choice.signal, sent))
+
+
+def _report(screen: Screen[None], session: "Session", signal: int, sent: "Sequence[Sent]") -> None:
+    """Says what the signal did: errors one by one, the rest in one line."""
+    session.add_sent(sent)
+    for one in sent:
+        if one.error:
+            screen.notify(one.error, severity="error", markup=False)
+    good = [one for one in sent if not one.error]
+    if good:
+        result = good[0].observed or "sent"
+        more = f" and {len(good) - 1} more" if len(good) > 1 else ""
+        words = f"{name_of(signal)} → {safe_line(good[0].container_name, 40)}[{good[0].container_pid}]{more}"
+        screen.notify(f"{words}: {safe_line(result, 120)}", markup=False)

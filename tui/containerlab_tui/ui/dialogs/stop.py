@@ -2,15 +2,15 @@
 
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import set_cell_size
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Label, Static
 
@@ -24,7 +24,14 @@ from containerlab_tui.present import doctor_text, wording
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.states import OUTLOOKS
 from containerlab_tui.services.processes import children_of
+from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.background import ask
+from containerlab_tui.ui.bindings import asks, bindings, is_refused
+from containerlab_tui.ui.messages import ShowStops
+
+if TYPE_CHECKING:
+    from containerlab_tui.model.inventory import Container
+    from containerlab_tui.session.session import Session
 
 FOR_EVER = "for ever"
 _WAYS_TO_SAY_FOR_EVER = {FOR_EVER, "forever", "ever", "never", "-1", "∞"}
@@ -46,10 +53,7 @@ class StopDialog(ModalScreen[StopChoice | None]):
     """Enter stops as shown, escape stops nothing."""
 
     CSS_PATH = "../styles/dialogs.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Leave", id="stop_dialog.leave"),
-        Binding("up,down", "other_field", "Other field", show=False, id="stop_dialog.field"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.STOP_DIALOG)
 
     def __init__(self, plans: Sequence[StopPlan], doctor: Callable[[], Diagnosis] | None = None) -> None:
         """`plans`: one for each container, at least one.
@@ -253,3 +257,48 @@ def _list(plans: Sequence[StopPlan], choice: StopChoice) -> Content:
             )
         )
     return Content("\n").join(lines)
+
+
+def stop_containers(screen: Screen[None], session: "Session", containers: "Sequence[Container]") -> None:
+    """Asks how to stop these containers, stops them and shows it as it happens."""
+    if not containers or is_refused(screen.app, session, "stop"):
+        return
+
+    def plans() -> list[StopPlan]:
+        from containerlab_tui.services.stop import plan_stop
+
+        engine = session.engine()
+        return [plan_stop(engine, one.id) for one in containers]
+
+    def begin(planned: Sequence[StopPlan]) -> None:
+        for plan in planned:
+            session.stops.begin(plan)
+        screen.post_message(ShowStops(planned[0].container))
+
+    def choose(planned: list[StopPlan]) -> None:
+        if not asks(session, "stop"):
+            begin(planned)
+            return
+
+        def doctor() -> Diagnosis:
+            from containerlab_tui.services import diagnosis
+
+            return diagnosis.doctor(session.engine(), planned[0].container, diagnosis.remembered)
+
+        def chosen(choice: StopChoice | None) -> None:
+            if choice is not None:
+                begin([_chosen(plan, choice) for plan in planned])
+
+        screen.app.push_screen(StopDialog(planned, doctor if len(planned) == 1 else None), chosen)
+
+    ask(screen, plans, choose, group="stop")
+
+
+def _chosen(plan: StopPlan, choice: StopChoice) -> StopPlan:
+    """The plan with what was chosen instead."""
+    if choice.signal is not None:
+        made = tuple(forecast(one, choice.signal, children_of(one, plan.processes)) for one in plan.processes)
+        plan = replace(plan, signal=choice.signal, signal_source="request", forecasts=made)
+    if choice.timeout_s is not None:
+        plan = replace(plan, timeout_s=choice.timeout_s, timeout_source="request")
+    return plan

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
@@ -16,7 +16,9 @@ from containerlab_probes.records import WINDOW_LIMIT, Window
 from containerlab_tui.model.survival import Survival
 from containerlab_tui.present import wording
 from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.background import ask
+from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.widgets import hex_view, survival_marks
 from containerlab_tui.ui.widgets.hex_view import HexView
 
@@ -28,17 +30,7 @@ class BytesScreen(Screen[None]):
     """Asks the reader for what fits on the screen and nothing more, so size does not matter."""
 
     CSS_PATH = "../styles/bytes.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "leave", "Leave", id="bytes.leave"),
-        Binding("r", "again", "Read again", id="bytes.read", tooltip="Read again and mark what changed"),
-        Binding("colon,o", "jump", "Go to offset", id="bytes.jump"),
-        Binding("pagedown,space", "page(1)", "Next", id="bytes.next"),
-        Binding("pageup,b", "page(-1)", "Previous", id="bytes.previous"),
-        Binding("down,j", "row(1)", "Down", show=False, id="bytes.down"),
-        Binding("up,k", "row(-1)", "Up", show=False, id="bytes.up"),
-        Binding("home,g", "edge(False)", "Start", show=False, id="bytes.start"),
-        Binding("end,G", "edge(True)", "End", show=False, id="bytes.end"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.BYTES)
     AUTO_FOCUS = ""
 
     def __init__(

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
@@ -23,9 +23,16 @@ from containerlab_tui.model.diagnosis import Diagnosis, Finding, Outlook
 from containerlab_tui.present import doctor_text, wording
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.states import DOCTOR_SIGNS, FINDINGS, OUTLOOKS
+from containerlab_tui.session.actions import Scope
+from containerlab_tui.session.freshness import started_at, stopped_clause
 from containerlab_tui.ui.background import ask
+from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.messages import InventoryChanged
 from containerlab_tui.ui.widgets.status_bar import KeyBar
+
+if TYPE_CHECKING:
+    from containerlab_tui.model.inventory import Container
+    from containerlab_tui.session.session import Session
 
 TEXT_LIMIT = 1000
 REMEDY_LIMIT = 8000
@@ -35,7 +42,7 @@ STYLES = {"good": "$text-success", "warn": "$text-warning", "bad": "$text-error"
 
 
 @dataclass(frozen=True, slots=True)
-class Patient:
+class Checked:
     """One container, as far as its page needs it."""
 
     name: str
@@ -45,7 +52,7 @@ class Patient:
     """How it ended, a clause; empty while it runs."""
     run: Callable[[], float | None]
     """When it was started: it tells one run of the container from another; None: not known."""
-    stop: Callable[[], None]
+    stop: "Callable[[DoctorScreen], None]"
     """Asks how to stop it."""
     known: Diagnosis | None = None
     """What was found out about this run just now, shown until the page has asked for itself."""
@@ -58,31 +65,22 @@ class DoctorScreen(Screen[None]):
 
     CSS_PATH = "../styles/doctor.tcss"
     SIGNS = DOCTOR_SIGNS
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "move(1)", "next", id="doctor.next", tooltip="The next finding, or the rest of this one"),
-        Binding("k,up", "move(-1)", "previous", show=False, id="doctor.previous", tooltip="The finding before"),
-        Binding("pagedown", "page(1)", "page down", show=False, id="doctor.page-down", tooltip="A screenful down"),
-        Binding("pageup", "page(-1)", "page up", show=False, id="doctor.page-up", tooltip="A screenful up"),
-        Binding("y", "copy", "copy remedy", id="doctor.copy", tooltip="Copy this finding's remedy to the clipboard"),
-        Binding("x", "stop", "stop", id="doctor.stop", tooltip="Stop the container, and watch the two phases"),
-        Binding("r,f5", "again", "again", id="doctor.again", tooltip="Ask the doctor again"),
-        Binding("escape,q", "leave", "back", id="doctor.leave", tooltip="Back to where it was opened from"),
-        Binding("question_mark", "app.help", "help", id="app.help", tooltip="All keys, and what the signs mean"),
-    ]
+    SCOPE = Scope.DOCTOR
+    BINDINGS: ClassVar[list[BindingType]] = bindings(SCOPE)
     AUTO_FOCUS = ""
 
-    def __init__(self, patient: Patient, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, checked: Checked, clock: Callable[[], float] = time.time) -> None:
         super().__init__()
-        self._patient, self._clock = patient, clock
-        self._diagnosis = patient.known
+        self._checked, self._clock = checked, clock
+        self._diagnosis = checked.known
         self._findings: tuple[Finding, ...] = ()
         self._cursor = 0
-        self._read_at = patient.known_at
+        self._read_at = checked.known_at
         self._drawn: Diagnosis | None = None
         self._looking = False
         self._trouble = ""
         self._had_ended = False
-        self._run = patient.run()
+        self._run = checked.run()
 
     def compose(self) -> ComposeResult:
         yield Static(id="head")
@@ -108,7 +106,7 @@ class DoctorScreen(Screen[None]):
         """Ask again. What is known stays until the answer is there."""
         self._looking = True
         self._draw_head()
-        ask(self, self._patient.diagnose, self._answered, self._failed, group="doctor")
+        ask(self, self._checked.diagnose, self._answered, self._failed, group="doctor")
 
     def _answered(self, diagnosis: Diagnosis) -> None:
         self._looking, self._trouble, self._read_at = False, "", self._clock()
@@ -121,7 +119,7 @@ class DoctorScreen(Screen[None]):
 
     def on_inventory_changed(self, event: InventoryChanged) -> None:
         """It may have ended, or run again: what was read of an earlier run says nothing about this one."""
-        ended, run = bool(self._patient.ended()), self._patient.run() or self._run
+        ended, run = bool(self._checked.ended()), self._checked.run() or self._run
         if not ended and (self._had_ended or run != self._run):
             self.action_again()
             self._run = run
@@ -137,7 +135,7 @@ class DoctorScreen(Screen[None]):
         note = "looking …"
         if not self._looking:
             note = f"{doctor_text.counted(self._findings)}read at {at}" if self._diagnosis is not None else ""
-        left = Content.assemble(("Doctor  ", "dim"), (safe_line(self._patient.name, 80), "bold"))
+        left = Content.assemble(("Doctor  ", "dim"), (safe_line(self._checked.name, 80), "bold"))
         room = max(self.size.width - 2 - len(note) - 2, 10)
         head = Content.assemble(left.truncate(room, ellipsis=True, pad=True), "  ", (note, "dim"))
         self.query_one("#head", Static).update(head)
@@ -145,7 +143,7 @@ class DoctorScreen(Screen[None]):
             headline = self.query_one("#headline", Static)
             headline.update(Content.styled("looking …", "dim"))
             headline.display = self._looking
-        ended = self._patient.ended()
+        ended = self._checked.ended()
         trouble = f"It has ended: {ended}." if ended else self._trouble
         if trouble and self._diagnosis is not None:
             trouble += f" What is shown was read at {at}."
@@ -191,7 +189,7 @@ class DoctorScreen(Screen[None]):
         if action == "copy":
             return self._chosen is not None and bool(self._chosen.remedy)
         if action == "stop":
-            return not self._patient.ended()
+            return not self._checked.ended()
         if action == "move":
             return bool(self._findings)
         return True
@@ -231,7 +229,7 @@ class DoctorScreen(Screen[None]):
             self.app.notify(f"Copied the remedy of {safe_line(finding.code, 40)}.", markup=False)
 
     def action_stop(self) -> None:
-        self._patient.stop()
+        self._checked.stop(self)
 
     def action_leave(self) -> None:
         self.dismiss(None)
@@ -323,3 +321,34 @@ class FindingBlock(Vertical):
             with Horizontal(classes="fact"):
                 yield Static(Content("mend"), classes="label")
                 yield Static(Content("\n".join(remedy_lines(finding))), classes="text remedy")
+
+
+def open_page(
+    screen: Screen[None],
+    session: "Session",
+    container: "Container",
+    known: Diagnosis | None = None,
+    known_at: float = 0.0,
+) -> None:
+    """Opens the page on one container; `known`, read at `known_at`, is shown until a fresh diagnosis arrives."""
+
+    def diagnose() -> Diagnosis:
+        from containerlab_tui.services import diagnosis
+
+        return diagnosis.doctor(session.engine(), container.id, diagnosis.remembered)
+
+    def stop(page: DoctorScreen) -> None:
+        from containerlab_tui.ui.dialogs.stop import stop_containers
+
+        stop_containers(page, session, [container])
+
+    checked = Checked(
+        container.name,
+        diagnose,
+        lambda: stopped_clause(session.store, container.id, session.clock()),
+        lambda: started_at(session.store, container.id),
+        stop,
+        known,
+        known_at,
+    )
+    screen.app.push_screen(DoctorScreen(checked, session.clock))

@@ -3,10 +3,10 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
@@ -17,16 +17,22 @@ from containerlab_tui.model.diagnosis import Diagnosis, Outlook, Severity
 from containerlab_tui.present import doctor_text, wording
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.states import DOCTOR_SIGNS, FINDINGS, OUTLOOKS, grace
+from containerlab_tui.session.actions import Scope
+from containerlab_tui.session.freshness import RESTARTED, change_since, is_outdated, successor
 from containerlab_tui.ui.background import ask
+from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.messages import InventoryChanged
+from containerlab_tui.ui.screens.doctor import open_page
 from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, Row, cell
 from containerlab_tui.ui.widgets.status_bar import KeyBar
+
+if TYPE_CHECKING:
+    from containerlab_tui.model.inventory import Container
+    from containerlab_tui.session.session import Session
 
 Answer = tuple[Sequence[Diagnosis], Sequence[str]]
 """The diagnoses, and a sentence for each container that had none."""
 UNREAD_SHOWN = 3
-AGAIN = "started again since: r"
-"""Stands in the place of what is wrong where the answer is about an earlier run, or a container that had the name."""
 _ORDER = (Outlook.TIMES_OUT, Outlook.UNKNOWN, Outlook.EXITS)
 
 
@@ -49,11 +55,8 @@ class DoctorTable(Screen[None]):
 
     CSS_PATH = "../styles/doctor.tcss"
     SIGNS = DOCTOR_SIGNS
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r,f5", "again", "again", id="doctor.again", tooltip="Ask the doctor again"),
-        Binding("escape,q", "leave", "back", id="doctor.leave", tooltip="Back to where it was opened from"),
-        Binding("question_mark", "app.help", "help", id="app.help", tooltip="All keys, and what the signs mean"),
-    ]
+    SCOPE = Scope.DOCTOR_TABLE
+    BINDINGS: ClassVar[list[BindingType]] = bindings(SCOPE)
     AUTO_FOCUS = "DoctorGrid"
 
     def __init__(
@@ -67,7 +70,7 @@ class DoctorTable(Screen[None]):
         """`whom`: which containers, in words. `question` may block: it runs off the UI thread.
 
         `open_page` gets the row, and when it was read (epoch seconds). `since` says how a container has ended since it
-        was looked at, a clause; AGAIN where it was started again; nothing where neither is so.
+        was looked at, a clause; RESTARTED where it was started again; nothing where neither is so.
         """
         super().__init__()
         self._whom, self._question, self._open_page, self._since = whom, question, open_page, since
@@ -157,7 +160,7 @@ class DoctorTable(Screen[None]):
             return
         become = self._become.get(one.container)
         lines = [f"It has ended since: {become}." if become else f"{one.container}: {doctor_text.headline(one)}"]
-        if become == AGAIN:
+        if become == RESTARTED:
             lines = ["It was started again since; this is what was found before. r asks anew."]
         worst = doctor_text.by_weight(one.findings)[:1]
         lines += [finding.summary for finding in worst]
@@ -212,3 +215,27 @@ def _wrong(one: Diagnosis) -> Cell:
         (f"{FINDINGS[finding.severity].glyph} {safe_line(finding.code, 40)}  ", FINDINGS[finding.severity].tone)
         for finding in found
     )
+
+
+def open_table(screen: Screen[None], session: "Session", containers: "Sequence[Container] | None" = None) -> None:
+    """Opens the table of these containers, or of all that run."""
+
+    def question() -> Answer:
+        from containerlab_tui.services import diagnosis
+
+        if containers is None:
+            return diagnosis.doctor_all(session.engine(), diagnosis.remembered)
+        chosen = [(one.id, one.name) for one in containers]
+        return diagnosis.doctor_each(session.engine(), chosen, diagnosis.remembered)
+
+    def open_one(one: Diagnosis, read_at: float) -> None:
+        container = successor(session.store, one)
+        if container is not None:
+            known = None if is_outdated(session.store, container, one) else one
+            open_page(table, session, container, known, read_at)
+
+    which = "all running" if containers is None else f"{len(containers)} marked"
+    table = DoctorTable(
+        which, question, open_one, lambda one: change_since(session.store, one, session.clock()), session.clock
+    )
+    screen.app.push_screen(table)

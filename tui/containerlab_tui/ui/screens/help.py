@@ -1,5 +1,6 @@
-"""All keys of the screen it was opened from, made from the bindings, and what the signs mean."""
+"""All keys of the screen it was opened from, made from the registry of actions, and what the signs mean."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -9,7 +10,18 @@ from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from containerlab_tui.ui.widgets.grid import Grid
+from containerlab_tui.session.actions import ACTIONS, Action, Scope
+from containerlab_tui.ui.bindings import bindings
+
+SCOPES: dict[Scope, frozenset[Scope]] = {
+    Scope.MAIN: frozenset(
+        (Scope.MAIN, Scope.PROCESSES, Scope.IPC, Scope.FILES, Scope.LOGS, Scope.LOG_LINES, Scope.INSPECT, Scope.GRID)
+    ),
+    Scope.DOCTOR: frozenset((Scope.DOCTOR,)),
+    Scope.DOCTOR_TABLE: frozenset((Scope.DOCTOR_TABLE, Scope.GRID)),
+    Scope.SIGNAL_WATCH: frozenset((Scope.SIGNAL_WATCH,)),
+}
+"""Where the keys that help shows are offered, by the screen it is about."""
 
 GROUPS = (
     ("container.", "The selected container, or the marked ones"),
@@ -41,16 +53,13 @@ class HelpScreen(ModalScreen[None]):
     """Closed by any of its keys."""
 
     CSS_PATH = "../styles/help.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark,enter", "leave", "leave", id="help.leave"),
-        Binding("j,down", "scroll(1)", "down", show=False, id="help.down"),
-        Binding("k,up", "scroll(-1)", "up", show=False, id="help.up"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.HELP)
     AUTO_FOCUS = ""
 
-    def __init__(self, about: Screen[Any]) -> None:
+    def __init__(self, about: Screen[Any], keys: Mapping[str, str]) -> None:
+        """`keys` are those of the settings file, by the action's id."""
         super().__init__()
-        self._about = about
+        self._about, self._own_keys = about, keys
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box") as box, VerticalScroll(can_focus=False):
@@ -70,21 +79,21 @@ class HelpScreen(ModalScreen[None]):
 
     def _keys(self, prefix: str) -> list[Content]:
         lines, seen = list[Content](), set[str]()
-        for binding in self._all_bindings():
-            identity = binding.id or ""
-            if not identity.startswith(prefix) or identity in seen:
-                continue
-            seen.add(identity)
-            keys = " ".join(self.app.get_key_display(one) for one in self._all_bindings() if one.id == identity)
-            words = binding.tooltip or binding.description
-            lines.append(Content.assemble((f"{keys:>9}", "$text-accent"), f"  {words}  ", (identity, "dim")))
+        scopes = {Scope.APP, *SCOPES.get(getattr(self._about, "SCOPE", Scope.APP), ())}
+        for action in ACTIONS:
+            if action.scope in scopes and action.id.startswith(prefix) and action.id not in seen:
+                seen.add(action.id)
+                text = action.text or action.name
+                lines.append(
+                    Content.assemble(
+                        (f"{self._shown_keys(action):>9}", "$text-accent"), f"  {text}  ", (action.id, "dim")
+                    )
+                )
         return lines
 
-    def _all_bindings(self) -> list[Binding]:
-        """Of the screen, of what stands on it, and of the application."""
-        owners = [self._about, *self._about.query(Grid).results(), *self._about.query("Panel, IpcPanel, FilesPanel")]
-        found = [binding for owner in (*owners, self.app) for _, binding in owner._bindings]
-        return [binding for binding in found if binding.id]
+    def _shown_keys(self, action: Action) -> str:
+        keys = self._own_keys.get(action.id, action.key).split(",")
+        return " ".join(self.app.get_key_display(Binding(key.strip(), "")) for key in keys)
 
     def action_leave(self) -> None:
         self.dismiss()

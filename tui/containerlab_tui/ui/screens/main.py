@@ -1,104 +1,71 @@
 """The main screen: the table of containers, and tabs for the one under the cursor."""
 
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.binding import BindingType
 from textual.content import Content
-from textual.css.query import NoMatches
 from textual.events import Resize
+from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from containerlab_tui.present.safe_text import safe_line
-from containerlab_tui.session.store import RUNNING
-from containerlab_tui.ui.messages import EngineFound, EngineLost, InventoryChanged
-from containerlab_tui.ui.screens.main_actions import MainActions
-from containerlab_tui.ui.tabs.base import Panel, Subject
+from containerlab_tui.session.actions import Needs, Scope, named
+from containerlab_tui.session.changes import (
+    ContainersLearned,
+    EngineDescribed,
+    EngineFound,
+    EngineLost,
+    EngineSaid,
+    LoadsRead,
+    SignalsSent,
+)
+from containerlab_tui.session.store import RUNNING, Subject
+from containerlab_tui.ui.background import ask
+from containerlab_tui.ui.bindings import bindings, is_refused
+from containerlab_tui.ui.messages import InventoryChanged, SessionChanged, ShowStops
+from containerlab_tui.ui.tabs.detail import Detail
 from containerlab_tui.ui.widgets.container_table import ContainerTable
 from containerlab_tui.ui.widgets.filter_line import FilterLine
 from containerlab_tui.ui.widgets.grid import Grid
 from containerlab_tui.ui.widgets.status_bar import KeyBar, TopLine
 
 if TYPE_CHECKING:
-    from containerlab_tui.model.inventory import Container
-    from containerlab_tui.ui.app import ContainerlabApp
+    from containerlab_tui.model.inventory import Container, Details
+    from containerlab_tui.session.session import Session
 
 REST_S = 0.1
 """How long the cursor must rest on a row before its tabs are filled."""
 AGES_S = 20.0
 
-TABS = (
-    ("processes", "Processes"),
-    ("signals", "Signals"),
-    ("ipc", "IPC"),
-    ("files", "Files"),
-    ("logs", "Logs"),
-    ("inspect", "Inspect"),
-)
 
-
-class MainScreen(MainActions, Screen[None]):
-    """Follows the application's knowledge; asks nothing of the engine by itself."""
+class MainScreen(Screen[None]):
+    """Shows what the session knows; asks the engine only what a key asks for."""
 
     AUTO_FOCUS = "#containers"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "signal", "signal", id="container.signal", tooltip="Send a signal to the selected process"),
-        Binding("x", "stop", "stop", id="container.stop", tooltip="Stop, and watch the two phases"),
-        Binding("d", "doctor", "doctor", id="container.doctor", tooltip="How a stop would go, why, and how to mend it"),
-        Binding("S", "start", "start", id="container.start", tooltip="Start the container"),
-        Binding("e", "enter", "enter", id="container.enter", tooltip="Run a shell inside the container"),
-        Binding("t", "attach", "attach", id="container.attach", tooltip="Attach to its standard streams"),
-        Binding("slash", "filter", "filter", id="main.filter", tooltip="Filter by name, image, command or status"),
-        Binding("space", "mark", "mark", id="main.mark", tooltip="Mark the container, to act on several"),
-        Binding("question_mark", "app.help", "help", id="app.help", tooltip="All keys, and what the signs mean"),
-        Binding("R", "restart", "restart", id="container.restart", tooltip="Restart the container"),
-        Binding("z", "pause", "pause/resume", id="container.pause", tooltip="Pause the container, or resume it"),
-        Binding("delete", "remove", "remove", id="container.remove", tooltip="Remove the container"),
-        Binding("n", "run", "new", id="container.run", tooltip="Run a new container from an image"),
-        Binding("N", "rename", "rename", show=False, id="container.rename", tooltip="Rename the container"),
-        Binding("c", "copy", "copy into", id="container.copy", tooltip="Copy a local file into the container"),
-        Binding("w", "watch", "watch signals", id="container.watch",
-                tooltip="Watch all signals in the container, as the kernel records them"),
-        Binding("W", "stops", "stops", id="main.stops", tooltip="Watch the stops under way, and those that are over"),
-        Binding("D", "doctor_all", "doctor all", id="main.doctor-all",
-                tooltip="How stops of all running containers would go, the worst first"),
-        Binding("a", "ended", "ended", id="main.ended", tooltip="Show or hide ended containers"),
-        Binding("p", "tab('processes')", "processes", show=False, id="tab.processes", tooltip="The Processes tab"),
-        Binding("g", "tab('signals')", "signals", show=False, id="tab.signals", tooltip="The Signals tab"),
-        Binding("i", "tab('ipc')", "IPC", show=False, id="tab.ipc", tooltip="The IPC tab"),
-        Binding("f", "tab('files')", "files", show=False, id="tab.files", tooltip="The Files tab"),
-        Binding("l", "tab('logs')", "logs", show=False, id="tab.logs", tooltip="The Logs tab"),
-        Binding("y", "tab('inspect')", "inspect", show=False, id="tab.inspect", tooltip="The Inspect tab"),
-        Binding("escape", "back", "back", show=False, id="main.back",
-                tooltip="Leave the filter, the tab or the marks"),
-        Binding("f5", "look_again", "look again", show=False, id="main.again", tooltip="Read the tab again"),
-        Binding("q", "app.quit", "quit", id="app.quit", tooltip="Leave; nothing in the engine changes"),
-    ]  # fmt: skip
+    SCOPE = Scope.MAIN
+    BINDINGS: ClassVar[list[BindingType]] = bindings(SCOPE)
 
-    def __init__(self) -> None:
+    class Drawn(Message):
+        """The first frame and the tabs are there."""
+
+    def __init__(self, session: "Session") -> None:
         super().__init__()
+        self.session = session
         self._show_ended = False
         self._needle = ""
-        self._shown_for: dict[str, Subject | None] = {}
         self._resting: Timer | None = None
-        self.tab = "processes"
-
-    @property
-    def lab(self) -> "ContainerlabApp":
-        """The application."""
-        return cast("ContainerlabApp", self.app)
 
     # composition: the table first, the tabs after the first frame
 
     def compose(self) -> ComposeResult:
-        yield TopLine(self.lab.engine_words)
+        yield TopLine(self.session.engine_label)
         yield Static("", id="banner", markup=False)
-        yield ContainerTable(self.lab.knowledge, self.lab.clock)
-        yield Vertical(id="detail")
+        yield ContainerTable(self.session.store, self.session.clock)
+        yield Detail(self.session)
         yield KeyBar()
 
     def on_resize(self, event: Resize) -> None:
@@ -109,21 +76,19 @@ class MainScreen(MainActions, Screen[None]):
         self.call_after_refresh(self._after_first_frame)
 
     async def _after_first_frame(self) -> None:
-        from textual.widgets import TabbedContent, TabPane
-
-        tabs = TabbedContent(initial=f"tab-{self.tab}")
-        for name, title in TABS:
-            tabs.compose_add_child(TabPane(title, id=f"tab-{name}"))
-        await self.query_one("#detail").mount(tabs)
+        await self.detail.open()
         self.set_interval(AGES_S, self._renew_ages)
-        self.lab.begin()
-        self.watch_visible()
+        self.post_message(self.Drawn())
 
     # the table
 
     @property
     def table(self) -> ContainerTable:
         return self.query_one(ContainerTable)
+
+    @property
+    def detail(self) -> Detail:
+        return self.query_one(Detail)
 
     @property
     def is_ending(self) -> bool:
@@ -133,41 +98,48 @@ class MainScreen(MainActions, Screen[None]):
     def selected(self) -> "Container | None":
         """The container under the cursor."""
         key = self.table.row_key
-        return self.lab.knowledge.containers.get(key) if key else None
+        return self.session.store.containers.get(key) if key else None
 
     def targets(self) -> "list[Container]":
         """The marked containers, or the one under the cursor."""
-        marked = [one for one in self.lab.knowledge.order(ended=True) if one.id in self.table.marked]
+        marked = [one for one in self.session.store.order(ended=True) if one.id in self.table.marked]
         selected = self.selected()
         return marked or ([selected] if selected else [])
 
     def fill(self) -> None:
         """Show the containers that are wanted now."""
-        known = self.lab.knowledge
+        known = self.session.store
         running, ended = known.counts()
         table = self.table
         table.marked &= known.containers.keys()
         table.empty_text = self._nothing(running, ended)
         table.show(known.order(self._show_ended, self._needle))
-        note = f"{running} running, {ended} ended"
+        note = f"{running} running, {ended} stopped"
         if known.stopping:
-            note = f"{len(known.stopping)} stopping: W shows it · {note}"
+            note = f"{len(known.stopping)} stopping (press W) · {note}"
         if table.marked:
             note = f"{len(table.marked)} marked · {note}"
         if self._needle:
             note = f"filter “{self._needle}” · {note}"
-        self.query_one(TopLine).say(self.lab.engine_words, note)
+        if self.session.settings.read_only:
+            note = f"read-only · {note}"
+        self.query_one(TopLine).say(self.session.engine_label, note)
 
     def _nothing(self, running: int, ended: int) -> str:
         if self._needle:
-            return f"No container matches “{safe_line(self._needle, 40)}”. Escape shows all."
+            return f"No container matches “{safe_line(self._needle, 40)}”. Press Esc to show all."
         if not running and ended:
-            return f"None is running. a shows the {ended} ended ones; n runs a new one."
-        return "There is no container. n runs one from an image."
+            return f"No running containers. Press a to show {ended} stopped, n to run one."
+        return "No containers. Press n to run one from an image."
 
     def watch_visible(self) -> None:
-        """Tell the feeds which rows can be seen."""
-        self.lab.watch_rows(self.table.visible_keys())
+        """Reads the loads of the rows that can be seen."""
+        self.session.watch_loads(self.table.visible_keys())
+
+    def read_visible(self) -> None:
+        """Reads details and loads of the rows that can be seen, before those of others."""
+        self.session.want_details(self.table.visible_keys())
+        self.watch_visible()
 
     def _renew_ages(self) -> None:
         self.table.renew(self.table.visible_keys())
@@ -180,24 +152,41 @@ class MainScreen(MainActions, Screen[None]):
             self.rest()
         self.refresh_bindings()
 
-    def learned(self, ids: set[str]) -> None:
-        """Details, forecasts or loads of these became known."""
+    def on_session_changed(self, message: SessionChanged) -> None:
+        """Draws again what a change concerns."""
+        if self.is_ending:
+            return
+        match message.change:
+            case ContainersLearned(ids):
+                self._learned(ids)
+            case LoadsRead(ids):
+                self.table.renew(ids)
+            case EngineDescribed():
+                self.fill()
+            case EngineLost(reason):
+                banner = self.query_one("#banner", Static)
+                words = f"! Lost the engine: {safe_line(reason, 300)} Showing the last known state; reconnecting."
+                banner.update(Content(words))
+                self.add_class("-lost")
+            case EngineFound():
+                self.remove_class("-lost")
+                self.fill()
+                self.detail.forget()
+                self._show_tab()
+            case EngineSaid(event):
+                selected = self.selected()
+                if selected is not None and selected.id == event.container and self.is_current:
+                    self.detail.look_again()
+            case SignalsSent():
+                if self.detail.tab == "signals":
+                    self.detail.look_again()
+
+    def _learned(self, ids: frozenset[str]) -> None:
         self.table.renew(ids)
         selected = self.selected()
         if selected is not None and selected.id in ids:
             self._show_tab()
-
-    def on_engine_lost(self, event: EngineLost) -> None:
-        banner = self.query_one("#banner", Static)
-        reason = safe_line(event.reason, 300)
-        banner.update(Content(f"! Engine lost: {reason} What is shown is what was known. Trying again."))
-        self.add_class("-lost")
-
-    def on_engine_found(self, event: EngineFound) -> None:
-        self.remove_class("-lost")
-        self.fill()
-        self._shown_for.clear()
-        self._show_tab()
+        self.watch_visible()
 
     # the tabs
 
@@ -208,7 +197,7 @@ class MainScreen(MainActions, Screen[None]):
     def on_grid_opened(self, event: Grid.Opened) -> None:
         if event.grid is self.table:
             self.add_class("-zoomed")
-            self._focus_tab()
+            self.detail.focus_panel()
 
     def rest(self) -> None:
         """Fill the tab once the cursor has come to rest."""
@@ -219,70 +208,32 @@ class MainScreen(MainActions, Screen[None]):
     def _rested(self) -> None:
         self.watch_visible()
         selected = self.selected()
-        if selected is not None and selected.id not in self.lab.knowledge.details:
-            self.lab.filler_wants([selected.id])
+        if selected is not None and selected.id not in self.session.store.details:
+            self.session.want_details([selected.id])
         self._show_tab()
         self.refresh_bindings()
 
     def subject(self) -> Subject | None:
-        """What the tabs are to show."""
+        """Returns what the tabs are to show."""
         selected = self.selected()
-        if selected is None:
-            return None
-        blind = ""
-        if selected.state not in RUNNING:
-            blind = "It is not running, so it has neither processes nor memory. S starts it."
-        elif not self.lab.local:
-            blind = "It runs on another machine: its processes and memory can't be looked at from here."
-        return Subject(selected, self.lab.knowledge.details.get(selected.id), blind)
-
-    def panel(self) -> Panel | None:
-        """The contents of the tab that is shown; made when it is first shown, and None until that is done."""
-        try:
-            pane = self.query_one(f"#tab-{self.tab}")
-        except NoMatches:
-            return None
-        return next((one for one in pane.query(Panel) if one.is_mounted), None)
+        return None if selected is None else self.session.store.subject(selected, self.session.local)
 
     def _show_tab(self) -> None:
-        panel, subject = self.panel(), self.subject()
-        if panel is not None and (self.tab not in self._shown_for or self._shown_for[self.tab] != subject):
-            self._shown_for[self.tab] = subject
-            panel.show(subject)
+        self.detail.show(self.subject())
 
-    async def on_tabbed_content_tab_activated(self, event: Any) -> None:  # noqa: ANN401  imported after the first frame
-        self.tab = str(event.pane.id).removeprefix("tab-")
-        if self.panel() is None:
-            await event.pane.mount(self.lab.make_panel(self.tab))
+    def on_detail_opened(self) -> None:
         self._show_tab()
         self.refresh_bindings()
 
     def action_tab(self, name: str) -> None:
-        """Show a tab."""
-        tabs = self._tabs()
-        if tabs is not None:
-            tabs.active = f"tab-{name}"
-            if self.focused is not self.table:
-                self.call_after_refresh(self._focus_tab)
-
-    def _tabs(self) -> Any:  # noqa: ANN401  imported after the first frame
-        found = self.query("TabbedContent")
-        return found.first() if found else None
-
-    def _focus_tab(self) -> None:
-        panel = self.panel()
-        inner: list[Widget] = [] if panel is None else [one for one in panel.query("*") if one.focusable]
-        first = next((one for one in inner if not isinstance(one, Input)), None)
-        if first is not None:
-            first.focus()
-        elif panel is not None and panel.focusable:
-            panel.focus()
+        """Opens a tab."""
+        self.detail.switch(name)
+        if self.focused is not self.table:
+            self.call_after_refresh(self.detail.focus_panel)
 
     def action_look_again(self) -> None:
-        """Read the tab again."""
-        panel = self.panel()
-        if panel is not None:
-            panel.look_again()
+        """Reads the tab again."""
+        self.detail.look_again()
 
     # the filter, the marks
 
@@ -327,7 +278,140 @@ class MainScreen(MainActions, Screen[None]):
         self.fill()
 
     def action_ended(self) -> None:
-        """Show or hide ended containers."""
+        """Shows or hides stopped containers."""
         self._show_ended = not self._show_ended
         self.fill()
-        self.lab.filler_wants(self.table.visible_keys())
+        self.session.want_details(self.table.visible_keys())
+
+    # actions on containers: each is one file of dialogs or screens
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Returns whether an action applies to the selection: False hides its key."""
+        found = named(Scope.MAIN, action)
+        return found is None or self._has(found.needs)
+
+    def _has(self, needs: Needs) -> bool:
+        if needs is Needs.NOTHING:
+            return True
+        if needs is Needs.STOPS:
+            return self.session.stops.any_seen
+        selected = self.selected() if self.is_mounted else None
+        if selected is None:
+            return False
+        is_running = selected.state in RUNNING
+        return needs is Needs.CONTAINER or is_running is (needs is Needs.RUNNING)
+
+    def _running_targets(self) -> "list[Container]":
+        return [one for one in self.targets() if one.state in RUNNING]
+
+    def _with_details(self, group: str, then: "Callable[[Details], None]") -> None:
+        """Inspects the selected container and goes on with what the engine says now."""
+        selected = self.selected()
+        if selected is not None:
+            container = selected.id
+            ask(self, lambda: self.session.engine().inspect(container), then, group=group)
+
+    def action_start(self) -> None:
+        """Starts the marked containers, or the selected one."""
+        from containerlab_tui.ui.dialogs import lifecycle
+
+        lifecycle.start(self, self.session, [one for one in self.targets() if one.state not in RUNNING])
+
+    def action_restart(self) -> None:
+        """Stops and starts the marked containers, or the selected one."""
+        from containerlab_tui.ui.dialogs import lifecycle
+
+        lifecycle.restart(self, self.session, self.targets())
+
+    def action_pause(self) -> None:
+        """Pauses or resumes the marked containers, or the selected one."""
+        from containerlab_tui.ui.dialogs import lifecycle
+
+        lifecycle.pause_or_resume(self, self.session, self._running_targets())
+
+    def action_remove(self) -> None:
+        """Removes the marked containers, or the selected one."""
+        from containerlab_tui.ui.dialogs import lifecycle
+
+        lifecycle.remove(self, self.session, self.targets())
+
+    def action_signal(self) -> None:
+        """Sends a signal to the selected process, or to PID 1 of the marked containers."""
+        from containerlab_tui.ui.dialogs.signal import send_signal
+
+        targets, panel = self._running_targets(), self.detail.panel
+        in_tab = panel is not None and self.focused is not None and panel in self.focused.ancestors
+        chosen = panel.chosen_process if panel is not None and in_tab and len(targets) == 1 else None
+        send_signal(self, self.session, targets, chosen)
+
+    def action_stop(self) -> None:
+        """Stops the marked containers, or the selected one."""
+        from containerlab_tui.ui.dialogs.stop import stop_containers
+
+        stop_containers(self, self.session, self._running_targets())
+
+    def action_watch(self) -> None:
+        """Shows every signal in the container live."""
+        from containerlab_tui.ui.screens.signal_watch import watch_signals
+
+        panel = self.detail.panel
+        self._with_details("watch", lambda details: watch_signals(self, self.session, details, panel))
+
+    def action_stops(self) -> None:
+        """Shows stops in progress and finished, the selected container's if there was one."""
+        selected = self.selected()
+        seen = selected is not None and self.session.stops.has_seen(selected.id)
+        self.post_message(ShowStops(selected.id if selected is not None and seen else None))
+
+    def action_doctor(self) -> None:
+        """Predicts a stop of the selected container, or of the marked ones side by side."""
+        targets = self._running_targets()
+        if len(targets) == 1:
+            from containerlab_tui.ui.screens.doctor import open_page
+
+            open_page(self, self.session, targets[0])
+        elif targets:
+            from containerlab_tui.ui.screens.doctor_table import open_table
+
+            open_table(self, self.session, targets)
+
+    def action_doctor_all(self) -> None:
+        """Predicts stops for all running containers, worst first."""
+        from containerlab_tui.ui.screens.doctor_table import open_table
+
+        open_table(self, self.session)
+
+    def action_enter(self) -> None:
+        """Runs a shell in the container's namespaces."""
+        from containerlab_tui.ui.terminal import enter
+
+        if not is_refused(self.app, self.session, "enter"):
+            self._with_details("enter", lambda details: enter(self.app, self.session, details))
+
+    def action_attach(self) -> None:
+        """Attaches to the container's standard streams."""
+        from containerlab_tui.ui.terminal import attach
+
+        if not is_refused(self.app, self.session, "attach"):
+            self._with_details("attach", lambda details: attach(self.app, self.session, details))
+
+    def action_copy(self) -> None:
+        """Copies a local file into the container."""
+        from containerlab_tui.ui.dialogs.copy import copy_into
+
+        if not is_refused(self.app, self.session, "copy"):
+            self._with_details("copy", lambda details: copy_into(self, self.session, details))
+
+    def action_run(self) -> None:
+        """Runs a new container from an image."""
+        from containerlab_tui.ui.dialogs.run import run_new
+
+        run_new(self, self.session, self.selected())
+
+    def action_rename(self) -> None:
+        """Renames the container."""
+        from containerlab_tui.ui.dialogs.rename import rename
+
+        selected = self.selected()
+        if selected is not None:
+            rename(self, self.session, selected)

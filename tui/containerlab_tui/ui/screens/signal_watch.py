@@ -8,10 +8,10 @@ import os
 import re
 import time
 from collections.abc import Callable
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.screen import Screen
 from textual.style import Style
@@ -22,11 +22,19 @@ from containerlab_tui.model.signal_log import Row, SignalLog, Told
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.signal_text import as_document, lost_words
 from containerlab_tui.present.states import WATCH_SIGNS
+from containerlab_tui.session.actions import Scope
+from containerlab_tui.session.store import RUNNING
 from containerlab_tui.ui.background import do
+from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.dialogs.save import SaveForm, SaveRequest
 from containerlab_tui.ui.widgets.filter_line import FilterLine
 from containerlab_tui.ui.widgets.signal_list import SignalList
 from containerlab_tui.ui.widgets.status_bar import KeyBar
+
+if TYPE_CHECKING:
+    from containerlab_tui.model.inventory import Details
+    from containerlab_tui.session.session import Session
+    from containerlab_tui.ui.tabs.base import Panel
 
 TICK_S = 0.2
 """Between two repaints while something comes."""
@@ -52,20 +60,8 @@ class WatchScreen(Screen[None]):
 
     CSS_PATH = "../styles/watch.tcss"
     SIGNS = WATCH_SIGNS
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "leave", "leave", id="watch.leave", tooltip="Leave; the recording ends"),
-        Binding("slash", "filter", "filter", id="watch.filter", tooltip="TERM, 15, exit, a PID, a program, -CHLD …"),
-        Binding("space,p", "pause", "pause", id="watch.pause", tooltip="Hold the list still; the recording goes on"),
-        Binding("S,ctrl+s", "save", "save", id="watch.save", tooltip="Save what is listed to a file, as JSON lines"),
-        Binding("c", "clear", "clear", id="watch.clear", tooltip="Forget all rows and counts"),
-        Binding("down,j", "move(1)", "down", show=False, id="watch.down", tooltip="Down"),
-        Binding("up,k", "move(-1)", "up", show=False, id="watch.up", tooltip="Up; new rows no longer push it"),
-        Binding("pagedown", "page(1)", "page down", show=False, id="watch.page-down", tooltip="A screenful down"),
-        Binding("pageup", "page(-1)", "page up", show=False, id="watch.page-up", tooltip="A screenful up"),
-        Binding("home,g", "edge(False)", "first", show=False, id="watch.first", tooltip="The first row"),
-        Binding("end,G", "edge(True)", "follow", id="watch.last", tooltip="The last row, and follow"),
-        Binding("question_mark", "app.help", "help", show=False, id="app.help", tooltip="All keys"),
-    ]
+    SCOPE = Scope.SIGNAL_WATCH
+    BINDINGS: ClassVar[list[BindingType]] = bindings(SCOPE)
     AUTO_FOCUS = "SignalList"
 
     def __init__(self, name: str, feed: Feed, clock: Callable[[], float] = time.time) -> None:
@@ -266,3 +262,15 @@ class WatchScreen(Screen[None]):
 
 def _many(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def watch_signals(screen: Screen[None], session: "Session", details: "Details", panel: "Panel | None" = None) -> None:
+    """Shows all signals in the container; `panel` traces nothing meanwhile: once is enough."""
+    if details.state not in RUNNING:
+        words = f"{safe_line(details.name, 60)} is not running. Press S to start it."
+        screen.notify(words, severity="warning", markup=False)
+        return
+    if panel is not None:
+        panel.hold(True)
+    watch = WatchScreen(details.name, session.kernel.watch(session, details), session.clock)
+    screen.app.push_screen(watch, lambda _left: panel.hold(False) if panel is not None else None)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
@@ -23,6 +23,8 @@ from containerlab_tui.doctor import comparison
 from containerlab_tui.model.stop import Kind, StopEvent, StopState, Verdict, describe, explain
 from containerlab_tui.present import wording
 from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.session.actions import Scope
+from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.tabs.signals_log import log_content
 from containerlab_tui.ui.widgets import lanes
 from containerlab_tui.ui.widgets.lanes import Role
@@ -81,13 +83,7 @@ class StopScreen(Screen[None]):
     """Feed it with `show` and `add_log`, at any time, whether it is on top or not."""
 
     CSS_PATH = "../styles/stop.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "leave", "Leave", id="stop.leave"),
-        Binding("left_square_bracket,h,left", "other(-1)", "Previous stop", show=False, id="stop.previous"),
-        Binding("tab,right_square_bracket,l,right", "other(1)", "Next stop", id="stop.next"),
-        Binding("j,down", "scroll(1)", "Timeline down", show=False, id="stop.down"),
-        Binding("k,up", "scroll(-1)", "Timeline up", show=False, id="stop.up"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.STOPS)
     AUTO_FOCUS = ""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:

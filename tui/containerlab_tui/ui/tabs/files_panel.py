@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
@@ -13,6 +13,8 @@ from containerlab_probes.records import Backing
 from containerlab_tui.model.views import FileRow, FilesView
 from containerlab_tui.present import wording
 from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.session.actions import Scope
+from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.widgets import survival_marks
 from containerlab_tui.ui.widgets.grid import Column, Grid, Row, cell
 
@@ -60,9 +62,7 @@ class FilesPanel(Widget):
     FilesPanel #files-detail { height: auto; max-height: 40%; padding: 0 1; border-top: solid $foreground 20%;
         border-title-color: $text-muted; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("v", "private", "Private too", id="files.private", tooltip="Show or hide private mappings"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.FILES)
 
     class OpenMapping(Message):
         """The bytes of its file are to be shown."""

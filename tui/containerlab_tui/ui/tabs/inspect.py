@@ -5,13 +5,16 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import Input, Tree
 from textual.widgets.tree import TreeNode
 
 from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.session.actions import Scope
+from containerlab_tui.session.store import Subject
 from containerlab_tui.ui.background import ask
-from containerlab_tui.ui.tabs.base import Panel, Subject
+from containerlab_tui.ui.bindings import bindings
+from containerlab_tui.ui.tabs.base import Panel
 
 Document = dict[str, object]
 OPEN_AT_FIRST = ("State", "Config", "HostConfig")
@@ -27,13 +30,7 @@ class InspectView(Panel):
     InspectView > Input { display: none; border: none; height: 1; padding: 0 1; background: $boost; }
     InspectView > Input.shown { display: block; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "search", "search", id="inspect.search", tooltip="Search the document"),
-        Binding("n", "next", "next match", show=False, id="inspect.next", tooltip="The next match"),
-        Binding("j", "tree('cursor_down')", "down", show=False, id="inspect.down"),
-        Binding("k", "tree('cursor_up')", "up", show=False, id="inspect.up"),
-        Binding("escape", "leave", "leave", show=False, id="inspect.leave", tooltip="End the search"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.INSPECT)
 
     def __init__(self, document_of: Callable[[str], Document]) -> None:
         """`document_of` takes a container's id, in another thread; raises ContainerlabError."""

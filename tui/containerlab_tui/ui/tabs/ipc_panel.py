@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
@@ -13,7 +13,8 @@ from containerlab_probes.records import IpcKind, Process, Semaphore
 from containerlab_tui.model.views import IpcRow, IpcView
 from containerlab_tui.present import wording
 from containerlab_tui.present.safe_text import safe_line
-from containerlab_tui.ui.dialogs.confirm import Confirm
+from containerlab_tui.session.actions import Scope
+from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.widgets import survival_marks
 from containerlab_tui.ui.widgets.grid import Column, Grid, Row, cell
 
@@ -53,7 +54,7 @@ class IpcTable(Grid):
 
 
 class IpcPanel(Widget):
-    """Shows an `IpcView`. Posts what the person wants done with an object; removing is asked for here."""
+    """Shows an `IpcView`. Posts what the person wants done with an object."""
 
     DEFAULT_CSS = """
     IpcPanel { layout: vertical; height: 1fr; }
@@ -61,10 +62,7 @@ class IpcPanel(Widget):
     IpcPanel #ipc-detail { height: auto; max-height: 40%; padding: 0 1; border-top: solid $foreground 20%;
         border-title-color: $text-muted; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("delete", "remove", "Remove", id="ipc.remove", tooltip="Remove the object, after a question"),
-        Binding("v", "limits", "Limits", id="ipc.limits", tooltip="Show or hide the namespace's limits"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.IPC)
 
     class OpenObject(Message):
         """Its bytes are to be shown."""
@@ -74,7 +72,7 @@ class IpcPanel(Widget):
             self.row = row
 
     class RemoveObject(Message):
-        """It is to be removed: the person was asked and said yes."""
+        """It is to be removed, once the person has been asked."""
 
         def __init__(self, row: IpcRow) -> None:
             super().__init__()
@@ -124,18 +122,12 @@ class IpcPanel(Widget):
         if row.object.kind in READABLE:
             self.post_message(self.OpenObject(row))
         else:
-            self.notify(f"{_title(row)} has no bytes to show: what is known of it stands below.", markup=False)
+            self.notify(f"{title_of(row)} has no contents to show; see the details below.", markup=False)
 
     def action_remove(self) -> None:
         row = self.selected
-        if row is None:
-            return
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.post_message(self.RemoveObject(row))
-
-        self.app.push_screen(Confirm(f"Remove {_title(row)}?", _consequence(row), "Remove it"), answered)
+        if row is not None:
+            self.post_message(self.RemoveObject(row))
 
     def action_limits(self) -> None:
         self._limits = not self._limits
@@ -241,12 +233,12 @@ def _process(process: Process, width: int = 40) -> str:
     return f"{process.container_pid} {safe_line(process.command, width)}"
 
 
-def _title(row: IpcRow) -> str:
+def title_of(row: IpcRow) -> str:
     one = row.object
     return f"{KINDS[one.kind]} {safe_line(one.name, 60) if one.name else one.id}"
 
 
-def _consequence(row: IpcRow) -> str:
+def consequence_of(row: IpcRow) -> str:
     if row.users:
         names = ", ".join(_process(process, 30) for process in row.users[:3])
         return f"It is in use by {names}. What is in it is lost for whoever opens it next."
@@ -256,7 +248,7 @@ def _consequence(row: IpcRow) -> str:
 def _detail(row: IpcRow) -> list[Content]:
     """All that is known of the object under the cursor."""
     one = row.object
-    facts = [_title(row)]
+    facts = [title_of(row)]
     if one.key:
         facts.append(f"key {one.key} (0x{one.key & 0xFFFFFFFF:08x})")
     if one.bytes is not None:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
@@ -19,8 +19,11 @@ from textual.widgets import Input, Static
 from containerlab_probes.errors import ContainerlabError
 from containerlab_tui.engine.api import LogStream
 from containerlab_tui.present.safe_text import log_line, safe_line
+from containerlab_tui.session.actions import Scope
+from containerlab_tui.session.store import Subject
 from containerlab_tui.ui.background import tell
-from containerlab_tui.ui.tabs.base import Panel, Subject
+from containerlab_tui.ui.bindings import bindings
+from containerlab_tui.ui.tabs.base import Panel
 
 TAIL = 1000
 """Lines asked for at first."""
@@ -36,11 +39,7 @@ class LogLines(ScrollView, can_focus=True):
     DEFAULT_CSS = """
     LogLines { height: 1fr; background: transparent; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 1; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("k", "scroll_up", "up", show=False, id="logs.up"),
-        Binding("j", "scroll_down", "down", show=False, id="logs.down"),
-        Binding("G", "scroll_end", "last", show=False, id="logs.last", tooltip="The last line"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.LOG_LINES)
 
     def __init__(self, limit: int) -> None:
         super().__init__()
@@ -123,10 +122,7 @@ class LogView(Panel):
     LogView > Input { display: none; border: none; height: 1; padding: 0 1; background: $boost; }
     LogView > Input.shown { display: block; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "filter lines", id="logs.filter", tooltip="Show only lines with a text"),
-        Binding("escape", "unfilter", "all lines", id="logs.unfilter", show=False, tooltip="Show all lines again"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.LOGS)
 
     def __init__(self, open_logs: Callable[[str, int], LogStream], limit: int = 5000) -> None:
         """`open_logs` takes a container's id and a number of lines, in another thread; raises ContainerlabError."""

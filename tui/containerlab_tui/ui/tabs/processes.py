@@ -1,11 +1,10 @@
 """The Processes tab: every process of the container as a tree, and what a chosen signal would do to each."""
 
-import time
-from collections.abc import Callable, Sequence
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import Static
 
@@ -15,9 +14,15 @@ from containerlab_probes.signals.names import all_signals, name_of, number_of
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.states import age, forecast_word, process_state
 from containerlab_tui.services.processes import children_of
+from containerlab_tui.session.actions import Scope
+from containerlab_tui.session.store import Subject
 from containerlab_tui.ui.background import ask, forget
-from containerlab_tui.ui.tabs.base import Panel, Subject
+from containerlab_tui.ui.bindings import bindings
+from containerlab_tui.ui.tabs.base import Panel
 from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, Row, cell
+
+if TYPE_CHECKING:
+    from containerlab_tui.session.session import Session
 
 LOOK_AGAIN_S = 4.0
 """How often the processes are read again while they can be seen; reading those of one container costs about 1 ms."""
@@ -50,22 +55,12 @@ class ProcessTree(Panel):
     ProcessTree { layout: vertical; height: 1fr; }
     ProcessTree > Static { height: auto; padding: 0 1; color: $text-muted; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left_square_bracket", "signal(-1)", "signal", key_display="[ ]", id="processes.signal-before",
-                tooltip="What would the signal before this one do?"),
-        Binding("right_square_bracket", "signal(1)", "next signal", show=False, id="processes.signal-after",
-                tooltip="What would the signal after this one do?"),
-    ]  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.PROCESSES)
 
-    def __init__(
-        self,
-        processes_of: Callable[[Subject], tuple[tuple[Process, ...], str]],
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        """`processes_of` answers in another thread: the processes, and why there are none to be seen."""
+    def __init__(self, session: "Session") -> None:
         super().__init__(id="processes")
-        self._processes_of = processes_of
-        self._clock = clock
+        self._session = session
+        self._clock = session.clock
         self._subject: Subject | None = None
         self._processes: tuple[Process, ...] = ()
         self._signal: int | None = None
@@ -85,8 +80,7 @@ class ProcessTree(Panel):
         return self._processes
 
     @property
-    def selected(self) -> ProcessId | None:
-        """The process under the cursor."""
+    def chosen_process(self) -> ProcessId | None:
         key = self._grid.row_key
         return next((one.id for one in self._processes if _key(one) == key), None)
 
@@ -109,13 +103,19 @@ class ProcessTree(Panel):
     def look_again(self) -> None:
         subject = self._subject
         if subject is None:
-            self._draw("Choose a container.")
+            self._draw("Select a container.")
         elif subject.blind:
             forget(self)
             self._processes = ()
             self._draw(subject.blind)
         elif subject.details is not None:
-            ask(self, lambda: self._processes_of(subject), self._read, lambda error: self._read(((), str(error))))
+            details = subject.details
+            ask(
+                self,
+                lambda: self._session.kernel.processes(self._session.engine(), details),
+                self._read,
+                lambda error: self._read(((), str(error))),
+            )
 
     # drawing
 

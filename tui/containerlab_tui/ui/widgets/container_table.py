@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from containerlab_tui.model.inventory import status_words
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.states import forecast_word, grace, state_word
+from containerlab_tui.session.actions import Scope
 from containerlab_tui.session.store import RUNNING, Store
+from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, Row, cell
 
 if TYPE_CHECKING:
@@ -22,16 +24,7 @@ NONE = cell("—", "muted")
 class ContainerTable(Grid):
     """Containers with their forecasts; ids are the row keys."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "slash",
-            "screen.filter",
-            "filter",
-            priority=True,
-            id="main.filter",
-            tooltip="Filter by name, image, command or status",
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.CONTAINER_TABLE)
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("state", "", 2, 2),
         Column("name", "NAME", 14, 40, share=3),

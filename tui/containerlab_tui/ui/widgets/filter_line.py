@@ -6,17 +6,18 @@ follows at once, as from a fast hand or a script, then reaches the widget that i
 
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import Input
+
+from containerlab_tui.session.actions import Scope
+from containerlab_tui.ui.bindings import bindings
 
 
 class FilterLine(Input):
     """Posts `Input.Changed` as it is typed in; enter leaves it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "leave", "to the list", show=False, priority=True, id="filter.leave"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.FILTER)
 
     class Left(Message):
         """All that was typed is in the line, and the focus is elsewhere."""

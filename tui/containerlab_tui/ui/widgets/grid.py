@@ -12,7 +12,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
@@ -20,6 +20,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from containerlab_tui.present.states import TONES
+from containerlab_tui.session.actions import Scope
+from containerlab_tui.ui.bindings import bindings
 
 Part = tuple[str, str]
 """Text and its tone."""
@@ -125,15 +127,7 @@ class Grid(ScrollView, can_focus=True):
         &> .grid--dim { color: $foreground 55%; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "up", show=False, id="grid.up", tooltip="One row up"),
-        Binding("down,j", "move(1)", "down", show=False, id="grid.down", tooltip="One row down"),
-        Binding("pageup", "page(-1)", "page up", show=False, id="grid.page-up", tooltip="A screenful up"),
-        Binding("pagedown", "page(1)", "page down", show=False, id="grid.page-down", tooltip="A screenful down"),
-        Binding("home", "edge(-1)", "first", show=False, id="grid.first", tooltip="The first row"),
-        Binding("end,G", "edge(1)", "last", show=False, id="grid.last", tooltip="The last row"),
-        Binding("enter", "open", "open", id="grid.open", tooltip="Open the row under the cursor"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.GRID)
 
     cursor: reactive[int] = reactive(0, init=False, repaint=False)
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -16,6 +16,8 @@ from containerlab_tui.model.signal_log import KEPT, Note, Row
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.signal_text import brief, line_of, sentence
 from containerlab_tui.present.states import TONES
+from containerlab_tui.session.actions import Scope
+from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.widgets.grid import GAP, Cell, Column, cell, cut, fit_columns
 
 COLUMNS = (
@@ -30,10 +32,7 @@ COLUMNS = (
 class SignalList(ScrollView, can_focus=True, inherit_bindings=False):
     """The newest row is the last. It follows the end until it is scrolled up. Its keys are the screen's."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "screen.filter", "filter", priority=True, id="watch.filter",
-                tooltip="TERM, 15, exit, a PID, a program, -CHLD …"),
-    ]  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.SIGNAL_LIST)
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"signals--header"} | {f"signals--{tone}" for tone in TONES}
     DEFAULT_CSS = """

@@ -7,6 +7,7 @@ from textual.style import Style
 from textual.widget import Widget
 
 from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.ui.bindings import is_offered
 
 
 class TopLine(Widget):
@@ -69,6 +70,8 @@ class KeyBar(Widget):
         for active in self.screen.active_bindings.values():
             binding = active.binding
             if not binding.show or binding.action in seen or binding.action in ALWAYS or active.node is self.app:
+                continue
+            if not is_offered(self.app, binding.id or ""):
                 continue
             seen.add(binding.action)
             key = self.app.get_key_display(binding)

@@ -1,0 +1,48 @@
+"""Textual's bindings, made from the registry of actions; and the gate before an action that changes something."""
+
+from typing import TYPE_CHECKING
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from containerlab_tui.session.actions import BY_ID, Scope, of
+
+if TYPE_CHECKING:
+    from containerlab_tui.session.session import Session
+
+
+def bindings(scope: Scope) -> list[BindingType]:
+    """Returns the bindings of the actions that are offered there."""
+    return [
+        Binding(
+            action.key,
+            action.does,
+            action.name,
+            show=action.is_shown,
+            key_display=action.key_display or None,
+            priority=action.has_priority,
+            tooltip=action.text,
+            id=action.id,
+        )
+        for action in of(scope)
+    ]
+
+
+def is_refused(app: "App[object]", session: "Session", operation: str) -> bool:
+    """Tells the person why an operation is refused, where it is."""
+    if session.settings.read_only:
+        app.notify("Read-only mode: actions that change containers are disabled.", severity="warning", markup=False)
+        return True
+    return False
+
+
+def asks(session: "Session", operation: str) -> bool:
+    """Whether the person wants to be asked before this operation."""
+    return operation in session.settings.confirm
+
+
+def is_offered(app: App[object], action_id: str) -> bool:
+    """Whether footer and palette offer an action: in read-only mode, none that changes something."""
+    session: Session | None = getattr(app, "session", None)
+    action = BY_ID.get(action_id)
+    return not (session is not None and session.settings.read_only and action is not None and action.changes)

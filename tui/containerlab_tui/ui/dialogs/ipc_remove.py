@@ -1,0 +1,34 @@
+"""Removes one IPC object, after a question where the settings want one."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from textual.widget import Widget
+
+from containerlab_tui.ui.background import do
+from containerlab_tui.ui.bindings import asks, is_refused
+from containerlab_tui.ui.dialogs.confirm import Confirm
+from containerlab_tui.ui.tabs.ipc_panel import consequence_of, title_of
+
+if TYPE_CHECKING:
+    from containerlab_tui.model.inventory import Details
+    from containerlab_tui.model.views import IpcRow
+    from containerlab_tui.session.session import Session
+
+
+def remove_object(
+    node: Widget, session: "Session", details: "Details", row: "IpcRow", done: Callable[[], object]
+) -> None:
+    """Removes the object that the row shows; `done` is called on the UI thread when it is gone."""
+    if is_refused(node.app, session, "ipc-remove"):
+        return
+
+    def answered(yes: bool | None) -> None:
+        if yes:
+            found = row.object
+            do(node, lambda: session.inspectors.of(details).remove_ipc(found.kind, found.id), lambda _removed: done())
+
+    if asks(session, "ipc-remove"):
+        node.app.push_screen(Confirm(f"Remove {title_of(row)}?", consequence_of(row), "Remove it"), answered)
+    else:
+        answered(True)

@@ -1,0 +1,105 @@
+"""Starts, restarts, pauses, resumes and removes containers, after a question where the settings want one."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from textual.screen import Screen
+
+from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.session.store import RUNNING
+from containerlab_tui.ui.background import attend
+from containerlab_tui.ui.bindings import asks, is_refused
+from containerlab_tui.ui.dialogs.confirm import Confirm
+
+if TYPE_CHECKING:
+    from containerlab_tui.engine.api import Engine
+    from containerlab_tui.model.inventory import Container
+    from containerlab_tui.session.session import Session
+
+Change = Callable[["Engine", "Container"], None]
+"""Changes one container, off the UI thread."""
+
+
+def start(screen: Screen[None], session: "Session", containers: "Sequence[Container]") -> None:
+    """Starts these containers."""
+    if not is_refused(screen.app, session, "start"):
+        _change_each(screen, session, containers, lambda engine, one: engine.start(one.id))
+
+
+def restart(screen: Screen[None], session: "Session", containers: "Sequence[Container]") -> None:
+    """Stops these containers and starts them again."""
+    sentence = "Each is stopped with its own signal and grace period, then started again."
+    if _may("restart", screen, session, containers):
+        _after_question(
+            screen,
+            session,
+            "restart",
+            Confirm(f"Restart {_names(containers)}?", sentence, yes="Restart"),
+            lambda: _change_each(screen, session, containers, lambda engine, one: engine.restart(one.id)),
+        )
+
+
+def pause_or_resume(screen: Screen[None], session: "Session", containers: "Sequence[Container]") -> None:
+    """Pauses those that run and resumes those that are paused."""
+
+    def toggle(engine: "Engine", one: "Container") -> None:
+        if one.state == "paused":
+            engine.unpause(one.id)
+        else:
+            engine.pause(one.id)
+
+    sentence = "A paused container's processes are frozen; a signal reaches them when they are resumed."
+    if _may("pause", screen, session, containers):
+        _after_question(
+            screen,
+            session,
+            "pause",
+            Confirm(f"Pause or resume {_names(containers)}?", sentence, yes="Do it"),
+            lambda: _change_each(screen, session, containers, toggle),
+        )
+
+
+def remove(screen: Screen[None], session: "Session", containers: "Sequence[Container]") -> None:
+    """Removes these containers; those that run are killed."""
+    running = sum(one.state in RUNNING for one in containers)
+    sentence = "Its writable layer and memory are lost; volumes are kept."
+    if running:
+        subject = "It is" if len(containers) == 1 else f"{running} of them are" if running > 1 else "1 of them is"
+        sentence = f"{subject} still running and will be killed with SIGKILL; no stop signal is sent. {sentence}"
+    if _may("remove", screen, session, containers):
+        _after_question(
+            screen,
+            session,
+            "remove",
+            Confirm(f"Remove {_names(containers)}?", sentence, yes="Remove"),
+            lambda: _change_each(
+                screen, session, containers, lambda engine, one: engine.remove(one.id, force=one.state in RUNNING)
+            ),
+        )
+
+
+def _may(operation: str, screen: Screen[None], session: "Session", containers: "Sequence[Container]") -> bool:
+    return bool(containers) and not is_refused(screen.app, session, operation)
+
+
+def _after_question(
+    screen: Screen[None], session: "Session", operation: str, question: Confirm, change: Callable[[], None]
+) -> None:
+    """Changes what was selected when the key was pressed: the selection may be another by the time of the answer."""
+    if asks(session, operation):
+        screen.app.push_screen(question, lambda yes: change() if yes else None)
+    else:
+        change()
+
+
+def _change_each(screen: Screen[None], session: "Session", containers: "Sequence[Container]", change: Change) -> None:
+    for container in containers:
+        attend(screen, _bound(session, container, change))
+
+
+def _bound(session: "Session", container: "Container", change: Change) -> Callable[[], None]:
+    return lambda: change(session.engine(), container)
+
+
+def _names(containers: "Sequence[Container]") -> str:
+    return safe_line(containers[0].name, 60) if len(containers) == 1 else f"{len(containers)} containers"

@@ -1,0 +1,63 @@
+"""Puts the screens aside for a shell in a container's namespaces or its standard streams."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from textual.app import App
+
+from containerlab_probes.errors import ContainerlabError, Unsupported
+from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.session.store import RUNNING
+from containerlab_tui.ui.bindings import is_refused
+
+if TYPE_CHECKING:
+    from containerlab_tui.engine.api import Engine
+    from containerlab_tui.model.inventory import Details
+    from containerlab_tui.session.session import Session
+
+
+def enter(app: App[object], session: "Session", details: "Details") -> None:
+    """Runs a shell in the container's namespaces."""
+
+    def work(engine: "Engine", fresh: "Details") -> None:
+        from containerlab_tui.services import terminal
+
+        if not engine.local:
+            raise Unsupported("It runs on another machine: its namespaces can't be entered from here.")
+        terminal.enter(fresh, session.settings.shell)
+
+    if not is_refused(app, session, "enter"):
+        _on_bare_terminal(app, session, details, work)
+
+
+def attach(app: App[object], session: "Session", details: "Details") -> None:
+    """Attaches to the container's standard streams."""
+
+    def work(engine: "Engine", fresh: "Details") -> None:
+        from containerlab_tui.services import terminal
+
+        terminal.attach(engine, fresh)
+
+    if not is_refused(app, session, "attach"):
+        _on_bare_terminal(app, session, details, work)
+
+
+def _on_bare_terminal(
+    app: App[object], session: "Session", details: "Details", work: "Callable[[Engine, Details], None]"
+) -> None:
+    if details.state not in RUNNING:
+        app.notify(
+            f"{safe_line(details.name, 60)} is not running. Press S to start it.", severity="warning", markup=False
+        )
+        return
+    problem = ""
+    with app.suspend():
+        # Caught in here: an error that left the block would leave the screens aside for good.
+        try:
+            engine = session.engine()
+            work(engine, engine.inspect(details.id))  # PID 1 may be another one by now
+        except ContainerlabError as error:
+            problem = str(error)
+    if problem:
+        app.notify(problem, severity="error", markup=False)
+    app.refresh()
