@@ -20,7 +20,7 @@ from typing import TypeVar
 from containerlab_probes.client import OverviewClient, ProbeClient
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.processes.identity import identify
-from containerlab_tui import config
+from containerlab_tui import directories
 from containerlab_tui.engine.api import Engine, RunRequest
 from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.lab.lab import Lab
@@ -257,7 +257,7 @@ def engine_with_containers(host: str | None, count: int, keep: bool) -> Iterator
     """The engine at `host` or a private one, with that many sleeping containers; what was made goes afterwards."""
     lab = None
     if host is None:
-        state, runtime = config.state_dir(create=True), config.runtime_dir(create=True)
+        state, runtime = directories.state_dir(create=True), directories.runtime_dir(create=True)
         lab = Lab(state / "bench", runtime / "bench", state / "base")
         host = lab.up(demonstrations=False)
     engine = connect(host)

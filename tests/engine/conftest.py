@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from containerlab_tui import config
+from containerlab_tui import directories
 from containerlab_tui.lab import images
 from containerlab_tui.lab.lab import Lab
 from containerlab_tui.lab.lock import locked
@@ -23,19 +23,19 @@ from tests.support.docker import Containers, Docker
 @pytest.fixture(scope="session")
 def base_cache() -> Path:
     """Where the base of the images is kept; a lab of the user's finds it in the same place."""
-    return config.state_dir(create=True) / "base"
+    return directories.state_dir(create=True) / "base"
 
 
 @pytest.fixture(scope="session")
 def engine_host(base_cache: Path) -> Iterator[str]:
     """The address of an engine that has the project's images and no demonstration containers."""
-    state = config.state_dir(create=True)
+    state = directories.state_dir(create=True)
     if host := os.environ.get("DOCKER_HOST"):
         with locked(state / "images.lock", lambda: None):
             images.ensure(host, base_cache, Steps(None, images.steps()))
         yield host
         return
-    lab = Lab(state / "tests", config.runtime_dir(create=True) / "tests", base_cache)
+    lab = Lab(state / "tests", directories.runtime_dir(create=True) / "tests", base_cache)
     with (state / "tests.users").open("a") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
         yield lab.up(demonstrations=False)

@@ -1,15 +1,13 @@
-"""Settings: which source wins, and what a mistake does; directories that nobody else may control."""
+"""Settings: which source wins, where each comes from, and what a mistake does."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from containerlab_probes.errors import BadRequest, Denied
-from containerlab_tui import config
 from containerlab_tui.config import Loaded, Settings, load
+from containerlab_tui.session.actions import key_problems
 
 
 def loaded(folder: Path, text: str | None, **environ: str) -> Loaded:
@@ -22,6 +20,7 @@ def loaded(folder: Path, text: str | None, **environ: str) -> Loaded:
 
 def test_without_anything_the_defaults_are_in_force(tmp_path: Path) -> None:
     assert loaded(tmp_path, None) == Loaded(Settings())
+    assert loaded(tmp_path, None).source("theme") == "default"
 
 
 def test_file_then_environment_then_flags(tmp_path: Path) -> None:
@@ -115,38 +114,38 @@ def test_importing_touches_nothing(tmp_path: Path) -> None:
     assert done.stdout.split() == ["[]", "False"]
 
 
-def test_directories_follow_the_variables(tmp_path: Path) -> None:
-    environ = {"XDG_STATE_HOME": str(tmp_path / "s"), "XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path / "h")}
-    state, runtime = config.state_dir(environ=environ), config.runtime_dir(environ=environ)
-    assert (state, runtime) == (tmp_path / "s" / config.NAME, tmp_path / config.NAME)
-    assert not state.exists()
-    for make in (config.state_dir, config.runtime_dir):
-        path = make(create=True, environ=environ)
-        assert path.stat().st_mode & 0o777 == 0o700
-        assert make(create=True, environ=environ) == path
-    relative = {"XDG_STATE_HOME": "s", "HOME": str(tmp_path / "h")}
-    assert config.state_dir(environ=relative) == tmp_path / "h" / ".local/state" / config.NAME
+def test_each_setting_says_where_it_comes_from(tmp_path: Path) -> None:
+    text = 'theme = "nord"\n# a remark\nread_only = true\n\n[keys]\n"main.stops" = "X"\n'
+    found = loaded(tmp_path, text, CONTAINERLAB_TUI_THEME="dracula")
+    file = tmp_path / "containerlab-tui" / "config.toml"
+    assert found.source("theme") == "CONTAINERLAB_TUI_THEME"
+    assert found.source("read_only") == f"{file}, line 3"
+    assert found.source("keys") == f"{file}, line 5"
+    flagged = load({"XDG_CONFIG_HOME": str(tmp_path)}, {"read_only": True})
+    assert flagged.source("read_only") == "--read-only"
 
 
-def test_a_directory_of_somebody_else_is_refused(tmp_path: Path) -> None:
-    environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
-    own = tmp_path / config.NAME
-    own.symlink_to("/")
-    with pytest.raises(BadRequest, match="not a directory"):
-        config.runtime_dir(create=True, environ=environ)
-    own.unlink()
-    own.mkdir()
-    own.chmod(0o777)
-    with pytest.raises(Denied, match="written by others"):
-        config.runtime_dir(environ=environ)
-    own.chmod(0o755)
-    uid = os.geteuid()
-    if uid == 0:
-        os.chown(own, 12345, -1)
-        with pytest.raises(Denied, match="user 12345"):
-            config.runtime_dir(create=True, environ=environ)
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("them = 1", "line 1: unknown setting 'them' (did you mean 'theme'?)"),
+        ('confirm = ["stopp"]', "not 'stopp' (did you mean 'stop'?)"),
+        ('read_only = "perhaps"', "line 1: read_only must be true or false. Treated as true."),
+        ('theme = "a"\n[keys]\n"container.stop" = "x"\n"container.stpo" = "X"', "line 4: unknown binding"),
+        ('[keys]\n"container.stop" = "s"', "line 2: container.stop and container.signal are both on s"),
+        ('keys = { "container.stop" = "d" }', "line 1: container.stop and container.doctor are both on d"),
+    ],
+)
+def test_a_problem_names_line_and_alternatives(tmp_path: Path, text: str, sentence: str) -> None:
+    file = tmp_path / "containerlab-tui" / "config.toml"
+    file.parent.mkdir()
+    file.write_text(text)
+    found = load({"XDG_CONFIG_HOME": str(tmp_path)}, None, key_problems)
+    (problem,) = found.problems
+    assert sentence in problem
+    assert "container.stop" not in found.settings.keys or found.settings.keys == {"container.stop": "x"}
 
 
-def test_a_runtime_directory_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 54321)
-    assert config.runtime_dir(environ={"XDG_RUNTIME_DIR": str(tmp_path)}).name == f"{config.NAME}-54321"
+def test_two_actions_may_swap_their_keys_and_other_places_have_their_own() -> None:
+    assert key_problems({"container.stop": "s", "container.signal": "x"}) == {}
+    assert key_problems({"container.remove": "v"}) == {}

@@ -1,23 +1,22 @@
-"""Settings: defaults < file < environment < flags; and the directories this program may use.
-
-Importing touches nothing. `load` reads one file; the directory functions make a directory only where asked to.
-Places follow the XDG Base Directory Specification 0.8.
-"""
+"""Settings: defaults < file < environment < flags, each with where it comes from. `load` reads one file."""
 
 import os
 import re
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from containerlab_probes.errors import BadRequest, Denied
+from containerlab_tui.directories import config_file
 
-NAME = "containerlab-tui"
 ENVIRONMENT_PREFIX = "CONTAINERLAB_TUI_"
+DEFAULT = "default"
+"""The source of a setting that nothing has set."""
 
 ACTIONS = ("signal", "stop", "restart", "pause", "remove", "ipc-remove", "copy")
-"""Actions that can be made to ask first."""
+"""Operations that can be made to ask first."""
+
+KeyCheck = Callable[[Mapping[str, str]], Mapping[str, str]]
+"""Binding id -> keys, as the file has them; returns a sentence for each id that can't be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class Settings:
     """What a user can choose. Field names are the keys of the file."""
 
     theme: str = ""
-    """A theme's name; empty: the program's own."""
+    """A theme's name; empty: the program's default."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """Binding id -> keys, several with commas between, as Textual's key maps take them."""
     confirm: frozenset[str] = frozenset({"stop", "remove", "ipc-remove"})
@@ -37,28 +36,50 @@ class Settings:
     log_lines: int = 5000
     """Log lines kept for one container."""
     hide_private_mappings: bool = True
+    """Whether the Files tab and `maps` leave out private mappings at first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
+    """The settings in force."""
+
     settings: Settings
     problems: tuple[str, ...] = ()
-    """A sentence for each thing that was not understood; what it would have set keeps its value."""
+    """A sentence for each thing that could not be used; its default, or the layer below, stays in force."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Setting -> where it comes from: `PATH, line N`, an environment variable, a flag. Missing: the default."""
+    unread: str = ""
+    """Why the file could not be read as a whole, a sentence; empty: it could, or there is none."""
+
+    def source(self, setting: str) -> str:
+        """Returns where a setting comes from."""
+        return self.sources.get(setting, DEFAULT)
 
 
-def load(environ: Mapping[str, str] | None = None, flags: Mapping[str, object] | None = None) -> Loaded:
-    """The settings in force. `flags` are fields by name, None for those not given. Never raises for a bad file.
+def load(
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, object] | None = None,
+    check_keys: KeyCheck = lambda keys: {},
+) -> Loaded:
+    """Returns the settings in force. `flags` are fields by name, None for those not given. Never raises for a bad file.
 
     A `read_only` that can't be understood counts as true: the cautious reading of a wish to be careful.
     """
     environ = os.environ if environ is None else environ
-    settings, problems = Settings(), list[str]()
-    for layer in (_from_file(config_file(environ)), _from_environment(environ)):
-        values, found = layer
-        settings = replace(settings, **values)  # type: ignore[arg-type]  # each was checked by its reader
-        problems += found
+    file = _File(config_file(environ))
+    settings, problems, sources = Settings(), [file.unread] if file.unread else [], dict[str, str]()
+    values, found = _check(file.values, file.place, check_keys)
+    layers = [(values, {key: file.place(key) for key in values})]
+    problems += found
+    variables, found = _check(_from_environment(environ), lambda key, _=None: f"Environment variable {_variable(key)}")
+    layers.append((variables, {key: _variable(key) for key in variables}))
+    problems += found
     given = {key: value for key, value in (flags or {}).items() if value is not None}
-    return Loaded(replace(settings, **given), tuple(problems))  # type: ignore[arg-type]
+    layers.append((given, {key: f"--{key.replace('_', '-')}" for key in given}))
+    for values, places in layers:
+        settings = replace(settings, **values)  # type: ignore[arg-type]  # each was checked by its reader
+        sources |= places
+    return Loaded(settings, tuple(problems), sources, file.unread)
 
 
 class _Wrong(ValueError):
@@ -84,8 +105,11 @@ def _lines(value: object) -> int:
 
 
 def _actions(value: object) -> frozenset[str]:
-    if not isinstance(value, list) or any(item not in ACTIONS for item in value):
+    if not isinstance(value, list):
         raise _Wrong("must be a list of some of " + ", ".join(ACTIONS))
+    for item in value:
+        if item not in ACTIONS:
+            raise _Wrong(f"must be a list of some of {', '.join(ACTIONS)}, not {item!r}{did_you_mean(item, ACTIONS)}")
     return frozenset(value)
 
 
@@ -106,62 +130,106 @@ _READERS: dict[str, Callable[[object], object]] = {
 }
 
 
-def _check(values: Mapping[str, object], where: Callable[[str], str]) -> tuple[dict[str, object], list[str]]:
-    """The values that make sense, and a sentence for each that doesn't; `where` says where a key stands."""
+def did_you_mean(word: object, known: "tuple[str, ...] | list[str]") -> str:
+    """Returns ` (did you mean …?)` for what is near a known word; empty: nothing is near."""
+    import difflib  # costs milliseconds that only a mistake is worth
+
+    near = difflib.get_close_matches(str(word), known, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def _check(
+    values: Mapping[str, object], place: Callable[..., str], check_keys: KeyCheck = lambda keys: {}
+) -> tuple[dict[str, object], list[str]]:
+    """The values that can be used, and a sentence for each that can't; `place` says where a key stands."""
     good, problems = dict[str, object](), list[str]()
     for key, value in values.items():
         reader = _READERS.get(key)
         if reader is None:
-            problems.append(f"{where(key)}: there is no setting {key!r}; there are " + ", ".join(_READERS) + ".")
+            known = ", ".join(_READERS)
+            near = did_you_mean(key, list(_READERS))
+            problems.append(f"{place(key)}: unknown setting {key!r}{near}; the settings are {known}.")
             continue
         try:
             good[key] = reader(value)
         except _Wrong as wrong:
-            consequence = " It counts as true." if key == "read_only" else " The value before it stays in force."
-            problems.append(f"{where(key)}: {key} {wrong}.{consequence}")
             if key == "read_only":
                 good[key] = True
+                problems.append(f"{place(key)}: read_only {wrong}. Treated as true.")
+            else:
+                problems.append(f"{place(key)}: {key} {wrong}. The previous value is kept.")
+    keys = good.get("keys")
+    if isinstance(keys, dict):
+        wrong_keys = check_keys(keys)
+        problems += [f"{place('keys', id)}: {sentence}" for id, sentence in wrong_keys.items()]
+        good["keys"] = {id: each for id, each in keys.items() if id not in wrong_keys}
     return good, problems
 
 
-def _from_file(path: Path) -> tuple[dict[str, object], list[str]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return {}, []
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        return {}, [f"{path} can't be read ({reason}); the defaults are in force."]
-    import tomllib  # costs a few milliseconds that a user without a file need not spend
+class _File:
+    """The settings file, read once."""
 
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        return {}, [f"{path} is not understood ({error}); the defaults are in force."]
-    return _check(values, lambda key: f"{path}, line {_line_of(text, key)}")
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.values: dict[str, object] = {}
+        self.unread = ""
+        self._text = ""
+        try:
+            self._text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            self.unread = f"Cannot read {path} ({reason}). The defaults are in force."
+            return
+        import tomllib  # costs a few milliseconds that a user without a file need not spend
 
+        try:
+            self.values = tomllib.loads(self._text)
+        except tomllib.TOMLDecodeError as error:
+            self.unread = f"{path} is not valid TOML ({error}). The defaults are in force."
 
-def _line_of(text: str, key: str) -> int:
-    """The line on which a top-level key, or the table of that name, first stands; 1 where it can't be told."""
-    pattern = re.compile(rf"""\s*\[?\[?\s*["']?{re.escape(key)}["']?\s*[=.\]]""")
-    return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)
+    def place(self, key: str, within: str | None = None) -> str:
+        """Returns the file and line of a top-level key or table; with `within`, of a key inside that table."""
+        return f"{self.path}, line {self._line_of(key, within)}"
+
+    def _line_of(self, key: str, within: str | None) -> int:
+        """1 where it can't be found. A key of an inline table stands on the line of the table."""
+        table, first = "", 1
+        for number, line in enumerate(self._text.splitlines(), 1):
+            if header := re.match(r"""\s*\[\[?\s*["']?([^"'\]]+?)["']?\s*\]""", line):
+                table = header[1]
+                if table == key:
+                    first = number
+                continue
+            name = re.match(r"""\s*(?:"([^"]*)"|'([^']*)'|([A-Za-z0-9_-]+))\s*[.=]""", line)
+            found = next((part for part in name.groups() if part is not None), "") if name else ""
+            if table == "" and found == key:
+                first = number
+            if within is not None and table == key and found == within:
+                return number
+        return first
 
 
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
-def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, object], list[str]]:
+def _variable(key: str) -> str:
+    return ENVIRONMENT_PREFIX + key.upper()
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
+    """What environment variables set; keys can't be set there."""
     values = dict[str, object]()
     for item in fields(Settings):
-        raw = environ.get(ENVIRONMENT_PREFIX + item.name.upper())
-        if raw is None or item.name == "keys":
-            continue
-        values[item.name] = _of_text(item.name, raw.strip())
-    return _check(values, lambda key: f"Environment variable {ENVIRONMENT_PREFIX}{key.upper()}")
+        raw = environ.get(_variable(item.name))
+        if raw is not None and item.name != "keys":
+            values[item.name] = _of_text(item.name, raw.strip())
+    return values
 
 
 def _of_text(key: str, raw: str) -> object:
-    """An environment variable's text as the type that the file would have given; itself where it is none."""
+    """An environment variable's text as the type that the file would have given; unchanged where it is none."""
     if key in ("read_only", "hide_private_mappings"):
         return _WORDS.get(raw.lower(), raw)
     if key == "log_lines":
@@ -169,71 +237,3 @@ def _of_text(key: str, raw: str) -> object:
     if key == "confirm":
         return [item.strip() for item in raw.split(",") if item.strip()]
     return raw
-
-
-def config_file(environ: Mapping[str, str] | None = None) -> Path:
-    """The settings file, which need not exist: $XDG_CONFIG_HOME/containerlab-tui/config.toml."""
-    return _xdg("XDG_CONFIG_HOME", ".config", environ) / NAME / "config.toml"
-
-
-def state_dir(create: bool = False, environ: Mapping[str, str] | None = None) -> Path:
-    """Where this user's lasting data lives: $XDG_STATE_HOME/containerlab-tui.
-
-    Raises Denied where it exists and belongs to somebody else, or can't be made.
-    """
-    return _own(_xdg("XDG_STATE_HOME", ".local/state", environ) / NAME, create)
-
-
-def runtime_dir(create: bool = False, environ: Mapping[str, str] | None = None) -> Path:
-    """Where this user's sockets, locks and pid files live: nobody else can write there (mode 0700).
-
-    $XDG_RUNTIME_DIR/containerlab-tui; without that variable, or where it names a directory of somebody else (sudo
-    keeps it), /run/containerlab-tui for root, /run/user/UID/containerlab-tui or a directory in the temporary one for
-    others. Raises Denied where the directory belongs to somebody else, is a link, or can be written by others.
-    """
-    uid = os.geteuid()
-    named = (os.environ if environ is None else environ).get("XDG_RUNTIME_DIR", "")
-    for base in (named, "/run" if uid == 0 else f"/run/user/{uid}"):
-        if base.startswith("/") and _owner(base) == uid:
-            return _own(Path(base) / NAME, create)
-    import tempfile  # rarely needed, and it brings random and hashlib along
-
-    return _own(Path(tempfile.gettempdir()) / f"{NAME}-{uid}", create)
-
-
-def _xdg(variable: str, default: str, environ: Mapping[str, str] | None) -> Path:
-    environ = os.environ if environ is None else environ
-    value = environ.get(variable, "")
-    if value.startswith("/"):  # the specification: relative paths are to be ignored
-        return Path(value)
-    home = environ.get("HOME") or os.path.expanduser("~")
-    return Path(home) / default
-
-
-def _owner(path: str) -> int | None:
-    try:
-        return os.stat(path).st_uid
-    except OSError:
-        return None
-
-
-def _own(path: Path, create: bool) -> Path:
-    """The directory, made with mode 0700 where asked for; refuses one that somebody else could control."""
-    try:
-        if create:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path.mkdir(mode=0o700, exist_ok=True)
-        status = path.lstat()
-    except FileNotFoundError:
-        return path
-    except FileExistsError:
-        status = path.lstat()
-    except OSError as error:
-        raise Denied(f"{path} can't be used ({error.strerror}); make it a directory of your own.") from error
-    if not stat.S_ISDIR(status.st_mode):
-        raise BadRequest(f"{path} is not a directory (or is a link to one); remove it and try again.")
-    if status.st_uid != os.geteuid():
-        raise Denied(f"{path} belongs to user {status.st_uid}, not to you; remove it or set the XDG variables.")
-    if status.st_mode & 0o022:
-        raise Denied(f"{path} can be written by others; run `chmod go-w` on it and try again.")
-    return path

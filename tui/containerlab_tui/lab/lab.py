@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from containerlab_probes.errors import Denied, Unreachable
-from containerlab_tui import config
+from containerlab_tui import directories
 from containerlab_tui.lab import daemon, images
 from containerlab_tui.lab.demonstrations import DEMONSTRATIONS, LABEL
 from containerlab_tui.lab.demonstrations import ensure as ensure_demonstrations
@@ -48,8 +48,8 @@ class Lab:
     @property
     def _places(self) -> daemon.Places:
         return daemon.Places(
-            self._state or config.state_dir() / "lab",
-            self._runtime or config.runtime_dir() / "lab",
+            self._state or directories.state_dir() / "lab",
+            self._runtime or directories.runtime_dir() / "lab",
         )
 
     @property
@@ -66,9 +66,9 @@ class Lab:
         _require_root()
         steps = Steps(progress, 1 + images.steps() + (len(DEMONSTRATIONS) if demonstrations else 0))
         if self._state is None:
-            config.state_dir(create=True)
+            directories.state_dir(create=True)
         if self._runtime is None:
-            config.runtime_dir(create=True)
+            directories.runtime_dir(create=True)
         self._places.state.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with locked(self._lock, lambda: steps.note("waiting for another command on this lab")):
             steps.note("starting the engine")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.signals.names import SIGKILL, name_of
-from containerlab_tui.config import state_dir
+from containerlab_tui.directories import state_dir
 from containerlab_tui.model.ending_records import PastStop
 from containerlab_tui.model.stop import Phase, StopState, Verdict
 from containerlab_tui.present.safe_text import plain
