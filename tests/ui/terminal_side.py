@@ -12,6 +12,7 @@ import sys
 from containerlab_probes.errors import ContainerlabError
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.services import terminal
+from containerlab_tui.services.policy import UNRESTRICTED
 
 PROGRAM = r"""
 import os, signal
@@ -98,7 +99,7 @@ def main(what: str, pid: str = "0") -> int:
     os.read(0, 100)
     try:
         if what == "enter":
-            return terminal.enter(details(int(pid)))
+            return terminal.enter(details(int(pid)), UNRESTRICTED)
         engine = Engine(what == "attach-tty")
         try:
             return terminal.attach(engine, details(engine.program.pid, engine._streams.tty))  # type: ignore[arg-type]

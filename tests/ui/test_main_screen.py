@@ -185,7 +185,7 @@ async def test_read_only_does_nothing_and_says_why(stage: Callable[..., Stage]) 
         await pilot.pause()
         assert made.app.screen is made.app.main
         assert made.engine.told == []
-        assert all("Read-only" in one.message for one in made.app._notifications)
+        assert all("Read-only mode" in one.message for one in made.app._notifications)
         assert len(made.app._notifications) == 6
 
 
@@ -253,7 +253,7 @@ class PlayedInspector:
     def read_ipc(self, *_: object) -> object:
         raise Gone("It was removed.")
 
-    def remove_ipc(self, _kind: object, object_id: str) -> None:
+    def remove_ipc(self, _kind: object, object_id: str, _shown: object) -> None:
         self.removed.append(object_id)
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from containerlab_probes.errors import Gone, Unsupported
 from containerlab_tui.services import terminal
+from containerlab_tui.services.policy import UNRESTRICTED
 from containerlab_tui.services.terminal import find_shell, shell_command
 from tests.ui.terminal_side import details
 
@@ -181,14 +182,14 @@ def test_the_end_of_the_container_gives_the_terminal_back(apart: int) -> None:
 
 def test_a_container_that_does_not_run_is_not_entered() -> None:
     with pytest.raises(Gone, match="is not running"):
-        terminal.enter(details(0))
+        terminal.enter(details(0), UNRESTRICTED)
 
 
 def test_without_a_terminal_there_is_nothing_to_lend(monkeypatch: pytest.MonkeyPatch) -> None:
     with open(os.devnull) as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)
         with pytest.raises(Unsupported, match="needs a terminal"):
-            terminal.enter(details(os.getpid()))
+            terminal.enter(details(os.getpid()), UNRESTRICTED)
 
 
 @pytest.fixture

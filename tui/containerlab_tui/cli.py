@@ -6,9 +6,15 @@ Importing this costs the standard library only; each command imports what it nee
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from containerlab_probes.errors import ContainerlabError, Unreachable
+
+if TYPE_CHECKING:
+    from containerlab_tui.engine.api import Engine
+
+    Connect = Callable[[str | None, str | None], Engine]
 
 PROGRAM = "containerlab-tui"
 
@@ -16,10 +22,14 @@ PROGRAM = "containerlab-tui"
 _TWO_WORDS = {("ipc", "read"), ("ipc", "remove"), ("maps", "read")}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; answers the exit status (0 done, 1 bad answer, 2 usage, 3 gone, 4 denied, 5 no engine)."""
+def main(argv: Sequence[str] | None = None, connect: "Connect | None" = None) -> int:
+    """Runs one command; returns the exit status (0 done, 1 bad result, 2 usage, 3 gone, 4 denied, 5 no engine).
+
+    `connect` takes the host and the context that were named and returns an engine; by default a Docker engine.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = parser().parse_args(join_command(words))
+    arguments.connect = connect or _connect
     if arguments.host and arguments.lab:
         return _fail("--host and --lab name two engines: give one of them.", 2)
     try:
@@ -37,6 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has gone (head, less): nothing more to say, and no complaint at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _connect(host: str | None, context: str | None) -> "Engine":
+    from containerlab_tui.engine.docker_engine import connect
+
+    return connect(host, context)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -65,6 +81,10 @@ def _run(arguments: argparse.Namespace) -> int:
             from containerlab_tui.commands import doctor
 
             return doctor.run(arguments)
+        case "config":
+            from containerlab_tui.commands import config
+
+            return config.run(arguments)
         case "why":
             from containerlab_tui.commands import why
 
@@ -142,6 +162,8 @@ def parser() -> argparse.ArgumentParser:
     _name(command("why", "how a container that has stopped came to stop"))
 
     command("selftest", "test the kernel's signal rules on which predictions rest; needs root, but no engine")
+
+    command("config", "print the effective settings, where each comes from, and problems")
 
     _name(command("ipc", "System V and POSIX IPC objects"))
     read = command("ipc read", "bytes of one shared memory object")

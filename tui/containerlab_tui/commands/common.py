@@ -6,29 +6,69 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from containerlab_probes.errors import Denied
+from containerlab_probes.errors import BadRequest
 from containerlab_tui.present.safe_text import safe
 
 if TYPE_CHECKING:
-    from containerlab_tui.engine.docker_engine import DockerEngine
+    from containerlab_tui.config import Loaded
     from containerlab_tui.present.documents import Document
+    from containerlab_tui.services.guarded_engine import GuardedEngine
+    from containerlab_tui.services.policy import Operation, Policy
 
 
-def engine(arguments: argparse.Namespace) -> "DockerEngine":
-    """The engine that the options name, or the one that `docker` would use. Raises Unreachable."""
-    from containerlab_tui.engine.docker_engine import connect
+def settings(arguments: argparse.Namespace) -> "Loaded":
+    """Returns the settings in force for this command line. Never raises for a bad file."""
+    from containerlab_tui import config
 
+    return config.load(flags={"read_only": arguments.read_only or None})
+
+
+def policy(arguments: argparse.Namespace) -> "Policy":
+    """Returns what this command may change. Raises BadRequest where the settings file can't be read.
+
+    A file that can't be read may hold `read_only = true`, so nothing is changed before it is repaired.
+    """
+    from containerlab_tui.services.policy import Policy
+
+    loaded = settings(arguments)
+    if loaded.unread:
+        raise BadRequest(f"{loaded.unread} It may forbid changes, so repair or remove it first.")
+    for problem in loaded.problems:
+        if "read_only" in problem or "READ_ONLY" in problem:
+            tell(problem)
+    return Policy(loaded.settings.read_only, loaded.source("read_only"), loaded.settings.confirm)
+
+
+def engine(arguments: argparse.Namespace) -> "GuardedEngine":
+    """Returns the engine that the options name, or the one that `docker` would use, for questions only.
+
+    Raises Unreachable.
+    """
+    from containerlab_tui.services.policy import Policy
+
+    return _guarded(arguments, Policy(read_only=True, source="a command that only reads"))
+
+
+def changing_engine(arguments: argparse.Namespace, what: str, operation: "Operation") -> "GuardedEngine":
+    """Returns the same for a command that changes something, which is refused before the engine is asked anything.
+
+    `what` is a verb phrase for the sentence. Raises ReadOnly, BadRequest (the settings file can't be read) and
+    Unreachable.
+    """
+    allowed = policy(arguments)
+    allowed.require(operation, what)
+    return _guarded(arguments, allowed)
+
+
+def _guarded(arguments: argparse.Namespace, allowed: "Policy") -> "GuardedEngine":
+    from containerlab_tui.services.guarded_engine import GuardedEngine
+
+    url, context = arguments.host, arguments.context
     if arguments.lab:
         from containerlab_tui.lab.lab import Lab
 
-        return connect(Lab().endpoint)
-    return connect(arguments.host, arguments.context)
-
-
-def refuse_if_read_only(arguments: argparse.Namespace, what: str) -> None:
-    """Raises Denied where --read-only was given."""
-    if arguments.read_only:
-        raise Denied(f"--read-only refuses to {what}: nothing was done.")
+        url, context = Lab().endpoint, None
+    return GuardedEngine(arguments.connect(url, context), allowed)
 
 
 def answer(document: "Document") -> None:

@@ -11,14 +11,18 @@ from containerlab_tui.model.inventory import Details
 from containerlab_tui.model.survival import Survival
 from containerlab_tui.model.views import FilesView, IpcRow
 from containerlab_tui.present import documents
+from containerlab_tui.present.safe_text import safe
 from containerlab_tui.services.inspection import Inspector, inspector
+from containerlab_tui.services.policy import Operation
 
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.command == "ipc remove":
-        common.refuse_if_read_only(arguments, "remove an IPC object")
-    engine = common.engine(arguments)
-    with inspector(engine, engine.inspect(arguments.name)) as opened:
+        what = f"remove {safe(arguments.kind)} {safe(arguments.id)} of {safe(arguments.name)}"
+        engine = common.changing_engine(arguments, what, Operation.IPC_REMOVE)
+    else:
+        engine = common.engine(arguments)
+    with inspector(engine, engine.inspect(arguments.name), engine.policy) as opened:
         match arguments.command:
             case "ipc":
                 return _ipc(arguments, opened, engine)
@@ -125,7 +129,8 @@ def _remove(arguments: argparse.Namespace, inspector: Inspector) -> int:
 
 def _maps(arguments: argparse.Namespace, inspector: Inspector) -> int:
     whole = inspector.files()
-    rows = tuple(row for row in whole.rows if row.mapping.shared or arguments.private or arguments.json)
+    with_private = arguments.private or arguments.json or not common.settings(arguments).settings.hide_private_mappings
+    rows = tuple(row for row in whole.rows if row.mapping.shared or with_private)
     view = FilesView(rows, whole.unread)
     if arguments.json:
         common.answer(documents.maps(inspector.details.name, view))

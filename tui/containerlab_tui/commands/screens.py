@@ -20,7 +20,9 @@ def open_screens(arguments: argparse.Namespace) -> int:
     """Until the person leaves; answers the exit status. Raises Unreachable where there is no engine."""
     gc.disable()  # until the first frame: importing and composing makes many objects and hardly any garbage
     from containerlab_tui import config
+    from containerlab_tui.commands import common
     from containerlab_tui.engine import endpoint
+    from containerlab_tui.present.safe_text import safe_lines
 
     url, context = arguments.host, arguments.context
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -32,22 +34,33 @@ def open_screens(arguments: argparse.Namespace) -> int:
         url, context = lab.up(Lab()), None
     where = endpoint.resolve(url, context)
 
+    def connect() -> Engine:
+        opened: Engine = arguments.connect(url, context)
+        return opened
+
     def engine() -> Engine:
-        from containerlab_tui.engine.docker_engine import connect
+        from containerlab_tui.services.guarded_engine import GuardedEngine
 
-        return connect(url, context)
+        return GuardedEngine(connect(), policy)
 
-    first = _First(lambda: _raw_list(where, engine))
-    loaded = config.load(flags={"read_only": arguments.read_only or None})
+    first = _First(lambda: _raw_list(where, connect))
+    from containerlab_tui.services.policy import Policy
+    from containerlab_tui.session.actions import key_problems
+
+    loaded = config.load(flags={"read_only": arguments.read_only or None}, check_keys=key_problems)
+    for problem in loaded.problems:
+        common.tell(safe_lines(problem))
+    policy = Policy(loaded.settings.read_only, loaded.source("read_only"), loaded.settings.confirm)
     from containerlab_tui.session.session import Session, Sources
     from containerlab_tui.ui.app import run
 
     def follow(post: "Callable[[FeedRecord], object]") -> None:
         from containerlab_tui.engine.events import EngineFeed
 
-        EngineFeed(engine, post).start()
+        EngineFeed(connect, post).start()
 
-    return run(Session(Sources(where.url, engine, first.answer, follow), loaded.settings))
+    sources = Sources(where.url, engine, first.answer, follow)
+    return run(Session(sources, loaded.settings, policy=policy, problems=loaded.problems))
 
 
 def _raw_list(where: Endpoint, engine: Callable[[], Engine]) -> Sequence[Container]:

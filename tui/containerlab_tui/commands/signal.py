@@ -8,14 +8,16 @@ from containerlab_probes.signals.names import name_of, number_of
 from containerlab_tui.commands import common
 from containerlab_tui.commands.look import visible_processes
 from containerlab_tui.present import documents
+from containerlab_tui.present.safe_text import safe
+from containerlab_tui.services.policy import Operation
 from containerlab_tui.services.signals import Sent, send, send_by_engine
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0: sent to every target; 3 or 4: one of them couldn't be signalled."""
     signal = number_of(arguments.signal)
-    common.refuse_if_read_only(arguments, f"send {name_of(signal)}")
-    engine = common.engine(arguments)
+    what = f"send {name_of(signal)} to {safe(arguments.name)}"
+    engine = common.changing_engine(arguments, what, Operation.SIGNAL)
     details = engine.inspect(arguments.name)
     to_init = arguments.pid in (None, 1) and not arguments.children and not arguments.all
     try:
@@ -26,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
         common.tell(f"{why} The engine sends it to PID 1; what comes of it can't be seen from here.")
         sent: tuple[Sent, ...] = (send_by_engine(engine, details, signal),)
     else:
-        sent = send(engine, details, _targets(arguments, seen, details.name), signal)
+        sent = send(engine, details, _targets(arguments, seen, details.name), signal, policy=engine.policy)
     if arguments.json:
         common.answer(documents.signal(details.name, sent))
     else:

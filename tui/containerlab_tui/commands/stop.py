@@ -10,13 +10,13 @@ from containerlab_tui.model.stop import Kind, StopEvent, StopPlan, StopState, Ve
 from containerlab_tui.present import doctor_documents, documents
 from containerlab_tui.present.safe_text import safe
 from containerlab_tui.services.history import History
+from containerlab_tui.services.policy import Operation
 from containerlab_tui.services.stop import plan_stop, run_stop
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0: it ended by itself or wasn't running; 1: it was killed, or the stop failed."""
-    common.refuse_if_read_only(arguments, f"stop {arguments.name}")
-    engine = common.engine(arguments)
+    engine = common.changing_engine(arguments, f"stop {safe(arguments.name)}", Operation.STOP)
     signal = number_of(arguments.signal) if arguments.signal else None
     plan = plan_stop(engine, arguments.name, signal, arguments.timeout)
     if arguments.json:

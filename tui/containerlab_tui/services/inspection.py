@@ -16,6 +16,7 @@ from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.model.survival import survival_of_file, survival_of_ipc
 from containerlab_tui.model.views import FileRow, FilesView, IpcRow, IpcView
+from containerlab_tui.services.policy import Operation, Policy
 
 __all__ = ["FileRow", "FilesView", "Inspector", "IpcRow", "IpcView"]
 
@@ -26,9 +27,10 @@ class Inspector:
     They raise Gone (it has ended, or the object has), Denied (not root), Unsupported (remote engine), TimedOut.
     """
 
-    def __init__(self, local: bool, details: Details) -> None:
+    def __init__(self, local: bool, details: Details, policy: Policy) -> None:
         """`local`: the container runs on this kernel. Raises Gone where it isn't running."""
         self.details = details
+        self._policy = policy
         if not details.pid:
             raise Gone(f"{details.name} is not running: what it kept in memory is gone. Start it first.")
         if not local:
@@ -65,7 +67,14 @@ class Inspector:
     def read_ipc(self, kind: IpcKind, object_id: str, offset: int, length: int) -> Window:
         return self._client.read_ipc(kind, object_id, offset, length)
 
-    def remove_ipc(self, kind: IpcKind, object_id: str) -> None:
+    def remove_ipc(self, kind: IpcKind, object_id: str, shown: IpcObject | None = None) -> None:
+        """Removes one object. Raises ReadOnly, and Gone where it is no longer the object that was `shown`."""
+        name = self.details.name
+        self._policy.require(Operation.IPC_REMOVE, f"remove {kind.value} {object_id} of {name}")
+        if shown is not None:
+            found = next((one for one in self._client.ipc().objects if (one.kind, one.id) == (kind, object_id)), None)
+            if found is None or not is_same_object(found, shown):
+                raise Gone(f"{kind.value} {object_id} of {name} was replaced since it was shown. Nothing removed.")
         self._client.remove_ipc(kind, object_id)
 
     def files(self) -> FilesView:
@@ -104,9 +113,16 @@ class Inspector:
         return self._client.read_mapping(mapping.id, mapping.range, offset, length)
 
 
-def inspector(engine: Engine, details: Details) -> Inspector:
+def inspector(engine: Engine, details: Details, policy: Policy) -> Inspector:
     """An Inspector for a container of this engine."""
-    return Inspector(engine.local, details)
+    return Inspector(engine.local, details, policy)
+
+
+def is_same_object(one: IpcObject, other: IpcObject) -> bool:
+    """Returns whether two readings show one object: an id or a name may belong to a later one by the second."""
+    if one.key is not None:  # a System V object's creator and key never change
+        return (one.key, one.creator_pid) == (other.key, other.creator_pid)
+    return (one.owner, one.creator_pid) == (other.owner, other.creator_pid)
 
 
 def shared_with(namespace: int, details: Details, neighbours: Iterable[Details]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from containerlab_tui.model.inventory import Details
 from containerlab_tui.model.kernel_trace import what_came
 from containerlab_tui.model.views import Sent
 from containerlab_tui.services.kernel_trace import KernelTrace
+from containerlab_tui.services.policy import Operation, Policy
 from containerlab_tui.services.processes import NOT_RUNNING, children_of, see_processes
 
 __all__ = ["OBSERVE_S", "Sent", "Target", "refresh", "select", "send", "send_by_engine"]
@@ -58,13 +59,16 @@ def send(
     targets: Sequence[Process],
     signal: int,
     on_change: Callable[[tuple[Sent, ...]], None] = lambda sent: None,
+    *,
+    policy: Policy,
 ) -> tuple[Sent, ...]:
     """Send one signal to each target, watch for `OBSERVE_S`, and say what came of each.
 
     `on_change` gets the list once all are sent, before the watching. A target that can't be signalled has a
     sentence in `error`; the others are signalled all the same. The last of the list gets it first: a process
-    ends before the parent that would take it along.
+    ends before the parent that would take it along. Raises ReadOnly.
     """
+    policy.require(Operation.SIGNAL, f"send {name_of(signal)} to {details.name}")
     ids = tuple(target.id for target in targets)
     with_exits = ExitWatch(ids)
     records: list[TraceRecord] = []

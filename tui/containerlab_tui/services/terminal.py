@@ -29,6 +29,7 @@ from containerlab_probes.signals.send import send
 from containerlab_tui.engine.api import AttachedStreams, Engine
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.present.safe_text import safe_line, safe_lines
+from containerlab_tui.services.policy import Operation, Policy
 
 SHELLS = ("/bin/bash", "/usr/bin/bash", "/bin/sh", "/usr/bin/sh", "/bin/ash", "/busybox/sh")
 """Looked for in this order."""
@@ -71,13 +72,14 @@ def _is_program(root: int, path: str) -> bool:
         os.close(fd)
 
 
-def enter(details: Details, shell: str = "") -> int:
+def enter(details: Details, policy: Policy, shell: str = "") -> int:
     """Run a shell with the container's mount, uts, ipc, net and pid namespaces until it ends; its exit status.
 
     Where the image has no shell, the host's runs with all of them but mount. It is no `docker exec`: it has the
     privileges of whoever runs this, not the container's. Raises `Gone` (not running), `Denied`, `Unsupported`
     (no terminal, no nsenter).
     """
+    policy.require(Operation.ENTER, f"enter {details.name}")
     if not details.pid:
         raise Gone(f"{details.name} is not running: there is nothing to enter.")
     terminal = _terminal()

@@ -3,8 +3,12 @@
 Bindings, the footer, help, the palette, confirmation, the settings file and the read-only gate all read it. No I/O.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+from containerlab_tui.config import did_you_mean
+from containerlab_tui.services.policy import Operation
 
 
 class Scope(StrEnum):
@@ -64,8 +68,8 @@ class Action:
     text: str = ""
     """A line for help and the palette; empty: the name says it."""
     needs: Needs = Needs.NOTHING
-    changes: str = ""
-    """The operation of `services.policy` that it begins; empty: it changes nothing."""
+    changes: Operation | None = None
+    """What it changes; None: nothing."""
     is_shown: bool = True
     """Whether the footer shows it."""
     has_priority: bool = False
@@ -88,29 +92,30 @@ ACTIONS: tuple[Action, ...] = (
            is_shown=False, has_priority=True),
     # the main screen
     Action(Scope.MAIN, "container.signal", "s", "signal", "signal", "Send a signal to the selected process",
-           Needs.RUNNING, "signal"),
-    Action(Scope.MAIN, "container.stop", "x", "stop", "stop", "Stop and watch both phases", Needs.RUNNING, "stop"),
+           Needs.RUNNING, Operation.SIGNAL),
+    Action(Scope.MAIN, "container.stop", "x", "stop", "stop", "Stop and watch both phases",
+           Needs.RUNNING, Operation.STOP),
     Action(Scope.MAIN, "container.doctor", "d", "doctor", "doctor", "Predict how a stop will go, and how to fix it",
            Needs.RUNNING),
-    Action(Scope.MAIN, "container.start", "S", "start", "start", "Start the container", Needs.STOPPED, "start"),
+    Action(Scope.MAIN, "container.start", "S", "start", "start", "Start the container", Needs.STOPPED, Operation.START),
     Action(Scope.MAIN, "container.enter", "e", "enter", "enter", "Run a shell in the container's namespaces",
-           Needs.RUNNING, "enter"),
+           Needs.RUNNING, Operation.ENTER),
     Action(Scope.MAIN, "container.attach", "t", "attach", "attach", "Attach to its standard streams",
-           Needs.RUNNING, "attach"),
+           Needs.RUNNING, Operation.ATTACH),
     Action(Scope.MAIN, "main.filter", "slash", "filter", "filter", "Filter by name, image, command or status"),
     Action(Scope.MAIN, "main.mark", "space", "mark", "mark", "Mark for a bulk action", Needs.CONTAINER),
     Action(Scope.MAIN, "app.help", "question_mark", "app.help", "help", _HELP_TEXT),
     Action(Scope.MAIN, "container.restart", "R", "restart", "restart", "Restart the container",
-           Needs.CONTAINER, "restart"),
+           Needs.CONTAINER, Operation.RESTART),
     Action(Scope.MAIN, "container.pause", "z", "pause", "pause/resume", "Pause or resume the container",
-           Needs.RUNNING, "pause"),
+           Needs.RUNNING, Operation.PAUSE),
     Action(Scope.MAIN, "container.remove", "delete", "remove", "remove", "Remove the container",
-           Needs.CONTAINER, "remove"),
-    Action(Scope.MAIN, "container.run", "n", "run", "new", "Run a new container from an image", changes="run"),
+           Needs.CONTAINER, Operation.REMOVE),
+    Action(Scope.MAIN, "container.run", "n", "run", "new", "Run a new container from an image", changes=Operation.RUN),
     Action(Scope.MAIN, "container.rename", "N", "rename", "rename", "Rename the container",
-           Needs.CONTAINER, "rename", is_shown=False),
+           Needs.CONTAINER, Operation.RENAME, is_shown=False),
     Action(Scope.MAIN, "container.copy", "c", "copy", "copy into", "Copy a local file into the container",
-           Needs.CONTAINER, "copy"),
+           Needs.CONTAINER, Operation.COPY),
     Action(Scope.MAIN, "container.watch", "w", "watch", "watch signals", "Watch all signals in the container live",
            Needs.RUNNING),
     Action(Scope.MAIN, "main.stops", "W", "stops", "stops", "Show stops in progress and finished", Needs.STOPS),
@@ -133,7 +138,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(Scope.PROCESSES, "processes.signal-after", "right_square_bracket", "signal(1)", "next signal",
            "Show the next signal's effect", is_shown=False),
     Action(Scope.IPC, "ipc.remove", "delete", "remove", "Remove", "Remove the object (asks first)",
-           changes="ipc-remove"),
+           changes=Operation.IPC_REMOVE),
     Action(Scope.IPC, "ipc.limits", "v", "limits", "Limits", "Show/hide the namespace's limits"),
     Action(Scope.FILES, "files.private", "v", "private", "Private too", "Show/hide private mappings"),
     *_moves(Scope.LOG_LINES, "logs", {
@@ -173,7 +178,7 @@ ACTIONS: tuple[Action, ...] = (
     }),
     Action(Scope.DOCTOR, "doctor.copy", "y", "copy", "copy fix", "Copy this finding's fix to the clipboard"),
     Action(Scope.DOCTOR, "doctor.stop", "x", "stop", "stop", "Stop the container and watch both phases",
-           changes="stop"),
+           changes=Operation.STOP),
     *(
         action
         for scope in (Scope.DOCTOR, Scope.DOCTOR_TABLE)
@@ -257,3 +262,28 @@ def of(scope: Scope) -> tuple[Action, ...]:
 def named(scope: Scope, name: str) -> Action | None:
     """Returns the action of that scope whose method has this name, without its arguments; None: there is none."""
     return next((action for action in of(scope) if action.does.partition("(")[0] == name), None)
+
+
+def key_problems(keys: Mapping[str, str]) -> dict[str, str]:
+    """Returns a sentence for each binding id of the settings file that can't be used, by id.
+
+    `keys` is binding id -> keys. Two actions that are offered in the same place must not share a key.
+    """
+    problems: dict[str, str] = {}
+    for id in keys:
+        if id not in BY_ID:
+            problems[id] = f"unknown binding {id!r}{did_you_mean(id, list(BY_ID))}; press ? to see the ids."
+    for id in keys.keys() - problems.keys():
+        for scope in {action.scope for action in ACTIONS if action.id == id}:
+            own = _keys_of(id, keys, scope)
+            for other in of(scope):
+                shared = own & _keys_of(other.id, keys, scope) if other.id != id else set()
+                if shared:
+                    first, second = (id, other.id)
+                    problems[id] = f"{first} and {second} are both on {min(shared)}. The default key is kept."
+    return problems
+
+
+def _keys_of(id: str, keys: Mapping[str, str], scope: Scope) -> set[str]:
+    default = next((action.key for action in of(scope) if action.id == id), "")
+    return {key.strip() for key in keys.get(id, default).split(",")}

@@ -8,14 +8,15 @@ from containerlab_tui.model.inventory import Details
 
 if TYPE_CHECKING:
     from containerlab_tui.services.inspection import Inspector
+    from containerlab_tui.services.policy import Policy
 
 
 class Inspectors:
     """One inspector, with its agent; asking for another container ends it."""
 
-    def __init__(self, local: Callable[[], bool]) -> None:
+    def __init__(self, local: Callable[[], bool], policy: "Policy") -> None:
         """`local`: whether the engine's containers run on this kernel."""
-        self._local = local
+        self._local, self._policy = local, policy
         self._lock = threading.Lock()
         self._run_of: tuple[str, int] | None = None
         self._inspector: Inspector | None = None
@@ -29,7 +30,7 @@ class Inspectors:
             if self._inspector is None or self._run_of != wanted:
                 if self._inspector is not None:
                     self._inspector.close()
-                self._inspector, self._run_of = Inspector(self._local(), details), wanted
+                self._inspector, self._run_of = Inspector(self._local(), details, self._policy), wanted
             return self._inspector
 
     def close(self) -> None:

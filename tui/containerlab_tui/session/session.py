@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_tui.model.inventory import Changed, Connected, Event, Lost, Snapshot
+from containerlab_tui.services.policy import Policy
 from containerlab_tui.session.changes import (
     Change,
     ContainersChanged,
@@ -90,7 +91,7 @@ class Kernel:
         """Returns what keeps the agent that looks into the container on show."""
         from containerlab_tui.session.inspectors import Inspectors
 
-        return Inspectors(lambda: session.local)
+        return Inspectors(lambda: session.local, session.policy)
 
     def clean_up(self) -> None:
         """Removes what a killed run of this program left in the kernel."""
@@ -108,9 +109,15 @@ class Session:
         settings: "Settings",
         clock: Callable[[], float] = time.time,
         kernel: Kernel | None = None,
+        *,
+        policy: Policy | None = None,
+        problems: Sequence[str] = (),
     ) -> None:
         """`clock` gives epoch seconds. Raises what `sources.first` raises."""
         self.settings, self.clock, self.kernel = settings, clock, kernel or Kernel()
+        self.policy = policy or Policy(settings.read_only, confirm=settings.confirm)
+        self.problems = tuple(problems)
+        """What is wrong with the settings, a sentence each."""
         self.store = Store()
         self.store.take(Snapshot(tuple(sources.first()), clock()))
         self.engines = Engines(sources.engine)

@@ -56,6 +56,8 @@ class ContainerlabApp(App[int]):
                 self.theme = settings.theme
             else:
                 self.notify(f"There is no theme {settings.theme!r}.", severity="warning", markup=False)
+        for problem in self.session.problems:
+            self.notify(problem, severity="warning", markup=False, timeout=15)
         if settings.keys:
             self.set_keymap(dict(settings.keys))
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from textual.app import App
 from textual.binding import Binding, BindingType
 
+from containerlab_tui.services.policy import Operation
 from containerlab_tui.session.actions import BY_ID, Scope, of
 
 if TYPE_CHECKING:
@@ -28,21 +29,19 @@ def bindings(scope: Scope) -> list[BindingType]:
     ]
 
 
-def is_refused(app: "App[object]", session: "Session", operation: str) -> bool:
+def is_refused(app: "App[object]", session: "Session", operation: Operation) -> bool:
     """Tells the person why an operation is refused, where it is."""
-    if session.settings.read_only:
-        app.notify("Read-only mode: actions that change containers are disabled.", severity="warning", markup=False)
-        return True
-    return False
-
-
-def asks(session: "Session", operation: str) -> bool:
-    """Whether the person wants to be asked before this operation."""
-    return operation in session.settings.confirm
+    policy = session.policy
+    if not policy.refusal(operation.value):
+        return False
+    source = f" ({policy.source})" if policy.source else ""
+    words = f"Read-only mode{source}: actions that change containers are disabled."
+    app.notify(words, severity="warning", markup=False)
+    return True
 
 
 def is_offered(app: App[object], action_id: str) -> bool:
     """Whether footer and palette offer an action: in read-only mode, none that changes something."""
     session: Session | None = getattr(app, "session", None)
     action = BY_ID.get(action_id)
-    return not (session is not None and session.settings.read_only and action is not None and action.changes)
+    return not (session is not None and session.policy.read_only and action is not None and action.changes)

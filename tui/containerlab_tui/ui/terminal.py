@@ -7,6 +7,7 @@ from textual.app import App
 
 from containerlab_probes.errors import ContainerlabError, Unsupported
 from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.services.policy import Operation
 from containerlab_tui.session.store import RUNNING
 from containerlab_tui.ui.bindings import is_refused
 
@@ -24,9 +25,9 @@ def enter(app: App[object], session: "Session", details: "Details") -> None:
 
         if not engine.local:
             raise Unsupported("It runs on another machine: its namespaces can't be entered from here.")
-        terminal.enter(fresh, session.settings.shell)
+        terminal.enter(fresh, session.policy, session.settings.shell)
 
-    if not is_refused(app, session, "enter"):
+    if not is_refused(app, session, Operation.ENTER):
         _on_bare_terminal(app, session, details, work)
 
 
@@ -38,7 +39,7 @@ def attach(app: App[object], session: "Session", details: "Details") -> None:
 
         terminal.attach(engine, fresh)
 
-    if not is_refused(app, session, "attach"):
+    if not is_refused(app, session, Operation.ATTACH):
         _on_bare_terminal(app, session, details, work)
 
 

@@ -14,6 +14,7 @@ from textual.widgets import Input, Label, Static
 
 from containerlab_tui.present import wording
 from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.services.policy import Operation
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.background import do
 from containerlab_tui.ui.bindings import bindings, is_refused
@@ -134,7 +135,7 @@ def read_copy(local_file: str, directory: str) -> CopyRequest:
 
 def copy_into(screen: Screen[None], session: "Session", details: "Details") -> None:
     """Asks for a local file and copies it into the container."""
-    if is_refused(screen.app, session, "copy"):
+    if is_refused(screen.app, session, Operation.COPY):
         return
     app = screen.app
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from textual.widget import Widget
 
+from containerlab_tui.services.policy import Operation
 from containerlab_tui.ui.background import do
-from containerlab_tui.ui.bindings import asks, is_refused
+from containerlab_tui.ui.bindings import is_refused
 from containerlab_tui.ui.dialogs.confirm import Confirm
 from containerlab_tui.ui.tabs.ipc_panel import consequence_of, title_of
 
@@ -20,15 +21,19 @@ def remove_object(
     node: Widget, session: "Session", details: "Details", row: "IpcRow", done: Callable[[], object]
 ) -> None:
     """Removes the object that the row shows; `done` is called on the UI thread when it is gone."""
-    if is_refused(node.app, session, "ipc-remove"):
+    if is_refused(node.app, session, Operation.IPC_REMOVE):
         return
 
     def answered(yes: bool | None) -> None:
         if yes:
             found = row.object
-            do(node, lambda: session.inspectors.of(details).remove_ipc(found.kind, found.id), lambda _removed: done())
+            do(
+                node,
+                lambda: session.inspectors.of(details).remove_ipc(found.kind, found.id, found),
+                lambda _removed: done(),
+            )
 
-    if asks(session, "ipc-remove"):
+    if session.policy.asks(Operation.IPC_REMOVE):
         node.app.push_screen(Confirm(f"Remove {title_of(row)}?", consequence_of(row), "Remove it"), answered)
     else:
         answered(True)

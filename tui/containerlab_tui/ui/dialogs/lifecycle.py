@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 from textual.screen import Screen
 
 from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.services.policy import Operation
 from containerlab_tui.session.store import RUNNING
 from containerlab_tui.ui.background import attend
-from containerlab_tui.ui.bindings import asks, is_refused
+from containerlab_tui.ui.bindings import is_refused
 from containerlab_tui.ui.dialogs.confirm import Confirm
 
 if TYPE_CHECKING:
@@ -22,18 +23,18 @@ Change = Callable[["Engine", "Container"], None]
 
 def start(screen: Screen[None], session: "Session", containers: "Sequence[Container]") -> None:
     """Starts these containers."""
-    if not is_refused(screen.app, session, "start"):
+    if not is_refused(screen.app, session, Operation.START):
         _change_each(screen, session, containers, lambda engine, one: engine.start(one.id))
 
 
 def restart(screen: Screen[None], session: "Session", containers: "Sequence[Container]") -> None:
     """Stops these containers and starts them again."""
     sentence = "Each is stopped with its own signal and grace period, then started again."
-    if _may("restart", screen, session, containers):
+    if _may(Operation.RESTART, screen, session, containers):
         _after_question(
             screen,
             session,
-            "restart",
+            Operation.RESTART,
             Confirm(f"Restart {_names(containers)}?", sentence, yes="Restart"),
             lambda: _change_each(screen, session, containers, lambda engine, one: engine.restart(one.id)),
         )
@@ -49,11 +50,11 @@ def pause_or_resume(screen: Screen[None], session: "Session", containers: "Seque
             engine.pause(one.id)
 
     sentence = "A paused container's processes are frozen; a signal reaches them when they are resumed."
-    if _may("pause", screen, session, containers):
+    if _may(Operation.PAUSE, screen, session, containers):
         _after_question(
             screen,
             session,
-            "pause",
+            Operation.PAUSE,
             Confirm(f"Pause or resume {_names(containers)}?", sentence, yes="Do it"),
             lambda: _change_each(screen, session, containers, toggle),
         )
@@ -66,11 +67,11 @@ def remove(screen: Screen[None], session: "Session", containers: "Sequence[Conta
     if running:
         subject = "It is" if len(containers) == 1 else f"{running} of them are" if running > 1 else "1 of them is"
         sentence = f"{subject} still running and will be killed with SIGKILL; no stop signal is sent. {sentence}"
-    if _may("remove", screen, session, containers):
+    if _may(Operation.REMOVE, screen, session, containers):
         _after_question(
             screen,
             session,
-            "remove",
+            Operation.REMOVE,
             Confirm(f"Remove {_names(containers)}?", sentence, yes="Remove"),
             lambda: _change_each(
                 screen, session, containers, lambda engine, one: engine.remove(one.id, force=one.state in RUNNING)
@@ -78,15 +79,15 @@ def remove(screen: Screen[None], session: "Session", containers: "Sequence[Conta
         )
 
 
-def _may(operation: str, screen: Screen[None], session: "Session", containers: "Sequence[Container]") -> bool:
+def _may(operation: Operation, screen: Screen[None], session: "Session", containers: "Sequence[Container]") -> bool:
     return bool(containers) and not is_refused(screen.app, session, operation)
 
 
 def _after_question(
-    screen: Screen[None], session: "Session", operation: str, question: Confirm, change: Callable[[], None]
+    screen: Screen[None], session: "Session", operation: Operation, question: Confirm, change: Callable[[], None]
 ) -> None:
     """Changes what was selected when the key was pressed: the selection may be another by the time of the answer."""
-    if asks(session, operation):
+    if session.policy.asks(operation):
         screen.app.push_screen(question, lambda yes: change() if yes else None)
     else:
         change()

@@ -10,6 +10,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Input
 
 from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.services.policy import Operation
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.background import do
 from containerlab_tui.ui.bindings import bindings, is_refused
@@ -48,7 +49,7 @@ class Rename(ModalScreen[str | None]):
 
 def rename(screen: Screen[None], session: "Session", container: "Container") -> None:
     """Asks for another name and gives it to the container."""
-    if is_refused(screen.app, session, "rename"):
+    if is_refused(screen.app, session, Operation.RENAME):
         return
 
     def chosen(name: str | None) -> None:

@@ -17,6 +17,7 @@ from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.signals.names import all_signals, name_of, number_of
 from containerlab_tui.engine.api import RunRequest
 from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.services.policy import Operation
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.background import ask, do
 from containerlab_tui.ui.bindings import bindings, is_refused
@@ -205,7 +206,7 @@ def read_timeout(text: str) -> int | None:
 
 def run_new(screen: Screen[None], session: "Session", selected: "Container | None") -> None:
     """Asks what to run and runs it; the selected container's image is filled in."""
-    if is_refused(screen.app, session, "run"):
+    if is_refused(screen.app, session, Operation.RUN):
         return
     app = screen.app
 

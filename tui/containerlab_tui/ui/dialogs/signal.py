@@ -17,6 +17,7 @@ from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import SIGKILL, all_signals, name_of, number_of
 from containerlab_tui.present import wording
 from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.services.policy import Operation
 from containerlab_tui.services.processes import children_of
 from containerlab_tui.services.signals import Target, select
 from containerlab_tui.session.actions import Scope
@@ -307,7 +308,7 @@ def send_signal(
     screen: Screen[None], session: "Session", containers: "Sequence[Container]", chosen: ProcessId | None = None
 ) -> None:
     """Asks which signal, and sends it to the chosen process or to PID 1 of each container."""
-    if not containers or is_refused(screen.app, session, "signal"):
+    if not containers or is_refused(screen.app, session, Operation.SIGNAL):
         return
 
     def gather() -> "tuple[list[SignalSubject], dict[str, Details]]":
@@ -346,9 +347,11 @@ def _send(
             return (signals.send_by_engine(engine, details, choice.signal),)
         now = signals.refresh(engine, details, root)
         targets = signals.select(now, next(one for one in now if one.id == root.id), choice.target)
-        return signals.send(
-            engine, details, targets, choice.signal, lambda sent: session.deliver(lambda: session.add_sent(sent))
-        )
+
+        def keep(sent: "tuple[Sent, ...]") -> None:
+            session.deliver(lambda: session.add_sent(sent))
+
+        return signals.send(engine, details, targets, choice.signal, keep, policy=session.policy)
 
     do(screen, work, lambda sent: _report(screen, session, choice.signal, sent))
 

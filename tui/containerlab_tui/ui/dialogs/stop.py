@@ -23,10 +23,11 @@ from containerlab_tui.model.stop import StopPlan
 from containerlab_tui.present import doctor_text, wording
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.states import OUTLOOKS
+from containerlab_tui.services.policy import Operation
 from containerlab_tui.services.processes import children_of
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.background import ask
-from containerlab_tui.ui.bindings import asks, bindings, is_refused
+from containerlab_tui.ui.bindings import bindings, is_refused
 from containerlab_tui.ui.messages import ShowStops
 
 if TYPE_CHECKING:
@@ -261,7 +262,7 @@ def _list(plans: Sequence[StopPlan], choice: StopChoice) -> Content:
 
 def stop_containers(screen: Screen[None], session: "Session", containers: "Sequence[Container]") -> None:
     """Asks how to stop these containers, stops them and shows it as it happens."""
-    if not containers or is_refused(screen.app, session, "stop"):
+    if not containers or is_refused(screen.app, session, Operation.STOP):
         return
 
     def plans() -> list[StopPlan]:
@@ -276,7 +277,7 @@ def stop_containers(screen: Screen[None], session: "Session", containers: "Seque
         screen.post_message(ShowStops(planned[0].container))
 
     def choose(planned: list[StopPlan]) -> None:
-        if not asks(session, "stop"):
+        if not session.policy.asks(Operation.STOP):
             begin(planned)
             return
 

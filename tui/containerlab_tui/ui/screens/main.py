@@ -13,6 +13,7 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.services.policy import Operation
 from containerlab_tui.session.actions import Needs, Scope, named
 from containerlab_tui.session.changes import (
     ContainersLearned,
@@ -121,7 +122,7 @@ class MainScreen(Screen[None]):
             note = f"{len(table.marked)} marked · {note}"
         if self._needle:
             note = f"filter “{self._needle}” · {note}"
-        if self.session.settings.read_only:
+        if self.session.policy.read_only:
             note = f"read-only · {note}"
         self.query_one(TopLine).say(self.session.engine_label, note)
 
@@ -385,21 +386,21 @@ class MainScreen(Screen[None]):
         """Runs a shell in the container's namespaces."""
         from containerlab_tui.ui.terminal import enter
 
-        if not is_refused(self.app, self.session, "enter"):
+        if not is_refused(self.app, self.session, Operation.ENTER):
             self._with_details("enter", lambda details: enter(self.app, self.session, details))
 
     def action_attach(self) -> None:
         """Attaches to the container's standard streams."""
         from containerlab_tui.ui.terminal import attach
 
-        if not is_refused(self.app, self.session, "attach"):
+        if not is_refused(self.app, self.session, Operation.ATTACH):
             self._with_details("attach", lambda details: attach(self.app, self.session, details))
 
     def action_copy(self) -> None:
         """Copies a local file into the container."""
         from containerlab_tui.ui.dialogs.copy import copy_into
 
-        if not is_refused(self.app, self.session, "copy"):
+        if not is_refused(self.app, self.session, Operation.COPY):
             self._with_details("copy", lambda details: copy_into(self, self.session, details))
 
     def action_run(self) -> None:

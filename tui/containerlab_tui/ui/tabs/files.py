@@ -25,7 +25,7 @@ class FilesTab(Panel):
         self._subject: Subject | None = None
 
     def compose(self) -> ComposeResult:
-        yield FilesPanel()
+        yield FilesPanel(private=not self._session.settings.hide_private_mappings)
 
     def show(self, subject: Subject | None) -> None:
         if subject is None or self._subject is None or subject.container.id != self._subject.container.id:
