@@ -158,6 +158,11 @@ class _Client:
         self._closed = False
         self._number = 0
 
+    @property
+    def is_running(self) -> bool:
+        """Whether an agent runs: it is started with the first question."""
+        return self._agent is not None
+
     def close(self) -> None:
         """End the agent; a question under way fails. Further questions are refused. Safe to call twice."""
         self._closed = True

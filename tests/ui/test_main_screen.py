@@ -181,12 +181,12 @@ async def test_read_only_does_nothing_and_says_why(stage: Callable[..., Stage]) 
     made = stage(Settings(read_only=True))
     async with made.app.run_test(size=(100, 30), notifications=True) as pilot:
         await made.ready(pilot)
-        await pilot.press("delete", "x", "s", "R", "n", "z")
+        await pilot.press("delete", "x", "s", "R", "n", "z", "N", "c", "e", "t")
         await pilot.pause()
         assert made.app.screen is made.app.main
         assert made.engine.told == []
         assert all("Read-only mode" in one.message for one in made.app._notifications)
-        assert len(made.app._notifications) == 6
+        assert len(made.app._notifications) == 10
 
 
 async def test_read_only_shows_and_takes_its_keys_out_of_footer_and_palette(stage: Callable[..., Stage]) -> None:

@@ -49,6 +49,11 @@ class Inspector:
     def init(self) -> ProcessId:
         return self._client.init
 
+    @property
+    def has_agent(self) -> bool:
+        """Whether an agent was started: nothing has reached the container before."""
+        return self._client.is_running
+
     def close(self) -> None:
         self._client.close()
 

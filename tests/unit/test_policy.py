@@ -1,0 +1,153 @@
+"""Read-only mode: whatever changes anything is refused, however the mode was set, and reaches no engine or agent."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from containerlab_probes.processes.identity import identify
+from containerlab_probes.processes.tree import read_process
+from containerlab_probes.records import IpcKind
+from containerlab_tui.cli import main
+from containerlab_tui.config import ACTIONS
+from containerlab_tui.engine.api import Engine, RunRequest
+from containerlab_tui.services import signals, terminal
+from containerlab_tui.services.guarded_engine import GuardedEngine
+from containerlab_tui.services.inspection import Inspector
+from containerlab_tui.services.policy import UNRESTRICTED, Operation, Policy, ReadOnly
+from containerlab_tui.session.actions import ACTIONS as REGISTRY
+from tests.support.engine import CHANGES, ScriptedEngine, details
+
+READ_ONLY = Policy(read_only=True, source="--read-only")
+
+COMMANDS = {
+    Operation.STOP: ("stop", "app"),
+    Operation.SIGNAL: ("signal", "app", "USR1"),
+    Operation.IPC_REMOVE: ("ipc", "remove", "app", "shm", "0"),
+}
+
+THROUGH_THE_ENGINE: dict[Operation, tuple[Callable[[Engine], object], ...]] = {
+    Operation.SIGNAL: (lambda engine: engine.kill("app", "SIGUSR1"),),
+    Operation.STOP: (lambda engine: engine.stop("app"),),
+    Operation.START: (lambda engine: engine.start("app"),),
+    Operation.RESTART: (lambda engine: engine.restart("app"),),
+    Operation.PAUSE: (lambda engine: engine.pause("app"), lambda engine: engine.unpause("app")),
+    Operation.REMOVE: (lambda engine: engine.remove("app", force=True),),
+    Operation.RUN: (lambda engine: engine.run(RunRequest("image:1")),),
+    Operation.RENAME: (lambda engine: engine.rename("app", "other"),),
+    Operation.COPY: (lambda engine: engine.copy_into("app", "/etc/hostname", "/tmp"),),
+    Operation.ATTACH: (lambda engine: engine.attach("app"),),
+}
+
+
+@pytest.fixture(params=["flag before", "flag after", "environment", "file", "file, not understood"])
+def setting(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """Sets read-only mode one way; gives where the flag stands (`before`, `after`, empty) and what a refusal names."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.delenv("CONTAINERLAB_TUI_READ_ONLY", raising=False)
+    file = tmp_path / "containerlab-tui" / "config.toml"
+    match request.param:
+        case "flag before" | "flag after":
+            return request.param.removeprefix("flag "), "--read-only"
+        case "environment":
+            monkeypatch.setenv("CONTAINERLAB_TUI_READ_ONLY", "1")
+            return "", "CONTAINERLAB_TUI_READ_ONLY"
+        case _:
+            file.parent.mkdir()
+            value = '"perhaps"' if "not understood" in request.param else "true"
+            file.write_text(f'theme = "nord"\nread_only = {value}\n')
+            return "", f"{file}, line 2"
+
+
+@pytest.mark.parametrize("operation", COMMANDS)
+def test_a_command_that_changes_something_is_refused(
+    setting: tuple[str, str], operation: Operation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, source = setting
+    words = list(COMMANDS[operation])
+    words = ["--read-only", *words] if place == "before" else [*words, "--read-only"] if place == "after" else words
+    engine = ScriptedEngine()
+    assert main(words, lambda _host, _context: engine) == 4
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"containerlab-tui: Refused by {source}: " in err
+    assert " app" in err.splitlines()[-1]
+    assert (engine.calls, engine.asked) == ([], [])
+
+
+@pytest.mark.parametrize("words", COMMANDS.values())
+def test_nothing_is_changed_while_the_file_cannot_be_read(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    file = tmp_path / "containerlab-tui" / "config.toml"
+    file.parent.mkdir()
+    file.write_text("read_only = \n")
+    engine = ScriptedEngine()
+    assert main(words, lambda _host, _context: engine) == 2
+    assert str(file) in capsys.readouterr().err
+    assert (engine.calls, engine.asked) == ([], [])
+
+
+def test_every_operation_is_in_the_tables() -> None:
+    outside_the_engine = {Operation.ENTER, Operation.IPC_REMOVE}
+    assert set(THROUGH_THE_ENGINE) | outside_the_engine == set(Operation)
+    assert {action.changes for action in REGISTRY if action.changes} == set(Operation)
+    assert set(ACTIONS) <= {operation.value for operation in Operation}
+
+
+@pytest.mark.parametrize("operation", THROUGH_THE_ENGINE)
+def test_the_guarded_engine_refuses_each_change(operation: Operation) -> None:
+    engine = ScriptedEngine()
+    for change in THROUGH_THE_ENGINE[operation]:
+        for guarded in (GuardedEngine(engine, READ_ONLY), GuardedEngine(engine, READ_ONLY).clone()):
+            with pytest.raises(ReadOnly, match=r"^Refused by --read-only: .+\.$") as caught:
+                change(guarded)
+            assert caught.value.exit_status == 4
+    assert engine.calls == []
+
+
+def test_the_guarded_engine_passes_each_change_where_nothing_is_refused() -> None:
+    engine = ScriptedEngine()
+    engine.allow(*(CHANGES - {"attach"}))
+    guarded = GuardedEngine(engine, UNRESTRICTED)
+    for operation in set(THROUGH_THE_ENGINE) - {Operation.ATTACH}:
+        for change in THROUGH_THE_ENGINE[operation]:
+            change(guarded)
+    assert {call[0] for call in engine.calls} == CHANGES - {"attach"}
+
+
+def test_a_signal_through_a_pidfd_is_refused() -> None:
+    sleeper = subprocess.Popen(("sleep", "60"))
+    try:
+        target = read_process(sleeper.pid)
+        engine = ScriptedEngine()
+        with pytest.raises(ReadOnly, match="send SIGTERM to app"):
+            signals.send(engine, details(), (target,), 15, policy=READ_ONLY)
+        assert engine.calls == []
+        assert sleeper.poll() is None
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+
+
+def test_entering_is_refused() -> None:
+    with pytest.raises(ReadOnly, match="enter app"):
+        terminal.enter(details(pid=os.getpid()), READ_ONLY)
+
+
+def test_removing_an_object_reaches_no_agent() -> None:
+    init = identify(os.getpid())
+    with Inspector(True, details(pid=init.pid), READ_ONLY) as inspector:
+        with pytest.raises(ReadOnly, match="remove shm 0 of app"):
+            inspector.remove_ipc(IpcKind.SHM, "0")
+        assert not inspector.has_agent
+
+
+def test_only_what_the_settings_name_asks_first() -> None:
+    policy = Policy(confirm=frozenset({"stop"}))
+    assert policy.asks(Operation.STOP)
+    assert not policy.asks(Operation.REMOVE)
+    assert policy.refusal("stop app") == ""
