@@ -258,7 +258,7 @@ class Mapping:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One line of /proc/PID/mountinfo, as far as backing needs it."""
+    """One line of /proc/PID/mountinfo (man 5 proc_pid_mountinfo)."""
 
     device: str
     """major:minor in decimal."""
@@ -269,6 +269,8 @@ class Mount:
     filesystem: str
     """overlay, tmpfs, ext4 …"""
     source: str
+    options: str = ""
+    """Options of a version 1 cgroup hierarchy, its controllers among them. Empty for others: an overlay's are long."""
 
 
 @dataclass(frozen=True, slots=True)

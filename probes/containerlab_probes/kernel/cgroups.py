@@ -3,12 +3,13 @@
 import functools
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from containerlab_probes.errors import Gone, Unsupported
 from containerlab_probes.kernel import procfs
 from containerlab_probes.kernel.files import read_text
-from containerlab_probes.records import MemoryRecord, Usage
+from containerlab_probes.kernel.mounts import read_mounts
+from containerlab_probes.records import MemoryRecord, Mount, Usage
 
 _CONTAINER = re.compile(r".*[0-9a-f]{64}[^/]*")
 """A path up to the last part that names a container: what runs in it may have made cgroups below."""
@@ -18,34 +19,7 @@ _NO_LIMIT = 1 << 62
 """Version 1 writes a number near 2**63 where there is no limit."""
 
 
-@dataclass(frozen=True, slots=True)
-class CgroupMount:
-    """One mounted hierarchy."""
-
-    controllers: frozenset[str]
-    """As in /proc/PID/cgroup: `memory`, `name=systemd`; the empty string alone for version 2."""
-    root: str
-    """The cgroup that is mounted."""
-    point: str
-
-
-def parse_mounts(mountinfo: str) -> tuple[CgroupMount, ...]:
-    """The cgroup hierarchies in /proc/PID/mountinfo (man 5 proc). Raises ValueError for other text."""
-    mounts = []
-    for line in mountinfo.split("\n"):
-        if not line:
-            continue
-        before, dash, after = line.partition(" - ")
-        fields, kind = before.split(" "), after.split(" ")
-        if not dash or len(fields) < 6 or len(kind) < 3:
-            raise ValueError(f"no line of mountinfo: {line[:80]!r}")
-        if kind[0] in ("cgroup", "cgroup2"):
-            controllers = {""} if kind[0] == "cgroup2" else set(kind[2].split(","))
-            mounts.append(CgroupMount(frozenset(controllers), _unescaped(fields[3]), _unescaped(fields[4])))
-    return tuple(mounts)
-
-
-def directory_of(paths: dict[str, str], mounts: tuple[CgroupMount, ...], controller: str) -> str | None:
+def directory_of(paths: dict[str, str], mounts: Iterable[Mount], controller: str) -> str | None:
     """Where the files of a container lie for one controller; None where that hierarchy isn't mounted.
 
     `paths` is what /proc/PID/cgroup says of one of its processes. None as well for the root of a
@@ -57,7 +31,7 @@ def directory_of(paths: dict[str, str], mounts: tuple[CgroupMount, ...], control
     found = _CONTAINER.match(path)
     path = found[0] if found else path
     for mount in mounts:
-        if controller in mount.controllers and f"{path}/".startswith(f"{mount.root.rstrip('/')}/"):
+        if controller in _controllers(mount) and f"{path}/".startswith(f"{mount.root.rstrip('/')}/"):
             return os.path.join(mount.point, os.path.relpath(path, mount.root))
     return None
 
@@ -140,8 +114,15 @@ class UsageReader:
 
 
 @functools.cache
-def _mounts() -> tuple[CgroupMount, ...]:
-    return parse_mounts(read_text("/proc/self/mountinfo"))
+def _mounts() -> tuple[Mount, ...]:
+    return tuple(mount for mount in read_mounts() if mount.filesystem in ("cgroup", "cgroup2"))
+
+
+def _controllers(mount: Mount) -> frozenset[str]:
+    """The controllers of a hierarchy as in /proc/PID/cgroup: `memory`, `name=systemd`; "" alone for version 2."""
+    if mount.filesystem == "cgroup2":
+        return frozenset(("",))
+    return frozenset(mount.options.split(",")) if mount.filesystem == "cgroup" else frozenset()
 
 
 def _members_below(directory: str) -> set[int]:
@@ -162,8 +143,3 @@ def _members_below(directory: str) -> set[int]:
 def _table(text: str) -> dict[str, int]:
     """A flat keyed file: a name and a number on each line."""
     return {name: int(value) for name, _, value in (line.partition(" ") for line in text.split("\n")) if value}
-
-
-def _unescaped(field: str) -> str:
-    """Blanks and such are written as octal escapes in mountinfo."""
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), field)

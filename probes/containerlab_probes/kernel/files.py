@@ -5,10 +5,10 @@ import os
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
 
 LIMIT = 256 * 1024
-"""Bytes that are read of one file at the most; command lines and lists of PIDs may be longer."""
+"""Bytes that are read of one file unless told otherwise; command lines and lists of PIDs may be longer."""
 
 
-def read_text(path: str) -> str:
+def read_text(path: str, limit: int = LIMIT) -> str:
     """The text of a file below /proc/PID or of a cgroup; bytes that are no UTF-8 as surrogate escapes.
 
     Raises `Gone` where the process or cgroup has ended, `Denied` where it may not be read.
@@ -16,15 +16,17 @@ def read_text(path: str) -> str:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            data = chunk = os.read(fd, 16384)
-            while chunk and len(data) < LIMIT:
+            chunk = os.read(fd, 16384)
+            chunks, size = [chunk], len(chunk)
+            while chunk and size < limit:
                 chunk = os.read(fd, 65536)
-                data += chunk
+                chunks.append(chunk)
+                size += len(chunk)
         finally:
             os.close(fd)
     except OSError as error:
         raise translated(error, path) from error
-    return data.decode("utf-8", "surrogateescape")
+    return b"".join(chunks).decode("utf-8", "surrogateescape")
 
 
 def read_link(path: str) -> str:

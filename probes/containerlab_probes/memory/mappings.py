@@ -13,7 +13,9 @@ from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone
+from containerlab_probes.kernel.files import read_text
 from containerlab_probes.kernel.libc import failure
+from containerlab_probes.kernel.mounts import read_mounts
 from containerlab_probes.kernel.rootfs import open_in_root, open_root
 from containerlab_probes.memory.windows import check_window, read_window
 from containerlab_probes.processes.identity import identify
@@ -21,9 +23,10 @@ from containerlab_probes.records import Backing, Mapping, Mappings, Mount, Proce
 
 MAPPINGS_LIMIT = 20_000
 """Mappings in one answer at the most; a process may have 65,530 (man 5 proc_sys_vm, max_map_count)."""
+MAPS_BYTES = 64 * 1024 * 1024
+"""Bytes of one /proc/PID/maps that are read."""
 
 _DELETED = " (deleted)"
-_OCTAL = re.compile(r"\\([0-7]{3})")
 _KERNEL_FILE = re.compile(r"/dev/zero|/memfd:.*|/anon_hugepage|/secretmem", re.DOTALL)
 """Names of shared memory without a file (mm/shmem.c, mm/memfd.c, fs/hugetlbfs/inode.c, mm/secretmem.c)."""
 _SYSV = re.compile(r"/SYSV[0-9a-f]{8}")
@@ -93,34 +96,9 @@ def _maps_line(raw: str) -> MapsLine | None:
         return None
 
 
-def parse_mountinfo(text: str) -> list[Mount]:
-    """The lines of /proc/PID/mountinfo (man 5 proc_pid_mountinfo); lines of another form are left out."""
-    mounts = []
-    for line in text.split("\n"):
-        before, separator, after = line.partition(" - ")
-        fields, tail = before.split(" "), after.split(" ")
-        if separator and len(fields) >= 6 and len(tail) >= 2:
-            root, point = _unescape(fields[3]), _unescape(fields[4])
-            mounts.append(Mount(fields[2], root, point, _unescape(tail[0]), _unescape(tail[1])))
-    return mounts
-
-
-def _unescape(text: str) -> str:
-    """Undo the kernel's octal escapes (fs/seq_file.c, mangle_path): space, tab, newline, backslash."""
-    return _OCTAL.sub(lambda match: chr(int(match[1], 8)), text)
-
-
 def read_maps(pid: int) -> list[MapsLine]:
     """The mappings of a process that have a file, or shared memory, behind them. Raises `Gone`, `Denied`."""
-    return parse_maps(_read(pid, "maps"))
-
-
-def _read(pid: int, name: str) -> str:
-    try:
-        with open(f"/proc/{pid}/{name}", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-            return file.read()
-    except OSError as error:
-        raise failure(error.errno or 0, f"Reading /proc/{pid}/{name}") from error
+    return parse_maps(read_text(f"/proc/{pid}/maps", MAPS_BYTES))
 
 
 def container_mappings(init: ProcessId, processes: Iterable[Process]) -> Mappings:
@@ -141,7 +119,7 @@ def container_mappings(init: ProcessId, processes: Iterable[Process]) -> Mapping
         if len(found) > MAPPINGS_LIMIT:
             unread.append(f"There are more mappings than {MAPPINGS_LIMIT}; those beyond are left out.")
             break
-    mounts = parse_mountinfo(_read(init.pid, "mountinfo"))
+    mounts = read_mounts(init.pid)
     if identify(init.pid) != init:
         raise Gone("The container's first process has ended.")
     return Mappings(tuple(found[:MAPPINGS_LIMIT]), tuple(mounts), tuple(unread))

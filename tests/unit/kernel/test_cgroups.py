@@ -1,18 +1,16 @@
 """Where a container's cgroup lies, for both versions and both drivers, and what its files say."""
 
-import contextlib
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from containerlab_probes.errors import Gone, Unsupported
 from containerlab_probes.kernel import cgroups, procfs
-from containerlab_probes.kernel.cgroups import CgroupMount, UsageReader, directory_of, parse_mounts
-from containerlab_probes.records import MemoryRecord
+from containerlab_probes.kernel.cgroups import UsageReader, directory_of
+from containerlab_probes.kernel.mounts import parse_mounts
+from containerlab_probes.records import MemoryRecord, Mount
 
 ID = "d199ca63ec728782b4a3d16d889e8ff5c7251048115c6b51d6bec4d5f06f81cb"
 MOUNTS_1 = """31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
@@ -48,17 +46,6 @@ def test_directories(mounts: str, cgroup: str, controller: str, directory: str |
     assert directory_of(procfs.parse_cgroups(cgroup), parse_mounts(mounts), controller) == directory
 
 
-def test_mounts() -> None:
-    assert parse_mounts(MOUNTS_2) == (CgroupMount(frozenset({""}), "/", "/sys/fs/cgroup"),)
-    assert len(parse_mounts(MOUNTS_1)) == 4
-
-
-@given(st.text())
-def test_garbage_is_nothing_but_a_value_error(text: str) -> None:
-    with contextlib.suppress(ValueError):
-        parse_mounts(text)
-
-
 @pytest.fixture
 def version_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory with files as version 2 has them, found as this process's cgroup."""
@@ -73,7 +60,7 @@ def version_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (own / "below/deeper").mkdir(parents=True)
     (own / "below/cgroup.procs").write_text("3\n")
     (own / "below/deeper/cgroup.procs").write_text("4\n")
-    mount = CgroupMount(frozenset({""}), "/", str(tmp_path))
+    mount = Mount("0:25", "/", str(tmp_path), "cgroup2", "cgroup2")
     monkeypatch.setattr(cgroups, "_mounts", lambda: (mount,))
     monkeypatch.setattr(procfs, "parse_cgroups", lambda text: {"": f"/{own.relative_to(tmp_path)}"})
     return own

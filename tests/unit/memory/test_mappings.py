@@ -1,4 +1,4 @@
-"""Lines of /proc/PID/maps and mountinfo, and where the bytes of a mapping live."""
+"""Lines of /proc/PID/maps, and where the bytes of a mapping live."""
 
 import mmap
 import os
@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from containerlab_probes.errors import BadRequest, Gone
+from containerlab_probes.kernel.mounts import parse_mounts
 from containerlab_probes.memory import mappings
 from containerlab_probes.memory.mappings import (
     Volumes,
@@ -17,7 +18,6 @@ from containerlab_probes.memory.mappings import (
     host_path_of,
     mount_of,
     parse_maps,
-    parse_mountinfo,
     paths_in_upper,
     read_mapping,
 )
@@ -94,28 +94,12 @@ MOUNTINFO = r"""109 61 0:50 / / rw,relatime master:3 - overlay overlay rw,lowerd
 129 109 254:0 /home/a\040b\011c\012d\134e /run/data rw,relatime - ext4 /dev/vda rw
 130 109 0:70 / /tmp rw - tmpfs tmpfs rw
 """
-MOUNTS = tuple(parse_mountinfo(MOUNTINFO))
+MOUNTS = tuple(parse_mounts(MOUNTINFO))
 VOLUMES: Volumes = {
     "/t.py": ("bind", "/tmp/app.py"),
     "/vol/": ("volume", "/srv/docker/volumes/vol/_data"),
     "/var/run/data": ("bind", "/home/a b\tc\nd\\e"),
 }
-
-
-def test_mounts() -> None:
-    assert MOUNTS[0] == Mount("0:50", "/", "/", "overlay", "overlay")
-    assert MOUNTS[2] == Mount("0:58", "/", "/dev/shm", "tmpfs", "shm")
-    assert MOUNTS[6].root == "/home/a b\tc\nd\\e"
-    assert parse_mountinfo("garbage\n\n1 2 3 - 4\n") == []
-
-
-@given(st.lists(NAMES, min_size=4, max_size=4))
-def test_any_mount_is_read_back(names: list[str]) -> None:
-    names = [f"/{names[0]}", f"/{names[1]}", *names[2:]]  # what stands there begins so: a lone hyphen is a separator
-    root, point, filesystem, source = names
-    escaped = ["".join(f"\\{ord(one):03o}" if one in " \t\n\\" else one for one in name) for name in names]
-    text = f"1 2 0:5 {escaped[0]} {escaped[1]} rw shared:3 master:7 - {escaped[2]} {escaped[3]} rw"
-    assert parse_mountinfo(text) == [Mount("0:5", root, point, filesystem, source)]
 
 
 def mapping(path: str, device: str = "00:32", deleted: bool = False) -> Mapping:

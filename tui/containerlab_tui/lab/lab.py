@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from containerlab_probes.errors import Denied, Unreachable
+from containerlab_probes.kernel.mounts import read_mounts
 from containerlab_tui import directories
 from containerlab_tui.lab import daemon, images
 from containerlab_tui.lab.demonstrations import DEMONSTRATIONS, LABEL
@@ -144,10 +145,8 @@ def _end(places: daemon.Places, endpoint: str) -> bool:
 
 
 def _mounts_below(place: Path) -> list[str]:
-    """Mount points below a directory of this host (proc(5), mountinfo)."""
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    points = (line.split(" ")[4].encode().decode("unicode_escape") for line in lines)
-    return [point for point in points if point.startswith(f"{place}/")]
+    """Returns the mount points below a directory of this host."""
+    return [mount.point for mount in read_mounts() if mount.point.startswith(f"{place}/")]
 
 
 def _remove(places: daemon.Places) -> None:
