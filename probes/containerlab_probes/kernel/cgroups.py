@@ -133,7 +133,7 @@ def _members_below(directory: str) -> set[int]:
         # One link is the directory's own, one its `.`; each further one is a cgroup below.
         below = os.stat(directory).st_nlink > 2
         names = [entry.name for entry in os.scandir(directory) if entry.is_dir()] if below else []
-    except (Gone, FileNotFoundError):
+    except (Gone, Unsupported, FileNotFoundError):  # a threaded cgroup: its processes are listed in its domain
         return found
     for name in names:
         found |= _members_below(f"{directory}/{name}")

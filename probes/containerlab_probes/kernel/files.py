@@ -1,8 +1,9 @@
-"""Reads small files of /proc and of cgroups, and says in the program's own errors why one can't be read."""
+"""Reads files of /proc and of cgroups."""
 
 import os
 
-from containerlab_probes.errors import ContainerlabError, Denied, Gone
+from containerlab_probes.errors import ContainerlabError
+from containerlab_probes.kernel.os_errors import failure
 
 LIMIT = 256 * 1024
 """Bytes that are read of one file unless told otherwise; command lines and lists of PIDs may be longer."""
@@ -11,7 +12,7 @@ LIMIT = 256 * 1024
 def read_text(path: str, limit: int = LIMIT) -> str:
     """The text of a file below /proc/PID or of a cgroup; bytes that are no UTF-8 as surrogate escapes.
 
-    Raises `Gone` where the process or cgroup has ended, `Denied` where it may not be read.
+    Raises `Gone` where the process or cgroup no longer exists, `Denied`, and `Unsupported` where reading fails.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -25,7 +26,7 @@ def read_text(path: str, limit: int = LIMIT) -> str:
         finally:
             os.close(fd)
     except OSError as error:
-        raise translated(error, path) from error
+        raise unreadable(error, path) from error
     return b"".join(chunks).decode("utf-8", "surrogateescape")
 
 
@@ -34,7 +35,7 @@ def read_link(path: str) -> str:
     try:
         return os.readlink(path)
     except OSError as error:
-        raise translated(error, path) from error
+        raise unreadable(error, path) from error
 
 
 def names_in(path: str) -> list[str]:
@@ -42,11 +43,14 @@ def names_in(path: str) -> list[str]:
     try:
         return os.listdir(path)
     except OSError as error:
-        raise translated(error, path) from error
+        raise unreadable(error, path) from error
 
 
-def translated(error: OSError, path: str) -> ContainerlabError:
-    """ENOENT, ESRCH and ENODEV are what the kernel answers for a process or cgroup that has ended."""
-    if isinstance(error, PermissionError):
-        return Denied(f"{path} can't be read without root (CAP_SYS_PTRACE); run this with sudo.")
-    return Gone(f"{path} is no longer there: the process has ended.")
+def unreadable(error: OSError, path: str) -> ContainerlabError:
+    """Returns the error for a file of a process or cgroup that can't be read."""
+    return failure(
+        error,
+        f"read {path}",
+        missing="the process has exited",
+        denied="it needs root (CAP_SYS_PTRACE); run this with sudo",
+    )

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from containerlab_probes.errors import BadRequest
-from containerlab_probes.kernel.libc import failure, last_failure, libc
+from containerlab_probes.kernel.libc import last_failure, libc
+from containerlab_probes.kernel.os_errors import failure
 
 _NSENTER_OPTIONS = {
     "cgroup": "--cgroup",
@@ -34,7 +35,7 @@ def namespace_inode(pid: int, kind: str) -> int:
     try:
         return os.stat(_path(pid or "thread-self", kind)).st_ino
     except OSError as error:
-        raise failure(error.errno or 0, f"Looking at the {kind} namespace of process {pid}") from error
+        raise failure(error, f"read the {kind} namespace of process {pid}") from error
 
 
 def nsenter_command(pid: int, kinds: Iterable[str], argv: Sequence[str]) -> list[str]:
@@ -59,14 +60,14 @@ def visit_ipc(pid: int) -> Iterator[int]:
     """
     home = os.open("/proc/thread-self/ns/ipc", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        asked = f"Entering the IPC namespace of process {pid}"
+        what = f"enter the IPC namespace of process {pid}"
         try:
             there = os.open(f"/proc/{pid}/ns/ipc", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise failure(error.errno or 0, asked) from error
+            raise failure(error, what) from error
         try:
             if libc.setns(there, _CLONE_NEWIPC) != 0:
-                raise last_failure(asked)
+                raise last_failure(what)
             inode = os.fstat(there).st_ino
         finally:
             os.close(there)
@@ -74,6 +75,6 @@ def visit_ipc(pid: int) -> Iterator[int]:
             yield inode
         finally:
             if libc.setns(home, _CLONE_NEWIPC) != 0:
-                raise SystemExit(f"The way back from the IPC namespace of process {pid} is barred.")
+                raise SystemExit(f"Could not return from the IPC namespace of process {pid}.")
     finally:
         os.close(home)

@@ -9,7 +9,9 @@ import errno
 import os
 import stat
 
-from containerlab_probes.errors import BadRequest, ContainerlabError, Denied, Gone, Unsupported
+from containerlab_probes.errors import BadRequest, ContainerlabError
+from containerlab_probes.kernel.libc import libc
+from containerlab_probes.kernel.os_errors import failure
 from containerlab_probes.records import WINDOW_LIMIT
 
 _OPENAT2 = 437
@@ -29,9 +31,6 @@ class _OpenHow(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
 def open_root(pid: int) -> int:
     """A file descriptor (O_PATH) of a process's root directory, for `open_in_root`. The caller closes it.
 
@@ -40,11 +39,12 @@ def open_root(pid: int) -> int:
     """
     try:
         return os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except (FileNotFoundError, ProcessLookupError) as error:
-        raise Gone(f"Process {pid} has ended, so the files that it sees can't be reached.") from error
-    except PermissionError as error:
-        raise Denied(
-            f"The files of process {pid} can't be reached without root (CAP_SYS_PTRACE); run this with sudo."
+    except OSError as error:
+        raise failure(
+            error,
+            f"open the files of process {pid}",
+            missing="it has exited",
+            denied="it needs root (CAP_SYS_PTRACE); run this with sudo",
         ) from error
 
 
@@ -63,12 +63,12 @@ def open_in_root(root_fd: int, path: str, flags: int = os.O_PATH) -> int:
     if b"\0" in name or not name:
         raise BadRequest(f"{path!r} is no path of a file.")
     for _ in range(_TRIES):
-        fd = int(_libc.syscall(_OPENAT2, root_fd, name, ctypes.byref(how), ctypes.sizeof(how)))
+        fd = int(libc.syscall(_OPENAT2, root_fd, name, ctypes.byref(how), ctypes.sizeof(how)))
         if fd >= 0:
             return fd
         if ctypes.get_errno() not in (errno.EAGAIN, errno.EINTR):
             break
-    raise _translated(ctypes.get_errno(), path)
+    raise _unreadable(ctypes.get_errno(), path)
 
 
 def open_file(root_fd: int, path: str) -> int:
@@ -84,7 +84,7 @@ def open_file(root_fd: int, path: str) -> int:
         try:
             return os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_NONBLOCK | _ALWAYS)
         except OSError as error:
-            raise _translated(error.errno or 0, path) from error
+            raise _unreadable(error, path) from error
     finally:
         os.close(place)
 
@@ -95,17 +95,16 @@ def read_file(root_fd: int, path: str, limit: int = WINDOW_LIMIT, offset: int = 
     try:
         return os.pread(fd, limit, offset)
     except OSError as error:
-        raise _translated(error.errno or 0, path) from error
+        raise _unreadable(error, path) from error
     finally:
         os.close(fd)
 
 
-def _translated(code: int, path: str) -> ContainerlabError:
-    words = os.strerror(code)
-    if code == errno.ENOENT:
-        return Gone(f"There is no file {path!r} in the container.")
-    if code in (errno.EACCES, errno.EPERM):
-        return Denied(f"{path!r} in the container may not be opened ({words}); run this with sudo.")
-    if code == errno.ENOSYS:
-        return Unsupported("This kernel has no openat2 (it came with Linux 5.6), so no container's file is opened.")
-    return BadRequest(f"{path!r} in the container can't be read: {words}.")
+def _unreadable(error: OSError | int, path: str) -> ContainerlabError:
+    return failure(
+        error,
+        f"read {path!r} in the container",
+        missing="no such file",
+        denied="not permitted; run this with sudo",
+        unsupported="this kernel has no openat2 (it came with Linux 5.6)",
+    )

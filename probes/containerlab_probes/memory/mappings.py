@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone
 from containerlab_probes.kernel.files import read_text
-from containerlab_probes.kernel.libc import failure
 from containerlab_probes.kernel.mounts import read_mounts
+from containerlab_probes.kernel.os_errors import failure
 from containerlab_probes.kernel.rootfs import open_in_root, open_root
 from containerlab_probes.memory.windows import check_window, read_window
 from containerlab_probes.processes.identity import identify
@@ -121,7 +121,7 @@ def container_mappings(init: ProcessId, processes: Iterable[Process]) -> Mapping
             break
     mounts = read_mounts(init.pid)
     if identify(init.pid) != init:
-        raise Gone("The container's first process has ended.")
+        raise Gone("The container's PID 1 has exited.")
     return Mappings(tuple(found[:MAPPINGS_LIMIT]), tuple(mounts), tuple(unread))
 
 
@@ -230,19 +230,21 @@ def open_mapped(id: ProcessId, range_: str) -> int:
     if not _RANGE.fullmatch(range_):
         raise BadRequest(f"{range_!r} is no range of a mapping; one looks like 7f0000000000-7f0000001000.")
     name = "-".join(f"{int(part, 16):x}" for part in range_.split("-"))
-    asked = f"Opening what process {id.pid} has mapped at {name}"
+    what = f"open what process {id.pid} has mapped at {name}"
     try:
         place = os.open(f"/proc/{id.pid}/map_files/{name}", os.O_PATH | os.O_CLOEXEC)
     except OSError as error:
-        raise failure(error.errno or 0, asked) from error
+        raise failure(error, what) from error
     try:
         if identify(id.pid) != id:
-            raise Gone(f"{asked}: that process has ended.")
+            raise Gone(f"Could not {what}: the process has exited.")
         if not stat.S_ISREG(os.fstat(place).st_mode):
-            raise BadRequest(f"{asked}: it is a device or the like, whose bytes are not read.")
+            raise BadRequest(
+                f"Could not {what}: it is a device or another special file, and only regular files are read."
+            )
         return os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:
-        raise failure(error.errno or 0, asked) from error
+        raise failure(error, what) from error
     finally:
         os.close(place)
 

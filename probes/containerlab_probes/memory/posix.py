@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
-from containerlab_probes.kernel.libc import failure, libc
+from containerlab_probes.kernel.libc import libc
+from containerlab_probes.kernel.os_errors import failure
 from containerlab_probes.kernel.rootfs import open_in_root, open_root
 from containerlab_probes.memory.windows import read_window
 from containerlab_probes.processes.identity import identify
@@ -242,7 +243,7 @@ def read(id: ProcessId, kind: IpcKind, name: str, offset: int, length: int) -> W
         try:
             fd = _open(directory, file)
         except OSError as error:
-            raise failure(error.errno or 0, f"Reading {kind} {name!r}") from error
+            raise failure(error, f"read {kind} {name!r}") from error
         try:
             return read_window(fd, offset, length, f"{kind} {name!r}")
         finally:
@@ -252,11 +253,11 @@ def read(id: ProcessId, kind: IpcKind, name: str, offset: int, length: int) -> W
 def remove(id: ProcessId, kind: IpcKind, name: str) -> None:
     """Remove an object's name; who has it open or mapped keeps it (man 3 shm_unlink). Raises as `read`."""
     file = file_name(kind, name)
-    asked = f"Removing {kind} {name!r}"
+    what = f"remove {kind} {name!r}"
     with _root(id) as root, _directory(root, _DIRECTORIES[kind]) as directory:
         try:
             if not stat.S_ISREG(os.stat(file, dir_fd=directory, follow_symlinks=False).st_mode):
-                raise Gone(f"{asked}: there is no such object, only a file of another kind.")
+                raise Gone(f"Could not {what}: no such object, only a file of another kind.")
             os.unlink(file, dir_fd=directory)
         except OSError as error:
-            raise failure(error.errno or 0, asked) from error
+            raise failure(error, what) from error

@@ -10,7 +10,8 @@ import os
 from dataclasses import replace
 
 from containerlab_probes.errors import BadRequest, Gone, Unsupported
-from containerlab_probes.kernel.libc import failure, last_failure, libc
+from containerlab_probes.kernel.libc import last_failure, libc
+from containerlab_probes.kernel.os_errors import NO_SUCH_OBJECT, failure
 from containerlab_probes.memory.windows import check_window, read_window
 from containerlab_probes.records import IpcKind, IpcObject, Semaphore, Window
 
@@ -21,7 +22,7 @@ _SHM_DEST = 0o1000
 _SHM_RDONLY = 0o10000
 _IPC_RMID = 0
 _GETPID, _GETALL, _GETNCNT, _GETZCNT = 11, 13, 14, 15
-_NO_SUCH_ID = frozenset({errno.EINVAL, errno.EIDRM})
+_NO_SUCH_ID = NO_SUCH_OBJECT | {errno.EINVAL}
 
 libc.shmat.restype = ctypes.c_void_p
 libc.shmat.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
@@ -113,15 +114,15 @@ def members(set_id: int, count: int) -> tuple[Semaphore, ...]:
 
     Each call is an instant of its own. Raises `Gone`, `Denied`.
     """
-    asked = f"Reading semaphore set {set_id}"
+    what = f"read semaphore set {set_id}"
     values = (ctypes.c_ushort * count)()
     if libc.semctl(set_id, 0, _GETALL, values) < 0:
-        raise last_failure(asked, _NO_SUCH_ID)
+        raise last_failure(what, _NO_SUCH_ID)
 
     def ask(member: int, command: int) -> int:
         answer = int(libc.semctl(set_id, member, command, 0))
         if answer < 0:
-            raise last_failure(asked, _NO_SUCH_ID)
+            raise last_failure(what, _NO_SUCH_ID)
         return answer
 
     return tuple(
@@ -135,7 +136,7 @@ def _table(name: str) -> str:
         with open(f"/proc/sysvipc/{name}", encoding="ascii") as file:
             return file.read()
     except OSError as error:
-        raise failure(error.errno or 0, f"Reading /proc/sysvipc/{name}") from error
+        raise failure(error, f"read /proc/sysvipc/{name}") from error
 
 
 def objects() -> tuple[list[IpcObject], list[str]]:
@@ -184,14 +185,14 @@ def read_by_attaching(segment_id: int, offset: int, length: int) -> Window:
     then reads as zeros without being made. Raises `Gone`, `Denied`, `BadRequest`.
     """
     check_window(offset, length)
-    asked = f"Reading segment {segment_id}"
+    what = f"read segment {segment_id}"
     address = libc.shmat(segment_id, None, _SHM_RDONLY)
     if address == _SHMAT_FAILED:
-        raise last_failure(asked, _NO_SUCH_ID)
+        raise last_failure(what, _NO_SUCH_ID)
     try:
         fd = os.open(f"/proc/self/map_files/{_range_at(address)}", os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise failure(error.errno or 0, asked) from error
+        raise failure(error, what) from error
     finally:
         libc.shmdt(address)
     try:
@@ -225,4 +226,4 @@ def remove(kind: IpcKind, object_id: int) -> None:
     else:
         raise BadRequest(f"{kind} is no kind of System V object.")
     if answer < 0:
-        raise last_failure(f"Removing {kind} {object_id}", _NO_SUCH_ID)
+        raise last_failure(f"remove {kind} {object_id}", _NO_SUCH_ID)

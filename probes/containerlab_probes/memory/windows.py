@@ -4,7 +4,7 @@ import os
 import stat
 
 from containerlab_probes.errors import BadRequest, Unsupported
-from containerlab_probes.kernel.libc import failure
+from containerlab_probes.kernel.os_errors import failure
 from containerlab_probes.records import WINDOW_LIMIT, Window
 
 
@@ -24,8 +24,8 @@ def read_window(fd: int, offset: int, length: int, what: str) -> Window:
     try:
         state = os.fstat(fd)
         if not stat.S_ISREG(state.st_mode):
-            raise Unsupported(f"{what} is no regular file, so its bytes are not read.")
+            raise Unsupported(f"Could not read {what}: it is not a regular file.")
         data = os.pread(fd, length, offset)
     except OSError as error:
-        raise failure(error.errno or 0, f"Reading {what}") from error
+        raise failure(error, f"read {what}") from error
     return Window(offset, data, state.st_size)

@@ -5,6 +5,7 @@ the call, a signalfd takes signals that look blocked, and a mask belongs to a th
 The rules for who takes a signal are those of kernel/signal.c (sig_ignored, complete_signal).
 """
 
+import errno
 import os
 import platform
 import signal
@@ -14,7 +15,7 @@ from enum import Enum
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
 from containerlab_probes.kernel import procfs
-from containerlab_probes.kernel.files import names_in, read_link, read_text, translated
+from containerlab_probes.kernel.files import names_in, read_link, read_text, unreadable
 from containerlab_probes.records import Dispositions
 
 
@@ -189,7 +190,9 @@ def _memory(path: str, address: int) -> bytes:
     except OverflowError as error:
         raise ValueError(f"no address: {address:#x}") from error
     except OSError as error:
-        raise translated(error, path) if error.errno != 5 else ValueError(f"no memory at {address:#x}") from error
+        raise (
+            unreadable(error, path) if error.errno != errno.EIO else ValueError(f"no memory at {address:#x}")
+        ) from error
 
 
 def _signalfds(pid: int) -> tuple[frozenset[int], str]:

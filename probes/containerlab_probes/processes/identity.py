@@ -3,9 +3,10 @@
 import errno
 import os
 
-from containerlab_probes.errors import Gone, Unsupported
+from containerlab_probes.errors import Gone
 from containerlab_probes.kernel import procfs
 from containerlab_probes.kernel.files import read_text
+from containerlab_probes.kernel.os_errors import NO_SUCH_OBJECT, failure
 from containerlab_probes.records import ProcessId
 
 
@@ -22,13 +23,16 @@ def open_pidfd(id: ProcessId) -> int:
     """
     try:
         fd = os.pidfd_open(id.pid)
-    except (OSError, OverflowError) as error:
-        code = getattr(error, "errno", None)
-        if code == errno.ENOSYS:
-            raise Unsupported("This kernel has no pidfd_open (it came with Linux 5.3).") from error
-        if code in (errno.EMFILE, errno.ENFILE):
-            raise Unsupported("Too many processes to watch: the limit of open files (ulimit -n) is reached.") from error
+    except OverflowError as error:
         raise ended(id) from error
+    except OSError as error:
+        raise failure(
+            error,
+            f"open process {id.pid}",
+            gone=NO_SUCH_OBJECT | {errno.EINVAL},  # EINVAL: a thread that leads no process
+            missing="it has exited; nothing was sent",
+            unsupported="this kernel has no pidfd_open (it came with Linux 5.3)",
+        ) from error
     try:
         with open(f"/proc/{id.pid}/stat", encoding="utf-8", errors="surrogateescape") as file:
             started = procfs.parse_stat(file.read()).started
@@ -43,4 +47,4 @@ def open_pidfd(id: ProcessId) -> int:
 
 def ended(id: ProcessId) -> Gone:
     """Returns the error for a process that has exited before it could be signalled."""
-    return Gone(f"Process {id.pid} has ended; nothing was sent.")
+    return Gone(f"Process {id.pid} has exited; nothing was sent.")

@@ -7,7 +7,6 @@ Lists) and, most of them, with standard input from /dev/null; dash and busybox s
 `wait`; and in `X=$(command)` the shell reads a pipe.
 """
 
-import ctypes
 import os
 import platform
 import signal
@@ -17,6 +16,7 @@ from enum import Enum
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.kernel import procfs
 from containerlab_probes.kernel.files import read_text
+from containerlab_probes.kernel.libc import libc
 from containerlab_probes.processes.dispositions import Call, Thread
 
 _SHELLS = frozenset(("sh", "dash", "ash", "bash", "rbash", "mksh", "lksh", "ksh", "ksh93", "zsh", "yash", "posh"))
@@ -28,8 +28,6 @@ _INT, _QUIT = int(signal.SIGINT), int(signal.SIGQUIT)
 _KCMP = {"x86_64": 312, "aarch64": 272}
 _KCMP_FILE = 0
 _NULL_DEVICE = os.makedev(1, 3)
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _Child(Enum):
@@ -107,7 +105,7 @@ def _kind_by_input(shell_pid: int, child: int) -> _Child:
     number = _KCMP.get(platform.machine())
     if number is None:
         return _Child.UNCLEAR
-    same = int(_libc.syscall(number, shell_pid, child, _KCMP_FILE, 0, 0))
+    same = int(libc.syscall(number, shell_pid, child, _KCMP_FILE, 0, 0))
     if same == 0:
         return _Child.FOREGROUND
     try:

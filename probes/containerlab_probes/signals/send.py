@@ -3,7 +3,8 @@
 import os
 import signal
 
-from containerlab_probes.errors import BadRequest, Denied
+from containerlab_probes.errors import BadRequest
+from containerlab_probes.kernel.os_errors import failure
 from containerlab_probes.processes.identity import ended, open_pidfd
 from containerlab_probes.records import ProcessId
 from containerlab_probes.signals.names import name_of
@@ -20,8 +21,10 @@ def send(id: ProcessId, number: int) -> None:
     except ProcessLookupError as error:
         raise ended(id) from error
     except PermissionError as error:
-        raise Denied(
-            f"{name_of(number)} can't be sent to process {id.pid}: it belongs to another user; run this with sudo."
+        raise failure(
+            error,
+            f"send {name_of(number)} to process {id.pid}",
+            denied="it belongs to another user; run this with sudo",
         ) from error
     except (OSError, OverflowError) as error:
         raise BadRequest(f"The kernel has no signal {number}.") from error

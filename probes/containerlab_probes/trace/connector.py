@@ -14,7 +14,8 @@ import socket
 import struct
 import sys
 
-from containerlab_probes.errors import ContainerlabError, Denied, Unsupported
+from containerlab_probes.errors import ContainerlabError
+from containerlab_probes.kernel.os_errors import failure
 from containerlab_probes.trace.ring_buffer import Ended
 
 _NETLINK_CONNECTOR = 11
@@ -134,9 +135,10 @@ class Connector:
 
 
 def _refused(error: OSError) -> ContainerlabError:
-    if error.errno in (errno.EPERM, errno.EACCES):
-        return Denied("How processes end can't be told: the process connector needs root (CAP_NET_ADMIN).")
-    return Unsupported(
-        f"How processes end can't be told: the process connector doesn't answer here "
-        f"({os.strerror(error.errno or 0)}); it needs CONFIG_PROC_EVENTS and the machine's own network namespace."
+    return failure(
+        error,
+        "watch for process exits",
+        gone=(),
+        denied="the process connector needs root (CAP_NET_ADMIN); run this with sudo",
+        unsupported="this kernel has no process connector (CONFIG_PROC_EVENTS)",
     )

@@ -13,10 +13,11 @@ import stat
 import time
 from collections.abc import Callable, Iterable
 
-from containerlab_probes.errors import ContainerlabError, Denied, Gone, Unsupported
+from containerlab_probes.errors import ContainerlabError, Gone, Unsupported
 from containerlab_probes.kernel import procfs
 from containerlab_probes.kernel.files import read_text
 from containerlab_probes.kernel.libc import libc
+from containerlab_probes.kernel.os_errors import failure
 from containerlab_probes.records import ProcessId
 
 _MOUNTED = "/sys/kernel/tracing"
@@ -93,32 +94,27 @@ def _is_dir(name: str, fd: int) -> bool:
 def _detached_mount() -> int:
     context = libc.syscall(_FSOPEN, b"tracefs", _FSOPEN_CLOEXEC)
     if context < 0:
-        raise refused(_last_error())
+        raise refused(ctypes.get_errno())
     try:
         if libc.syscall(_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0) < 0:
-            raise refused(_last_error())
+            raise refused(ctypes.get_errno())
         fd = int(libc.syscall(_FSMOUNT, context, _FSMOUNT_CLOEXEC, 0))
         if fd < 0:
-            raise refused(_last_error())
+            raise refused(ctypes.get_errno())
         return fd
     finally:
         os.close(context)
 
 
-def _last_error() -> OSError:
-    code = ctypes.get_errno()
-    return OSError(code, os.strerror(code))
-
-
-def refused(error: OSError) -> ContainerlabError:
-    """An OS error of tracefs as the sentence for the person."""
-    if error.errno in (errno.EPERM, errno.EACCES):
-        return Denied(
-            "The kernel's trace needs root (CAP_SYS_ADMIN, and no lockdown of the kernel); run this with sudo."
-        )
-    if error.errno in (errno.ENODEV, errno.ENOSYS, errno.ENOENT):
-        return Unsupported("The kernel's trace can't be used: this kernel has no tracefs, or not the events it needs.")
-    return Unsupported(f"The kernel's trace can't be used: {os.strerror(error.errno or 0)}.")
+def refused(error: OSError | int) -> ContainerlabError:
+    """Returns the error for a call to tracefs that failed."""
+    return failure(
+        error,
+        "use the kernel trace",
+        gone=(),
+        denied="it needs root (CAP_SYS_ADMIN, and no kernel lockdown); run this with sudo",
+        unsupported="this kernel has no tracefs, or not the events that are needed",
+    )
 
 
 def sweep() -> None:

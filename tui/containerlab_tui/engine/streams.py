@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from containerlab_probes.errors import BadRequest, Denied, Gone
+from containerlab_probes.errors import BadRequest, Gone
+from containerlab_probes.kernel.os_errors import failure
 from containerlab_tui.engine import http
 from containerlab_tui.engine.endpoint import Endpoint
 
@@ -135,10 +136,8 @@ def tar_of(local_file: str) -> Iterator[Iterator[bytes]]:
     """
     try:
         descriptor = os.open(local_file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except PermissionError as error:
-        raise Denied(f"You may not read {local_file}.") from error
     except OSError as error:
-        raise Gone(f"{local_file} can't be opened ({error.strerror}).") from error
+        raise failure(error, f"read {local_file}", missing="no such file", denied="no permission to read it") from error
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
