@@ -239,9 +239,7 @@ def open_mapped(id: ProcessId, range_: str) -> int:
         if identify(id.pid) != id:
             raise Gone(f"Could not {what}: the process has exited.")
         if not stat.S_ISREG(os.fstat(place).st_mode):
-            raise BadRequest(
-                f"Could not {what}: it is a device or another special file, and only regular files are read."
-            )
+            raise BadRequest(f"Could not {what}: it is a device or another special file.")
         return os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:
         raise failure(error, what) from error

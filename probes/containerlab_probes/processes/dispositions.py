@@ -190,9 +190,9 @@ def _memory(path: str, address: int) -> bytes:
     except OverflowError as error:
         raise ValueError(f"no address: {address:#x}") from error
     except OSError as error:
-        raise (
-            unreadable(error, path) if error.errno != errno.EIO else ValueError(f"no memory at {address:#x}")
-        ) from error
+        if error.errno == errno.EIO:
+            raise ValueError(f"no memory at {address:#x}") from error
+        raise unreadable(error, path) from error
 
 
 def _signalfds(pid: int) -> tuple[frozenset[int], str]:
