@@ -71,7 +71,18 @@ async def after(screen: Screen[Any], *keys: str) -> tuple[list[object], str]:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("10", 10), (" 30 s", 30), ("0", 0), ("for ever", -1), ("-1", -1), ("FOREVER", -1), ("", None), ("007", 7)],
+    [
+        ("10", 10),
+        (" 30 s", 30),
+        ("0", 0),
+        ("for ever", -1),
+        ("no limit", -1),
+        ("forever", -1),
+        ("-1", -1),
+        ("FOREVER", -1),
+        ("", None),
+        ("007", 7),
+    ],
 )
 def test_grace_periods(text: str, seconds: int | None) -> None:
     assert read_grace(text) == seconds
@@ -100,7 +111,7 @@ def test_what_is_no_stop_signal(text: str) -> None:
         (["enter"], StopChoice()),
         (["escape"], None),
         ([*"30", "enter"], StopChoice(timeout_s=30)),
-        ([*"for ever", "enter"], StopChoice(timeout_s=-1)),
+        ([*"forever", "enter"], StopChoice(timeout_s=-1)),
         (["tab", *"QUIT", "enter"], StopChoice(signal=3)),
         (["down", *"sigint", "up", *"1", "enter"], StopChoice(signal=2, timeout_s=1)),
     ],
@@ -113,7 +124,7 @@ async def test_keys_of_the_stop_dialog(keys: list[str], answer: StopChoice | Non
 async def test_a_stop_without_sense_is_not_begun() -> None:
     answers, text = await after(stop_one(), *"ten", "enter")
     assert answers == []
-    assert "! The grace period is a whole number of seconds, or `for ever`." in text
+    assert "! The grace period is a whole number of seconds, or `forever`." in text
 
 
 async def test_the_forecast_follows_the_signal() -> None:
@@ -121,7 +132,7 @@ async def test_the_forecast_follows_the_signal() -> None:
     assert "ends it" in text or "kills it at once" in text
     assert "SIGKILL is the signal itself" in text
     _, text = await after(stop_one(), *"for ever")
-    assert "nothing: it is waited for without end" in text
+    assert "nothing: Docker waits forever" in text
 
 
 async def test_who_will_not_be_told() -> None:
@@ -135,10 +146,10 @@ async def test_who_will_not_be_told() -> None:
 async def test_several_containers_keep_their_own_unless_told_otherwise() -> None:
     answers, text = await after(stop_two(), "enter")
     assert answers == [StopChoice()]
-    assert "for ever" in text
+    assert "no limit" in text
     answers, text = await after(stop_two(), *"5", "enter")
     assert answers == [StopChoice(timeout_s=5)]
-    assert "for ever" not in text
+    assert "no limit" not in text
 
 
 # confirm

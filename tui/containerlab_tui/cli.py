@@ -151,7 +151,7 @@ def parser() -> argparse.ArgumentParser:
     stop = command("stop", "stop it and show the two phases as they happen")
     _name(stop)
     stop.add_argument("--signal", metavar="S", help="default: the container's stop signal")
-    stop.add_argument("--timeout", type=int, metavar="SECONDS", help="grace period; negative: for ever")
+    stop.add_argument("--timeout", type=int, metavar="SECONDS", help="grace period; negative: no limit")
 
     doctor = command("doctor", "how a stop would go, why, and how to mend it; changes nothing")
     whom = doctor.add_mutually_exclusive_group(required=True)

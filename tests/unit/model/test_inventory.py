@@ -19,6 +19,7 @@ from containerlab_tui.model.inventory import (
     Lost,
     Snapshot,
     fold,
+    ordered,
     status_words,
 )
 
@@ -127,7 +128,6 @@ def test_a_snapshot_says_what_changed() -> None:
 def test_what_is_lost_stays_and_is_marked_until_the_next_snapshot() -> None:
     inventory, changed = fold(running(), Lost("It went away."))
     assert inventory.stale
-    assert inventory.lost_because == "It went away."
     assert changed == {ID, OTHER}
     assert set(inventory.containers) == {ID, OTHER}
     again, changed = fold(inventory, Snapshot((line(), line(id=OTHER, name="other")), at=2000.0))
@@ -167,8 +167,13 @@ def test_the_end_is_known_from_the_event_alone() -> None:
 
 
 def test_those_that_run_come_first() -> None:
-    inventory = after(Snapshot((line("exited", "a", "1"), line("paused", "z", "2"), line("running", "b", "3")), 1.0))
-    assert [one.id for one in inventory.ordered()] == ["3", "2", "1"]
+    lines = (
+        line("exited", "a", "1"),
+        line("paused", "web-10", "2"),
+        line("running", "web-9", "3"),
+        line("restarting", "Web-2", "4"),
+    )
+    assert [one.id for one in ordered(lines)] == ["4", "3", "2", "1"]
 
 
 def test_connected_changes_nothing() -> None:

@@ -7,6 +7,7 @@ from containerlab_tui.doctor.diagnosis import by_trouble
 from containerlab_tui.model.diagnosis import Diagnosis, Severity
 from containerlab_tui.present import doctor_documents, doctor_text
 from containerlab_tui.present.safe_text import safe
+from containerlab_tui.present.states import grace_period
 from containerlab_tui.services import diagnosis as service
 
 
@@ -37,7 +38,7 @@ def _page(one: Diagnosis) -> str:
     lines = [
         f"{safe(one.container)}: {doctor_text.headline(one)}",
         f"  stop       {one.signal} ({one.signal_source}), "
-        f"grace period {doctor_text.period(one.timeout_s)} ({one.timeout_source})",
+        f"grace period {grace_period(one.timeout_s)} ({one.timeout_source})",
         f"  delivery   {one.delivery}",
         f"  program    {one.program or 'not recognised'}",
         f"  graceful   {doctor_text.graceful(one)}",
@@ -62,7 +63,7 @@ def _table(diagnoses: tuple[Diagnosis, ...]) -> str:
             one.container,
             one.outlook,
             one.confidence,
-            f"{one.signal} {doctor_text.period(one.timeout_s)}",
+            f"{one.signal} {grace_period(one.timeout_s)}",
             one.delivery,
             one.graceful,
             one.program or "—",

@@ -8,8 +8,9 @@ from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import name_of, number_of
 from containerlab_tui.commands import common
 from containerlab_tui.engine.api import Engine
-from containerlab_tui.model.inventory import Details
+from containerlab_tui.model.inventory import LISTED, Details, ordered
 from containerlab_tui.present import documents
+from containerlab_tui.present.states import grace_period
 from containerlab_tui.services.processes import NOT_RUNNING, children_of, see_processes
 
 
@@ -25,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _ps(arguments: argparse.Namespace, engine: Engine) -> int:
-    containers = [one for one in engine.containers() if arguments.all or one.state not in ("exited", "created", "dead")]
+    containers = ordered(one for one in engine.containers() if arguments.all or one.state in LISTED)
     details: dict[str, Details] = {}
     for one in containers:
         try:
@@ -41,7 +42,7 @@ def _ps(arguments: argparse.Namespace, engine: Engine) -> int:
             one.image,
             one.state,
             str(more.pid or "—") if more else "—",
-            f"{more.stop_signal} {more.stop_timeout_s} s" if more else "—",
+            f"{more.stop_signal} {grace_period(more.stop_timeout_s)}" if more else "—",
             more.ipc_mode[:22] if more else "—",
             one.status,
             one.command,

@@ -7,7 +7,7 @@ from containerlab_probes.errors import BadRequest, Gone
 from containerlab_probes.records import WINDOW_LIMIT, IpcKind, Window
 from containerlab_tui.commands import common
 from containerlab_tui.engine.api import Engine
-from containerlab_tui.model.inventory import Details
+from containerlab_tui.model.inventory import HAS_PROCESSES, Details
 from containerlab_tui.model.survival import Survival
 from containerlab_tui.model.views import FilesView, IpcRow
 from containerlab_tui.present import documents
@@ -42,7 +42,7 @@ def running(engine: Engine) -> list[Details]:
     """Details of every running container, for the namespaces they share."""
     found = []
     for one in engine.containers():
-        if one.state in ("running", "paused"):
+        if one.state in HAS_PROCESSES:
             with contextlib.suppress(Gone):
                 found.append(engine.inspect(one.id))
     return found

@@ -9,6 +9,7 @@ from containerlab_tui.model.diagnosis import Comparison
 from containerlab_tui.model.stop import Kind, StopEvent, StopPlan, StopState, Verdict, describe, explain
 from containerlab_tui.present import doctor_documents, documents
 from containerlab_tui.present.safe_text import safe
+from containerlab_tui.present.states import grace_period
 from containerlab_tui.services.history import History
 from containerlab_tui.services.policy import Operation
 from containerlab_tui.services.stop import plan_stop, run_stop
@@ -39,7 +40,7 @@ def _compared(state: StopState) -> Comparison | None:
 
 
 def _heading(plan: StopPlan) -> str:
-    grace = "for ever" if plan.timeout_s < 0 else f"{plan.timeout_s:g} s ({plan.timeout_source})"
+    grace = f"{grace_period(plan.timeout_s)} ({plan.timeout_source})"
     lines = [f"stop {safe(plan.name)}: {name_of(plan.signal)} ({plan.signal_source}), grace period {grace}"]
     lines += [
         f"  {process.container_pid:>5}  {safe(process.command, 60)}: {forecast.delivery}, {forecast.effect}"

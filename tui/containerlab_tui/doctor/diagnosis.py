@@ -17,6 +17,7 @@ from containerlab_tui.doctor.programs import catalogue
 from containerlab_tui.doctor.situation import main_program
 from containerlab_tui.model.diagnosis import Confidence, Diagnosis, Graceful, Outcome, Outlook
 from containerlab_tui.model.ending_records import PastStop
+from containerlab_tui.model.inventory import natural
 from containerlab_tui.present.safe_text import plain
 
 QUICK_S = 0.3
@@ -158,5 +159,5 @@ def _as_before(facts: Facts, outcome: Outcome, chosen: list[PastStop], killed: b
 
 
 def by_trouble(diagnoses: Sequence[Diagnosis]) -> tuple[Diagnosis, ...]:
-    """The worst first, then by name."""
-    return tuple(sorted(diagnoses, key=lambda one: (-one.trouble, one.container)))
+    """Returns the worst first, then by name."""
+    return tuple(sorted(diagnoses, key=lambda one: (-one.trouble, natural(one.container))))

@@ -20,7 +20,7 @@ from containerlab_probes.errors import (
 )
 from containerlab_tui.engine import endpoint, http, parse, streams
 from containerlab_tui.engine.api import AttachedStreams, EventStream, LogStream, RunRequest
-from containerlab_tui.model.inventory import Container, Details, EngineEvent, EngineVersion
+from containerlab_tui.model.inventory import HAS_PROCESSES, Container, Details, EngineEvent, EngineVersion
 
 if TYPE_CHECKING:
     import requests
@@ -260,7 +260,7 @@ class DockerEngine:
 
     def attach(self, container: str) -> AttachedStreams:
         details = self.inspect(container)
-        if details.state not in ("running", "paused"):
+        if details.state not in HAS_PROCESSES:
             raise BadRequest(f"{details.name} is not running ({details.state}); start it before attaching to it.")
         path = f"/v{self._api}{_path(container, 'attach')}?stream=1&stdin=1&stdout=1&stderr=1"
         return streams.attach(self._where, path, details.tty)
@@ -282,7 +282,7 @@ class DockerEngine:
         return self._clock_offset
 
     def _grace(self, container: str, timeout_s: int | None) -> float | None:
-        """The longest that a stop may take, in seconds; None: for ever."""
+        """The longest that a stop may take, in seconds; None: no limit."""
         grace = self.inspect(container).stop_timeout_s if timeout_s is None else timeout_s
         return None if grace < 0 else grace + STOP_SLACK_S
 

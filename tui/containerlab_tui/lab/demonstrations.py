@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from containerlab_tui.lab.images import tag
 from containerlab_tui.lab.parallel import lab_client, side_by_side
 from containerlab_tui.lab.progress import Steps
+from containerlab_tui.model.inventory import HAS_PROCESSES
 
 if TYPE_CHECKING:
     from containerlab_tui.engine.lab_client import LabClient
@@ -51,7 +52,7 @@ def ensure(endpoint: str, counted: Steps) -> None:
         there = made.get(each.name)
         if there is None or there.image_id != built[tag(each.image)].id:
             return True
-        return there.state not in (("running", "paused", "exited") if each.ends_by_itself else ("running", "paused"))
+        return there.state not in (HAS_PROCESSES | {"exited"} if each.ends_by_itself else HAS_PROCESSES)
 
     def have(own: "LabClient", each: Demonstration) -> None:
         there = made.get(each.name)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from containerlab_probes.records import MemoryRecord
 from containerlab_tui.model import ending_stories as stories
 from containerlab_tui.model.ending_records import Ending, PastStop, Run, when
-from containerlab_tui.model.inventory import ALIVE, Details, EngineEvent
+from containerlab_tui.model.inventory import RUNNING, Details, EngineEvent
 
 SAME_END_S = 2.0
 """Two records of one end (the engine's, ours) lie at most this far apart."""
@@ -29,7 +29,7 @@ def how_it_ended(
     containers is `known_since`; `past` are stops of this container that this program watched; `memory` is what the
     cgroup of a running one says.
     """
-    if details.state in ALIVE:
+    if details.state in RUNNING:
         return _alive(details, events, past, known_since, memory)
     if details.state == "created" or details.finished_at is None:
         return _never_started(details)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.model.ending_records import NEAR_S, Ending, PastStop, Run
+from containerlab_tui.model.inventory import HAS_PROCESSES
 
 KILLED = 128 + SIGKILL
 AT_ONCE_S = 2.0
@@ -90,7 +91,7 @@ def _story(run: Run) -> Ending:
 
 
 def _recorded(run: Run) -> tuple[str, ...]:
-    if run.details is None or run.details.state in ("running", "paused"):  # what inspect says is of this run
+    if run.details is None or run.details.state in HAS_PROCESSES:  # what inspect says is of this run
         return (f"engine: die event, exit code {run.exit_code}",)
     return (f"inspect: exit code {run.exit_code}, OOMKilled {str(run.oom_killed).lower()}",)
 

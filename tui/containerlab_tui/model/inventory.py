@@ -5,11 +5,15 @@ container the later wins, whatever order they come in.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-ALIVE = frozenset({"running", "paused", "restarting"})
+HAS_PROCESSES = frozenset({"running", "paused"})
+"""States in which PID 1 exists."""
+RUNNING = HAS_PROCESSES | {"restarting"}
 """States in which PID 1 runs, or will again without being asked."""
+LISTED = RUNNING | {"removing"}
+"""States of the containers that are listed when stopped ones are not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class Details:
     stop_signal_source: str
     """`container` (container or image StopSignal) or `default`."""
     stop_timeout_s: int
-    """Effective: 10 where the container has none; negative: for ever."""
+    """Effective: 10 where the container has none; negative: no limit."""
     stop_timeout_source: str
     """`container` or `default`."""
     restart_policy: str
@@ -182,15 +186,21 @@ class Inventory:
     details: Mapping[str, Details] = field(default_factory=dict)
     stale: bool = False
     """The engine is out of reach; this is what was known."""
-    lost_because: str = ""
     moments: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    """When (id, `state` or `name`) was last decided; for ever once a container has been removed."""
+    """When (id, `state` or `name`) was last decided; infinity once a container has been removed."""
     asked_at: float = 0.0
     """When the last snapshot was asked for: what is older has been seen in it."""
 
-    def ordered(self) -> tuple[Container, ...]:
-        """Those that run first, by name."""
-        return tuple(sorted(self.containers.values(), key=lambda one: (one.state not in ALIVE, one.name, one.id)))
+
+def ordered(containers: Iterable[Container]) -> list[Container]:
+    """Returns running containers first, each part by name. The one order of containers, on screens and commands."""
+    return sorted(containers, key=lambda one: (one.state not in RUNNING, natural(one.name), one.id))
+
+
+def natural(name: str) -> tuple[tuple[bool, int, str], ...]:
+    """Returns a key that sorts `web-9` before `web-10`."""
+    parts = re.split(r"([0-9]+)", name.casefold())
+    return tuple((part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts)
 
 
 NEVER_AGAIN = float("inf")
@@ -215,8 +225,8 @@ def fold(inventory: Inventory, record: FeedRecord) -> tuple[Inventory, frozenset
             return _fold_event(inventory, event)
         case Changed():
             return _fold_changed(inventory, record)
-        case Lost(sentence):
-            return replace(inventory, stale=True, lost_because=sentence), frozenset(inventory.containers)
+        case Lost():
+            return replace(inventory, stale=True), frozenset(inventory.containers)
         case Connected():
             return inventory, frozenset()
 
@@ -227,7 +237,7 @@ def _fold_snapshot(inventory: Inventory, record: Snapshot) -> tuple[Inventory, f
     kept = {
         one: details
         for one, details in inventory.details.items()
-        if one in new and details.state == new[one].state and not (inventory.stale and details.state in ALIVE)
+        if one in new and details.state == new[one].state and not (inventory.stale and details.state in RUNNING)
     }
     changed = {one for one in old.keys() | new.keys() if inventory.stale or old.get(one) != new.get(one)}
     return Inventory(new, kept, asked_at=record.at), frozenset(changed)
@@ -316,7 +326,7 @@ def status_words(container: Container, details: Details | None, now: float) -> s
     An exit code above 128 names a signal by convention only, so the words say no more than is known.
     """
     state = container.state
-    if state in ("running", "paused"):
+    if state in HAS_PROCESSES:
         since = details.started_at if details is not None and details.state == state else None
         up = f"up {_span(now - since)}" if since is not None else "up"
         return up if state == "running" else f"paused, {up}"

@@ -61,7 +61,7 @@ class StopPlan:
     signal_source: str
     """`request`, `container` or `default`."""
     timeout_s: float
-    """Grace period in seconds; negative: for ever."""
+    """Grace period in seconds; negative: no limit."""
     timeout_source: str
     processes: tuple[Process, ...]
     """Empty where the processes can't be seen (not root, remote engine)."""
@@ -137,7 +137,7 @@ class StopState:
     died_at: float | None = None
     exit_code: int | None = None
     verdict: Verdict | None = None
-    """None while the stop is under way, and for ever where it settled without an end: it was a lone signal."""
+    """None while the stop is under way, and still where it settled without an end: it was a lone signal."""
     settled: bool = False
     out_of_memory: bool = False
 

@@ -5,15 +5,11 @@ from collections import Counter
 from collections.abc import Iterable
 
 from containerlab_tui.model.diagnosis import Diagnosis, Finding, Graceful, Outlook, Severity
+from containerlab_tui.present.states import grace_period
 
 INSTANT_S = 0.05
 """What takes less is not worth a number."""
 _WEIGHTS = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
-
-
-def period(seconds: float) -> str:
-    """A grace period: `10 s`, or `for ever` where it is negative."""
-    return "for ever" if seconds < 0 else f"{seconds:g} s"
 
 
 def takes(one: Diagnosis) -> str:
@@ -29,7 +25,7 @@ def outlook(one: Diagnosis) -> str:
         return "ends in time"
     if one.timeout_s < 0:
         return "does not end, and no SIGKILL ever comes"
-    return f"does not end in time: SIGKILL {f'after {period(one.timeout_s)}' if one.timeout_s else 'at once'}"
+    return f"does not end in time: SIGKILL {f'after {grace_period(one.timeout_s)}' if one.timeout_s else 'at once'}"
 
 
 def headline(one: Diagnosis) -> str:

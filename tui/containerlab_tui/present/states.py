@@ -89,10 +89,16 @@ def age(seconds: float) -> str:
     return f"{minutes // (24 * 60)} d"
 
 
-def grace(seconds: float) -> str:
-    """A grace period in few cells: `10s`, `2m`, `∞`."""
+NO_LIMIT = frozenset({"no limit", "forever", "for ever", "ever", "never", "-1", "∞"})
+"""What may be entered for a grace period without a limit."""
+
+
+def grace_period(seconds: float, short: bool = False) -> str:
+    """Returns a grace period as `10 s`, `0.5 s` or `no limit`; `short`, for a column: `10s`, `2m`, `∞`."""
     if seconds < 0:
-        return "∞"
+        return "∞" if short else "no limit"
+    if not short:
+        return f"{seconds:g} s"
     return f"{seconds / 60:g}m" if seconds >= 120 and seconds % 60 == 0 else f"{seconds:g}s"
 
 

@@ -138,8 +138,3 @@ def exact(count: int) -> str:
 def clock_time(epoch_s: float) -> str:
     """A moment of today as `17:03:09`, local time."""
     return time.strftime("%H:%M:%S", time.localtime(epoch_s))
-
-
-def period(seconds: float) -> str:
-    """A grace period: `10 s`, `0.5 s`, or `for ever` where it is negative."""
-    return "for ever" if seconds < 0 else f"{seconds:g} s"

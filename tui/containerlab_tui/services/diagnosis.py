@@ -12,7 +12,7 @@ from containerlab_tui.doctor.readers import python
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.diagnosis import Diagnosis
 from containerlab_tui.model.ending_records import PastStop
-from containerlab_tui.model.inventory import Details, EngineEvent
+from containerlab_tui.model.inventory import HAS_PROCESSES, Details, EngineEvent
 from containerlab_tui.model.stop import StopPlan
 from containerlab_tui.services import history as history_of_stops
 from containerlab_tui.services.processes import see_processes
@@ -75,7 +75,7 @@ def doctor_all(engine: Engine, history: History | None = None) -> tuple[tuple[Di
 
     Raises Unreachable, TimedOut: an engine that doesn't answer for one container isn't asked about the others.
     """
-    running = [(one.id, one.name) for one in engine.containers() if one.state in ("running", "paused")]
+    running = [(one.id, one.name) for one in engine.containers() if one.state in HAS_PROCESSES]
     return doctor_each(engine, running, history)
 
 

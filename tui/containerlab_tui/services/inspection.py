@@ -13,7 +13,7 @@ from containerlab_probes.memory.mappings import backing_of, host_path_of, mount_
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import IpcKind, IpcObject, Mapping, Process, ProcessId, Window
 from containerlab_tui.engine.api import Engine
-from containerlab_tui.model.inventory import Details
+from containerlab_tui.model.inventory import Details, natural
 from containerlab_tui.model.survival import survival_of_file, survival_of_ipc
 from containerlab_tui.model.views import FileRow, FilesView, IpcRow, IpcView
 from containerlab_tui.services.policy import Operation, Policy
@@ -141,7 +141,7 @@ def shared_with(namespace: int, details: Details, neighbours: Iterable[Details])
                 names.append(other.name)
         except ContainerlabError:
             continue  # it ended meanwhile, or may not be looked at: then this one's own answer says so
-    return tuple(sorted(names))
+    return tuple(sorted(names, key=natural))
 
 
 def _ipc_row(held: IpcObject, mode: str, by_pid: dict[int, Process], auto_remove: bool) -> IpcRow:

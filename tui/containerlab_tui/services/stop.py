@@ -12,7 +12,7 @@ from containerlab_probes.signals.names import SIGKILL, name_of, number_of
 from containerlab_tui.doctor.comparison import read_late
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.diagnosis import Diagnosis
-from containerlab_tui.model.inventory import Details, EngineEvent
+from containerlab_tui.model.inventory import RUNNING, Details, EngineEvent
 from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, StopState, already_stopped, fold
 from containerlab_tui.services.diagnosis import foretell
 from containerlab_tui.services.history import History
@@ -59,7 +59,7 @@ def run_stop(
     `history` is where the stop is remembered.
     """
     details = engine.inspect(plan.container)
-    if details.state not in ("running", "paused", "restarting"):
+    if details.state not in RUNNING:
         state = already_stopped(plan, time.time(), details.exit_code)
         on_change(state)
         return state
@@ -108,7 +108,7 @@ def follow_stop(
     """Follow a stop that something else began at `since` (epoch seconds); sends nothing.
 
     Settles without a verdict where neither the end nor SIGKILL has come `survived_s` after the grace period;
-    follows without limit where the container waits for ever.
+    follows without limit where the container waits forever.
     """
     watch = StopMonitor(engine, plan, began=since, on_change=on_change, survived_s=survived_s)
     foretold = _foretold(engine, plan)  # the watchers are in place: what happens meanwhile isn't missed

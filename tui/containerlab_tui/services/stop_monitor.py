@@ -21,6 +21,7 @@ from containerlab_tui.model.diagnosis import Diagnosis
 from containerlab_tui.model.inventory import EngineEvent
 from containerlab_tui.model.kernel_trace import as_stop_event
 from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, StopState, begin, fold
+from containerlab_tui.present.states import grace_period
 from containerlab_tui.services.kernel_trace import KernelTrace
 
 STRAGGLERS_S = 0.5
@@ -96,7 +97,8 @@ class StopMonitor:
 
         self._state = replace(self._state, began=time.time())  # all watchers are in place by now
         plan = self._state.plan
-        self._put(Kind.REQUESTED, detail=f"stop with {name_of(plan.signal)}, grace period {plan.timeout_s:g} s")
+        grace = grace_period(plan.timeout_s)
+        self._put(Kind.REQUESTED, detail=f"stop with {name_of(plan.signal)}, grace period {grace}")
         threading.Thread(target=work, name="stop-request", daemon=True).start()
 
     def foresee(self, foretold: Diagnosis | None) -> None:
@@ -107,7 +109,7 @@ class StopMonitor:
         self._put(Kind.NOTE, detail=text)
 
     def wait_for_end(self, timeout_s: float) -> bool:
-        """Whether PID 1 has ended within the time; for ever where it is negative."""
+        """Whether PID 1 has ended within the time; without limit where it is negative."""
         return self._ended.wait(None if timeout_s < 0 else timeout_s)
 
     def run(self) -> StopState:

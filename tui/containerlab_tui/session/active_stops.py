@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_tui.model.inventory import Details, EngineEvent
-from containerlab_tui.present import wording
+from containerlab_tui.present.states import grace_period
 from containerlab_tui.session.changes import Change, Notice, StopChanged, StopFinished, StopLogged
 
 if TYPE_CHECKING:
@@ -161,4 +161,4 @@ def _phase(state: "StopState") -> str:
         return ""
     if state.phase_2 is not None:
         return "stopping: killed"
-    return f"stopping: {wording.period(state.plan.timeout_s)} of grace" if state.phase_1 is not None else "stopping"
+    return f"stopping: grace period {grace_period(state.plan.timeout_s)}" if state.phase_1 is not None else "stopping"

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from containerlab_tui.model.diagnosis import Diagnosis
-from containerlab_tui.model.inventory import Container, status_words
-from containerlab_tui.session.store import RUNNING, Store
+from containerlab_tui.model.inventory import RUNNING, Container, status_words
+from containerlab_tui.session.store import Store
 
 RESTARTED = "restarted since: r"
 """Stands in place of the findings where they are about an earlier run, or another container of that name."""

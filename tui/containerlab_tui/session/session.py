@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from containerlab_probes.errors import ContainerlabError
-from containerlab_tui.model.inventory import Changed, Connected, Event, Lost, Snapshot
+from containerlab_tui.model.inventory import RUNNING, Changed, Connected, Event, Lost, Snapshot
 from containerlab_tui.services.policy import Policy
 from containerlab_tui.session.changes import (
     Change,
@@ -26,7 +26,7 @@ from containerlab_tui.session.changes import (
     Notice,
     SignalsSent,
 )
-from containerlab_tui.session.store import RUNNING, Found, Store
+from containerlab_tui.session.store import Found, Store
 from containerlab_tui.session.threads import Engines, attempt, in_own_thread, pool
 
 if TYPE_CHECKING:

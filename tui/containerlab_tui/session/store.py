@@ -1,17 +1,14 @@
 """What the screens know about every container: the inventory, and what probes found out. No widget, no clock."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from containerlab_tui.model.inventory import Container, Details, Inventory, fold
+from containerlab_tui.model.inventory import LISTED, RUNNING, Container, Details, Inventory, fold, ordered
 
 if TYPE_CHECKING:
     from containerlab_probes.records import Forecast, Overview
     from containerlab_tui.model.inventory import FeedRecord
-
-RUNNING = frozenset({"running", "paused", "restarting"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +121,9 @@ class Store:
         chosen = [
             one
             for one in self.containers.values()
-            if (ended or one.state in RUNNING or one.state == "removing") and (not wanted or wanted in haystack(one))
+            if (ended or one.state in LISTED) and (not wanted or wanted in haystack(one))
         ]
-        return sorted(chosen, key=lambda one: (one.state not in RUNNING, natural(one.name), one.id))
+        return ordered(chosen)
 
 
 def _run(inventory: Inventory, one: str) -> tuple[str, float | None] | None:
@@ -140,9 +137,3 @@ def _run(inventory: Inventory, one: str) -> tuple[str, float | None] | None:
 def haystack(one: Container) -> str:
     """What a filter looks through."""
     return "\n".join((one.name, one.image, one.command, one.state, one.status)).casefold()
-
-
-def natural(name: str) -> tuple[tuple[bool, int, str], ...]:
-    """A key that sorts `web-9` before `web-10`."""
-    parts = re.split(r"([0-9]+)", name.casefold())
-    return tuple((part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from textual.app import App
 
 from containerlab_probes.errors import ContainerlabError, Unsupported
+from containerlab_tui.model.inventory import RUNNING
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.services.policy import Operation
-from containerlab_tui.session.store import RUNNING
 from containerlab_tui.ui.bindings import is_refused
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
+from containerlab_tui.model.inventory import RUNNING
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.services.policy import Operation
-from containerlab_tui.session.store import RUNNING
 from containerlab_tui.ui.background import attend
 from containerlab_tui.ui.bindings import is_refused
 from containerlab_tui.ui.dialogs.confirm import Confirm

@@ -17,6 +17,7 @@ from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.signals.names import all_signals, name_of, number_of
 from containerlab_tui.engine.api import RunRequest
 from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.present.states import NO_LIMIT
 from containerlab_tui.services.policy import Operation
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.background import ask, do
@@ -194,13 +195,13 @@ def read_stop_signal(text: str) -> str:
 
 
 def read_timeout(text: str) -> int | None:
-    """Whole seconds, -1 for ever, None for nothing. Raises ValueError with a sentence."""
+    """Whole seconds, -1 for no limit, None for nothing. Raises ValueError with a sentence."""
     if not text:
         return None
-    if text in ("-1", "for ever", "forever"):
+    if text.lower() in NO_LIMIT:
         return -1
     if not (text.isascii() and text.isdigit()):
-        raise ValueError("The stop timeout is a whole number of seconds, or -1 for ever.")
+        raise ValueError("The stop timeout is a whole number of seconds, or `forever`.")
     return int(text)
 
 

@@ -22,7 +22,7 @@ from containerlab_tui.model.diagnosis import Diagnosis
 from containerlab_tui.model.stop import StopPlan
 from containerlab_tui.present import doctor_text, wording
 from containerlab_tui.present.safe_text import safe_line
-from containerlab_tui.present.states import OUTLOOKS
+from containerlab_tui.present.states import NO_LIMIT, OUTLOOKS, grace_period
 from containerlab_tui.services.policy import Operation
 from containerlab_tui.services.processes import children_of
 from containerlab_tui.session.actions import Scope
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from containerlab_tui.model.inventory import Container
     from containerlab_tui.session.session import Session
 
-FOR_EVER = "for ever"
-_WAYS_TO_SAY_FOR_EVER = {FOR_EVER, "forever", "ever", "never", "-1", "∞"}
 _LONGEST_S = 10 * 365 * 24 * 3600
 _UNREACHED_SHOWN = 5
 _EVIDENCE_CELLS = 62
@@ -47,7 +45,7 @@ class StopChoice:
 
     signal: int | None = None
     timeout_s: int | None = None
-    """Seconds; -1: for ever."""
+    """Seconds; -1: no limit."""
 
 
 class StopDialog(ModalScreen[StopChoice | None]):
@@ -78,7 +76,7 @@ class StopDialog(ModalScreen[StopChoice | None]):
             with Horizontal(classes="field"):
                 yield Label("Grace period")
                 yield Input(
-                    "" if plan is None else FOR_EVER if plan.timeout_s < 0 else f"{plan.timeout_s:g}",
+                    "" if plan is None else "no limit" if plan.timeout_s < 0 else f"{plan.timeout_s:g}",
                     placeholder="each its own",
                     compact=True,
                     id="grace",
@@ -125,7 +123,7 @@ class StopDialog(ModalScreen[StopChoice | None]):
         if plan is None:
             return StopChoice(number, timeout_s)
         if number is None or timeout_s is None:
-            raise ValueError("Say which signal." if number is None else "Say how many seconds, or `for ever`.")
+            raise ValueError("Enter a signal." if number is None else "Enter seconds, or `forever`.")
         same = timeout_s == plan.timeout_s or (timeout_s < 0 and plan.timeout_s < 0)
         return StopChoice(None if number == plan.signal else number, None if same else timeout_s)
 
@@ -151,8 +149,8 @@ class StopDialog(ModalScreen[StopChoice | None]):
         plan = self._one
         planned = "" if plan is None else plan.timeout_source if what == "timeout" else plan.signal_source
         source = wording.SOURCES.get("request" if chosen is not None else planned, planned)
-        for_ever = what == "timeout" and self.query_one("#grace", Input).value.strip().lower() in _WAYS_TO_SAY_FOR_EVER
-        self.query_one(where, Static).update(Content(("" if for_ever else unit) + source if source else ""))
+        no_limit = what == "timeout" and self.query_one("#grace", Input).value.strip().lower() in NO_LIMIT
+        self.query_one(where, Static).update(Content(("" if no_limit else unit) + source if source else ""))
 
     def on_input_changed(self) -> None:
         self._update()
@@ -171,14 +169,14 @@ class StopDialog(ModalScreen[StopChoice | None]):
 
 
 def read_grace(text: str) -> int | None:
-    """Whole seconds, -1 for ever, None for nothing typed. Raises ValueError with a sentence."""
+    """Whole seconds, -1 for no limit, None for nothing typed. Raises ValueError with a sentence."""
     text = text.strip().lower().removesuffix("s").strip()
     if not text:
         return None
-    if text in _WAYS_TO_SAY_FOR_EVER:
+    if text in NO_LIMIT:
         return -1
     if not text.isascii() or not text.isdigit() or int(text) > _LONGEST_S:
-        raise ValueError("The grace period is a whole number of seconds, or `for ever`.")
+        raise ValueError("The grace period is a whole number of seconds, or `forever`.")
     return int(text)
 
 
@@ -231,10 +229,10 @@ def _then(signal: int, grace: float) -> str:
     if signal == SIGKILL:
         return "SIGKILL is the signal itself: there is no grace period"
     if grace < 0:
-        return "nothing: it is waited for without end"
+        return "nothing: Docker waits forever"
     if grace == 0:
         return "SIGKILL at once, exit code 137"
-    return f"SIGKILL to PID 1 and all others after {wording.period(grace)}, exit code 137"
+    return f"SIGKILL to PID 1 and all others after {grace_period(grace)}, exit code 137"
 
 
 def _others(count: int) -> str:
@@ -252,7 +250,7 @@ def _list(plans: Sequence[StopPlan], choice: StopChoice) -> Content:
         name = set_cell_size(safe_line(plan.name, 24), 24)
         lines.append(
             Content.assemble(
-                f"  {name} {name_of(signal).removeprefix('SIG'):<10} {wording.period(grace):>8}  ",
+                f"  {name} {name_of(signal).removeprefix('SIG'):<10} {grace_period(grace):>8}  ",
                 (f"{wording.glyph(made)} {wording.short(made)}", "bold"),
                 (untold, "dim"),
             )

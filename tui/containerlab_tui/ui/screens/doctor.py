@@ -22,7 +22,7 @@ from containerlab_probes.records import Process
 from containerlab_tui.model.diagnosis import Diagnosis, Finding, Outlook
 from containerlab_tui.present import doctor_text, wording
 from containerlab_tui.present.safe_text import safe_line
-from containerlab_tui.present.states import DOCTOR_SIGNS, FINDINGS, OUTLOOKS
+from containerlab_tui.present.states import DOCTOR_SIGNS, FINDINGS, OUTLOOKS, grace_period
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.session.freshness import started_at, stopped_clause
 from containerlab_tui.ui.background import ask
@@ -261,7 +261,7 @@ def _answer(one: Diagnosis) -> list[Widget]:
         _fact("stop", Content.assemble(safe_line(one.signal, 40), "  ", (_source(one.signal_source), "dim"))),
         _fact(
             "grace",
-            Content.assemble(doctor_text.period(one.timeout_s), "  ", (_source(one.timeout_source), "dim")),
+            Content.assemble(grace_period(one.timeout_s), "  ", (_source(one.timeout_source), "dim")),
         ),
         _fact("delivery", Content(wording.delivery(one.delivery))),
         _fact("program", Content(safe_line(one.program, 80) or "not recognised")),

@@ -16,7 +16,7 @@ from containerlab_tui.doctor.diagnosis import by_trouble
 from containerlab_tui.model.diagnosis import Diagnosis, Outlook, Severity
 from containerlab_tui.present import doctor_text, wording
 from containerlab_tui.present.safe_text import safe_line
-from containerlab_tui.present.states import DOCTOR_SIGNS, FINDINGS, OUTLOOKS, grace
+from containerlab_tui.present.states import DOCTOR_SIGNS, FINDINGS, OUTLOOKS, grace_period
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.session.freshness import RESTARTED, change_since, is_outdated, successor
 from containerlab_tui.ui.background import ask
@@ -197,7 +197,7 @@ def _row(one: Diagnosis, become: str) -> Row:
             ("name", cell(safe_line(one.container, 80))),
             ("outlook", cell(f"{word.glyph} {word.text}", word.tone)),
             ("sure", cell("—" if one.outlook is Outlook.UNKNOWN else one.confidence.value)),
-            ("stop", ((f"{signal:<4} ", "plain"), (f"{grace(one.timeout_s):>3}", "muted"))),
+            ("stop", ((f"{signal:<4} ", "plain"), (f"{grace_period(one.timeout_s, short=True):>3}", "muted"))),
             ("takes", cell(took or "—", "plain" if took else "muted")),
             ("program", cell(safe_line(one.program, 40) or "—", "plain" if one.program else "muted")),
             ("findings", _wrong(one) if not become else cell(become, "muted")),

@@ -12,6 +12,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
+from containerlab_tui.model.inventory import RUNNING
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.services.policy import Operation
 from containerlab_tui.session.actions import Needs, Scope, named
@@ -24,7 +25,7 @@ from containerlab_tui.session.changes import (
     LoadsRead,
     SignalsSent,
 )
-from containerlab_tui.session.store import RUNNING, Subject
+from containerlab_tui.session.store import Subject
 from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.bindings import bindings, is_refused
 from containerlab_tui.ui.messages import InventoryChanged, SessionChanged, ShowStops

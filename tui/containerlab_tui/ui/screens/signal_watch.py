@@ -17,13 +17,13 @@ from textual.screen import Screen
 from textual.style import Style
 from textual.widgets import Input, Static
 
+from containerlab_tui.model.inventory import RUNNING
 from containerlab_tui.model.signal_filter import ALL, parse
 from containerlab_tui.model.signal_log import Row, SignalLog, Told
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.signal_text import as_document, lost_words
 from containerlab_tui.present.states import WATCH_SIGNS
 from containerlab_tui.session.actions import Scope
-from containerlab_tui.session.store import RUNNING
 from containerlab_tui.ui.background import do
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.dialogs.save import SaveForm, SaveRequest

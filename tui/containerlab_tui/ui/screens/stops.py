@@ -21,8 +21,8 @@ from textual.widgets import Footer, Static
 from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.doctor import comparison
 from containerlab_tui.model.stop import Kind, StopEvent, StopState, Verdict, describe, explain
-from containerlab_tui.present import wording
 from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.present.states import grace_period
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.tabs.signals_log import log_content
@@ -288,7 +288,7 @@ def _head(state: StopState, now: float, width: int) -> Content:
     """Whom, with what, and how far it is."""
     plan = state.plan
     signal = name_of(plan.signal)
-    after = "" if plan.signal == SIGKILL else f", then SIGKILL after {wording.period(plan.timeout_s)}"
+    after = "" if plan.signal == SIGKILL else f", then SIGKILL after {grace_period(plan.timeout_s)}"
     if plan.timeout_s < 0:
         after = ", and no SIGKILL ever"
     stop = "Stop begun elsewhere  " if plan.begun_elsewhere else "Stop  "

@@ -18,6 +18,7 @@ from textual.widgets import Input, Static
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_tui.engine.api import LogStream
+from containerlab_tui.model.inventory import RUNNING
 from containerlab_tui.present.safe_text import log_line, safe_line
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.session.store import Subject
@@ -144,7 +145,7 @@ class LogView(Panel):
         run = None
         if subject is not None:
             started = subject.details.started_at if subject.details else None
-            run = (subject.container.id, "running" if subject.container.state != "exited" else "ended", started)
+            run = (subject.container.id, "running" if subject.container.state in RUNNING else "ended", started)
         if run is not None and self._run is not None and run[0] == self._run[0] and not self._end:
             return
         if run == self._run:

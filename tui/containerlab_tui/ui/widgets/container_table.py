@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import BindingType
 
-from containerlab_tui.model.inventory import status_words
+from containerlab_tui.model.inventory import RUNNING, status_words
 from containerlab_tui.present.safe_text import safe_line
-from containerlab_tui.present.states import forecast_word, grace, state_word
+from containerlab_tui.present.states import forecast_word, grace_period, state_word
 from containerlab_tui.session.actions import Scope
-from containerlab_tui.session.store import RUNNING, Store
+from containerlab_tui.session.store import Store
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, Row, cell
 
@@ -138,7 +138,7 @@ def _stop(one: "Container", known: Store) -> Cell:
     return (
         (f"{signal:<4} ", "plain"),
         (f"{word.glyph} {word.text:<8} ", word.tone),
-        (f"{grace(details.stop_timeout_s):>3}", "muted"),
+        (f"{grace_period(details.stop_timeout_s, short=True):>3}", "muted"),
     )
 
 
