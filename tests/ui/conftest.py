@@ -38,7 +38,7 @@ from tests.ui.samples import settled, text_of
 
 RECORDED = json.loads(Path(__file__).with_name("recorded.json").read_text(encoding="utf-8"))
 ENDPOINT = "unix:///run/docker.sock"
-VERSION = EngineVersion("20.10.24", (1, 41), 1, "cgroupfs", "/var/lib/docker")
+VERSION = EngineVersion("20.10.24", (1, 41))
 
 
 class Chunks:

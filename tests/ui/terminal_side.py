@@ -87,7 +87,6 @@ def details(pid: int, tty: bool = False) -> Details:
         pid_mode="",
         init=False,
         shm_bytes=0,
-        cgroup_parent="",
         merged_dir="",
         upper_dir="",
     )

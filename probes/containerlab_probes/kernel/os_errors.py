@@ -16,6 +16,8 @@ _NO_SUCH_PATH = frozenset({errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG, errno
 """The path itself is wrong: a loop of links or a magic link, a directory or a device where a file is expected."""
 _TOO_MANY_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 
+_NO_SUCH_FEATURE = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT, errno.ECONNREFUSED})
+
 
 def failure(
     error: OSError | int,
@@ -41,5 +43,5 @@ def failure(
         return BadRequest(f"Could not {what}: {reason}.")
     if code in _TOO_MANY_FILES:
         return Unsupported(f"Could not {what}: the limit of open files (ulimit -n) is reached.")
-    lacks = code in (errno.ENOSYS, errno.EOPNOTSUPP) or code in NO_SUCH_OBJECT
-    return Unsupported(f"Could not {what}: {unsupported if lacks and unsupported else reason}.")
+    lacking = unsupported and code in _NO_SUCH_FEATURE | NO_SUCH_OBJECT
+    return Unsupported(f"Could not {what}: {unsupported if lacking else reason}.")

@@ -140,5 +140,5 @@ def _refused(error: OSError) -> ContainerlabError:
         "watch for process exits",
         gone=(),
         denied="the process connector needs root (CAP_NET_ADMIN); run this with sudo",
-        unsupported="this kernel has no process connector (CONFIG_PROC_EVENTS)",
+        unsupported="it needs CONFIG_PROC_EVENTS and the network namespace of the host",
     )

@@ -54,8 +54,8 @@ _numbers = itertools.count(1)
 class Tracer:
     """Reads the kernel's record in a daemon thread and tells what concerns the watched processes.
 
-    One may be in use beside others, in this program and elsewhere. `watch` and `unwatch` may be called at any
-    time and from any thread.
+    One may be in use beside others, in this program and elsewhere. `watch` may be called at any time and
+    from any thread.
     """
 
     def __init__(self) -> None:
@@ -69,7 +69,6 @@ class Tracer:
         self._thread: threading.Thread | None = None
         self._bell = -1
         self._closing = False
-        self._without_status = ""
 
     def available(self) -> str:
         """Why the kernel's record can't be had here, in a sentence; empty: it can."""
@@ -79,11 +78,6 @@ class Tracer:
         except ContainerlabError as error:
             return str(error)
         return ""
-
-    @property
-    def without_status(self) -> str:
-        """Why exits are told without their status, in a sentence; empty: they have it. Known after `start`."""
-        return self._without_status
 
     @property
     def watched(self) -> frozenset[int]:
@@ -105,13 +99,6 @@ class Tracer:
             self._take_in(id.pid, id.pid)
         self._take_in_kin()
 
-    def unwatch(self, ids: Iterable[ProcessId]) -> None:
-        """Watch no longer these, and what is watched on their account."""
-        with self._lock:
-            for id in ids:
-                self._following.drop(id.pid)
-                self._forget_namespaces((id.pid,))
-
     def start(self, on_records: Callable[[tuple[TraceRecord, ...]], None]) -> None:
         """Begin. `on_records` is called in the reading thread with what has come, in the order of time (but for what
         the kernel tells more than 2 ms late), at most 100 times a second. Raises `Denied` or `Unsupported`.
@@ -119,10 +106,8 @@ class Tracer:
         _check_place()
         with self._beginning:
             atexit.register(self.close)  # before there is anything to remove: the program may end at any moment
-            try:
+            with contextlib.suppress(ContainerlabError):  # without it exits are reported without their status
                 self._connector = Connector()
-            except ContainerlabError as error:
-                self._without_status = str(error)
             try:
                 self._instance = tracefs.Instance(next(_numbers))
                 pages = self._set_up(self._instance)

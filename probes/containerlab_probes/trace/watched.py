@@ -98,11 +98,6 @@ class Following:
             for thread in ended:
                 self._process_of.pop(thread, None)
 
-    def drop(self, root: int) -> None:
-        """Watch no longer what is watched on account of `root`."""
-        for pid in [pid for pid, followed in self._followed.items() if followed.root == root]:
-            self._forget(pid)
-
     def forget_strangers(self) -> None:
         """Forget what was remembered of others: after a loss it may be wrong, and it can be looked up again."""
         self._strangers.clear()

@@ -33,7 +33,6 @@ DETAILS = Details(
     pid_mode="",
     init=False,
     shm_bytes=64 << 20,
-    cgroup_parent="",
     merged_dir="",
     upper_dir="",
 )

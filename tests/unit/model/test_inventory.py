@@ -34,7 +34,7 @@ def line(state: str = "running", name: str = "app", id: str = ID, status: str = 
 def details(state: str = "running", **more: object) -> Details:
     base = Details(
         ID, "app", "image", state, 7, 0, False, 900.0, None, ("sleep",), False, "SIGTERM", "default", 10, "default",
-        "no", "private", "", False, 0, "", "", "",
+        "no", "private", "", False, 0, "", "",
     )  # fmt: skip
     return replace(base, **more)  # type: ignore[arg-type]
 
@@ -177,7 +177,7 @@ def test_those_that_run_come_first() -> None:
 
 
 def test_connected_changes_nothing() -> None:
-    version = EngineVersion("20.10", (1, 41), 1, "cgroupfs", "/d")
+    version = EngineVersion("20.10", (1, 41))
     assert fold(running(), Connected(version, "unix:///s", True)) == (running(), frozenset())
 
 

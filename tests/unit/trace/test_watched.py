@@ -150,14 +150,6 @@ def test_what_a_watched_process_signals_in_its_namespace_is_watched() -> None:
     ]
 
 
-def test_dropped_processes_are_silent_with_all_that_came_from_them() -> None:
-    made = following()
-    made.fold([NewTask(1, 10, 20, "init", False)], 0)
-    made.drop(10)
-    assert made.fold([Generated(2, 900, 20, 15, 0, True, 0), Ended(3, 20, 0), Ended(4, 10, 0)], 0) == []
-    assert not made.pids
-
-
 def test_an_end_that_was_lost_is_told_without_its_status_and_once() -> None:
     made = following()
     assert made.gone(10, 5.0) == (TracedExit(5.0, 10, None),)
@@ -214,5 +206,3 @@ def test_whatever_comes_in_whatever_order(events: list[Event]) -> None:
             known.add(record.pid)
         elif isinstance(record, TracedSignal | TracedDelivery | TracedExec):
             assert record.pid in known
-    made.drop(10)
-    assert not made.pids

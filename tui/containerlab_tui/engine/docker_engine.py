@@ -102,9 +102,6 @@ class DockerEngine:
         return EngineVersion(
             version=info.get("ServerVersion") or self._version,
             api=self._api_number,
-            cgroup_version=int(info.get("CgroupVersion") or 1),
-            cgroup_driver=info.get("CgroupDriver") or "",
-            data_root=info.get("DockerRootDir") or "",
         )
 
     def containers(self) -> tuple[Container, ...]:

@@ -78,7 +78,6 @@ class Details:
     pid_mode: str
     init: bool
     shm_bytes: int
-    cgroup_parent: str
     merged_dir: str
     upper_dir: str
     mounts: tuple[MountPoint, ...] = ()
@@ -115,11 +114,6 @@ class EngineVersion:
     version: str
     api: tuple[int, int]
     """(1, 41) for API 1.41."""
-    cgroup_version: int
-    """1 or 2."""
-    cgroup_driver: str
-    """`cgroupfs` or `systemd`."""
-    data_root: str
 
 
 # What a feed tells of an engine

@@ -52,8 +52,6 @@ class Managed:
 class Configuration:
     nodaemon: bool
     managed: tuple[Managed, ...]
-    includes: tuple[str, ...] = ()
-    """Patterns of further files, absolute or below the directory of the file that names them."""
 
 
 _KEYS = ("files", "programs", "nodaemon", "stopsignal", "stopwaitsecs", "command", "stopasgroup", "numprocs")
