@@ -1,7 +1,7 @@
 """docker-py and requests, as `docker_engine` uses them; besides it only `lab_client` imports docker, to build images.
 
 A module of its own because it takes longer to load than most questions take to answer. What docker, requests and the
-operating system raise becomes this program's own errors in one place, `translated`.
+operating system raise becomes this program's own errors in `translated`.
 """
 
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ from docker.api import APIClient
 from docker.tls import TLSConfig
 from docker.types import CancellableStream
 
-from containerlab_probes.errors import ContainerlabError, Denied, TimedOut, Unreachable, Unsupported
-from containerlab_tui.engine import endpoint, http
+from containerlab_probes.errors import Unsupported
+from containerlab_tui.engine import endpoint, errors, http
 
 Item = TypeVar("Item")
 
@@ -59,34 +59,10 @@ def translated(endpoint_url: str, what: str) -> Iterator[None]:
         yield
     except docker.errors.APIError as error:
         status, body = (0, b"") if error.response is None else (error.response.status_code, error.response.content)
-        raise http.refused(status, body, what) from error
+        raise errors.refused(status, body, what) from error
     except (requests.exceptions.RequestException, docker.errors.DockerException, OSError, ValueError) as error:
-        raise _unanswered(error, endpoint_url, what) from error
-
-
-def _unanswered(error: Exception, endpoint_url: str, what: str) -> ContainerlabError:
-    """No answer: nobody there, not allowed to ask, or too slow; told from the chain of causes."""
-    causes = _causes(error)
-    if any(isinstance(cause, PermissionError) for cause in causes):
-        return Denied(f"You may not open {endpoint_url}; join the group that owns the socket, or run as root.")
-    if any("timed out" in str(cause).lower() or isinstance(cause, TimeoutError) for cause in causes):
-        return TimedOut(f"Could not {what}: {endpoint_url} gave no answer in time.")
-    if isinstance(error, docker.errors.DockerException) and endpoint_url.startswith("ssh:"):
-        return Unsupported(
-            f"{endpoint_url} can't be used: {error}. Install paramiko, or forward the socket with ssh -L."
-        )
-    system = next((cause for cause in reversed(causes) if isinstance(cause, OSError) and cause.strerror), None)
-    reason = system.strerror if system is not None else str(causes[-1]) or type(causes[-1]).__name__
-    return Unreachable(f"No Docker engine answers at {endpoint_url} (could not {what}: {reason}).")
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """The error and what led to it; urllib3 keeps the cause in `args` or `reason` rather than in `__cause__`."""
-    found: list[BaseException] = []
-    todo: list[object] = [error]
-    while todo:
-        item = todo.pop(0)
-        if isinstance(item, BaseException) and not any(item is seen for seen in found):
-            found.append(item)
-            todo += [item.__cause__, item.__context__, getattr(item, "reason", None), *item.args]
-    return found
+        if isinstance(error, docker.errors.DockerException) and endpoint_url.startswith("ssh:"):
+            raise Unsupported(
+                f"Could not connect to {endpoint_url}: {error}. Install paramiko, or forward the socket with ssh -L."
+            ) from error
+        raise errors.unanswered(error, endpoint_url, what) from error

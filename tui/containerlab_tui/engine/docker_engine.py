@@ -1,4 +1,4 @@
-"""The Docker engine as `api.Engine`: questions on a Unix socket go over `wire`, all else through `docker_client`.
+"""The Docker engine as `api.Engine`: questions on a Unix socket go over `http`, all else through `docker_client`.
 
 One request answers the whole list. docker-py is loaded when it is needed first. Names go into a URL only after a
 check, so that `../` can't reach another resource.
@@ -18,7 +18,7 @@ from containerlab_probes.errors import (
     Gone,
     Unsupported,
 )
-from containerlab_tui.engine import endpoint, http, parse, streams
+from containerlab_tui.engine import endpoint, errors, http, parse, streams
 from containerlab_tui.engine.api import AttachedStreams, EventStream, LogStream, RunRequest
 from containerlab_tui.model.inventory import HAS_PROCESSES, Container, Details, EngineEvent, EngineVersion
 
@@ -322,7 +322,7 @@ class DockerEngine:
                 method, url, params=dict(params or {}), timeout=timeout_s, stream=stream, data=data
             )
             if response.status_code >= 400:
-                raise http.refused(response.status_code, response.content, what)
+                raise errors.refused(response.status_code, response.content, what)
             return response
 
 

@@ -1,70 +1,71 @@
-"""The least of HTTP, for where a client library is too slow or hides the connection. One request a connection.
+"""Asks an engine over HTTP, where docker-py is too slow or hides the connection. One request a connection.
 
-On a Unix socket a question asked this way costs a sixth of what it costs through requests, and nothing has to be
-loaded for it. Attached streams need the connection itself.
+On a Unix socket a question asked this way costs a sixth of what it costs through requests. An attached stream needs the
+socket itself.
 """
 
+import http.client
 import json
-import re
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
-from containerlab_probes.errors import (
-    BadRequest,
-    ContainerlabError,
-    Denied,
-    Gone,
-    TimedOut,
-    Unreachable,
-    Unsupported,
-)
+from containerlab_probes.errors import Unsupported
 from containerlab_tui.engine.endpoint import Endpoint
+from containerlab_tui.engine.errors import refused, unanswered
 
 CONNECT_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 30.0
-HEAD_LIMIT = 64 * 1024
-_FULL_ID = re.compile(r"\b[0-9a-f]{64}\b")
-KINDS: Mapping[int, type[ContainerlabError]] = {401: Denied, 403: Denied, 404: Gone, 501: Unsupported}
-"""What an HTTP status stands for; every other refusal is a BadRequest with the engine's reason."""
+ANSWER_BYTES = 64 * 1024 * 1024
+"""An answer's limit; a line of the list of containers has about a kilobyte."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
-    rest: bytes
-    """What came after the headers so far."""
+class UnixConnection(http.client.HTTPConnection):
+    """An HTTP connection over a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("docker")
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
 
 
-def open_connection(where: Endpoint) -> socket.socket:
-    """A connected stream socket, with TLS where the endpoint has it.
+class _Unbuffered(http.client.HTTPResponse):
+    """A response that reads no byte beyond its head: what follows belongs to the reader of the socket."""
 
-    Raises Unreachable, Denied, TimedOut, and Unsupported for endpoints that are no socket (ssh).
+    def __init__(self, stream: socket.socket, method: str) -> None:
+        super().__init__(stream, method=method)
+        self.fp.close()
+        self.fp = stream.makefile("rb", 0)  # type: ignore[assignment]
+
+
+def open_connection(where: Endpoint, timeout_s: float = CONNECT_TIMEOUT_S) -> http.client.HTTPConnection:
+    """Returns a connection that is open, with TLS where the endpoint has it.
+
+    Raises Unreachable, Denied, TimedOut, and Unsupported for endpoints that are not a socket (ssh).
     """
+    connection = _connection(where)
+    connection.timeout = timeout_s
     try:
-        if where.socket_path is not None:
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            connection.settimeout(CONNECT_TIMEOUT_S)
-            try:
-                connection.connect(where.socket_path)
-            except BaseException:
-                connection.close()
-                raise
-            return connection
-        url = urlsplit(where.url)
-        if url.scheme not in ("tcp", "http", "https") or not url.hostname:
-            raise Unsupported(f"{where.url} can't be attached to; use a Unix socket or TCP.")
-        secure = url.scheme == "https" or where.tls is not None
-        port = url.port or (2376 if secure else 2375)
-        connection = socket.create_connection((url.hostname, port), CONNECT_TIMEOUT_S)
-        return _secured(connection, url.hostname, where) if secure else connection
+        connection.connect()
     except OSError as error:
-        raise unreached(error, where.url) from error
+        connection.close()
+        raise unanswered(error, where.url, "connect") from error
+    return connection
 
 
-def _secured(connection: socket.socket, host: str, where: Endpoint) -> socket.socket:
+def _connection(where: Endpoint) -> http.client.HTTPConnection:
+    if where.socket_path is not None:
+        return UnixConnection(where.socket_path)
+    url = urlsplit(where.url)
+    if url.scheme not in ("tcp", "http", "https") or not url.hostname:
+        raise Unsupported(f"Could not connect to {where.url}: only Unix sockets and TCP can be attached to.")
+    if url.scheme != "https" and where.tls is None:
+        return http.client.HTTPConnection(url.hostname, url.port or 2375)
     import ssl
 
     context = ssl.create_default_context(cafile=where.tls.ca or None if where.tls else None)
@@ -73,69 +74,52 @@ def _secured(connection: socket.socket, host: str, where: Endpoint) -> socket.so
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if where.tls.certificate and where.tls.key:
             context.load_cert_chain(where.tls.certificate, where.tls.key)
-    return context.wrap_socket(connection, server_hostname=host)
+    return http.client.HTTPSConnection(url.hostname, url.port or 2376, context=context)
 
 
-def exchange(connection: socket.socket, url: str, request: str, *headers: str) -> Answer:
-    """Send a request without a body and read the answer's head. Raises Unreachable and TimedOut."""
+def upgrade(where: Endpoint, path: str, what: str) -> socket.socket:
+    """Posts to a path and returns the socket, on which raw bytes follow. Raises as `open_connection` and `refused`."""
+    connection = open_connection(where)
     try:
-        connection.sendall("\r\n".join((request, "Host: docker", *headers, "", "")).encode("ascii"))
-        data = b""
-        while (end := data.find(b"\r\n\r\n")) < 0:
-            piece = connection.recv(65536)
-            if not piece or len(data) > HEAD_LIMIT:
-                raise Unreachable(f"What answers at {url} is no Docker engine, or it went away before the answer.")
-            data += piece
-    except OSError as error:
-        raise unreached(error, url) from error
-    words = data[:end].split(None, 2)
-    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
-        raise Unreachable(f"What answers at {url} is no Docker engine.")
-    return Answer(int(words[1]), data[end + 4 :])
+        connection.request("POST", path, headers={"Connection": "Upgrade", "Upgrade": "tcp"})
+        with _Unbuffered(connection.sock, "POST") as answer:
+            answer.begin()
+            if answer.status not in (101, 200):
+                raise refused(answer.status, answer.read(ANSWER_BYTES), what)
+    except (OSError, http.client.HTTPException) as error:
+        connection.close()
+        raise unanswered(error, where.url, what) from error
+    except BaseException:
+        connection.close()
+        raise
+    connection.sock.settimeout(None)
+    return connection.sock
 
 
-def get(where: Endpoint, path: str, what: str) -> bytes:
-    """The whole answer at a path; `what` completes "could not …" in the sentence of an error.
+def get(where: Endpoint, path: str, what: str, timeout_s: float = ANSWER_TIMEOUT_S) -> bytes:
+    """Returns the whole answer at a path; `what` completes "Could not …".
 
-    HTTP/1.0: the answer is not chunked and ends with the connection. Raises as `open_connection` and `refused`.
+    Raises as `open_connection` and `refused`, and Unsupported for an answer of more than ANSWER_BYTES.
     """
-    with open_connection(where) as connection:
-        connection.settimeout(ANSWER_TIMEOUT_S)
-        answer = exchange(connection, where.url, f"GET {path} HTTP/1.0")
-        pieces = [answer.rest]
+    with closing(open_connection(where, min(timeout_s, CONNECT_TIMEOUT_S))) as connection:
+        connection.sock.settimeout(timeout_s)
         try:
-            while piece := connection.recv(1 << 20):
-                pieces.append(piece)
-        except OSError as error:
-            raise unreached(error, where.url) from error
-    body = b"".join(pieces)
+            connection.request("GET", path, headers={"Connection": "close"})
+            with connection.getresponse() as answer:
+                body = answer.read(ANSWER_BYTES + 1)
+        except (OSError, http.client.HTTPException) as error:
+            raise unanswered(error, where.url, what) from error
+    if len(body) > ANSWER_BYTES:
+        raise Unsupported(f"Could not {what}: the answer is longer than {ANSWER_BYTES >> 20} MiB.")
     if answer.status != 200:
         raise refused(answer.status, body, what)
     return body
 
 
 def get_json(where: Endpoint, path: str, what: str) -> Any:  # noqa: ANN401
-    """The document at a path. Raises as `get`."""
+    """Returns the document at a path. Raises as `get`."""
+    body = get(where, path, what)
     try:
-        return json.loads(get(where, path, what))
+        return json.loads(body)
     except ValueError as error:
-        raise Unreachable(f"{where.url} went away in the middle of its answer.") from error
-
-
-def unreached(error: OSError, url: str) -> ContainerlabError:
-    """The error for a person of a connection that failed."""
-    if isinstance(error, PermissionError):
-        return Denied(f"You may not open {url}; join the group that owns the socket, or run as root.")
-    if isinstance(error, TimeoutError):
-        return TimedOut(f"{url} gave no answer in time.")
-    return Unreachable(f"No Docker engine answers at {url} ({error.strerror or error}).")
-
-
-def refused(status: int, body: bytes, what: str) -> ContainerlabError:
-    """The error for a person of an HTTP status that is no success, with the engine's reason."""
-    try:
-        reason = str(json.loads(body)["message"])
-    except (ValueError, KeyError, TypeError):
-        reason = body.decode("utf-8", "replace") or f"status {status}"
-    reason = _FULL_ID.sub(lambda found: found[0][:12], reason).strip().rstrip(".")
-    return KINDS.get(status, BadRequest)(f"Could not {what}: {reason}.")
+        raise unanswered(error, where.url, what) from error

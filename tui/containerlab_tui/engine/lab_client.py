@@ -5,16 +5,14 @@ of images tells what has to be built. Low-level client calls, one request each.
 """
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import docker
-import requests
 
-from containerlab_probes.errors import BadRequest, Unreachable
+from containerlab_probes.errors import BadRequest
+from containerlab_tui.engine.docker_client import translated
 
 MARK_LABEL = "containerlab.mark"
 
@@ -40,24 +38,15 @@ class LabClient:
     def __init__(self, endpoint: str) -> None:
         """`endpoint` as `docker --host` takes it. Raises Unreachable."""
         self.endpoint = endpoint
-        with self._translated():
+        with translated(endpoint, "connect"):
             self._api = docker.APIClient(base_url=endpoint, version="auto", timeout=60)
 
     def close(self) -> None:
         self._api.close()
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except docker.errors.APIError as error:
-            raise BadRequest(f"The engine at {self.endpoint} refused: {error.explanation or error}") from error
-        except (docker.errors.DockerException, requests.RequestException, OSError) as error:
-            raise Unreachable(f"The engine at {self.endpoint} does not answer: {error}") from error
-
     def images(self) -> dict[str, BuiltImage]:
         """The marked images by tag, in one request."""
-        with self._translated():
+        with translated(self.endpoint, "list the images"):
             documents: list[dict[str, Any]] = self._api.images(filters={"label": MARK_LABEL})
         return {
             tag: BuiltImage(document["Id"], document["Labels"][MARK_LABEL])
@@ -67,16 +56,16 @@ class LabClient:
 
     def import_image(self, tar: Path, repository: str, mark: str) -> None:
         """Make an image of one layer, tagged `latest`, from the tar of a root directory."""
-        with self._translated():
+        with translated(self.endpoint, f"import {tar}"):
             answer = self._api.import_image_from_file(
                 str(tar), repository=repository, tag="latest", changes=[f"LABEL {MARK_LABEL}={mark}"]
             )
         if '"error"' in answer:
-            raise BadRequest(f"The engine could not import {tar}: {answer.strip()}")
+            raise BadRequest(f"Could not import {tar}: {answer.strip()}")
 
     def build(self, context: bytes, tag: str, base: str, mark: str) -> None:
         """Build an image from the tar of its folder and on that base."""
-        with self._translated():
+        with translated(self.endpoint, f"build {tag}"):
             answers = self._api.build(
                 fileobj=io.BytesIO(context),
                 custom_context=True,
@@ -89,11 +78,11 @@ class LabClient:
             )
             for answer in answers:
                 if "error" in answer:
-                    raise BadRequest(f"The image {tag} could not be built: {answer['error'].strip()}")
+                    raise BadRequest(f"Could not build {tag}: {answer['error'].strip()}")
 
     def containers(self, label: str) -> dict[str, MadeContainer]:
         """The containers with that label by name, ended ones too, in one request."""
-        with self._translated():
+        with translated(self.endpoint, "list the containers"):
             documents: list[dict[str, Any]] = self._api.containers(all=True, filters={"label": label})
         made = (
             MadeContainer(each["Id"], each["Names"][0].removeprefix("/"), each["ImageID"], each["State"])
@@ -103,12 +92,12 @@ class LabClient:
 
     def running(self) -> tuple[str, ...]:
         """The ids of all running containers."""
-        with self._translated():
+        with translated(self.endpoint, "list the containers"):
             return tuple(each["Id"] for each in self._api.containers())
 
     def make(self, name: str, image: str, command: tuple[str, ...], tty: bool, label: str) -> str:
         """Create a container without a network; its id. An empty command is the image's own."""
-        with self._translated():
+        with translated(self.endpoint, f"create {name}"):
             answer = self._api.create_container(
                 image=image,
                 command=list(command) or None,
@@ -121,18 +110,18 @@ class LabClient:
         return str(answer["Id"])
 
     def start(self, container: str) -> None:
-        with self._translated():
+        with translated(self.endpoint, f"start {container[:12]}"):
             self._api.start(container)
 
     def execute(self, container: str, command: tuple[str, ...], detach: bool) -> None:
         """Run a further program in a container; waits for its end unless detached."""
-        with self._translated():
+        with translated(self.endpoint, f"run {command[0]} in {container[:12]}"):
             started = self._api.exec_create(container, list(command))
             self._api.exec_start(started["Id"], detach=detach)
 
     def kill(self, container: str) -> None:
         """SIGKILL; nothing to complain about if it had ended by then."""
-        with self._translated():
+        with translated(self.endpoint, f"kill {container[:12]}"):
             try:
                 self._api.kill(container)
             except docker.errors.APIError as error:
@@ -140,5 +129,5 @@ class LabClient:
                     raise
 
     def remove(self, container: str) -> None:
-        with self._translated():
+        with translated(self.endpoint, f"remove {container[:12]}"):
             self._api.remove_container(container, force=True, v=True)

@@ -69,11 +69,10 @@ def json_documents(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
 class Attached:
     """api.AttachedStreams over a hijacked connection."""
 
-    def __init__(self, connection: socket.socket, rest: bytes, tty: bool) -> None:
+    def __init__(self, connection: socket.socket, tty: bool) -> None:
         self.tty = tty
         self._connection = connection
         self._frames = Demultiplexer()
-        self._pending = self._plain(rest)
 
     def _plain(self, data: bytes) -> bytes:
         return data if self.tty else self._frames.feed(data)
@@ -82,14 +81,12 @@ class Attached:
         return self._connection.fileno()
 
     def pending(self) -> bool:
-        """Whether `read` has something that select can't see: it came together with the engine's answer."""
-        return bool(self._pending)
+        """Whether `read` has something that select can't see: TLS decrypts whole records."""
+        held = getattr(self._connection, "pending", None)
+        return held is not None and held() > 0
 
     def read(self) -> bytes:
         """Blocks until there is output; empty at the end, also at the end that `close` makes."""
-        if self._pending:
-            data, self._pending = self._pending, b""
-            return data
         while True:
             try:
                 raw = self._connection.recv(CHUNK_BYTES)
@@ -114,18 +111,8 @@ class Attached:
 
 
 def attach(where: Endpoint, path: str, tty: bool) -> Attached:
-    """The standard streams behind an attach path. Raises the errors of `wire.exchange`."""
-    connection = http.open_connection(where)
-    try:
-        answer = http.exchange(connection, where.url, f"POST {path} HTTP/1.1", "Connection: Upgrade", "Upgrade: tcp")
-        if answer.status not in (101, 200):
-            body = answer.rest + connection.recv(CHUNK_BYTES)
-            raise http.refused(answer.status, body, "attach to the container")
-    except BaseException:
-        connection.close()
-        raise
-    connection.settimeout(None)
-    return Attached(connection, answer.rest, tty)
+    """Returns the standard streams behind an attach path. Raises as `http.upgrade`."""
+    return Attached(http.upgrade(where, path, "attach to the container"), tty)
 
 
 @contextmanager

@@ -5,12 +5,10 @@ that was left behind, or whose number now belongs to somebody else, is no daemon
 """
 
 import contextlib
-import http.client
 import os
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,7 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from containerlab_probes.errors import Denied, TimedOut, Unreachable, Unsupported
+from containerlab_probes.errors import ContainerlabError, Denied, TimedOut, Unreachable, Unsupported
+from containerlab_tui.engine import http
+from containerlab_tui.engine.endpoint import Endpoint
 
 SOCKET_ROOM = 104 - len("exec/containerd/containerd-debug.sock")
 """Bytes that the runtime directory's path and a slash may have: containerd refuses socket paths of more than 104
@@ -216,16 +216,11 @@ def _answers(running: Running, within_s: float) -> bool:
 
 
 def _ping(path: str, limit_s: float) -> bool:
-    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as stream:
-        stream.settimeout(limit_s)
-        try:
-            stream.connect(path)
-            stream.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
-            answer = http.client.HTTPResponse(stream)
-            answer.begin()
-        except (OSError, http.client.HTTPException):
-            return False
-        return answer.status == 200
+    try:
+        http.get(Endpoint(f"unix://{path}"), "/_ping", "ping the engine", limit_s)
+    except ContainerlabError:
+        return False
+    return True
 
 
 def last_words(places: Places, lines: int = 4) -> str:

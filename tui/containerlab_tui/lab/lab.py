@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from containerlab_probes.errors import Denied, Unreachable
+from containerlab_probes.errors import Denied, TimedOut, Unreachable
 from containerlab_probes.kernel.mounts import read_mounts
 from containerlab_tui import directories
 from containerlab_tui.lab import daemon, images
@@ -137,7 +137,7 @@ def _end(places: daemon.Places, endpoint: str) -> bool:
     with daemon.found(places) as running:
         if running is None:
             return False
-    with contextlib.suppress(Unreachable):  # it is ended all the same, only more slowly
+    with contextlib.suppress(Unreachable, TimedOut):  # it is ended all the same, only more slowly
         with lab_client(endpoint) as opened:
             ids = opened.running()
         side_by_side(endpoint, ids, lambda own, container: own.kill(container))

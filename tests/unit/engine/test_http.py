@@ -1,0 +1,123 @@
+"""Questions to an engine over a Unix socket, against a listener that answers as told."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from containerlab_probes.errors import BadRequest, ContainerlabError, Denied, Gone, TimedOut, Unreachable, Unsupported
+from containerlab_tui.engine import http, streams
+from containerlab_tui.engine.endpoint import Endpoint
+from containerlab_tui.engine.errors import unanswered
+
+Answering = Callable[[bytes], Endpoint]
+
+
+@pytest.fixture
+def answering(tmp_path: Path) -> Iterator[Answering]:
+    """An endpoint that gives this answer to the first request, then closes the connection."""
+    listener = socket.socket(socket.AF_UNIX)
+    threads: list[threading.Thread] = []
+
+    def start(answer: bytes) -> Endpoint:
+        listener.bind(str(tmp_path / "socket"))
+        listener.listen()
+
+        def work() -> None:
+            with listener.accept()[0] as connection:
+                received = b""
+                while not received.endswith(b"\r\n\r\n"):
+                    received += connection.recv(65536)
+                connection.sendall(answer)
+
+        threads.append(threading.Thread(target=work, daemon=True))
+        threads[0].start()
+        return Endpoint(f"unix://{tmp_path / 'socket'}")
+
+    yield start
+    for thread in threads:
+        thread.join(10)
+    listener.close()
+
+
+def head(status: str, *more: str) -> bytes:
+    return "\r\n".join((f"HTTP/1.1 {status}", *more, "", "")).encode()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        head("200 OK", "Content-Length: 8") + b'{"a": 1}',
+        head("200 OK", "Transfer-Encoding: chunked") + b'3\r\n{"a\r\n5\r\n": 1}\r\n0\r\n\r\n',
+        head("200 OK") + b'{"a": 1}',
+    ],
+    ids=["length", "chunks", "until-closed"],
+)
+def test_an_answer_is_read_whole(answering: Answering, answer: bytes) -> None:
+    assert http.get_json(answering(answer), "/x", "ask") == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "sentence"),
+    [
+        (head("404 Not Found") + b'{"message": "No such container: x."}', Gone, "Could not ask: No such container: x."),
+        (head("409 Conflict") + b'{"message": "in use by ' + b"a1" * 32 + b'"}', BadRequest, "in use by a1a1a1a1a1a1."),
+        (head("403 Forbidden"), Denied, "Could not ask: status 403."),
+        (head("501 Not Implemented") + b"no", Unsupported, "Could not ask: no."),
+        (b"", Unreachable, "is not a Docker engine, or the connection closed early"),
+        (b"SSH-2.0\r\n\r\n", Unreachable, "is not a Docker engine"),
+        (head("200 OK", *(f"X-{n}: {'y' * 1000}" for n in range(200))), Unreachable, "is not a Docker engine"),
+        (head("200 OK", "Content-Length: 80") + b'{"a"', Unreachable, "closed mid-response"),
+        (head("200 OK") + b'{"a"', Unreachable, "closed mid-response"),
+    ],
+)
+def test_what_is_no_answer_is_one_sentence(
+    answering: Answering, answer: bytes, kind: type[ContainerlabError], sentence: str
+) -> None:
+    with pytest.raises(ContainerlabError) as raised:
+        http.get_json(answering(answer), "/x", "ask")
+    assert type(raised.value) is kind
+    assert sentence in str(raised.value)
+
+
+def test_an_answer_has_a_limit(answering: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "ANSWER_BYTES", 1 << 20)
+    with pytest.raises(Unsupported, match="longer than 1 MiB"):
+        http.get(answering(head("200 OK") + b"x" * ((1 << 20) + 1)), "/x", "ask")
+
+
+def test_nobody_there(tmp_path: Path) -> None:
+    with pytest.raises(Unreachable, match="No Docker engine answers at unix:///"):
+        http.get(Endpoint(f"unix://{tmp_path}/none"), "/x", "ask")
+    with pytest.raises(Unsupported, match="ssh://host"):
+        http.get(Endpoint("ssh://host"), "/x", "ask")
+
+
+def test_an_engine_that_is_silent_times_out(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        listener.listen()
+        with pytest.raises(TimedOut, match=r"Could not ask: no response from unix:.*timed out"):
+            http.get(Endpoint(f"unix://{tmp_path}/socket"), "/x", "ask", timeout_s=0.05)
+
+
+def test_a_socket_that_may_not_be_opened() -> None:
+    made = unanswered(ConnectionError("aborted", PermissionError(13, "Permission denied")), "unix:///x", "ask")
+    assert isinstance(made, Denied)
+    assert "No permission to open unix:///x" in str(made)
+
+
+@pytest.mark.parametrize("status", ["101 UPGRADED", "200 OK"])
+def test_output_that_comes_with_the_head_is_not_lost(answering: Answering, status: str) -> None:
+    where = answering(head(status, "Connection: Upgrade", "Upgrade: tcp") + b"first output")
+    attached = streams.attach(where, "/attach", tty=True)
+    assert attached.read() == b"first output"
+    assert attached.read() == b""
+    attached.close()
+
+
+def test_an_attach_that_is_refused(answering: Answering) -> None:
+    with pytest.raises(BadRequest, match="Could not attach to the container: it is paused"):
+        streams.attach(answering(head("409 Conflict") + b'{"message": "it is paused"}'), "/attach", tty=True)
