@@ -12,6 +12,7 @@ from containerlab_probes.errors import Gone, Unreachable
 from containerlab_tui.engine import events as feeds
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.engine.events import EngineFeed
+from containerlab_tui.engine.shared_events import SharedEvents
 from containerlab_tui.model.inventory import (
     Changed,
     Connected,
@@ -247,3 +248,32 @@ def test_close_ends_it_promptly_and_nothing_comes_afterwards(engine: Scripted, r
     assert not running.feed._thread.is_alive()
     engine.stream.queue.put(event("die", 1.0))
     assert running.records.empty()
+
+
+def test_every_event_is_shared_before_it_is_posted_also_after_the_engine_was_lost(
+    engine: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "FIRST_WAIT_S", 0.001)
+    shared = SharedEvents()
+    records: queue.SimpleQueue[tuple[FeedRecord, list[float]]] = queue.SimpleQueue()
+
+    def post(record: FeedRecord) -> None:
+        subscription = shared.events(since=0.0)
+        subscription.close()
+        records.put((record, [one.time for one in subscription]))
+
+    feed = EngineFeed(engine.connect, post, shared=shared)
+    live = shared.events()
+    feed.start()
+    engine.stream.queue.put(event("kill", 5.0))
+    engine.stream.queue.put(None)
+    engine.stream.queue.put(event("kill", 5.0))
+    engine.stream.queue.put(event("die", 6.0))
+    posted: list[tuple[float, list[float]]] = []
+    while len(posted) < 2:
+        record, shared_so_far = records.get(timeout=WITHIN_S)
+        if isinstance(record, Event):
+            posted.append((record.event.time, shared_so_far))
+    assert posted == [(5.0, [5.0]), (6.0, [5.0, 6.0])]
+    feed.close()
+    assert [one.action for one in live] == ["kill", "die"]

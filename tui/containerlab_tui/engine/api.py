@@ -45,6 +45,13 @@ class EventStream(Protocol):
         """End the iteration, from any thread."""
 
 
+class EventSource(Protocol):
+    """Where events come from: an engine, with a stream for each call, or `shared_events`, with one for all."""
+
+    def events(self, since: float | None = None) -> EventStream:
+        """Container events; those since that moment (epoch seconds) come first."""
+
+
 class LogStream(Protocol):
     """Log output, raw bytes as they came, any number of lines an item. Ends with the container or `close`."""
 

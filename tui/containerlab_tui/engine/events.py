@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_tui.engine.api import Engine, EventStream
+from containerlab_tui.engine.shared_events import SharedEvents
 from containerlab_tui.model.inventory import (
     Changed,
     Connected,
@@ -41,9 +42,19 @@ Post = Callable[[FeedRecord], object]
 class EngineFeed:
     """Posts what happens in an engine until it is closed."""
 
-    def __init__(self, engines: Callable[[], Engine], post: Post, clock: Callable[[], float] = time.time) -> None:
-        """`engines` connects and raises ContainerlabError; `post` takes the records, in threads of the feed."""
+    def __init__(
+        self,
+        engines: Callable[[], Engine],
+        post: Post,
+        clock: Callable[[], float] = time.time,
+        shared: SharedEvents | None = None,
+    ) -> None:
+        """`engines` connects and raises ContainerlabError; `post` takes the records, in threads of the feed.
+
+        `shared` gets every event, before `post` does: who acts on one can subscribe and see it again.
+        """
         self._engines, self._to, self._clock = engines, post, clock
+        self._shared = SharedEvents() if shared is None else shared
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._stream: EventStream | None = None
@@ -64,6 +75,7 @@ class EngineFeed:
             stream.close()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
+        self._shared.close()
 
     def _run(self) -> None:
         wait_s = FIRST_WAIT_S
@@ -115,6 +127,7 @@ class EngineFeed:
         if not self._is_new(event):
             return
         self._last = max(self._last, event.time)
+        self._shared.publish(event)
         self._post(Event(event))
         if event.action in LIST_ACTIONS:
             looker.want(event)

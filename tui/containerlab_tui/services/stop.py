@@ -10,7 +10,7 @@ from containerlab_probes.errors import BadRequest, Unsupported
 from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import SIGKILL, name_of, number_of
 from containerlab_tui.doctor.comparison import read_late
-from containerlab_tui.engine.api import Engine
+from containerlab_tui.engine.api import Engine, EventSource
 from containerlab_tui.model.diagnosis import Diagnosis
 from containerlab_tui.model.inventory import RUNNING, Details, EngineEvent
 from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, StopState, already_stopped, fold
@@ -53,10 +53,11 @@ def run_stop(
     plan: StopPlan,
     on_change: Callable[[StopState], None] = lambda state: None,
     history: History | None = None,
+    events: EventSource | None = None,
 ) -> StopState:
-    """Stop the container as planned; answers when all is over. `on_change` gets every state on the way.
+    """Stops the container as planned; returns when the stop is over. `on_change` gets every state on the way.
 
-    `history` is where the stop is remembered.
+    `history` is where the stop is remembered; `events` a shared source of events, else the stop opens its own.
     """
     details = engine.inspect(plan.container)
     if details.state not in RUNNING:
@@ -64,7 +65,7 @@ def run_stop(
         on_change(state)
         return state
     plan = replace(plan, foretold=_foretold(engine, plan))
-    watch = StopMonitor(engine, plan, began=time.time(), on_change=on_change)
+    watch = StopMonitor(engine, plan, began=time.time(), on_change=on_change, events=events)
     watch.request(lambda clone: _ask_engine(clone, plan, details, watch))
     return _remembered(watch.run(), history, on_change)
 
@@ -104,13 +105,14 @@ def follow_stop(
     history: History | None = None,
     *,
     survived_s: float = SURVIVED_S,
+    events: EventSource | None = None,
 ) -> StopState:
     """Follow a stop that something else began at `since` (epoch seconds); sends nothing.
 
     Settles without a verdict where neither the end nor SIGKILL has come `survived_s` after the grace period;
     follows without limit where the container waits forever.
     """
-    watch = StopMonitor(engine, plan, began=since, on_change=on_change, survived_s=survived_s)
+    watch = StopMonitor(engine, plan, began=since, on_change=on_change, survived_s=survived_s, events=events)
     foretold = _foretold(engine, plan)  # the watchers are in place: what happens meanwhile isn't missed
     watch.foresee(foretold and read_late(foretold))
     return _remembered(watch.run(), history, on_change)

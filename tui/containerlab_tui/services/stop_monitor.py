@@ -16,7 +16,7 @@ from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.records import Lost, Process, ProcessId, TraceRecord
 from containerlab_probes.signals.exits import ExitWatch
 from containerlab_probes.signals.names import name_of
-from containerlab_tui.engine.api import Engine
+from containerlab_tui.engine.api import Engine, EventSource
 from containerlab_tui.model.diagnosis import Diagnosis
 from containerlab_tui.model.inventory import EngineEvent
 from containerlab_tui.model.kernel_trace import as_stop_event
@@ -61,8 +61,11 @@ class StopMonitor:
         plan: StopPlan,
         began: float,
         on_change: Callable[[StopState], None],
+        *,
         survived_s: float = SURVIVED_S,
+        events: EventSource | None = None,
     ) -> None:
+        """`events` is a source that is shared; without it this stop opens a stream of its own."""
         self._engine = engine
         self._survived_s = survived_s
         self._on_change = on_change
@@ -70,7 +73,10 @@ class StopMonitor:
         self._ended = threading.Event()
         self._asked = False
         # A second back: the engine's clock and ours are one, but the event may be older than our wish.
-        self._events = engine.clone().events(since=began - 1.0)
+        self._own: Engine | None = None
+        if events is None:
+            events = self._own = engine.clone()
+        self._events = events.events(since=began - 1.0)
         ids = tuple(process.id for process in plan.processes)
         self._exits = ExitWatch(ids)
         self._ends: dict[ProcessId, int | str | None] = {}
@@ -132,6 +138,8 @@ class StopMonitor:
                 deadline = deadline or self._deadline(answered)
         finally:
             self._events.close()
+            if self._own is not None:
+                self._own.close()
             self._exits.close()
             self._end_recording()
         self._take(StopEvent(time.time(), Kind.SETTLED, Source.ENGINE))

@@ -1,0 +1,76 @@
+"""Hands the events of one engine to everyone who follows them, from one stream."""
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Iterator
+
+from containerlab_tui.model.inventory import EngineEvent
+
+REPLAYED = 1000
+"""Events that are kept for those who subscribe later; the engine itself keeps 256 (moby daemon/events)."""
+
+
+class SharedEvents:
+    """An `api.EventSource` that the engine's feed fills. It outlives a lost engine: events go on when it is back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._recent: deque[EngineEvent] = deque(maxlen=REPLAYED)
+        self._subscribers: set[Subscription] = set()
+        self._closed = False
+
+    def publish(self, event: EngineEvent) -> None:
+        """Hands an event to every subscriber."""
+        with self._lock:
+            self._recent.append(event)
+            for each in self._subscribers:
+                each.put(event)
+
+    def events(self, since: float | None = None) -> "Subscription":
+        """Subscribes: first the events since that moment (epoch seconds) that are still kept, then each new one."""
+        made = Subscription(self)
+        with self._lock:
+            if since is not None:
+                for event in self._recent:
+                    if event.time >= since:
+                        made.put(event)
+            if self._closed:
+                made.put(None)
+            else:
+                self._subscribers.add(made)
+        return made
+
+    def leave(self, one: "Subscription") -> None:
+        """Hands this subscriber nothing more."""
+        with self._lock:
+            self._subscribers.discard(one)
+
+    def close(self) -> None:
+        """Ends every subscription, also those that come later."""
+        with self._lock:
+            self._closed = True
+            for each in self._subscribers:
+                each.put(None)
+            self._subscribers.clear()
+
+
+class Subscription:
+    """An `api.EventStream` of one subscriber."""
+
+    def __init__(self, source: SharedEvents) -> None:
+        self._source = source
+        self._queue: queue.SimpleQueue[EngineEvent | None] = queue.SimpleQueue()
+
+    def put(self, event: EngineEvent | None) -> None:
+        """Adds an event; None ends the iteration."""
+        self._queue.put(event)
+
+    def __iter__(self) -> Iterator[EngineEvent]:
+        while (event := self._queue.get()) is not None:
+            yield event
+
+    def close(self) -> None:
+        """Ends the iteration, from any thread."""
+        self._source.leave(self)
+        self.put(None)
