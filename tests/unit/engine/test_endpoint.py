@@ -59,10 +59,10 @@ def test_tls_of_a_context_and_of_the_environment(store: Path, tmp_path: Path) ->
     ("arguments", "words"),
     [
         ({"endpoint": "unix:///a", "context": "near"}, "not both"),
-        ({"context": "nosuch"}, "no Docker context named 'nosuch'"),
-        ({"endpoint": "/a.sock"}, "no engine's address"),
-        ({"endpoint": "ftp://a"}, "no engine's address"),
-        ({"endpoint": "unix://"}, "no engine's address"),
+        ({"context": "nosuch"}, "No Docker context is named 'nosuch'"),
+        ({"endpoint": "/a.sock"}, "not an engine's address"),
+        ({"endpoint": "ftp://a"}, "not an engine's address"),
+        ({"endpoint": "unix://"}, "not an engine's address"),
     ],
 )
 def test_what_names_no_engine_is_refused(store: Path, arguments: dict[str, str], words: str) -> None:

@@ -48,7 +48,7 @@ def resolve(
     """The endpoint in force. Raises BadRequest where both are given, a context does not exist, or a URL is none."""
     environ = os.environ if environ is None else environ
     if endpoint and context:
-        raise BadRequest("Give a host or a context, not both: each names an engine.")
+        raise BadRequest("Pass a host or a context, not both: each names an engine.")
     if endpoint:
         return Endpoint(_checked(endpoint, "--host"), _tls_of_environment(environ))
     if not context and (host := environ.get("DOCKER_HOST", "")):
@@ -68,7 +68,7 @@ def _checked(url: str, source: str) -> str:
         return f"tcp://{url}"
     if scheme not in SCHEMES or not rest:
         raise BadRequest(
-            f"{source} is {url!r}, which is no engine's address; give unix:///PATH, tcp://HOST:PORT or ssh://HOST."
+            f"{source} is {url!r}, not an engine's address; use unix:///PATH, tcp://HOST:PORT or ssh://HOST."
         )
     return url
 
@@ -85,7 +85,7 @@ def _of_context(name: str, folder: Path) -> Endpoint:
     meta = _json_of(folder / "contexts" / "meta" / digest / "meta.json")
     docker = (meta.get("Endpoints") or {}).get("docker")
     if not isinstance(docker, dict):
-        raise BadRequest(f"There is no Docker context named {name!r}; `docker context ls` lists them.")
+        raise BadRequest(f"No Docker context is named {name!r}; list them with `docker context ls`.")
     url = _checked(docker.get("Host") or DEFAULT_ENDPOINT, f"The host of context {name!r}")
     files = folder / "contexts" / "tls" / digest / "docker"
     verify = not docker.get("SkipTLSVerify")
@@ -99,7 +99,7 @@ def _json_of(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise BadRequest(f"{path} can't be read ({error}); mend it or name a host.") from error
+        raise BadRequest(f"Cannot read {path} ({error}). Fix it or pass --host.") from error
     return document if isinstance(document, dict) else {}
 
 
