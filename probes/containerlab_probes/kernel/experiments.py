@@ -110,7 +110,7 @@ def reads_from_a_signalfd(line: Line) -> None:
     blocks(line)
     fd = libc.signalfd(-1, (ctypes.c_uint64 * 16)(1 << (_TERM - 1)), 0)
     if fd < 0:
-        raise last_failure("A signalfd can't be made")
+        raise last_failure("create a signalfd")
     line.say(b"r")
     os.read(fd, 128)
     line.say(b"f")

@@ -180,10 +180,10 @@ def _fork_init() -> int:
     own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     try:
         if libc.unshare(_NEW_PID_NAMESPACE):
-            raise last_failure("A new PID namespace can't be made")
+            raise last_failure("create a PID namespace")
         pid = os.fork()
         if pid and libc.setns(own, _NEW_PID_NAMESPACE):
-            raise last_failure("The way back to the own PID namespace failed")
+            raise last_failure("return to the program's own PID namespace")
         return pid
     finally:
         os.close(own)

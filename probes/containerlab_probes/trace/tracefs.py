@@ -79,7 +79,7 @@ def check_events(events: Iterable[str]) -> None:
     root = open_tracefs()
     try:
         if not all(_is_dir(f"events/{event}", root) for event in events):
-            raise Unsupported("The kernel's trace can't be used: this kernel has not the events that it needs.")
+            raise Unsupported("Could not use the kernel trace: this kernel lacks the events that are needed.")
     finally:
         os.close(root)
 
