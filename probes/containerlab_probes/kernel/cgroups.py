@@ -1,4 +1,4 @@
-"""What a container's cgroup holds and uses, from the cgroup file systems (man 7 cgroups), versions 1 and 2."""
+"""Reads the processes and the usage of a container from its cgroup (man 7 cgroups), versions 1 and 2."""
 
 import functools
 import os
@@ -20,10 +20,10 @@ _NO_LIMIT = 1 << 62
 
 
 def directory_of(paths: dict[str, str], mounts: Iterable[Mount], controller: str) -> str | None:
-    """Where the files of a container lie for one controller; None where that hierarchy isn't mounted.
+    """Returns the directory of a container for one controller; None if that hierarchy isn't mounted.
 
-    `paths` is what /proc/PID/cgroup says of one of its processes. None as well for the root of a
-    hierarchy, which is nobody's own.
+    `paths` is what /proc/PID/cgroup says of one of its processes. Also None for the root
+    cgroup.
     """
     path = paths.get(controller)
     if path is None or path == "/" or "/.." in path:
@@ -37,9 +37,9 @@ def directory_of(paths: dict[str, str], mounts: Iterable[Mount], controller: str
 
 
 def members(pid: int) -> frozenset[int]:
-    """PIDs of the processes in the cgroup of the container that `pid` belongs to, and in those below it.
+    """Returns the PIDs in the cgroup of the container that `pid` belongs to, and in those below it.
 
-    Empty where it has no cgroup of its own or none can be seen. Raises `Gone`.
+    Empty if it has no cgroup of its own, or none is visible. Raises `Gone`.
     """
     paths = procfs.parse_cgroups(read_text(f"/proc/{pid}/cgroup"))
     for controller in _MEMBERSHIP:
@@ -50,7 +50,7 @@ def members(pid: int) -> frozenset[int]:
 
 
 def memory_record(pid: int) -> MemoryRecord | None:
-    """What the memory cgroup of the container that `pid` belongs to has counted; None where it has none to be seen.
+    """Returns the counters of the memory cgroup of the container that `pid` belongs to; None if it isn't visible.
 
     Version 2: memory.events (Documentation/admin-guide/cgroup-v2.rst); version 1: memory.oom_control, which counts
     kills from Linux 4.13, and memory.failcnt (cgroup-v1/memory.rst). Raises `Gone`: it goes with the last process.
@@ -69,7 +69,7 @@ def memory_record(pid: int) -> MemoryRecord | None:
 
 
 class UsageReader:
-    """CPU time and memory of one container, a few file reads a sample."""
+    """Reads CPU time and memory of one container, a few files for each sample."""
 
     def __init__(self, init_pid: int) -> None:
         """`init_pid` is PID 1 as the host sees it. Raises `Gone`, and `Unsupported` without accounting."""
@@ -82,13 +82,13 @@ class UsageReader:
         if not self._version_1:
             cpu = memory = unified
         if cpu is None or memory is None:
-            raise Unsupported("No cgroup of this container with CPU and memory accounting can be seen on this machine.")
+            raise Unsupported("No cgroup with CPU and memory accounting is visible for this container.")
         self._cpu, self._memory = cpu, memory
 
     def read(self) -> Usage:
-        """What it has used by now. Raises `Gone` when the container has ended."""
+        """Returns the usage so far. Raises `Gone` when the container has exited."""
         if procfs.parse_stat(read_text(self._stat)).started != self._started:
-            raise Gone("The container has ended.")
+            raise Gone("The container has exited.")
         return self._read_1() if self._version_1 else self._read_2()
 
     def _read_1(self) -> Usage:
@@ -106,7 +106,7 @@ class UsageReader:
             used = int(read_text(f"{self._memory}/memory.current"))
         except Gone as error:
             if os.path.isdir(self._memory):
-                raise Unsupported("The memory controller isn't enabled for this container.") from error
+                raise Unsupported("The memory controller is not enabled for this container.") from error
             raise
         stat = _table(read_text(f"{self._memory}/memory.stat"))
         limit = read_text(f"{self._memory}/memory.max").strip()
@@ -126,7 +126,7 @@ def _controllers(mount: Mount) -> frozenset[str]:
 
 
 def _members_below(directory: str) -> set[int]:
-    """A cgroup that vanishes in the middle had no processes left."""
+    """Returns the PIDs of a cgroup and of those below it. One that vanishes meanwhile had no processes left."""
     found: set[int] = set()
     try:
         found.update(procfs.parse_pids(read_text(f"{directory}/cgroup.procs")))

@@ -10,7 +10,7 @@ LIMIT = 256 * 1024
 
 
 def read_text(path: str, limit: int = LIMIT) -> str:
-    """The text of a file below /proc/PID or of a cgroup; bytes that are no UTF-8 as surrogate escapes.
+    """Returns the text of a file below /proc/PID or of a cgroup; bytes that are not UTF-8 as surrogate escapes.
 
     Raises `Gone` where the process or cgroup no longer exists, `Denied`, and `Unsupported` where reading fails.
     """
@@ -31,7 +31,7 @@ def read_text(path: str, limit: int = LIMIT) -> str:
 
 
 def read_link(path: str) -> str:
-    """Where a link of /proc points. Raises as `read_text`."""
+    """Returns the target of a link of /proc. Raises as `read_text`."""
     try:
         return os.readlink(path)
     except OSError as error:
@@ -39,7 +39,7 @@ def read_link(path: str) -> str:
 
 
 def names_in(path: str) -> list[str]:
-    """The names in a directory. Raises as `read_text`."""
+    """Returns the names in a directory. Raises as `read_text`."""
     try:
         return os.listdir(path)
     except OSError as error:

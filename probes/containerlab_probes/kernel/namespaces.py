@@ -23,12 +23,12 @@ _CLONE_NEWIPC = 0x08000000
 
 def _path(pid: int | str, kind: str) -> str:
     if kind not in _NSENTER_OPTIONS:
-        raise BadRequest(f"There is no namespace {kind!r}; there are {', '.join(_NSENTER_OPTIONS)}.")
+        raise BadRequest(f"Unknown namespace {kind!r}; use one of {', '.join(_NSENTER_OPTIONS)}.")
     return f"/proc/{pid}/ns/{kind}"
 
 
 def namespace_inode(pid: int, kind: str) -> int:
-    """What tells the namespace of a process from others: the inode of /proc/PID/ns/KIND (man 7 namespaces).
+    """Returns the inode of /proc/PID/ns/KIND, which identifies a namespace (man 7 namespaces).
 
     `pid` is the host's; 0 stands for the thread that asks. Raises `Gone`, `Denied`, `BadRequest` (unknown kind).
     """
@@ -39,7 +39,7 @@ def namespace_inode(pid: int, kind: str) -> int:
 
 
 def nsenter_command(pid: int, kinds: Iterable[str], argv: Sequence[str]) -> list[str]:
-    """The command line that runs `argv` in those namespaces of a process (`mnt`, `uts`, `ipc`, `net`, `pid` …).
+    """Returns the command line that runs `argv` in those namespaces of a process (`mnt`, `uts`, `ipc`, `net`, `pid` …).
 
     nsenter comes from the package util-linux and is found by PATH. Raises `BadRequest` for an unknown kind.
     """
@@ -52,7 +52,7 @@ def nsenter_command(pid: int, kinds: Iterable[str], argv: Sequence[str]) -> list
 
 @contextmanager
 def visit_ipc(pid: int) -> Iterator[int]:
-    """The calling thread is in the IPC namespace of a process meanwhile (man 2 setns); gives its inode.
+    """Moves the calling thread into the IPC namespace of a process and back (man 2 setns); yields its inode.
 
     Nothing but this thread moves, so only a program of one thread should do it. Raises `Gone` and `Denied`
     before the visit; a thread that can't go home ends its program, so that nothing is ever asked of the wrong

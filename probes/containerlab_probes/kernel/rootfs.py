@@ -22,7 +22,7 @@ _ALWAYS = os.O_CLOEXEC | os.O_NOCTTY
 _O_PATH_KEEPS = os.O_PATH | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW
 """openat2 refuses any other flag beside O_PATH."""
 _TRIES = 16
-"""A rename at the wrong moment makes openat2 answer EAGAIN: ask again."""
+"""A rename at the wrong moment makes openat2 return EAGAIN: try again."""
 
 
 class _OpenHow(ctypes.Structure):
@@ -32,7 +32,7 @@ class _OpenHow(ctypes.Structure):
 
 
 def open_root(pid: int) -> int:
-    """A file descriptor (O_PATH) of a process's root directory, for `open_in_root`. The caller closes it.
+    """Opens the root directory of a process (O_PATH), for `open_in_root`. The caller closes the descriptor.
 
     `pid` is the host's number: who can't be sure of it compares the start time after this call. Raises
     `Gone` where there is no such process and `Denied` where it may not be looked into (man 2 ptrace).
@@ -49,7 +49,7 @@ def open_root(pid: int) -> int:
 
 
 def open_in_root(root_fd: int, path: str, flags: int = os.O_PATH) -> int:
-    """Open `path` below a directory that `open_root` gave; answers a file descriptor that the caller closes.
+    """Opens `path` below a directory that `open_root` returned; the caller closes the descriptor.
 
     `path` is as the container sees it, absolute or not. Opened without O_PATH, a device or FIFO may have
     effects of its own: `open_file` is the way to the bytes of a file of unknown kind. Raises `Gone` (no such
@@ -61,7 +61,7 @@ def open_in_root(root_fd: int, path: str, flags: int = os.O_PATH) -> int:
     how = _OpenHow(flags, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
     name = os.fsencode(path)
     if b"\0" in name or not name:
-        raise BadRequest(f"{path!r} is no path of a file.")
+        raise BadRequest(f"{path!r} is not the path of a file.")
     for _ in range(_TRIES):
         fd = int(libc.syscall(_OPENAT2, root_fd, name, ctypes.byref(how), ctypes.sizeof(how)))
         if fd >= 0:
@@ -72,7 +72,7 @@ def open_in_root(root_fd: int, path: str, flags: int = os.O_PATH) -> int:
 
 
 def open_file(root_fd: int, path: str) -> int:
-    """Open a regular file below `root_fd` for reading; answers a file descriptor that the caller closes.
+    """Opens a regular file below `root_fd` for reading; the caller closes the descriptor.
 
     It is looked at before it is opened, so a FIFO can't hang it and no driver is woken. Raises as
     `open_in_root`, and `BadRequest` where it is no regular file.
@@ -80,7 +80,7 @@ def open_file(root_fd: int, path: str) -> int:
     place = open_in_root(root_fd, path)
     try:
         if not stat.S_ISREG(os.fstat(place).st_mode):
-            raise BadRequest(f"{path!r} in the container is no regular file.")
+            raise BadRequest(f"{path!r} in the container is not a regular file.")
         try:
             return os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_NONBLOCK | _ALWAYS)
         except OSError as error:
@@ -90,7 +90,7 @@ def open_file(root_fd: int, path: str) -> int:
 
 
 def read_file(root_fd: int, path: str, limit: int = WINDOW_LIMIT, offset: int = 0) -> bytes:
-    """At most `limit` bytes of a regular file below `root_fd`. Raises as `open_file`."""
+    """Returns at most `limit` bytes of a regular file below `root_fd`. Raises as `open_file`."""
     fd = open_file(root_fd, path)
     try:
         return os.pread(fd, limit, offset)

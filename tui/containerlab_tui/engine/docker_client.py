@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 
 
 def client(where: endpoint.Endpoint, api: str, timeout_s: int = int(http.ANSWER_TIMEOUT_S)) -> APIClient:
-    """A low-level client of an endpoint; it asks nothing yet."""
+    """Returns a low-level client of an endpoint; sends no request."""
     tls: TLSConfig | bool = False
     if where.tls is not None and where.url.startswith(("tcp:", "https:")):
         files = (where.tls.certificate, where.tls.key)
@@ -33,7 +33,7 @@ def client(where: endpoint.Endpoint, api: str, timeout_s: int = int(http.ANSWER_
 
 
 class Stream(Generic[Item]):
-    """What comes out of a streamed answer, until its end or `close` from any thread."""
+    """Iterates over a streamed answer until its end, or `close` from any thread."""
 
     def __init__(self, items: Iterator[Item], response: requests.Response) -> None:
         self._items = CancellableStream(items, response)
@@ -48,13 +48,13 @@ class Stream(Generic[Item]):
 
     def close(self) -> None:
         self._closed = True
-        with suppress(OSError, AttributeError):  # it may have come to its end by itself
+        with suppress(OSError, AttributeError):  # it may have ended on its own
             self._items.close()
 
 
 @contextmanager
 def translated(endpoint_url: str, what: str) -> Iterator[None]:
-    """Turns what docker, requests and the system raise into one sentence for the person."""
+    """Turns what docker, requests and the system raise into this program's own errors."""
     try:
         yield
     except docker.errors.APIError as error:

@@ -1,8 +1,8 @@
-"""Follows an engine: a snapshot, then every change, through the death and return of the daemon.
+"""Follows an engine: a snapshot, then every change, also across a restart of the daemon.
 
 It subscribes to events from a moment before it takes the snapshot, so that nothing falls between the two; what the
-engine tells twice is told once. Two daemon threads: one reads events and never waits for anything else; the other asks
-how a container is after an event. Neither asks the engine anything while nothing happens.
+engine reports twice is posted once. Two daemon threads: one only reads events; the other asks for the state of a
+container after an event. Neither asks the engine anything while nothing happens.
 """
 
 import threading
@@ -28,7 +28,7 @@ LIST_ACTIONS = frozenset(
     ("create", "start", "restart", "die", "stop", "oom", "pause", "unpause", "rename", "destroy", "update",
      "health_status")
 )  # fmt: skip
-"""Actions after which a container's line in the list, or its details, may be another."""
+"""Actions that may change a container's line in the list, or its details."""
 
 OVERLAP_S = 0.5
 """How far before the snapshot the events begin: they are stamped before they are sent."""
@@ -51,7 +51,7 @@ class EngineFeed:
     ) -> None:
         """`engines` connects and raises ContainerlabError; `post` takes the records, in threads of the feed.
 
-        `shared` gets every event, before `post` does: who acts on one can subscribe and see it again.
+        `shared` gets every event before `post` does, so a subscription made on an event replays that event.
         """
         self._engines, self._to, self._clock = engines, post, clock
         self._shared = SharedEvents() if shared is None else shared
@@ -67,7 +67,7 @@ class EngineFeed:
         self._thread.start()
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """End the feed and wait for its thread, from any other. Nothing is posted afterwards."""
+        """Ends the feed and waits for its thread, from any other. Nothing is posted afterwards."""
         self._closing.set()
         with self._lock:
             stream = self._stream
@@ -80,7 +80,7 @@ class EngineFeed:
     def _run(self) -> None:
         wait_s = FIRST_WAIT_S
         while not self._closing.is_set():
-            sentence = "The engine ended the stream of its events."
+            sentence = "The engine closed its event stream."
             try:
                 engine = self._engines()
                 try:
@@ -97,7 +97,7 @@ class EngineFeed:
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
     def _follow(self, engine: Engine) -> None:
-        """One connection, from its beginning to its end."""
+        """Follows one connection until it ends."""
         version = engine.version()
         at = self._clock()
         since = at - OVERLAP_S
@@ -147,7 +147,7 @@ class EngineFeed:
 
 
 class _Looker:
-    """Asks, in a thread of its own, how containers are after their last event.
+    """Asks, in its own thread, for the state of containers after their last event.
 
     Inspect comes first because it waits for the lock that the engine holds while it handles a change; only then does
     the list tell the outcome (moby daemon/monitor.go writes the list's copy after it has sent `die`).
@@ -164,14 +164,14 @@ class _Looker:
         self._thread.start()
 
     def want(self, event: EngineEvent) -> None:
-        """Look once for all events of one container that wait."""
+        """Asks once for all waiting events of one container."""
         with self._change:
             self._wanted.pop(event.container, None)
             self._wanted[event.container] = event
             self._change.notify()
 
     def close(self) -> None:
-        """Nothing that is under way is posted any more."""
+        """Posts nothing more, not even an answer that is on its way."""
         with self._change:
             self._closed = True
             self._change.notify()

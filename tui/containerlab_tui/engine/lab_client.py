@@ -45,7 +45,7 @@ class LabClient:
         self._api.close()
 
     def images(self) -> dict[str, BuiltImage]:
-        """The marked images by tag, in one request."""
+        """Returns the marked images by tag, in one request."""
         with translated(self.endpoint, "list the images"):
             documents: list[dict[str, Any]] = self._api.images(filters={"label": MARK_LABEL})
         return {
@@ -55,7 +55,7 @@ class LabClient:
         }
 
     def import_image(self, tar: Path, repository: str, mark: str) -> None:
-        """Make an image of one layer, tagged `latest`, from the tar of a root directory."""
+        """Makes an image of one layer, tagged `latest`, from the tar of a root directory."""
         with translated(self.endpoint, f"import {tar}"):
             answer = self._api.import_image_from_file(
                 str(tar), repository=repository, tag="latest", changes=[f"LABEL {MARK_LABEL}={mark}"]
@@ -64,7 +64,7 @@ class LabClient:
             raise BadRequest(f"Could not import {tar}: {answer.strip()}")
 
     def build(self, context: bytes, tag: str, base: str, mark: str) -> None:
-        """Build an image from the tar of its folder and on that base."""
+        """Builds an image from the tar of its folder and on that base."""
         with translated(self.endpoint, f"build {tag}"):
             answers = self._api.build(
                 fileobj=io.BytesIO(context),
@@ -81,7 +81,7 @@ class LabClient:
                     raise BadRequest(f"Could not build {tag}: {answer['error'].strip()}")
 
     def containers(self, label: str) -> dict[str, MadeContainer]:
-        """The containers with that label by name, ended ones too, in one request."""
+        """Returns the containers with that label by name, stopped ones too, in one request."""
         with translated(self.endpoint, "list the containers"):
             documents: list[dict[str, Any]] = self._api.containers(all=True, filters={"label": label})
         made = (
@@ -91,12 +91,12 @@ class LabClient:
         return {each.name: each for each in made}
 
     def running(self) -> tuple[str, ...]:
-        """The ids of all running containers."""
+        """Returns the ids of all running containers."""
         with translated(self.endpoint, "list the containers"):
             return tuple(each["Id"] for each in self._api.containers())
 
     def make(self, name: str, image: str, command: tuple[str, ...], tty: bool, label: str) -> str:
-        """Create a container without a network; its id. An empty command is the image's own."""
+        """Creates a container without a network and returns its id. An empty command is the image's own."""
         with translated(self.endpoint, f"create {name}"):
             answer = self._api.create_container(
                 image=image,
@@ -114,13 +114,13 @@ class LabClient:
             self._api.start(container)
 
     def execute(self, container: str, command: tuple[str, ...], detach: bool) -> None:
-        """Run a further program in a container; waits for its end unless detached."""
+        """Runs a further program in a container; waits for it to exit unless detached."""
         with translated(self.endpoint, f"run {command[0]} in {container[:12]}"):
             started = self._api.exec_create(container, list(command))
             self._api.exec_start(started["Id"], detach=detach)
 
     def kill(self, container: str) -> None:
-        """SIGKILL; nothing to complain about if it had ended by then."""
+        """Sends SIGKILL; a container that has already exited is no error."""
         with translated(self.endpoint, f"kill {container[:12]}"):
             try:
                 self._api.kill(container)

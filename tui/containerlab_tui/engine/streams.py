@@ -22,14 +22,14 @@ CHUNK_BYTES = 64 * 1024
 
 
 class Demultiplexer:
-    """Frames in, output out; frames may come in pieces of any size."""
+    """Turns frames into output; frames may come in pieces of any size."""
 
     def __init__(self) -> None:
         self._header = bytearray()
         self._left = 0
 
     def feed(self, data: bytes) -> bytes:
-        """The output (both streams, in order) that these bytes complete or continue."""
+        """Returns the output (both streams, in order) that these bytes complete or continue."""
         out, view = bytearray(), memoryview(data)
         while view:
             if not self._left:
@@ -48,7 +48,7 @@ class Demultiplexer:
 
 
 def output(chunks: Iterable[bytes], tty: bool) -> Iterator[bytes]:
-    """The output bytes of a log or attach stream."""
+    """Yields the output bytes of a log or attach stream."""
     frames = Demultiplexer()
     for chunk in chunks:
         data = chunk if tty else frames.feed(chunk)
@@ -57,7 +57,7 @@ def output(chunks: Iterable[bytes], tty: bool) -> Iterator[bytes]:
 
 
 def json_documents(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """The documents of a stream that has one on each line."""
+    """Yields the documents of a stream that has one on each line."""
     rest = b""
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
@@ -102,7 +102,7 @@ class Attached:
         try:
             self._connection.sendall(data)
         except OSError as error:
-            raise Gone("The container no longer takes input: it has ended or closed its standard input.") from error
+            raise Gone("The container no longer accepts input: it has exited or closed its standard input.") from error
 
     def close(self) -> None:
         with suppress(OSError):
@@ -117,7 +117,7 @@ def attach(where: Endpoint, path: str, tty: bool) -> Attached:
 
 @contextmanager
 def tar_of(local_file: str) -> Iterator[Iterator[bytes]]:
-    """A tar stream of one regular file with its mode, owned by root, read as it is sent.
+    """Yields a tar stream of one regular file with its mode, owned by root, read as it is sent.
 
     Raises BadRequest for anything but a regular file, Denied and Gone where it can't be opened.
     """
@@ -144,7 +144,7 @@ def _tar(descriptor: int, name: str, status: os.stat_result) -> Iterator[bytes]:
     while left:
         data = os.read(descriptor, min(left, CHUNK_BYTES))
         if not data:
-            raise BadRequest(f"{name} became shorter while it was copied; nothing was copied whole.")
+            raise BadRequest(f"{name} became shorter while it was copied; the copy is incomplete.")
         left -= len(data)
         yield data
     yield b"\0" * (-status.st_size % tarfile.BLOCKSIZE + 2 * tarfile.BLOCKSIZE)
