@@ -51,15 +51,18 @@ def open_screens(arguments: argparse.Namespace) -> int:
     for problem in loaded.problems:
         common.tell(safe_lines(problem))
     policy = Policy(loaded.settings.read_only, loaded.source("read_only"), loaded.settings.confirm)
+    from containerlab_tui.engine.shared_events import SharedEvents
     from containerlab_tui.session.session import Session, Sources
     from containerlab_tui.ui.app import run
+
+    events = SharedEvents()
 
     def follow(post: "Callable[[FeedRecord], object]") -> None:
         from containerlab_tui.engine.events import EngineFeed
 
-        EngineFeed(connect, post).start()
+        EngineFeed(connect, post, shared=events).start()
 
-    sources = Sources(where.url, engine, first.answer, follow)
+    sources = Sources(where.url, engine, first.answer, follow, events)
     return run(Session(sources, loaded.settings, policy=policy, problems=loaded.problems))
 
 

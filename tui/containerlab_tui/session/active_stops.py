@@ -10,7 +10,7 @@ from containerlab_tui.present.states import grace_period
 from containerlab_tui.session.changes import Change, Notice, StopChanged, StopFinished, StopLogged
 
 if TYPE_CHECKING:
-    from containerlab_tui.engine.api import Engine, LogStream
+    from containerlab_tui.engine.api import Engine, EventSource, LogStream
     from containerlab_tui.model.stop import StopPlan, StopState
     from containerlab_tui.services.history import History
 
@@ -45,8 +45,10 @@ class Host(Protocol):
 class ActiveStops:
     """All stops that this program sees, its own and those started outside it. Called on the UI thread."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, events: "EventSource | None" = None) -> None:
+        """`events` is the engine's shared stream; without it each stop opens a stream of its own."""
         self._host = host
+        self._events = events
         self._in_progress: set[str] = set()
         self._seen: set[str] = set()
         self._logs: set[str] = set()
@@ -70,7 +72,7 @@ class ActiveStops:
         self._in_progress.add(plan.container)
         self._take(begin(plan, self._host.clock()))
         self._host.wait_for(
-            lambda: run_stop(self._host.engine(), plan, self._report, _history()),
+            lambda: run_stop(self._host.engine(), plan, self._report, _history(), self._events),
             self._finish,
             lambda error: self._finish(failed_to_begin(plan, self._host.clock(), str(error))),
         )
@@ -91,7 +93,7 @@ class ActiveStops:
         def work() -> "StopState":
             engine = self._host.engine()
             plan = replace(plan_stop(engine, event.container), begun_elsewhere=True)
-            return follow_stop(engine, plan, event.time, self._report, _history())
+            return follow_stop(engine, plan, event.time, self._report, _history(), events=self._events)
 
         def failed(error: ContainerlabError) -> None:
             self._in_progress.discard(event.container)

@@ -32,7 +32,7 @@ from containerlab_tui.session.threads import Engines, attempt, in_own_thread, po
 if TYPE_CHECKING:
     from containerlab_probes.records import Forecast, Process
     from containerlab_tui.config import Settings
-    from containerlab_tui.engine.api import Engine
+    from containerlab_tui.engine.api import Engine, EventSource
     from containerlab_tui.model.inventory import Container, Details, EngineEvent, FeedRecord
     from containerlab_tui.model.views import Sent
     from containerlab_tui.services.signal_watch import SignalWatch
@@ -63,6 +63,8 @@ class Sources(NamedTuple):
     """Returns the list at the start: the only one that is waited for, before the first frame."""
     follow: "Callable[[Callable[[FeedRecord], object]], object]"
     """Starts following the engine: the given function gets every record, in threads of the feed."""
+    events: "EventSource | None" = None
+    """The events that `follow` reads, shared by the stops; None: each stop opens a stream of its own."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ class Session:
         """Called with each event of the engine."""
         self.open_watches: set[SignalWatch] = set()
         self._follow = sources.follow
+        self._events = sources.events
         self._records: list[FeedRecord] = []
         self._records_lock = threading.Lock()
         self._is_lost = False
@@ -321,7 +324,7 @@ class Session:
         if self._stops is None:
             from containerlab_tui.session.active_stops import ActiveStops
 
-            self._stops = ActiveStops(self)
+            self._stops = ActiveStops(self, self._events)
         return self._stops
 
     def set_stop_phase(self, container: str, phase: str) -> None:
