@@ -25,6 +25,9 @@ from containerlab_probes.records import IpcKind, IpcSnapshot, Mappings, Overview
 TIME_LIMIT_S = 5.0
 """For one question, its agent's start included."""
 
+PACKAGES = ("psutil", "sysv_ipc")
+"""What an agent may import beside the standard library and this package."""
+
 _CAPABILITIES = {"SYS_PTRACE": 19, "SYS_ADMIN": 21}
 """What an agent needs (include/uapi/linux/capability.h)."""
 
@@ -52,9 +55,23 @@ def _effective_capabilities() -> int:
 
 
 def agent_command(*arguments: str) -> list[str]:
-    """The command line of an agent: this interpreter, isolated, on this package and the standard library alone."""
+    """Returns the command line of an agent: this interpreter, isolated. It can import the standard library, this
+    package and `PACKAGES`, and nothing else that is installed.
+    """
     main = str(Path(__file__).with_name("__main__.py"))
-    return [sys.executable, "-I", "-S", "-X", "utf8", main, "--serve", *arguments]
+    named = [f"{name}={directory}" for name in PACKAGES if (directory := _directory_of(name))]
+    return [sys.executable, "-I", "-S", "-X", "utf8", main, *named, "--serve", *arguments]
+
+
+def _directory_of(package: str) -> str:
+    """Where a package or module is installed, without importing it; empty where it is missing."""
+    from importlib.util import find_spec
+
+    found = find_spec(package)
+    if found is None or found.origin is None:
+        return ""
+    file = os.path.abspath(found.origin)
+    return os.path.dirname(os.path.dirname(file) if found.submodule_search_locations else file)
 
 
 class _Agent:
