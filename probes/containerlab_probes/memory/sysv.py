@@ -2,11 +2,16 @@
 
 Tables come from /proc/sysvipc (man 7 sysvipc, ipc/shm.c, ipc/sem.c, ipc/msg.c), which shows the reader's IPC
 namespace and gives PIDs in the reader's PID namespace: whoever enters the IPC namespace alone gets host PIDs.
+
+Attaching and removing are sysv_ipc's. It has neither these tables nor the members of a set by its id (it opens sets of
+one member, by key), so those are read here.
 """
 
 import ctypes
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from containerlab_probes.errors import BadRequest, Gone, Unsupported
@@ -19,15 +24,30 @@ MEMBERS_LIMIT = 1024
 """Members of one semaphore set that are asked for, each with three calls; a set may have 32,000."""
 
 _SHM_DEST = 0o1000
-_SHM_RDONLY = 0o10000
-_IPC_RMID = 0
 _GETPID, _GETALL, _GETNCNT, _GETZCNT = 11, 13, 14, 15
 _NO_SUCH_ID = NO_SUCH_OBJECT | {errno.EINVAL}
 
-libc.shmat.restype = ctypes.c_void_p
-libc.shmat.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
-libc.shmdt.argtypes = (ctypes.c_void_p,)
-_SHMAT_FAILED = ctypes.c_void_p(-1).value
+
+@contextmanager
+def sysv_ipc_errors(what: str) -> Iterator[None]:
+    """Makes sysv_ipc's errors this program's: `Gone`, `Denied`, or `Unsupported` (also where it isn't installed).
+    `what` completes "Could not …".
+    """
+    try:
+        import sysv_ipc
+    except ImportError as error:
+        reason = "it needs the Python package sysv_ipc; install it (`pip install sysv-ipc`)"
+        raise Unsupported(f"Could not {what}: {reason}.") from error
+    try:
+        yield
+    except (sysv_ipc.ExistentialError, ValueError) as error:
+        raise failure(errno.EINVAL, what, gone=_NO_SUCH_ID) from error
+    except sysv_ipc.PermissionsError as error:
+        raise failure(errno.EPERM, what) from error
+    except MemoryError as error:
+        raise failure(errno.ENOMEM, what) from error
+    except OSError as error:
+        raise failure(error, what) from error
 
 
 def parse_table(text: str) -> list[dict[str, int]]:
@@ -181,20 +201,18 @@ def _numbers(file_name: str, names: tuple[str, ...]) -> dict[str, int]:
 def read_by_attaching(segment_id: int, offset: int, length: int) -> Window:
     """A window of a segment, read-only (man 2 shmat): its last user and its times are then this process's.
 
-    The bytes come through the entry of /proc/self/map_files, not through memory: a page never written to
-    then reads as zeros without being made. Raises `Gone`, `Denied`, `BadRequest`.
+    The bytes come through the entry of /proc/self/map_files, never through `SharedMemory.read`, which copies from
+    memory: a page never written to then reads as zeros without being made. Raises `Gone`, `Denied`, `BadRequest`.
     """
     check_window(offset, length)
-    what = f"read segment {segment_id}"
-    address = libc.shmat(segment_id, None, _SHM_RDONLY)
-    if address == _SHMAT_FAILED:
-        raise last_failure(what, _NO_SUCH_ID)
-    try:
-        fd = os.open(f"/proc/self/map_files/{_range_at(address)}", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise failure(error, what) from error
-    finally:
-        libc.shmdt(address)
+    with sysv_ipc_errors(f"read segment {segment_id}"):
+        import sysv_ipc
+
+        memory = sysv_ipc.attach(segment_id, None, sysv_ipc.SHM_RDONLY)
+        try:
+            fd = os.open(f"/proc/self/map_files/{_range_at(memory.address)}", os.O_RDONLY | os.O_CLOEXEC)
+        finally:
+            memory.detach()
     try:
         return read_window(fd, offset, length, f"segment {segment_id}")
     finally:
@@ -211,19 +229,20 @@ def _range_at(address: int) -> str:
     raise Unsupported("An attached segment does not show in /proc/self/maps.")
 
 
-_REMOVERS = {IpcKind.SHM: libc.shmctl, IpcKind.MSG: libc.msgctl}
-
-
 def remove(kind: IpcKind, object_id: int) -> None:
-    """Remove an object (IPC_RMID). A segment that is attached lives, marked, until its last detach.
+    """Removes an object (IPC_RMID). A segment that is attached lives, marked, until its last detach.
 
     Raises `Gone`, `Denied`, `BadRequest` (no System V kind).
     """
-    if kind is IpcKind.SEM:
-        answer = libc.semctl(object_id, 0, _IPC_RMID, 0)
-    elif kind in _REMOVERS:
-        answer = _REMOVERS[kind](object_id, _IPC_RMID, None)
-    else:
-        raise BadRequest(f"{kind} is no kind of System V object.")
-    if answer < 0:
-        raise last_failure(f"remove {kind} {object_id}", _NO_SUCH_ID)
+    with sysv_ipc_errors(f"remove {kind} {object_id}"):
+        import sysv_ipc
+
+        match kind:
+            case IpcKind.SHM:
+                sysv_ipc.remove_shared_memory(object_id)
+            case IpcKind.SEM:
+                sysv_ipc.remove_semaphore(object_id)
+            case IpcKind.MSG:
+                sysv_ipc.remove_message_queue(object_id)
+            case _:
+                raise BadRequest(f"{kind} is not a kind of System V object.")

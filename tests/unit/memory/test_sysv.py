@@ -2,11 +2,19 @@
 
 # ruff: noqa: E501 - lines as the kernel prints them
 
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+import sysv_ipc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_probes.errors import BadRequest, Gone, Unsupported
+from containerlab_probes.errors import BadRequest, Denied, Gone, Unsupported
 from containerlab_probes.memory import sysv
 from containerlab_probes.records import IpcKind
 
@@ -120,3 +128,76 @@ def test_what_does_not_exist_is_gone(kind: IpcKind) -> None:
         sysv.members((1 << 31) - 1, 1)
     with pytest.raises(BadRequest):
         sysv.remove(IpcKind.POSIX_SHM, 1)
+
+
+@pytest.fixture
+def segment() -> Iterator[int]:
+    """The id of a segment of 1 MiB without a key (IPC_PRIVATE), in whose middle a word is written."""
+    memory = sysv_ipc.SharedMemory(sysv_ipc.IPC_PRIVATE, sysv_ipc.IPC_CREAT, mode=0o600, size=1 << 20)
+    memory.write(b"middle", 1 << 19)
+    memory.detach()
+    yield int(memory.id)
+    with contextlib.suppress(sysv_ipc.ExistentialError):
+        sysv_ipc.remove_shared_memory(memory.id)
+
+
+def row_of(segment: int) -> dict[str, int]:
+    text = Path("/proc/sysvipc/shm").read_text(encoding="ascii")
+    return next(row for row in sysv.parse_table(text) if row["shmid"] == segment)
+
+
+def test_a_private_segment_is_read_by_its_id_and_no_page_is_made(segment: int) -> None:
+    assert row_of(segment)["rss"] == os.sysconf("SC_PAGE_SIZE")
+    assert sysv.read_by_attaching(segment, 0, 10).data == bytes(10)
+    window = sysv.read_by_attaching(segment, 1 << 19, 6)
+    assert (window.data, window.total) == (b"middle", 1 << 20)
+    assert sysv.read_by_attaching(segment, 1 << 20, 6).data == b""
+    assert (row_of(segment)["rss"], row_of(segment)["nattch"]) == (os.sysconf("SC_PAGE_SIZE"), 0)
+
+
+def test_a_segment_is_attached_read_only(segment: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked of the kernel: the permissions of the mapping while it is there."""
+    attach, permissions = sysv_ipc.attach, list[str]()
+
+    def observed(*arguments: int) -> object:
+        memory = attach(*arguments)
+        lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
+        permissions.extend(line.split()[1] for line in lines if line.startswith(f"{memory.address:x}-"))
+        return memory
+
+    monkeypatch.setattr(sysv_ipc, "attach", observed)
+    sysv.read_by_attaching(segment, 0, 10)
+    assert permissions == ["r--s"]
+
+
+def test_private_objects_are_removed_by_their_ids(segment: int) -> None:
+    semaphore = sysv_ipc.Semaphore(None, sysv_ipc.IPC_CREX)
+    queue = sysv_ipc.MessageQueue(None, sysv_ipc.IPC_CREX)
+    for kind, id in ((IpcKind.SHM, segment), (IpcKind.SEM, semaphore.id), (IpcKind.MSG, queue.id)):
+        sysv.remove(kind, id)
+        with pytest.raises(Gone, match=f"Could not remove {kind} {id}"):
+            sysv.remove(kind, id)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "words"),
+    [
+        (sysv_ipc.ExistentialError("x"), Gone, "does not exist"),
+        (ValueError("Invalid id, address, or flags"), Gone, "does not exist"),
+        (OSError(errno.EIDRM, "removed"), Gone, "does not exist"),
+        (sysv_ipc.PermissionsError("x"), Denied, "needs root"),
+        (MemoryError("x"), Unsupported, "Cannot allocate memory"),
+        (OSError(errno.EMFILE, "x"), Unsupported, "limit of open files"),
+    ],
+)
+def test_errors_of_sysv_ipc_become_ours(theirs: Exception, ours: type[Exception], words: str) -> None:
+    with pytest.raises(ours, match=f"Could not read it: .*{words}"), sysv.sysv_ipc_errors("read it"):
+        raise theirs
+
+
+def test_without_sysv_ipc_a_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sysv_ipc", None)
+    with pytest.raises(Unsupported, match="pip install sysv-ipc"):
+        sysv.read_by_attaching(0, 0, 10)
+    with pytest.raises(Unsupported, match="pip install sysv-ipc"):
+        sysv.remove(IpcKind.SHM, 0)
