@@ -17,6 +17,7 @@ REPOSITORY = "containerlab/base"
 PACKAGES = (
     "python3-minimal",
     "libpython3-stdlib",
+    "python3-sysv-ipc",
     "supervisor",
     "tini",
     "busybox-static",
