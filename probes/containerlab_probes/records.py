@@ -46,6 +46,33 @@ class Dispositions:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessLoad:
+    """What one process uses. None: it could not be read."""
+
+    cpu_percent: float | None = None
+    """CPU time since the previous reading, as a share of one core; None also at the first reading."""
+    memory_bytes: int | None = None
+    """Resident."""
+    descriptors: int | None = None
+    """Open file descriptors; None also where they are more than can be counted cheaply."""
+    read_bytes: int | None = None
+    """Fetched from storage since the process started, so without what the page cache had."""
+    written_bytes: int | None = None
+    """Sent to storage since the process started."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostLoad:
+    """What this machine uses as a whole."""
+
+    cpu_percent: float | None
+    """Share of all cores since the previous reading; None at the first one."""
+    memory_bytes: int
+    """Memory that programs could not get: the total without what is available."""
+    memory_total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Process:
     """One process of a container."""
 
@@ -76,6 +103,8 @@ class Process:
     spared_by_kernel: bool | None = None
     """Of an init whose main thread blocks a signal that another thread doesn't: whether this kernel discards the signal
     instead of killing the init; None: the kernel could not be asked, or it makes no difference here."""
+    load: ProcessLoad | None = None
+    """What it uses; None: not read."""
 
     @property
     def pid(self) -> int:
