@@ -21,6 +21,7 @@ from tests.engine.commands_support import (
 )
 from tests.support.docker import LABEL, Containers, Docker, eventually
 
+LOADS = "cpu_percent memory_bytes descriptors read_bytes written_bytes"
 SETS = ("caught", "ignored", "blocked", "pending", "awaited")
 READY = {
     "dockerapp1": "pid = 1",
@@ -87,11 +88,15 @@ def test_processes_are_a_tree_with_dispositions(docker: Docker, container: Conta
     assert document["container"] == name
     rows = by_pid(document["processes"])
     for row in rows.values():
-        has(row, f"pid container_pid parent_pid started state user command threads {' '.join(SETS)}")
+        has(row, f"pid container_pid parent_pid started state user command threads {' '.join(SETS)} {LOADS}")
         is_moment(row["started"])
         for each in SETS:
             are_signals(row[each])
         assert (row["user"], row["threads"]) == ("root", 1)
+        assert row["cpu_percent"] >= 0
+        assert row["memory_bytes"] > 1 << 20
+        assert row["descriptors"] >= 3
+        assert min(row["read_bytes"], row["written_bytes"]) >= 0
     (child,) = (pid for pid in rows if pid != 1)
     assert str(rows[1]["pid"]) == docker.state(name, "State.Pid")
     assert rows[child]["parent_pid"] == rows[1]["pid"]
@@ -100,6 +105,8 @@ def test_processes_are_a_tree_with_dispositions(docker: Docker, container: Conta
     table = command("processes", name)
     assert (table.status, len(table.out.splitlines())) == (0, 3)
     assert "  python3 dockerapp3.py" in table.out.splitlines()[2]
+    assert "CPU %" in table.out.splitlines()[0]
+    assert "—" not in table.out
 
 
 def test_processes_of_docker_exec_and_an_id_prefix(docker: Docker, container: Containers, command: Command) -> None:

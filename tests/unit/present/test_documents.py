@@ -18,6 +18,7 @@ from containerlab_probes.records import (
     Mapping,
     Process,
     ProcessId,
+    ProcessLoad,
     Semaphore,
     Window,
 )
@@ -121,6 +122,14 @@ def test_signals_are_names_in_the_order_of_their_numbers() -> None:
     assert (row["ignored"], row["blocked"], row["pending"]) == (["SIGPIPE"], ["SIGHUP"], ["SIGINT"])
     assert row["awaited"] == ["SIGUSR1", "SIGTERM"]
     assert (row["pid"], row["container_pid"], row["parent_pid"], row["threads"]) == (500, 1, 400, 2)
+
+
+def test_loads_are_numbers_or_null() -> None:
+    unread, read = process(), replace(process(), load=ProcessLoad(12.3456, 4096, 7, 10, 20))
+    first, second = json.loads(json.dumps(documents.processes("app", [unread, read])))["processes"]
+    names = ("cpu_percent", "memory_bytes", "descriptors", "read_bytes", "written_bytes")
+    assert [first[name] for name in names] == [None] * 5
+    assert [second[name] for name in names] == [12.3, 4096, 7, 10, 20]
 
 
 def test_ps_without_details_has_nulls() -> None:

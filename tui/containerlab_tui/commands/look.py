@@ -2,16 +2,16 @@
 
 import argparse
 
-from containerlab_probes.errors import Denied, Gone
-from containerlab_probes.records import Forecast, Process
+from containerlab_probes.errors import Denied, Gone, Unsupported
+from containerlab_probes.records import Forecast, Process, ProcessLoad
 from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import name_of, number_of
 from containerlab_tui.commands import common
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import LISTED, Details, ordered
-from containerlab_tui.present import documents
+from containerlab_tui.present import documents, wording
 from containerlab_tui.present.states import grace_period
-from containerlab_tui.services.processes import NOT_RUNNING, children_of, see_processes
+from containerlab_tui.services.processes import NOT_RUNNING, children_of, measure, see_processes
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -67,6 +67,10 @@ def visible_processes(engine: Engine, details: Details) -> tuple[Process, ...]:
 def _processes(arguments: argparse.Namespace, engine: Engine) -> int:
     details = engine.inspect(arguments.name)
     seen = visible_processes(engine, details)
+    try:
+        seen = measure(seen)
+    except Unsupported as error:
+        common.tell(str(error))
     if arguments.json:
         common.answer(documents.processes(details.name, seen))
         return 0
@@ -78,6 +82,7 @@ def _processes(arguments: argparse.Namespace, engine: Engine) -> int:
             one.user,
             one.state,
             str(one.threads),
+            *_load(one.load or ProcessLoad()),
             "  " * depths[one.pid] + one.command,
             _brief(one.dispositions.caught),
             _brief(one.dispositions.ignored),
@@ -86,12 +91,23 @@ def _processes(arguments: argparse.Namespace, engine: Engine) -> int:
         )
         for one in seen
     ]
-    headings = ("PID", "IN", "USER", "S", "THR", "PROCESS", "CAUGHT", "IGNORED", "BLOCKED", "AWAITED")
-    print(common.table(headings, rows, right=(0, 1, 4)))
+    headings = (
+        "PID", "IN", "USER", "S", "THR", "CPU %", "MEM", "FDS", "READ", "WRITTEN",
+        "PROCESS", "CAUGHT", "IGNORED", "BLOCKED", "AWAITED",
+    )  # fmt: skip
+    print(common.table(headings, rows, right=(0, 1, *range(4, 10))))
     for one in seen:
         for reason in one.dispositions.unread:
             common.tell(f"process {one.container_pid}: {reason}")
     return 0
+
+
+def _load(load: ProcessLoad) -> tuple[str, ...]:
+    cpu = "—" if load.cpu_percent is None else f"{load.cpu_percent:.1f}"
+    descriptors = "—" if load.descriptors is None else str(load.descriptors)
+    sizes = (load.memory_bytes, load.read_bytes, load.written_bytes)
+    memory, read, written = (wording.size(count) for count in sizes)
+    return cpu, memory, descriptors, read, written
 
 
 def _depths(seen: tuple[Process, ...]) -> dict[int, int]:

@@ -8,7 +8,7 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from containerlab_probes.records import Dispositions, Forecast, Process, Window
+from containerlab_probes.records import Dispositions, Forecast, Process, ProcessLoad, Window
 from containerlab_probes.signals.names import name_of
 from containerlab_tui.model.inventory import Container, Details
 from containerlab_tui.model.stop import Phase, StopState
@@ -72,7 +72,18 @@ def _process(one: Process) -> Document:
         "user": one.user,
         "command": plain(one.command),
         "threads": one.threads,
+        **_load(one.load or ProcessLoad()),
         **_dispositions(one.dispositions),
+    }
+
+
+def _load(load: ProcessLoad) -> Document:
+    return {
+        "cpu_percent": None if load.cpu_percent is None else round(load.cpu_percent, 1),
+        "memory_bytes": load.memory_bytes,
+        "descriptors": load.descriptors,
+        "read_bytes": load.read_bytes,
+        "written_bytes": load.written_bytes,
     }
 
 

@@ -1,7 +1,11 @@
 """The processes of a container as services, screens and commands ask for them."""
 
+import time
+from collections.abc import Callable
+
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.processes.identity import identify
+from containerlab_probes.processes.load import LoadReader
 from containerlab_probes.processes.tree import container_processes
 from containerlab_probes.records import Process
 from containerlab_tui.engine.api import Engine
@@ -9,6 +13,8 @@ from containerlab_tui.model.inventory import Details
 
 NOT_LOCAL = "its processes run on another machine: only the engine's events are seen"
 NOT_RUNNING = "it is not running"
+CPU_OVER_S = 0.25
+"""A command waits so long between its two readings of CPU times: they are counted in ticks of 10 ms."""
 
 
 def see_processes(engine: Engine, details: Details) -> tuple[tuple[Process, ...], str]:
@@ -23,6 +29,14 @@ def see_processes(engine: Engine, details: Details) -> tuple[tuple[Process, ...]
         return (), NOT_RUNNING
     except ContainerlabError as error:
         return (), str(error)
+
+
+def measure(seen: tuple[Process, ...], wait: Callable[[float], object] = time.sleep) -> tuple[Process, ...]:
+    """Returns the processes with their loads. Reads them twice, because CPU is a rate. Raises Unsupported."""
+    reader = LoadReader()
+    reader.read(seen)
+    wait(CPU_OVER_S)
+    return reader.read(seen)
 
 
 def children_of(process: Process, seen: tuple[Process, ...]) -> tuple[Process, ...]:
