@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 
 from containerlab_probes.codec import decoder
 from containerlab_probes.errors import Gone
-from containerlab_probes.records import Overview, Process, Usage
+from containerlab_probes.records import HostLoad, Overview, Process, ProcessLoad, Usage
 from containerlab_tui.config import Settings
 from containerlab_tui.engine import parse
 from containerlab_tui.engine.api import Engine
@@ -32,7 +32,7 @@ from containerlab_tui.model.inventory import (
 from containerlab_tui.model.signal_log import Told
 from containerlab_tui.session.container_watch import ContainerWatch
 from containerlab_tui.session.refreshers import LoadReader, Loads
-from containerlab_tui.session.session import Kernel, Session, Sources
+from containerlab_tui.session.session import Kernel, ProcessLoads, Session, Sources
 from containerlab_tui.ui.app import ContainerlabApp
 from tests.ui.samples import settled, text_of
 
@@ -179,6 +179,12 @@ def recorded_processes(container: str) -> tuple[Process, ...]:
     return cast(tuple[Process, ...], decoder(tuple[Process, ...])(RECORDED["processes"].get(container, [])))
 
 
+def load_of(one: Process) -> ProcessLoad:
+    """A load that sorts the children before their parents."""
+    number = one.container_pid
+    return ProcessLoad(1.5 * number, number << 20, 3 + number, 4096 * number, 0)
+
+
 def _now() -> float:
     """Three minutes after the last start in the recording."""
     began = [one["State"]["StartedAt"][:19] for one in RECORDED["inspected"].values()]
@@ -197,7 +203,13 @@ class PlayedKernel(Kernel):
                 one: Overview(4026531839, 3, 58_720_256) for one in pids if "db" in RECORDED["inspected"][one]["Name"]
             }
 
-        return LoadReader(lambda details: Usage(1.0, 9_400_000), overviews_of, post)
+        def host_of() -> HostLoad:
+            return HostLoad(12.4, 3_300_000_000, 24 << 30)
+
+        return LoadReader(lambda details: Usage(1.0, 9_400_000), overviews_of, post, host_of=host_of)
+
+    def process_loads(self) -> ProcessLoads:
+        return lambda seen: tuple(replace(one, load=load_of(one)) for one in seen)
 
     def watch(self, session: Session, details: Details) -> ContainerWatch:
         return cast(ContainerWatch, PlayedWatch(session, details))

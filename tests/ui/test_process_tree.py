@@ -1,12 +1,17 @@
 """The Processes tab."""
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_tui.ui.tabs.processes import ProcessTree, tree
-from tests.ui.conftest import Stage
+from containerlab_probes.errors import Unsupported
+from containerlab_probes.records import Process, ProcessLoad
+from containerlab_tui.session.session import ProcessLoads
+from containerlab_tui.ui.tabs.processes import ProcessGrid, ProcessTree, ordered, tree
+from tests.ui.conftest import PlayedKernel, Stage
 from tests.ui.samples import APP, SHELL, WORKER, process, settled, text_of
 
 
@@ -79,3 +84,56 @@ async def test_the_chosen_process_is_the_signals_target(stage: Callable[..., Sta
         await pilot.press("enter", "down")
         assert panel_of(made).chosen_process == panel_of(made).processes[1].id
         assert made.app.main.detail.has_focus_within
+
+
+async def test_rows_are_sorted_by_a_column_and_back_into_the_tree(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(160, 45)) as pilot:
+        await made.ready(pilot)
+        made.app.main.table.select(made.id_of("shell-form"))
+        await settled(pilot, lambda: len(panel_of(made).processes) > 1, "the processes")
+        await pilot.press("enter")
+        shell, child = panel_of(made).processes
+        assert panel_of(made).chosen_process == shell.id
+        assert "└─ " in text_of(made.app)
+        await pilot.press("o")
+        await settled(pilot, lambda: "CPU %▼" in text_of(made.app), "the sorted column")
+        assert "└─ " not in text_of(made.app)
+        assert panel_of(made).query_one(ProcessGrid).visible_keys() == [key_of(child), key_of(shell)]
+        assert panel_of(made).chosen_process == shell.id
+        await pilot.press("o")
+        await settled(pilot, lambda: "MEM▼" in text_of(made.app), "the next column")
+        await pilot.press("O", "O")
+        await settled(pilot, lambda: "└─ " in text_of(made.app), "the tree")
+
+
+def key_of(one: Process) -> str:
+    return f"{one.pid}-{one.id.started}"
+
+
+def test_each_order_puts_the_largest_first_and_the_unread_last() -> None:
+    small, large, unread = (
+        replace(process(pid, "x"), load=load)
+        for pid, load in ((1, ProcessLoad(0.0, 1, 1, 1, 1)), (2, ProcessLoad(9.0, 2, 2, 2, 2)), (3, None))
+    )
+    for order in ("cpu", "memory", "descriptors", "read", "written"):
+        assert [one for one, _ in ordered((unread, small, large), order)] == [large, small, unread], order
+    many = replace(small, threads=7)
+    assert [one for one, _ in ordered((large, many), "threads")] == [many, large]
+
+
+async def test_loads_that_cannot_be_read_are_dashes(stage: Callable[..., Stage]) -> None:
+    class WithoutPsutil(PlayedKernel):
+        def process_loads(self) -> ProcessLoads:
+            def missing(seen: tuple[Process, ...]) -> tuple[Process, ...]:
+                raise Unsupported("psutil is missing")
+
+            return missing
+
+    made = stage(kernel=WithoutPsutil())
+    async with made.app.run_test(size=(160, 45)) as pilot:
+        await made.ready(pilot)
+        made.app.main.table.select(made.id_of("shell-form"))
+        await settled(pilot, lambda: len(panel_of(made).processes) > 1, "the processes")
+        assert [one.load for one in panel_of(made).processes] == [None, None]
+        assert re.search(r"└─ python3 shell_form.py .*(—\s+){3}1", text_of(made.app))

@@ -54,7 +54,7 @@ class _Reading:
     percent: float | None = None
 
 
-class LoadReader:
+class ProcessLoadReader:
     """Reads the loads of processes. Remembers the CPU time of those that it read last, because CPU is a rate."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -137,7 +137,7 @@ def _counted(directory: str) -> int | None:
     return count if count <= DESCRIPTORS_LIMIT else None
 
 
-class HostReader:
+class HostLoadReader:
     """Reads what the machine uses. Ask it from one thread: psutil keeps the previous CPU times for each."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

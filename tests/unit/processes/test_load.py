@@ -12,7 +12,7 @@ import pytest
 
 from containerlab_probes.errors import Denied, Gone, Unsupported
 from containerlab_probes.processes import load
-from containerlab_probes.processes.load import HostReader, LoadReader, psutil_errors
+from containerlab_probes.processes.load import HostLoadReader, ProcessLoadReader, psutil_errors
 from containerlab_probes.processes.tree import read_process
 from containerlab_probes.records import Process, ProcessId, ProcessLoad
 from tests.support.docker import eventually
@@ -35,7 +35,7 @@ def started() -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
-def load_of(process: Process, reader: LoadReader) -> ProcessLoad:
+def load_of(process: Process, reader: ProcessLoadReader) -> ProcessLoad:
     (read,) = reader.read((process,))
     assert read.load is not None
     assert replace(read, load=None) == process
@@ -44,7 +44,7 @@ def load_of(process: Process, reader: LoadReader) -> ProcessLoad:
 
 def test_the_first_reading_has_no_cpu_and_the_next_has(started: Start) -> None:
     busy = read_process(started("sh", "-c", "while :; do :; done").pid)
-    reader = LoadReader()
+    reader = ProcessLoadReader()
     assert load_of(busy, reader).cpu_percent is None
 
     def percent() -> float | None:
@@ -56,7 +56,7 @@ def test_the_first_reading_has_no_cpu_and_the_next_has(started: Start) -> None:
 
 def test_a_rate_over_too_short_a_time_is_not_computed() -> None:
     now = [100.0]
-    reader, me = LoadReader(lambda: now[0]), read_process(os.getpid())
+    reader, me = ProcessLoadReader(lambda: now[0]), read_process(os.getpid())
     assert load_of(me, reader).cpu_percent is None
     now[0] += load.SHORTEST_RATE_S / 2
     assert load_of(me, reader).cpu_percent is None
@@ -78,7 +78,7 @@ def test_memory_descriptors_and_io_are_the_kernel_s(started: Start) -> None:
     with subprocess.Popen((sys.executable, "-c", program), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         child.stdout.readline()
-        found = load_of(read_process(child.pid), LoadReader())
+        found = load_of(read_process(child.pid), ProcessLoadReader())
         theirs = psutil.Process(child.pid)
         assert found.memory_bytes == theirs.memory_info().rss
         assert found.descriptors == theirs.num_fds() == 203
@@ -92,7 +92,7 @@ def test_a_zombie_uses_nothing(started: Start) -> None:
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     zombie = read_process(child.pid)
     assert zombie.state == "Z"
-    assert load_of(zombie, LoadReader()).memory_bytes == 0
+    assert load_of(zombie, ProcessLoadReader()).memory_bytes == 0
 
 
 def test_one_that_has_ended_has_no_load_and_the_others_have(started: Start) -> None:
@@ -100,7 +100,7 @@ def test_one_that_has_ended_has_no_load_and_the_others_have(started: Start) -> N
     seen = (read_process(child.pid), me)
     child.send_signal(signal.SIGKILL)
     child.wait()
-    ended, alive = LoadReader().read(seen)
+    ended, alive = ProcessLoadReader().read(seen)
     assert ended.load is None
     assert alive.load is not None
 
@@ -108,13 +108,13 @@ def test_one_that_has_ended_has_no_load_and_the_others_have(started: Start) -> N
 def test_a_process_number_that_is_used_again_is_another_process() -> None:
     me = read_process(os.getpid())
     before = replace(me, id=ProcessId(me.pid, me.id.started - 1))
-    assert LoadReader().read((before,))[0].load is None
+    assert ProcessLoadReader().read((before,))[0].load is None
 
 
 def test_a_reading_that_takes_too_long_leaves_the_rest_unread() -> None:
     moments = iter((0.0, 0.5, 0.6, load.TIME_LIMIT_S + 0.1))
     seen = (read_process(os.getpid()), read_process(os.getppid()), read_process(1))
-    read = LoadReader(lambda: next(moments)).read(seen)
+    read = ProcessLoadReader(lambda: next(moments)).read(seen)
     assert [one.load is None for one in read] == [False, True, True]
 
 
@@ -141,17 +141,17 @@ def test_errors_of_psutil_become_ours(theirs: psutil.Error, ours: type[Exception
 def test_without_psutil_a_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psutil", None)
     with pytest.raises(Unsupported, match="pip install psutil"):
-        LoadReader().read((read_process(os.getpid()),))
-    assert HostReader().read() is None
+        ProcessLoadReader().read((read_process(os.getpid()),))
+    assert HostLoadReader().read() is None
 
 
 def test_io_that_may_not_be_read_is_unknown_and_the_rest_is_known() -> None:
     """As nobody, root's I/O counters may not be read; memory may."""
     program = (
-        "import os, sys\nfrom containerlab_probes.processes.load import LoadReader\n"
+        "import os, sys\nfrom containerlab_probes.processes.load import ProcessLoadReader\n"
         "from containerlab_probes.processes.tree import read_process\n"
         "one = read_process(os.getppid())\nos.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        "import psutil\nprint(*LoadReader().read((one,)))\n"
+        "import psutil\nprint(*ProcessLoadReader().read((one,)))\n"
     )
     done = subprocess.run(
         (sys.executable, "-c", "import psutil\n" + program), capture_output=True, text=True, check=True
@@ -162,7 +162,7 @@ def test_io_that_may_not_be_read_is_unknown_and_the_rest_is_known() -> None:
 
 def test_the_host() -> None:
     now = [100.0]
-    reader = HostReader(lambda: now[0])
+    reader = HostLoadReader(lambda: now[0])
     first = reader.read()
     assert first is not None
     assert first.cpu_percent is None

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.processes.load import LoadReader
+from containerlab_probes.processes.load import ProcessLoadReader
 from containerlab_probes.processes.tree import container_processes
 from containerlab_probes.records import Process
 from containerlab_tui.engine.api import Engine
@@ -33,7 +33,7 @@ def see_processes(engine: Engine, details: Details) -> tuple[tuple[Process, ...]
 
 def measure(seen: tuple[Process, ...], wait: Callable[[float], object] = time.sleep) -> tuple[Process, ...]:
     """Returns the processes with their loads. Reads them twice, because CPU is a rate. Raises Unsupported."""
-    reader = LoadReader()
+    reader = ProcessLoadReader()
     reader.read(seen)
     wait(CPU_OVER_S)
     return reader.read(seen)

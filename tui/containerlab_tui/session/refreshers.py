@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
-from containerlab_probes.records import Forecast, Overview, Usage
+from containerlab_probes.records import Forecast, HostLoad, Overview, Usage
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.session.store import Found, Load
@@ -97,10 +97,12 @@ class Loads:
     overviews: Mapping[str, Overview] = field(default_factory=dict)
     problem: str = ""
     """Why CPU and memory are missing, a sentence; empty: they are not."""
+    host: HostLoad | None = None
+    """What this machine uses; None: not read."""
 
 
 class LoadReader:
-    """Reads CPU, memory and IPC figures of the rows that can be seen, every few seconds."""
+    """Reads CPU, memory and IPC figures of the rows that can be seen, and of this machine, every few seconds."""
 
     def __init__(
         self,
@@ -108,9 +110,11 @@ class LoadReader:
         overviews_of: Callable[[Mapping[str, int]], Mapping[str, Overview]],
         post: Callable[[Loads], object],
         clock: Callable[[], float] = time.monotonic,
+        host_of: Callable[[], HostLoad | None] = lambda: None,
     ) -> None:
         """`overviews_of` takes container ids with the host PID of their PID 1."""
         self._usage_of, self._overviews_of, self._post, self._clock = usage_of, overviews_of, post, clock
+        self._host_of = host_of
         self._watched: tuple[Details, ...] = ()
         self._seen: dict[str, _Seen] = {}
         self._wake = threading.Event()
@@ -134,8 +138,8 @@ class LoadReader:
             if self._wake.is_set():
                 self._wake.clear()
                 time.sleep(0.15)  # scrolling changes what is watched many times in a row
-            if not self.paused and self._watched:
-                self._post(self.read())
+            if not self.paused and (loads := self.read()) != Loads():
+                self._post(loads)
 
     def read(self) -> Loads:
         """One round."""
@@ -157,7 +161,7 @@ class LoadReader:
             except ContainerlabError as error:
                 problem = problem or str(error)
         self._round += 1
-        return Loads(loads, overviews, problem)
+        return Loads(loads, overviews, problem, self._host_of())
 
     def _load(self, container: str, usage: Usage) -> Load:
         now, before = self._clock(), self._seen.get(container)

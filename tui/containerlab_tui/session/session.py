@@ -47,6 +47,8 @@ SENT_KEPT = 500
 SETTLING_S = (1.0, 3.0, 10.0, 30.0)
 """How long after a container's start the effect of its stop signal is read again."""
 
+ProcessLoads = Callable[["tuple[Process, ...]"], "tuple[Process, ...]"]
+"""Adds to processes what they use. Raises Unsupported where psutil is missing."""
 Deliver = Callable[[Callable[[], object]], object]
 """Calls a function on the UI thread, from any thread."""
 Later = Callable[[float, Callable[[], object]], object]
@@ -78,10 +80,17 @@ class Kernel:
         return see_processes(engine, details)
 
     def load_reader(self, post: "Callable[[Loads], object]") -> "LoadReader":
-        """Returns what reads CPU, memory and IPC figures."""
+        """Returns what reads CPU, memory and IPC figures of containers, and CPU and memory of this machine."""
+        from containerlab_probes.processes.load import HostLoadReader
         from containerlab_tui.session.refreshers import LoadReader, Overviews, UsageReaders
 
-        return LoadReader(UsageReaders().usage_of, Overviews().overviews_of, post)
+        return LoadReader(UsageReaders().usage_of, Overviews().overviews_of, post, host_of=HostLoadReader().read)
+
+    def process_loads(self) -> "ProcessLoads":
+        """Returns what adds to processes the loads that they have; CPU is the rate since it was called before."""
+        from containerlab_probes.processes.load import ProcessLoadReader
+
+        return ProcessLoadReader().read
 
     def watch(self, session: "Session", details: "Details") -> "ContainerWatch":
         """Returns a watch of the signals in a container, not yet begun."""
@@ -314,6 +323,7 @@ class Session:
     def _take_loads(self, loads: "Loads") -> None:
         self.store.loads |= loads.loads
         self.store.overviews |= loads.overviews
+        self.store.host = loads.host if self.local else None
         self.tell(LoadsRead(frozenset(loads.loads.keys() | loads.overviews.keys())))
 
     # what is in progress

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from containerlab_tui.model.inventory import LISTED, RUNNING, Container, Details, Inventory, fold, ordered
 
 if TYPE_CHECKING:
-    from containerlab_probes.records import Forecast, Overview
+    from containerlab_probes.records import Forecast, HostLoad, Overview
     from containerlab_tui.model.inventory import FeedRecord
 
 
@@ -53,6 +53,8 @@ class Store:
     """Why there is no forecast, a sentence."""
     overviews: "dict[str, Overview]" = field(default_factory=dict)
     loads: dict[str, Load] = field(default_factory=dict)
+    host: "HostLoad | None" = None
+    """What this machine uses; None: not read, or the engine is on another one."""
     stopping: dict[str, str] = field(default_factory=dict)
     """Where a stop that is under way has come to, in words."""
 

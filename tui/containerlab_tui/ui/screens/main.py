@@ -163,6 +163,7 @@ class MainScreen(Screen[None]):
                 self._learned(ids)
             case LoadsRead(ids):
                 self.table.renew(ids)
+                self.query_one(TopLine).show_host(self.session.store.host)
             case EngineDescribed():
                 self.fill()
             case EngineLost(reason):

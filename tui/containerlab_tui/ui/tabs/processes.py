@@ -1,6 +1,7 @@
 """The Processes tab: every process of the container as a tree, and what a chosen signal would do to each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -8,11 +9,13 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import Static
 
-from containerlab_probes.records import Forecast, Process, ProcessId
+from containerlab_probes.errors import Unsupported
+from containerlab_probes.records import Forecast, Process, ProcessId, ProcessLoad
 from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import all_signals, name_of, number_of
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.states import age, forecast_word, process_state
+from containerlab_tui.present.wording import size
 from containerlab_tui.services.processes import children_of
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.session.store import Subject
@@ -22,6 +25,7 @@ from containerlab_tui.ui.tabs.base import Panel
 from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, Row, cell
 
 if TYPE_CHECKING:
+    from containerlab_tui.model.inventory import Details
     from containerlab_tui.session.session import Session
 
 LOOK_AGAIN_S = 4.0
@@ -30,20 +34,45 @@ LOOK_AGAIN_S = 4.0
 SIGTERM = 15
 
 
+UNREAD = ProcessLoad()
+TREE = ""
+ORDERS: dict[str, Callable[[Process], float | None]] = {
+    "cpu": lambda process: (process.load or UNREAD).cpu_percent,
+    "memory": lambda process: (process.load or UNREAD).memory_bytes,
+    "descriptors": lambda process: (process.load or UNREAD).descriptors,
+    "threads": lambda process: process.threads,
+    "read": lambda process: (process.load or UNREAD).read_bytes,
+    "written": lambda process: (process.load or UNREAD).written_bytes,
+}
+"""Columns that the rows can be sorted by, the largest value first."""
+
+
 class ProcessGrid(Grid):
     """One row a process."""
 
     signal_label = "TERM"
+    sorted_by = TREE
 
     def columns(self) -> Sequence[Column]:
+        """The column that the rows are sorted by has an arrow."""
+        every = self._every_column()
+        return [replace(one, label=f"{one.label}▼", rank=0) if one.key == self.sorted_by else one for one in every]
+
+    def _every_column(self) -> Sequence[Column]:
+        least = 40 if self.size.width >= 100 else 20  # the command line says more than the last columns do
         return (
             Column("pid", "HOST", 7, 8, right=True),
             Column("container_pid", "IN", 5, 6, right=True),
             Column("user", "USER", 6, 16, rank=3),
             Column("state", "STATE", 8, 12, rank=4),
-            Column("command", "PROCESS", 20, 120, share=6),
+            Column("command", "PROCESS", least, 120, share=6),
             Column("forecast", self.signal_label, 13, 16, rank=1),
-            Column("threads", "THR", 3, 5, right=True, rank=5),
+            Column("cpu", "CPU %", 6, 6, right=True, rank=5),
+            Column("memory", "MEM", 5, 6, right=True, rank=6),
+            Column("descriptors", "FDS", 5, 6, right=True, rank=7),
+            Column("threads", "THR", 4, 5, right=True, rank=8),
+            Column("read", "READ", 5, 6, right=True, rank=10),
+            Column("written", "WRITTEN", 8, 8, right=True, rank=9),
             Column("age", "UP", 7, 7, right=True, rank=2),
         )
 
@@ -61,10 +90,13 @@ class ProcessTree(Panel):
         super().__init__(id="processes")
         self._session = session
         self._clock = session.clock
+        self._loads_of = session.kernel.process_loads()
         self._subject: Subject | None = None
         self._processes: tuple[Process, ...] = ()
         self._signal: int | None = None
         """The chosen signal; None: the container's stop signal."""
+        self._order = TREE
+        """The column that the rows are sorted by."""
 
     def compose(self) -> ComposeResult:
         yield ProcessGrid()
@@ -110,12 +142,7 @@ class ProcessTree(Panel):
             self._draw(subject.blind)
         elif subject.details is not None:
             details = subject.details
-            ask(
-                self,
-                lambda: self._session.kernel.processes(self._session.engine(), details),
-                self._read,
-                lambda error: self._read(((), str(error))),
-            )
+            ask(self, lambda: self._look(details), self._read, lambda error: self._read(((), str(error))))
 
     # drawing
 
@@ -127,6 +154,14 @@ class ProcessTree(Panel):
         if self.is_on_screen and self.screen.is_active and self.app.app_focus:
             self.look_again()
 
+    def _look(self, details: "Details") -> tuple[tuple[Process, ...], str]:
+        """In another thread."""
+        seen, reason = self._session.kernel.processes(self._session.engine(), details)
+        try:
+            return self._loads_of(seen), reason
+        except Unsupported:  # psutil is missing: dashes stand for the loads
+            return seen, reason
+
     def _read(self, answer: tuple[tuple[Process, ...], str]) -> None:
         self._processes, reason = answer
         self._draw(reason)
@@ -137,11 +172,11 @@ class ProcessTree(Panel):
         grid = self._grid
         label = name_of(self.signal).removeprefix("SIG")
         grid.empty_text = safe_line(reason, 200)
-        if grid.signal_label != label:
-            grid.signal_label = label
+        if (grid.signal_label, grid.sorted_by) != (label, self._order):
+            grid.signal_label, grid.sorted_by = label, self._order
             grid.refit()
         now = self._clock()
-        grid.set_rows(self._row(process, indent, now) for process, indent in tree(self._processes))
+        grid.set_rows(self._row(process, indent, now) for process, indent in ordered(self._processes, self._order))
         self._explain()
 
     def _row(self, process: Process, indent: str, now: float) -> Row:
@@ -159,6 +194,7 @@ class ProcessTree(Panel):
                 ("command", ((indent, "muted"), (safe_line(process.command, 300), "plain"))),
                 ("forecast", note),
                 ("threads", cell(str(process.threads), "muted")),
+                *_load_cells(process.load or UNREAD),
                 ("age", cell(age(max(0.0, now - process.started_at)), "muted")),
             ),
         )
@@ -202,9 +238,41 @@ class ProcessTree(Panel):
         self._signal = signals[(place + step) % len(signals)]
         self._draw(self._grid.empty_text)
 
+    def action_sort(self, step: int) -> None:
+        """Sort by the next or the previous column; the tree is one of the orders."""
+        orders = [TREE, *ORDERS]
+        self._order = orders[(orders.index(self._order) + step) % len(orders)]
+        self._draw(self._grid.empty_text)
+
+
+def _load_cells(load: ProcessLoad) -> tuple[tuple[str, Cell], ...]:
+    def text(value: float | None, words: str) -> Cell:
+        return cell("—" if value is None else words, "muted" if not value else "plain")
+
+    return (
+        ("cpu", text(load.cpu_percent, f"{load.cpu_percent or 0:.1f}")),
+        ("memory", text(load.memory_bytes, size(load.memory_bytes))),
+        ("descriptors", text(load.descriptors, str(load.descriptors))),
+        ("read", text(load.read_bytes, size(load.read_bytes))),
+        ("written", text(load.written_bytes, size(load.written_bytes))),
+    )
+
 
 def _key(process: Process) -> str:
     return f"{process.pid}-{process.id.started}"
+
+
+def ordered(processes: Sequence[Process], order: str) -> list[tuple[Process, str]]:
+    """The processes in the order of a column, unread values last, each with the lines that lead to it in the tree."""
+    standing = tree(processes)
+    if order == TREE:
+        return standing
+
+    def place(one: tuple[Process, str]) -> float:
+        value = ORDERS[order](one[0])
+        return 1.0 if value is None else -value
+
+    return [(process, "") for process, _ in sorted(standing, key=place)]
 
 
 def tree(processes: Sequence[Process]) -> list[tuple[Process, str]]:

@@ -1,5 +1,7 @@
 """The line above (which engine, how many containers) and the line below (the keys that apply now)."""
 
+from typing import TYPE_CHECKING
+
 from textual.binding import ActiveBinding
 from textual.content import Content
 from textual.screen import Screen
@@ -9,9 +11,16 @@ from textual.widget import Widget
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.ui.bindings import is_offered
 
+if TYPE_CHECKING:
+    from containerlab_probes.records import HostLoad
+
+
+ENGINE_ROOM = 40
+"""Cells that the host's figures leave for the program's name and the engine, or they are not shown."""
+
 
 class TopLine(Widget):
-    """Which engine, and how many containers."""
+    """Which engine, what this machine uses, and how many containers."""
 
     DEFAULT_CSS = """
     TopLine { height: 1; background: $panel; color: $foreground; padding: 0 1; }
@@ -21,6 +30,7 @@ class TopLine(Widget):
         super().__init__()
         self._engine = engine
         self._note = ""
+        self._host = ""
 
     def say(self, engine: str, note: str) -> None:
         """`engine`: which one; `note`: what stands at the right."""
@@ -28,12 +38,30 @@ class TopLine(Widget):
             self._engine, self._note = engine, note
             self.refresh()
 
+    def show_host(self, load: "HostLoad | None") -> None:
+        """Show the CPU and memory of this machine; None: nothing."""
+        words = "" if load is None else host_words(load)
+        if words != self._host:
+            self._host = words
+            self.refresh()
+
     def render(self) -> Content:
         width = self.content_size.width
         note = Content(safe_line(self._note, 120))
+        host = Content.styled(self._host, "$text-muted")
+        if self._host and width - host.cell_length - note.cell_length - 4 >= ENGINE_ROOM:
+            note = Content.assemble(host, "  ", note)
         left = Content.assemble(("containerlab-tui", "bold"), "  ", (safe_line(self._engine, 200), "$text-muted"))
         room = max(0, width - note.cell_length - 2)
         return Content.assemble(left.truncate(room, ellipsis=True, pad=True), "  ", note)
+
+
+def host_words(load: "HostLoad") -> str:
+    """Returns e.g. `host: CPU 12 %, memory 3.1G of 24G`; without CPU where it isn't known yet."""
+    from containerlab_tui.present.wording import size  # not needed for the first frame
+
+    memory = f"memory {size(load.memory_bytes)} of {size(load.memory_total)}"
+    return f"host: {memory}" if load.cpu_percent is None else f"host: CPU {load.cpu_percent:.0f} %, {memory}"
 
 
 ALWAYS = frozenset({"app.help", "app.command_palette"})
