@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from containerlab_probes.errors import ContainerlabError, Denied, TimedOut, Unreachable, Unsupported
+from containerlab_probes.errors import ContainerlabError, Denied, Gone, TimedOut, Unreachable, Unsupported
+from containerlab_probes.processes.load import psutil_errors
 from containerlab_tui.engine import http
 from containerlab_tui.engine.endpoint import Endpoint
 
@@ -71,7 +72,7 @@ class Running:
 def found(places: Places) -> Iterator[Running | None]:
     """The lab's daemon if it runs. Its socket is the one it was started with, wherever the lab would put it now."""
     with _process(places.pid_file) as (pid, pidfd, arguments):
-        if pid and Path(arguments[0]).name == "dockerd" and _option(arguments, "data-root") == str(places.data):
+        if arguments and Path(arguments[0]).name == "dockerd" and _option(arguments, "data-root") == str(places.data):
             yield Running(pid, pidfd, _option(arguments, "host").removeprefix("unix://"))
         else:
             yield None
@@ -81,22 +82,30 @@ def found(places: Places) -> Iterator[Running | None]:
 def _process(pid_file: Path) -> Iterator[tuple[int, int, list[str]]]:
     """The pid that a file names, a pidfd of that process and its command line; 0 for the pid where there is none.
 
-    The command line belongs to the pidfd: that process was still there after it was read.
+    The command line belongs to the pidfd: that process was still there after it was read. psutil's is_running says so
+    of a zombie too, so the pidfd is asked.
     """
     pidfd = -1
     try:
         pid = int(pid_file.read_text())
         pidfd = os.pidfd_open(pid)
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        arguments = _command_line(pid)
         if Running(pid, pidfd, "").ended():
-            pid = 0
-    except (OSError, ValueError, OverflowError):
+            pid, arguments = 0, []
+    except (OSError, ValueError, OverflowError, Gone, Denied):
         pid, arguments = 0, []
     try:
         yield pid, pidfd, arguments
     finally:
         if pidfd >= 0:
             os.close(pidfd)
+
+
+def _command_line(pid: int) -> list[str]:
+    with psutil_errors(pid):
+        import psutil
+
+        return psutil.Process(pid).cmdline()
 
 
 def _option(arguments: list[str], name: str) -> str:
