@@ -63,9 +63,11 @@ def test_a_mistake_names_file_line_and_key_and_leaves_the_rest(tmp_path: Path, l
     assert key in sentence
 
 
-def test_what_is_no_toml_leaves_the_defaults(tmp_path: Path) -> None:
+def test_what_is_no_toml_leaves_the_defaults_and_may_have_forbidden_changes(tmp_path: Path) -> None:
     found = loaded(tmp_path, "theme = \nread_only = true\n")
-    assert found.settings == Settings()
+    assert found.settings == Settings(read_only=True)
+    assert found.source("read_only") == "a settings file that cannot be read"
+    assert not loaded(tmp_path, None, CONTAINERLAB_TUI_READ_ONLY="0").settings.read_only
     assert len(found.problems) == 1
     assert "line 1" in found.problems[0]
 
@@ -79,8 +81,29 @@ def test_a_file_that_cannot_be_read_leaves_the_defaults(tmp_path: Path, data: by
     else:
         file.write_bytes(data)
     found = loaded(tmp_path, None)
-    assert found.settings == Settings()
+    assert found.settings == Settings(read_only=True)
     assert str(file) in found.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "read_only"),
+    [
+        ("readonly = true", {}, True),
+        ("read-only = 1", {}, True),
+        ("readonly = false", {}, False),
+        (None, {"CONTAINERLAB_TUI_READONLY": "1"}, True),
+        (None, {"CONTAINERLAB_TUI_READONLY": "0"}, False),
+        (None, {"CONTAINERLAB_TUI_COLOUR": "1"}, False),
+    ],
+)
+def test_an_unknown_name_is_a_problem_and_one_close_to_read_only_counts(
+    tmp_path: Path, text: str | None, environ: dict[str, str], read_only: bool
+) -> None:
+    found = loaded(tmp_path, text, **environ)
+    assert found.settings.read_only is read_only
+    (problem,) = found.problems
+    assert "unknown setting" in problem
+    assert problem.endswith("Treated as read_only = true.") is read_only
 
 
 @pytest.mark.parametrize(("word", "value"), [("1", True), ("no", False), ("TRUE", True), ("off", False)])

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from containerlab_tui.directories import config_file
@@ -11,6 +11,8 @@ from containerlab_tui.directories import config_file
 ENVIRONMENT_PREFIX = "CONTAINERLAB_TUI_"
 DEFAULT = "default"
 """The source of a setting that nothing has set."""
+UNREAD = "a settings file that cannot be read"
+"""The source of `read_only` where the file may have set it and nobody knows."""
 
 ACTIONS = ("signal", "stop", "restart", "pause", "remove", "ipc-remove", "copy")
 """Operations that can be made to ask first."""
@@ -49,7 +51,8 @@ class Loaded:
     sources: Mapping[str, str] = field(default_factory=dict)
     """Setting -> where it comes from: `PATH, line N`, an environment variable, a flag. Missing: the default."""
     unread: str = ""
-    """Why the file could not be read as a whole, a sentence; empty: it could, or there is none."""
+    """Why the file could not be read as a whole, a sentence; empty: it could, or there is none. `read_only` is true
+    then, unless the environment or a flag sets it."""
 
     def source(self, setting: str) -> str:
         """Returns where a setting comes from."""
@@ -70,6 +73,8 @@ def load(
     settings, problems, sources = Settings(), [file.unread] if file.unread else [], dict[str, str]()
     values, found = _check(file.values, file.place, check_keys)
     layers = [(values, {key: file.place(key) for key in values})]
+    if file.unread:
+        layers.append(({"read_only": True}, {"read_only": UNREAD}))
     problems += found
     variables, found = _check(_from_environment(environ), lambda key, _=None: f"Environment variable {_variable(key)}")
     layers.append((variables, {key: _variable(key) for key in variables}))
@@ -149,6 +154,9 @@ def _check(
             known = ", ".join(_READERS)
             near = did_you_mean(key, list(_READERS))
             problems.append(f"{place(key)}: unknown setting {key!r}{near}; the settings are {known}.")
+            if "'read_only'" in near and value is not False:
+                good["read_only"] = True
+                problems[-1] += " Treated as read_only = true."
             continue
         try:
             good[key] = reader(value)
@@ -180,14 +188,14 @@ class _File:
             return
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            self.unread = f"Cannot read {path} ({reason}). The defaults are in force."
+            self.unread = f"Cannot read {path} ({reason}). The defaults are in force, and nothing is changed."
             return
         import tomllib  # costs a few milliseconds that a user without a file need not spend
 
         try:
             self.values = tomllib.loads(self._text)
         except tomllib.TOMLDecodeError as error:
-            self.unread = f"{path} is not valid TOML ({error}). The defaults are in force."
+            self.unread = f"{path} is not valid TOML ({error}). The defaults are in force, and nothing is changed."
 
     def place(self, key: str, within: str | None = None) -> str:
         """Returns the file and line of a top-level key or table; with `within`, of a key inside that table."""
@@ -219,18 +227,15 @@ def _variable(key: str) -> str:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
-    """What environment variables set; keys can't be set there."""
-    values = dict[str, object]()
-    for item in fields(Settings):
-        raw = environ.get(_variable(item.name))
-        if raw is not None and item.name != "keys":
-            values[item.name] = _of_text(item.name, raw.strip())
-    return values
+    """What environment variables set, unknown ones included; keys can't be set there."""
+    names = (name for name in environ if name.startswith(ENVIRONMENT_PREFIX) and name != _variable("keys"))
+    settings = {name.removeprefix(ENVIRONMENT_PREFIX).lower(): environ[name].strip() for name in sorted(names)}
+    return {setting: _of_text(setting, raw) for setting, raw in settings.items()}
 
 
 def _of_text(key: str, raw: str) -> object:
     """An environment variable's text as the type that the file would have given; unchanged where it is none."""
-    if key in ("read_only", "hide_private_mappings"):
+    if key not in ("theme", "shell", "confirm", "log_lines"):
         return _WORDS.get(raw.lower(), raw)
     if key == "log_lines":
         return int(raw) if raw.isascii() and raw.isdigit() else raw

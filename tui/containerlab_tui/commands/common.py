@@ -28,14 +28,21 @@ def policy(arguments: argparse.Namespace) -> "Policy":
 
     A file that can't be read may hold `read_only = true`, so nothing is changed before it is repaired.
     """
-    from containerlab_tui.services.policy import Policy
+    from containerlab_tui.config import UNREAD
 
     loaded = settings(arguments)
-    if loaded.unread:
-        raise BadRequest(f"{loaded.unread} It may forbid changes, so repair or remove it first.")
+    if loaded.source("read_only") == UNREAD:
+        raise BadRequest(f"{loaded.unread} It may set read_only, so repair or remove it first.")
     for problem in loaded.problems:
         if "read_only" in problem or "READ_ONLY" in problem:
             tell(problem)
+    return policy_of(loaded)
+
+
+def policy_of(loaded: "Loaded") -> "Policy":
+    """Returns the policy that these settings ask for."""
+    from containerlab_tui.services.policy import Policy
+
     return Policy(loaded.settings.read_only, loaded.source("read_only"), loaded.settings.confirm)
 
 

@@ -44,13 +44,12 @@ def open_screens(arguments: argparse.Namespace) -> int:
         return GuardedEngine(connect(), policy)
 
     first = _First(lambda: _raw_list(where, connect))
-    from containerlab_tui.services.policy import Policy
     from containerlab_tui.session.actions import key_problems
 
     loaded = config.load(flags={"read_only": arguments.read_only or None}, check_keys=key_problems)
     for problem in loaded.problems:
         common.tell(safe_lines(problem))
-    policy = Policy(loaded.settings.read_only, loaded.source("read_only"), loaded.settings.confirm)
+    policy = common.policy_of(loaded)
     from containerlab_tui.engine.shared_events import SharedEvents
     from containerlab_tui.session.session import Session, Sources
     from containerlab_tui.ui.app import run
