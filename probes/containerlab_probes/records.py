@@ -212,6 +212,8 @@ class IpcObject:
     semaphores: tuple[Semaphore, ...] = ()
     messages: int | None = None
     """Queues: messages in it."""
+    inode: int = 0
+    """POSIX: the inode of its file, which tells it from a later object of the same name; 0 for System V."""
 
 
 @dataclass(frozen=True, slots=True)

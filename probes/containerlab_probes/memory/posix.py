@@ -168,6 +168,7 @@ def _object(
         group=state.st_gid,
         mode=state.st_mode & 0o777,
         changed_at=state.st_mtime,
+        inode=state.st_ino,
         semaphores=semaphores,
     )
 

@@ -3,7 +3,7 @@
 Used by the screens and the commands alike. Everything that is read comes through one probe agent.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 
 from containerlab_probes.client import ProbeClient
@@ -27,15 +27,17 @@ class Inspector:
     They raise Gone (it has ended, or the object has), Denied (not root), Unsupported (remote engine), TimedOut.
     """
 
-    def __init__(self, local: bool, details: Details, policy: Policy) -> None:
-        """`local`: the container runs on this kernel. Raises Gone where it isn't running."""
+    def __init__(
+        self, local: bool, details: Details, policy: Policy, client: Callable[[ProcessId], ProbeClient] = ProbeClient
+    ) -> None:
+        """`local`: the container runs on this kernel; `client` makes its agent. Raises Gone where it isn't running."""
         self.details = details
         self._policy = policy
         if not details.pid:
             raise Gone(f"{details.name} is not running: what it kept in memory is gone. Start it first.")
         if not local:
             raise Unsupported(f"{details.name} runs on another machine, where this program can't look into memory.")
-        self._client = ProbeClient(identify(details.pid))
+        self._client = client(identify(details.pid))
 
     def __enter__(self) -> "Inspector":
         return self
@@ -125,9 +127,9 @@ def inspector(engine: Engine, details: Details, policy: Policy) -> Inspector:
 
 def is_same_object(one: IpcObject, other: IpcObject) -> bool:
     """Returns whether two readings show one object: an id or a name may belong to a later one by the second."""
-    if one.key is not None:  # a System V object's creator and key never change
-        return (one.key, one.creator_pid) == (other.key, other.creator_pid)
-    return (one.owner, one.creator_pid) == (other.owner, other.creator_pid)
+    if one.key is None or one.kind is IpcKind.SEM:  # semctl(SETVAL) changes the time of a set, which is ordinary use
+        return (one.key, one.inode) == (other.key, other.inode)
+    return (one.key, one.creator_pid, one.changed_at) == (other.key, other.creator_pid, other.changed_at)
 
 
 def shared_with(namespace: int, details: Details, neighbours: Iterable[Details]) -> tuple[str, ...]:
