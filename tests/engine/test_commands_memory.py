@@ -96,7 +96,7 @@ def test_ipc_read_gives_a_window_of_bytes(command: Command, written: str) -> Non
     part = command.asks("ipc", "read", written, "shm", held, "--offset", "23", "--length", "3")
     assert (part["offset"], part["total"], data(part)) == (23, 27, b"xyz")
     printed = command("--read-only", "ipc", "read", written, "shm", held, "--length", "16")
-    assert printed.out == "00000000  61 62 63 64 65 66 67 68 69 6a 6b 6c 6d 6e 6f 70  abcdefghijklmnop\n"
+    assert printed.out == "00000000  61 62 63 64 65 66 67 68  69 6a 6b 6c 6d 6e 6f 70  abcdefghijklmnop\n"
     assert data(command.asks("ipc", "read", written, "shm", held, "--offset", "1000")) == b""
     beyond = command("ipc", "read", written, "shm", held, "--offset", "1000")
     assert (beyond.status, beyond.out, beyond.err) == (0, "", "Nothing from byte 1000 on: it has 27 bytes.\n")
@@ -135,7 +135,7 @@ def test_posix_shared_memory_is_read_and_removed(command: Command, docker: Docke
         (3, "ipc remove NAME shm 77", "Removing shm 77"),
         (3, "ipc read NAME posix-shm nothing", "nothing"),
         (2, "ipc read NAME msg 0", "no bytes to read"),
-        (2, "ipc read NAME paper 0", "paper is no kind of IPC object"),
+        (2, "ipc read NAME paper 0", "Unknown IPC kind paper"),
         (2, "ipc remove NAME shm one", "'one' is no id"),
         (2, "ipc read NAME posix-shm ../../etc/passwd", "../../etc/passwd"),
         (2, "ipc read NAME shm 0 --offset=-1", "--offset must not be negative"),

@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from containerlab_probes.errors import ContainerlabError, Unreachable
@@ -56,47 +57,14 @@ def _connect(host: str | None, context: str | None) -> "Engine":
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    match arguments.command:
-        case None:
-            from containerlab_tui.commands.screens import open_screens
+    """Runs the module of `commands/` that has the name of the command's first word; without a command, the UI."""
+    if arguments.command is None:
+        from containerlab_tui.commands.screens import open_screens
 
-            return open_screens(arguments)
-        case "lab":
-            from containerlab_tui.commands import lab
-
-            return lab.run(arguments)
-        case "ps" | "processes" | "forecast":
-            from containerlab_tui.commands import look
-
-            return look.run(arguments)
-        case "signal":
-            from containerlab_tui.commands import signal
-
-            return signal.run(arguments)
-        case "stop":
-            from containerlab_tui.commands import stop
-
-            return stop.run(arguments)
-        case "doctor":
-            from containerlab_tui.commands import doctor
-
-            return doctor.run(arguments)
-        case "config":
-            from containerlab_tui.commands import config
-
-            return config.run(arguments)
-        case "why":
-            from containerlab_tui.commands import why
-
-            return why.run(arguments)
-        case "selftest":
-            from containerlab_tui.commands import selftest
-
-            return selftest.run(arguments)
-        case _:
-            from containerlab_tui.commands import memory
-
-            return memory.run(arguments)
+        return open_screens(arguments)
+    command = import_module(f"containerlab_tui.commands.{arguments.command.split()[0]}")
+    status: int = command.run(arguments)
+    return status
 
 
 def _fail(sentence: str, status: int) -> int:
@@ -116,8 +84,8 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line. Global options are taken before and after the command."""
     whole = argparse.ArgumentParser(
         PROGRAM,
-        description="What happens to a container that is told to stop, and what it keeps in memory and shares. "
-        "Without a command it opens the screens.",
+        description="Predict, watch and fix container stops; inspect shared memory and mapped files. "
+        "Without a command, opens the terminal UI.",
         parents=[_global_options(first=True)],
     )
     whole.add_argument("--version", action=_Version, nargs=0, help="show the program's version number and exit")
@@ -127,57 +95,57 @@ def parser() -> argparse.ArgumentParser:
     def command(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, parents=[everywhere])
 
-    lab = command("lab", "the private engine with its images and demonstration containers")
+    lab = command("lab", "start, stop or show the private engine with its images and demonstration containers")
     lab.add_argument("action", choices=("up", "down", "status"))
-    lab.add_argument("--purge", action="store_true", help="with down: remove its data too")
+    lab.add_argument("--purge", action="store_true", help="with down: also remove its data")
 
-    ps = command("ps", "the containers")
-    ps.add_argument("--all", action="store_true", help="ended ones too")
+    ps = command("ps", "list containers")
+    ps.add_argument("--all", action="store_true", help="include stopped containers")
 
-    _name(command("processes", "the process tree, each process with its signal dispositions"))
+    _name(command("processes", "print the process tree with signal dispositions"))
 
-    forecast = command("forecast", "what each signal would do to each process; sends nothing")
+    forecast = command("forecast", "predict what each signal would do to each process; sends nothing")
     _name(forecast)
     forecast.add_argument("signals", nargs="*", metavar="SIGNAL", help="default: the container's stop signal")
 
-    signal = command("signal", "send a signal, to PID 1 unless another target is named")
+    signal = command("signal", "send a signal (to PID 1 by default) and show the result")
     _name(signal)
     signal.add_argument("signal", metavar="SIGNAL")
     target = signal.add_mutually_exclusive_group()
     target.add_argument("--pid", type=int, metavar="N", help="a process, by its PID in the container")
-    target.add_argument("--children", action="store_true", help="everything below PID 1")
+    target.add_argument("--children", action="store_true", help="all processes below PID 1")
     target.add_argument("--all", action="store_true", help="every process of the container")
 
-    stop = command("stop", "stop it and show the two phases as they happen")
+    stop = command("stop", "stop a container and show both phases live")
     _name(stop)
     stop.add_argument("--signal", metavar="S", help="default: the container's stop signal")
     stop.add_argument("--timeout", type=int, metavar="SECONDS", help="grace period; negative: no limit")
 
-    doctor = command("doctor", "how a stop would go, why, and how to mend it; changes nothing")
+    doctor = command("doctor", "predict how a stop will go, and how to fix it; changes nothing")
     whom = doctor.add_mutually_exclusive_group(required=True)
     whom.add_argument("name", metavar="NAME", nargs="?", help="a container's name, id, or unambiguous id prefix")
-    whom.add_argument("--all", action="store_true", help="every running container, the worst first")
+    whom.add_argument("--all", action="store_true", help="all running containers, worst first")
     doctor.add_argument("--strict", action="store_true", help="exit status 1 on an error finding")
 
-    _name(command("why", "how a container that has stopped came to stop"))
+    _name(command("why", "explain why a container stopped"))
 
     command("selftest", "test the kernel's signal rules on which predictions rest; needs root, but no engine")
 
     command("config", "print the effective settings, where each comes from, and problems")
 
-    _name(command("ipc", "System V and POSIX IPC objects"))
-    read = command("ipc read", "bytes of one shared memory object")
+    _name(command("ipc", "list System V and POSIX IPC objects"))
+    read = command("ipc read", "dump a shared memory object")
     _object(read)
     _window(read)
     _object(command("ipc remove", "remove one IPC object"))
 
-    maps = command("maps", "the files that processes have mapped, and where those bytes live")
+    maps = command("maps", "list mapped files and where their bytes are stored")
     _name(maps)
-    maps.add_argument("--private", action="store_true", help="private mappings (programs, libraries) too")
-    read = command("maps read", "bytes of one mapping's file")
+    maps.add_argument("--private", action="store_true", help="include private mappings (programs, libraries)")
+    read = command("maps read", "dump the file of a mapping")
     _name(read)
     read.add_argument("pid", type=int, metavar="PID", help="the process, by its PID in the container")
-    read.add_argument("range", metavar="RANGE", help="the mapping, as `maps` names it")
+    read.add_argument("range", metavar="RANGE", help="the mapping, as `maps` shows it")
     _window(read)
     return whole
 
@@ -190,13 +158,13 @@ def _global_options(first: bool) -> argparse.ArgumentParser:
     def default(value: object) -> object:
         return value if first else argparse.SUPPRESS
 
-    group.add_argument("--host", metavar="URL", default=default(None), help="the engine to talk to")
+    group.add_argument("--host", metavar="URL", default=default(None), help="the engine's address")
     group.add_argument("--context", metavar="NAME", default=default(None), help="a docker context")
-    group.add_argument("--lab", action="store_true", default=default(False), help="the private engine")
+    group.add_argument("--lab", action="store_true", default=default(False), help="use the private engine")
     group.add_argument(
-        "--read-only", action="store_true", default=default(False), help="refuse whatever changes a container"
+        "--read-only", action="store_true", default=default(False), help="refuse every change to a container"
     )
-    group.add_argument("--json", action="store_true", default=default(False), help="one JSON document")
+    group.add_argument("--json", action="store_true", default=default(False), help="print one JSON document")
     return options
 
 
@@ -212,11 +180,11 @@ def _object(command: argparse.ArgumentParser) -> None:
 
 def _window(command: argparse.ArgumentParser) -> None:
     command.add_argument("--offset", type=int, default=0, metavar="N", help="the first byte (default 0)")
-    command.add_argument("--length", type=int, default=256, metavar="N", help="how many (default 256)")
+    command.add_argument("--length", type=int, default=256, metavar="N", help="number of bytes (default 256)")
 
 
 class _Version(argparse.Action):
-    """Looks the version up when it is asked for: that takes longer than the rest of the parser."""
+    """Looks up the version only on request: that takes longer than the rest of the parser."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib.metadata import PackageNotFoundError, version

@@ -26,7 +26,7 @@ def open_screens(arguments: argparse.Namespace) -> int:
 
     url, context = arguments.host, arguments.context
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise BadRequest("The screens need a terminal; the commands don't: `containerlab-tui --help` lists them.")
+        raise BadRequest("The UI needs a terminal. For commands that do not, see `containerlab-tui --help`.")
     if arguments.lab:
         from containerlab_tui.commands import lab
         from containerlab_tui.lab.lab import Lab

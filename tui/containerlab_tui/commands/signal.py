@@ -6,10 +6,10 @@ from containerlab_probes.errors import Denied, Gone
 from containerlab_probes.records import Process
 from containerlab_probes.signals.names import name_of, number_of
 from containerlab_tui.commands import common
-from containerlab_tui.commands.look import visible_processes
 from containerlab_tui.present import documents
 from containerlab_tui.present.safe_text import safe
 from containerlab_tui.services.policy import Operation
+from containerlab_tui.services.processes import visible_processes
 from containerlab_tui.services.signals import Sent, send, send_by_engine
 
 
@@ -45,13 +45,13 @@ def _targets(arguments: argparse.Namespace, seen: tuple[Process, ...], name: str
     if arguments.children:
         below = tuple(one for one in seen if one.container_pid != 1)
         if not below:
-            raise Gone(f"PID 1 of {name} has no children: nothing was sent.")
+            raise Gone(f"PID 1 of {name} has no children. Nothing sent.")
         return below
     wanted = 1 if arguments.pid is None else arguments.pid
     found = tuple(one for one in seen if one.container_pid == wanted)
     if not found:
         there = ", ".join(str(one.container_pid) for one in seen)
-        raise Gone(f"{name} has no process {wanted}: those there are {there}. Nothing was sent.")
+        raise Gone(f"{name} has no process {wanted} (processes: {there}). Nothing sent.")
     return found
 
 

@@ -3,6 +3,7 @@
 Used by the screens and the commands alike. Everything that is read comes through one probe agent.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable
 from types import TracebackType
 
@@ -13,7 +14,7 @@ from containerlab_probes.memory.mappings import backing_of, host_path_of, mount_
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import IpcKind, IpcObject, Mapping, Process, ProcessId, Window
 from containerlab_tui.engine.api import Engine
-from containerlab_tui.model.inventory import Details, natural
+from containerlab_tui.model.inventory import HAS_PROCESSES, Details, natural
 from containerlab_tui.model.survival import survival_of_file, survival_of_ipc
 from containerlab_tui.model.views import FileRow, FilesView, IpcRow, IpcView
 from containerlab_tui.services.policy import Operation, Policy
@@ -123,6 +124,16 @@ class Inspector:
 def inspector(engine: Engine, details: Details, policy: Policy) -> Inspector:
     """An Inspector for a container of this engine."""
     return Inspector(engine.local, details, policy)
+
+
+def running(engine: Engine) -> list[Details]:
+    """Returns the details of every running container, for the namespaces they share."""
+    found = []
+    for one in engine.containers():
+        if one.state in HAS_PROCESSES:
+            with contextlib.suppress(Gone):
+                found.append(engine.inspect(one.id))
+    return found
 
 
 def is_same_object(one: IpcObject, other: IpcObject) -> bool:

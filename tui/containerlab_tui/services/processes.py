@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from containerlab_probes.errors import ContainerlabError, Gone
+from containerlab_probes.errors import ContainerlabError, Denied, Gone
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.load import ProcessLoadReader
 from containerlab_probes.processes.tree import container_processes
@@ -37,6 +37,16 @@ def measure(seen: tuple[Process, ...], wait: Callable[[float], object] = time.sl
     reader.read(seen)
     wait(CPU_OVER_S)
     return reader.read(seen)
+
+
+def visible_processes(engine: Engine, details: Details) -> tuple[Process, ...]:
+    """Returns the processes of a container. Raises Gone where it isn't running, Denied where they can't be seen."""
+    seen, reason = see_processes(engine, details)
+    if reason == NOT_RUNNING:
+        raise Gone(f"{details.name} is not running, so it has no processes: start it first.")
+    if reason:
+        raise Denied(f"The processes of {details.name} can't be seen: {reason}.")
+    return seen
 
 
 def children_of(process: Process, seen: tuple[Process, ...]) -> tuple[Process, ...]:

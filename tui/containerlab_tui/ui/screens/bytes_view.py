@@ -14,12 +14,12 @@ from textual.widgets import Footer, Input, Static
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.records import WINDOW_LIMIT, Window
 from containerlab_tui.model.survival import Survival
-from containerlab_tui.present import wording
+from containerlab_tui.present import hexdump, wording
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.bindings import bindings
-from containerlab_tui.ui.widgets import hex_view, survival_marks
+from containerlab_tui.ui.widgets import survival_marks
 from containerlab_tui.ui.widgets.hex_view import HexView
 
 Reader = Callable[[int, int], Window]
@@ -105,7 +105,7 @@ class BytesScreen(Screen[None]):
             self._read(self._last_page(window.total), False)
             return
         view.window = window
-        view.changed = hex_view.changes(before, window)
+        view.changed = hexdump.changes(before, window)
         shrunk = before is not None and before.total != window.total
         if before is None:
             self._place("")

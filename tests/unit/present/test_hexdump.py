@@ -5,16 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from containerlab_probes.records import Window
-from containerlab_tui.ui.widgets.hex_view import (
+from containerlab_tui.present.hexdump import (
     Row,
     bytes_per_row,
     cells_needed,
     changes,
-    line,
+    lines,
     offset_digits,
     rows,
     text_of,
 )
+from containerlab_tui.ui.widgets.hex_view import line
 
 
 def window(data: bytes, offset: int = 0, total: int | None = None) -> Window:
@@ -24,6 +25,13 @@ def window(data: bytes, offset: int = 0, total: int | None = None) -> Window:
 def test_a_line_as_it_is_drawn() -> None:
     shown = line(Row(16, b"abcdefgh\x00\x1b\xff"), 16, 32).plain
     assert shown == " 00000010  61 62 63 64 65 66 67 68  00 1b ff                 abcdefgh···     "
+
+
+def test_lines_of_plain_text() -> None:
+    assert lines(window(b"abcdefghijklmnop\x00\xff", 16)) == [
+        "00000010  61 62 63 64 65 66 67 68  69 6a 6b 6c 6d 6e 6f 70  abcdefghijklmnop",
+        "00000020  00 ff                                             ··",
+    ]
 
 
 def test_a_changed_byte_is_marked_by_glyphs_and_underlined() -> None:

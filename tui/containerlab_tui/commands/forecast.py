@@ -1,0 +1,31 @@
+"""`forecast`: prints what each signal would do to each process. Sends nothing."""
+
+import argparse
+
+from containerlab_probes.records import Forecast
+from containerlab_probes.signals.forecast import forecast
+from containerlab_probes.signals.names import name_of, number_of
+from containerlab_tui.commands import common
+from containerlab_tui.present import documents
+from containerlab_tui.services.processes import children_of, visible_processes
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit status 0. Raises BadRequest (no such signal), and as `processes`."""
+    engine = common.engine(arguments)
+    details = engine.inspect(arguments.name)
+    chosen = [number_of(text) for text in arguments.signals or [details.stop_signal]]
+    seen = visible_processes(engine, details)
+    made: list[Forecast] = [forecast(one, signal, children_of(one, seen)) for signal in chosen for one in seen]
+    if arguments.json:
+        common.answer(documents.forecasts(details.name, made))
+        return 0
+    commands = {one.id: one.command for one in seen}
+    rows = [
+        (str(one.id.pid), str(one.container_pid), name_of(one.signal), one.delivery, one.effect,
+         commands[one.id][:40], one.evidence)
+        for one in made
+    ]  # fmt: skip
+    headings = ("PID", "IN", "SIGNAL", "DELIVERY", "EFFECT", "PROCESS", "EVIDENCE")
+    print(common.table(headings, rows, right=(0, 1)))
+    return 0

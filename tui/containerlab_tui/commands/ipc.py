@@ -1,0 +1,88 @@
+"""`ipc`, `ipc read`, `ipc remove`: IPC objects of a container."""
+
+import argparse
+
+from containerlab_probes.errors import BadRequest
+from containerlab_probes.records import IpcKind
+from containerlab_tui.commands import common, memory_text
+from containerlab_tui.engine.api import Engine
+from containerlab_tui.model.views import IpcRow
+from containerlab_tui.present import documents
+from containerlab_tui.present.safe_text import safe
+from containerlab_tui.services.inspection import Inspector, inspector, running
+from containerlab_tui.services.policy import Operation
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit status 0. Raises Gone (no such container or object), BadRequest, Denied, ReadOnly."""
+    if arguments.command == "ipc remove":
+        what = f"remove {safe(arguments.kind)} {safe(arguments.id)} of {safe(arguments.name)}"
+        engine = common.changing_engine(arguments, what, Operation.IPC_REMOVE)
+    else:
+        engine = common.engine(arguments)
+    with inspector(engine, engine.inspect(arguments.name), engine.policy) as opened:
+        match arguments.command:
+            case "ipc":
+                return _ipc(arguments, opened, engine)
+            case "ipc read":
+                kind = _kind(arguments.kind)
+                read = opened.read_ipc(kind, arguments.id, *memory_text.window(arguments))
+                return memory_text.print_bytes(arguments, opened, {"kind": kind.value, "id": arguments.id}, read)
+            case _:
+                return _remove(arguments, opened)
+
+
+def _kind(text: str) -> IpcKind:
+    try:
+        return IpcKind(text)
+    except ValueError:
+        kinds = ", ".join(kind.value for kind in IpcKind)
+        raise BadRequest(f"Unknown IPC kind {text}; use one of {kinds}.") from None
+
+
+def _ipc(arguments: argparse.Namespace, inspector: Inspector, engine: Engine) -> int:
+    view = inspector.ipc(running(engine))
+    if arguments.json:
+        common.answer(documents.ipc(inspector.details.name, view))
+        return 0
+    shared = f", shared with {', '.join(view.shared_with)}" if view.shared_with else ""
+    print(f"IPC namespace {view.snapshot.namespace} ({view.mode}{shared})")
+    if not view.rows:
+        print("no System V or POSIX IPC objects")
+        return 0
+    headings = ("KIND", "ID", "KEY", "NAME", "BYTES", "OWNER", "MODE", "CREATOR", "ATTACHED", "SURVIVES")
+    print(common.table(headings, [_ipc_row(row) for row in view.rows], right=(4, 5, 8)))
+    for row in view.rows:
+        for number, one in enumerate(row.object.semaphores):
+            waiting = f", {one.waiting_for_increase} wait for more, {one.waiting_for_zero} for zero"
+            print(f"  sem {row.object.id}[{number}] = {one.value}{waiting}")
+    memory_text.tell_unread(view.snapshot.unread)
+    return 0
+
+
+def _ipc_row(row: IpcRow) -> tuple[str, ...]:
+    held = row.object
+    creator = f"{row.creator.container_pid} {row.creator.name}" if row.creator else str(held.creator_pid or "—")
+    return (
+        held.kind.value,
+        held.id,
+        "—" if held.key is None else f"{held.key} ({held.key:#x})",
+        held.name or "—",
+        "—" if held.bytes is None else str(held.bytes),
+        str(held.owner),
+        f"{held.mode:04o}",
+        creator,
+        "—" if held.attached is None else str(held.attached),
+        memory_text.survival_words(row.survives),
+    )
+
+
+def _remove(arguments: argparse.Namespace, inspector: Inspector) -> int:
+    kind = _kind(arguments.kind)
+    inspector.remove_ipc(kind, arguments.id)
+    if arguments.json:
+        common.answer({"schema": documents.SCHEMA, "container": inspector.details.name,
+                        "removed": {"kind": kind.value, "id": arguments.id}})  # fmt: skip
+    else:
+        print(f"removed {kind} {arguments.id} of {inspector.details.name}")
+    return 0

@@ -1,0 +1,47 @@
+"""What `ipc` and `maps` share: windows of bytes, survival in words, what could not be read."""
+
+import argparse
+
+from containerlab_probes.errors import BadRequest
+from containerlab_probes.records import WINDOW_LIMIT, Window
+from containerlab_tui.commands import common
+from containerlab_tui.model.survival import Survival
+from containerlab_tui.present import documents, hexdump
+from containerlab_tui.services.inspection import Inspector
+
+
+def window(arguments: argparse.Namespace) -> tuple[int, int]:
+    """Returns offset and length. Raises BadRequest."""
+    if arguments.offset < 0 or not 0 < arguments.length <= WINDOW_LIMIT:
+        raise BadRequest(f"--offset must not be negative and --length must lie between 1 and {WINDOW_LIMIT}.")
+    return arguments.offset, arguments.length
+
+
+def survival_words(survives: Survival) -> str:
+    """Returns what it survives, e.g. `process exit, stop and start`; `?` marks what isn't known."""
+    answers = {
+        "process exit": survives.process_exit,
+        "stop and start": survives.stop_start,
+        "removal": survives.remove,
+        "reboot": survives.host_reboot,
+    }
+    survived = [words + ("?" if answer == "unknown" else "") for words, answer in answers.items() if answer != "no"]
+    return ", ".join(survived) or "nothing"
+
+
+def tell_unread(unread: tuple[str, ...]) -> None:
+    """Prints what could not be read on standard error."""
+    for sentence in unread:
+        common.tell(f"not read: {sentence}")
+
+
+def print_bytes(arguments: argparse.Namespace, inspector: Inspector, of: documents.Document, read: Window) -> int:
+    """Prints a window as a hexadecimal dump, or as JSON; returns the exit status."""
+    if arguments.json:
+        common.answer(documents.window(inspector.details.name, of, read))
+        return 0
+    if read.data:
+        print("\n".join(hexdump.lines(read)))
+    else:
+        common.tell(f"Nothing from byte {read.offset} on: it has {read.total} bytes.")
+    return 0

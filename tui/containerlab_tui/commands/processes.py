@@ -1,0 +1,73 @@
+"""`processes`: prints the process tree, each process with its loads and signal dispositions."""
+
+import argparse
+
+from containerlab_probes.errors import Unsupported
+from containerlab_probes.records import Process, ProcessLoad
+from containerlab_probes.signals.names import name_of
+from containerlab_tui.commands import common
+from containerlab_tui.present import documents, wording
+from containerlab_tui.services.processes import measure, visible_processes
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit status 0. Raises Gone where the container isn't running, Denied where its processes can't be seen."""
+    engine = common.engine(arguments)
+    details = engine.inspect(arguments.name)
+    seen = visible_processes(engine, details)
+    try:
+        seen = measure(seen)
+    except Unsupported as error:
+        common.tell(str(error))
+    if arguments.json:
+        common.answer(documents.processes(details.name, seen))
+        return 0
+    depths = _depths(seen)
+    rows = [
+        (
+            str(one.pid),
+            str(one.container_pid),
+            one.user,
+            one.state,
+            str(one.threads),
+            *_load(one.load or ProcessLoad()),
+            "  " * depths[one.pid] + one.command,
+            _brief(one.dispositions.caught),
+            _brief(one.dispositions.ignored),
+            _brief(one.dispositions.blocked),
+            _brief(one.dispositions.sigwait | one.dispositions.signalfd),
+        )
+        for one in seen
+    ]
+    headings = (
+        "PID", "IN", "USER", "S", "THR", "CPU %", "MEM", "FDS", "READ", "WRITTEN",
+        "PROCESS", "CAUGHT", "IGNORED", "BLOCKED", "AWAITED",
+    )  # fmt: skip
+    print(common.table(headings, rows, right=(0, 1, *range(4, 10))))
+    for one in seen:
+        for reason in one.dispositions.unread:
+            common.tell(f"process {one.container_pid}: {reason}")
+    return 0
+
+
+def _load(load: ProcessLoad) -> tuple[str, ...]:
+    cpu = "—" if load.cpu_percent is None else f"{load.cpu_percent:.1f}"
+    descriptors = "—" if load.descriptors is None else str(load.descriptors)
+    sizes = (load.memory_bytes, load.read_bytes, load.written_bytes)
+    memory, read, written = (wording.size(count) for count in sizes)
+    return cpu, memory, descriptors, read, written
+
+
+def _depths(seen: tuple[Process, ...]) -> dict[int, int]:
+    """How deep in the tree each process stands, by host PID. Parents come before their children."""
+    depths: dict[int, int] = {}
+    for one in seen:
+        depths[one.pid] = depths[one.parent_pid] + 1 if one.parent_pid in depths else 0
+    return depths
+
+
+def _brief(numbers: frozenset[int]) -> str:
+    """Names without SIG; more than eight are counted."""
+    if len(numbers) > 8:
+        return f"{len(numbers)} signals"
+    return " ".join(name_of(number).removeprefix("SIG") for number in sorted(numbers)) or "·"
