@@ -137,16 +137,28 @@ def read(
     number = _number(object_id)
     for process, range_ in uses_of(processes, {}).segments.get(number, {}).items():
         try:
-            fd = open_mapped(process, range_)
+            fd = open_segment(process, range_, number)
         except ContainerlabError:
             continue
         try:
-            state = os.fstat(fd)
-            if (state.st_dev, state.st_ino) == (kernel_memory_device(), number):
-                return read_window(fd, offset, length, f"segment {number}")
+            return read_window(fd, offset, length, f"segment {number}")
         finally:
             os.close(fd)
     return sysv.read_by_attaching(number, offset, length)
+
+
+def open_segment(process: ProcessId, range_: str, number: int) -> int:
+    """Returns a descriptor of the segment that a process has attached at that range; the caller closes it.
+
+    The process may have mapped something else there since its mappings were read, so what was opened is compared with
+    the segment. Raises `Gone` where it is not that segment, and as `open_mapped`.
+    """
+    fd = open_mapped(process, range_)
+    state = os.fstat(fd)
+    if (state.st_dev, state.st_ino) == (kernel_memory_device(), number):
+        return fd
+    os.close(fd)
+    raise Gone(f"Process {process.pid} has detached segment {number}.")
 
 
 def remove(init: ProcessId, kind: IpcKind, object_id: str) -> None:

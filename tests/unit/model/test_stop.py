@@ -203,6 +203,21 @@ def test_the_start_before_the_stop_is_no_restart() -> None:
     assert state.verdict is Verdict.GRACEFUL
 
 
+@pytest.mark.parametrize(
+    ("starts", "verdict"),
+    [
+        ((0.2,), Verdict.RESTARTED),  # the moment of the end belongs to the restart: engines round their times
+        ((0.2 - 0.001,), Verdict.GRACEFUL),
+        ((-0.5, 0.6), Verdict.RESTARTED),
+        ((0.6, -0.5), Verdict.RESTARTED),
+    ],
+)
+def test_the_last_start_counts_as_a_restart_from_the_exit_of_pid_1_on(
+    starts: tuple[float, ...], verdict: Verdict
+) -> None:
+    assert run(HANDLING, [*GRACEFUL, *(event(at, Kind.STARTED) for at in starts)]).verdict is verdict
+
+
 def test_a_failure_counts_only_while_the_container_runs() -> None:
     failed = event(0.1, Kind.FAILED, "the engine went away.")
     assert run(HANDLING, [failed]).verdict is Verdict.FAILED

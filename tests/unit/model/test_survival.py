@@ -79,12 +79,19 @@ def test_files_by_backing(backing: Backing | None, answers: str, word: str) -> N
         (Backing.SYSV, "/SYSV0000162e", "container:db", "", "yyyn"),
         (Backing.BIND, "/run/host/a", "private", "tmpfs", "yyyn"),
         (Backing.VOLUME, "/vol/a", "private", "tmpfs", "yyyn"),
+        (Backing.BIND, "/run/host/a", "private", "ramfs", "yyyn"),
+        (Backing.VOLUME, "/vol/a", "private", "ramfs", "yyyn"),
         (Backing.BIND, "/host/a", "private", "ext4", "yyyy"),
         (Backing.DELETED, "/dev/shm/a", "host", "tmpfs", "nnnn"),
     ],
 )
 def test_files_by_place(backing: Backing, path: str, mode: str, filesystem: str, answers: str) -> None:
     assert four(survival_of_file(backing, path=path, ipc_mode=mode, filesystem=filesystem)) == answers
+
+
+@pytest.mark.parametrize("filesystem", ["tmpfs", "ramfs"])
+def test_a_bind_mount_in_memory_names_the_file_system(filesystem: str) -> None:
+    assert f"a {filesystem} of the host" in survival_of_file(Backing.BIND, filesystem=filesystem).reason
 
 
 def test_a_private_mapping_keeps_its_changes_to_itself() -> None:
