@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,6 @@ import pytest
 from textual.pilot import Pilot
 
 from containerlab_probes.codec import decoder
-from containerlab_probes.errors import Gone
 from containerlab_probes.records import HostLoad, Overview, Process, ProcessLoad, Usage
 from containerlab_tui.config import Settings
 from containerlab_tui.engine import parse
@@ -34,63 +33,28 @@ from containerlab_tui.session.container_watch import ContainerWatch
 from containerlab_tui.session.refreshers import LoadReader, Loads
 from containerlab_tui.session.session import Kernel, ProcessLoads, Session, Sources
 from containerlab_tui.ui.app import ContainerlabApp
+from tests.support.engine import CHANGES, ENDPOINT, PlayedEvents, ScriptedEngine
 from tests.ui.samples import settled, text_of
 
 RECORDED = json.loads(Path(__file__).with_name("recorded.json").read_text(encoding="utf-8"))
-ENDPOINT = "unix:///run/docker.sock"
 VERSION = EngineVersion("20.10.24", (1, 41))
 
 
-class Chunks:
-    """A log stream that ends."""
-
-    def __init__(self, chunks: list[bytes]) -> None:
-        self._chunks = chunks
-        self.closed = threading.Event()
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._chunks
-
-    def close(self) -> None:
-        self.closed.set()
-
-
-@dataclass
-class ScriptedEngine:
-    """Answers from the recording; notes what it was told to do."""
-
-    endpoint: str = ENDPOINT
-    local: bool = True
-    raw: dict[str, dict[str, Any]] = field(default_factory=lambda: dict(RECORDED["inspected"]))
-    told: list[tuple[str, ...]] = field(default_factory=list)
-    log: list[bytes] = field(default_factory=list)
-
-    def clone(self) -> "ScriptedEngine":
-        return self
-
-    def inspect_raw(self, container: str) -> dict[str, Any]:
-        if container not in self.raw:
-            raise Gone(f"There is no container {container}.")
-        return self.raw[container]
-
-    def inspect(self, container: str) -> Details:
-        return parse.details(self.inspect_raw(container))
-
-    def logs(self, container: str, follow: bool, tail: int | None = None, since: float | None = None) -> Chunks:
-        return Chunks(list(self.log))
-
-    def events(self, since: float | None = None) -> Chunks:
-        return Chunks([])
-
-    def past_events(self, container: str, since: float) -> tuple[EngineEvent, ...]:
-        return ()
-
-    def images(self) -> tuple[str, ...]:
-        return ("containerlab/dockerapp1:latest",)
-
-    def __getattr__(self, deed: str) -> Callable[..., None]:
-        """start, restart, pause, unpause, remove, rename …: noted and not done."""
-        return lambda *arguments, **named: self.told.append((deed, *map(str, arguments), *map(str, named.values())))
+def scripted_engine(local: bool = True) -> ScriptedEngine:
+    """Answers from the recording; changes are noted and not made."""
+    events = PlayedEvents()
+    events.close()
+    engine = ScriptedEngine(
+        ENDPOINT,
+        local,
+        raw=dict(RECORDED["inspected"]),
+        stream=events,
+        past=(),
+        tags=("containerlab/dockerapp1:latest",),
+        log=[],
+    )
+    engine.allow(*CHANGES)
+    return engine
 
 
 class PlayedWatch:
@@ -230,7 +194,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stage]:
         local: bool = True,
         kernel: Kernel | None = None,
     ) -> Stage:
-        engine, now = ScriptedEngine(local=local), _now()
+        engine, now = scripted_engine(local), _now()
         listed = parse.containers(RECORDED["lines"]) if containers is None else containers
         posts: list[Callable[[FeedRecord], object]] = []
 
@@ -239,7 +203,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stage]:
             post(Connected(VERSION, ENDPOINT, local))
             post(Snapshot(listed, now))
 
-        sources = Sources(ENDPOINT, lambda: cast(Engine, engine), lambda: listed, follow)
+        sources = Sources(ENDPOINT, lambda: engine, lambda: listed, follow)
         app = ContainerlabApp(Session(sources, settings or Settings(), lambda: now, kernel or PlayedKernel()))
         return Stage(app, engine, listed, now, posts)
 

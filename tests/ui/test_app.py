@@ -6,7 +6,8 @@ from containerlab_tui.config import Settings
 from containerlab_tui.model.inventory import Connected, EngineEvent, Event, Lost, Snapshot
 from containerlab_tui.ui.palette import actions_of
 from containerlab_tui.ui.screens.help import HelpScreen
-from tests.ui.conftest import ENDPOINT, VERSION, Stage
+from tests.support.engine import ENDPOINT
+from tests.ui.conftest import VERSION, Stage
 from tests.ui.samples import settled, text_of
 
 

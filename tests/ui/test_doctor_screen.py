@@ -24,7 +24,8 @@ from containerlab_tui.ui.messages import InventoryChanged
 from containerlab_tui.ui.screens.doctor import Checked, DoctorScreen, FindingBlock
 from containerlab_tui.ui.screens.doctor_table import DoctorGrid, DoctorTable
 from containerlab_tui.ui.screens.help import GROUPS
-from tests.ui.conftest import ScriptedEngine, Stage
+from tests.support.engine import ScriptedEngine
+from tests.ui.conftest import Stage
 from tests.ui.samples import APP, BEGAN, HOSTILE, SIZES, WORKER, Host, plan, settled, text_of
 from tests.ui.samples import SHELL as PID_1
 

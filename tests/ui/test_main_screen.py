@@ -169,12 +169,12 @@ async def test_removing_asks_first(stage: Callable[..., Stage]) -> None:
         await pilot.press("delete")
         await settled(pilot, lambda: isinstance(made.app.screen, Confirm), "the question")
         await pilot.press("n")
-        assert made.engine.told == []
+        assert made.engine.calls == []
         await pilot.press("delete")
         await settled(pilot, lambda: isinstance(made.app.screen, Confirm), "the question")
         await pilot.press("y")
-        await settled(pilot, lambda: bool(made.engine.told), "the deed")
-        assert made.engine.told == [("remove", made.id_of("db"), "True")]
+        await settled(pilot, lambda: bool(made.engine.calls), "the deed")
+        assert made.engine.calls == [("remove", made.id_of("db"), True, False)]
 
 
 async def test_read_only_does_nothing_and_says_why(stage: Callable[..., Stage]) -> None:
@@ -184,7 +184,7 @@ async def test_read_only_does_nothing_and_says_why(stage: Callable[..., Stage]) 
         await pilot.press("delete", "x", "s", "R", "n", "z", "N", "c", "e", "t")
         await pilot.pause()
         assert made.app.screen is made.app.main
-        assert made.engine.told == []
+        assert made.engine.calls == []
         assert all("Read-only mode" in one.message for one in made.app._notifications)
         assert len(made.app._notifications) == 10
 

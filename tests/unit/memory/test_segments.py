@@ -50,15 +50,18 @@ def test_another_mapping_at_the_range_is_not_the_segment(segment: sysv_ipc.Share
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(Gone, match=f"detached segment {segment.id + 1}"):
         open_segment(ME, range_of(segment.id), segment.id + 1)
-    with mmap.mmap(-1, 4096), pytest.raises(Gone):  # of the same device
+    with mmap.mmap(-1, 4096):  # on the same device
         anonymous = next(line for line in read_maps(ME.pid) if line.path == "/dev/zero")
-        open_segment(ME, anonymous.range, segment.id)
+        with pytest.raises(Gone):
+            open_segment(ME, anonymous.range, segment.id)
     with tempfile.TemporaryFile() as file:  # the same number on another device
         file.write(TEXT)
         file.flush()
         inode = os.fstat(file.fileno()).st_ino
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), pytest.raises(Gone):
-            open_segment(ME, range_of(inode), inode)
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ):
+            range_ = range_of(inode)
+            with pytest.raises(Gone):
+                open_segment(ME, range_, inode)
     assert len(os.listdir("/proc/self/fd")) == before
 
 

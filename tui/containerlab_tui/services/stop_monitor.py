@@ -11,10 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.records import Lost, Process, ProcessId, TraceRecord
-from containerlab_probes.signals.exits import ExitWatch
+from containerlab_probes.signals.exits import Exit, ExitWatch
 from containerlab_probes.signals.names import name_of
 from containerlab_tui.engine.api import Engine, EventSource
 from containerlab_tui.model.diagnosis import Diagnosis
@@ -36,20 +37,67 @@ neither comes it was no stop but a lone signal, such as `docker kill --signal TE
 
 
 @dataclass(frozen=True, slots=True)
-class _Recorded:
+class Recorded:
     """A batch of the kernel's record."""
 
     records: tuple[TraceRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Answered:
+class Answered:
     """The request has returned, or ended with an error."""
 
     error: str = ""
 
 
-_Item = StopEvent | _Answered | _Recorded
+Item = StopEvent | Answered | Recorded
+
+
+class Exits(Protocol):
+    """What the monitor needs of `ExitWatch`."""
+
+    def wait(self, timeout_s: float | None = None) -> tuple[Exit, ...]: ...
+
+    def close(self) -> None: ...
+
+
+class Trace(Protocol):
+    """What the monitor needs of `KernelTrace`."""
+
+    blind: str
+
+    def close(self) -> None: ...
+
+
+WatchExits = Callable[[Iterable[ProcessId]], Exits]
+RecordKernel = Callable[[Iterable[ProcessId], Callable[[tuple[TraceRecord, ...]], None]], Trace]
+
+
+class Inbox:
+    """What the threads of a monitor have found, in the order it came. `clock` counts as time.monotonic does."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self._queue: queue.SimpleQueue[Item] = queue.SimpleQueue()
+
+    def put(self, item: Item) -> None:
+        """Adds an item, from any thread."""
+        self._queue.put(item)
+
+    def gather(self, deadline: float | None) -> list[Item]:
+        """Returns the next item and all that come within `GATHER_S` of it. Raises queue.Empty at the deadline."""
+        left = None if deadline is None else max(0.0, deadline - self.clock())
+        items = [self._queue.get(timeout=left)]
+        time.sleep(GATHER_S)
+        return items + self.rest()
+
+    def rest(self) -> list[Item]:
+        """Returns what is there now."""
+        items = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                items.append(self._queue.get_nowait())
+        return items
 
 
 class StopMonitor:
@@ -64,12 +112,16 @@ class StopMonitor:
         *,
         survived_s: float = SURVIVED_S,
         events: EventSource | None = None,
+        inbox: Inbox | None = None,
+        watch_exits: WatchExits = ExitWatch,
+        record_kernel: RecordKernel = KernelTrace,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """`events` is a source that is shared; without it this stop opens a stream of its own."""
-        self._engine = engine
+        self._engine, self._clock = engine, clock
         self._survived_s = survived_s
         self._on_change = on_change
-        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self._queue = inbox or Inbox()
         self._ended = threading.Event()
         self._asked = False
         # A second back: the engine's clock and ours are one, but the event may be older than our wish.
@@ -78,11 +130,11 @@ class StopMonitor:
             events = self._own = engine.clone()
         self._events = events.events(since=began - 1.0)
         ids = tuple(process.id for process in plan.processes)
-        self._exits = ExitWatch(ids)
+        self._exits = watch_exits(ids)
         self._ends: dict[ProcessId, int | str | None] = {}
         """Ends that have been told, each with its status where that was known."""
         self._known = {process.pid: process for process in plan.processes}
-        self._recording = KernelTrace(ids, lambda records: self._queue.put(_Recorded(records))) if ids else None
+        self._recording = record_kernel(ids, lambda records: self._queue.put(Recorded(records))) if ids else None
         recorded = self._recording is not None and not self._recording.blind
         # What came before the recording of a stop begun elsewhere is not known, so nothing is called unsent.
         self._state = begin(replace(plan, traced=recorded and not plan.begun_elsewhere), began)
@@ -95,13 +147,13 @@ class StopMonitor:
             engine = self._engine.clone()
             try:
                 ask(engine)
-                self._queue.put(_Answered())
+                self._queue.put(Answered())
             except ContainerlabError as error:
-                self._queue.put(_Answered(str(error)))
+                self._queue.put(Answered(str(error)))
             finally:
                 engine.close()
 
-        self._state = replace(self._state, began=time.time())  # all watchers are in place by now
+        self._state = replace(self._state, began=self._clock())  # all watchers are in place by now
         plan = self._state.plan
         grace = grace_period(plan.timeout_s)
         self._put(Kind.REQUESTED, detail=f"stop with {name_of(plan.signal)}, grace period {grace}")
@@ -129,7 +181,7 @@ class StopMonitor:
             survived = self._survival()
             while True:
                 try:
-                    items = self._gather(deadline or (None if self._is_ending() else survived))
+                    items = self._queue.gather(deadline or (None if self._is_ending() else survived))
                 except queue.Empty:
                     break
                 answered = self._take_all(items) or answered
@@ -142,7 +194,7 @@ class StopMonitor:
                 self._own.close()
             self._exits.close()
             self._end_recording()
-        self._take(StopEvent(time.time(), Kind.SETTLED, Source.ENGINE))
+        self._take(StopEvent(self._clock(), Kind.SETTLED, Source.ENGINE))
         return self._state
 
     def _is_over(self, answered: bool) -> bool:
@@ -158,7 +210,7 @@ class StopMonitor:
         plan = self._state.plan
         if self._asked or plan.timeout_s < 0:
             return None
-        return time.monotonic() + max(0.0, self._state.began + plan.timeout_s + self._survived_s - time.time())
+        return self._queue.clock() + max(0.0, self._state.began + plan.timeout_s + self._survived_s - self._clock())
 
     def _is_ending(self) -> bool:
         """PID 1 has ended, or SIGKILL was sent: the engine's word that the container has ended will come."""
@@ -169,7 +221,7 @@ class StopMonitor:
         """When to stop waiting for more, once PID 1 has ended."""
         if self._state.died_at is None or not answered:
             return None
-        return time.monotonic() + (STRAGGLERS_S if self._asked else RESTART_S)
+        return self._queue.clock() + (STRAGGLERS_S if self._asked else RESTART_S)
 
     def _take(self, event: StopEvent) -> None:
         self._state = fold(self._state, event)
@@ -177,30 +229,17 @@ class StopMonitor:
             self._ended.set()
         self._on_change(self._state)
 
-    def _gather(self, deadline: float | None) -> list[_Item]:
-        """What comes next, with all that comes within `GATHER_S` of it. Raises queue.Empty at the deadline."""
-        items = [self._queue.get(timeout=_left(deadline))]
-        time.sleep(GATHER_S)
-        return items + self._waiting()
-
-    def _waiting(self) -> list[_Item]:
-        items = []
-        with contextlib.suppress(queue.Empty):
-            while True:
-                items.append(self._queue.get_nowait())
-        return items
-
-    def _take_all(self, items: Iterable[_Item]) -> bool:
+    def _take_all(self, items: Iterable[Item]) -> bool:
         """Fold them in the order of time; whether the request has been answered among them."""
         events: list[StopEvent] = []
         answered = False
         for item in items:
             match item:
-                case _Answered():
+                case Answered():
                     answered = True
                     if item.error:
-                        events.append(StopEvent(time.time(), Kind.FAILED, Source.ENGINE, detail=item.error))
-                case _Recorded():
+                        events.append(StopEvent(self._clock(), Kind.FAILED, Source.ENGINE, detail=item.error))
+                case Recorded():
                     events += self._recorded(item.records)
                 case _:
                     events.append(item)
@@ -236,10 +275,10 @@ class StopMonitor:
         """Close it and take what it still had."""
         if self._recording is not None:
             self._recording.close()
-        self._take_all(self._waiting())
+        self._take_all(self._queue.rest())
 
     def _put(self, kind: Kind, detail: str = "") -> None:
-        self._queue.put(StopEvent(time.time(), kind, Source.ENGINE, detail=detail))
+        self._queue.put(StopEvent(self._clock(), kind, Source.ENGINE, detail=detail))
 
     def _read_events(self) -> None:
         try:
@@ -249,7 +288,7 @@ class StopMonitor:
                     if translated:
                         self._queue.put(translated)
         except ContainerlabError as error:
-            self._queue.put(_Answered(str(error)))
+            self._queue.put(Answered(str(error)))
 
     def _read_exits(self) -> None:
         container_pid = {process.id: process.container_pid for process in self._state.plan.processes}
@@ -264,10 +303,6 @@ class StopMonitor:
                         ended.at, Kind.ENDED, Source.KERNEL, ended.id, container_pid.pop(ended.id), None, ended.ended_by
                     )
                 )
-
-
-def _left(deadline: float | None) -> float | None:
-    return None if deadline is None else max(0.0, deadline - time.monotonic())
 
 
 _KINDS = {
