@@ -2,6 +2,7 @@
 #
 #   make run     the screens on a private engine with the demonstration containers   make run ARGS="--read-only"
 #   make test    all tests, those on a real engine included                          make test ARGS="tests/unit -k stop"
+#   make mutants whether tests notice small faults in dangerous modules              make mutants ARGS="rootfs"
 #   make lint    formatting, lint, types, import contracts
 #   make bench   how fast and how frugal, as a table
 #   make clean   remove what the targets made in this checkout
@@ -10,7 +11,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -H)
 PYTHON_BIN := .venv/bin/python
 export PYTHONUNBUFFERED = 1
 
-.PHONY: run test lint bench clean
+.PHONY: run test mutants lint bench clean
 
 run:
 	@scripts/setup run
@@ -19,6 +20,10 @@ run:
 test:
 	@scripts/setup test
 	@$(SUDO) $(PYTHON_BIN) -m pytest -n 2 --dist worksteal $(ARGS)
+
+mutants:
+	@scripts/setup test
+	@$(SUDO) $(PYTHON_BIN) -m tests.mutants.run $(ARGS)
 
 lint:
 	@scripts/setup test

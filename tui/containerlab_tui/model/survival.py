@@ -27,7 +27,6 @@ class Survival:
     """One or two sentences: where it lives, and why that outlives what it outlives."""
 
 
-_SYSTEM_V = (IpcKind.SHM, IpcKind.SEM, IpcKind.MSG)
 _IN_DEV_SHM = (IpcKind.POSIX_SHM, IpcKind.POSIX_SEM)
 
 
