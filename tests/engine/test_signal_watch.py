@@ -21,9 +21,11 @@ from containerlab_tui.model.inventory import Details, EngineEvent
 from containerlab_tui.model.signal_filter import parse
 from containerlab_tui.model.signal_log import Note, SignalLog
 from containerlab_tui.present.signal_text import Line, line_of
-from containerlab_tui.services.signal_watch import SignalWatch
+from containerlab_tui.services.kernel_trace import KernelTrace, Record
+from containerlab_tui.services.signal_watch import WAITING_LIMIT, SignalWatch
 from tests.engine.test_trace import BUSY, instances
 from tests.support.docker import Containers, Docker, eventually
+from tests.support.kernel import PlayedTrace
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the kernel's trace needs root")
 
@@ -52,8 +54,8 @@ HERE = f"[{os.getpid()}]"
 class Seen:
     """What a watch has told so far, in words."""
 
-    def __init__(self, details: Details) -> None:
-        self.watching = SignalWatch(details)
+    def __init__(self, details: Details, record: Record = KernelTrace, limit: int = WAITING_LIMIT) -> None:
+        self.watching = SignalWatch(details, record=record, limit=limit)
         self.log = SignalLog()
 
     def lines(self, words: str = "") -> list[Line]:
@@ -75,11 +77,11 @@ class Seen:
 
 
 @pytest.fixture
-def watch(engine_host: str) -> Iterator[Callable[[str], Seen]]:
+def watch(engine_host: str) -> Iterator[Callable[..., Seen]]:
     engine, open_ones = connect(engine_host), list[Seen]()
 
-    def begin(name: str) -> Seen:
-        seen = Seen(engine.inspect(name))
+    def begin(name: str, record: Record = KernelTrace, limit: int = WAITING_LIMIT) -> Seen:
+        seen = Seen(engine.inspect(name), record, limit)
         open_ones.append(seen)
         seen.watching.open()
         return seen
@@ -98,7 +100,7 @@ def event(docker: Docker, name: str, action: str, **attributes: str) -> EngineEv
 
 
 def test_sender_target_and_result_of_each_signal(
-    docker: Docker, container: Containers, watch: Callable[[str], Seen]
+    docker: Docker, container: Containers, watch: Callable[..., Seen]
 ) -> None:
     name = container(BASE, "python3", "-c", MIXED, ready="ready")
     seen = watch(name)
@@ -125,7 +127,7 @@ def test_sender_target_and_result_of_each_signal(
 
 
 def test_it_goes_on_with_the_next_run_of_the_container(
-    docker: Docker, container: Containers, watch: Callable[[str], Seen], engine_host: str
+    docker: Docker, container: Containers, watch: Callable[..., Seen], engine_host: str
 ) -> None:
     name = container(BASE, "python3", "-c", MIXED, ready="ready")
     seen = watch(name)
@@ -141,11 +143,10 @@ def test_it_goes_on_with_the_next_run_of_the_container(
 
 
 def test_without_the_kernels_record_pidfds_and_the_engine_tell(
-    docker: Docker, container: Containers, watch: Callable[[str], Seen], monkeypatch: pytest.MonkeyPatch
+    docker: Docker, container: Containers, watch: Callable[..., Seen]
 ) -> None:
-    monkeypatch.setattr("containerlab_probes.trace.tracer.Tracer.available", lambda self: "Not in this test.")
     name = container(BASE, "python3", "-c", MIXED, ready="ready")
-    seen = watch(name)
+    seen = watch(name, PlayedTrace("Not in this test.").record)
     assert seen.watching.blind == "Not in this test."
     seen.watching.happened(event(docker, name, "kill", signal="9"))
     docker("kill", name)
@@ -153,13 +154,10 @@ def test_without_the_kernels_record_pidfds_and_the_engine_tell(
     eventually(lambda: [one for one in seen.lines("exit") if one.target == "1 python3"], "the exit of PID 1")
 
 
-def test_what_is_not_taken_is_counted(
-    docker: Docker, container: Containers, watch: Callable[[str], Seen], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_not_taken_is_counted(docker: Docker, container: Containers, watch: Callable[..., Seen]) -> None:
     """A screen that stands still must neither fill the memory nor hide that something is missing."""
-    monkeypatch.setattr("containerlab_tui.services.signal_watch.WAITING_LIMIT", 500)
     name = container(BASE, "python3", "-c", BUSY, "3000", "10000", ready="ready")
-    seen = watch(name)
+    seen = watch(name, limit=500)
     send(init_of(docker, name), signal.SIGUSR2)
     docker.says(name, "done")
     eventually(lambda: seen.watching._over, "something is let go")

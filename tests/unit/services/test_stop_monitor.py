@@ -89,6 +89,10 @@ class Watchers:
     blind: str = ""
     closed: int = 0
     exits: tuple[Exit, ...] = ()
+    watched: frozenset[int] = frozenset()
+
+    def watch(self, ids: Iterable[ProcessId]) -> None:
+        raise AssertionError("a stop watches no further processes")
 
     def wait(self, timeout_s: float | None = None) -> tuple[Exit, ...]:
         exits, self.exits = self.exits, ()
@@ -123,7 +127,7 @@ def stage(inbox: Inbox | None = None, plan: StopPlan = PLAN, watchers: Watchers 
         states.append,
         inbox=inbox,
         watch_exits=lambda ids: watchers,
-        record_kernel=record,
+        record=record,
         clock=(lambda: inbox.now) if isinstance(inbox, PlayedInbox) else (lambda: T0),
     )
     return Stage(monitor, inbox, engine, stream, watchers, states)

@@ -1,10 +1,28 @@
 """The kernel's record of signals while something is watched; none, with the reason, where tracing can't be had."""
 
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.records import ProcessId, TraceRecord
 from containerlab_probes.trace.tracer import Tracer
+
+
+class Recording(Protocol):
+    """A kernel trace as services use it; tests hand in their own."""
+
+    blind: str
+
+    def watch(self, ids: Iterable[ProcessId]) -> None: ...
+
+    @property
+    def watched(self) -> frozenset[int]: ...
+
+    def close(self) -> None: ...
+
+
+Record = Callable[[Iterable[ProcessId], Callable[[tuple[TraceRecord, ...]], None]], Recording]
+"""Starts a recording of these processes that calls back with what it records."""
 
 
 class KernelTrace:

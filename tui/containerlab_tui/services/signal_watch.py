@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Sequence
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.tree import container_processes, glance, level_of
-from containerlab_probes.records import Lost, ProcessId, TracedExit, TracedFork, TraceRecord
+from containerlab_probes.records import Lost, Process, ProcessId, TracedExit, TracedFork, TraceRecord
 from containerlab_probes.signals.exits import ExitWatch
 from containerlab_probes.signals.names import number_of
 from containerlab_tui.model.inventory import Details, EngineEvent
 from containerlab_tui.model.signal_log import Asked, Known, Note, Told, Who
-from containerlab_tui.services.kernel_trace import KernelTrace
+from containerlab_tui.services.kernel_trace import KernelTrace, Record, Recording
 
 WAITING_LIMIT = 100_000
 """What is told and not taken yet; beyond it batches are let go, and counted."""
@@ -27,9 +27,19 @@ NOT_LOCAL = "It runs on another machine."
 class SignalWatch:
     """From `open` to `close`, across restarts of the container. Any method may be called from any thread."""
 
-    def __init__(self, details: Details, local: bool = True, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        details: Details,
+        local: bool = True,
+        clock: Callable[[], float] = time.time,
+        *,
+        record: Record = KernelTrace,
+        list_processes: Callable[[ProcessId], Sequence[Process]] = container_processes,
+        limit: int = WAITING_LIMIT,
+    ) -> None:
         """`local`: its processes run on this kernel."""
         self._details, self._local, self._clock = details, local, clock
+        self._record, self._list_processes, self._limit = record, list_processes, limit
         self._changing = threading.Lock()
         self._lock = threading.Lock()
         self._waiting: list[Told] = []
@@ -37,7 +47,7 @@ class SignalWatch:
         self._known: set[int] = set()
         self._level = 0
         self._looked = 0.0
-        self._recording: KernelTrace | None = None
+        self._recording: Recording | None = None
         self._exits: ExitWatch | None = None
         self._closed = False
         self.opened = False
@@ -57,7 +67,7 @@ class SignalWatch:
                 return
             if self._local:
                 ids = self._processes()
-                self._recording = KernelTrace(ids, self._recorded)
+                self._recording = self._record(ids, self._recorded)
                 self.blind = self._recording.blind
                 if self.blind:
                     self._recording = None
@@ -114,7 +124,7 @@ class SignalWatch:
         try:
             init = identify(self._details.pid)
             self._level = level_of(init.pid)
-            ids = [one.id for one in container_processes(init)]
+            ids = [one.id for one in self._list_processes(init)]
         except ContainerlabError:
             return []
         self._tell(self._glances(id.pid for id in ids))
@@ -132,7 +142,7 @@ class SignalWatch:
 
     def _tell(self, told: Sequence[Told]) -> None:
         with self._lock:
-            if len(self._waiting) > WAITING_LIMIT:
+            if len(self._waiting) > self._limit:
                 self._over += len(told)
             else:
                 self._waiting += told

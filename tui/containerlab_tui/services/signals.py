@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
 from containerlab_probes.processes.tree import read_process
@@ -21,7 +22,7 @@ from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.model.kernel_trace import what_came
 from containerlab_tui.model.views import Sent
-from containerlab_tui.services.kernel_trace import KernelTrace
+from containerlab_tui.services.kernel_trace import KernelTrace, Record
 from containerlab_tui.services.policy import Operation, Policy
 from containerlab_tui.services.processes import NOT_RUNNING, children_of, see_processes
 
@@ -61,8 +62,11 @@ def send(
     on_change: Callable[[tuple[Sent, ...]], None] = lambda sent: None,
     *,
     policy: Policy,
+    deliver: Callable[[ProcessId, int], None] = send_signal,
+    record: Record = KernelTrace,
+    observe_s: float = OBSERVE_S,
 ) -> tuple[Sent, ...]:
-    """Send one signal to each target, watch for `OBSERVE_S`, and say what came of each.
+    """Send one signal to each target, watch for `observe_s`, and say what came of each.
 
     `on_change` gets the list once all are sent, before the watching. A target that can't be signalled has a
     sentence in `error`; the others are signalled all the same. The last of the list gets it first: a process
@@ -72,11 +76,12 @@ def send(
     ids = tuple(target.id for target in targets)
     with_exits = ExitWatch(ids)
     records: list[TraceRecord] = []
-    recording = KernelTrace(ids, records.extend)
+    recording = record(ids, records.extend)
     try:
-        sent = tuple(_send_one(engine, details, target, targets, signal) for target in reversed(targets))[::-1]
+        send_one = partial(_send_one, engine, details, seen=targets, signal=signal, deliver=deliver)
+        sent = tuple(send_one(target) for target in reversed(targets))[::-1]
         on_change(sent)
-        ended = _wait_for_ends(with_exits, {one.id for one in sent if not one.error})
+        ended = _wait_for_ends(with_exits, {one.id for one in sent if not one.error}, observe_s)
     finally:
         with_exits.close()
         recording.close()
@@ -112,7 +117,15 @@ def refresh(engine: Engine, details: Details, chosen: Process) -> tuple[Process,
     return seen
 
 
-def _send_one(engine: Engine, details: Details, target: Process, seen: Sequence[Process], signal: int) -> Sent:
+def _send_one(
+    engine: Engine,
+    details: Details,
+    target: Process,
+    *,
+    seen: Sequence[Process],
+    signal: int,
+    deliver: Callable[[ProcessId, int], None],
+) -> Sent:
     ends_container = signal in (SIGKILL, number_of(details.stop_signal))
     route = "engine" if target.pid == details.pid and ends_container else "pidfd"
     one = Sent(
@@ -130,16 +143,16 @@ def _send_one(engine: Engine, details: Details, target: Process, seen: Sequence[
         if route == "engine":
             engine.kill(details.id, name_of(signal))
         else:
-            one = _through_pidfd(engine, details, one)
+            one = _through_pidfd(engine, details, one, deliver)
     except ContainerlabError as error:
         return replace(one, error=str(error), error_status=error.exit_status)
     return one
 
 
-def _through_pidfd(engine: Engine, details: Details, one: Sent) -> Sent:
+def _through_pidfd(engine: Engine, details: Details, one: Sent, deliver: Callable[[ProcessId, int], None]) -> Sent:
     """Where this user may not signal PID 1, the engine may: better its mark "stopped by hand" than no signal."""
     try:
-        send_signal(one.id, one.signal)
+        deliver(one.id, one.signal)
     except Denied:
         if one.id.pid != details.pid:
             raise
@@ -148,9 +161,9 @@ def _through_pidfd(engine: Engine, details: Details, one: Sent) -> Sent:
     return one
 
 
-def _wait_for_ends(watch: ExitWatch, waiting: set[ProcessId]) -> dict[ProcessId, int | str | None]:
+def _wait_for_ends(watch: ExitWatch, waiting: set[ProcessId], observe_s: float) -> dict[ProcessId, int | str | None]:
     ended: dict[ProcessId, int | str | None] = {}
-    deadline = time.monotonic() + OBSERVE_S
+    deadline = time.monotonic() + observe_s
     while waiting - ended.keys() and (left := deadline - time.monotonic()) > 0:
         for one in watch.wait(left):
             ended[one.id] = one.ended_by

@@ -23,7 +23,7 @@ from containerlab_tui.model.inventory import EngineEvent
 from containerlab_tui.model.kernel_trace import as_stop_event
 from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, StopState, begin, fold
 from containerlab_tui.present.states import grace_period
-from containerlab_tui.services.kernel_trace import KernelTrace
+from containerlab_tui.services.kernel_trace import KernelTrace, Record
 
 STRAGGLERS_S = 0.5
 """How long after PID 1's end the other processes' ends are waited for: the kernel kills them with it."""
@@ -61,16 +61,7 @@ class Exits(Protocol):
     def close(self) -> None: ...
 
 
-class Trace(Protocol):
-    """What the monitor needs of `KernelTrace`."""
-
-    blind: str
-
-    def close(self) -> None: ...
-
-
 WatchExits = Callable[[Iterable[ProcessId]], Exits]
-RecordKernel = Callable[[Iterable[ProcessId], Callable[[tuple[TraceRecord, ...]], None]], Trace]
 
 
 class Inbox:
@@ -114,7 +105,7 @@ class StopMonitor:
         events: EventSource | None = None,
         inbox: Inbox | None = None,
         watch_exits: WatchExits = ExitWatch,
-        record_kernel: RecordKernel = KernelTrace,
+        record: Record = KernelTrace,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`events` is a source that is shared; without it this stop opens a stream of its own."""
@@ -134,7 +125,7 @@ class StopMonitor:
         self._ends: dict[ProcessId, int | str | None] = {}
         """Ends that have been told, each with its status where that was known."""
         self._known = {process.pid: process for process in plan.processes}
-        self._recording = record_kernel(ids, lambda records: self._queue.put(Recorded(records))) if ids else None
+        self._recording = record(ids, lambda records: self._queue.put(Recorded(records))) if ids else None
         recorded = self._recording is not None and not self._recording.blind
         # What came before the recording of a stop begun elsewhere is not known, so nothing is called unsent.
         self._state = begin(replace(plan, traced=recorded and not plan.begun_elsewhere), began)

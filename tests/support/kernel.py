@@ -1,0 +1,57 @@
+"""What stands for the kernel in tests of services: a trace that the test plays, and processes to try things on."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from containerlab_probes.processes.tree import read_process
+from containerlab_probes.records import Process, ProcessId, TraceRecord
+
+
+@dataclass
+class PlayedTrace:
+    """A kernel trace: `play` calls back as the tracer's thread would. Give `record` to a service."""
+
+    blind: str = ""
+    started: int = 0
+    closed: int = 0
+    ids: list[ProcessId] = field(default_factory=list)
+    """Every process that it was asked to watch."""
+    _on_records: Callable[[tuple[TraceRecord, ...]], None] = lambda records: None
+
+    def record(self, ids: Iterable[ProcessId], on_records: Callable[[tuple[TraceRecord, ...]], None]) -> "PlayedTrace":
+        """Starts it, in the place of `KernelTrace`."""
+        self.started += 1
+        self.ids.extend(ids)
+        self._on_records = on_records
+        return self
+
+    def play(self, *records: TraceRecord) -> None:
+        """The kernel reports these."""
+        self._on_records(records)
+
+    def watch(self, ids: Iterable[ProcessId]) -> None:
+        self.ids.extend(ids)
+
+    @property
+    def watched(self) -> frozenset[int]:
+        return frozenset(one.pid for one in self.ids)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@contextmanager
+def running(code: str = "", *arguments: str) -> Iterator[Process]:
+    """A Python program of this user's that has got through `code` and then waits; killed afterwards."""
+    program = f"import signal, sys, time\n{code}\nprint(flush=True)\nwhile True: signal.pause()"
+    command = (sys.executable, "-S", "-c", program, *arguments)
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"\n"
+            yield read_process(child.pid)
+        finally:
+            child.kill()

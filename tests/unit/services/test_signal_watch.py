@@ -1,0 +1,185 @@
+"""Watching one container's signals: what the trace, pidfds and the engine report, across restarts of the container."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from containerlab_probes.processes.tree import read_process
+from containerlab_probes.records import Lost, Process, ProcessId, TracedExit, TracedFork
+from containerlab_tui.model.signal_log import Asked, Known, Note, Told
+from containerlab_tui.services.signal_watch import NOT_LOCAL, SignalWatch
+from tests.support.docker import eventually
+from tests.support.engine import details, event
+from tests.support.kernel import PlayedTrace, running
+
+BLIND = "no trace in this test"
+NOW = 5_000.0
+
+
+@pytest.fixture
+def init() -> Iterator[Process]:
+    with running() as process:
+        yield process
+
+
+def watch(init: Process, trace: PlayedTrace, *others: Process, local: bool = True, limit: int = 1000) -> SignalWatch:
+    """A watch of a container with these processes, which is not open yet."""
+
+    def listed(id: ProcessId) -> Sequence[Process]:
+        return (read_process(id.pid), *others)
+
+    return SignalWatch(
+        details(pid=init.pid), local, lambda: NOW, record=trace.record, list_processes=listed, limit=limit
+    )
+
+
+def known(told: Sequence[Told]) -> list[int]:
+    return [one.pid for one in told if isinstance(one, Known)]
+
+
+def rest(told: Sequence[Told]) -> list[Told]:
+    return [one for one in told if not isinstance(one, Known)]
+
+
+def test_what_the_kernel_reports_is_taken_once(init: Process) -> None:
+    trace = PlayedTrace()
+    made = watch(init, trace)
+    assert not made.opened
+    made.open()
+    assert (made.opened, made.blind, trace.ids) == (True, "", [init.id])
+    exit = TracedExit(1.0, 7, 0)
+    trace.play(exit)
+    told = made.take()
+    assert (known(told), rest(told)) == ([init.pid], [exit])
+    assert made.take() == []
+
+
+def test_a_new_process_has_its_name_before_its_first_row(init: Process) -> None:
+    trace = PlayedTrace()
+    made = watch(init, trace)
+    made.open()
+    made.take()
+    with running() as child:
+        fork, exit = TracedFork(1.0, init.pid, child.pid), TracedExit(2.0, 7, 0)
+        trace.play(exit, fork)
+    told = made.take()
+    assert told[0] == exit
+    assert (known(told[1:2]), told[2]) == ([child.pid], fork)
+
+
+def test_after_a_loss_processes_are_found_that_no_fork_told_of(init: Process) -> None:
+    trace = PlayedTrace()
+    made = watch(init, trace)
+    made.open()
+    made.take()
+    with running() as child:
+        trace.ids.append(child.id)
+        trace.play(Lost(1.0, 5))
+    assert known(made.take()) == [child.pid]
+
+
+@pytest.mark.parametrize(("limit", "kept"), [(2, 3), (100, 10)])
+def test_what_is_not_taken_is_bounded_and_counted(init: Process, limit: int, kept: int) -> None:
+    trace = PlayedTrace()
+    made = watch(init, trace, limit=limit)
+    made.open()
+    made.take()
+    for pid in range(10):
+        trace.play(TracedExit(1.0, pid, 0))
+    told = rest(made.take())
+    assert len([one for one in told if isinstance(one, TracedExit)]) == kept
+    assert [one for one in told if isinstance(one, Lost)] == ([] if kept == 10 else [Lost(NOW, 10 - kept)])
+    assert made.take() == []
+
+
+def test_without_a_trace_pidfds_tell_of_exits(init: Process) -> None:
+    trace = PlayedTrace(BLIND)
+    made = watch(init, trace)
+    made.open()
+    assert made.blind == BLIND
+    with running() as child:
+        made.started_again(details(pid=child.pid, started_at=9.0))
+    seen: list[Told] = []
+
+    def exits() -> list[TracedExit]:
+        seen.extend(made.take())
+        return [one for one in seen if isinstance(one, TracedExit)]
+
+    (exit,) = eventually(exits, "the exit of the child")
+    assert (exit.pid, exit.ended_by) == (child.pid, "SIGKILL")
+    made.close()
+
+
+@pytest.mark.parametrize(("blind", "asked"), [("", []), (BLIND, [Asked(3.0, 0, 15)])])
+def test_the_engine_counts_as_a_sender_only_without_a_trace(init: Process, blind: str, asked: list[Asked]) -> None:
+    made = watch(init, PlayedTrace(blind))
+    made.open()
+    made.take()
+    made.happened(event(3.0, "kill", signal="15"))
+    made.happened(event(3.0, "kill", signal="no signal"))
+    assert made.take() == [Asked(one.at, init.pid, one.signal) for one in asked]
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("action", "attributes", "text"),
+    [
+        ("die", {"exitCode": "143"}, "container ended, status 143"),
+        ("die", {}, "container ended, status ?"),
+        ("die", {"exitCode": "1" * 100}, "container ended, status 11111"),
+        ("destroy", {}, "container removed"),
+        ("rename", {}, ""),
+    ],
+)
+def test_the_engine_says_what_happened_to_the_container(
+    init: Process, action: str, attributes: dict[str, str], text: str
+) -> None:
+    made = watch(init, PlayedTrace())
+    made.happened(event(3.0, action, **attributes))
+    assert made.take() == ([Note(3.0, text)] if text else [])
+
+
+def test_a_restart_is_followed(init: Process) -> None:
+    trace = PlayedTrace()
+    made = watch(init, trace)
+    made.open()
+    made.started_again(details(pid=init.pid, started_at=2.0))
+    assert rest(made.take()) == [], "the same run"
+    with running() as second:
+        made.started_again(details(pid=second.pid, started_at=2.0))
+        told = made.take()
+        assert made.pid == second.pid
+        assert trace.ids == [init.id, second.id]
+        assert trace.started == 1
+        assert (rest(told), known(told)) == ([Note(2.0, "started again")], [second.pid])
+
+
+def test_a_remote_container_has_no_trace(init: Process) -> None:
+    trace = PlayedTrace()
+    made = watch(init, trace, local=False)
+    made.open()
+    assert (made.opened, made.blind, trace.started) == (True, NOT_LOCAL, 0)
+    made.started_again(details(pid=init.pid + 1, started_at=None))
+    assert made.take() == [Note(NOW, "started again")]
+
+
+def test_nothing_starts_after_closing(init: Process) -> None:
+    trace = PlayedTrace()
+    made = watch(init, trace)
+    made.close()
+    made.open()
+    assert (made.opened, trace.started) == (False, 0)
+    opened = watch(init, trace)
+    opened.open()
+    opened.close()
+    opened.close()
+    opened.started_again(details(pid=init.pid + 1))
+    assert opened.pid == init.pid
+    assert trace.closed == 2
+
+
+def test_a_container_that_has_stopped_is_watched_for_its_next_start(init: Process) -> None:
+    trace = PlayedTrace()
+    made = SignalWatch(details(pid=2**22 + 1), record=trace.record)
+    made.open()
+    assert (made.opened, trace.ids, made.take()) == (True, [], [])

@@ -1,0 +1,290 @@
+"""Sending chosen signals to real processes of this user: who gets them, which way, and what is seen of it."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from containerlab_probes.errors import ContainerlabError, Denied, Gone, Unreachable
+from containerlab_probes.processes.tree import read_process
+from containerlab_probes.records import (
+    Delivery,
+    Dispositions,
+    Process,
+    ProcessId,
+    SignalResult,
+    Taken,
+    TracedDelivery,
+    TracedSignal,
+)
+from containerlab_tui.services.policy import UNRESTRICTED
+from containerlab_tui.services.signals import Sent, Target, refresh, select, send, send_by_engine
+from tests.support.docker import eventually
+from tests.support.engine import ScriptedEngine, details
+from tests.support.kernel import PlayedTrace, running
+
+TERM, KILL, USR1, STOP, CONT = signal.SIGTERM, signal.SIGKILL, signal.SIGUSR1, signal.SIGSTOP, signal.SIGCONT
+SHORT_S = 0.0
+"""Where the process is known to stay: nothing is waited for."""
+LONG_S = 60.0
+"""Where the process is known to exit: the waiting ends with it."""
+BLIND = "no trace in this test"
+
+
+@pytest.fixture
+def idle() -> Iterator[Process]:
+    with running() as process:
+        yield process
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine()
+
+
+def sent(
+    engine: ScriptedEngine,
+    target: Process,
+    number: int,
+    *,
+    init: int = 0,
+    observe_s: float = LONG_S,
+    trace: str = BLIND,
+) -> Sent:
+    (one,) = send(
+        engine,
+        details(pid=init),
+        (target,),
+        number,
+        policy=UNRESTRICTED,
+        record=PlayedTrace(BLIND).record,
+        observe_s=observe_s,
+    )
+    return one
+
+
+# who
+
+
+def made(pid: int, parent: int) -> Process:
+    return Process(
+        ProcessId(pid, pid), pid, parent, 0.0, "S", 0, "root", "app", ("app",), threads=1, dispositions=Dispositions()
+    )
+
+
+FAMILY = tuple(made(*pair) for pair in ((1, 0), (2, 1), (3, 2), (4, 1), (5, 3), (6, 0)))
+
+
+@pytest.mark.parametrize(
+    ("root", "target", "pids"),
+    [
+        (2, Target.PROCESS, (2,)),
+        (2, Target.CHILDREN, (3, 5)),
+        (2, Target.TREE, (2, 3, 5)),
+        (1, Target.TREE, (1, 2, 3, 4, 5)),
+        (1, Target.CHILDREN, (2, 3, 4, 5)),
+        (6, Target.CHILDREN, ()),
+        (6, Target.TREE, (6,)),
+    ],
+)
+def test_whom_a_target_means(root: int, target: Target, pids: tuple[int, ...]) -> None:
+    chosen = select(FAMILY, FAMILY[root - 1], target)
+    assert tuple(one.pid for one in chosen) == pids
+
+
+# which way
+
+
+def test_a_signal_goes_through_a_pidfd_and_the_exit_is_seen(engine: ScriptedEngine, idle: Process) -> None:
+    one = sent(engine, idle, USR1)
+    assert (one.route, one.error, one.observed, one.signal) == ("pidfd", "", "ended by SIGUSR1", USR1)
+    assert one.forecast is not None
+    assert one.forecast.delivery is Delivery.DEFAULT
+    assert engine.calls == []
+
+
+@pytest.mark.parametrize(("stop_signal", "number"), [("SIGTERM", KILL), ("SIGTERM", TERM), ("SIGUSR1", USR1)])
+def test_what_is_meant_to_stop_the_container_goes_through_the_engine(
+    engine: ScriptedEngine, idle: Process, stop_signal: str, number: int
+) -> None:
+    engine.allow("kill", then=lambda: os.kill(idle.pid, number))
+    about = details(pid=idle.pid, stop_signal=stop_signal)
+    (one,) = send(
+        engine, about, (idle,), number, policy=UNRESTRICTED, record=PlayedTrace(BLIND).record, observe_s=LONG_S
+    )
+    assert (one.route, one.error) == ("engine", "")
+    assert one.observed == f"ended by {signal.Signals(number).name}"
+    assert engine.calls == [("kill", about.id, signal.Signals(number).name)]
+
+
+def test_the_stop_signal_to_another_process_does_not_go_through_the_engine(
+    engine: ScriptedEngine, idle: Process
+) -> None:
+    assert sent(engine, idle, TERM, init=1).route == "pidfd"
+    assert engine.calls == []
+
+
+def refuse(error: ContainerlabError) -> Callable[[ProcessId, int], None]:
+    def deliver(id: ProcessId, number: int) -> None:
+        raise error
+
+    return deliver
+
+
+def test_where_pid_1_may_not_be_signalled_the_engine_is_asked(engine: ScriptedEngine, idle: Process) -> None:
+    engine.allow("kill")
+    about = details(pid=idle.pid)
+    (one,) = send(
+        engine, about, (idle,), USR1,
+        deliver=refuse(Denied("no")), policy=UNRESTRICTED, record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
+    )  # fmt: skip
+    assert (one.route, one.error) == ("engine", "")
+    assert engine.calls == [("kill", about.id, "SIGUSR1")]
+
+
+@pytest.mark.parametrize("error", [Denied("not permitted"), Gone("It has ended.")])
+def test_a_target_that_cannot_be_signalled_keeps_the_others(
+    engine: ScriptedEngine, idle: Process, error: ContainerlabError
+) -> None:
+    order: list[int] = []
+
+    def deliver(id: ProcessId, number: int) -> None:
+        order.append(id.pid)
+        if id != idle.id:
+            raise error
+
+    with running() as other:
+        both = send(
+            engine, details(pid=1), (other, idle), USR1,
+            deliver=deliver, policy=UNRESTRICTED, record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
+        )  # fmt: skip
+        assert order == [idle.pid, other.pid], "the last of the list gets it first"
+        assert [one.id for one in both] == [other.id, idle.id]
+    assert [one.error for one in both] == [str(error), ""]
+    assert [one.error_status for one in both] == [error.exit_status, 0]
+    assert [one.observed for one in both] == [None, "still there"]
+
+
+def test_the_list_is_shown_before_the_result_is_known(engine: ScriptedEngine, idle: Process) -> None:
+    shown: list[tuple[Sent, ...]] = []
+    trace = PlayedTrace(BLIND)
+    result = send(
+        engine, details(pid=1), (idle,), USR1, shown.append, policy=UNRESTRICTED, record=trace.record, observe_s=LONG_S
+    )
+    assert [one.observed for one in shown[0]] == [None]
+    assert len(shown) == 1
+    assert result[0].observed is not None
+    assert (trace.started, trace.closed, trace.ids) == (1, 1, [idle.id])
+
+
+# what is seen of it
+
+
+@pytest.mark.parametrize(
+    ("code", "number", "words"),
+    [
+        ("signal.pthread_sigmask(0, {10})", USR1, "still there, SIGUSR1 pending"),
+        ("signal.signal(10, signal.SIG_IGN)", USR1, "still there"),
+    ],
+)
+def test_what_is_seen_of_one_that_stays(engine: ScriptedEngine, code: str, number: int, words: str) -> None:
+    with running(code) as process:
+        assert sent(engine, process, number, init=1, observe_s=SHORT_S).observed == words
+
+
+def test_a_process_that_is_suspended(engine: ScriptedEngine, idle: Process) -> None:
+    def deliver(id: ProcessId, number: int) -> None:
+        os.kill(id.pid, number)
+        eventually(lambda: read_process(id.pid).state == "T", "it is suspended")
+
+    (one,) = send(
+        engine, details(pid=1), (idle,), STOP,
+        deliver=deliver, policy=UNRESTRICTED, record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
+    )  # fmt: skip
+    assert one.observed == "stopped (state T)"
+
+
+def test_a_suspended_process_that_resumes(engine: ScriptedEngine, idle: Process) -> None:
+    before = replace(idle, state="T")
+    assert sent(engine, before, CONT, init=1, observe_s=SHORT_S).observed == "continued"
+
+
+def test_a_handler_that_is_no_longer_there(engine: ScriptedEngine, idle: Process) -> None:
+    before = replace(idle, dispositions=replace(idle.dispositions, caught=frozenset({USR1})))
+    (one,) = send(
+        engine, details(pid=1), (before,), USR1,
+        deliver=lambda id, number: None, policy=UNRESTRICTED, record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
+    )  # fmt: skip
+    assert one.observed == "still there, no longer catches SIGUSR1"
+
+
+def test_another_program_in_the_same_process(engine: ScriptedEngine, idle: Process) -> None:
+    (one,) = send(
+        engine, details(pid=1), (replace(idle, argv=("before",)),), USR1,
+        deliver=lambda id, number: None, policy=UNRESTRICTED, record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
+    )  # fmt: skip
+    assert one.observed is not None
+    assert one.observed.startswith("still there, now runs ")
+
+
+def test_an_exit_code_is_told_from_a_signal(engine: ScriptedEngine) -> None:
+    with running("signal.signal(10, lambda *_: sys.exit(7))") as process:
+        assert sent(engine, process, USR1, init=1).observed == "ended with status 7"
+
+
+def test_the_kernel_says_what_it_did_with_the_signal(engine: ScriptedEngine, idle: Process) -> None:
+    trace = PlayedTrace()
+
+    def deliver(id: ProcessId, number: int) -> None:
+        trace.play(
+            TracedSignal(0.0, os.getpid(), "python", id.pid, number, SignalResult.QUEUED, 0, True),
+            TracedDelivery(0.1, id.pid, number, Taken.HANDLER),
+        )
+
+    (one,) = send(
+        engine,
+        details(pid=1),
+        (idle,),
+        USR1,
+        deliver=deliver,
+        policy=UNRESTRICTED,
+        record=trace.record,
+        observe_s=SHORT_S,
+    )
+    assert one.observed == "its handler runs; still there"
+
+
+# through the engine alone, and before sending
+
+
+def test_where_processes_cannot_be_seen_the_engine_sends(engine: ScriptedEngine) -> None:
+    engine.allow("kill")
+    one = send_by_engine(engine, details(pid=77), USR1)
+    assert (one.route, one.id.pid, one.container_pid, one.error, one.observed) == ("engine", 77, 1, "", None)
+    assert engine.calls == [("kill", one.container, "SIGUSR1")]
+
+
+def test_an_engine_that_refuses_is_quoted(engine: ScriptedEngine) -> None:
+    def fail() -> None:
+        raise Unreachable("It went away.")
+
+    engine.allow("kill", then=fail)
+    one = send_by_engine(engine, details(), USR1)
+    assert (one.error, one.error_status) == ("It went away.", Unreachable.exit_status)
+
+
+def test_a_process_that_has_exited_is_refused_before_anything_is_sent() -> None:
+    engine = ScriptedEngine(local=False)
+    with pytest.raises(Denied, match="app can't be seen"):
+        refresh(engine, details(), made(1, 0))
+    with pytest.raises(Gone, match="nothing was sent"):
+        refresh(engine, details(pid=0), made(1, 0))
+
+
+def test_a_fresh_list_has_the_chosen_process() -> None:
+    me = read_process(os.getpid())
+    assert me.id in {one.id for one in refresh(ScriptedEngine(), details(pid=me.pid), me)}
+    with pytest.raises(Gone):
+        refresh(ScriptedEngine(), details(pid=me.pid), replace(me, id=ProcessId(me.pid, me.id.started - 1)))
