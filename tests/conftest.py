@@ -9,7 +9,7 @@ settings.register_profile(
     deadline=None,
     derandomize=True,
     database=None,
-    max_examples=50,
+    max_examples=25,
     phases=(Phase.explicit, Phase.generate),
 )
 settings.load_profile("containerlab")

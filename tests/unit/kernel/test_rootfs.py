@@ -1,13 +1,18 @@
 """Files of a container are reached below its root and never outside it."""
 
+import fcntl
 import os
 import socket
+import stat
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from containerlab_probes.errors import BadRequest, Gone
+from containerlab_probes.errors import BadRequest, Denied, Gone
 from containerlab_probes.kernel import rootfs
 
 
@@ -89,3 +94,97 @@ def test_the_root_of_a_process() -> None:
         os.close(fd)
     with pytest.raises(Gone):
         rootfs.open_root(2**22 + 1)
+
+
+NOBODY = 65534
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """For the time of the block this process has the rights of an ordinary user."""
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes an ordinary user's rights for a while, which needs root")
+
+
+def flags_of(fd: int) -> int:
+    """The flags of an open file, which is closed."""
+    try:
+        assert not os.get_inheritable(fd)
+        return fcntl.fcntl(fd, fcntl.F_GETFL)
+    finally:
+        os.close(fd)
+
+
+def test_what_is_opened_has_the_flags_that_were_asked_for(root: int) -> None:
+    assert flags_of(rootfs.open_root(os.getpid())) & os.O_PATH
+    assert flags_of(rootfs.open_in_root(root, "/etc/passwd")) & os.O_PATH
+    opened = flags_of(rootfs.open_in_root(root, "/etc/passwd", os.O_RDWR | os.O_NONBLOCK))
+    assert opened & (os.O_PATH | os.O_RDWR | os.O_NONBLOCK) == os.O_RDWR | os.O_NONBLOCK
+    assert flags_of(rootfs.open_file(root, "/etc/passwd")) & (os.O_PATH | os.O_NONBLOCK) == os.O_NONBLOCK
+
+
+def test_beside_o_path_what_the_kernel_refuses_there_is_left_out(root: int, tmp_path: Path) -> None:
+    (tmp_path / "root/link").symlink_to("etc/passwd")
+    assert flags_of(rootfs.open_in_root(root, "/etc/passwd", os.O_PATH | os.O_NONBLOCK | os.O_APPEND)) & os.O_PATH
+    with pytest.raises(BadRequest, match="Not a directory"):
+        rootfs.open_in_root(root, "/etc/passwd", os.O_PATH | os.O_DIRECTORY)
+    link = rootfs.open_in_root(root, "/link", os.O_PATH | os.O_NOFOLLOW)
+    assert stat.S_ISLNK(os.fstat(link).st_mode)
+    os.close(link)
+
+
+@as_root
+@pytest.mark.parametrize("mode", [0o000, 0o600])
+def test_without_the_right_to_read_it_is_denied(root: int, tmp_path: Path, mode: int) -> None:
+    (tmp_path / "root/etc/passwd").chmod(mode)
+    with nobody(), pytest.raises(Denied):
+        rootfs.read_file(root, "/etc/passwd")
+
+
+@as_root
+def test_each_refusal_of_the_kernel_is_a_denial(root: int, tmp_path: Path) -> None:
+    with nobody(), pytest.raises(Denied):  # EPERM: only the owner may ask for this
+        rootfs.open_in_root(root, "/etc/passwd", os.O_RDONLY | os.O_NOATIME)
+    (tmp_path / "root/etc").chmod(0o700)
+    with nobody(), pytest.raises(Denied):  # EACCES
+        rootfs.open_in_root(root, "/etc/passwd")
+    with nobody(), pytest.raises(Denied):
+        rootfs.open_root(1)
+
+
+def test_an_error_of_reading_is_named(root: int) -> None:
+    with pytest.raises(BadRequest, match="Invalid argument"):
+        rootfs.read_file(root, "/etc/passwd", offset=-1)
+
+
+def test_nothing_stays_open(root: int, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "root/fifo")
+    before = len(os.listdir("/proc/self/fd"))
+    rootfs.read_file(root, "/etc/passwd")
+    for path, offset in (("/fifo", 0), ("/none", 0), ("/etc/passwd", -1)):
+        with pytest.raises((BadRequest, Gone)):
+            rootfs.read_file(root, path, offset=offset)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_rename_at_the_wrong_moment_is_no_failure(root: int, tmp_path: Path) -> None:
+    """openat2 gives EAGAIN where `..` meets a rename anywhere on the machine (fs/namei.c, handle_dots)."""
+    program = (
+        "import os, sys\nos.chdir(sys.argv[1])\nprint(flush=True)\nwhile True: os.rename('a', 'b'); os.rename('b', 'a')"
+    )
+    (tmp_path / "a").mkdir()
+    path = "/etc/../etc/../etc/../etc/passwd"
+    with subprocess.Popen((sys.executable, "-c", program, str(tmp_path)), stdout=subprocess.PIPE) as renaming:
+        try:
+            assert renaming.stdout is not None
+            renaming.stdout.readline()
+            for _ in range(2000):
+                os.close(rootfs.open_in_root(root, path))
+        finally:
+            renaming.kill()

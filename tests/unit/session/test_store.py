@@ -1,0 +1,120 @@
+"""What is known of containers: it belongs to one run of a container and is forgotten with it."""
+
+from dataclasses import replace
+
+import pytest
+
+from containerlab_probes.records import Delivery, Effect, Forecast, Overview, ProcessId
+from containerlab_tui.model.inventory import Changed, Container, Event, Lost, Snapshot
+from containerlab_tui.session.store import Load, Store, natural
+from tests.support.engine import ID, details, event
+
+FORECAST = Forecast(ProcessId(500, 1), 1, 15, Delivery.HANDLER, Effect.PROGRAM_DECIDES, "")
+LINE = Container(ID, "app", "image:1", "running", "Up 2 seconds", "app -x", 900.0)
+
+
+def line(name: str, state: str = "running", **changed: str) -> Container:
+    return replace(LINE, id=name * 64, name=name, state=state, **changed)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def store() -> Store:
+    """Knows everything about one running container."""
+    made = Store()
+    made.take(Snapshot((LINE,), 1_000.0))
+    made.learn([details()])
+    made.forecasts[ID], made.overviews[ID] = FORECAST, Overview(1, 2, 3)
+    made.blind[ID], made.loads[ID] = "no reason", Load(1.0, 2)
+    return made
+
+
+def probed(store: Store) -> list[bool]:
+    return [ID in known for known in (store.forecasts, store.overviews, store.blind, store.loads)]
+
+
+def test_what_probes_found_is_forgotten_when_the_container_stops(store: Store) -> None:
+    died = event(1_001.0, "die", exitCode="0")
+    assert store.take(Event(died)) == {ID}
+    assert probed(store) == [False] * 4
+
+
+def test_and_when_it_was_restarted(store: Store) -> None:
+    again = details(started_at=1_002.0, pid=600)
+    assert store.take(Changed(replace(LINE, status="Up 1 second"), again, event(1_002.0, "start"), 1_003.0)) == {ID}
+    assert probed(store) == [False] * 4
+    assert store.details[ID].pid == 600
+
+
+def test_and_when_it_is_removed(store: Store) -> None:
+    store.take(Changed(None, None, event(1_002.0, "destroy"), 1_003.0))
+    assert probed(store) == [False] * 4
+    assert ID not in store.containers
+
+
+def test_a_new_name_changes_nothing_that_probes_found(store: Store) -> None:
+    renamed = replace(LINE, name="other")
+    store.take(Changed(renamed, details(name="other"), event(1_002.0, "rename"), 1_003.0))
+    assert store.named(ID) == "other"
+    assert probed(store) == [True] * 4
+
+
+def test_what_was_known_stays_while_the_engine_is_away(store: Store) -> None:
+    store.take(Lost("It went away."))
+    assert probed(store) == [True] * 4
+    assert store.inventory.stale
+
+
+def test_after_the_engine_was_away_everything_is_read_again(store: Store) -> None:
+    """It may have been restarted meanwhile."""
+    store.take(Lost("It went away."))
+    store.take(Snapshot((LINE,), 1_010.0))
+    assert not store.inventory.stale
+    assert probed(store) == [False] * 4
+    assert store.details == {}
+
+
+def test_details_are_learned_once_and_only_where_the_list_agrees() -> None:
+    store = Store()
+    store.take(Snapshot((LINE,), 1_000.0))
+    store.learn([details(state="exited"), details(id="f" * 64)])
+    assert store.details == {}
+    store.learn([details(pid=1)])
+    store.learn([details(pid=2)])
+    assert store.details[ID].pid == 1
+
+
+def test_an_unknown_container_is_named_by_its_id() -> None:
+    assert Store().named("f" * 64) == "f" * 12
+
+
+STATES = ("running", "paused", "restarting", "exited", "created", "dead", "removing")
+
+
+def test_paused_and_restarting_containers_count_as_running() -> None:
+    store = Store()
+    store.take(Snapshot(tuple(line(chr(97 + n), state) for n, state in enumerate(STATES)), 1.0))
+    assert store.counts() == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("ended", "needle", "names"),
+    [
+        (False, "", ["web-2", "web-10", "x"]),
+        (True, "", ["web-2", "web-10", "old", "x"]),
+        (True, "WEB", ["web-2", "web-10"]),
+        (False, "old", []),
+        (True, "exited", ["old"]),
+        (True, "image:1", ["web-2", "web-10", "old", "x"]),
+        (True, "no such", []),
+    ],
+)
+def test_order_and_filter(ended: bool, needle: str, names: list[str]) -> None:
+    store = Store()
+    lines = (line("web-10"), line("old", "exited"), line("web-2", "paused"), line("x", "removing"))
+    store.take(Snapshot(lines, 1.0))
+    assert [one.name for one in store.order(ended, needle)] == names
+
+
+def test_numbers_in_names_are_compared_as_numbers() -> None:
+    assert sorted(["web-10", "Web-9", "web-9a", "web"], key=natural) == ["web", "Web-9", "web-9a", "web-10"]
+    assert natural("9") < natural("10")
