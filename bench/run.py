@@ -26,8 +26,8 @@ from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.lab.lab import Lab
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from bench.terminal import Terminal
 from bench.usage import cpu_s, family, peak_mb, peer_pid
+from tests.support.terminal import Terminal
 
 LABEL = "containerlab.bench"
 IMAGE = "containerlab/scratch-static:latest"

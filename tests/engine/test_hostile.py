@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from bench.terminal import Terminal
 from containerlab_probes.errors import Gone
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import ProcessId
@@ -17,6 +16,7 @@ from containerlab_tui.cli import main
 from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.services.stop import plan_stop, run_stop
 from tests.support.docker import Containers, Docker, eventually
+from tests.support.terminal import Terminal
 
 TITLE = "\x1b]2;stolen\x07"
 CLIPBOARD = "\x1b]52;c;c3RvbGVu\x07"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.terminal import Terminal
 from tests.support.docker import Containers, Docker, eventually
+from tests.support.terminal import Terminal
 
 Session = Callable[..., "Seen"]
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from bench.terminal import Terminal
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import Lost, ProcessId
 from containerlab_probes.signals.send import send
@@ -26,6 +25,7 @@ from containerlab_tui.services.signal_watch import WAITING_LIMIT, SignalWatch
 from tests.engine.test_trace import BUSY, instances
 from tests.support.docker import Containers, Docker, eventually
 from tests.support.kernel import PlayedTrace
+from tests.support.terminal import Terminal
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the kernel's trace needs root")
 

@@ -1,7 +1,7 @@
 """Records what the scripted feed plays: `python tests/ui/recorder.py SOCKET PREFIX > tests/ui/recorded.json`.
 
 It wants containers whose names begin with PREFIX, among them PREFIX-dockerapp1, which it stops, starts, renames and
-renames back. The prefix is left out of what it writes, and so are all other containers.
+renames back. The prefix is left out of what it writes, and so are all other containers and the engine's data root.
 """
 
 import json
@@ -32,7 +32,9 @@ def main(socket: str, prefix: str) -> None:
         "processes": processes,
         "session": _session(f"{prefix}-dockerapp1", socket, set(inspected)),
     }
-    print(json.dumps(document, indent=1, ensure_ascii=True).replace(f"{prefix}-", ""))
+    text = json.dumps(document, indent=1, ensure_ascii=True).replace(f"{prefix}-", "")
+    info = cast(dict[str, str], http.get_json(Endpoint(engine.endpoint), "/info", "describe it"))
+    print(text.replace(info["DockerRootDir"], "/var/lib/docker"))
 
 
 def _session(name: str, socket: str, ids: set[str]) -> list[object]:

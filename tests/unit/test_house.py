@@ -1,5 +1,6 @@
 """The house keeps its rules at run time too: what a fresh interpreter loads, and what no file may say."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -89,3 +90,14 @@ def test_no_file_names(word: str) -> None:
     texts = tracked_texts()
     assert ROOT / "pyproject.toml" in texts
     assert [str(path.relative_to(ROOT)) for path, text in texts.items() if word in text] == []
+
+
+def test_what_was_recorded_names_no_directory_of_the_machine_that_recorded_it() -> None:
+    text = (ROOT / "tests/ui/recorded.json").read_text(encoding="utf-8")
+    assert set(re.findall(r'([^":]*)/overlay2/', text)) == {"/var/lib/docker"}
+    assert set(re.findall(r'([^":]*)/containers/[0-9a-f]{64}', text)) == {"/var/lib/docker"}
+
+
+def test_tests_import_nothing_from_the_benchmarks() -> None:
+    for path in (ROOT / "tests").rglob("*.py"):
+        assert not re.search(r"^\s*(from|import) bench\b", path.read_text(encoding="utf-8"), re.MULTILINE), path

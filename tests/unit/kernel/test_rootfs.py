@@ -1,5 +1,7 @@
 """Files of a container are reached below its root and never outside it."""
 
+import ctypes
+import errno
 import fcntl
 import os
 import socket
@@ -173,18 +175,36 @@ def test_nothing_stays_open(root: int, tmp_path: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def opened_once(root: int, path: str) -> bool:
+    """Whether one call of openat2 (RESOLVE_IN_ROOT) opens the path; False: it gives EAGAIN."""
+    how = (ctypes.c_uint64 * 3)(os.O_PATH, 0, 0x10)
+    fd = libc.syscall(437, root, path.encode(), how, ctypes.sizeof(how))
+    if fd < 0:
+        assert ctypes.get_errno() == errno.EAGAIN
+        return False
+    os.close(fd)
+    return True
+
+
+libc = ctypes.CDLL(None, use_errno=True)
+RENAMER = (
+    "import os, sys; os.chdir(sys.argv[1]); print(flush=True)\nwhile True: os.rename('a', 'b'); os.rename('b', 'a')"
+)
+
+
 def test_a_rename_at_the_wrong_moment_is_no_failure(root: int, tmp_path: Path) -> None:
     """openat2 gives EAGAIN where `..` meets a rename anywhere on the machine (fs/namei.c, handle_dots)."""
-    program = (
-        "import os, sys\nos.chdir(sys.argv[1])\nprint(flush=True)\nwhile True: os.rename('a', 'b'); os.rename('b', 'a')"
-    )
     (tmp_path / "a").mkdir()
-    path = "/etc/../etc/../etc/../etc/passwd"
-    with subprocess.Popen((sys.executable, "-c", program, str(tmp_path)), stdout=subprocess.PIPE) as renaming:
+    path, met = "/etc/.." * 5 + "/etc/passwd", 0
+    with subprocess.Popen((sys.executable, "-c", RENAMER, str(tmp_path)), stdout=subprocess.PIPE) as renaming:
         try:
             assert renaming.stdout is not None
             renaming.stdout.readline()
-            for _ in range(2000):
+            for _ in range(200_000):
+                met += not opened_once(root, path)
                 os.close(rootfs.open_in_root(root, path))
+                if met >= 30:
+                    return
         finally:
             renaming.kill()
+    pytest.skip(f"only {met} calls met a rename: too few processors")

@@ -2,7 +2,6 @@
 
 import sqlite3
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,9 +54,7 @@ def test_reading_writes_nothing(tmp_path: Path) -> None:
     History(path).remember(stopped(1), "image")
     with sqlite3.connect(path) as busy:
         busy.execute("BEGIN IMMEDIATE")  # another program is about to write
-        before = time.monotonic()
-        assert len(History(path).of_image("image")) == 1
-        assert time.monotonic() - before < history.BUSY_S / 2
+        assert len(History(path).of_image("image")) == 1  # a reader that wrote would find the file locked: ()
     busy.close()
     assert [one.name for one in tmp_path.iterdir()] == ["stops.sqlite"]
 

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -19,8 +20,9 @@ from containerlab_probes.records import (
     TracedDelivery,
     TracedSignal,
 )
+from containerlab_tui.services import signals
 from containerlab_tui.services.policy import UNRESTRICTED
-from containerlab_tui.services.signals import Sent, Target, refresh, select, send, send_by_engine
+from containerlab_tui.services.signals import Sent, Target, refresh, select, send_by_engine
 from tests.support.docker import eventually
 from tests.support.engine import ScriptedEngine, details
 from tests.support.kernel import PlayedTrace, running
@@ -31,6 +33,7 @@ SHORT_S = 0.0
 LONG_S = 60.0
 """Where the process is known to exit: the waiting ends with it."""
 BLIND = "no trace in this test"
+send = partial(signals.send, policy=UNRESTRICTED)
 
 
 @pytest.fixture
@@ -111,9 +114,7 @@ def test_what_is_meant_to_stop_the_container_goes_through_the_engine(
 ) -> None:
     engine.allow("kill", then=lambda: os.kill(idle.pid, number))
     about = details(pid=idle.pid, stop_signal=stop_signal)
-    (one,) = send(
-        engine, about, (idle,), number, policy=UNRESTRICTED, record=PlayedTrace(BLIND).record, observe_s=LONG_S
-    )
+    (one,) = send(engine, about, (idle,), number, record=PlayedTrace(BLIND).record, observe_s=LONG_S)
     assert (one.route, one.error) == ("engine", "")
     assert one.observed == f"ended by {signal.Signals(number).name}"
     assert engine.calls == [("kill", about.id, signal.Signals(number).name)]
@@ -138,7 +139,7 @@ def test_where_pid_1_may_not_be_signalled_the_engine_is_asked(engine: ScriptedEn
     about = details(pid=idle.pid)
     (one,) = send(
         engine, about, (idle,), USR1,
-        deliver=refuse(Denied("no")), policy=UNRESTRICTED, record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
+        deliver=refuse(Denied("no")), record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
     )  # fmt: skip
     assert (one.route, one.error) == ("engine", "")
     assert engine.calls == [("kill", about.id, "SIGUSR1")]
@@ -158,7 +159,7 @@ def test_a_target_that_cannot_be_signalled_keeps_the_others(
     with running() as other:
         both = send(
             engine, details(pid=1), (other, idle), USR1,
-            deliver=deliver, policy=UNRESTRICTED, record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
+            deliver=deliver, record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
         )  # fmt: skip
         assert order == [idle.pid, other.pid], "the last of the list gets it first"
         assert [one.id for one in both] == [other.id, idle.id]
@@ -170,9 +171,7 @@ def test_a_target_that_cannot_be_signalled_keeps_the_others(
 def test_the_list_is_shown_before_the_result_is_known(engine: ScriptedEngine, idle: Process) -> None:
     shown: list[tuple[Sent, ...]] = []
     trace = PlayedTrace(BLIND)
-    result = send(
-        engine, details(pid=1), (idle,), USR1, shown.append, policy=UNRESTRICTED, record=trace.record, observe_s=LONG_S
-    )
+    result = send(engine, details(pid=1), (idle,), USR1, shown.append, record=trace.record, observe_s=LONG_S)
     assert [one.observed for one in shown[0]] == [None]
     assert len(shown) == 1
     assert result[0].observed is not None
@@ -201,7 +200,7 @@ def test_a_process_that_is_suspended(engine: ScriptedEngine, idle: Process) -> N
 
     (one,) = send(
         engine, details(pid=1), (idle,), STOP,
-        deliver=deliver, policy=UNRESTRICTED, record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
+        deliver=deliver, record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
     )  # fmt: skip
     assert one.observed == "stopped (state T)"
 
@@ -215,7 +214,7 @@ def test_a_handler_that_is_no_longer_there(engine: ScriptedEngine, idle: Process
     before = replace(idle, dispositions=replace(idle.dispositions, caught=frozenset({USR1})))
     (one,) = send(
         engine, details(pid=1), (before,), USR1,
-        deliver=lambda id, number: None, policy=UNRESTRICTED, record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
+        deliver=lambda id, number: None, record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
     )  # fmt: skip
     assert one.observed == "still there, no longer catches SIGUSR1"
 
@@ -223,7 +222,7 @@ def test_a_handler_that_is_no_longer_there(engine: ScriptedEngine, idle: Process
 def test_another_program_in_the_same_process(engine: ScriptedEngine, idle: Process) -> None:
     (one,) = send(
         engine, details(pid=1), (replace(idle, argv=("before",)),), USR1,
-        deliver=lambda id, number: None, policy=UNRESTRICTED, record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
+        deliver=lambda id, number: None, record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
     )  # fmt: skip
     assert one.observed is not None
     assert one.observed.startswith("still there, now runs ")
