@@ -381,7 +381,7 @@ def test_a_request_that_the_engine_refuses_is_a_failure_and_its_engine_is_closed
     made.monitor.request(refuse)
     state = made.monitor.run()
     assert [one.detail for one in state.events if one.kind is Kind.FAILED] == ["There is no such container."]
-    eventually(lambda: made.engine.closes == 1, "the request's engine is closed")
+    eventually(lambda: made.engine.closes == made.engine.clones == 2, "its engine and that of the events are closed")
 
 
 def test_who_waits_for_the_end_learns_of_it() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from containerlab_probes.records import Delivery, Effect, Forecast, Overview, ProcessId
 from containerlab_tui.model.inventory import Changed, Container, Event, Lost, Snapshot
-from containerlab_tui.session.store import Load, Store, natural
+from containerlab_tui.session.store import Load, Store
 from tests.support.engine import ID, details, event
 
 FORECAST = Forecast(ProcessId(500, 1), 1, 15, Delivery.HANDLER, Effect.PROGRAM_DECIDES, "")
@@ -113,8 +113,3 @@ def test_order_and_filter(ended: bool, needle: str, names: list[str]) -> None:
     lines = (line("web-10"), line("old", "exited"), line("web-2", "paused"), line("x", "removing"))
     store.take(Snapshot(lines, 1.0))
     assert [one.name for one in store.order(ended, needle)] == names
-
-
-def test_numbers_in_names_are_compared_as_numbers() -> None:
-    assert sorted(["web-10", "Web-9", "web-9a", "web"], key=natural) == ["web", "Web-9", "web-9a", "web-10"]
-    assert natural("9") < natural("10")
