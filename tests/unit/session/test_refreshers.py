@@ -1,0 +1,93 @@
+"""CPU, memory and IPC figures of the rows on show: shares between two readings, and what a failure costs."""
+
+from collections.abc import Mapping
+
+from containerlab_probes.errors import Denied, Gone, Unsupported
+from containerlab_probes.records import Overview, Usage
+from containerlab_tui.model.inventory import Details
+from containerlab_tui.session.refreshers import OVERVIEWS_EVERY, LoadReader
+from containerlab_tui.session.store import Load
+from tests.support.engine import details
+
+A, B = details(id="a", pid=1), details(id="b", pid=2)
+
+
+class Machine:
+    """What is read, and the clock."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.usage: dict[str, Usage | Exception | None] = {"a": Usage(5.0, 1000), "b": Usage(0.0, 2000)}
+        self.overview: Exception | None = None
+        self.asked: list[Mapping[str, int]] = []
+        self.reader = LoadReader(self.usage_of, self.overviews_of, lambda loads: None, lambda: self.now)
+        self.reader.watch((A, B))
+
+    def usage_of(self, one: Details) -> Usage | None:
+        found = self.usage[one.id]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def overviews_of(self, pids: Mapping[str, int]) -> Mapping[str, Overview]:
+        self.asked.append(pids)
+        if self.overview:
+            raise self.overview
+        return {one: Overview(1, 2, 3) for one in pids}
+
+
+def test_cpu_is_a_share_between_two_readings() -> None:
+    machine = Machine()
+    assert machine.reader.read().loads == {"a": Load(None, 1000), "b": Load(None, 2000)}
+    machine.now += 4.0
+    machine.usage["a"] = Usage(6.0, 1500)
+    assert machine.reader.read().loads == {"a": Load(25.0, 1500), "b": Load(0.0, 2000)}
+
+
+def test_a_counter_that_fell_belongs_to_another_run() -> None:
+    machine = Machine()
+    machine.reader.read()
+    machine.now += 4.0
+    machine.usage["a"] = Usage(1.0, 1000)
+    assert machine.reader.read().loads["a"] == Load(None, 1000)
+
+
+def test_two_readings_at_one_moment_have_no_share() -> None:
+    machine = Machine()
+    machine.reader.read()
+    assert machine.reader.read().loads["a"] == Load(None, 1000)
+
+
+def test_one_that_is_gone_is_left_out_and_another_failure_is_said() -> None:
+    machine = Machine()
+    machine.usage = {"a": Gone("It has exited."), "b": Unsupported("no accounting")}
+    read = machine.reader.read()
+    assert (dict(read.loads), read.problem) == ({}, "no accounting")
+    machine.usage = {"a": None, "b": Usage(1.0, 1)}
+    read = machine.reader.read()
+    assert (list(read.loads), read.problem) == (["b"], "")
+
+
+def test_namespaces_are_read_now_and_then() -> None:
+    machine = Machine()
+    seen = [bool(machine.reader.read().overviews) for _ in range(2 * OVERVIEWS_EVERY)]
+    assert seen == [number % OVERVIEWS_EVERY == 0 for number in range(2 * OVERVIEWS_EVERY)]
+    assert machine.asked == [{"a": 1, "b": 2}] * 2
+
+
+def test_new_rows_are_read_at_once_and_stopped_ones_have_no_namespace() -> None:
+    machine = Machine()
+    machine.reader.read()
+    machine.reader.watch((A,))
+    machine.reader.read()
+    assert len(machine.asked) == 1
+    machine.reader.watch((A, details(id="b", pid=0)))
+    machine.reader.read()
+    assert machine.asked[1:] == [{"a": 1}]
+
+
+def test_namespaces_that_may_not_be_read_keep_the_loads() -> None:
+    machine = Machine()
+    machine.overview = Denied("not root")
+    read = machine.reader.read()
+    assert (len(read.loads), dict(read.overviews), read.problem) == (2, {}, "not root")
