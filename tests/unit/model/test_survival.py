@@ -107,3 +107,16 @@ def test_a_container_that_is_removed_when_it_stops() -> None:
     assert four(survival_of_file(Backing.WRITABLE_LAYER, auto_remove=True)) == "ynny"
     assert four(survival_of_file(Backing.VOLUME, auto_remove=True)) == "yyyy"
     assert "removed" in survival_of_ipc(IpcKind.SHM, "private", auto_remove=True).reason
+
+
+@pytest.mark.parametrize("kind", IpcKind)
+def test_without_an_ipc_namespace_the_place_is_dev_for_posix_files_alone(kind: IpcKind) -> None:
+    in_dev = kind in (IpcKind.POSIX_SHM, IpcKind.POSIX_SEM)
+    assert ("own /dev" in survival_of_ipc(kind, "none").reason) is in_dev
+    assert "own /dev" not in survival_of_ipc(kind, "private").reason
+
+
+def test_a_mapping_is_shared_and_a_container_stays_unless_said_otherwise() -> None:
+    assert survival_of_file(Backing.IMAGE) == survival_of_file(Backing.IMAGE, shared=True)
+    assert survival_of_file(Backing.SYSV) == survival_of_file(Backing.SYSV, auto_remove=False)
+    assert survival_of_ipc(IpcKind.SHM, "") == survival_of_ipc(IpcKind.SHM, "", removed=False, auto_remove=False)
