@@ -384,6 +384,17 @@ def test_a_request_that_the_engine_refuses_is_a_failure_and_its_engine_is_closed
     eventually(lambda: made.engine.closes == made.engine.clones == 2, "its engine and that of the events are closed")
 
 
+def test_a_defect_in_the_request_ends_the_stop_with_a_sentence() -> None:
+    made = stage(plan=replace(PLAN, processes=()))
+
+    def fail(engine: Engine) -> None:
+        raise KeyError("odd")
+
+    made.monitor.request(fail)
+    state = made.monitor.run()
+    assert [one.detail for one in state.events if one.kind is Kind.FAILED] == ["unexpected KeyError: 'odd'"]
+
+
 def test_who_waits_for_the_end_learns_of_it() -> None:
     made = asked(PlayedInbox((0.3, [ended(0.2, INIT, 0), died(0.25), Answered()])))
     assert made.monitor.wait_for_end(0) is False

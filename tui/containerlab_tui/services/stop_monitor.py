@@ -141,6 +141,8 @@ class StopMonitor:
                 self._queue.put(Answered())
             except ContainerlabError as error:
                 self._queue.put(Answered(str(error)))
+            except Exception as error:  # noqa: BLE001  a defect here must not leave the stop waiting forever
+                self._queue.put(Answered(f"unexpected {type(error).__name__}: {error}"))
             finally:
                 engine.close()
 
