@@ -115,7 +115,7 @@ class Bench:
             self._terminal.press("/")
             self._terminal.press(f"-l {BUSY_NAME}")
             self._terminal.press("Enter")
-            self._terminal.wait(lambda: not self._rows() and self._shows(f"{BUSY_NAME}.*TERM ✗"), 20, 0.05)
+            self._terminal.wait(lambda: not self._rows() and self._shows(f"{BUSY_NAME}.*TERM ⊘"), 20, 0.05)
             self._terminal.press("w")
             self._terminal.wait(lambda: self._shows("kernel trace ●"), 5, 0.05)
             self._engine.kill(BUSY_NAME, "SIGUSR2")

@@ -193,7 +193,7 @@ EXPECTED = {
     ("scratch-static", "SIGTERM"): ("dropped", "still there"),
     ("scratch-static", "SIGKILL"): ("default", "ended by SIGKILL"),
 }
-TAKEN = {"handler": "its handler runs", "dropped": "thrown away", "default": "default action", "sigwait": "queued"}
+TAKEN = {"handler": "its handler runs", "dropped": "discarded", "default": "default action", "sigwait": "queued"}
 
 
 def came_true(row: dict[str, Any], became: str) -> None:

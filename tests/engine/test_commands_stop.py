@@ -301,7 +301,7 @@ def follow(engine_host: str, name: str, act: Callable[[], object], survived_s: f
     """Follow, as the screens do, what something else does to a container."""
     engine = connect(engine_host)
     try:
-        plan = replace(plan_stop(engine, name, timeout_s=grace_s), begun_elsewhere=True)
+        plan = replace(plan_stop(engine, name, timeout_s=grace_s), started_elsewhere=True)
         since = time.time()
         act()
         return follow_stop(engine, plan, since, survived_s=survived_s)
@@ -332,8 +332,8 @@ def test_a_stop_begun_elsewhere_is_followed_to_its_end(engine_host: str, docker:
     state = follow(engine_host, name, stop, survived_s=20, grace_s=1)
     assert (state.settled, state.verdict) == (True, Verdict.KILLED)
     assert state.phase_2 is not None
-    assert state.plan.foretold is not None
-    assert state.plan.foretold.confidence is not Confidence.CERTAIN
+    assert state.plan.prediction is not None
+    assert state.plan.prediction.confidence is not Confidence.CERTAIN
 
 
 @pytest.mark.parametrize("pid_mode", ["host", "container"])

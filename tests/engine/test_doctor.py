@@ -125,8 +125,8 @@ def test_what_a_container_names_its_sockets_breaks_nothing(
     assert name in {one.container for one in diagnoses}
     assert not unseen
     state = run_stop(engine, plan_stop(engine, name))
-    assert state.plan.foretold is not None
-    assert compare(state.plan.foretold, state).right
+    assert state.plan.prediction is not None
+    assert compare(state.plan.prediction, state).right
 
 
 def test_what_does_not_run_is_said_so(engine: DockerEngine, docker: Docker, container: Containers) -> None:
@@ -146,7 +146,7 @@ def test_strict_is_a_gate(engine_host: str, container: Containers, capsys: pytes
     assert command.run(arguments(engine_host, bad)) == 0
     assert command.run(arguments(engine_host, bad, strict=True)) == 1
     assert command.run(arguments(engine_host, good, strict=True)) == 0
-    assert "does not end in time" in capsys.readouterr().out
+    assert "will not exit in time" in capsys.readouterr().out
     assert command.run(arguments(engine_host, good, json=True)) == 0
     assert json.loads(capsys.readouterr().out)["outlook"] == "exits"
     assert command.run(arguments(engine_host, None, json=True)) == 0

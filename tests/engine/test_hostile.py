@@ -68,7 +68,7 @@ def test_no_screen_lets_it_through(
         eventually(lambda: text in "\n".join(terminal.screen()), f"{text} on:\n" + "\n".join(terminal.screen()))
 
     shows(hostile)
-    shows("TERM ✗ dropped")  # the forecasts come after the first frame: from then on the keyboard is read
+    shows("TERM ⊘ discarded")  # the forecasts come after the first frame: from then on the keyboard is read
     for key in ("/", f"-l {hostile}", "Enter"):
         terminal.press(key)
     eventually(lambda: "\n".join(terminal.screen()).count("●") == 1, "it alone is listed")

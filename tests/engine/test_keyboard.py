@@ -53,7 +53,7 @@ class Seen:
     def select(self) -> None:
         """Filter the table to the container alone."""
         # The forecasts come after the first frame: from then on the keyboard is read.
-        eventually(lambda: "TERM ✓" in self.row() or "TERM ✗" in self.row(), f"the forecast for {self.name}")
+        eventually(lambda: "TERM ◆" in self.row() or "TERM ⊘" in self.row(), f"the forecast for {self.name}")
         self.press("/")
         self.terminal.press(f"-l {self.name}")
         self.press("Enter")
@@ -121,11 +121,9 @@ def test_the_doctor_by_keyboard(session: Session, container: Containers, docker:
     seen = session(name)
     seen.select()
     seen.press("d")
-    seen.shows(
-        f"Doctor  {name}", "✗ does not end in time: SIGKILL after 10 s · certain", "A shell (sh) stands in front"
-    )
+    seen.shows(f"Doctor  {name}", "✗ will not exit in time: SIGKILL after 10 s · certain", "PID 1 is a shell (sh)")
     docker("kill", name)
-    seen.shows("It has ended: killed (SIGKILL, 137).", "A shell (sh) stands in front")
+    seen.shows("It has ended: killed (SIGKILL, 137).", "PID 1 is a shell (sh)")
     docker("start", name)
     eventually(lambda: "It has ended" not in seen.text() and "certain" in seen.text(), "it is read again")
     seen.press("Escape")
@@ -140,8 +138,8 @@ def test_the_doctor_by_keyboard(session: Session, container: Containers, docker:
 def test_a_program_that_is_still_starting_is_looked_at_again(session: Session, container: Containers) -> None:
     code = "import signal, time; time.sleep(6); signal.signal(15, print); signal.pause()"
     seen = session(container("dockerapp1", "python3", "-c", code, name=short_name()))
-    eventually(lambda: "TERM ✗ dropped" in seen.row(), "nothing handles it yet")
-    eventually(lambda: "TERM ✓ handled" in seen.row(), "now something does", within_s=20)
+    eventually(lambda: "TERM ⊘ discarded" in seen.row(), "nothing handles it yet")
+    eventually(lambda: "TERM ◆ handled" in seen.row(), "now something does", within_s=20)
 
 
 def test_what_others_do_is_seen(session: Session, container: Containers, docker: Docker) -> None:
@@ -170,7 +168,7 @@ def test_what_vanishes_under_a_dialog_is_said(session: Session, container: Conta
     prefix = short_name()
     names = [container("dockerapp1", ready="pid = 1", name=f"{prefix}-{place}") for place in range(len(dialogs))]
     seen = session(names[0])
-    eventually(lambda: "TERM ✓" in seen.row(), "the forecast")
+    eventually(lambda: "TERM ◆" in seen.row(), "the forecast")
     seen.press("/")
     seen.terminal.press(f"-l {prefix}")
     seen.press("Enter")

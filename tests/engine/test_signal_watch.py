@@ -59,7 +59,7 @@ class Seen:
         self.log = SignalLog()
 
     def lines(self, words: str = "") -> list[Line]:
-        self.log.take(self.watching.take())
+        self.log.add(self.watching.take())
         return [line_of(row) for row in parse(words).select(self.log.rows)]
 
     def has(self, target: str, what: str, result: str) -> Line:
@@ -108,7 +108,7 @@ def test_sender_target_and_result_of_each_signal(
     init = init_of(docker, name)
     for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGUSR2, signal.SIGUSR1):
         send(init, number)
-    assert seen.has("1 python3", "TERM", "thrown away: no handler, or ignored").sender.endswith(HERE)
+    assert seen.has("1 python3", "TERM", "discarded: ignored or no handler").sender.endswith(HERE)
     assert seen.has("1 python3", "USR2", "queued")
     assert seen.has("1 python3", "USR2", "already pending")
     assert seen.has("1 python3", "USR1", "its handler runs")
@@ -199,7 +199,7 @@ class Program:
         }  # fmt: skip
         program = Path(sys.executable).with_name("containerlab-tui")
         self.terminal.run(f"{program} --host {self._host}", environment)
-        here = re.compile(rf"● +{self._name}\b.*TERM [✓✗]")
+        here = re.compile(rf"● +{self._name}\b.*TERM [◆⊘]")
         eventually(lambda: any(map(here.search, self.terminal.screen())), "the row and its forecast", 20)
         self.press("/", f"-l {self._name}", "Enter")
         eventually(lambda: self.text().count("●") == 1, "the row alone")
@@ -250,13 +250,13 @@ def test_a_session_at_the_keyboard(
     seen.watch()
     assert seen.instances()
     docker("kill", "--signal=TERM", name)
-    seen.shows(r"runc \[\d+\] +1 python3 +TERM +thrown away: no handler, or")
+    seen.shows(r"runc \[\d+\] +1 python3 +TERM +discarded: ignored or")
     docker("kill", "--signal=USR1", name)
     seen.shows(r"1 python3 +\d+ sleep +TERM +default action")
     seen.shows(r"\d+ sleep +exit +by SIGTERM")
     seen.press("/", "-l 'usr1 exit'", "Enter")
     seen.shows("filter “usr1 exit”: 2 rows")
-    eventually(lambda: "thrown away" not in seen.text(), "the filter leaves TERM out")
+    eventually(lambda: "discarded" not in seen.text(), "the filter leaves TERM out")
     seen.press("S")
     seen.shows(f"signals-{name}-")
     seen.press(f"-l {tmp_path}/saved.jsonl", "Enter")
@@ -324,7 +324,7 @@ def test_the_signals_tab_shows_what_others_send_while_it_is_open(
     seen.press("g")
     seen.shows("kernel trace ●")
     docker("kill", "--signal=HUP", name)  # the stop signal would begin the record of a stop, too
-    seen.shows(r"HUP +1 +python3 +kernel +from runc \[\d+\]: thrown away")
+    seen.shows(r"HUP +1 +python3 +kernel +from runc \[\d+\]: discarded")
     docker("kill", "--signal=USR1", name)
     seen.shows(r"TERM +\d+ +sleep +kernel +from 1 python3: default action")
     seen.shows(r"exit +\d+ +sleep +kernel +ended, by SIGTERM")

@@ -1,4 +1,4 @@
-"""`why` on real containers: each way in which one comes to its end, and what can't be told apart afterwards."""
+"""`why` on real containers: each way in which one stops, and the cases that can't be distinguished afterwards."""
 
 import os
 import signal
@@ -51,7 +51,7 @@ def shell(code: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A container that comes to its end by itself, and what is to be told of it."""
+    """A container that exits on its own, and the expected explanation."""
 
     program: tuple[str, ...]
     code: int
@@ -62,7 +62,7 @@ class Row:
 
 
 BY_THEMSELVES = (
-    Row(shell("exit 3"), 3, "exited", True, "It ended by itself with 3."),
+    Row(shell("exit 3"), 3, "exited", True, "It exited on its own with 3."),
     Row(shell("exit 137"), 137, "unknown", False, "or PID 1 chose to exit with 137"),
     Row(shell("exit 143"), 143, "exited", False, "143 is a deliberate exit"),
     Row(shell("sleep 1000 & kill -9 $!; wait $!"), 137, "unknown", False, "a shell does whose child was killed"),
@@ -70,9 +70,9 @@ BY_THEMSELVES = (
     Row(python(FILLS_SHM), 135, "exited", False, "SIGBUS: often a file on /dev/shm", ("--shm-size=1m",)),
     Row(python("import os; os.abort()"), 139, "exited", False, "PID 1 called abort()"),
     Row(shell('python3 -c "import os; os.abort()"; exit $?'), 134, "exited", False, "SIGABRT in a child"),
-    Row(python(ALLOCATES), 137, "out-of-memory", True, "its memory limit of 32 MiB was reached", SMALL),
-    Row(python(CHILD_ALLOCATES + "sys.exit(3)"), 3, "exited", False, "not PID 1, was killed for want of memory", SMALL),
-    Row(shell(f'python3 -c "{ALLOCATES}"; exit $?'), 137, "out-of-memory", True, "a child whose 137 PID 1 handed on",
+    Row(python(ALLOCATES), 137, "out-of-memory", True, "It reached its memory limit of 32 MiB", SMALL),
+    Row(python(CHILD_ALLOCATES + "sys.exit(3)"), 3, "exited", False, "other than PID 1 was killed", SMALL),
+    Row(shell(f'python3 -c "{ALLOCATES}"; exit $?'), 137, "out-of-memory", True, "a child whose code 137 PID 1",
         SMALL),
 )  # fmt: skip
 
@@ -102,11 +102,11 @@ def _outside_kill(docker: Docker, name: str) -> None:
 @pytest.mark.parametrize(
     ("program", "act", "cause", "sure", "words"),
     [
-        (STAYS, ("stop", "-t", "1"), "stop-killed", True, "It was stopped with SIGTERM, did not end within 1."),
-        (ENDS, ("stop",), "stopped", True, "It was stopped with SIGTERM and ended by itself 0."),
-        (ENDS, ("kill", "-s", "TERM"), "signalled", True, "after docker kill sent it SIGTERM."),
-        (STAYS, ("kill",), "killed", True, "docker kill (docker rm -f would have removed it)"),
-        (STAYS, None, "unknown", False, "SIGKILL from something other than the engine (a kill on the host"),
+        (STAYS, ("stop", "-t", "1"), "stop-killed", True, "It was stopped with SIGTERM, did not exit within 1."),
+        (ENDS, ("stop",), "stopped", True, "It was stopped with SIGTERM and exited on its own 0."),
+        (ENDS, ("kill", "-s", "TERM"), "signalled", True, "after docker kill sent SIGTERM."),
+        (STAYS, ("kill",), "killed", True, "through Docker (docker kill)"),
+        (STAYS, None, "unknown", False, "something other than Docker sent SIGKILL (a kill on the host"),
     ],
 )
 def test_somebody_ended_it(
@@ -143,8 +143,8 @@ def test_a_child_killed_for_want_of_memory_is_not_the_end(
     )
     running = command.asks("why", name)
     assert running["cause"] == "running"
-    assert "1 process of it was killed for want of memory in this run, and PID 1 went on." in running["sentence"]
-    assert "cgroup: 1 killed for want of memory" in running["evidence"][-1]
+    assert "1 process was killed in this run (out of memory); PID 1 kept running." in running["sentence"]
+    assert "cgroup: 1 killed (out of memory)" in running["evidence"][-1]
     spared = cgroups.memory_record(int(docker.state(container(BASE, "sleep", "1000"), "State.Pid")))
     assert spared is not None
     assert (spared.oom_kills, spared.limit_hits) == (0, 0)
@@ -152,7 +152,7 @@ def test_a_child_killed_for_want_of_memory_is_not_the_end(
     assert docker.state(name, "State.OOMKilled") == "true"
     document = command.asks("why", name)
     assert (document["cause"], document["sure"]) == ("stop-killed", True), document
-    assert "A process of it, not PID 1, was killed for want of memory" in document["sentence"]
+    assert "A process other than PID 1 was killed (out of memory)" in document["sentence"]
 
 
 def test_out_of_memory_while_it_is_being_stopped(docker: Docker, container: Containers, command: Command) -> None:
@@ -164,7 +164,7 @@ def test_out_of_memory_while_it_is_being_stopped(docker: Docker, container: Cont
     for name in names:
         document = command.asks("why", name)
         assert (document["cause"], document["sure"], document["exit_code"]) == ("out-of-memory", True, 137), document
-    assert "It was being stopped with SIGTERM when its memory limit was reached" in document["sentence"]
+    assert "It reached its memory limit during a stop with SIGTERM" in document["sentence"]
 
 
 def test_why_it_runs_again(docker: Docker, container: Containers, command: Command) -> None:
@@ -173,7 +173,7 @@ def test_why_it_runs_again(docker: Docker, container: Containers, command: Comma
     name = container(BASE, *ENDS, ready="ready")
     docker("restart", "-t", "5", name)
     told = command.asks("why", name)
-    assert "begun by docker restart" in told["sentence"]
+    assert "started by docker restart" in told["sentence"]
     assert (told["before"]["cause"], told["before"]["exit_code"]) == ("stopped", 5)
     docker("kill", name)
     docker("wait", name)
@@ -184,7 +184,7 @@ def test_why_it_runs_again(docker: Docker, container: Containers, command: Comma
     eventually(lambda: docker.state(by_policy, "RestartCount") == "1", "the policy has acted")
     eventually(lambda: docker.state(by_policy) == "running", "it runs again")
     told = command.asks("why", by_policy)
-    assert "Its restart policy (always) has begun it again once" in told["sentence"]
+    assert "Its restart policy (always) has restarted it once" in told["sentence"]
     assert (told["before"]["cause"], told["before"]["exit_code"]) == ("exited", 4)
     eventually(lambda: docker.state(looping) == "exited", "the policy has given up")
     assert command.asks("why", looping)["exit_code"] == 3
@@ -203,8 +203,8 @@ def test_one_that_could_not_be_started(docker: Docker, container: Containers, co
 @pytest.mark.parametrize(
     ("options", "program", "act", "cause", "words"),
     [
-        ((), STAYS, ("rm", "-f"), "killed", "docker rm -f, or docker kill and then a removal"),
-        (("--rm",), ENDS, ("stop",), "stopped", "ended by itself"),
+        ((), STAYS, ("rm", "-f"), "killed", "docker rm -f, or docker kill and a later removal"),
+        (("--rm",), ENDS, ("stop",), "stopped", "exited on its own"),
     ],
 )
 def test_a_removed_container_is_answered_for(
@@ -223,7 +223,7 @@ def test_a_removed_container_is_answered_for(
     eventually(lambda: docker.run("inspect", name).returncode, "it has been removed")
     document = command.asks("why", name)
     assert (document["cause"], document["removed"], document["container"]) == (cause, True, name)
-    assert document["sentence"].startswith(f"{name} is gone: it has been removed.")
+    assert document["sentence"].startswith(f"{name} has been removed.")
     assert words in document["sentence"]
     assert command.asks("why", id[:12])["sentence"] == document["sentence"]
 
@@ -237,7 +237,7 @@ def test_a_watched_stop_is_told_after_the_container_and_the_events_are_gone(
     monkeypatch.setattr("containerlab_tui.engine.docker_engine.DockerEngine.past_events", lambda *_, **__: ())
     document = command.asks("why", name)
     assert (document["cause"], document["removed"], document["exit_code"]) == ("stop-killed", True, 137)
-    assert "did not end within 1 s" in document["sentence"]
+    assert "did not exit within 1 s" in document["sentence"]
     assert "no-such-container" in command.fails(3, "why", "no-such-container")
 
 

@@ -28,7 +28,7 @@ from containerlab_tui.model.inventory import (
     MountPoint,
     Snapshot,
 )
-from containerlab_tui.model.signal_log import Told
+from containerlab_tui.model.signal_log import LogRecord
 from containerlab_tui.session.container_watch import ContainerWatch
 from containerlab_tui.session.refreshers import LoadReader, Loads
 from containerlab_tui.session.session import Kernel, ProcessLoads, Session, Sources
@@ -66,14 +66,14 @@ class PlayedWatch:
     def __init__(self, session: Session, details: Details) -> None:
         self.container, self.pid = details.id, details.pid
         self.opened, self.blind = False, ""
-        self.waiting: list[Told] = []
+        self.waiting: list[LogRecord] = []
         self.closed = False
         self.made.append(self)
 
     def begin(self) -> None:
         self.opened, self.blind = True, self.is_blind
 
-    def take(self) -> list[Told]:
+    def take(self) -> list[LogRecord]:
         told, self.waiting = self.waiting, []
         return told
 

@@ -119,7 +119,7 @@ def plan(*processes: Process, name: str = "shell-form", timeout_s: float = 10, s
         processes=processes,
         forecasts=tuple(forecast(one, signal) for one in processes),
         pid=processes[0].pid if processes else 0,
-        blind_reason="" if processes else "the engine is remote",
+        unseen_reason="" if processes else "the engine is remote",
     )
 
 
@@ -160,7 +160,7 @@ def killed_stop() -> StopState:
 
 
 def graceful_stop(name: str = "dockerapp2") -> StopState:
-    """A program that ends by itself after 0.2 s."""
+    """A program that exits on its own after 0.2 s."""
     return fed(
         begin(plan(HANDLER, name=name), BEGAN),
         engine_says(0.0, Kind.REQUESTED, detail="stop with SIGTERM, grace period 10 s"),
@@ -181,7 +181,7 @@ def stop_under_way() -> StopState:
     )
 
 
-def foretold(outlook: Outlook, confidence: Confidence = Confidence.CERTAIN) -> Diagnosis:
+def prediction(outlook: Outlook, confidence: Confidence = Confidence.CERTAIN) -> Diagnosis:
     """What the doctor said before a stop with SIGTERM and 10 s."""
     return Diagnosis(
         "shell-form", "SIGTERM", "default", 10, "default", Delivery.DROPPED, outlook, Graceful.UNKNOWN, None,
@@ -195,11 +195,11 @@ def kernel_says(after: float, kind: Kind, one: Process, signal: int, detail: str
 
 def traced_stop() -> StopState:
     """The killed one again with the kernel's record and a forecast, up to PID 1's end."""
-    planned = replace(plan(SHELL, APP, WORKER), traced=True, foretold=foretold(Outlook.TIMES_OUT))
+    planned = replace(plan(SHELL, APP, WORKER), traced=True, prediction=prediction(Outlook.TIMES_OUT))
     return fed(
         begin(planned, BEGAN),
         engine_says(0.0, Kind.REQUESTED, detail="stop with SIGTERM, grace period 10 s"),
-        kernel_says(0.011, Kind.SIGNAL, SHELL, 15, "thrown away, from runc [8123]"),
+        kernel_says(0.011, Kind.SIGNAL, SHELL, 15, "discarded, from runc [8123]"),
         sent(0.012, 15),
         kernel_says(10.03, Kind.SIGNAL, SHELL, 9, "queued, from runc [8140]"),
         sent(10.031, 9),
@@ -221,10 +221,10 @@ def traced_stop_that_is_over() -> StopState:
 
 
 IN_MEMORY = Survival(
-    Answer.YES, Answer.NO, Answer.NO, Answer.NO, "It lives in the container's own IPC namespace, which ends with it."
+    Answer.YES, Answer.NO, Answer.NO, Answer.NO, "It belongs to the container's private IPC namespace."
 )
-IN_LAYER = Survival(Answer.YES, Answer.YES, Answer.NO, Answer.YES, "It lives in the container's writable layer.")
-IN_VOLUME = Survival(Answer.YES, Answer.YES, Answer.YES, Answer.UNKNOWN, "It lives in the volume data.")
+IN_LAYER = Survival(Answer.YES, Answer.YES, Answer.NO, Answer.YES, "In the container's writable layer.")
+IN_VOLUME = Survival(Answer.YES, Answer.YES, Answer.YES, Answer.UNKNOWN, "In the volume data.")
 
 WRITER = process(1, "python3", "/app/writer.py")
 READER = process(9, "python3", "/app/reader.py", parent=1)

@@ -129,7 +129,7 @@ async def test_a_stop_without_sense_is_not_begun() -> None:
 
 async def test_the_forecast_follows_the_signal() -> None:
     _, text = await after(stop_one(), "tab", *"KILL")
-    assert "ends it" in text or "kills it at once" in text
+    assert "terminates" in text or "kills at once" in text
     assert "SIGKILL is the signal itself" in text
     _, text = await after(stop_one(), *"for ever")
     assert "nothing: Docker waits forever" in text

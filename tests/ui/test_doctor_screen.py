@@ -32,7 +32,7 @@ from tests.ui.samples import SHELL as PID_1
 IN_FRONT = Finding(
     "shell-in-front",
     Severity.ERROR,
-    "A shell (sh) stands in front of python3 and doesn't pass SIGTERM on.",
+    "PID 1 is a shell (sh) that does not forward SIGTERM to python3.",
     (
         "process 1: sh -c python3 /app/dockerapp.py; true",
         "its child, process 7: python3 /app/dockerapp.py",
@@ -45,13 +45,13 @@ BEFORE = Finding(
     "killed-before",
     Severity.WARNING,
     "Of the last 2 stops of it or its like that were seen, 2 ended in SIGKILL.",
-    ("memory: SIGTERM, grace 10 s, killed", "memory: SIGTERM, grace 10 s, killed"),
+    ("seen: SIGTERM, grace 10 s, killed", "seen: SIGTERM, grace 10 s, killed"),
 )
-FORWARDS = Finding("init-forwards", Severity.NOTE, "tini stands in front and forwards SIGTERM to process 7.")
+FORWARDS = Finding("init-forwards", Severity.NOTE, "tini forwards SIGTERM to process 7 as SIGTERM.")
 OTHER = Finding(
     "other-graceful-signal",
     Severity.WARNING,
-    "nginx ends its work on SIGQUIT; on SIGTERM it cuts off work in hand.",
+    "nginx shuts down cleanly on SIGQUIT; on SIGTERM it drops in-flight work.",
     ("known: nginx (nginx documentation, Controlling nginx)",),
     "Dockerfile: STOPSIGNAL SIGQUIT\ndocker run --stop-signal=SIGQUIT …\ncompose: stop_signal: SIGQUIT",
 )
@@ -85,8 +85,8 @@ NGINX = Diagnosis(
     graceful_signal="SIGQUIT",
     confidence=Confidence.CERTAIN,
     evidence=(
-        "SIGTERM reaches process 1 (nginx): caught (SigCgt of /proc/7001/status).",
-        "known: nginx exits on SIGTERM at once and cuts off work in hand (nginx documentation, Controlling nginx).",
+        "SIGTERM reaches process 1 (nginx): handled (SigCgt of /proc/7001/status).",
+        "known: nginx exits at once on SIGTERM and drops in-flight work (nginx documentation, Controlling nginx).",
     ),
     unreached=tuple(replace(WORKER, container_pid=number, argv=("nginx: worker process",)) for number in range(7, 17)),
     findings=(OTHER,),
@@ -278,9 +278,9 @@ async def test_an_end_is_told_and_what_was_shown_stays() -> None:
         await settled(pilot, lambda: "shell-in-front" in text_of(app), "the findings")
         assert "It has ended" not in text_of(app)
         assert "x stop" in text_of(app)
-        case.how_ended = "killed (137), memory ran out"
+        case.how_ended = "killed (137), out of memory"
         screen.post_message(InventoryChanged(frozenset()))
-        await settled(pilot, lambda: "It has ended: killed (137), memory ran out." in text_of(app), "the end")
+        await settled(pilot, lambda: "It has ended: killed (137), out of memory." in text_of(app), "the end")
         await settled(pilot, lambda: "x stop" not in text_of(app), "nothing to stop")
         assert "shell-in-front" in text_of(app)
         assert case.asked == 1
@@ -380,7 +380,7 @@ async def test_the_stop_dialog_tells_what_the_doctor_says_of_the_stop_as_planned
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, lambda: "Doctor looking …" in text_of(app), "the dialog, which does not wait")
         said.set()
-        words_ = "Doctor ✗ does not end in time: SIGKILL after 10 s · certain"
+        words_ = "Doctor ✗ will not exit in time: SIGKILL after 10 s · certain"
         await settled(pilot, lambda: words_ in text_of(app), "the answer")
         await pilot.press(*"30")
         await settled(pilot, lambda: "Doctor" not in text_of(app), "nothing is said of another grace period")
@@ -447,7 +447,7 @@ async def test_d_opens_the_selected_container(
         else:
             await settled(pilot, lambda: isinstance(made.app.screen, StopDialog), "the dialog")
             assert "Stop shell-form" in text_of(made.app)
-            await settled(pilot, lambda: "Doctor ✗ does not end in time" in text_of(made.app), "the doctor's word")
+            await settled(pilot, lambda: "Doctor ✗ will not exit in time" in text_of(made.app), "the doctor's word")
             await pilot.press("escape")
         await pilot.press("escape")
         assert made.app.screen is made.app.main

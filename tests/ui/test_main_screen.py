@@ -64,16 +64,16 @@ async def test_running_first_and_ended_on_demand(stage: Callable[..., Stage]) ->
         await pilot.press("a")
         assert shown(made) == RUNNING + ENDED
         await settled(pilot, lambda: "killed (SIGKILL, 137)" in line_of(made, "worker"), "how worker ended")
-        assert "ended with 3" in line_of(made, "broken")
-        assert "ended by itself (0)" in line_of(made, "job")
+        assert "exited (3)" in line_of(made, "broken")
+        assert "exited (0)" in line_of(made, "job")
 
 
 async def test_forecast_grace_and_ipc(stage: Callable[..., Stage]) -> None:
     made = stage()
     async with made.app.run_test(size=(160, 45)) as pilot:
         await made.ready(pilot)
-        assert "INT  ✓ handled  60s" in line_of(made, "db")
-        assert "TERM ✗ dropped  10s" in line_of(made, "shell-form")
+        assert "INT  ◆ handled   60s" in line_of(made, "db")
+        assert "TERM ⊘ discarded 10s" in line_of(made, "shell-form")
         assert "3 · 56M" in line_of(made, "db")
         assert "of db" in line_of(made, "reader")
 

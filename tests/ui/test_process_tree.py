@@ -50,7 +50,7 @@ async def test_a_child_of_a_shell_is_never_told(stage: Callable[..., Stage]) -> 
         await settled(pilot, lambda: len(panel_of(made).processes) > 1, "the processes")
         await pilot.press("enter", "down")
         await settled(pilot, lambda: "A stop does not tell it" in text_of(made.app), "the sentence")
-        assert "✗ dropped" in text_of(made.app)
+        assert "⊘ discarded" in text_of(made.app)
 
 
 async def test_another_signal_is_forecast(stage: Callable[..., Stage]) -> None:

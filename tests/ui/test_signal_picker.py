@@ -1,4 +1,4 @@
-"""The signal picker: narrowing, forecasts for this target, targets, and the warning before a deadly choice."""
+"""The signal picker: narrowing, forecasts for this target, targets, and the warning before a fatal choice."""
 
 from typing import Any
 
@@ -117,13 +117,13 @@ async def test_what_ends_pid_1_is_said_before_enter() -> None:
 
 async def test_forecasts_are_those_of_the_target() -> None:
     text, _ = await warned(of_app(), *"term")
-    assert "15  SIGTERM     ✓ caught: the program's handler decides" in text
+    assert "15  SIGTERM     ◆ handled: the program decides" in text
     text, _ = await warned(of_app(), "tab", *"term")
-    assert "15  SIGTERM     † default action: ends it" in text
+    assert "15  SIGTERM     † default action: terminates the process" in text
     text, _ = await warned(of_app(), "tab", "tab", *"term")
-    assert "15  SIGTERM     † 1 handled, 1 ends it" in text
+    assert "15  SIGTERM     † 1 handled, 1 exits" in text
     text, _ = await warned(of_app(), "shift+tab", *"term")
-    assert "15  SIGTERM     ✗ dropped: PID 1 has no handler for it" in text
+    assert "15  SIGTERM     ⊘ discarded: PID 1 has no handler" in text
 
 
 async def test_where_nothing_can_be_seen_it_says_why_and_guesses_nothing() -> None:

@@ -17,7 +17,7 @@ from containerlab_probes.records import (
     TracedFork,
     TracedSignal,
 )
-from containerlab_tui.model.signal_log import Known, Note, Told, Who
+from containerlab_tui.model.signal_log import Known, LogRecord, Note, Who
 from containerlab_tui.model.views import Sent
 from containerlab_tui.ui.tabs.signals import RECORDED_KEPT
 from tests.ui.conftest import PlayedWatch, Stage
@@ -26,7 +26,7 @@ from tests.ui.samples import HOSTILE, SIZES, settled, text_of
 QUEUED = SignalResult.QUEUED
 
 
-def told(now: float, pid: int) -> list[Told]:
+def told(now: float, pid: int) -> list[LogRecord]:
     return [
         Known(pid, Who(1, "python3")),
         Known(99_001, Who(7, HOSTILE[:15])),

@@ -18,10 +18,10 @@ from tests.ui.samples import (
     Host,
     engine_says,
     fed,
-    foretold,
     graceful_stop,
     killed_stop,
     plan,
+    prediction,
     process,
     sent,
     settled,
@@ -64,7 +64,7 @@ def graceful() -> StopScreen:
 def foretold_wrong() -> StopScreen:
     screen = StopScreen(Clock(20))
     state = graceful_stop()
-    screen.show(replace(state, plan=replace(state.plan, foretold=foretold(Outlook.TIMES_OUT, Confidence.LIKELY))))
+    screen.show(replace(state, plan=replace(state.plan, prediction=prediction(Outlook.TIMES_OUT, Confidence.LIKELY))))
     return screen
 
 
@@ -77,7 +77,7 @@ def traced() -> StopScreen:
 def foretold_and_under_way() -> StopScreen:
     screen = StopScreen(Clock(6.4))
     state = stop_under_way()
-    screen.show(replace(state, plan=replace(state.plan, foretold=foretold(Outlook.TIMES_OUT))))
+    screen.show(replace(state, plan=replace(state.plan, prediction=prediction(Outlook.TIMES_OUT))))
     return screen
 
 
@@ -121,7 +121,7 @@ async def test_its_own_clock_moves_the_bar_while_a_stop_is_under_way() -> None:
         await settled(pilot, lambda: "3.00 s left" in text_of(app), "the bar at 7 s")
         screen.show(killed_stop())
         await settled(pilot, lambda: "over   10.0 s" in text_of(app), "the end")
-        await settled(pilot, lambda: "the stop is done" in text_of(app), "the last event")
+        await settled(pilot, lambda: "stop finished" in text_of(app), "the last event")
         before = text_of(app).split("\n")[:7]
         clock.now = BEGAN + 100
         screen._tick()
@@ -159,7 +159,7 @@ async def test_a_failed_stop_says_why() -> None:
 async def test_a_stop_begun_elsewhere_says_so() -> None:
     state = stop_under_way()
     screen = StopScreen(Clock(3))
-    screen.show(replace(state, plan=replace(state.plan, begun_elsewhere=True)))
+    screen.show(replace(state, plan=replace(state.plan, started_elsewhere=True)))
     app = Host(screen)
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, lambda: "begun elsewhere" in text_of(app), "the note")
@@ -193,7 +193,7 @@ async def test_news_of_another_stop_do_not_take_the_screen_away() -> None:
 async def test_a_stop_begun_elsewhere_does_not_take_the_screen_away() -> None:
     screen = under_way()
     foreign = graceful_stop("other")
-    screen.show(replace(foreign, plan=replace(foreign.plan, begun_elsewhere=True)))
+    screen.show(replace(foreign, plan=replace(foreign.plan, started_elsewhere=True)))
     app = Host(screen)
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, lambda: "✓ other" in text_of(app), "its name")

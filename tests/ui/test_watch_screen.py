@@ -20,7 +20,7 @@ from containerlab_probes.records import (
     TracedFork,
     TracedSignal,
 )
-from containerlab_tui.model.signal_log import KEPT, Asked, Known, Note, Told, Who
+from containerlab_tui.model.signal_log import KEPT, Asked, Known, LogRecord, Note, Who
 from containerlab_tui.services import export
 from containerlab_tui.ui.dialogs.save import SaveForm
 from containerlab_tui.ui.screens.help import HelpScreen
@@ -34,7 +34,7 @@ QUEUED, IGNORED, PENDING = SignalResult.QUEUED, SignalResult.IGNORED, SignalResu
 class Played:
     """A feed; what the test puts into `waiting` is taken at the next tick."""
 
-    def __init__(self, *told: Told, blind: str = "", opened: bool = True) -> None:
+    def __init__(self, *told: LogRecord, blind: str = "", opened: bool = True) -> None:
         self.waiting = list(told)
         self.blind, self.opened = blind, opened
         self.begun = self.closed = 0
@@ -42,7 +42,7 @@ class Played:
     def begin(self) -> None:
         self.begun += 1
 
-    def take(self) -> list[Told]:
+    def take(self) -> list[LogRecord]:
         told, self.waiting = self.waiting, []
         return told
 
@@ -54,7 +54,7 @@ def usr1(number: int) -> TracedSignal:
     return TracedSignal(BEGAN + number / 100, 7001, "python3", 7007, 10, QUEUED, 0, True)
 
 
-STOP: tuple[Told, ...] = (
+STOP: tuple[LogRecord, ...] = (
     Known(7001, Who(1, "supervisord")),
     Known(7007, Who(7, "python3")),
     Known(7008, Who(8, HOSTILE[:15])),
@@ -76,7 +76,7 @@ STOP: tuple[Told, ...] = (
     Note(BEGAN + 0.95, "container ended, status 0"),
     Note(BEGAN + 1.5, "started again"),
 )
-WITHOUT: tuple[Told, ...] = (
+WITHOUT: tuple[LogRecord, ...] = (
     Known(7001, Who(1, "python3")),
     Asked(BEGAN, 7001, 15),
     TracedExit(BEGAN + 1, 7001, None),

@@ -77,8 +77,8 @@ def facts(*processes: Process, signal: str = "SIGTERM", timeout_s: int = 10, **m
     )
 
 
-def told(*processes: Process, **more: object) -> Diagnosis:
-    """What the doctor says."""
+def diagnosed(*processes: Process, **more: object) -> Diagnosis:
+    """Returns the doctor's diagnosis."""
     return diagnose(facts(*processes, **more))  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""Text out of a container is untrusted: none of it may break the doctor, or keep it busy for long."""
+"""Text from a container is untrusted: it must neither break the doctor nor keep it busy for long."""
 
 import time
 
@@ -10,7 +10,7 @@ from containerlab_probes.records import Process
 from containerlab_tui.doctor.programs.supervisord import includes_of
 from containerlab_tui.doctor.readers.scripts import neighbours
 from containerlab_tui.model.diagnosis import Confidence, Outlook
-from tests.unit.doctor.support import HUP, INT, TERM, process, told
+from tests.unit.doctor.support import HUP, INT, TERM, diagnosed, process
 
 QUIT = 3
 LIMIT = 256 * 1024
@@ -25,9 +25,9 @@ def full(piece: str, size: int = LIMIT) -> str:
 
 
 def takes_s(*processes: Process, **more: object) -> float:
-    begun = time.thread_time()
-    told(*processes, **more)
-    return time.thread_time() - begun
+    started = time.thread_time()
+    diagnosed(*processes, **more)
+    return time.thread_time() - started
 
 
 SHELL_PIECES = [
@@ -57,39 +57,39 @@ def test_no_script_of_a_shell_keeps_the_doctor_busy(piece: str, size: int) -> No
 
 def test_empty_lines_before_a_trap_change_nothing() -> None:
     text = "\n" * 200_000 + 'trap "exit 0" TERM; while :; do sleep 1; done'
-    found = told(process(1, "sh", "/x.sh", exe="/bin/dash", caught=(TERM,)), files={(1, "/x.sh"): text})
+    found = diagnosed(process(1, "sh", "/x.sh", exe="/bin/dash", caught=(TERM,)), files={(1, "/x.sh"): text})
     assert found.outlook is Outlook.EXITS
     assert "It exits." in found.evidence
 
 
-def test_a_script_that_is_too_long_is_not_judged_by_half() -> None:
+def test_an_oversized_script_is_not_analysed() -> None:
     text = "trap 'exit 0' TERM\n" + "echo hello\n" * 5000 + "trap : TERM\nwait\n"
-    found = told(process(1, "sh", "/x.sh", exe="/bin/dash", caught=(TERM,)), files={(1, "/x.sh"): text})
+    found = diagnosed(process(1, "sh", "/x.sh", exe="/bin/dash", caught=(TERM,)), files={(1, "/x.sh"): text})
     assert found.outlook is Outlook.UNKNOWN
     assert any("is too long" in one for one in found.evidence)
 
 
-def test_a_script_that_is_too_long_leaves_room_for_a_trap() -> None:
+def test_an_oversized_script_may_contain_a_trap() -> None:
     shell, child = process(1, "sh", "/x.sh", exe="/bin/dash"), process(7, "sleep", "1000", parent=1)
-    short, long = (told(shell, child, files={(1, "/x.sh"): "sleep 1000\n" * lines}) for lines in (1, 5000))
+    short, long = (diagnosed(shell, child, files={(1, "/x.sh"): "sleep 1000\n" * lines}) for lines in (1, 5000))
     assert (short.outlook, short.confidence) == (Outlook.TIMES_OUT, Confidence.CERTAIN)
     assert (long.outlook, long.confidence) == (Outlook.TIMES_OUT, Confidence.LIKELY)
 
 
-def test_a_program_that_is_too_long_is_not_judged_by_half() -> None:
+def test_an_oversized_program_is_not_analysed() -> None:
     long = "process.on('SIGTERM', () => {});\n" + "f();\n" * 20_000
     one = process(1, "node", "/x.js", exe="/usr/bin/node", caught=(TERM,))
-    assert told(one, files={(1, "/x.js"): long}).outlook is Outlook.UNKNOWN
-    assert told(one, files={(1, "/x.js"): "require('./y')\n", (1, "&/y.js"): long}).outlook is Outlook.UNKNOWN
-    assert told(one, files={(1, "/x.js"): HEADS["node"], (1, "&/y.js"): long}).outlook is Outlook.EXITS
+    assert diagnosed(one, files={(1, "/x.js"): long}).outlook is Outlook.UNKNOWN
+    assert diagnosed(one, files={(1, "/x.js"): "require('./y')\n", (1, "&/y.js"): long}).outlook is Outlook.UNKNOWN
+    assert diagnosed(one, files={(1, "/x.js"): HEADS["node"], (1, "&/y.js"): long}).outlook is Outlook.EXITS
 
 
-def test_a_file_that_is_read_again_and_again_is_put_in_once() -> None:
+def test_a_file_that_is_sourced_repeatedly_is_inserted_once() -> None:
     text = ". ./b\n" * 1500
     read = "trap 'exit 0' TERM\n" + "echo hello\n" * 1000
     one = process(1, "sh", "/x.sh", exe="/bin/dash", caught=(TERM,))
     files = {(1, "/x.sh"): text, (1, "&./b"): read}
-    assert told(one, files=files).outlook is Outlook.EXITS
+    assert diagnosed(one, files=files).outlook is Outlook.EXITS
     assert takes_s(one, files=files) < MOST_S
 
 
@@ -136,7 +136,7 @@ def test_many_programs_and_many_defaults_take_no_longer() -> None:
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_a_number_is_whatever_a_container_says(number: str) -> None:
+def test_any_number_from_a_container_is_parsed(number: str) -> None:
     keys = "".join(f"{key}={number}\n" for key in ("numprocs", "stopwaitsecs", "stopsignal", "command", "nodaemon"))
     configured_by("supervisord", f"[supervisord]\nnodaemon=true\n[program:a]\n{keys}")
     configured_by("s6", number)
@@ -145,12 +145,12 @@ def test_a_number_is_whatever_a_container_says(number: str) -> None:
     configured_by("nginx", f"worker_shutdown_timeout {number}s;\n", "SIGQUIT")
     configured_by("haproxy", f"hard-stop-after {number}d\n")
     configured_by("squid", f"shutdown_lifetime {number} seconds\n")
-    told(process(1, "gunicorn", f"--graceful-timeout={number}", caught=(TERM,)), clients=2)
-    told(process(1, "sleep", number, caught=(TERM,)))
-    told(process(1, "timeout", "-k", number, "5", "x", caught=(TERM,)), process(2, "sleep", number, parent=1))
-    told(process(1, "dumb-init", "-r", f"{number}:{number}", "x", caught=(TERM,)), process(2, "x", parent=1))
+    diagnosed(process(1, "gunicorn", f"--graceful-timeout={number}", caught=(TERM,)), clients=2)
+    diagnosed(process(1, "sleep", number, caught=(TERM,)))
+    diagnosed(process(1, "timeout", "-k", number, "5", "x", caught=(TERM,)), process(2, "sleep", number, parent=1))
+    diagnosed(process(1, "dumb-init", "-r", f"{number}:{number}", "x", caught=(TERM,)), process(2, "x", parent=1))
     script = f"trap 'sleep {number}; exit' TERM\nsleep {number}\nwait"
-    told(process(1, "sh", "-c", script, exe="/bin/dash", caught=(TERM,)), process(2, "sleep", number, parent=1))
+    diagnosed(process(1, "sh", "-c", script, exe="/bin/dash", caught=(TERM,)), process(2, "sleep", number, parent=1))
 
 
 UNIT = st.lists(st.sampled_from(
@@ -296,11 +296,11 @@ DEEP = [
 
 
 @pytest.mark.parametrize("text", DEEP, ids=range(len(DEEP)))
-def test_a_program_may_be_as_deep_as_it_likes(text: str) -> None:
+def test_a_deeply_nested_program_is_read(text: str) -> None:
     around = f"X = {text}" if "if" not in text[:3] else text
-    told_of = (
+    handler_of = (
         "import signal, threading\nthreading.Thread(target=f)\nsignal.set_wakeup_fd(1)\nsignal.signal(SIGTERM, {})\n"
     )
-    for one in (text, f"{HEADS['python']}{around}\n", told_of.format("f") + around, told_of.format(f"({text})")):
+    for one in (text, f"{HEADS['python']}{around}\n", handler_of.format("f") + around, handler_of.format(f"({text})")):
         assert run_by("python", one) < MOST_S
         assert run_by("python", one, signal="SIGINT") < MOST_S

@@ -8,7 +8,7 @@ from containerlab_tui.doctor.programs.catalogue import Script, program_name, rec
 from tests.unit.doctor.support import process
 
 
-def test_every_entry_is_whole() -> None:
+def test_every_entry_is_complete() -> None:
     for entry in catalogue.entries():
         assert entry.source, entry.name
         assert entry.exe or entry.script or entry.title, entry.name
@@ -32,7 +32,7 @@ KNOWN = """
 
 
 @pytest.mark.parametrize("name", KNOWN.split())
-def test_the_programs_that_must_be_known_are(name: str) -> None:
+def test_required_programs_are_known(name: str) -> None:
     """By the whole name of a file or script: a part of another name is no knowledge."""
     assert any(name in one.exe | one.script for one in catalogue.entries())
 
@@ -76,7 +76,7 @@ def test_the_first_entry_that_fits_counts() -> None:
         ("/usr/bin/postgres", ("postgres: writer",), "postgres"),
     ],
 )
-def test_the_name_of_what_runs(exe: str, argv: tuple[str, ...], name: str) -> None:
+def test_program_name(exe: str, argv: tuple[str, ...], name: str) -> None:
     assert program_name(process(1, *argv, exe=exe)) == name
 
 
@@ -102,7 +102,7 @@ def test_the_name_of_what_runs(exe: str, argv: tuple[str, ...], name: str) -> No
         (("bash",), Script("none", "")),
     ],
 )
-def test_what_an_interpreter_runs(argv: tuple[str, ...], script: Script) -> None:
+def test_script_of_an_interpreter(argv: tuple[str, ...], script: Script) -> None:
     assert script_of(process(1, *argv)) == script
 
 
@@ -127,13 +127,13 @@ def test_a_busybox_shell_has_a_script_too() -> None:
         ("/bin/busybox", ("init",), "busybox init"),
     ],
 )
-def test_recognised(exe: str, argv: tuple[str, ...], name: str) -> None:
+def test_programs_are_recognised(exe: str, argv: tuple[str, ...], name: str) -> None:
     found = recognise(process(1, *argv, exe=exe))
     assert found is not None
     assert found.name == name
 
 
-def test_what_only_looks_like_it_is_not_recognised() -> None:
+def test_similar_names_are_not_recognised() -> None:
     assert recognise(process(1, "python3", "/app/nginx_stats.py", exe="/usr/bin/python3.11")) is None
     assert recognise(process(1, "my-nginx", exe="/app/my-nginx")) is None
     assert recognise(process(1, "grep", "gunicorn: master", exe="/usr/bin/grep")) is None

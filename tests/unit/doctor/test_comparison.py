@@ -1,4 +1,4 @@
-"""The forecast beside the outcome: which pairs are right, which are wrong, and which say nothing."""
+"""Predictions compared with results: correct, wrong, or without a verdict."""
 
 from dataclasses import replace
 
@@ -8,12 +8,12 @@ from containerlab_tui.doctor.comparison import compare, read_late, words
 from containerlab_tui.model.diagnosis import Confidence, Diagnosis, Outlook
 from containerlab_tui.model.stop import Phase, StopPlan, StopState, Verdict
 from containerlab_tui.present.doctor_documents import prediction
-from tests.unit.doctor.support import TERM, process, told
+from tests.unit.doctor.support import TERM, diagnosed, process
 
 KILL = 9
-NEVER = told(process(1, "server", exe="/app/server"))
-AT_ONCE = told(process(1, "sleep", "1000", init=False))
-OPEN = told(process(1, "server", exe="/app/server", caught=(TERM,)))
+NEVER = diagnosed(process(1, "server", exe="/app/server"))
+AT_ONCE = diagnosed(process(1, "sleep", "1000", init=False))
+OPEN = diagnosed(process(1, "server", exe="/app/server", caught=(TERM,)))
 
 PLAN = StopPlan("c", "box", TERM, "default", 10, "default", (), ())
 GRACEFUL = StopState(PLAN, 0.0, phase_1=Phase(0.0, 0.2), died_at=0.2, exit_code=0, verdict=Verdict.GRACEFUL)
@@ -44,30 +44,30 @@ FAILED = StopState(PLAN, 0.0, verdict=Verdict.FAILED)
         (AT_ONCE, OUTRIGHT, Outlook.UNKNOWN, None),
     ],
 )
-def test_what_was_foretold_and_what_came(
+def test_predictions_are_compared_with_results(
     diagnosis: Diagnosis, state: StopState, happened: Outlook, right: bool | None
 ) -> None:
     compared = compare(diagnosis, state)
     assert (compared.happened, compared.right) == (happened, right)
-    assert compared.sentence.endswith({True: ": right.", False: ": wrong.", None: "."}[right])
+    assert compared.sentence.endswith({True: ". Correct.", False: ". Wrong.", None: "."}[right])
     assert prediction(compared)["right"] is right
 
 
-def test_a_forecast_for_another_stop_is_neither_right_nor_wrong() -> None:
+def test_a_prediction_for_another_stop_has_no_verdict() -> None:
     for other in (replace(PLAN, timeout_s=3), replace(PLAN, signal=2)):
         compared = compare(NEVER, replace(KILLED, plan=other))
         assert compared.right is None
         assert "another signal or grace period" in compared.sentence
 
 
-def test_sigkill_as_the_stop_signal_ends_it_at_once() -> None:
+def test_sigkill_as_the_stop_signal_is_predicted_to_kill() -> None:
     plan = replace(PLAN, signal=KILL)
     state = replace(KILLED, plan=plan, phase_1=Phase(0.0, 0.0), phase_2=Phase(0.0, 0.1), died_at=0.1)
-    compared = compare(told(process(1, "server", exe="/app/server"), signal="SIGKILL"), state)
+    compared = compare(diagnosed(process(1, "server", exe="/app/server"), signal="SIGKILL"), state)
     assert (compared.outlook, compared.happened, compared.right) == (Outlook.EXITS, Outlook.EXITS, True)
 
 
-def test_what_was_read_late_is_never_certain() -> None:
+def test_a_late_diagnosis_is_never_certain() -> None:
     assert NEVER.confidence is Confidence.CERTAIN
     late = read_late(NEVER)
     assert late.confidence is Confidence.LIKELY
@@ -75,6 +75,6 @@ def test_what_was_read_late_is_never_certain() -> None:
     assert read_late(late) == late
 
 
-def test_words_say_how_sure_it_is_only_where_something_is_said() -> None:
-    assert words(NEVER) == "Foretold: it does not end in time (certain)"
-    assert words(OPEN) == "Foretold: not known"
+def test_confidence_is_shown_only_with_a_prediction() -> None:
+    assert words(NEVER) == "Prediction: does not exit in time (certain)"
+    assert words(OPEN) == "Prediction: unknown"

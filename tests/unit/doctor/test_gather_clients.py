@@ -1,4 +1,4 @@
-"""Connections counted from what /proc/net says."""
+"""Connections counted from /proc/net."""
 
 import os
 import socket
@@ -28,14 +28,14 @@ Num       RefCount Protocol Flags    Type St Inode Path
 """
 
 
-def test_what_a_listening_port_has_accepted_and_a_process_still_holds() -> None:
+def test_accepted_tcp_connections_are_counted() -> None:
     assert list(gather_clients._tcp(gather_clients._matches(TCP.split("\n"), gather_clients._TCP_ROW))) == [
         "101",
         "103",
     ]
 
 
-def test_the_accepted_end_of_a_stream_socket() -> None:
+def test_accepted_unix_connections_are_counted() -> None:
     assert list(gather_clients._unix(gather_clients._matches(UNIX.split("\n"), gather_clients._UNIX_ROW))) == ["201"]
 
 
@@ -47,13 +47,13 @@ def test_a_path_may_hold_anything(tmp_path: Path) -> None:
 
 
 @given(st.text(max_size=200))
-def test_no_line_is_too_odd(text: str) -> None:
+def test_any_line_is_parsed(text: str) -> None:
     for row in (gather_clients._TCP_ROW, gather_clients._UNIX_ROW):
         gather_clients._matches(text.split("\n"), row)
     list(gather_clients._unix(gather_clients._matches([f"0: 1 2 00010000 0001 01 5 {text}"], gather_clients._UNIX_ROW)))
 
 
-def test_a_process_that_has_gone() -> None:
+def test_an_exited_process_has_no_clients() -> None:
     assert gather_clients.clients_of(2**22 + 1, ()) is None
 
 

@@ -1,4 +1,4 @@
-"""Handlers told from the text of Python, Node, Ruby, Perl and PHP programs."""
+"""Handlers found in the source of Python, Node, Ruby, Perl and PHP programs."""
 
 import pytest
 from hypothesis import given
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from containerlab_tui.doctor.readers import python, python_tree, scripting_languages
 from containerlab_tui.model.diagnosis import Outlook
-from tests.unit.doctor.support import INT, TERM, process, told
+from tests.unit.doctor.support import INT, TERM, diagnosed, process
 
 EXITS, STAYS, UNKNOWN = Outlook.EXITS, Outlook.TIMES_OUT, Outlook.UNKNOWN
 HEAD = "import asyncio, os, signal, sys, threading, time\n"
@@ -15,7 +15,7 @@ LOOP = "\nwhile True: time.sleep(1)"
 
 def runs(interpreter: str, option: str, code: str, signal: str = "SIGTERM", init: bool = True) -> Outlook:
     one = process(1, interpreter, option, code, exe=f"/usr/bin/{interpreter}", caught=(INT, TERM), init=init)
-    return told(one, signal=signal).outlook
+    return diagnosed(one, signal=signal).outlook
 
 
 @pytest.mark.parametrize(
@@ -78,77 +78,80 @@ def test_python(code: str, outlook: Outlook) -> None:
     assert runs("python3", "-c", HEAD + code) is outlook
 
 
-def test_python_takes_sigint_for_an_exception() -> None:
+def test_python_raises_an_exception_on_sigint() -> None:
     assert runs("python3", "-c", "import time" + LOOP, "SIGINT") is EXITS
     caught = "import time\nwhile True:\n  try: time.sleep(9)\n  except KeyboardInterrupt: print('no')"
     assert runs("python3", "-c", caught, "SIGINT") is STAYS
 
 
-def test_python_waits_for_threads_and_processes_at_its_end() -> None:
+def test_python_waits_for_threads_and_processes_at_exit() -> None:
     code = HEAD + "threading.Thread(target=work).start()\nsignal.signal(15, lambda *a: sys.exit(0))" + LOOP
     one = process(1, "python3", "-c", code, exe="/usr/bin/python3.11", caught=(TERM,), threads=2)
-    assert told(one).outlook is STAYS
+    assert diagnosed(one).outlook is STAYS
     done = "import threading, work\nthreading.Thread(target=work.loop).start()"
     finished = process(1, "python3", "-c", done, exe="/usr/bin/python3.11", caught=(INT,), threads=2)
-    assert told(finished, signal="SIGINT").outlook is EXITS
+    assert diagnosed(finished, signal="SIGINT").outlook is EXITS
     daemon = code.replace("target=work", "target=work, daemon=True")
-    assert told(process(1, "python3", "-c", daemon, exe="/usr/bin/python3", caught=(TERM,), threads=2)).outlook is EXITS
+    assert (
+        diagnosed(process(1, "python3", "-c", daemon, exe="/usr/bin/python3", caught=(TERM,), threads=2)).outlook
+        is EXITS
+    )
 
 
-def test_python_waits_for_what_its_executor_has_to_do() -> None:
+def test_python_waits_for_tasks_of_its_executor() -> None:
     exits = "from concurrent.futures import ThreadPoolExecutor\nsignal.signal(15, lambda *a: sys.exit(0))\n"
     for task, outlook in (("time.sleep, 1000", STAYS), ("os.getpid", EXITS)):
         code = f"{HEAD}{exits}pool = ThreadPoolExecutor(2)\npool.submit({task}){LOOP}"
-        assert told(process(1, "python3", "-c", code, caught=(INT, TERM), threads=2)).outlook is outlook
+        assert diagnosed(process(1, "python3", "-c", code, caught=(INT, TERM), threads=2)).outlook is outlook
 
 
-def test_asyncio_waits_for_its_executor_however_it_ends() -> None:
+def test_asyncio_always_waits_for_its_executor() -> None:
     code = (
         f"{HEAD}async def main():\n    loop.add_signal_handler(15, stop.set)\n"
         "    loop.run_in_executor(None, time.sleep, 1000)\n    await stop.wait()"
     )
-    assert told(process(1, "python3", "-c", code, caught=(TERM,), threads=2)).outlook is STAYS
-    assert told(process(1, "python3", "-c", code.replace("1000", "1"), caught=(TERM,), threads=2)).outlook is EXITS
+    assert diagnosed(process(1, "python3", "-c", code, caught=(TERM,), threads=2)).outlook is STAYS
+    assert diagnosed(process(1, "python3", "-c", code.replace("1000", "1"), caught=(TERM,), threads=2)).outlook is EXITS
 
 
-def test_a_join_that_an_exception_interrupts_is_made_once_before_python_3_13() -> None:
+def test_before_python_3_13_an_interrupted_join_is_not_repeated() -> None:
     code = f"{HEAD}t = threading.Thread(target=time.sleep, args=(1000,))\nt.start()\nt.join()"
     for version, outlook in (("11", EXITS), ("13", STAYS)):
         one = process(1, "python3", "-c", code, exe=f"/usr/bin/python3.{version}", caught=(INT,), threads=2)
-        assert told(one, signal="SIGINT").outlook is outlook
+        assert diagnosed(one, signal="SIGINT").outlook is outlook
 
 
-def test_a_handler_of_python_that_is_blocked_stays_so_if_its_text_does_not_unblock() -> None:
+def test_a_blocked_signal_stays_blocked_if_the_source_never_unblocks_it() -> None:
     code = f"{HEAD}signal.signal(15, lambda *a: sys.exit(0)){LOOP}"
-    assert told(process(1, "python3", "-c", code, caught=(TERM,), blocked=(TERM,))).outlook is STAYS
+    assert diagnosed(process(1, "python3", "-c", code, caught=(TERM,), blocked=(TERM,))).outlook is STAYS
     code = code.replace("while", "signal.pthread_sigmask(0, [])\nwhile")
-    assert told(process(1, "python3", "-c", code, caught=(TERM,), blocked=(TERM,))).outlook is EXITS
+    assert diagnosed(process(1, "python3", "-c", code, caught=(TERM,), blocked=(TERM,))).outlook is EXITS
 
 
-def test_a_program_that_speaks_of_the_signal_may_yet_handle_it() -> None:
+def test_a_program_that_mentions_the_signal_may_handle_it_later() -> None:
     for code, confidence in (
         ("time.sleep(9)\nsignal.signal(signal.SIGTERM, h)", "likely"),
         ("while True:\n    work()", "certain"),
     ):
-        found = told(process(1, "python3", "-c", code))
+        found = diagnosed(process(1, "python3", "-c", code))
         assert (found.outlook, found.confidence) == (STAYS, confidence)
 
 
 def test_no_listener_of_node_runs_during_exec_sync() -> None:
     code = "process.on('SIGTERM', () => process.exit(0)); require('child_process').execSync('server')"
     one = process(1, "node", "-e", code, caught=(TERM,))
-    assert told(one, process(7, "sh", "-c", "server", parent=1)).outlook is STAYS
-    assert told(one, process(7, "sleep", "2", parent=1, age_s=1)).outlook is EXITS
+    assert diagnosed(one, process(7, "sh", "-c", "server", parent=1)).outlook is STAYS
+    assert diagnosed(one, process(7, "sleep", "2", parent=1, age_s=1)).outlook is EXITS
 
 
 def test_no_handler_of_python_runs_during_os_system() -> None:
     code = f"{HEAD}signal.signal(15, lambda *a: sys.exit(0))\nos.system('server')"
     one = process(1, "python3", "-c", code, caught=(TERM,))
-    assert told(one, process(7, "sh", "-c", "server", parent=1)).outlook is STAYS
-    assert told(one).outlook is EXITS
+    assert diagnosed(one, process(7, "sh", "-c", "server", parent=1)).outlook is STAYS
+    assert diagnosed(one).outlook is EXITS
 
 
-def test_a_handler_that_raises_again_ends_what_is_no_init() -> None:
+def test_raising_the_signal_again_terminates_all_but_pid_1() -> None:
     code = (
         HEAD
         + "def h(s, f):\n    signal.signal(s, signal.SIG_DFL)\n    os.kill(os.getpid(), s)\nsignal.signal(15, h)"
@@ -220,18 +223,18 @@ def test_other_languages(interpreter: str, option: str, code: str, outlook: Outl
 
 def test_interpreters_that_read_commands_from_a_terminal() -> None:
     at_terminal = {"tty": True}
-    assert told(process(1, "python3", caught=(INT,)), signal="SIGINT", details=at_terminal).outlook is STAYS
-    assert told(process(1, "node", caught=(INT, TERM)), details=at_terminal).outlook is STAYS
+    assert diagnosed(process(1, "python3", caught=(INT,)), signal="SIGINT", details=at_terminal).outlook is STAYS
+    assert diagnosed(process(1, "node", caught=(INT, TERM)), details=at_terminal).outlook is STAYS
 
 
-def test_the_text_of_files_beside_a_script_counts() -> None:
+def test_files_beside_a_script_are_analysed() -> None:
     one = process(1, "python3", "/app/main.py", exe="/usr/bin/python3.11", caught=(INT, TERM))
     files = {
         (1, "/app/main.py"): "import app\napp.run()",
         (1, "&/app/app.py"): HEAD + "signal.signal(signal.SIGTERM, lambda *a: sys.exit(0))",
     }
-    assert told(one, files=files).outlook is EXITS
-    assert told(one, files={(1, "/app/main.py"): "import app"}).outlook is UNKNOWN
+    assert diagnosed(one, files=files).outlook is EXITS
+    assert diagnosed(one, files={(1, "/app/main.py"): "import app"}).outlook is UNKNOWN
 
 
 @given(st.text(max_size=300))

@@ -1,4 +1,4 @@
-"""Shells: traps found in scripts, put off or not, passed on or not."""
+"""Shells: traps found in scripts, deferred or not, forwarded or not."""
 
 import pytest
 from hypothesis import given
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from containerlab_tui.doctor.readers import traps
 from containerlab_tui.model.diagnosis import Confidence, Outlook
-from tests.unit.doctor.support import HUP, INT, TERM, codes, process, told
+from tests.unit.doctor.support import HUP, INT, TERM, codes, diagnosed, process
 
 EXITS, STAYS, UNKNOWN = Outlook.EXITS, Outlook.TIMES_OUT, Outlook.UNKNOWN
 
@@ -16,7 +16,7 @@ def shell(script: str, *children: str, name: str = "bash", foreground: bool = Fa
     numbers = tuple(range(7, 7 + len(children)))
     one = process(1, name, "-c", script, caught=(TERM,), foreground=numbers if foreground else ())
     others = [process(number, *child.split(), parent=1) for number, child in zip(numbers, children, strict=True)]
-    found = told(one, *others)
+    found = diagnosed(one, *others)
     return found.outlook, found.confidence
 
 
@@ -68,37 +68,37 @@ def test_a_trap_that_runs_at_once(script: str, outlook: Outlook) -> None:
     assert confidence is (Confidence.GUESS if outlook is UNKNOWN else Confidence.LIKELY)
 
 
-def test_a_trap_that_is_put_off_runs_when_the_child_has_ended() -> None:
+def test_a_deferred_trap_runs_after_the_child_exits() -> None:
     script = "trap 'exit 0' TERM; sleep 1000; true"
     assert shell(script, "sleep 1000", foreground=True) == (STAYS, Confidence.CERTAIN)
     assert shell(script, "server", foreground=True) == (STAYS, Confidence.LIKELY)
     alone = process(1, "bash", "-c", script, caught=(TERM,), foreground=(7,))
     may_end_it = process(8, "watchdog", parent=1)
-    found = told(alone, process(7, "sleep", "1000", parent=1), may_end_it)
+    found = diagnosed(alone, process(7, "sleep", "1000", parent=1), may_end_it)
     assert (found.outlook, found.confidence) == (STAYS, Confidence.LIKELY)
     looped = "trap 'exit 0' TERM; while :; do sleep 1; done"
     one = process(1, "bash", "-c", looped, caught=(TERM,), foreground=(7,))
-    assert told(one, process(7, "sleep", "1", parent=1, age_s=0.2)).outlook is EXITS
+    assert diagnosed(one, process(7, "sleep", "1", parent=1, age_s=0.2)).outlook is EXITS
 
 
-def test_a_command_that_the_script_puts_in_the_background_puts_nothing_off() -> None:
+def test_a_background_command_defers_no_trap() -> None:
     script = "trap 'exit 0' TERM INT; sleep 1000 & wait $!"
     assert shell(script, "sleep 1000", name="mksh", foreground=True)[0] is EXITS
 
 
 def test_a_shell_that_blocks_while_it_waits_for_a_command() -> None:
     one = process(1, "yash", "-c", "trap 'exit 0' TERM; x=$(sleep 9999)", caught=(TERM,), blocked=(TERM,))
-    assert told(one, process(7, "sleep", "9999", parent=1)).outlook is STAYS
-    assert told(one, process(7, "sleep", "2", parent=1, age_s=1)).outlook is EXITS
+    assert diagnosed(one, process(7, "sleep", "9999", parent=1)).outlook is STAYS
+    assert diagnosed(one, process(7, "sleep", "2", parent=1, age_s=1)).outlook is EXITS
 
 
 def test_a_handler_that_cannot_be_explained_is_unknown() -> None:
     assert shell(". /traps.sh; sleep 1000 & wait", "sleep 1000")[0] is UNKNOWN
-    assert told(process(1, "bash", "/entry.sh", caught=(TERM,))).outlook is UNKNOWN
+    assert diagnosed(process(1, "bash", "/entry.sh", caught=(TERM,))).outlook is UNKNOWN
 
 
-def test_a_shell_in_front_is_certain_and_named() -> None:
-    found = told(process(1, "sh", "-c", "server; true", exe="/usr/bin/dash"), process(7, "server", "-x", parent=1))
+def test_a_shell_as_pid_1_is_certain_and_named() -> None:
+    found = diagnosed(process(1, "sh", "-c", "server; true", exe="/usr/bin/dash"), process(7, "server", "-x", parent=1))
     assert (found.outlook, found.confidence) == (STAYS, Confidence.CERTAIN)
     assert "shell-in-front" in codes(found)
     assert "signal-dropped" not in codes(found)
@@ -107,41 +107,41 @@ def test_a_shell_in_front_is_certain_and_named() -> None:
     assert "exec server -x" in remedy
 
 
-def test_a_trap_that_signals_its_own_shell_runs_for_ever_in_some_shells() -> None:
+def test_a_trap_that_signals_its_own_shell_loops_in_some_shells() -> None:
     script = "trap 'kill 0' TERM; sleep 1000 & wait"
     assert shell(script, "sleep 1000", name="zsh")[0] is STAYS
     assert shell(script, "sleep 1000", name="bash")[0] is EXITS
     assert shell("trap 'trap - TERM; kill 0; exit' TERM; sleep 1000 & wait", "sleep 1000", name="zsh")[0] is EXITS
 
 
-def test_bash_goes_on_with_read_after_a_trap_that_does_not_exit() -> None:
+def test_bash_continues_read_after_a_trap_that_does_not_exit() -> None:
     script = "trap 'echo x' TERM; while read x; do echo $x; done"
     assert (shell(script)[0], shell(script, name="dash")[0]) == (STAYS, EXITS)
     assert shell("trap 'exit 0' TERM; read x")[0] is EXITS
 
 
-def test_a_trap_that_was_taken_back_in_ksh_ends_no_init() -> None:
+def test_a_reset_trap_in_ksh_does_not_terminate_pid_1() -> None:
     script = "trap 'exit 0' TERM; trap - TERM; sleep 1000 & wait"
     assert shell(script, "sleep 1000", name="ksh93")[0] is STAYS
     assert shell("trap 'exit 0' INT; sleep 1000 & wait", "sleep 1000", name="ksh93")[0] is EXITS
 
 
-def test_a_shell_with_a_handler_of_its_own_ends_once_its_command_has() -> None:
+def test_a_shell_with_its_own_handler_exits_after_its_command() -> None:
     one = process(1, "mksh", "-c", "while :; do sleep 2; done", caught=(TERM,), foreground=(7,))
-    assert told(one, process(7, "sleep", "2", parent=1, age_s=1)).outlook is EXITS
-    assert told(one, process(7, "sleep", "2000", parent=1)).outlook is STAYS
+    assert diagnosed(one, process(7, "sleep", "2", parent=1, age_s=1)).outlook is EXITS
+    assert diagnosed(one, process(7, "sleep", "2000", parent=1)).outlook is STAYS
 
 
-def test_a_trap_in_a_shell_that_catches_the_signal_anyway_is_put_off() -> None:
+def test_a_trap_in_a_shell_that_always_handles_the_signal_is_deferred() -> None:
     every = tuple(range(1, 32))
     script = "trap 'echo bye' EXIT; trap 'exit 0' TERM; sleep 1000; true"
     one = process(1, "bash", "-c", script, caught=every, foreground=(7,))
-    assert told(one, process(7, "sleep", "1000", parent=1)).outlook is STAYS
+    assert diagnosed(one, process(7, "sleep", "1000", parent=1)).outlook is STAYS
 
 
 @pytest.mark.parametrize("script", ["wait-for db; trap 'exit 0' TERM; sleep 1000 & wait", "a; . /lib.sh; b"])
 def test_a_shell_that_may_still_set_a_trap_is_not_certain(script: str) -> None:
-    found = told(process(1, "sh", "-c", script, exe="/usr/bin/dash"), process(7, "a", parent=1))
+    found = diagnosed(process(1, "sh", "-c", script, exe="/usr/bin/dash"), process(7, "a", parent=1))
     assert (found.outlook, found.confidence) == (STAYS, Confidence.LIKELY)
 
 
@@ -149,70 +149,70 @@ def test_a_trap_in_a_file_that_the_script_reads_counts() -> None:
     child = process(7, "sleep", "1000", parent=1)
     files = {(1, "/e.sh"): '. "$(dirname "$0")/lib.sh"\nsleep 1000 &\nwait\n', (1, "&/lib.sh"): "trap 'exit 0' TERM\n"}
     one = process(1, "bash", "/e.sh", caught=(TERM,))
-    assert told(one, child, files=files).outlook is EXITS
+    assert diagnosed(one, child, files=files).outlook is EXITS
     del files[1, "&/lib.sh"]
-    assert told(one, child, files=files).outlook is UNKNOWN
+    assert diagnosed(one, child, files=files).outlook is UNKNOWN
     code = process(1, "bash", "-c", ". /lib.sh; while :; do wait; done", caught=(TERM,))
-    assert told(code, child, files={(1, "&/lib.sh"): "trap : TERM"}).outlook is STAYS
+    assert diagnosed(code, child, files={(1, "&/lib.sh"): "trap : TERM"}).outlook is STAYS
 
 
-def test_a_script_that_has_only_a_short_sleep_left_ends_with_it() -> None:
+def test_a_script_exits_after_its_last_short_sleep() -> None:
     for rest, outlook in (("true", EXITS), ("server", STAYS)):
         one = process(1, "sh", "-c", f"sleep 4; {rest}", exe="/usr/bin/dash")
-        assert told(one, process(7, "sleep", "4", parent=1, age_s=1)).outlook is outlook
+        assert diagnosed(one, process(7, "sleep", "4", parent=1, age_s=1)).outlook is outlook
 
 
-def test_what_follows_the_command_that_a_group_signal_ends() -> None:
+def test_the_script_may_continue_after_a_group_signal() -> None:
     init = process(1, "dumb-init", "bash", sigwait=(TERM,))
     script = "trap 'echo x' TERM; sleep 1000; sleep 1001"
     one = process(7, "bash", "-c", script, parent=1, caught=(TERM,), foreground=(8,))
-    assert told(init, one, process(8, "sleep", "1000", parent=7)).outlook is STAYS
+    assert diagnosed(init, one, process(8, "sleep", "1000", parent=7)).outlook is STAYS
 
 
-def test_commands_on_standard_input_have_set_the_trap_that_is_seen() -> None:
-    assert told(process(1, "dash", caught=(TERM,))).outlook is EXITS
-    assert told(process(1, "dash", "-i", caught=(TERM,))).outlook is STAYS
+def test_a_handler_without_a_script_means_a_trap_from_standard_input() -> None:
+    assert diagnosed(process(1, "dash", caught=(TERM,))).outlook is EXITS
+    assert diagnosed(process(1, "dash", "-i", caught=(TERM,))).outlook is STAYS
 
 
-def test_under_job_control_the_text_tells_what_is_in_the_background() -> None:
+def test_under_job_control_the_script_shows_background_commands() -> None:
     files = {(1, "/e.sh"): 'set -m\ntrap "exit 0" TERM\n"$@" &\nwait\n'}
     one = process(1, "bash", "/e.sh", "sleep", "1000", caught=(TERM,), foreground=(7,))
-    assert told(one, process(7, "sleep", "1000", parent=1), files=files).outlook is EXITS
+    assert diagnosed(one, process(7, "sleep", "1000", parent=1), files=files).outlook is EXITS
     script = "set -m; trap 'exit 0' TERM; sleep 1000; true"
     assert shell(script, "sleep 1000", foreground=True) == (STAYS, Confidence.LIKELY)
 
 
-def test_a_subshell_has_the_traps_that_it_sets_itself() -> None:
+def test_a_subshell_has_only_its_own_traps() -> None:
     for body, outlook in (("", STAYS), ("exit 0", EXITS)):
         script = f"(trap '{body}' TERM; sleep 1000 & wait) & p=$!; trap 'kill $p; wait $p; exit 0' TERM; wait $p"
         one = process(1, "ksh93", "-c", script, caught=(TERM,))
         other = process(7, "ksh93", "-c", script, parent=1, caught=(TERM,))
-        assert told(one, other, process(8, "sleep", "1000", parent=7)).outlook is outlook
+        assert diagnosed(one, other, process(8, "sleep", "1000", parent=7)).outlook is outlook
 
 
-def test_fish_ends_on_sigint_unless_it_waits_for_a_command() -> None:
+def test_fish_exits_on_sigint_unless_it_waits_for_a_command() -> None:
     for script, outlook in (("sleep 1000; true", STAYS), ("sleep 1000 &; wait", EXITS)):
         one = process(1, "fish", "-c", script, caught=(INT,))
-        assert told(one, process(7, "sleep", "1000", parent=1), signal="SIGINT").outlook is outlook
+        assert diagnosed(one, process(7, "sleep", "1000", parent=1), signal="SIGINT").outlook is outlook
 
 
-def test_fish_puts_its_handlers_off_even_while_it_waits() -> None:
+def test_fish_defers_its_handlers_even_in_wait() -> None:
     one = process(1, "fish", "-c", "trap 'exit 0' TERM; sleep 1000 &; wait", caught=(TERM,))
-    assert told(one, process(7, "sleep", "1000", parent=1)).outlook is STAYS
-    assert told(process(1, "fish", "-c", "trap 'exit 0' TERM; read x", caught=(TERM,))).outlook is STAYS
-    assert told(one, process(7, "sleep", "2", parent=1, age_s=1)).outlook is EXITS
+    assert diagnosed(one, process(7, "sleep", "1000", parent=1)).outlook is STAYS
+    assert diagnosed(process(1, "fish", "-c", "trap 'exit 0' TERM; read x", caught=(TERM,))).outlook is STAYS
+    assert diagnosed(one, process(7, "sleep", "2", parent=1, age_s=1)).outlook is EXITS
 
 
 def test_rc_and_the_c_shells() -> None:
     one = process(1, "rc", "-c", "sleep 1000; true", exe="/usr/bin/rc.byron", caught=(INT,))
-    assert told(one, process(7, "sleep", "1000", parent=1), signal="SIGINT").outlook is STAYS
+    assert diagnosed(one, process(7, "sleep", "1000", parent=1), signal="SIGINT").outlook is STAYS
     handler = process(1, "rc", "-c", "fn sigterm { exit }; sleep 1000 & wait", caught=(TERM,))
-    assert told(handler, process(7, "sleep", "1000", parent=1)).outlook is EXITS
-    put_off = process(1, "rc", "-c", "fn sigterm { exit }; sleep 1000; true", caught=(TERM,))
-    assert told(put_off, process(7, "sleep", "1000", parent=1)).outlook is STAYS
+    assert diagnosed(handler, process(7, "sleep", "1000", parent=1)).outlook is EXITS
+    deferred = process(1, "rc", "-c", "fn sigterm { exit }; sleep 1000; true", caught=(TERM,))
+    assert diagnosed(deferred, process(7, "sleep", "1000", parent=1)).outlook is STAYS
     at_prompt = process(1, "tcsh", caught=(INT, HUP))
-    assert told(at_prompt, signal="SIGINT", details={"tty": True}).outlook is STAYS
-    assert told(at_prompt, signal="SIGHUP", details={"tty": True}).outlook is EXITS
+    assert diagnosed(at_prompt, signal="SIGINT", details={"tty": True}).outlook is STAYS
+    assert diagnosed(at_prompt, signal="SIGHUP", details={"tty": True}).outlook is EXITS
 
 
 def test_a_coprocess_is_in_the_background() -> None:
@@ -220,31 +220,31 @@ def test_a_coprocess_is_in_the_background() -> None:
     assert shell(script, "cat", foreground=True)[0] is EXITS
 
 
-def test_no_signal_is_sent_to_a_container_whose_main_thread_has_ended() -> None:
-    found = told(process(1, "server", exe="/app/server", state="Z", threads=3))
+def test_a_container_whose_main_thread_has_exited_gets_no_signal() -> None:
+    found = diagnosed(process(1, "server", exe="/app/server", state="Z", threads=3))
     assert (found.outlook, found.confidence) == (STAYS, Confidence.LIKELY)
 
 
 def test_a_script_that_may_still_exec_is_not_certain() -> None:
     script = {(1, "/entry.sh"): "setup\nexec server\n"}
     one, other = process(1, "sh", "/entry.sh", exe="/usr/bin/dash"), process(7, "setup", parent=1)
-    assert told(one, other, files=script).confidence is Confidence.LIKELY
+    assert diagnosed(one, other, files=script).confidence is Confidence.LIKELY
 
 
-def test_the_findings_tell_a_trap_that_waits_from_one_that_is_put_off() -> None:
+def test_findings_distinguish_immediate_and_deferred_traps() -> None:
     at_once = process(1, "bash", "-c", "trap 'exit 0' TERM; sleep 1000 & wait", caught=(TERM,))
-    assert "trap-waits" in codes(told(at_once, process(7, "sleep", "1000", parent=1)))
-    put_off = process(1, "bash", "-c", "trap 'exit 0' TERM; sleep 1000; x", caught=(TERM,), foreground=(7,))
-    assert "trap-deferred" in codes(told(put_off, process(7, "sleep", "1000", parent=1)))
+    assert "trap-waits" in codes(diagnosed(at_once, process(7, "sleep", "1000", parent=1)))
+    deferred = process(1, "bash", "-c", "trap 'exit 0' TERM; sleep 1000; x", caught=(TERM,), foreground=(7,))
+    assert "trap-deferred" in codes(diagnosed(deferred, process(7, "sleep", "1000", parent=1)))
 
 
 def test_shells_that_read_commands() -> None:
     at_terminal = process(1, "bash", caught=(INT, HUP), ignored=(TERM,))
-    assert told(at_terminal, signal="SIGINT").outlook is STAYS
-    assert told(at_terminal, signal="SIGHUP", details={"tty": True}).outlook is EXITS
+    assert diagnosed(at_terminal, signal="SIGINT").outlook is STAYS
+    assert diagnosed(at_terminal, signal="SIGHUP", details={"tty": True}).outlook is EXITS
 
 
-def test_bash_with_a_trap_for_exit_ends_in_its_own_handler() -> None:
+def test_bash_with_an_exit_trap_exits_in_its_own_handler() -> None:
     assert shell("trap 'echo bye' EXIT; sleep 1000; x", "sleep 1000")[0] is EXITS
 
 

@@ -1,4 +1,4 @@
-"""supervisord: its configuration read, its programs told apart, the time that they take together."""
+"""supervisord: its configuration, its programs and the total time that they take."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from containerlab_probes.records import Process
 from containerlab_tui.doctor.programs import supervisord as doctor_supervisor
 from containerlab_tui.model.diagnosis import Confidence, Outlook
-from tests.unit.doctor.support import INT, NOW, TERM, codes, process, told
+from tests.unit.doctor.support import INT, NOW, TERM, codes, diagnosed, process
 
 CONF = "/etc/supervisor/supervisord.conf"
 STUBBORN = process(8, "server", "b", parent=1, ignored=(TERM,))
@@ -27,71 +27,71 @@ def configured(*sections: str) -> dict[tuple[int, str], str]:
 TWO = ("[program:a]", "command=server a", "[program:b]", "command=server b")
 
 
-def test_programs_that_end_take_no_time() -> None:
-    assert told(supervisord(), GOOD, files=configured(*TWO[:2])).outlook is Outlook.EXITS
+def test_programs_that_exit_take_no_time() -> None:
+    assert diagnosed(supervisord(), GOOD, files=configured(*TWO[:2])).outlook is Outlook.EXITS
 
 
-def test_a_stubborn_program_is_waited_for() -> None:
-    found = told(supervisord(), GOOD, STUBBORN, files=configured(*TWO))
+def test_supervisord_waits_for_a_program_that_keeps_running() -> None:
+    found = diagnosed(supervisord(), GOOD, STUBBORN, files=configured(*TWO))
     assert found.outlook is Outlook.TIMES_OUT
     assert "supervisor-wait" in codes(found)
-    assert told(supervisord(), GOOD, STUBBORN, files=configured(*TWO, "stopwaitsecs=3")).outlook is Outlook.EXITS
-    assert told(supervisord(), GOOD, STUBBORN, files=configured(*TWO), timeout_s=30).outlook is Outlook.EXITS
+    assert diagnosed(supervisord(), GOOD, STUBBORN, files=configured(*TWO, "stopwaitsecs=3")).outlook is Outlook.EXITS
+    assert diagnosed(supervisord(), GOOD, STUBBORN, files=configured(*TWO), timeout_s=30).outlook is Outlook.EXITS
 
 
-def test_signals_that_it_keeps_for_other_uses() -> None:
+def test_signals_with_other_uses() -> None:
     for signal in ("SIGHUP", "SIGUSR2"):
-        assert told(supervisord(), GOOD, files=configured(*TWO[:2]), signal=signal).outlook is Outlook.TIMES_OUT
+        assert diagnosed(supervisord(), GOOD, files=configured(*TWO[:2]), signal=signal).outlook is Outlook.TIMES_OUT
 
 
 def test_variables_in_its_configuration_are_read_from_its_environment() -> None:
-    files = configured(*TWO, "stopwaitsecs=%(ENV_PATIENCE)s")
-    assert told(supervisord(), GOOD, STUBBORN, files=files).outlook is Outlook.TIMES_OUT
-    patience = {1001: {"PATIENCE": "2"}}
-    assert told(supervisord(), GOOD, STUBBORN, files=files, environments=patience).outlook is Outlook.EXITS
+    files = configured(*TWO, "stopwaitsecs=%(ENV_STOP_WAIT)s")
+    assert diagnosed(supervisord(), GOOD, STUBBORN, files=files).outlook is Outlook.TIMES_OUT
+    variables = {1001: {"STOP_WAIT": "2"}}
+    assert diagnosed(supervisord(), GOOD, STUBBORN, files=files, environments=variables).outlook is Outlook.EXITS
     wanted = doctor_supervisor.variables(files.values())
     assert wanted
-    assert wanted.fullmatch("PATIENCE")
-    assert not wanted.fullmatch("PATIENCES")
+    assert wanted.fullmatch("STOP_WAIT")
+    assert not wanted.fullmatch("STOP_WAITS")
     assert doctor_supervisor.variables(["command=x"]) is None
 
 
-def test_programs_that_are_still_to_be_started_make_it_a_guess() -> None:
+def test_programs_not_yet_started_make_it_a_guess() -> None:
     young = replace(supervisord(), started_at=NOW - 1)
-    assert told(young, files=configured(*TWO)).confidence is Confidence.GUESS
-    assert told(supervisord(), files=configured(*TWO)).confidence is Confidence.LIKELY
+    assert diagnosed(young, files=configured(*TWO)).confidence is Confidence.GUESS
+    assert diagnosed(supervisord(), files=configured(*TWO)).confidence is Confidence.LIKELY
 
 
 def test_groups_wait_for_each_other_and_members_of_one_do_not() -> None:
     first = process(7, "server", "a", parent=1, ignored=(TERM,))
     waits = ("[program:a]", "command=server a", "stopwaitsecs=4", "[program:b]", "command=server b", "stopwaitsecs=4")
-    assert told(supervisord(), first, STUBBORN, files=configured(*waits), timeout_s=7).outlook is Outlook.TIMES_OUT
+    assert diagnosed(supervisord(), first, STUBBORN, files=configured(*waits), timeout_s=7).outlook is Outlook.TIMES_OUT
     together = configured(*waits, "[group:g]", "programs=a,b")
-    assert told(supervisord(), first, STUBBORN, files=together, timeout_s=7).outlook is Outlook.EXITS
+    assert diagnosed(supervisord(), first, STUBBORN, files=together, timeout_s=7).outlook is Outlook.EXITS
 
 
 def test_each_program_has_its_own_signal() -> None:
     killed = configured(*TWO, "stopsignal=KILL")
-    assert told(supervisord(), GOOD, STUBBORN, files=killed).outlook is Outlook.EXITS
+    assert diagnosed(supervisord(), GOOD, STUBBORN, files=killed).outlook is Outlook.EXITS
 
 
-def test_without_its_configuration_nothing_is_claimed() -> None:
-    assert told(supervisord(), GOOD).outlook is Outlook.UNKNOWN
+def test_without_its_configuration_the_result_is_unknown() -> None:
+    assert diagnosed(supervisord(), GOOD).outlook is Outlook.UNKNOWN
 
 
 def test_the_findings_about_its_programs() -> None:
     nginx = process(7, "nginx", parent=1, caught=(3, TERM))
-    found = told(supervisord(), nginx, files=configured("[program:web]", "command=nginx -g 'daemon off;'"))
+    found = diagnosed(supervisord(), nginx, files=configured("[program:web]", "command=nginx -g 'daemon off;'"))
     assert "supervisor-stopsignal" in codes(found)
-    fine = told(supervisord(), nginx, files=configured("[program:web]", "command=nginx", "stopsignal=QUIT"))
+    fine = diagnosed(supervisord(), nginx, files=configured("[program:web]", "command=nginx", "stopsignal=QUIT"))
     assert "supervisor-stopsignal" not in codes(fine)
 
 
-def test_one_in_the_background_is_a_finding() -> None:
+def test_supervisord_in_the_background_is_a_finding() -> None:
     shell = process(1, "sh", "-c", "supervisord; sleep 1000", exe="/usr/bin/dash")
     daemon = process(9, "/usr/bin/python3", "/usr/bin/supervisord", parent=1, exe="/usr/bin/python3.11", caught=(TERM,))
     background = {(9, CONF): "[supervisord]\nnodaemon=false\n"}
-    assert "supervisor-nodaemon" in codes(told(shell, daemon, files=background))
+    assert "supervisor-nodaemon" in codes(diagnosed(shell, daemon, files=background))
 
 
 def test_the_configuration_is_found_and_its_includes_resolved() -> None:

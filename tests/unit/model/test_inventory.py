@@ -1,4 +1,4 @@
-"""Events in any order end where a fresh snapshot would, and exit codes say no more than is known."""
+"""Events in any order give the same result as a fresh snapshot; exit codes in words."""
 
 from dataclasses import replace
 from random import Random
@@ -81,7 +81,7 @@ def histories(draw: st.DrawFn) -> tuple[list[EngineEvent], str, str]:
 
 
 @given(histories(), st.randoms(use_true_random=False))
-def test_any_order_of_events_ends_in_what_a_snapshot_gives(
+def test_events_in_any_order_give_the_same_as_a_snapshot(
     history: tuple[list[EngineEvent], str, str], random: Random
 ) -> None:
     events, state, name = history
@@ -97,7 +97,7 @@ def test_any_order_of_events_ends_in_what_a_snapshot_gives(
 
 
 @given(histories(), st.randoms(use_true_random=False), st.data())
-def test_an_answer_in_between_changes_nothing_of_that(
+def test_an_answer_in_between_changes_nothing(
     history: tuple[list[EngineEvent], str, str], random: Random, data: st.DataObject
 ) -> None:
     """A line that was asked for after an event, and arrives among later ones."""
@@ -116,7 +116,7 @@ def test_an_answer_in_between_changes_nothing_of_that(
     assert (found and (found.state, found.name)) == (None if state == "gone" else (state, name))
 
 
-def test_a_snapshot_says_what_changed() -> None:
+def test_a_snapshot_reports_changed_containers() -> None:
     start = running()
     inventory, changed = fold(start, Snapshot((line("exited"), line(id="c" * 64, name="new")), at=1001.0))
     assert changed == {ID, OTHER, "c" * 64}
@@ -125,7 +125,7 @@ def test_a_snapshot_says_what_changed() -> None:
     assert fold(inventory, Snapshot(tuple(inventory.containers.values()), at=1002.0))[1] == frozenset()
 
 
-def test_what_is_lost_stays_and_is_marked_until_the_next_snapshot() -> None:
+def test_a_lost_engine_keeps_the_last_state_until_the_next_snapshot() -> None:
     inventory, changed = fold(running(), Lost("It went away."))
     assert inventory.stale
     assert changed == {ID, OTHER}
@@ -133,14 +133,14 @@ def test_what_is_lost_stays_and_is_marked_until_the_next_snapshot() -> None:
     again, changed = fold(inventory, Snapshot((line(), line(id=OTHER, name="other")), at=2000.0))
     assert not again.stale
     assert changed == {ID, OTHER}, "their grey has to go"
-    assert not again.details, "a daemon that was away may have started it again"
+    assert not again.details, "an engine that was unreachable may have restarted it"
 
 
-def test_events_that_the_snapshot_has_seen_change_nothing() -> None:
+def test_events_before_the_snapshot_change_nothing() -> None:
     inventory, changed = fold(running(), Event(event("die", 999.9)))
     assert not changed
     assert inventory.containers[ID].state == "running"
-    assert not fold(running(), Event(event("die", 999.9, id="d" * 64)))[1], "gone before, and not to come back"
+    assert not fold(running(), Event(event("die", 999.9, id="d" * 64)))[1], "already removed"
 
 
 def test_an_unknown_container_appears_and_is_completed() -> None:
@@ -161,12 +161,12 @@ def test_a_removed_container_does_not_come_back() -> None:
     assert ID not in after(late, start=inventory).containers
 
 
-def test_the_end_is_known_from_the_event_alone() -> None:
+def test_the_exit_is_known_from_the_event_alone() -> None:
     inventory = after(Event(event("die", 1300.0, exitCode="137")), start=running())
     assert status_words(inventory.containers[ID], inventory.details[ID], 1600.0) == "killed (SIGKILL, 137) 5 min ago"
 
 
-def test_those_that_run_come_first() -> None:
+def test_running_containers_come_first() -> None:
     lines = (
         line("exited", "a", "1"),
         line("paused", "web-10", "2"),
@@ -188,19 +188,19 @@ def test_connected_changes_nothing() -> None:
         ("running", "Up 3 minutes", None, "up"),
         ("paused", "Up 3 minutes (Paused)", {"started_at": 990.0}, "paused, up 10 s"),
         ("created", "Created", None, "created, never started"),
-        ("exited", "Exited (0) 5 minutes ago", {"finished_at": 700.0}, "ended by itself (0) 5 min ago"),
+        ("exited", "Exited (0) 5 minutes ago", {"finished_at": 700.0}, "exited (0) 5 min ago"),
         ("exited", "Exited (137) 5 minutes ago", {"finished_at": 700.0, "exit_code": 137},
          "killed (SIGKILL, 137) 5 min ago"),
         ("exited", "Exited (137) 5 minutes ago", None, "killed (SIGKILL, 137)"),
-        ("exited", "", {"exit_code": 137, "oom_killed": True}, "killed (137), memory ran out"),
-        ("exited", "", {"exit_code": 0, "oom_killed": True}, "ended by itself (0)"),
-        ("exited", "", {"exit_code": 1, "finished_at": -200_000.0}, "ended with 1, 2 d ago"),
+        ("exited", "", {"exit_code": 137, "oom_killed": True}, "killed (137), out of memory"),
+        ("exited", "", {"exit_code": 0, "oom_killed": True}, "exited (0)"),
+        ("exited", "", {"exit_code": 1, "finished_at": -200_000.0}, "exited (1) 2 d ago"),
         ("exited", "", {"exit_code": 139}, "crashed (SIGSEGV, 139)"),
         ("exited", "", {"exit_code": 135}, "crashed (SIGBUS, 135)"),
-        ("exited", "", {"exit_code": 143}, "ended with 143: chose to exit with SIGTERM's code"),
-        ("exited", "", {"exit_code": 143, "pid_mode": "host"}, "ended with 143: SIGTERM's code"),
-        ("exited", "", {"exit_code": 127}, "ended with 127"),
-        ("dead", "Dead", None, "ended"),
+        ("exited", "", {"exit_code": 143}, "exited (143): chose SIGTERM's code"),
+        ("exited", "", {"exit_code": 143, "pid_mode": "host"}, "exited (143): SIGTERM's code"),
+        ("exited", "", {"exit_code": 127}, "exited (127)"),
+        ("dead", "Dead", None, "stopped"),
         ("restarting", "Restarting (1) 2 seconds ago", None, "restarting"),
     ],
 )  # fmt: skip

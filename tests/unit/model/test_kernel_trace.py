@@ -1,4 +1,4 @@
-"""Records of the kernel as events of a stop: each kind, the noise, processes that are not known."""
+"""Kernel trace records as events of a stop: each kind, the noise, unknown processes."""
 
 import signal
 from dataclasses import replace
@@ -19,7 +19,7 @@ from containerlab_probes.records import (
     TracedSignal,
     TraceRecord,
 )
-from containerlab_tui.model.kernel_trace import NOISE, as_stop_event, sender, what_came
+from containerlab_tui.model.kernel_trace import NOISE, as_stop_event, kernel_result, sender
 from containerlab_tui.model.stop import Kind, Source, StopEvent
 
 AT = 1000.5
@@ -46,32 +46,32 @@ def later(kind: Kind, number: int | None = None, ended_by: int | str | None = No
         (SENT, known(Kind.SIGNAL, TERM, "queued, from dockerd [900]")),
         (
             replace(SENT, result=SignalResult.IGNORED),
-            known(Kind.SIGNAL, TERM, "thrown away, from dockerd [900]"),
+            known(Kind.SIGNAL, TERM, "discarded, from dockerd [900]"),
         ),
         (
             replace(SENT, result=SignalResult.ALREADY_PENDING),
-            known(Kind.SIGNAL, TERM, "merged with one that is pending, from dockerd [900]"),
+            known(Kind.SIGNAL, TERM, "merged with a pending one, from dockerd [900]"),
         ),
         (
             replace(SENT, result=SignalResult.OVERFLOW, signal=40),
-            known(Kind.SIGNAL, 40, "thrown away, the queue is full, from dockerd [900]"),
+            known(Kind.SIGNAL, 40, "discarded: queue full, from dockerd [900]"),
         ),
         (
             replace(SENT, pid=777),
-            later(Kind.SIGNAL, TERM, detail="queued, from dockerd [900]; host PID 777, begun later"),
+            later(Kind.SIGNAL, TERM, detail="queued, from dockerd [900]; host PID 777, started later"),
         ),
         (TracedDelivery(AT, 500, TERM, Taken.HANDLER), known(Kind.DELIVERED, TERM, "its handler runs")),
         (
             TracedDelivery(AT, 777, TERM, Taken.HANDLER),
-            later(Kind.DELIVERED, TERM, detail="its handler runs; host PID 777, begun later"),
+            later(Kind.DELIVERED, TERM, detail="its handler runs; host PID 777, started later"),
         ),
         (TracedDelivery(AT, 500, TERM, Taken.DEFAULT), None),
         (TracedDelivery(AT, 500, TERM, Taken.IGNORED), None),
         (TracedExit(AT, 500, 0), StopEvent(AT, Kind.ENDED, Source.KERNEL, INIT.id, 1, None, 0)),
         (TracedExit(AT, 500, None), None),
-        (TracedExit(AT, 777, 3), later(Kind.ENDED, ended_by=3, detail="host PID 777, begun later")),
-        (TracedExit(AT, 777, "SIGKILL"), later(Kind.ENDED, ended_by="SIGKILL", detail="host PID 777, begun later")),
-        (TracedExit(AT, 777, None), later(Kind.ENDED, detail="host PID 777, begun later")),
+        (TracedExit(AT, 777, 3), later(Kind.ENDED, ended_by=3, detail="host PID 777, started later")),
+        (TracedExit(AT, 777, "SIGKILL"), later(Kind.ENDED, ended_by="SIGKILL", detail="host PID 777, started later")),
+        (TracedExit(AT, 777, None), later(Kind.ENDED, detail="host PID 777, started later")),
         (TracedFork(AT, 500, 777), None),
         (TracedExec(AT, 500, "/bin/sh"), None),
         (Lost(AT, 5), None),
@@ -93,14 +93,14 @@ def test_only_noise_is_left_out(number: int) -> None:
     ("record", "who"),
     [
         (SENT, "dockerd [900]"),
-        (replace(SENT, sender_name=""), "a process that has ended [900]"),
+        (replace(SENT, sender_name=""), "an exited process [900]"),
         (replace(SENT, sender_pid=0, sender_name=""), "the kernel"),
         (replace(SENT, sender_pid=0, code=-2), "the kernel"),
         (replace(SENT, code=128), "the kernel, for dockerd [900]"),
         (replace(SENT, code=-6), "dockerd [900]"),
     ],
 )
-def test_who_sent_it(record: TracedSignal, who: str) -> None:
+def test_senders(record: TracedSignal, who: str) -> None:
     assert sender(record) == who
 
 
@@ -116,7 +116,7 @@ def taken(how: Taken, pid: int = 500, number: int = TERM) -> TracedDelivery:
         ((SENT, taken(Taken.HANDLER)), "its handler runs"),
         ((SENT, taken(Taken.DEFAULT)), "default action"),
         ((SENT, taken(Taken.IGNORED)), "ignored"),
-        ((replace(SENT, result=SignalResult.IGNORED),), "thrown away"),
+        ((replace(SENT, result=SignalResult.IGNORED),), "discarded"),
         ((replace(SENT, pid=777),), ""),
         ((replace(SENT, signal=1),), ""),
         ((SENT, taken(Taken.HANDLER, pid=777)), "queued"),
@@ -124,5 +124,5 @@ def taken(how: Taken, pid: int = 500, number: int = TERM) -> TracedDelivery:
         ((SENT, TracedExit(AT, 500, 0), Lost(AT, None)), "queued"),
     ],
 )
-def test_what_came_of_one_signal_to_one_process(records: tuple[TraceRecord, ...], clause: str) -> None:
-    assert what_came(records, 500, TERM) == clause
+def test_result_of_one_signal_to_one_process(records: tuple[TraceRecord, ...], clause: str) -> None:
+    assert kernel_result(records, 500, TERM) == clause

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from containerlab_probes.records import Lost, SignalResult, TracedExec, TracedExit, TracedFork, TracedSignal
 from containerlab_tui.model.signal_filter import ALL, parse
-from containerlab_tui.model.signal_log import Known, Note, Row, SignalLog, Told, Who
+from containerlab_tui.model.signal_log import Known, LogRecord, Note, Row, SignalLog, Who
 
 QUEUED = SignalResult.QUEUED
-TOLD: dict[str, Told] = {
+RECORDS: dict[str, LogRecord] = {
     "term": TracedSignal(1, 555, "runc", 7001, 15, QUEUED, 0, True),
     "term-child": TracedSignal(2, 7001, "nginx", 7007, 15, QUEUED, 0, True),
     "kill": TracedSignal(3, 555, "runc", 7001, 9, QUEUED, 0, True),
@@ -26,8 +26,8 @@ ALWAYS = {"lost", "note"}
 
 def rows() -> dict[str, Row]:
     log = SignalLog()
-    log.take(Known(7000 + pid, Who(pid, name)) for pid, name in ((1, "nginx"), (7, "Worker"), (15, "sh")))
-    return dict(zip(TOLD, log.take(TOLD.values()), strict=True))
+    log.add(Known(7000 + pid, Who(pid, name)) for pid, name in ((1, "nginx"), (7, "Worker"), (15, "sh")))
+    return dict(zip(RECORDS, log.add(RECORDS.values()), strict=True))
 
 
 ROWS = rows()
@@ -71,7 +71,7 @@ SIGNALS = {"term", "term-child", "kill", "hup-15", "rt"}
         ("٣", set()),
     ],
 )
-def test_what_passes(text: str, wanted: set[str]) -> None:
+def test_rows_that_pass(text: str, wanted: set[str]) -> None:
     chosen = parse(text)
     assert {name for name, row in ROWS.items() if chosen.passes(row)} == wanted | ALWAYS
     assert chosen.select(ROWS.values()) == [row for row in ROWS.values() if chosen.passes(row)]
@@ -84,7 +84,7 @@ WORDS = st.one_of(
 
 
 @given(st.lists(WORDS, max_size=5))
-def test_every_text_is_a_filter_and_what_was_lost_always_shows(words: list[str]) -> None:
+def test_every_text_is_a_filter_and_lost_events_always_pass(words: list[str]) -> None:
     chosen = parse(" ".join(words))
     passed = {name for name, row in ROWS.items() if chosen.passes(row)}
     assert passed >= ALWAYS
@@ -92,7 +92,7 @@ def test_every_text_is_a_filter_and_what_was_lost_always_shows(words: list[str])
 
 
 @given(WORDS.filter(lambda word: word.split() == [word] and not word.startswith("-")))
-def test_a_word_and_its_minus_part_the_rows(word: str) -> None:
+def test_a_word_and_its_minus_split_the_rows(word: str) -> None:
     all_rows = {name for name, row in ROWS.items() if ALL.passes(row)} - ALWAYS
     with_it = {name for name, row in ROWS.items() if parse(word).passes(row)} - ALWAYS
     without = {name for name, row in ROWS.items() if parse(f"-{word}").passes(row)} - ALWAYS

@@ -105,13 +105,13 @@ KILLED = [
 ]
 
 
-def test_a_graceful_stop_has_one_phase_and_says_so() -> None:
+def test_a_graceful_stop_has_one_phase() -> None:
     state = run(HANDLING, GRACEFUL)
     assert state.verdict is Verdict.GRACEFUL
     assert state.phase_1 is not None
     assert (state.phase_1.started, state.phase_1.ended, state.phase_2) == (T0 + 0.01, T0 + 0.2, None)
     assert state.duration_s == pytest.approx(0.2)
-    assert explain(state) == ("Ended by itself after 0.20 s with status 0.",)
+    assert explain(state) == ("Exited on its own after 0.20 s with code 0.",)
 
 
 def test_a_killed_stop_has_two_phases_that_meet() -> None:
@@ -122,52 +122,52 @@ def test_a_killed_stop_has_two_phases_that_meet() -> None:
     assert state.phase_1.ended == state.phase_2.started == T0 + 10.01
     assert state.phase_2.ended == T0 + 10.02
     sentences = explain(state)
-    assert sentences[0] == "Did not end on SIGTERM: killed after 10.0 s (SIGKILL, exit code 137)."
-    assert "the handler did not end it" in sentences[1]
+    assert sentences[0] == "Did not exit on SIGTERM: killed after 10.0 s (SIGKILL, exit code 137)."
+    assert "but did not exit in time" in sentences[1]
 
 
-def test_a_dropped_signal_is_named_as_the_reason() -> None:
+def test_a_discarded_signal_is_named_as_the_reason() -> None:
     events = [*KILLED[:-1], ended(10.03, CHILD, 7, "SIGKILL"), KILLED[-1]]
     state = run(SHELL, events)
     assert "PID 1 has no handler for SIGTERM" in explain(state)[1]
-    # Without a handler SIGTERM would have ended the child; it ended by SIGKILL, so it was never told.
+    # Without a handler SIGTERM would have terminated the child, but SIGKILL did, so it was never signalled.
     assert explain(state)[2] == "Process 7 never got SIGTERM and was killed with PID 1."
 
 
 @pytest.mark.parametrize(
     ("traced", "words"),
     [
-        (False, "Process 13 was killed with PID 1; Docker itself sent it nothing before."),
+        (False, "Process 13 was killed with PID 1; Docker had sent it no signal."),
         (True, "Process 13 never got SIGTERM and was killed with PID 1."),
     ],
 )
-def test_a_child_with_a_handler_is_called_untold_only_when_all_was_recorded(traced: bool, words: str) -> None:
+def test_a_child_is_called_unsignalled_only_with_a_full_trace(traced: bool, words: str) -> None:
     events = [*GRACEFUL[:-1], ended(0.205, CHILD, 13, "SIGKILL"), GRACEFUL[-1]]
     assert explain(run(replace(FAMILY, traced=traced), events))[-1] == words
 
 
-def test_a_child_that_was_told_by_another_process() -> None:
-    told = StopEvent(T0 + 0.05, Kind.SIGNAL, Source.KERNEL, CHILD, 13, TERM)
-    events = [*GRACEFUL[:2], told, *GRACEFUL[2:-1], ended(0.21, CHILD, 13, "SIGKILL"), GRACEFUL[-1]]
-    assert "Process 13 got SIGTERM" in explain(run(FAMILY, events))[-1]
+def test_a_child_that_another_process_signalled() -> None:
+    sent = StopEvent(T0 + 0.05, Kind.SIGNAL, Source.KERNEL, CHILD, 13, TERM)
+    events = [*GRACEFUL[:2], sent, *GRACEFUL[2:-1], ended(0.21, CHILD, 13, "SIGKILL"), GRACEFUL[-1]]
+    assert "Process 13 received SIGTERM" in explain(run(FAMILY, events))[-1]
 
 
-def test_sigkill_first_is_no_two_phase_stop() -> None:
+def test_sigkill_first_is_not_a_two_phase_stop() -> None:
     state = run(HANDLING, [signal(0.0, KILL), ended(0.01, INIT, 1, "SIGKILL"), died(0.05, 137)])
     assert state.verdict is Verdict.KILLED
     assert "SIGKILL was the first signal" in explain(state)[0]
 
 
-def test_ending_at_the_last_moment_is_graceful_though_sigkill_was_sent() -> None:
+def test_an_exit_just_before_sigkill_is_graceful() -> None:
     state = run(HANDLING, [signal(0, TERM), signal(10, KILL), ended(10.0001, INIT, 1, 0), died(10.1, 0)])
     assert state.verdict is Verdict.GRACEFUL
 
 
-def test_a_status_of_137_is_no_sigkill() -> None:
+def test_exit_code_137_is_not_sigkill() -> None:
     """As of an init whose child was killed; without the kernel's word 137 counts as SIGKILL."""
-    told = run(HANDLING, [signal(0, TERM), ended(0.2, INIT, 1, 137), died(0.3, 137)])
-    assert told.verdict is Verdict.GRACEFUL
-    assert explain(told)[0] == "Ended by itself after 0.20 s with status 137."
+    state = run(HANDLING, [signal(0, TERM), ended(0.2, INIT, 1, 137), died(0.3, 137)])
+    assert state.verdict is Verdict.GRACEFUL
+    assert explain(state)[0] == "Exited on its own after 0.20 s with code 137."
     assert run(HANDLING, [signal(0, TERM), ended(0.2, INIT, 1, None), died(0.3, 137)]).verdict is Verdict.KILLED
 
 
@@ -187,18 +187,18 @@ def test_out_of_memory_is_named_first() -> None:
     assert explain(run(HANDLING, events))[0].startswith("Out of memory")
 
 
-def test_a_child_that_was_out_of_memory_in_the_grace_period_is_not_the_end() -> None:
+def test_a_child_killed_out_of_memory_is_not_the_result() -> None:
     events = [signal(0, TERM), event(1, Kind.OUT_OF_MEMORY), signal(10, KILL), ended(10.1, INIT, 1, "SIGKILL")]
-    assert explain(run(HANDLING, events))[0].startswith("Did not end on SIGTERM")
+    assert explain(run(HANDLING, events))[0].startswith("Did not exit on SIGTERM")
 
 
-def test_a_restart_after_the_end() -> None:
+def test_a_restart_after_the_exit() -> None:
     state = run(HANDLING, [*GRACEFUL[:-1], event(0.6, Kind.STARTED), event(1.5, Kind.SETTLED)])
     assert state.verdict is Verdict.RESTARTED
-    assert "started again" in explain(state)[0]
+    assert "then was restarted" in explain(state)[0]
 
 
-def test_the_start_before_the_stop_is_no_restart() -> None:
+def test_a_start_before_the_stop_is_not_a_restart() -> None:
     state = run(HANDLING, [event(-0.5, Kind.STARTED), *GRACEFUL])
     assert state.verdict is Verdict.GRACEFUL
 
@@ -224,13 +224,13 @@ def test_a_failure_counts_only_while_the_container_runs() -> None:
     assert run(HANDLING, [failed, *GRACEFUL]).verdict is Verdict.GRACEFUL
 
 
-def test_nothing_to_stop() -> None:
+def test_an_already_stopped_container() -> None:
     state = already_stopped(HANDLING, T0, 3)
     assert (state.verdict, state.exit_code, state.settled) == (Verdict.ALREADY_STOPPED, 3, True)
     assert explain(state)
 
 
-def test_no_verdict_and_no_words_while_under_way() -> None:
+def test_a_stop_in_progress_has_no_verdict() -> None:
     state = run(HANDLING, [signal(0, TERM)])
     assert state.verdict is None
     assert explain(state) == ()
@@ -238,7 +238,7 @@ def test_no_verdict_and_no_words_while_under_way() -> None:
     assert state.phase_1.ended is None
 
 
-def test_without_processes_the_engine_alone_tells() -> None:
+def test_without_processes_the_engine_decides() -> None:
     blind = plan()
     state = run(blind, [signal(0.01, TERM), died(0.5, 0), event(0.6, Kind.SETTLED)])
     assert state.verdict is Verdict.GRACEFUL
@@ -246,8 +246,8 @@ def test_without_processes_the_engine_alone_tells() -> None:
     assert state.phase_1.ended == T0 + 0.5
 
 
-def test_status_143_is_said_as_seen() -> None:
-    assert "with status 143" in explain(run(HANDLING, [signal(0, TERM), ended(1, INIT, 1, 143), died(1, 143)]))[0]
+def test_exit_code_143_is_reported() -> None:
+    assert "with code 143" in explain(run(HANDLING, [signal(0, TERM), ended(1, INIT, 1, 143), died(1, 143)]))[0]
     by_signal = run(HANDLING, [signal(0, TERM), ended(1, INIT, 1, "SIGTERM"), died(1, 143)])
     assert "by SIGTERM (exit code 143)" in explain(by_signal)[0]
 
@@ -278,5 +278,5 @@ def test_no_sequence_of_events_breaks_the_fold(events: list[StopEvent]) -> None:
     assert all(describe(one) for one in events)
     for phase in (state.phase_1, state.phase_2):
         assert phase is None or phase.ended is None or phase.ended >= phase.started
-    lone_signal = state.settled and state.phase_2 is None
-    assert (explain(state) == ()) == (state.verdict is None and not lone_signal)
+    single_signal = state.settled and state.phase_2 is None
+    assert (explain(state) == ()) == (state.verdict is None and not single_signal)

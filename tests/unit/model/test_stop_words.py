@@ -77,7 +77,7 @@ def test_a_plan_knows_whom_docker_signals_and_whom_it_does_not() -> None:
     assert [one.id for one in made.unreached] == list(CHILDREN[:2])
     assert StopPlan("c", "app", TERM, "", 10.0, "", (), ()).init is None
     bare = StopPlan("c", "app", TERM, "", 10.0, "", (process(ProcessId(1, 1), 1),), ())
-    assert (bare.init, bare.begun_elsewhere, bare.traced) == (None, False, False)
+    assert (bare.init, bare.started_elsewhere, bare.traced) == (None, False, False)
 
 
 def test_a_state_knows_the_lane_of_pid_1() -> None:

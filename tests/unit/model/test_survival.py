@@ -1,4 +1,4 @@
-"""What objects and files outlive, as a table: end of process, stop and start, removal, reboot of the host."""
+"""What objects and files survive: process exit, restart, removal, host reboot."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def four(survival: Survival) -> str:
         ("shareable", "ynnn", "joined"),
         ("host", "yyyn", "of the host"),
         ("container:db", "yyyn", "container db"),
-        ("ns:/proc/7/ns/ipc", "y???", "not known"),
+        ("ns:/proc/7/ns/ipc", "y???", "unknown"),
     ],
 )
 def test_ipc_objects_by_mode(kind: IpcKind, mode: str, answers: str, word: str) -> None:
@@ -36,11 +36,11 @@ def test_ipc_objects_by_mode(kind: IpcKind, mode: str, answers: str, word: str) 
 
 
 @pytest.mark.parametrize("mode", ["private", "host", "container:db", "shareable"])
-def test_a_segment_marked_for_removal_outlives_nothing(mode: str) -> None:
+def test_a_segment_marked_for_removal_survives_nothing(mode: str) -> None:
     assert four(survival_of_ipc(IpcKind.SHM, mode, removed=True)) == "nnnn"
 
 
-def test_the_reason_names_the_place() -> None:
+def test_the_reason_names_the_storage() -> None:
     assert "/dev/shm" in survival_of_ipc(IpcKind.POSIX_SHM, "private").reason
     assert "/dev/shm" in survival_of_ipc(IpcKind.POSIX_SEM, "host").reason
     assert "/dev/shm" not in survival_of_ipc(IpcKind.SHM, "private").reason
@@ -55,10 +55,10 @@ def test_the_reason_names_the_place() -> None:
         (Backing.VOLUME, "yyyy", "volume"),
         (Backing.BIND, "yyyy", "file of the host"),
         (Backing.TMPFS, "ynnn", "tmpfs"),
-        (Backing.ANONYMOUS_SHARED, "nnnn", "without a file"),
+        (Backing.ANONYMOUS_SHARED, "nnnn", "Anonymous memory"),
         (Backing.SYSV, "ynnn", "IPC namespace"),
-        (Backing.DELETED, "nnnn", "deleted"),
-        (None, "????", "could not be told"),
+        (Backing.DELETED, "nnnn", "Deleted file"),
+        (None, "????", "unknown"),
     ],
 )
 def test_files_by_backing(backing: Backing | None, answers: str, word: str) -> None:
@@ -94,7 +94,7 @@ def test_a_bind_mount_in_memory_names_the_file_system(filesystem: str) -> None:
     assert f"a {filesystem} of the host" in survival_of_file(Backing.BIND, filesystem=filesystem).reason
 
 
-def test_a_private_mapping_keeps_its_changes_to_itself() -> None:
+def test_changes_in_a_private_mapping_are_lost() -> None:
     shared = survival_of_file(Backing.IMAGE)
     private = survival_of_file(Backing.IMAGE, shared=False)
     assert four(shared) == four(private)

@@ -16,5 +16,5 @@ from containerlab_tui.present.doctor_text import pasteable
         ("[program:a]\nstopwaitsecs=3", "[program:a]\nstopwaitsecs=3\n"),
     ],
 )  # fmt: skip
-def test_a_remedy_can_be_pasted(remedy: str, pasted: str) -> None:
+def test_a_fix_can_be_pasted(remedy: str, pasted: str) -> None:
     assert pasteable(remedy) == pasted

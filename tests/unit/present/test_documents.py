@@ -1,4 +1,4 @@
-"""Records as JSON documents: what other programs read, from text and bytes of any kind."""
+"""Records as JSON documents, with text and bytes of any kind."""
 
 import base64
 import json
@@ -55,9 +55,9 @@ def process(command: str = "app", dispositions: Dispositions | None = None) -> P
 
 
 def plan(*processes: Process) -> StopPlan:
-    told = tuple(forecast(one, TERM) for one in processes)
+    forecasts = tuple(forecast(one, TERM) for one in processes)
     return StopPlan(
-        "c" * 64, "app", TERM, "default", 10, "default", processes, told, pid=processes[0].pid if processes else 0
+        "c" * 64, "app", TERM, "default", 10, "default", processes, forecasts, pid=processes[0].pid if processes else 0
     )
 
 
@@ -85,7 +85,7 @@ def valid(document: documents.Document, capsys: pytest.CaptureFixture[str]) -> d
         (1_000_000_000.000001, "2001-09-09T01:46:40.000001Z"),
     ],
 )
-def test_moments_have_microseconds(epoch_s: float | None, text: str | None) -> None:
+def test_times_have_microseconds(epoch_s: float | None, text: str | None) -> None:
     assert documents.moment(epoch_s) == text
 
 
@@ -96,7 +96,7 @@ def test_any_bytes_become_text_that_json_can_hold(raw: bytes) -> None:
     assert json.loads(json.dumps(text)).encode("utf-8") == text.encode("utf-8")
 
 
-def test_text_that_was_no_utf_8_is_valid_json_wherever_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_that_is_not_utf_8_is_valid_json_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
     one = replace(process(command=NO_TEXT), user=NO_TEXT)
     (row,) = valid(documents.processes("app", [one]), capsys)["processes"]
     assert (row["command"], row["user"]) == (AS_JSON, AS_JSON)
@@ -141,7 +141,7 @@ def test_ps_without_details_has_nulls() -> None:
     assert (row["ports"], row["labels"]) == (["80/tcp"], {"a": "b"})
 
 
-def test_what_was_not_observed_is_null() -> None:
+def test_unobserved_values_are_null() -> None:
     failed = Sent("c" * 64, "app", ProcessId(5, 1), 3, "x", TERM, T0, "pidfd", None, error="It has ended.")
     good = replace(failed, error="", forecast=forecast(process(), TERM), observed="still there")
     document: Any = documents.signal("app", [failed, good])
@@ -155,9 +155,9 @@ def test_a_stop_without_signals_has_no_phases() -> None:
     assert (document["phase_1"], document["phase_2"]) == ({"started": None, "ended": None}, None)
     assert (document["verdict"], document["exit_code"], document["duration_s"]) == ("already-stopped", 3, None)
     assert (document["events"], document["processes"]) == ([], [])
-    under_way: Any = documents.stop(begin(plan(process()), T0))
-    assert (under_way["verdict"], under_way["duration_s"]) == (None, None)
-    (lane,) = under_way["processes"]
+    in_progress: Any = documents.stop(begin(plan(process()), T0))
+    assert (in_progress["verdict"], in_progress["duration_s"]) == (None, None)
+    (lane,) = in_progress["processes"]
     assert (lane["got_signal"], lane["ended_t_s"], lane["ended_by"]) == (None, None, None)
 
 
@@ -198,7 +198,7 @@ def test_bytes_are_base64(data: bytes, offset: int) -> None:
     assert base64.b64decode(document["data"]["base64"], validate=True) == data
 
 
-def test_ipc_objects_name_their_processes_where_they_still_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_ipc_objects_name_their_running_processes(capsys: pytest.CaptureFixture[str]) -> None:
     maker = process(command=NO_TEXT)
     held = IpcObject(
         kind=IpcKind.SEM, id="7", key=5678, name=NO_TEXT, bytes=None, owner=0, group=0, mode=0o640,

@@ -1,4 +1,4 @@
-"""What comes out of a container can't reach the terminal, whatever it is."""
+"""Text from a container can't control the terminal."""
 
 import re
 import time
@@ -53,7 +53,7 @@ def test_lines_keep_only_newline_and_tab(text: str | bytes) -> None:
 
 
 @given(HOSTILE, st.integers(0, 60))
-def test_log_lines_are_harmless_bounded_and_settled(line: bytes, limit: int) -> None:
+def test_log_lines_are_harmless_bounded_and_stable(line: bytes, limit: int) -> None:
     spans = log_line(line, limit)
     text = "".join(text for text, _ in spans)
     assert harmless(text)
@@ -66,7 +66,7 @@ def test_log_lines_are_harmless_bounded_and_settled(line: bytes, limit: int) -> 
 @pytest.mark.parametrize(
     "char", [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) == "Cf"][::5]
 )
-def test_format_characters_are_seen(char: str) -> None:
+def test_format_characters_are_visible(char: str) -> None:
     """Those that have no shape of their own; the signs that enclose numbers in Arabic and the like have one."""
     if not any(
         word in unicodedata.name(char, "")
@@ -90,11 +90,11 @@ def test_format_characters_are_seen(char: str) -> None:
         ("[bold]close[/]", "[bold]close[/]"),
     ],
 )
-def test_what_is_shown(text: str | bytes, shown: str) -> None:
+def test_escaped_text(text: str | bytes, shown: str) -> None:
     assert safe(text) == shown
 
 
-def test_what_is_longer_ends_in_an_ellipsis() -> None:
+def test_longer_text_ends_in_an_ellipsis() -> None:
     assert safe("abcdef", 6) == "abcdef"
     assert safe("abcdefg", 6) == "abcde" + ELLIPSIS
     assert safe("é".encode() * 9, 3) == "éé" + ELLIPSIS
@@ -135,12 +135,12 @@ def test_log_lines(line: bytes, spans: tuple[tuple[str, str], ...]) -> None:
 )
 @pytest.mark.parametrize("end", [b"\x07", b"\x1b\\", "\x9c".encode()])
 @pytest.mark.parametrize("content", [b"0;title", b"52;c;ZXZpbA==", b"8;;http://x", b"q#0;2", b"tmux;\xc3\xa9"])
-def test_strings_of_control_go_with_their_content(introducer: bytes, end: bytes, content: bytes) -> None:
+def test_control_strings_are_removed_with_their_content(introducer: bytes, end: bytes, content: bytes) -> None:
     assert log_line(b"a" + introducer + content + end + b"b") == (("ab", ""),)
 
 
 @pytest.mark.parametrize("introducer", [b"\x1b]0;", b"\x1bPq", b"\x1b_", "\x9d".encode()])
-def test_a_string_without_end_takes_no_more_than_its_line(introducer: bytes) -> None:
+def test_an_unterminated_control_string_ends_with_its_line(introducer: bytes) -> None:
     assert log_line(b"a" + introducer + b"title") == (("a", ""),)
     assert log_line(b"a" + introducer + b"title\x1b[31mred") == (("a", ""), ("red", "red"))
 
@@ -160,12 +160,12 @@ def test_a_string_without_end_takes_no_more_than_its_line(introducer: bytes) -> 
         b"\x1b[!p",
     ],
 )
-def test_other_sequences_vanish(sequence: bytes) -> None:
+def test_other_sequences_are_removed(sequence: bytes) -> None:
     assert log_line(b"a" + sequence + b"b") == (("ab", ""),)
 
 
 @pytest.mark.parametrize("tail", [b"\x1b", b"\x1b[", b"\x1b[3", b"\x1b[38;5", b"\x1b]", b"\x1b(", "\x9b1".encode()])
-def test_sequences_that_break_off_vanish(tail: bytes) -> None:
+def test_incomplete_sequences_are_removed(tail: bytes) -> None:
     assert log_line(b"a" + tail) == (("a", ""),)
 
 

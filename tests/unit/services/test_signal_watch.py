@@ -6,7 +6,7 @@ import pytest
 
 from containerlab_probes.processes.tree import read_process
 from containerlab_probes.records import Lost, Process, ProcessId, TracedExit, TracedFork
-from containerlab_tui.model.signal_log import Asked, Known, Note, Told
+from containerlab_tui.model.signal_log import Asked, Known, LogRecord, Note
 from containerlab_tui.services.signal_watch import NOT_LOCAL, SignalWatch
 from tests.support.docker import eventually
 from tests.support.engine import details, event
@@ -33,11 +33,11 @@ def watch(init: Process, trace: PlayedTrace, *others: Process, local: bool = Tru
     )
 
 
-def known(told: Sequence[Told]) -> list[int]:
+def known(told: Sequence[LogRecord]) -> list[int]:
     return [one.pid for one in told if isinstance(one, Known)]
 
 
-def rest(told: Sequence[Told]) -> list[Told]:
+def rest(told: Sequence[LogRecord]) -> list[LogRecord]:
     return [one for one in told if not isinstance(one, Known)]
 
 
@@ -99,7 +99,7 @@ def test_without_a_trace_pidfds_tell_of_exits(init: Process) -> None:
     assert made.blind == BLIND
     with running() as child:
         made.started_again(details(pid=child.pid, started_at=9.0))
-    seen: list[Told] = []
+    seen: list[LogRecord] = []
 
     def exits() -> list[TracedExit]:
         seen.extend(made.take())

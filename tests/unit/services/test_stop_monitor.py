@@ -330,7 +330,7 @@ def test_all_signals_count_as_seen_only_where_the_trace_covers_the_whole_stop(
     blind: str, elsewhere: bool, traced: bool
 ) -> None:
     inbox = PlayedInbox((0.1, [died(0.1)]))
-    made = stage(inbox, replace(PLAN, begun_elsewhere=elsewhere), Watchers(blind))
+    made = stage(inbox, replace(PLAN, started_elsewhere=elsewhere), Watchers(blind))
     made.monitor.run()
     assert made.states[0].plan.traced is traced
 

@@ -43,7 +43,7 @@ def _page(one: Diagnosis) -> str:
         f"  program    {one.program or 'not recognised'}",
         f"  graceful   {doctor_text.graceful(one)}",
     ]
-    if took := doctor_text.takes(one):
+    if took := doctor_text.duration(one):
         lines.append(f"  takes      {took}")
     lines += [f"  {'because' if not index else '':<9}  {safe(why, 500)}" for index, why in enumerate(one.evidence)]
     for index, process in enumerate(one.unreached):

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _compared(state: StopState) -> Comparison | None:
-    return comparison.compare(state.plan.foretold, state) if state.plan.foretold else None
+    return comparison.compare(state.plan.prediction, state) if state.plan.prediction else None
 
 
 def _heading(plan: StopPlan) -> str:
@@ -47,8 +47,8 @@ def _heading(plan: StopPlan) -> str:
         + ("" if process.pid == plan.pid else "; Docker sends it nothing")
         for process, forecast in zip(plan.processes, plan.forecasts, strict=True)
     ]
-    if plan.blind_reason:
-        lines.append(f"  processes not seen: {plan.blind_reason}")
+    if plan.unseen_reason:
+        lines.append(f"  processes not seen: {plan.unseen_reason}")
     return "\n".join(lines)
 
 
@@ -58,12 +58,12 @@ class _Printer:
     def __init__(self, plan: StopPlan) -> None:
         self._commands = {process.id: process.command for process in plan.processes}
         self._printed: set[StopEvent] = set()
-        self._foretold = False
+        self._prediction_shown = False
 
     def __call__(self, state: StopState) -> None:
-        if state.plan.foretold is not None and not self._foretold:
-            self._foretold = True
-            print(f"  {comparison.words(state.plan.foretold)}.", flush=True)
+        if state.plan.prediction is not None and not self._prediction_shown:
+            self._prediction_shown = True
+            print(f"  {comparison.words(state.plan.prediction)}.", flush=True)
         for event in state.events:
             if event not in self._printed and event.kind is not Kind.SETTLED:
                 self._printed.add(event)

@@ -1,26 +1,26 @@
-"""Bounds for text that comes out of a container, before patterns meet it. Pure.
+"""Size limits for text from a container, applied before any pattern is matched.
 
-Its author may want the doctor to hang: `re` keeps the interpreter's lock, so the screens would hang with it. What is
-longer than these bounds is not judged by its beginning: it counts as not read.
+A hostile text could make the doctor hang: `re` holds the interpreter's lock, so the UI would hang with it. Text over
+a limit counts as unread; it is never truncated and analysed.
 """
 
 import re
 from functools import lru_cache
 
 SHELL_LIMIT = 32 * 1024
-"""Characters of a shell's script, with the files that it reads put in."""
+"""Characters of a shell script, including the files that it sources."""
 PROGRAM_LIMIT = 64 * 1024
 """Characters of one file of another interpreter's program."""
 PROGRAMS_LIMIT = 128 * 1024
 """Characters of all files of such a program."""
 CONFIGURATION_LIMIT = 256 * 1024
-"""Characters of a program's configuration, the files that it includes put in."""
+"""Characters of a program's configuration, including the files that it includes."""
 COMMAND_LIMIT = 8 * 1024
-"""Characters of a command line that patterns look at."""
+"""Characters of a command line that patterns are matched against."""
 WORDS_LIMIT = 2000
-"""Characters of a command line that is looked for in a script."""
+"""Characters of a command line that is searched for in a script."""
 LONGEST_S = 1e9
-"""What a longer time counts as: some thirty years."""
+"""Upper bound of every duration: about thirty years."""
 
 _BLANKS = re.compile(r"[^\S\n]{17,}")
 _BLANK_LINES = re.compile(r"\s{17,}")
@@ -28,23 +28,23 @@ _BLANK_LINES = re.compile(r"\s{17,}")
 
 @lru_cache(maxsize=16)
 def tidy(text: str) -> str:
-    r"""Text without long runs of blanks and of empty lines, so that `\s*` in a pattern stays short."""
+    r"""Shortens long runs of blanks and empty lines, so that `\s*` in a pattern stays cheap."""
     return _BLANK_LINES.sub(lambda found: "\n" if "\n" in found[0] else " ", text)
 
 
 def tidy_lines(text: str) -> str:
-    """Text without long runs of blanks within a line; lines stay."""
+    """Shortens long runs of blanks within each line."""
     return _BLANKS.sub(" ", text)
 
 
 def bounded(text: str, limit: int) -> str | None:
-    """A tidy text; None where it is longer than that."""
+    """Returns the tidied text, or None if it is longer than the limit."""
     text = tidy(text)
     return text if len(text) <= limit else None
 
 
 def seconds(text: str) -> float:
-    """A number in decimal digits, perhaps with a point; 0 for anything else. At most LONGEST_S, and always finite."""
+    """Parses a decimal number; returns 0 for anything else. The result is finite and at most LONGEST_S."""
     whole, _, part = text.strip().partition(".")
     whole = whole.lstrip("0")
     if not (whole + part).isdecimal():

@@ -1,4 +1,4 @@
-"""The doctor's forecast beside what a stop came to. Pure."""
+"""Compares the doctor's prediction with the result of a stop."""
 
 from dataclasses import replace
 
@@ -9,33 +9,33 @@ from containerlab_tui.model.stop import StopState, Verdict
 
 
 def compare(diagnosis: Diagnosis, state: StopState) -> Comparison:
-    """What was foretold and what happened; right or wrong only where both are about the same stop."""
+    """Compares a prediction with a stop; the verdict is None unless both describe the same stop."""
     happened = _happened(state)
     plan = state.plan
     changed = (diagnosis.signal, diagnosis.timeout_s) != (name_of(plan.signal), plan.timeout_s)
     known = Outlook.UNKNOWN not in (diagnosis.outlook, happened)
     right = diagnosis.outlook is happened if known and not changed else None
-    foretold = words(diagnosis)
+    prediction = words(diagnosis)
     if changed:
-        sentence = f"{foretold}, but for another signal or grace period."
+        sentence = f"{prediction}, but for another signal or grace period."
     elif right is None:
-        sentence = f"{foretold}."
+        sentence = f"{prediction}."
     else:
-        sentence = f"{foretold}: {'right' if right else 'wrong'}."
+        sentence = f"{prediction}. {'Correct' if right else 'Wrong'}."
     return Comparison(diagnosis.outlook, diagnosis.confidence, happened, right, sentence)
 
 
 def words(diagnosis: Diagnosis) -> str:
-    """What was foretold, in one clause that begins a sentence."""
+    """Returns the prediction as a clause that begins a sentence."""
     sure = "" if diagnosis.outlook is Outlook.UNKNOWN else f" ({diagnosis.confidence})"
-    return f"Foretold: {_WORDS[diagnosis.outlook]}{sure}"
+    return f"Prediction: {_WORDS[diagnosis.outlook]}{sure}"
 
 
 def read_late(diagnosis: Diagnosis) -> Diagnosis:
-    """One that was made when the signal had been sent already: what it read may be the signal's work."""
+    """Lowers a diagnosis made after the signal was sent: what it read may be an effect of the signal."""
     if diagnosis.confidence is not Confidence.CERTAIN:
         return diagnosis
-    why = (*diagnosis.evidence, "Read just after the signal had been sent.")
+    why = (*diagnosis.evidence, "Read just after the signal was sent.")
     return replace(diagnosis, confidence=Confidence.LIKELY, evidence=why)
 
 
@@ -52,7 +52,7 @@ def _happened(state: StopState) -> Outlook:
 
 
 _WORDS = {
-    Outlook.EXITS: "it ends by itself",
-    Outlook.TIMES_OUT: "it does not end in time",
-    Outlook.UNKNOWN: "not known",
+    Outlook.EXITS: "exits on its own",
+    Outlook.TIMES_OUT: "does not exit in time",
+    Outlook.UNKNOWN: "unknown",
 }

@@ -1,7 +1,7 @@
-"""How a stop of a container would go, why, and how to mend it. Pure: facts -> a diagnosis; it sends nothing.
+"""Turns the facts about a container into a diagnosis: prediction, reasons and fixes.
 
-The kernel's rules come first (they make an outlook certain), then what is known of programs and of the
-container's own earlier stops. What isn't known is `unknown`.
+No I/O in this package except in the `gather` modules. The kernel's rules come first (they make a prediction certain),
+then what is known about programs and about earlier stops. Anything else is `unknown`.
 """
 
 from collections.abc import Sequence
@@ -21,21 +21,21 @@ from containerlab_tui.model.inventory import natural
 from containerlab_tui.present.safe_text import plain
 
 QUICK_S = 0.3
-"""What is said of programs that end at once; measured: the engine takes about 0.1 s from signal to SIGKILL."""
+"""The time given for programs that exit at once; measured: Docker takes about 0.1 s from signal to SIGKILL."""
 VARIES_S = 1.0
-"""By how much a time that is known of a program may be too long: many look once a second whether they are to end."""
+"""Error of the times known for programs: many check only once a second whether they should exit."""
 _PROGRAM_DECIDES = (Delivery.HANDLER, Delivery.SIGWAIT, Delivery.SIGNALFD, Delivery.UNKNOWN)
 
 
 def diagnose(facts: Facts) -> Diagnosis:
-    """The whole answer for one running container."""
+    """Diagnoses one running container."""
     root = facts.root
     case = Case(facts, outcome_of)
     if root is None:
-        delivery, outcome = Delivery.UNKNOWN, _blind(facts)
+        delivery, outcome = Delivery.UNKNOWN, _unseen(facts)
     else:
         delivery = case.forecast(root, facts.signal).delivery
-        outcome = _unsent(root) or outcome_of(case, root, facts.signal)
+        outcome = _never_sent(root) or outcome_of(case, root, facts.signal)
         outcome = _in_time(facts, _by_history(facts, root, delivery, outcome), delivery)
     outcome = replace(outcome, findings=findings.findings(case, root, delivery, outcome))
     details = facts.details
@@ -63,7 +63,7 @@ def diagnose(facts: Facts) -> Diagnosis:
 
 
 def _better_signal(facts: Facts, outcome: Outcome, program: catalogue.Program | None) -> str | None:
-    """The documented graceful signal; the one that is sent anyway where that is one of them."""
+    """Returns the documented signal for a clean shutdown; the stop signal itself if it is one of them."""
     if outcome.graceful is Graceful.YES:
         return name_of(facts.signal)
     signals = outcome.graceful_signals or (program.graceful if program else ())
@@ -72,26 +72,26 @@ def _better_signal(facts: Facts, outcome: Outcome, program: catalogue.Program | 
     return name_of(facts.signal) if name_of(facts.signal) in signals else signals[0]
 
 
-def _unsent(root: Process) -> Outcome | None:
-    """An engine takes a container whose PID 1 is a zombie for stopped, even while other threads of it run.
+def _never_sent(root: Process) -> Outcome | None:
+    """Handles a PID 1 whose main thread has exited while other threads still run.
 
-    runc then refuses to signal it (libcontainer, container_linux.go, runType), and only the engine's own SIGKILL at
-    the end of the grace period ends it; measured with runc 1.1.
+    runc treats it as stopped and refuses to signal it (libcontainer, container_linux.go, runType); only Docker's own
+    SIGKILL at the end of the grace period kills it. Measured with runc 1.1.
     """
     if root.state != "Z" or root.threads <= 1:
         return None
-    why = "Its main thread has ended while others run on: runc takes it for stopped and sends it no signal."
+    why = "PID 1's main thread has exited but other threads run, so runc treats it as stopped and sends no signal."
     return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
 
 
-def _blind(facts: Facts) -> Outcome:
-    """Only the engine's word is there: what PID 1 is, but not what it does with signals."""
-    why = (f"PID 1 can't be looked at: {facts.blind_reason or 'it has just ended'}.",)
+def _unseen(facts: Facts) -> Outcome:
+    """Returns the outcome for a PID 1 that can't be read: the engine names it, but not its signal handling."""
+    why = (f"Cannot read PID 1: {facts.unseen_reason or 'it has just exited'}.",)
     return Outcome(Outlook.UNKNOWN, Confidence.GUESS, why)
 
 
 def _in_time(facts: Facts, outcome: Outcome, delivery: Delivery) -> Outcome:
-    """An end that takes longer than the grace period is no end in time."""
+    """Compares the time that an exit takes with the grace period."""
     grace_s = facts.grace_s
     if facts.signal == SIGKILL or outcome.outlook is not Outlook.EXITS:
         return outcome
@@ -99,14 +99,14 @@ def _in_time(facts: Facts, outcome: Outcome, delivery: Delivery) -> Outcome:
         return _at_once(outcome, delivery)
     if outcome.takes_s < grace_s * 0.9:
         return outcome
-    why = f"That takes about {outcome.takes_s:.1f} s, and the grace period is {grace_s:g} s."
+    why = f"Exiting takes about {outcome.takes_s:.1f} s; the grace period is {grace_s:g} s."
     if outcome.takes_s - VARIES_S > grace_s * 1.1:
         return replace(outcome, outlook=Outlook.TIMES_OUT, confidence=Confidence.LIKELY, why=(*outcome.why, why))
     return replace(outcome, outlook=Outlook.UNKNOWN, confidence=Confidence.GUESS, why=(*outcome.why, why))
 
 
 def _at_once(outcome: Outcome, delivery: Delivery) -> Outcome:
-    """Of a grace period of 0: the engine needs some hundredths of a second to follow with SIGKILL (measured)."""
+    """Handles a grace period of 0: Docker sends SIGKILL some hundredths of a second later (measured)."""
     why = (*outcome.why, "The grace period is 0 s: SIGKILL follows the stop signal at once.")
     if delivery is Delivery.DEFAULT:
         return replace(outcome, confidence=lowest(outcome.confidence, Confidence.LIKELY), why=why)
@@ -114,15 +114,15 @@ def _at_once(outcome: Outcome, delivery: Delivery) -> Outcome:
         return replace(outcome, confidence=Confidence.GUESS, why=why)
     if outcome.takes_s > VARIES_S:
         return replace(outcome, outlook=Outlook.TIMES_OUT, confidence=Confidence.LIKELY, why=why)
-    told = (*why, "Whether it has ended by then is a race.")
-    return replace(outcome, outlook=Outlook.UNKNOWN, confidence=Confidence.GUESS, why=told)
+    race = (*why, "Exit and SIGKILL race each other.")
+    return replace(outcome, outlook=Outlook.UNKNOWN, confidence=Confidence.GUESS, why=race)
 
 
 def _by_history(facts: Facts, root: Process, delivery: Delivery, outcome: Outcome) -> Outcome:
-    """What earlier stops with this signal and command came to.
+    """Applies the results of earlier stops with the same signal and command.
 
-    Those of this very container go before what is only likely; those of other containers of its image only before
-    a guess. Where the kernel decides (no handler, ignored, blocked, put off) the past has no say.
+    Stops of this container override a likely prediction; stops of other containers of its image override only a
+    guess. If the kernel decides (no handler, ignored, blocked, deferred), earlier stops don't matter.
     """
     if delivery not in _PROGRAM_DECIDES or outcome.confidence is Confidence.CERTAIN:
         return outcome
@@ -146,18 +146,18 @@ def _by_history(facts: Facts, root: Process, delivery: Delivery, outcome: Outcom
 def _as_before(facts: Facts, outcome: Outcome, chosen: list[PastStop], killed: bool) -> Outcome:
     durations = sorted(one.duration_s for one in chosen if one.duration_s is not None)
     whose = "its" if all(one.container == facts.details.id for one in chosen) else "this image's"
-    fate = "were killed" if killed else "ended by themselves"
+    fate = "were killed" if killed else "exited on their own"
     typical_s = durations[len(durations) // 2]
     stops = f"{whose} last {len(chosen)} stops with {name_of(facts.signal)}"
-    why = f"memory: {stops} took {typical_s:.1f} s and {fate}."
-    told = (*outcome.why, why)
+    why = f"seen: {stops} took {typical_s:.1f} s and {fate}."
+    reasons = (*outcome.why, why)
     if not killed:
-        return replace(outcome, outlook=Outlook.EXITS, confidence=Confidence.LIKELY, why=told, takes_s=durations[-1])
+        return replace(outcome, outlook=Outlook.EXITS, confidence=Confidence.LIKELY, why=reasons, takes_s=durations[-1])
     if not all(one.ran_out_of(facts.grace_s) for one in chosen):
-        return replace(outcome, why=told)  # with more time it may end
-    return replace(outcome, outlook=Outlook.TIMES_OUT, confidence=Confidence.LIKELY, why=told)
+        return replace(outcome, why=reasons)  # with more time it may exit
+    return replace(outcome, outlook=Outlook.TIMES_OUT, confidence=Confidence.LIKELY, why=reasons)
 
 
 def by_trouble(diagnoses: Sequence[Diagnosis]) -> tuple[Diagnosis, ...]:
-    """Returns the worst first, then by name."""
+    """Sorts diagnoses, worst first, then by name."""
     return tuple(sorted(diagnoses, key=lambda one: (-one.trouble, natural(one.container))))

@@ -1,4 +1,4 @@
-"""What the doctor is told about one container: records only."""
+"""The facts that a diagnosis is based on: records only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,41 +19,41 @@ class EarlySignal:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that is known about one running container at one instant."""
+    """Everything known about one running container at one instant."""
 
     details: Details
     signal: int
     """The number of its stop signal."""
     processes: tuple[Process, ...]
-    """Empty where they can't be seen; then `blind_reason` says why."""
+    """Empty if they can't be read; `unseen_reason` says why."""
     now: float
     """Epoch seconds, when the processes were read."""
-    blind_reason: str = ""
+    unseen_reason: str = ""
     files: Mapping[tuple[int, str], str] = field(default_factory=dict)
-    """Text of the container's files by host PID and path as it stands in that process's command line."""
+    """Text of the container's files, by host PID and by the path in that process's command line."""
     environments: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
-    """Environment by host PID, of those processes whose behaviour depends on it."""
+    """Environment by host PID, for processes whose behaviour depends on it."""
     cannot_write: frozenset[int] = frozenset()
-    """Host PIDs of processes that may not write into their working directory; looked at where it matters."""
+    """Host PIDs of processes that can't write to their working directory; read only if it matters."""
     go_programs: frozenset[str] = frozenset()
-    """Program files that carry the mark of Go's linker."""
+    """Program files that Go's linker made."""
     units: Mapping[str, str] = field(default_factory=dict)
     """The systemd unit that a package installed for a program, by the program's path: the unit's text."""
     clients: int | None = None
-    """Connections that its servers have accepted, over TCP and UNIX sockets; None: not looked, or not to be read."""
+    """Connections that its servers have accepted over TCP and Unix sockets; None: not read."""
     restart_disarmed: bool | None = None
-    """The engine has it marked as stopped by hand, so its restart policy won't act; None: can't be seen."""
+    """The engine has marked it as manually stopped, so its restart policy will not act; None: unknown."""
     history: tuple[PastStop, ...] = ()
-    """Earlier stops of this container or image, the newest first."""
+    """Earlier stops of this container or image, newest first."""
     early_signals: tuple[EarlySignal, ...] = ()
-    """In the order of time; it has outlived them all."""
+    """In order of time; PID 1 survived them all."""
 
     @property
     def root(self) -> Process | None:
-        """The process that gets the stop signal: the container's PID 1, whatever number it has."""
+        """The process that receives the stop signal: the container's PID 1, whatever its number."""
         return next((one for one in self.processes if one.pid == self.details.pid), None)
 
     @property
     def grace_s(self) -> float:
-        """The grace period in seconds; infinite where the container has none."""
+        """The grace period in seconds; infinite if the container has no limit."""
         return float("inf") if self.details.stop_timeout_s < 0 else float(self.details.stop_timeout_s)

@@ -1,6 +1,7 @@
-"""Lines that mend a finding, ready to be pasted: for a Dockerfile, for docker run, for a compose file. Pure.
+"""Fixes that can be pasted: lines for a Dockerfile, for docker run, for a compose file.
 
-A line that begins with `#` is a word to the reader. `Dockerfile: `, `compose: ` and the like say where a line belongs.
+A line that begins with `#` is a comment for the reader. `Dockerfile: `, `compose: ` and similar prefixes say where a
+line belongs.
 """
 
 import json
@@ -12,7 +13,7 @@ from containerlab_probes.records import Process
 
 
 def init() -> str:
-    """An init in front, or a handler."""
+    """Adds an init as PID 1, or a handler."""
     return (
         "docker run --init …\n"
         "compose: init: true\n"
@@ -22,37 +23,40 @@ def init() -> str:
 
 
 def reaping(by_init: bool) -> str:
-    """Who waits for ended children: an init does for orphans, which fall to PID 1; a parent must for its own."""
-    own = "# In the program that began them: wait for each child (waitpid)."
+    """Makes something reap zombies: an init reaps orphans; a parent must reap its own children."""
+    own = "# In the program that started them: wait for each child (waitpid)."
     return f"# For orphans:\ndocker run --init …\ncompose: init: true\n{own}" if by_init else own
 
 
 def stop_signal(name: str) -> str:
+    """Sets another stop signal."""
     return f"Dockerfile: STOPSIGNAL {name}\ndocker run --stop-signal={name} …\ncompose: stop_signal: {name}"
 
 
 def handling(signal: str, other: str | None) -> str:
-    """The program has to end itself on the signal; `other` is one on which it does."""
-    lines = f"# Let the program handle {signal} and end"
-    return f"{lines}, or stop it with a signal on which it does:\n{stop_signal(other)}" if other else f"{lines}."
+    """Makes the program exit on the signal; `other` is a signal that it exits on already."""
+    lines = f"# Make the {signal} handler exit the program"
+    return f"{lines}, or use a stop signal that already does:\n{stop_signal(other)}" if other else f"{lines}."
 
 
 def unblock(signal: str) -> str:
+    """Makes the program accept a signal that it blocks."""
     return f"# Unblock {signal}, or wait for it (sigwait, signalfd) in one thread.\n{init()}"
 
 
 def grace(seconds: int) -> str:
+    """Sets another grace period."""
     return f"docker run --stop-timeout={seconds} …\ncompose: stop_grace_period: {seconds}s"
 
 
 def exec_form(child: Process, script: str = "") -> str:
-    """The program as PID 1 itself; `script` is the text of the shell that began it."""
+    """Makes the program PID 1; `script` is the text of the shell that started it."""
     words = _words(child, script)
     return f"Dockerfile: CMD {json.dumps(words, ensure_ascii=False)}\nin a script: exec {shlex.join(words)}"
 
 
 def trap(child: Process, signal: str, script: str = "") -> str:
-    """The form of a trap that runs at once."""
+    """Returns a form of the trap that runs at once."""
     return (
         f"{shlex.join(_words(child, script))} &\n"
         "child=$!\n"
@@ -62,11 +66,11 @@ def trap(child: Process, signal: str, script: str = "") -> str:
 
 
 _LINE_LIMIT = 4096
-"""Characters of a line that is taken apart."""
+"""Characters of a line that is parsed."""
 
 
 def _words(child: Process, script: str) -> list[str]:
-    """The command line that began a process: its own, or where it wrote a title over that, the script's words."""
+    """Returns the command line of a process; from the script if the process has overwritten it with a title."""
     titled = (len(child.argv) == 1 and " " in child.argv[0]) or (bool(child.argv) and child.argv[0].endswith(":"))
     if child.argv and not titled:
         return list(child.argv)
@@ -79,7 +83,7 @@ def _words(child: Process, script: str) -> list[str]:
 
 
 def _simple_command(text: str) -> list[str]:
-    """The words of a command up to what ends it (`;`, `&`, `|`, a redirection); empty where it can't be parsed."""
+    """Returns the words of a command up to `;`, `&`, `|` or a redirection; empty if it can't be parsed."""
     lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|<>()")
     lexer.whitespace_split = True
     words: list[str] = []
@@ -94,4 +98,5 @@ def _simple_command(text: str) -> list[str]:
 
 
 def uwsgi() -> str:
+    """Makes uWSGI exit on SIGTERM."""
     return "uwsgi --die-on-term …, or in its configuration: die-on-term = true\n"

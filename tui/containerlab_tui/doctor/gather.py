@@ -1,6 +1,6 @@
-"""Gathers the facts about a container: processes, scripts, configuration files. Changes nothing.
+"""Gathers the facts about a container: processes, scripts, configuration files. Read-only.
 
-Files are read through `kernel.rootfs`, below the root of the process that names them, as that process sees them.
+Files are read through `kernel.rootfs`, below the root of the process that names them.
 """
 
 import fnmatch
@@ -25,14 +25,14 @@ from containerlab_tui.model.ending_records import PastStop
 from containerlab_tui.model.inventory import Details, EngineEvent
 
 FILE_LIMIT = 256 * 1024
-"""Bytes of one file that are looked at."""
+"""Bytes that are read of one file."""
 PROCESS_LIMIT = 64
-"""Processes of one container whose files are looked at."""
+"""Processes of one container whose files are read."""
 INCLUDE_LIMIT = 100
 EARLY_S = 5.0
-"""How long after its start a program may still be on its way to its handlers."""
+"""How long after its start a program may still be installing its handlers."""
 _ENDING = frozenset(str(number_of(name)) for name in ("HUP", "INT", "QUIT", "TERM", "USR1", "USR2"))
-"""Signals that people stop programs with."""
+"""Signals that are commonly used to stop programs."""
 
 
 def gather(
@@ -46,8 +46,8 @@ def gather(
 ) -> Facts:
     """Returns the facts about one running container.
 
-    `seen` are its processes, read just now; `unseen_reason` is why there are none. `history` are earlier stops, and
-    `events` what the engine remembers of this container or of all.
+    `seen` are its processes, read just now; `unseen_reason` says why there are none. `history` holds earlier stops,
+    `events` the engine's events about this container or about all.
     """
     now = time.time()
     read = _files(seen)
@@ -56,7 +56,7 @@ def gather(
         signal=number_of(details.stop_signal),
         processes=seen,
         now=now,
-        blind_reason=unseen_reason,
+        unseen_reason=unseen_reason,
         files=read,
         environments=_environments(seen, read),
         cannot_write=frozenset(one.pid for one in seen[:PROCESS_LIMIT] if _is(one, "Redis or Valkey", _cannot_write)),
@@ -70,24 +70,24 @@ def gather(
 
 
 def _early_signals(events: Sequence[EngineEvent], details: Details) -> tuple[EarlySignal, ...]:
-    """Those that end a process and that the engine still remembers (moby daemon/events/events.go: its last 256)."""
-    begun = details.started_at
-    if begun is None:
+    """Returns stop signals sent soon after the start; the engine keeps 256 events (moby daemon/events/events.go)."""
+    started = details.started_at
+    if started is None:
         return ()
     sent = [
         (event.time, event.attributes.get("signal", ""))
         for event in events
-        if event.container == details.id and event.action == "kill" and 0 <= event.time - begun <= EARLY_S
+        if event.container == details.id and event.action == "kill" and 0 <= event.time - started <= EARLY_S
     ]
     return tuple(EarlySignal(at, int(number)) for at, number in sent if number in _ENDING)
 
 
 def _restart_disarmed(engine: Engine, details: Details) -> bool | None:
-    """Whether the engine has it marked as stopped by hand; None where its own record can't be read or doesn't tell.
+    """Returns whether the engine has marked the container as manually stopped; None if unknown.
 
-    moby container/container.go, HasBeenManuallyStopped; the record lies beside the container's hostname file. Where a
-    stop signal is configured, docker kill sets the mark with any signal, but only that signal cancels the policies
-    that don't look at the mark (daemon/kill.go, restartmanager.go); which one it was is not recorded.
+    moby container/container.go, HasBeenManuallyStopped; the file lies beside the container's hostname file. If a stop
+    signal is configured, docker kill sets the mark with any signal, but only that signal cancels the policies that
+    ignore the mark (daemon/kill.go, restartmanager.go); which signal it was is not recorded.
     """
     if details.restart_policy == "no" or not engine.local:
         return None
@@ -105,7 +105,7 @@ def _restart_disarmed(engine: Engine, details: Details) -> bool | None:
 
 
 def _files(seen: Sequence[Process]) -> Mapping[tuple[int, str], str]:
-    """The text of the files that decide what these processes do, by process and path."""
+    """Reads the files that decide what these processes do; the keys are process and path."""
     found: dict[tuple[int, str], str] = {}
     for process in seen[:PROCESS_LIMIT]:
         wanted = tuple(_wanted(process))
@@ -126,7 +126,7 @@ def _files(seen: Sequence[Process]) -> Mapping[tuple[int, str], str]:
 
 
 def _wanted(process: Process) -> Iterable[str]:
-    """The paths, as the process names them, whose content matters."""
+    """Yields the paths of relevant files, as the process names them."""
     yield from scripts.script_paths(process)
     known = catalogue.recognise(process)
     if known is None:
@@ -141,7 +141,7 @@ def _wanted(process: Process) -> Iterable[str]:
 
 
 def _read_includes(process: Process, view: "_View", found: dict[tuple[int, str], str]) -> None:
-    """The files that supervisord's configuration includes, under their path with a plus sign in front."""
+    """Reads the files that supervisord's configuration includes; their keys begin with a plus sign."""
     for path in supervisord.candidates(process):
         text = found.get((process.pid, path))
         if text is None:
@@ -156,7 +156,7 @@ def _read_includes(process: Process, view: "_View", found: dict[tuple[int, str],
 
 
 def _read_neighbours(process: Process, view: "_View", found: dict[tuple[int, str], str]) -> None:
-    """The files that a script names and that lie beside it, under their path with an ampersand in front."""
+    """Reads the files beside a script that it names; their keys begin with an ampersand."""
     script = catalogue.script_of(process)
     texts = [(path, found.get((process.pid, path))) for path in scripts.script_paths(process)]
     if script is not None and script.kind == "code" and catalogue.is_shell(process):
@@ -188,7 +188,7 @@ class _View:
         os.close(self._root)
 
     def absolute(self, path: str) -> str:
-        """A path below the process's working directory, which is a path inside the container as well."""
+        """Resolves a path against the process's working directory, inside the container."""
         if path.startswith("/"):
             return path
         if self._directory is None:
@@ -199,7 +199,7 @@ class _View:
         return posixpath.join(self._directory, path)
 
     def text(self, path: str) -> str | None:
-        """The beginning of a file; None where it can't be read or isn't text."""
+        """Reads the beginning of a file; None if it can't be read or isn't text."""
         try:
             data = rootfs.read_file(self._root, self.absolute(path), FILE_LIMIT)
         except ContainerlabError:
@@ -207,7 +207,7 @@ class _View:
         return None if b"\0" in data[:4096] else data.decode("utf-8", "replace")
 
     def matching(self, pattern: str) -> list[str]:
-        """The files that a pattern in the last part of a path means, sorted."""
+        """Returns the files that match a pattern in the last part of a path, sorted."""
         directory, name = posixpath.split(pattern)
         if not any(mark in name for mark in "*?["):
             return [pattern]
@@ -227,7 +227,7 @@ def _is(process: Process, name: str, also: Callable[[Process], bool]) -> bool:
 
 
 def _cannot_write(process: Process) -> bool:
-    """Whether the modes of its working directory, or a read-only file system, keep a process from writing there."""
+    """Returns whether permissions or a read-only file system prevent a process from writing to its directory."""
     place = f"/proc/{process.pid}/cwd"
     try:
         about, system = os.stat(place), os.statvfs(place)
@@ -235,7 +235,7 @@ def _cannot_write(process: Process) -> bool:
         return False
     if system.f_flag & os.ST_RDONLY:
         return True
-    own = 0o222 if about.st_uid == process.uid else 0o022  # its groups aren't known: theirs counts for it
+    own = 0o222 if about.st_uid == process.uid else 0o022  # its groups are unknown, so group permission counts
     return process.uid != 0 and not about.st_mode & own
 
 
@@ -243,7 +243,7 @@ _UNIT_DIRECTORIES = ("/usr/lib/systemd/system", "/lib/systemd/system", "/etc/sys
 
 
 def _units(seen: Sequence[Process]) -> Mapping[str, str]:
-    """The systemd unit that starts a program of the container, by the program's path, where a package left one."""
+    """Reads the systemd units that packages installed for the container's programs, by program path."""
     found: dict[str, str] = {}
     for process in seen[:PROCESS_LIMIT]:
         path = daemons.program_path(process)
@@ -263,15 +263,15 @@ def _units(seen: Sequence[Process]) -> Mapping[str, str]:
 
 _GO_MARKS = (b'\xff Go build ID: "', b"Go\x00\x00", b"\xff Go buildinf:")
 _go_known: dict[tuple[int, int, int], bool] = {}
-"""By device, inode and time of change of a program's file."""
+"""By device, inode and modification time of a program file."""
 
 
 def _go_programs(seen: Sequence[Process]) -> frozenset[str]:
-    """The program files that Go's linker made: its note stands in the first pages of the file."""
+    """Returns the program files that Go's linker made: its note is in the first pages of the file."""
     found = set()
     for process in seen[:PROCESS_LIMIT]:
         if len(process.dispositions.caught) < 40 or not process.exe:
-            continue  # Go's runtime catches nearly all signals
+            continue  # Go's runtime handles nearly all signals
         try:
             with open(f"/proc/{process.pid}/exe", "rb") as file:
                 about = os.fstat(file.fileno())
@@ -295,7 +295,7 @@ _ENVIRONMENT = {
 
 
 def _environments(seen: Sequence[Process], files: Mapping[tuple[int, str], str]) -> Mapping[int, Mapping[str, str]]:
-    """What the environment says to the programs that listen to it; nothing else of it is kept."""
+    """Reads the environment variables that change how known programs react; no others are kept."""
     found: dict[int, Mapping[str, str]] = {}
     for process in seen[:PROCESS_LIMIT]:
         known = catalogue.recognise(process)

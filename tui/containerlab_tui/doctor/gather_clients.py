@@ -1,4 +1,4 @@
-"""How many clients a container's servers have right now. Reads /proc only."""
+"""Counts the clients that are connected to a container's servers. Reads /proc only."""
 
 import os
 import re
@@ -8,20 +8,20 @@ from containerlab_probes.records import Process
 
 _LISTEN = "0A"
 _OPEN = frozenset(("01", "04", "05", "08"))
-"""ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT (include/net/tcp_states.h): one end at least is still in use."""
+"""ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT (include/net/tcp_states.h): at least one end is still in use."""
 _UNIX_LISTENS, _UNIX_STREAM, _UNIX_CONNECTED = 0x10000, "0001", "03"
 """__SO_ACCEPTCON, SOCK_STREAM and SS_CONNECTED as /proc/net/unix writes them (net/unix/af_unix.c)."""
 PROCESS_LIMIT = 64
 _TCP_ROW = re.compile(r" *\d+: ([0-9A-F]+:[0-9A-F]{4}) \S+ ([0-9A-F]{2}) \S+ \S+ \S+ +\d+ +\d+ (\d+)")
 """Local address, state, inode."""
 _UNIX_ROW = re.compile(r"[0-9a-f]+: [0-9A-F]+ [0-9A-F]+ ([0-9A-F]{8}) ([0-9A-F]{4}) ([0-9A-F]{2}) +(\d+) (\S+)")
-"""Flags, type, state, inode, path. The path stands there raw, so a program may forge rows of its own."""
+"""Flags, type, state, inode, path. The kernel doesn't escape the path, so a program can forge rows."""
 
 
 def clients_of(pid: int, seen: Sequence[Process]) -> int | None:
-    """Connections that a process of the container has accepted, over TCP and stream sockets of the file system.
+    """Counts connections that the container has accepted over TCP and named Unix stream sockets.
 
-    `seen` are its processes: in the host's network only their sockets count. None where that can't be read.
+    `seen` are its processes: in the host's network namespace only their sockets count. None if /proc can't be read.
     """
     own: set[str] | None = None
     try:
@@ -35,9 +35,9 @@ def clients_of(pid: int, seen: Sequence[Process]) -> int | None:
 
 
 def _tcp_in_use(pid: int) -> int:
-    """TCP sockets in its network namespace; one that listens and one that it accepted make two.
+    """Counts TCP sockets in the network namespace, listeners included.
 
-    To read them all takes milliseconds: the kernel goes through the hash table of the whole machine.
+    Cheaper than reading all of them, for which the kernel walks the hash table of the whole machine.
     """
     found = 0
     for name in ("sockstat", "sockstat6"):
@@ -56,7 +56,7 @@ def _matches(lines: Iterable[str], row: re.Pattern[str]) -> list[tuple[str, ...]
 
 
 def _tcp(rows: list[tuple[str, ...]]) -> Iterable[str]:
-    """The inodes of connections to a port that somebody listens on; one that no process holds any more has none."""
+    """Yields the inodes of connections to a listening port; a connection that no process holds has inode 0."""
     listening = {address.rpartition(":")[2] for address, state, _ in rows if state == _LISTEN}
     for address, state, inode in rows:
         if state in _OPEN and inode != "0" and address.rpartition(":")[2] in listening:
@@ -64,7 +64,7 @@ def _tcp(rows: list[tuple[str, ...]]) -> Iterable[str]:
 
 
 def _unix(rows: list[tuple[str, ...]]) -> Iterable[str]:
-    """The accepted end bears the path of the socket that it was accepted from."""
+    """Yields the inodes of accepted sockets: an accepted socket has the same path as its listener."""
     listening = {path for flags, _, _, _, path in rows if int(flags, 16) & _UNIX_LISTENS}
     for _, kind, state, inode, path in rows:
         if kind == _UNIX_STREAM and state == _UNIX_CONNECTED and path in listening:

@@ -1,11 +1,11 @@
-"""How one process takes one signal: the kernel's rule first, then what is known of the program. Pure."""
+"""Predicts the outcome of one signal for one process: the kernel's rules first, then what is known of the program."""
 
 import re
 from dataclasses import replace
 
 from containerlab_probes.records import Delivery, Effect, Forecast, Process
 from containerlab_probes.signals.names import name_of
-from containerlab_tui.doctor.case import Case, described, ends_by_itself, lowest
+from containerlab_tui.doctor.case import Case, connected, described, lowest, seconds_left
 from containerlab_tui.doctor.programs import catalogue, daemons, inits, options, supervisord
 from containerlab_tui.doctor.readers import scripts, shells
 from containerlab_tui.model.diagnosis import Confidence, Graceful, Outcome, Outlook
@@ -16,58 +16,58 @@ _DEPTH = 8
 
 
 def outcome_of(case: Case, process: Process, signal: int, group: bool = False) -> Outcome:
-    """What becomes of a process that gets a signal; `group`: its children get it as well."""
-    told = case.forecast(process, signal)
+    """Returns the outcome of a signal for a process; `group`: its children receive it too."""
+    forecast = case.forecast(process, signal)
     if case.depth > _DEPTH:
-        return Outcome(Outlook.UNKNOWN, Confidence.GUESS, ("The chain of processes is too long to follow.",))
-    match told.delivery:
-        case Delivery.DEFAULT if told.effect in (Effect.TERMINATES, Effect.DUMPS_CORE):
-            return _ends_by_default(case, process, signal, told)
+        return Outcome(Outlook.UNKNOWN, Confidence.GUESS, ("The process chain is too long to follow.",))
+    match forecast.delivery:
+        case Delivery.DEFAULT if forecast.effect in (Effect.TERMINATES, Effect.DUMPS_CORE):
+            return _exits_by_default(case, process, signal, forecast)
         case Delivery.PENDING if signal in process.dispositions.caught and process.state not in ("T", "t"):
-            return _held_for_now(case, process, signal, told, group)
+            return _blocked_with_handler(case, process, signal, forecast, group)
         case Delivery.DEFAULT | Delivery.IGNORED | Delivery.DROPPED | Delivery.PENDING:
-            return _stays(case, process, signal, told)
+            return _stays(case, process, signal, forecast)
         case Delivery.DEFERRED:
-            return shells.deferred(case, process, signal, told, group)
+            return shells.deferred(case, process, signal, forecast, group)
         case Delivery.UNKNOWN if _only_the_kernel_decides(process, signal):
-            why = f"{name_of(signal)} may or may not end {described(process)}: {told.evidence}."
+            why = f"{name_of(signal)} may or may not terminate {described(process)}: {forecast.evidence}."
             return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (why,), graceful=Graceful.NO)
-        case Delivery.UNKNOWN if catalogue.is_shell(process) and shells.put_off(case, process, signal):
-            return shells.deferred(case, process, signal, told, group)
+        case Delivery.UNKNOWN if catalogue.is_shell(process) and shells.is_deferred(case, process, signal):
+            return shells.deferred(case, process, signal, forecast, group)
         case Delivery.UNKNOWN:
-            reached = _reached(case, process, signal, told, group)
+            reached = _reached(case, process, signal, forecast, group)
             return replace(reached, confidence=lowest(reached.confidence, Confidence.LIKELY))
         case _:
-            return _reached(case, process, signal, told, group)
+            return _reached(case, process, signal, forecast, group)
 
 
 def _only_the_kernel_decides(process: Process, signal: int) -> bool:
-    """No handler, nothing unread and no debugger: kernels differ in what they do, and this one was not asked."""
+    """Returns whether the result depends only on the kernel: kernels differ here, and this one was not tested."""
     found = process.dispositions
     return process.state not in ("T", "t") and signal not in found.caught | found.unsure
 
 
-def _held_for_now(case: Case, process: Process, signal: int, told: Forecast, group: bool) -> Outcome:
-    """Blocked, but there is a handler: it may be blocked only while the program waits, as mosquitto does."""
-    outlasts = [one for one in case.children(process) if shells.outlasts(case, one)]
-    if catalogue.is_shell(process) and outlasts and not group:
-        stays = _stays(case, process, signal, told)
-        why = f"The shell holds it back until {described(outlasts[0])} has ended, which gets no signal."
+def _blocked_with_handler(case: Case, process: Process, signal: int, forecast: Forecast, group: bool) -> Outcome:
+    """Handles a blocked signal that has a handler: mosquitto, for one, blocks it only while it waits."""
+    lasting = [one for one in case.children(process) if shells.outlasts_grace_period(case, one)]
+    if catalogue.is_shell(process) and lasting and not group:
+        stays = _stays(case, process, signal, forecast)
+        why = f"The shell blocks it until {described(lasting[0])} exits, which receives no signal."
         return replace(stays, confidence=Confidence.LIKELY, why=(*stays.why, why))
     texts = () if catalogue.is_shell(process) else scripts.texts_of(case, process)
     if texts and not any(re.search(r"sigmask|sigprocmask", text, re.IGNORECASE) for text in texts):
-        stays = _stays(case, process, signal, told)
-        why = "Its text has a handler for it at most, and nothing that would unblock it."
+        stays = _stays(case, process, signal, forecast)
+        why = "Its source never unblocks the signal."
         return replace(stays, confidence=Confidence.LIKELY, why=(*stays.why, why))
-    reached = _reached(case, process, signal, told, group)
-    why = "It has a handler for it all the same: a program may block a signal for a time only."
+    reached = _reached(case, process, signal, forecast, group)
+    why = "It also has a handler: a program may block a signal for a short time only."
     return replace(reached, confidence=lowest(reached.confidence, Confidence.LIKELY), why=(*reached.why, why))
 
 
-def _ends_by_default(case: Case, process: Process, signal: int, told: Forecast) -> Outcome:
+def _exits_by_default(case: Case, process: Process, signal: int, forecast: Forecast) -> Outcome:
     program = catalogue.recognise(process)
     graceful = _documented(program, signal)
-    why = f"{name_of(signal)} ends {described(process)}: {told.evidence}."
+    why = f"{name_of(signal)} terminates {described(process)}: {forecast.evidence}."
     return Outcome(
         Outlook.EXITS,
         Confidence.CERTAIN,
@@ -78,28 +78,28 @@ def _ends_by_default(case: Case, process: Process, signal: int, told: Forecast) 
     )
 
 
-def _stays(case: Case, process: Process, signal: int, told: Forecast) -> Outcome:
-    """The signal changes nothing; the process may still come to its end by itself in time."""
+def _stays(case: Case, process: Process, signal: int, forecast: Forecast) -> Outcome:
+    """Handles a signal without effect; the process may still exit on its own in time."""
     name, program = name_of(signal), catalogue.recognise(process)
-    why = [f"{name} does nothing to {described(process)}: {told.evidence}."]
+    why = [f"{name} has no effect on {described(process)}: {forecast.evidence}."]
     confidence = Confidence.CERTAIN
     starting = _still_starting(case, process, program, name)
-    if told.delivery is Delivery.DROPPED and starting:
+    if forecast.delivery is Delivery.DROPPED and starting:
         confidence = Confidence.LIKELY
         why.append(starting)
-    if told.delivery is Delivery.PENDING and process.state not in ("T", "t"):
+    if forecast.delivery is Delivery.PENDING and process.state not in ("T", "t"):
         confidence = Confidence.LIKELY
-        why.append("The program may look for it from time to time (sigpending, sigtimedwait), which isn't seen.")
-    by_itself = ends_by_itself(case, process)
-    if by_itself is None:
-        by_itself = shells.ends_soon(case, process)
+        why.append("The program may poll for it (sigpending, sigtimedwait), which can't be seen.")
+    left_s = seconds_left(case, process)
+    if left_s is None:
+        left_s = shells.seconds_until_end(case, process)
     grace_s = case.facts.grace_s
-    if by_itself is not None and by_itself < grace_s:
-        why.append(f"It comes to its own end in about {by_itself:.0f} s, within the grace period.")
-        return Outcome(Outlook.EXITS, Confidence.LIKELY, tuple(why), max(0.0, by_itself), Graceful.UNKNOWN)
-    later = shells.what_comes_next(case, process)
-    if later or _may_come_to_its_end(case, process):
-        why.append(later or "Nothing in its text runs for ever: it may come to its own end.")
+    if left_s is not None and left_s < grace_s:
+        why.append(f"It exits on its own in about {left_s:.0f} s, within the grace period.")
+        return Outcome(Outlook.EXITS, Confidence.LIKELY, tuple(why), max(0.0, left_s), Graceful.UNKNOWN)
+    later = shells.why_it_may_change(case, process)
+    if later or _may_finish(case, process):
+        why.append(later or "Its source has no endless loop, so it may exit on its own.")
         confidence = Confidence.LIKELY
     return Outcome(
         Outlook.TIMES_OUT,
@@ -110,7 +110,7 @@ def _stays(case: Case, process: Process, signal: int, told: Forecast) -> Outcome
     )
 
 
-_FOR_EVER = re.compile(
+_ENDLESS = re.compile(
     r"\bwhile *\(? *(?:True|true|1|:)(?![\w.])|\bfor *\( *; *;|\bloop *(?:do|\{)|\buntil +false\b|"
     r"_forever\b|\bpause\b|\bsigwait|\bsigsuspend|\blisten\b|\baccept\b|\bserve|\bselect\b|\bepoll|\bjoin\b|"
     r"\bsetInterval\b|\bwait\b|\bstdin\b|\binput\b|\brun\("
@@ -118,30 +118,29 @@ _FOR_EVER = re.compile(
 _SLEEPS = re.compile(r"\bsleep\b[ (]{0,3}(\d{1,12})")
 
 
-def _may_come_to_its_end(case: Case, process: Process) -> bool:
-    """A program whose text can be read and shows neither a loop without end, nor a wait, nor a sleep that outlasts
-    the grace period: a batch job, perhaps about to be done."""
+def _may_finish(case: Case, process: Process) -> bool:
+    """Returns whether a program looks like a batch job: no endless loop, no wait, no sleep past the grace period."""
     texts = () if catalogue.is_shell(process) else scripts.texts_of(case, process)
     needed_s = case.age_s(process) + case.facts.grace_s
     return bool(texts) and not any(
-        _FOR_EVER.search(text) or any(int(seconds) > needed_s for seconds in _SLEEPS.findall(text)) for text in texts
+        _ENDLESS.search(text) or any(int(seconds) > needed_s for seconds in _SLEEPS.findall(text)) for text in texts
     )
 
 
 def _still_starting(case: Case, process: Process, program: catalogue.Program | None, signal: str) -> str:
     if program and signal in program.handles:
-        return f"{program.name} handles {signal} once it has started: it may still be starting."
+        return f"{program.name} handles {signal} after start-up; it may still be starting."
     texts = () if catalogue.is_shell(process) else scripts.texts_of(case, process)
     word = rf"\b(?:SIG)?{re.escape(signal.removeprefix('SIG'))}\b"
     if any(re.search(word, text) for text in texts):
-        return f"Its text speaks of {signal}: it may yet set a handler."
-    if case.age_s(process) < STARTING_S and not _handles_nothing(case, process):
+        return f"Its source mentions {signal}, so it may set a handler later."
+    if case.age_s(process) < STARTING_S and not _never_handles(case, process):
         return f"It is {case.age_s(process):.1f} s old and may still be starting."
     return ""
 
 
-def _handles_nothing(case: Case, process: Process) -> bool:
-    """However young it is, it will not come to handle a signal."""
+def _never_handles(case: Case, process: Process) -> bool:
+    """Returns whether a process will not install a handler, however young it is."""
     if catalogue.is_shell(process):
         text = shells.source(case, process)
         return bool(text) and "trap" not in str(text) and bool(case.children(process))
@@ -159,31 +158,31 @@ def _documented(program: catalogue.Program | None, signal: int) -> Graceful:
     return Graceful.YES if name_of(signal) in program.graceful else Graceful.UNKNOWN
 
 
-def _reached(case: Case, process: Process, signal: int, told: Forecast, group: bool) -> Outcome:
-    """The signal reaches code of the program's own: what is known of the program decides."""
-    heard = f"{name_of(signal)} reaches {described(process)}: {told.evidence}."
+def _reached(case: Case, process: Process, signal: int, forecast: Forecast, group: bool) -> Outcome:
+    """Handles a signal that reaches the program's own code: what is known of the program decides."""
+    received = f"{name_of(signal)} reaches {described(process)}: {forecast.evidence}."
     if catalogue.is_shell(process):
-        return _with(heard, shells.handled(case, process, signal, group))
+        return _with(received, shells.handled(case, process, signal, group))
     prompt = scripts.at_prompt(case, process, signal)
     if prompt is not None:
-        return _with(heard, prompt)
+        return _with(received, prompt)
     program = catalogue.recognise(process)
     reaction = program.reaction(name_of(signal)) if program else None
     if program and reaction and program.name == "supervisord" and reaction.does in catalogue.UNCLEAR:
-        return _with(heard, supervisord.outcome(case, process, signal))
+        return _with(received, supervisord.outcome(case, process, signal))
     if program and reaction and program.name == "s6-svscan" and reaction.does in catalogue.UNCLEAR:
-        return _with(heard, inits.s6(case, process, signal))
+        return _with(received, inits.s6(case, process, signal))
     if program and reaction:
-        return _with(heard, _known(case, process, signal, program, reaction))
-    outcome = scripts.outcome(case, process, signal, told.delivery, program)
+        return _with(received, _known(case, process, signal, program, reaction))
+    outcome = scripts.outcome(case, process, signal, forecast.delivery, program)
     if outcome.outlook is Outlook.UNKNOWN:
-        customs = (
+        usual = (
             daemons.of_go(case, process, signal)
             if process.exe in case.facts.go_programs
-            else daemons.outcome(case, process, signal, told.delivery)
+            else daemons.outcome(case, process, signal, forecast.delivery)
         )
-        outcome = customs or outcome
-    return _with(heard, _may_wait(case, process, outcome))
+        outcome = usual or outcome
+    return _with(received, _may_wait(case, process, outcome))
 
 
 _WAITS = re.compile(r"\.(?:close|shutdown|Shutdown|stop|drain|server_close|wait_closed|cleanup)\s*\(")
@@ -191,23 +190,23 @@ _WAITS = re.compile(r"\.(?:close|shutdown|Shutdown|stop|drain|server_close|wait_
 
 
 def _may_wait(case: Case, process: Process, outcome: Outcome) -> Outcome:
-    """Of a program that isn't known and would end: while clients are connected that is less sure."""
+    """Lowers the confidence for a program that isn't known to exit while clients are connected."""
     if not case.facts.clients or outcome.outlook is not Outlook.EXITS:
         return outcome
-    why = (*outcome.why, f"{case.facts.clients} clients are connected: it may wait for them.")
+    why = (*outcome.why, f"{connected(case.facts.clients).capitalize()}; it may wait for them.")
     waits = any(_WAITS.search(text) for text in scripts.texts_of(case, process))
     outlook = Outlook.UNKNOWN if waits else outcome.outlook
     return replace(outcome, outlook=outlook, confidence=Confidence.GUESS, why=why)
 
 
-def _with(heard: str, outcome: Outcome) -> Outcome:
-    return replace(outcome, why=(heard, *outcome.why))
+def _with(received: str, outcome: Outcome) -> Outcome:
+    return replace(outcome, why=(received, *outcome.why))
 
 
 def _known(
     case: Case, process: Process, signal: int, program: catalogue.Program, reaction: catalogue.Reaction
 ) -> Outcome:
-    """By its entry in programs.toml."""
+    """Returns the outcome that programs.toml gives."""
     reaction = options.configured(case, process, signal, program, reaction)
     if reaction.does in catalogue.FORWARDS:
         return inits.forwarded(case, process, signal, program, reaction)
@@ -217,7 +216,7 @@ def _known(
     confidence = Confidence.CERTAIN if reaction.sure else Confidence.LIKELY
     graceful = _documented(program, signal)
     if reaction.does in catalogue.RAISES and process.namespace_init:
-        survives = "As PID 1 it survives that: the kernel drops what it raises at itself."
+        survives = "PID 1 survives that: the kernel discards the signal that it raises at itself."
         return Outcome(Outlook.TIMES_OUT, confidence, (*why, survives), graceful=Graceful.NO)
     if reaction.does in catalogue.STAYS:
         return Outcome(Outlook.TIMES_OUT, confidence, why, graceful=Graceful.NO, graceful_signals=program.graceful)
@@ -225,35 +224,35 @@ def _known(
         return Outcome(Outlook.UNKNOWN, Confidence.GUESS, why, graceful=graceful, graceful_signals=program.graceful)
     others = [one for one in case.children(process) if one.exe != process.exe]
     if others and program.kind in ("server", "database"):
-        why = (*why, f"{described(others[0]).capitalize()} is its child too: it may wait for that one.")
+        why = (*why, f"It may also wait for its child, {described(others[0])}.")
         confidence = lowest(confidence, Confidence.LIKELY)
     ends = Outcome(Outlook.EXITS, confidence, why, reaction.takes_s, graceful, program.graceful)
     return _with_clients(case, reaction, ends) if case.facts.clients else ends
 
 
 def _with_clients(case: Case, reaction: catalogue.Reaction, ends: Outcome) -> Outcome:
-    """Of a program in programs.toml that would end, while somebody is connected."""
-    connected = f"{case.facts.clients} clients are connected"
+    """Adjusts the outcome of a program in programs.toml while clients are connected."""
+    clients = connected(case.facts.clients).capitalize()
     if reaction.holds:
-        why = (*ends.why, f"{connected}, and it stays until they have gone.")
+        why = (*ends.why, f"{clients}; it exits only after they disconnect.")
         return replace(ends, outlook=Outlook.TIMES_OUT, confidence=Confidence.LIKELY, why=why)
     if reaction.busy_s is not None and reaction.busy_s * 1.1 < case.facts.grace_s:
-        why = (*ends.why, f"{connected}: it gives them {reaction.busy_s:g} s at most.")
+        why = (*ends.why, f"{clients}; it gives them at most {reaction.busy_s:g} s.")
         return replace(ends, confidence=Confidence.LIKELY, why=why, takes_s=reaction.busy_s)
     if reaction.does == "drains" or reaction.busy_s is not None:
-        why = (*ends.why, f"{connected}: it waits for their requests.")
+        why = (*ends.why, f"{clients}; it waits for their requests.")
         return replace(ends, outlook=Outlook.UNKNOWN, confidence=Confidence.GUESS, why=why)
     return replace(ends, confidence=lowest(ends.confidence, Confidence.LIKELY))
 
 
 _WORDS = {
-    "graceful": "ends its work and then exits on {signal}",
-    "fast": "exits on {signal} at once and cuts off work in hand",
+    "graceful": "shuts down cleanly on {signal}",
+    "fast": "exits at once on {signal} and drops in-flight work",
     "ends": "exits on {signal}",
-    "drains": "takes no more work on {signal} and exits when its clients have gone",
-    "reloads": "reloads on {signal} and stays",
-    "re-executes": "re-executes itself on {signal} and stays",
-    "ignores": "stays on {signal}",
-    "raises": "cleans up on {signal} and raises it again",
-    "varies": "decides by its configuration what it does on {signal}",
+    "drains": "stops accepting work on {signal} and exits after its clients disconnect",
+    "reloads": "reloads on {signal} and keeps running",
+    "re-executes": "re-executes itself on {signal} and keeps running",
+    "ignores": "keeps running on {signal}",
+    "raises": "cleans up on {signal} and raises the signal again",
+    "varies": "does on {signal} what its configuration says",
 }

@@ -1,4 +1,4 @@
-"""What findings are made from: PID 1, what stands behind it, and how the stop would go. Pure."""
+"""What findings are made from: PID 1, the processes behind it, and the prediction."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from containerlab_tui.model.diagnosis import Outcome, Outlook, Severity
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What the findings are made from."""
+    """What findings are made from."""
 
     case: Case
     root: Process
@@ -22,23 +22,26 @@ class Situation:
 
     @property
     def main(self) -> Process:
+        """The program that does the container's work."""
         return self.chain[-1]
 
     @property
     def signal(self) -> str:
+        """The name of the stop signal."""
         return name_of(self.case.facts.signal)
 
     @property
     def late(self) -> bool:
+        """Whether the container does not exit in time."""
         return self.outcome.outlook is Outlook.TIMES_OUT
 
     def severity(self) -> Severity:
-        """Of something that keeps the container from ending, or would."""
+        """Returns the severity of a problem that can keep the container from exiting."""
         return Severity.ERROR if self.late else Severity.WARNING
 
 
 def chain_of(case: Case, root: Process) -> tuple[Process, ...]:
-    """PID 1, and what stands behind it as long as that only waits for one child."""
+    """Returns PID 1 and the processes behind it, as long as each only waits for one child."""
     chain = [root]
     for _ in range(8):
         process = chain[-1]
@@ -52,5 +55,5 @@ def chain_of(case: Case, root: Process) -> tuple[Process, ...]:
 
 
 def main_program(case: Case, root: Process) -> Process:
-    """The process that does the container's work: behind inits, wrappers and shells."""
+    """Returns the process that does the container's work, behind inits, wrappers and shells."""
     return chain_of(case, root)[-1]

@@ -1,4 +1,4 @@
-"""What the doctor answers about one container: records only."""
+"""Records of a diagnosis: prediction, findings and fixes. No I/O in this package."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from containerlab_probes.records import Delivery, Process
 
 
 class Outlook(StrEnum):
-    """Whether the container ends before the grace period does."""
+    """Whether the container exits within the grace period."""
 
     EXITS = "exits"
     TIMES_OUT = "times-out"
@@ -15,7 +15,7 @@ class Outlook(StrEnum):
 
 
 class Graceful(StrEnum):
-    """Whether the program is documented to end its work cleanly on the stop signal."""
+    """Whether the program is documented to shut down cleanly on the stop signal."""
 
     YES = "yes"
     NO = "no"
@@ -23,13 +23,17 @@ class Graceful(StrEnum):
 
 
 class Confidence(StrEnum):
+    """How certain a prediction is."""
+
     CERTAIN = "certain"
-    """The kernel's rule, a program and configuration that leave no room, or seen before."""
+    """Given by a kernel rule, or by a program and configuration without exceptions."""
     LIKELY = "likely"
     GUESS = "guess"
 
 
 class Severity(StrEnum):
+    """How serious a finding is."""
+
     ERROR = "error"
     WARNING = "warning"
     NOTE = "note"
@@ -37,33 +41,33 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing worth knowing, and how to mend it."""
+    """One finding and its fix."""
 
     code: str
-    """Stable: other programs rely on it."""
+    """Stable name that other programs rely on."""
     severity: Severity
     summary: str
     evidence: tuple[str, ...] = ()
-    """What was read where."""
+    """The facts with their source."""
     remedy: str = ""
     """Lines that can be pasted: a Dockerfile line, an option of docker run, a key of a compose file."""
 
     @property
     def anchor(self) -> str:
-        """Where the README says more."""
+        """The README section about it."""
         return f"README.md#{self.code}"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one process takes one signal, and what follows from it for who waits for that process."""
+    """The predicted result of one signal for one process."""
 
     outlook: Outlook
-    """`exits`: the process ends; by itself this says nothing about the grace period: see `takes_s`."""
+    """`exits` says nothing about the grace period: see `takes_s`."""
     confidence: Confidence
     why: tuple[str, ...]
     takes_s: float = 0.0
-    """About how long until it has ended, in seconds; of `exits` only."""
+    """Approximate seconds until it exits; of `exits` only."""
     graceful: Graceful = Graceful.UNKNOWN
     graceful_signals: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -71,7 +75,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """How a stop of one container would go."""
+    """The prediction for a stop of one container, with its reasons."""
 
     container: str
     """Its name."""
@@ -88,17 +92,17 @@ class Diagnosis:
     unreached: tuple[Process, ...]
     findings: tuple[Finding, ...]
     program: str = ""
-    """What is known to run there, e.g. `nginx`; empty: not recognised."""
+    """The recognised program, for example `nginx`; empty if not recognised."""
     takes_s: float | None = None
-    """About how long the stop would take, where it is known."""
+    """Approximate duration of the stop, if known."""
     id: str = ""
     """The container's full id."""
     started_at: float | None = None
-    """When the run that was looked at had begun, epoch seconds; another run may go otherwise."""
+    """Start of the diagnosed run, epoch seconds; another run may behave differently."""
 
     @property
     def trouble(self) -> int:
-        """For sorting: the greater, the worse."""
+        """Sort key: a greater number is worse."""
         outlooks = {Outlook.TIMES_OUT: 100, Outlook.UNKNOWN: 40, Outlook.EXITS: 0}
         weights = {Severity.ERROR: 30, Severity.WARNING: 10, Severity.NOTE: 0}
         return outlooks[self.outlook] + sum(weights[one.severity] for one in self.findings)
@@ -106,13 +110,13 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One forecast and its outcome."""
+    """A prediction and what happened."""
 
     outlook: Outlook
     confidence: Confidence
     happened: Outlook
-    """`exits`: PID 1 ended before SIGKILL was sent; `times-out`: it was killed after the whole grace period;
-    `unknown`: the stop can't tell."""
+    """`exits`: PID 1 exited before SIGKILL; `times-out`: it was killed after the full grace period; `unknown`:
+    the stop doesn't show it."""
     right: bool | None
-    """None where either side is unknown, or the stop was another than the forecast one."""
+    """None if either side is unknown, or the stop had another signal or grace period than predicted."""
     sentence: str

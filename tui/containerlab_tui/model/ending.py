@@ -1,47 +1,46 @@
-"""How a container came to end: what inspect, the engine's events, its cgroup and our memory of stops say. Pure.
+"""Explains why a container stopped, from inspect, the engine's events, its cgroup and recorded stops.
 
-Exit codes above 128 name a signal only by convention, and PID 1 of a PID namespace can't be ended by a
-signal at its default action, so a code alone is never taken for a proof.
+Exit codes above 128 name a signal only by convention, and a signal at its default action can't terminate PID 1 of a
+PID namespace, so a code alone is never proof.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from containerlab_probes.records import MemoryRecord
-from containerlab_tui.model import ending_stories as stories
-from containerlab_tui.model.ending_records import Ending, PastStop, Run, when
+from containerlab_tui.model import ending_explanations as explanations
+from containerlab_tui.model.ending_records import Ending, PastStop, Run, utc_time
 from containerlab_tui.model.inventory import RUNNING, Details, EngineEvent
 
 SAME_END_S = 2.0
-"""Two records of one end (the engine's, ours) lie at most this far apart."""
+"""Two records of the same exit (the engine's and ours) differ by at most this time."""
 
 
-def how_it_ended(
+def explain_ending(
     details: Details,
     events: Sequence[EngineEvent],
     past: Sequence[PastStop] = (),
     known_since: float | None = None,
     memory: MemoryRecord | None = None,
 ) -> Ending:
-    """What ended the container last time; where it runs, why, and what ended its run before.
+    """Explains why a container stopped; for a running one, why it runs and why its previous run ended.
 
-    `events` are the engine's own about this container, as far back as it still has them, which for all its
-    containers is `known_since`; `past` are stops of this container that this program watched; `memory` is what the
-    cgroup of a running one says.
+    `events` are the engine's events about this container; the engine has events since `known_since`. `past` are
+    stops of this container that this program watched. `memory` comes from the cgroup of a running container.
     """
     if details.state in RUNNING:
         return _alive(details, events, past, known_since, memory)
     if details.state == "created" or details.finished_at is None:
         return _never_started(details)
-    return stories.tell(_last_run(details, events, past, known_since))
+    return explanations.explain(_last_run(details, events, past, known_since))
 
 
-def how_a_removed_one_ended(
+def explain_removed(
     name: str, events: Sequence[EngineEvent], past: Sequence[PastStop], known_since: float | None
 ) -> Ending | None:
-    """The same of a container that the engine no longer has, by what is remembered; None: nothing is.
+    """Explains why a removed container stopped, from events and recorded stops; None if there are none.
 
-    `events` may be those of several containers that had the name one after another: the last counts.
+    `events` may be about several containers that had the name one after another: the last counts.
     """
     last = max(events, key=lambda event: event.time, default=None)
     own = [event for event in events if last is not None and event.container == last.container]
@@ -49,15 +48,15 @@ def how_a_removed_one_ended(
     died = _died(part)
     if died is not None:
         run = replace(_run(name, part, died, past, known_since), removed=True)
-        return _removed(name, stories.tell(run))
+        return _removed(name, explanations.explain(run))
     if past:
-        return _removed(name, stories.from_memory(past[0], (), past[0].exit_code))
+        return _removed(name, explanations.from_recorded_stop(past[0], (), past[0].exit_code))
     return None
 
 
-def _removed(name: str, told: Ending) -> Ending:
-    at = "" if told.finished_at is None else f" Its end came at {when(told.finished_at)}."
-    return replace(told, sentence=f"{name} is gone: it has been removed.{at} {told.sentence}", removed=True)
+def _removed(name: str, ending: Ending) -> Ending:
+    at = "" if ending.finished_at is None else f" It stopped at {utc_time(ending.finished_at)}."
+    return replace(ending, sentence=f"{name} has been removed.{at} {ending.sentence}", removed=True)
 
 
 def _alive(
@@ -67,28 +66,30 @@ def _alive(
     known_since: float | None,
     memory: MemoryRecord | None,
 ) -> Ending:
-    """Why it runs, and how its run before ended as far as the engine's events still tell."""
+    """Explains why it runs, and why its previous run ended, as far as the engine's events go back."""
     before = _run_before(details, events, past, known_since)
     evidence = [f"inspect: State {details.state}, RestartCount {details.restart_count}"]
-    sentences = [f"{details.name} has not ended: it is {details.state}."]
+    sentences = [f"{details.name} is {details.state}."]
     this_run = _parts(events)[-1] if events else ()
     if details.restart_count:
-        sentences.append(f"Its restart policy ({details.restart_policy}) has begun it again {_times(details)}.")
+        sentences.append(f"Its restart policy ({details.restart_policy}) has restarted it {_times(details)}.")
     elif any(event.action == "restart" for event in this_run):
-        sentences.append("This run was begun by docker restart.")
+        sentences.append("This run was started by docker restart.")
         evidence.append("engine: a restart event came after the start")
     elif this_run[:1] and this_run[0].action == "start" and any(map(_died, _parts(events)[:-1])):
-        sentences.append("This run was begun by hand or by another program (docker start), not by its restart policy.")
+        sentences.append(
+            "This run was started manually or by another program (docker start), not by its restart policy."
+        )
     if memory is not None and memory.oom_kills:
-        killed = "process of it was" if memory.oom_kills == 1 else "processes of it were"
-        sentences.append(f"{memory.oom_kills} {killed} killed for want of memory in this run, and PID 1 went on.")
+        killed = "process was" if memory.oom_kills == 1 else "processes were"
+        sentences.append(f"{memory.oom_kills} {killed} killed in this run (out of memory); PID 1 kept running.")
     if memory is not None and (memory.oom_kills or memory.limit_hits):
         evidence.append(
-            f"cgroup: {memory.oom_kills} killed for want of memory, limit reached {memory.limit_hits} times "
+            f"cgroup: {memory.oom_kills} killed (out of memory), limit reached {memory.limit_hits} times "
             f"({memory.source})"
         )
     if before is not None:
-        sentences.append(f"Its run before: {before.sentence}")
+        sentences.append(f"Previous run: {before.sentence}")
     return Ending("running", " ".join(sentences), True, tuple(evidence), before=before)
 
 
@@ -99,7 +100,7 @@ def _times(details: Details) -> str:
 def _never_started(details: Details) -> Ending:
     if not details.error:
         return Ending("never-started", f"{details.name} was never started.", True, ("inspect: State",))
-    meaning = stories.CODES.get(details.exit_code, "")
+    meaning = explanations.CODES.get(details.exit_code, "")
     sentence = f"{details.name} could not be started: {details.error}. {meaning}".strip()
     return Ending("never-started", sentence, True, (f"inspect: exit code {details.exit_code}, State.Error",))
 
@@ -107,10 +108,10 @@ def _never_started(details: Details) -> Ending:
 def _last_run(
     details: Details, events: Sequence[EngineEvent], past: Sequence[PastStop], known_since: float | None
 ) -> Run:
-    """The run that inspect speaks of."""
-    begun = details.started_at or 0.0
-    part = tuple(event for event in (_parts(events) or [()])[-1] if event.time >= begun - 0.5)
-    finished = details.finished_at or begun
+    """Returns the run that inspect describes."""
+    started = details.started_at or 0.0
+    part = tuple(event for event in (_parts(events) or [()])[-1] if event.time >= started - 0.5)
+    finished = details.finished_at or started
     return Run(
         name=details.name,
         finished_at=finished,
@@ -126,23 +127,23 @@ def _last_run(
 def _run_before(
     details: Details, events: Sequence[EngineEvent], past: Sequence[PastStop], known_since: float | None
 ) -> Ending | None:
-    """The run that ended before the one under way; that of a container between two runs is what inspect says."""
+    """Explains the previous run; for a restarting container, inspect describes it."""
     if details.state == "restarting" and details.finished_at is not None:
-        return stories.tell(_last_run(details, events, past, known_since))
-    begun = details.started_at or 0.0
+        return explanations.explain(_last_run(details, events, past, known_since))
+    started = details.started_at or 0.0
     for part in reversed(_parts(events)):
         died = _died(part)
-        if died is not None and died.time <= begun + 0.5:
-            return stories.tell(replace(_run(details.name, part, died, past, known_since), details=details))
+        if died is not None and died.time <= started + 0.5:
+            return explanations.explain(replace(_run(details.name, part, died, past, known_since), details=details))
     finished = details.finished_at
     watched = None if finished is None else _same(past, finished)
-    return None if watched is None else stories.from_memory(watched, (), watched.exit_code)
+    return None if watched is None else explanations.from_recorded_stop(watched, (), watched.exit_code)
 
 
 def _run(
     name: str, part: tuple[EngineEvent, ...], died: EngineEvent, past: Sequence[PastStop], known_since: float | None
 ) -> Run:
-    """A run of which only the events tell."""
+    """Returns a run that only events describe."""
     code = died.attributes.get("exitCode", "")
     return Run(
         name=name,
@@ -155,7 +156,7 @@ def _run(
 
 
 def _parts(events: Sequence[EngineEvent]) -> list[tuple[EngineEvent, ...]]:
-    """The events of each run: a `start` begins one."""
+    """Splits events into runs: each `start` begins one."""
     parts: list[list[EngineEvent]] = []
     for event in sorted(events, key=lambda event: event.time):
         if event.action == "start" or not parts:
@@ -169,7 +170,7 @@ def _died(part: Sequence[EngineEvent]) -> EngineEvent | None:
 
 
 def _seen(part: Sequence[EngineEvent], finished: float, known_since: float | None) -> float:
-    """For how long before the end the engine's events are complete, in seconds; infinite: for the whole run."""
+    """Returns for how many seconds before the exit the engine's events are complete; infinite: for the whole run."""
     if _died(part) is None:
         return 0.0
     if part[0].action == "start":

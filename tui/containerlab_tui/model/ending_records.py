@@ -1,4 +1,4 @@
-"""What is told about the end of a container, and what is remembered of one: records only."""
+"""Records of how a container stopped and of observed stops."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -6,18 +6,18 @@ from datetime import UTC, datetime
 from containerlab_probes.signals.names import SIGKILL
 from containerlab_tui.model.inventory import Details, EngineEvent
 
-ALIKE = 0.15
-"""By how large a share an earlier grace period may be shorter and still tell about another."""
+COMPARABLE = 0.15
+"""Largest relative difference at which a shorter grace period is still comparable."""
 NEAR_S = 0.5
-"""The engine's grace period is no shorter than it says by more than this."""
+"""Tolerance when a measured grace period is compared with the configured one."""
 
 
 @dataclass(frozen=True, slots=True)
 class PastStop:
-    """One observed stop, as it is remembered."""
+    """One observed stop, as recorded."""
 
     at: float
-    """Epoch seconds of PID 1's end, or of the stop's beginning where it never ended."""
+    """Epoch seconds of PID 1's exit, or of the start of the stop if PID 1 never exited."""
     container: str
     name: str
     image: str
@@ -30,22 +30,22 @@ class PastStop:
     phase_1_s: float | None
     phase_2_s: float | None
     sender: str = ""
-    """Who sent PID 1 the SIGKILL that ended it, where the kernel's record showed it: a program with its host PID."""
+    """Sender of the SIGKILL that killed PID 1, from the kernel trace: a program with its host PID."""
     out_of_memory: bool = False
 
     @property
     def killed(self) -> bool:
-        """Whether SIGKILL ended it, also where it was started again at once."""
+        """Whether SIGKILL killed it, even if it was restarted at once."""
         return self.verdict == "killed" or (self.verdict == "restarted" and self.exit_code == 128 + SIGKILL)
 
     def ran_out_of(self, grace_s: float) -> bool:
-        """Whether a grace period ran out that was about as long as this one, or longer."""
-        return bool(self.ran_out) and self.grace_s >= grace_s * (1 - ALIKE)
+        """Returns whether a comparable or longer grace period expired."""
+        return bool(self.ran_out) and self.grace_s >= grace_s * (1 - COMPARABLE)
 
     @property
     def ran_out(self) -> bool | None:
-        """Whether the grace period ran out; False: it ended by itself before; None: neither (docker kill, a restart
-        with another grace period)."""
+        """Whether the grace period expired; False: it exited on its own; None: neither (docker kill, a restart with
+        another grace period)."""
         if not self.killed:
             return False
         whole = self.phase_1_s is not None and self.phase_2_s is not None and self.grace_s >= 0
@@ -54,42 +54,42 @@ class PastStop:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a container ended."""
+    """Why a container stopped."""
 
     cause: str
-    """A stable word: running, never-started, stopped (a stop, and it ended by itself), stop-killed, killed,
-    signalled (another signal through the engine), out-of-memory, exited, or `unknown` where two stories fit."""
+    """A stable word: running, never-started, stopped (exited on its own in a stop), stop-killed, killed, signalled
+    (another signal through the engine), out-of-memory, exited, or `unknown` if two explanations fit."""
     sentence: str
     sure: bool
     evidence: tuple[str, ...]
-    """What says so, a sentence each, beginning with its source."""
+    """The reasons, one sentence each; each begins with its source."""
     exit_code: int | None = None
     finished_at: float | None = None
     removed: bool = False
     """The engine no longer has the container."""
     before: "Ending | None" = None
-    """Of a container that runs: how its run before ended, where that is known."""
+    """For a running container: why its previous run ended, if known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of a container that is over."""
+    """One finished run of a container."""
 
     name: str
     finished_at: float
     exit_code: int
     events: tuple[EngineEvent, ...]
-    """The engine's about this run, in the order of time."""
+    """The engine's events about this run, in order of time."""
     seen: float
-    """For how many seconds before the end those are complete; infinite: for the whole run."""
+    """For how many seconds before the exit the events are complete; infinite: for the whole run."""
     oom_killed: bool = False
     past: PastStop | None = None
-    """This very end, as this program watched it."""
+    """The same stop, if this program watched it."""
     details: Details | None = None
-    """Inspect, while the engine has the container."""
+    """Inspect, if the engine still has the container."""
     removed: bool = False
 
 
-def when(epoch_s: float) -> str:
-    """A moment for a person, in UTC."""
+def utc_time(epoch_s: float) -> str:
+    """Formats a time in UTC."""
     return f"{datetime.fromtimestamp(epoch_s, UTC):%Y-%m-%d %H:%M:%S} UTC"

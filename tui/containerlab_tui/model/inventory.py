@@ -1,7 +1,7 @@
-"""The containers of one engine: a snapshot, folded with the engine's events. Pure.
+"""The containers of one engine: a snapshot, folded with the engine's events.
 
-Events carry the moment they happened, and records of what was asked the moment of asking. Of two that speak about one
-container the later wins, whatever order they come in.
+Events carry the time at which they happened, answers the time of the question. Of two records about one container the
+later wins, whatever order they arrive in.
 """
 
 import re
@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 HAS_PROCESSES = frozenset({"running", "paused"})
 """States in which PID 1 exists."""
 RUNNING = HAS_PROCESSES | {"restarting"}
-"""States in which PID 1 runs, or will again without being asked."""
+"""States in which PID 1 runs, or will run again on its own."""
 LISTED = RUNNING | {"removing"}
-"""States of the containers that are listed when stopped ones are not asked for."""
+"""States of the containers that are listed by default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A line of the engine's list (GET /containers/json)."""
+    """A row of the engine's list (GET /containers/json)."""
 
     id: str
     name: str
@@ -26,36 +26,38 @@ class Container:
     state: str
     """created, running, paused, restarting, removing, exited or dead."""
     status: str
-    """The engine's own words, e.g. `Exited (137) 2 minutes ago`."""
+    """The engine's text, for example `Exited (137) 2 minutes ago`."""
     command: str
     created: float
     """Epoch seconds."""
     ports: tuple[str, ...] = ()
-    """e.g. `127.0.0.1:8080->80/tcp`."""
+    """For example `127.0.0.1:8080->80/tcp`."""
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class MountPoint:
+    """A mount of a container."""
+
     kind: str
     """bind, volume or tmpfs."""
     source: str
     target: str
     writable: bool
     name: str = ""
-    """Of a volume."""
+    """The volume's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What inspect adds, as far as this program uses it."""
+    """The fields of inspect that this program uses."""
 
     id: str
     name: str
     image: str
     state: str
     pid: int
-    """PID 1 on the host; 0 when it is not running."""
+    """Host PID of PID 1; 0 if it is not running."""
     exit_code: int
     oom_killed: bool
     started_at: float | None
@@ -64,11 +66,11 @@ class Details:
     """Path and arguments of PID 1 as configured."""
     tty: bool
     stop_signal: str
-    """Effective, as a name: SIGTERM where nothing else is set or what is set doesn't parse."""
+    """Effective signal name: SIGTERM if none is set or it can't be parsed."""
     stop_signal_source: str
     """`container` (container or image StopSignal) or `default`."""
     stop_timeout_s: int
-    """Effective: 10 where the container has none; negative: no limit."""
+    """Effective grace period: 10 if none is set; negative: no limit."""
     stop_timeout_source: str
     """`container` or `default`."""
     restart_policy: str
@@ -84,9 +86,9 @@ class Details:
     labels: Mapping[str, str] = field(default_factory=dict)
     environment: tuple[str, ...] = ()
     auto_remove: bool = False
-    """It is removed when it ends (`docker run --rm`)."""
+    """It is removed when it stops (`docker run --rm`)."""
     restart_count: int = 0
-    """How often in a row its restart policy has begun it again."""
+    """How often in a row its restart policy has restarted it."""
     error: str = ""
     """Why the engine could not start it."""
     memory_bytes: int = 0
@@ -100,28 +102,30 @@ class EngineEvent:
     time: float
     """Epoch seconds with nanosecond source (timeNano)."""
     action: str
-    """start, die, stop, kill, rename, destroy, exec_create …; what follows a colon is cut off."""
+    """start, die, stop, kill, rename, destroy, exec_create …; text after a colon is cut off."""
     container: str
     """Full id."""
     name: str
     image: str
     attributes: Mapping[str, str] = field(default_factory=dict)
-    """As the engine gave them: `signal` and `exitCode` among them."""
+    """The engine's attributes, `signal` and `exitCode` among them."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineVersion:
+    """An engine's version and configuration."""
+
     version: str
     api: tuple[int, int]
     """(1, 41) for API 1.41."""
 
 
-# What a feed tells of an engine
+# Records that a feed delivers about an engine
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The engine answers, for the first time or again; a snapshot follows."""
+    """The engine responds, for the first time or again; a snapshot follows."""
 
     version: EngineVersion
     endpoint: str
@@ -131,39 +135,40 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The whole list, asked for at a moment."""
+    """The whole list at one moment."""
 
     containers: tuple[Container, ...]
     at: float
-    """Epoch seconds, before the question."""
+    """Epoch seconds, just before the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something happened to a container, whether its line changes or not."""
+    """An event of a container, whether its row changes or not."""
 
     event: EngineEvent
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """How one container is after an event: asked for because of it."""
+    """A container's row and details, requested after an event."""
 
     container: Container | None
-    """Its line; None: it is gone."""
+    """Its row; None: it has been removed."""
     details: Details | None
     event: EngineEvent
     at: float
-    """Epoch seconds, before the question."""
+    """Epoch seconds, just before the request."""
 
     @property
     def id(self) -> str:
+        """The container's full id."""
         return self.event.container
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The engine went away. The sentence is for the person."""
+    """The engine is unreachable. The sentence is shown to the user."""
 
     sentence: str
 
@@ -173,21 +178,21 @@ FeedRecord = Connected | Snapshot | Event | Changed | Lost
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The containers as far as they are known."""
+    """The known containers."""
 
     containers: Mapping[str, Container] = field(default_factory=dict)
     """By full id."""
     details: Mapping[str, Details] = field(default_factory=dict)
     stale: bool = False
-    """The engine is out of reach; this is what was known."""
+    """The engine is unreachable; this is the last known state."""
     moments: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    """When (id, `state` or `name`) was last decided; infinity once a container has been removed."""
+    """When (id, `state` or `name`) was last set; infinite after a removal."""
     asked_at: float = 0.0
-    """When the last snapshot was asked for: what is older has been seen in it."""
+    """When the last snapshot was requested; it includes all older events."""
 
 
 def ordered(containers: Iterable[Container]) -> list[Container]:
-    """Returns running containers first, each part by name. The one order of containers, on screens and commands."""
+    """Returns running containers first, each part by name. Screens and commands share this order."""
     return sorted(containers, key=lambda one: (one.state not in RUNNING, natural(one.name), one.id))
 
 
@@ -207,11 +212,11 @@ _STATES = {
     "die": "exited",
     "stop": "exited",
 }
-"""The state that an action leaves behind. `stop` may come before or after `die`."""
+"""The state after an action. `stop` may arrive before or after `die`."""
 
 
 def fold(inventory: Inventory, record: FeedRecord) -> tuple[Inventory, frozenset[str]]:
-    """What is known after one more record, and the ids of the containers that it changed."""
+    """Returns the inventory after one more record, and the ids of the changed containers."""
     match record:
         case Snapshot():
             return _fold_snapshot(inventory, record)
@@ -226,7 +231,7 @@ def fold(inventory: Inventory, record: FeedRecord) -> tuple[Inventory, frozenset
 
 
 def _fold_snapshot(inventory: Inventory, record: Snapshot) -> tuple[Inventory, frozenset[str]]:
-    """Details stay only where nothing can have changed them: the same state, and no gap in between."""
+    """Folds in a snapshot; details are kept only if they can't have changed: same state and no gap."""
     old, new = inventory.containers, {one.id: one for one in record.containers}
     kept = {
         one: details
@@ -242,7 +247,7 @@ def _fold_changed(inventory: Inventory, record: Changed) -> tuple[Inventory, fro
     if record.container is None:
         return _without(inventory, one)
     if record.at < max(_decided(inventory, one, "state"), _decided(inventory, one, "name")):
-        return inventory, frozenset()  # an event has come since it was asked; the answer to that one follows
+        return inventory, frozenset()  # a newer event has arrived; its own answer follows
     containers = {**inventory.containers, one: record.container}
     details = inventory.details if record.details is None else {**inventory.details, one: record.details}
     moments = {**inventory.moments, (one, "state"): record.at, (one, "name"): record.at}
@@ -275,7 +280,7 @@ def _fold_event(inventory: Inventory, event: EngineEvent) -> tuple[Inventory, fr
 
 
 def _details_after(details: Details, event: EngineEvent) -> Details:
-    """What an event says by itself; the PID of a new start is not among it."""
+    """Returns the details after an event; an event doesn't carry the PID of a new start."""
     state = _STATES[event.action]
     if event.action == "die":
         code = event.attributes.get("exitCode", "")
@@ -308,16 +313,16 @@ def _only(one: str, changed: bool) -> frozenset[str]:
 # The state in words
 
 _FAULTS = {132: "SIGILL", 133: "SIGTRAP", 135: "SIGBUS", 136: "SIGFPE", 139: "SIGSEGV", 159: "SIGSYS"}
-"""Signals that the kernel forces on a process for a fault of its own; they end PID 1 too."""
+"""Signals that the kernel forces on a faulting process; they terminate PID 1 too."""
 _CHOSEN = {129: "SIGHUP", 130: "SIGINT", 131: "SIGQUIT", 134: "SIGABRT", 138: "SIGUSR1", 140: "SIGUSR2", 143: "SIGTERM"}
-"""At its default action such a signal does nothing to PID 1 of a PID namespace: with that code a program has exited."""
+"""At its default action such a signal can't terminate PID 1 of a PID namespace, so the program chose that code."""
 _CODE = re.compile(r"\((\d+)\)")
 
 
 def status_words(container: Container, details: Details | None, now: float) -> str:
-    """The state for a person: `up 3 min`, `killed (SIGKILL, 137) 5 min ago`. `now` is in epoch seconds.
+    """Returns the state in words: `up 3 min`, `killed (SIGKILL, 137) 5 min ago`. `now` is in epoch seconds.
 
-    An exit code above 128 names a signal by convention only, so the words say no more than is known.
+    An exit code above 128 names a signal by convention only, so the words claim no more than is known.
     """
     state = container.state
     if state in HAS_PROCESSES:
@@ -330,7 +335,7 @@ def status_words(container: Container, details: Details | None, now: float) -> s
     found = _CODE.search(container.status)
     code = ended.exit_code if ended is not None else int(found[1]) if found else None
     if code is None:
-        return "ended"
+        return "stopped"
     out_of_memory = ended is not None and ended.oom_killed
     words = exit_words(code, out_of_memory, own_pids=ended is None or ended.pid_mode != "host")
     if ended is None or ended.finished_at is None:
@@ -339,21 +344,21 @@ def status_words(container: Container, details: Details | None, now: float) -> s
 
 
 def exit_words(code: int, out_of_memory: bool = False, own_pids: bool = True) -> str:
-    """How PID 1 ended, by its exit code; `own_pids`: it was the init of a PID namespace of its own."""
+    """Explains PID 1's exit code in words; `own_pids`: it was the init of its PID namespace."""
     if code == 0:
-        return "ended by itself (0)"
+        return "exited (0)"
     if code == 137:
-        # OOMKilled says that a process in it was killed for want of memory, not that it was PID 1.
-        return "killed (137), memory ran out" if out_of_memory else "killed (SIGKILL, 137)"
+        # OOMKilled means that some process was killed out of memory, not necessarily PID 1.
+        return "killed (137), out of memory" if out_of_memory else "killed (SIGKILL, 137)"
     if code in _FAULTS:
         return f"crashed ({_FAULTS[code]}, {code})"
     if code in _CHOSEN:
-        return f"ended with {code}: {'chose to exit with ' if own_pids else ''}{_CHOSEN[code]}'s code"
-    return f"ended with {code}"
+        return f"exited ({code}): {'chose ' if own_pids else ''}{_CHOSEN[code]}'s code"
+    return f"exited ({code})"
 
 
 def _span(seconds: float) -> str:
-    """A length of time in its largest whole unit: `40 s`, `3 min`, `2 h`, `5 d`."""
+    """Formats a duration in its largest whole unit: `40 s`, `3 min`, `2 h`, `5 d`."""
     whole = max(0, int(seconds))
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if whole >= length:

@@ -1,4 +1,4 @@
-"""What the kernel recorded of signals -> events of a stop, and words for one signal. Pure."""
+"""Turns kernel trace records into events of a stop and into words for one signal."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -16,13 +16,13 @@ from containerlab_tui.model.stop import Kind, Source, StopEvent
 
 SIGCHLD, SIGURG = 17, 23
 NOISE = frozenset((SIGCHLD, SIGURG))
-"""Every child's end makes the one, Go's scheduler the other: they say nothing about a stop."""
+"""Caused by every child's exit and by Go's scheduler; irrelevant to a stop."""
 
 RESULTS = {
     SignalResult.QUEUED: "queued",
-    SignalResult.IGNORED: "thrown away",
-    SignalResult.ALREADY_PENDING: "merged with one that is pending",
-    SignalResult.OVERFLOW: "thrown away, the queue is full",
+    SignalResult.IGNORED: "discarded",
+    SignalResult.ALREADY_PENDING: "merged with a pending one",
+    SignalResult.OVERFLOW: "discarded: queue full",
 }
 TAKEN = {
     Taken.HANDLER: "its handler runs",
@@ -32,18 +32,18 @@ TAKEN = {
 
 
 def as_stop_event(record: TraceRecord, known: Mapping[int, Process]) -> StopEvent | None:
-    """One record as a stop shows it; None where it says nothing about one.
+    """Converts one record; None if it is irrelevant to a stop.
 
-    `known` are the container's processes by host PID; what is told of others was begun during the stop.
+    `known` are the container's processes by host PID; other processes were started during the stop.
     """
     match record:
         case TracedSignal():
             if record.signal in NOISE:
                 return None
-            who = sender(record)
-            detail = f"{RESULTS[record.result]}, from {who}"
+            origin = sender(record)
+            detail = f"{RESULTS[record.result]}, from {origin}"
             event = _event(record.at, Kind.SIGNAL, record.pid, known, signal=record.signal, detail=detail)
-            return replace(event, sender=who)
+            return replace(event, sender=origin)
         case TracedDelivery():
             if record.signal in NOISE or record.taken is not Taken.HANDLER:
                 return None
@@ -51,22 +51,22 @@ def as_stop_event(record: TraceRecord, known: Mapping[int, Process]) -> StopEven
             return _event(record.at, Kind.DELIVERED, record.pid, known, signal=record.signal, detail=detail)
         case TracedExit():
             if record.pid in known and record.ended_by is None:
-                return None  # its pidfd will tell how
+                return None  # its pidfd will report the status
             return _event(record.at, Kind.ENDED, record.pid, known, ended_by=record.ended_by)
         case _:
             return None
 
 
 def sender(record: TracedSignal) -> str:
-    """Who sent it: a program with its host PID, or the kernel."""
+    """Names the sender: a program with its host PID, or the kernel."""
     if record.sender_pid == 0:
         return "the kernel"
-    name = f"{record.sender_name or 'a process that has ended'} [{record.sender_pid}]"
+    name = f"{record.sender_name or 'an exited process'} [{record.sender_pid}]"
     return f"the kernel, for {name}" if record.by_kernel else name
 
 
-def what_came(records: Iterable[TraceRecord], pid: int, signal: int) -> str:
-    """What the kernel did with a signal to one process, one clause; empty where it recorded nothing of it."""
+def kernel_result(records: Iterable[TraceRecord], pid: int, signal: int) -> str:
+    """Returns what the kernel did with a signal to one process; empty if the trace doesn't show it."""
     clause = ""
     for record in records:
         if isinstance(record, TracedSignal) and (record.pid, record.signal) == (pid, signal):
@@ -88,7 +88,7 @@ def _event(
 ) -> StopEvent:
     process = known.get(pid)
     if process is None:
-        detail = f"{detail}; host PID {pid}, begun later".lstrip("; ")
+        detail = f"{detail}; host PID {pid}, started later".lstrip("; ")
     return StopEvent(
         at=at,
         kind=kind,

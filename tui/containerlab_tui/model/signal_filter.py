@@ -1,9 +1,9 @@
-"""Which rows of a signal log are wanted, from words that a person typed. Pure.
+"""Filters the rows of a signal log by words that the user types.
 
-Words of one kind widen (`TERM KILL`: either), words of different kinds narrow (`TERM nginx`: both). The kinds: what
-happened (a signal's name, `exit`, `fork`, `exec`), a bare number (a signal's or a PID, as it may mean either), and who
-(`pid:7`, any other text: part of a program's name, of the sender or the target; `name:kill` where that text is a
-signal, too). A minus in front leaves out. Forks and execs are listed only where they are named.
+Words of one kind widen (`TERM KILL`: either), words of different kinds narrow (`TERM nginx`: both). The kinds: an event
+(a signal's name, `exit`, `fork`, `exec`), a number (a signal or a PID), and a process (`pid:7`, or any other text: part
+of the sender's or target's name; `name:kill` if the text is also a signal). A leading minus excludes. Forks and execs
+are listed only if they are named.
 """
 
 from collections.abc import Iterable
@@ -40,7 +40,7 @@ class Word:
     event: type | None = None
 
     def holds(self, row: Row) -> bool:
-        """Whether a row is what the word says."""
+        """Returns whether a row matches the word."""
         record = row.record
         match self.kind:
             case _Kind.SIGNAL:
@@ -57,16 +57,16 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Made by `parse`."""
+    """A parsed filter, made by `parse`."""
 
     groups: tuple[tuple[Word, ...], ...] = ()
-    """Of each group one word must hold."""
+    """At least one word of each group must match."""
     without: tuple[Word, ...] = ()
     quiet: frozenset[type] = frozenset(_QUIET)
-    """Kinds of records that are not listed."""
+    """Kinds of records that are hidden."""
 
     def passes(self, row: Row) -> bool:
-        """Whether the row is wanted. What was lost, and notes, always are."""
+        """Returns whether a row is shown. Lost events and notes always are."""
         kind = type(row.record)
         if kind is Lost or kind is Note:
             return True
@@ -75,7 +75,7 @@ class Filter:
         return all(any(word.holds(row) for word in group) for group in self.groups)
 
     def select(self, rows: Iterable[Row]) -> list[Row]:
-        """The rows that pass, in their order."""
+        """Returns the rows that pass, in order."""
         if not self.groups and not self.without:
             return [row for row in rows if type(row.record) not in self.quiet]
         return [row for row in rows if self.passes(row)]
@@ -85,7 +85,7 @@ ALL = Filter()
 
 
 def parse(text: str) -> Filter:
-    """The filter that these words mean; every text means one."""
+    """Parses a filter; every text is valid."""
     wanted, without = list[Word](), list[Word]()
     for part in text.split():
         minus = part.startswith("-")
@@ -118,7 +118,7 @@ def _word(text: str) -> Word | None:
 
 
 def _pids(row: Row) -> tuple[int, ...]:
-    """Of those that the row is about, as the container sees them and as the host does."""
+    """Returns the container and host PIDs of a row's target and sender."""
     record = row.record
     return (
         row.who.container_pid if row.who else -1,

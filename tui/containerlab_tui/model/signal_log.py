@@ -1,7 +1,7 @@
-"""What a kernel trace and an engine tell of one container -> rows, each signal with what became of it. Pure.
+"""Turns trace and engine records of one container into rows, each signal with its result.
 
-Made for 10,000 signals a second: a row keeps the record itself, and nothing is put into words before it is shown
-(`signal_words`).
+Made for 10,000 signals a second: a row keeps the record itself and is only put into words when it is shown
+(`present.signal_text`).
 """
 
 from collections import deque
@@ -23,7 +23,7 @@ from containerlab_probes.signals.names import number_of
 
 KEPT = 20_000
 _UNDELIVERED = 4096
-"""Signals of one kind to one process that are remembered until they are delivered."""
+"""Signals of one kind to one process that are kept until they are delivered."""
 _SIGNALS = 128
 _SIGKILL = 9
 _NAME_BYTES = 15
@@ -34,14 +34,14 @@ class Who:
     """A process of the container."""
 
     container_pid: int
-    """As the container sees it; 0: it ended before that could be read."""
+    """Its PID in the container; 0: it exited before that could be read."""
     name: str
-    """comm: the program's file name, at most 15 bytes of it."""
+    """comm: the program's file name, at most 15 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The process that has this PID on the host; not a row."""
+    """The process with this host PID; not a row."""
 
     pid: int
     who: Who
@@ -49,64 +49,64 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The engine said that it sent a signal. Told only where the kernel's record can't be had."""
+    """The engine sent a signal. Only used without a kernel trace."""
 
     at: float
     pid: int
-    """On the host, of PID 1; 0: not known."""
+    """Host PID of PID 1; 0: unknown."""
     signal: int
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A sentence between the rows: the container has ended, or was started again."""
+    """A sentence between the rows: the container stopped or was restarted."""
 
     at: float
     text: str
 
 
-Told = TraceRecord | Known | Asked | Note
+LogRecord = TraceRecord | Known | Asked | Note
 
 
 @dataclass(slots=True, eq=False)
 class Row:
-    """One line of the list. Changes once, when a signal is delivered."""
+    """One row of the list. Changes once, when a signal is delivered."""
 
     record: TracedSignal | TracedDelivery | TracedExit | TracedFork | TracedExec | Lost | Asked | Note
     who: Who | None
-    """The target, or whose end, fork or exec it is; None: not known."""
+    """The target, or the process that exits, forks or execs; None: unknown."""
     sender: Who | None
-    """None: not a process of the container."""
+    """The sender; None: not a process of the container."""
     taken: TracedDelivery | None = None
 
 
 class SignalLog:
-    """The last rows, and counts of all. Not shared between threads."""
+    """The last rows and counts of all events. Not thread-safe."""
 
     def __init__(self, limit: int = KEPT) -> None:
         self._limit = limit
         self._who: dict[int, Who] = {}
         self._undelivered: dict[int, deque[Row]] = {}
         self._ending: dict[int, float] = {}
-        """When a process took a SIGKILL that nobody sent."""
+        """When a process took a SIGKILL without a sender."""
         self.rows: list[Row] = []
-        """In the order in which they came."""
-        self.forgotten = 0
-        """Rows that came and are no longer kept."""
+        """In order of arrival."""
+        self.dropped = 0
+        """Older rows that are no longer kept."""
         self.signals = self.exits = self.lost = 0
-        """How many were told of; `lost`: events, of all processes of the machine, that the kernel threw away."""
+        """Counts; `lost`: events of all processes of the machine that the kernel discarded."""
         self.lost_uncounted = False
-        """Some were lost of which the kernel didn't say how many."""
+        """The kernel lost some events without a count."""
 
-    def take(self, told: Iterable[Told]) -> list[Row]:
-        """Fold in what was told, in the order of time; answers the new rows, those not kept included."""
+    def add(self, records: Iterable[LogRecord]) -> list[Row]:
+        """Adds records in order of time; returns the new rows, including those not kept."""
         new: list[Row] = []
-        add, who, undelivered = new.append, self._who, self._undelivered
-        for record in told:
+        append, who, undelivered = new.append, self._who, self._undelivered
+        for record in records:
             if isinstance(record, TracedSignal):
                 pid = record.pid
                 row = Row(record, who.get(pid), who.get(record.sender_pid))
-                add(row)
+                append(row)
                 self.signals += 1
                 if record.result is SignalResult.QUEUED:
                     key = pid * _SIGNALS + record.signal
@@ -121,16 +121,16 @@ class SignalLog:
                 elif record.signal == _SIGKILL:
                     self._ending[record.pid] = record.at
                 else:
-                    add(Row(record, who.get(record.pid), None))
+                    append(Row(record, who.get(record.pid), None))
             elif (other := self._other(record)) is not None:
-                add(other)
+                append(other)
         self._keep(new)
         return new
 
     def clear(self) -> None:
-        """Forget all rows and counts; what is known of the processes stays."""
+        """Clears all rows and counts; process names are kept."""
         self.rows.clear()
-        self.forgotten = self.signals = self.exits = self.lost = 0
+        self.dropped = self.signals = self.exits = self.lost = 0
         self.lost_uncounted = False
 
     def _keep(self, new: list[Row]) -> None:
@@ -138,17 +138,17 @@ class SignalLog:
         over = len(self.rows) - self._limit
         if over > 0:
             del self.rows[:over]
-            self.forgotten += over
+            self.dropped += over
 
-    def _other(self, record: Told) -> Row | None:
-        """What comes seldom; None: no row."""
+    def _other(self, record: LogRecord) -> Row | None:
+        """Handles less frequent records; None: no row."""
         match record:
             case Known():
                 self._who[record.pid] = record.who
                 return None
             case TracedExit():
                 self.exits += 1
-                self._complete_the_deadly(record)
+                self._complete_fatal_signal(record)
                 row = Row(record, self._who.pop(record.pid, None), None)
                 for key in range(record.pid * _SIGNALS, (record.pid + 1) * _SIGNALS):
                     self._undelivered.pop(key, None)
@@ -174,10 +174,12 @@ class SignalLog:
             case _:
                 raise AssertionError(record)
 
-    def _complete_the_deadly(self, end: TracedExit) -> None:
-        """A signal that ends a process at its default action is not delivered itself: in its place each thread gets
-        a SIGKILL that nobody sent, and its number becomes the exit status (complete_signal in kernel/signal.c). The
-        same SIGKILL ends the other threads at exit and execve: by itself it says nothing.
+    def _complete_fatal_signal(self, end: TracedExit) -> None:
+        """Completes the row of a signal that terminated a process by its default action.
+
+        The kernel doesn't deliver such a signal: each thread gets a SIGKILL without a sender, and the signal becomes
+        the exit status (complete_signal in kernel/signal.c). The same SIGKILL stops other threads at exit and execve,
+        so alone it proves nothing.
         """
         at = self._ending.pop(end.pid, end.at)
         if isinstance(end.ended_by, str):
@@ -188,5 +190,5 @@ class SignalLog:
 
 
 def _comm(path: str) -> str:
-    """The name that execve gives a process: the last part of the path (man 5 proc, comm)."""
+    """Returns the name that execve gives a process: the last part of the path (man 5 proc, comm)."""
     return path.rpartition("/")[2].encode("utf-8", "surrogateescape")[:_NAME_BYTES].decode("utf-8", "surrogateescape")

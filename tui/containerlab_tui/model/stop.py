@@ -1,7 +1,7 @@
-"""Events of a stop -> its two phases, a lane a process, and a verdict. Pure: no clock, no engine.
+"""Folds the events of a stop into its two phases, one lane per process, and a verdict.
 
-The order that Docker gives (moby daemon/stop.go): the stop signal to PID 1, the grace period, SIGKILL.
-Engine events may come out of order (`stop` before `die`), so the fold accepts any order.
+Docker's order (moby daemon/stop.go): the stop signal to PID 1, the grace period, SIGKILL. Engine events may arrive out
+of order (`stop` before `die`), so the fold accepts any order.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,10 @@ from containerlab_tui.model.diagnosis import Diagnosis
 
 
 class Verdict(StrEnum):
+    """The result of a stop."""
+
     GRACEFUL = "graceful"
-    """PID 1 ended in phase 1, before any SIGKILL."""
+    """PID 1 exited in phase 1, before any SIGKILL."""
     KILLED = "killed"
     ALREADY_STOPPED = "already-stopped"
     RESTARTED = "restarted"
@@ -23,36 +25,38 @@ class Verdict(StrEnum):
 
 
 class Source(StrEnum):
+    """The source of an event."""
+
     ENGINE = "engine"
     KERNEL = "kernel"
 
 
 class Kind(StrEnum):
-    """What happened."""
+    """The kind of an event."""
 
     REQUESTED = "requested"
     SIGNAL = "signal"
     """A signal was sent: by the engine to PID 1, or as the kernel reported it."""
     DELIVERED = "delivered"
-    """A process takes a signal out of its queue, as the kernel reported it."""
+    """A process took a signal out of its queue, as the kernel reported it."""
     ENDED = "ended"
-    """A process ended; `ended_by` says how where the kernel told."""
+    """A process exited; `ended_by` says how, if the kernel reported it."""
     DIED = "died"
-    """The engine says that the container has ended; `ended_by` is its exit code."""
+    """The engine reports that the container stopped; `ended_by` is its exit code."""
     STOPPED = "stopped"
-    """The engine says that the stop is done."""
+    """The engine reports that the stop is finished."""
     STARTED = "started"
     REMOVED = "removed"
     OUT_OF_MEMORY = "out-of-memory"
     NOTE = "note"
     FAILED = "failed"
     SETTLED = "settled"
-    """The watcher is sure that nothing more will come."""
+    """No more events will follow."""
 
 
 @dataclass(frozen=True, slots=True)
 class StopPlan:
-    """What is known before the first signal is sent."""
+    """The facts known before the first signal is sent."""
 
     container: str
     """Full id."""
@@ -64,32 +68,35 @@ class StopPlan:
     """Grace period in seconds; negative: no limit."""
     timeout_source: str
     processes: tuple[Process, ...]
-    """Empty where the processes can't be seen (not root, remote engine)."""
+    """Empty if the processes can't be seen (not root, remote engine)."""
     forecasts: tuple[Forecast, ...]
-    """One a process, for `signal`."""
+    """One for each process, for `signal`."""
     pid: int = 0
-    """Host PID of the process that the engine tells to stop; it is not PID 1 where the namespace is another's."""
-    blind_reason: str = ""
+    """Host PID of the process that the engine signals; it is not PID 1 in a shared PID namespace."""
+    unseen_reason: str = ""
     """Why processes can't be seen; empty: they can."""
-    begun_elsewhere: bool = False
+    started_elsewhere: bool = False
     image: str = ""
-    foretold: Diagnosis | None = None
-    """What the doctor said of this very stop before it began (of one begun elsewhere: just after)."""
+    prediction: Diagnosis | None = None
+    """The doctor's prediction from before the stop (just after, for a stop started outside this program)."""
     traced: bool = False
-    """Every signal in the container is being recorded, so one that was not seen was not sent."""
+    """All signals in the container are traced, so a signal that was not seen was not sent."""
 
     @property
     def init(self) -> Process | None:
+        """The process that the engine signals, if it can be seen."""
         return next((process for process in self.processes if process.pid == self.pid), None)
 
     @property
     def unreached(self) -> tuple[Process, ...]:
-        """Processes that Docker sends nothing to: all but PID 1."""
+        """Processes that Docker does not signal: all except PID 1."""
         return tuple(process for process in self.processes if process.pid != self.pid)
 
 
 @dataclass(frozen=True, slots=True)
 class StopEvent:
+    """One event of a stop."""
+
     at: float
     """Epoch seconds."""
     kind: Kind
@@ -98,38 +105,42 @@ class StopEvent:
     container_pid: int | None = None
     signal: int | None = None
     ended_by: int | str | None = None
-    """An exit code, or the name of the signal."""
+    """An exit code, or a signal's name."""
     detail: str = ""
     sender: str = field(default="", compare=False)
-    """Who sent a signal, where the kernel told: a program with its host PID. `detail` says it too."""
+    """The sender of a signal, if the kernel reported it: a program with its host PID. `detail` includes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
+    """One of the two parts of a stop."""
+
     started: float
     ended: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One process through the stop."""
+    """One process during the stop."""
 
     id: ProcessId
     container_pid: int
     command: str
     got_signal: bool | None
-    """Whether it was sent a signal other than the SIGKILL of the end; None: not observed."""
+    """Whether it received a signal other than the final SIGKILL; None: not observed."""
     signal: int | None = None
-    """The last one it is known to have been sent."""
+    """The last signal known to have been sent to it."""
     ended_at: float | None = None
     ended_by: int | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StopState:
+    """Everything known about one stop."""
+
     plan: StopPlan
     began: float
-    """Epoch seconds: the request, or the first engine event of a stop begun elsewhere."""
+    """Epoch seconds: the request, or the first engine event of a stop started outside this program."""
     events: tuple[StopEvent, ...] = ()
     lanes: tuple[Lane, ...] = ()
     phase_1: Phase | None = None
@@ -137,28 +148,30 @@ class StopState:
     died_at: float | None = None
     exit_code: int | None = None
     verdict: Verdict | None = None
-    """None while the stop is under way, and still where it settled without an end: it was a lone signal."""
+    """None while the stop is in progress, and after a single signal that did not stop the container."""
     settled: bool = False
     out_of_memory: bool = False
 
     @property
     def init_lane(self) -> Lane | None:
+        """The lane of the process that the engine signals."""
         return next((lane for lane in self.lanes if lane.id.pid == self.plan.pid), None)
 
     @property
     def ended_at(self) -> float | None:
-        """When PID 1 ended, as near as it is known: the kernel's word before the engine's."""
+        """When PID 1 exited; the kernel's time takes precedence over the engine's."""
         init = self.init_lane
         return init.ended_at if init and init.ended_at is not None else self.died_at
 
     @property
     def duration_s(self) -> float | None:
+        """Seconds from the request to the exit of PID 1."""
         ended = self.ended_at
         return None if ended is None else max(0.0, ended - self.began)
 
 
 def begin(plan: StopPlan, at: float) -> StopState:
-    """The state before the first event."""
+    """Returns the state before the first event."""
     lanes = tuple(
         Lane(process.id, process.container_pid, process.command, got_signal=None) for process in plan.processes
     )
@@ -166,7 +179,7 @@ def begin(plan: StopPlan, at: float) -> StopState:
 
 
 def fold(state: StopState, event: StopEvent) -> StopState:
-    """The state after one more event, whatever order they come in."""
+    """Returns the state after one more event; events may arrive in any order."""
     events = tuple(sorted((*state.events, event), key=lambda seen: seen.at))
     state = replace(state, events=events)
     match event.kind:
@@ -180,7 +193,7 @@ def fold(state: StopState, event: StopEvent) -> StopState:
         case Kind.OUT_OF_MEMORY:
             state = replace(state, out_of_memory=True)
         case Kind.SETTLED:
-            state = replace(state, settled=True, lanes=tuple(_told(state, lane) for lane in state.lanes))
+            state = replace(state, settled=True, lanes=tuple(_with_unsent_signal(state, lane) for lane in state.lanes))
         case Kind.DELIVERED | Kind.REQUESTED | Kind.STOPPED | Kind.STARTED | Kind.REMOVED | Kind.NOTE | Kind.FAILED:
             pass
     state = _with_phases(state)
@@ -188,11 +201,11 @@ def fold(state: StopState, event: StopEvent) -> StopState:
 
 
 def _signalled(state: StopState, event: StopEvent) -> StopState:
-    """Note a signal on its process's lane; the engine's SIGKILL is the end, not something a process is told."""
+    """Records a signal in its process's lane; the engine's final SIGKILL doesn't count as received."""
     if event.signal == SIGKILL and event.source is Source.ENGINE:
         return state
-    told = event.signal != SIGKILL
-    return _lane(state, event, lambda lane: replace(lane, got_signal=lane.got_signal or told, signal=event.signal))
+    counts = event.signal != SIGKILL
+    return _lane(state, event, lambda lane: replace(lane, got_signal=lane.got_signal or counts, signal=event.signal))
 
 
 def _lane(state: StopState, event: StopEvent, change: Callable[[Lane], Lane]) -> StopState:
@@ -202,8 +215,8 @@ def _lane(state: StopState, event: StopEvent, change: Callable[[Lane], Lane]) ->
     return replace(state, lanes=tuple(change(lane) if is_meant(lane) else lane for lane in state.lanes))
 
 
-def _told(state: StopState, lane: Lane) -> Lane:
-    """At the end: a signal that was not seen was not sent, if all were recorded or it would have ended the process."""
+def _with_unsent_signal(state: StopState, lane: Lane) -> Lane:
+    """Marks a lane as not signalled, if every signal was traced or a signal would have terminated the process."""
     if lane.got_signal is not None or lane.id.pid == state.plan.pid:
         return lane
     forecast = next((one for one in state.plan.forecasts if one.id == lane.id), None)
@@ -214,7 +227,7 @@ def _told(state: StopState, lane: Lane) -> Lane:
 
 
 def _with_phases(state: StopState) -> StopState:
-    """Phase 1 begins with the engine's first signal to PID 1, phase 2 with its SIGKILL; PID 1's end ends both."""
+    """Sets the phases: phase 1 starts with the first signal to PID 1, phase 2 with SIGKILL; PID 1's exit ends both."""
     asked = _first_signal(state, lambda signal: signal != SIGKILL)
     killed = _first_signal(state, lambda signal: signal == SIGKILL)
     ended = state.ended_at
@@ -229,7 +242,7 @@ def _with_phases(state: StopState) -> StopState:
 
 
 def _first_signal(state: StopState, is_meant: Callable[[int | None], bool]) -> float | None:
-    """When the engine first sent such a signal. Events are in the order of time."""
+    """Returns when the engine first sent such a signal. Events are in order of time."""
     times = (
         event.at
         for event in state.events
@@ -245,64 +258,62 @@ def _judge(state: StopState) -> Verdict | None:
     if Kind.STARTED in kinds and max(e.at for e in state.events if e.kind is Kind.STARTED) >= state.ended_at:
         return Verdict.RESTARTED
     init = state.init_lane
-    if init is not None and init.ended_by is not None:  # the kernel tells an exit with 137 from SIGKILL
+    if init is not None and init.ended_by is not None:  # the kernel distinguishes exit code 137 from SIGKILL
         return Verdict.KILLED if init.ended_by == "SIGKILL" else Verdict.GRACEFUL
     return Verdict.KILLED if state.exit_code == 128 + SIGKILL else Verdict.GRACEFUL
 
 
 def already_stopped(plan: StopPlan, at: float, exit_code: int | None) -> StopState:
-    """The end of a stop that had nothing to stop."""
+    """Returns the state of a stop of a container that was not running."""
     return replace(begin(plan, at), verdict=Verdict.ALREADY_STOPPED, settled=True, exit_code=exit_code)
 
 
 def failed_to_begin(plan: StopPlan, at: float, why: str) -> StopState:
-    """The end of a stop that could not be asked for; `why` is a sentence."""
+    """Returns the state of a stop that could not be requested; `why` is a sentence."""
     state = fold(begin(plan, at), StopEvent(at, Kind.FAILED, Source.ENGINE, detail=why))
     return fold(state, StopEvent(at, Kind.SETTLED, Source.ENGINE))
 
 
 _WHY_IT_STAYED = {
-    Delivery.DROPPED: "PID 1 has no handler for {signal}, and the kernel drops such a signal to PID 1.",
+    Delivery.DROPPED: "PID 1 has no handler for {signal}, so the kernel discards it.",
     Delivery.IGNORED: "PID 1 ignores {signal}.",
-    Delivery.PENDING: "PID 1 blocks {signal} and nothing in it awaits it.",
-    Delivery.DEFERRED: "PID 1 is a shell whose trap for {signal} waits until its foreground child ends.",
-    Delivery.HANDLER: "PID 1 has a handler for {signal}, but the handler did not end it in time.",
-    Delivery.SIGWAIT: "PID 1 waits for {signal} itself, but did not end in time.",
-    Delivery.SIGNALFD: "PID 1 reads {signal} from a signalfd, but did not end in time.",
+    Delivery.PENDING: "PID 1 blocks {signal} and never waits for it.",
+    Delivery.DEFERRED: "PID 1 is a shell that runs its {signal} trap only after its foreground child exits.",
+    Delivery.HANDLER: "PID 1 has a handler for {signal}, but did not exit in time.",
+    Delivery.SIGWAIT: "PID 1 waits for {signal} in sigwait, but did not exit in time.",
+    Delivery.SIGNALFD: "PID 1 reads {signal} from a signalfd, but did not exit in time.",
 }
 
 
 def explain(state: StopState) -> tuple[str, ...]:
-    """The verdict in words, the main sentence first; empty while the stop is under way."""
+    """Returns the verdict in words, the main sentence first; empty while the stop is in progress."""
     match state.verdict:
         case None if state.settled and state.phase_2 is None:
             signal = name_of(state.plan.signal)
-            return (
-                f"It was a lone signal, not a stop: the engine sent no SIGKILL after {signal}; the container runs on.",
-            )
+            return (f"A single {signal}, not a stop: Docker sent no SIGKILL, and the container keeps running.",)
         case None:
             return ()
         case Verdict.ALREADY_STOPPED:
-            return ("It was not running: nothing was sent.",)
+            return ("It was not running. Nothing sent.",)
         case Verdict.FAILED:
             failures = [event.detail for event in state.events if event.kind is Kind.FAILED]
             return (f"The stop failed: {failures[-1]}",)
         case Verdict.KILLED:
             main = _killed(state)
         case Verdict.GRACEFUL:
-            main = (f"Ended by itself after {_seconds(state.duration_s)} {_how(state)}.",)
+            main = (f"Exited on its own after {_seconds(state.duration_s)} {_how(state)}.",)
         case Verdict.RESTARTED:
-            main = (f"Ended after {_seconds(state.duration_s)} {_how(state)}, and was started again.",)
-    return (*main, *_fate_of_children(state))
+            main = (f"Exited after {_seconds(state.duration_s)} {_how(state)}, then was restarted.",)
+    return (*main, *_killed_children(state))
 
 
 def _killed(state: StopState) -> tuple[str, ...]:
     signal = name_of(state.plan.signal)
     after = f"killed after {_seconds(state.duration_s)} (SIGKILL, exit code 137)"
-    if state.out_of_memory and state.phase_2 is None:  # with a SIGKILL of the engine's it was a child that was killed
+    if state.out_of_memory and state.phase_2 is None:  # if Docker sent SIGKILL, a child was killed out of memory
         return (f"Out of memory: {after} by the kernel.",)
     if state.phase_2 is None:
-        return (f"{after[0].upper()}{after[1:]}, but not by this stop: the engine sent no SIGKILL.",)
+        return (f"{after[0].upper()}{after[1:]}, but not by this stop: Docker sent no SIGKILL.",)
     first_phase = state.phase_1
     if state.plan.signal == SIGKILL:
         return (f"{after[0].upper()}{after[1:]}: its stop signal is SIGKILL.",)
@@ -310,7 +321,7 @@ def _killed(state: StopState) -> tuple[str, ...]:
         return (f"{after[0].upper()}{after[1:]}: SIGKILL was the first signal, as with docker kill or docker rm -f.",)
     forecast = next((one for one in state.plan.forecasts if one.id.pid == state.plan.pid), None)
     why = _WHY_IT_STAYED.get(forecast.delivery, "") if forecast else ""
-    return (f"Did not end on {signal}: {after}.", *([why.format(signal=signal)] if why else []))
+    return (f"Did not exit on {signal}: {after}.", *([why.format(signal=signal)] if why else []))
 
 
 def _is_stop_signal(event: StopEvent) -> bool:
@@ -323,62 +334,63 @@ def _how(state: StopState) -> str:
     if isinstance(ended_by, str):
         code = f" (exit code {state.exit_code})" if state.exit_code is not None else ""
         return f"by {ended_by}{code}"
-    return f"with status {ended_by}" if ended_by is not None else "with a status that was not seen"
+    return f"with code {ended_by}" if ended_by is not None else "with an unknown code"
 
 
-def _fate_of_children(state: StopState) -> tuple[str, ...]:
-    """One sentence a child that was killed with PID 1, at most three; the rest are counted."""
+def _killed_children(state: StopState) -> tuple[str, ...]:
+    """Describes the children that were killed with PID 1: one sentence each, at most three, then a count."""
     signal, ended = name_of(state.plan.signal), state.ended_at
     killed = [
         lane for lane in state.lanes
         if lane.id.pid != state.plan.pid and lane.ended_by == "SIGKILL" and ended is not None
         and lane.ended_at is not None and lane.ended_at >= ended - 0.05
     ]  # fmt: skip
-    fate = {
-        True: f"got {signal}, had not ended and was killed with PID 1",
+    what = {
+        True: f"received {signal}, was still running, and was killed with PID 1",
         False: f"never got {signal} and was killed with PID 1",
-        None: "was killed with PID 1; Docker itself sent it nothing before",
+        None: "was killed with PID 1; Docker had sent it no signal",
     }
-    sentences = [f"Process {lane.container_pid} {fate[lane.got_signal]}." for lane in killed[:3]]
+    sentences = [f"Process {lane.container_pid} {what[lane.got_signal]}." for lane in killed[:3]]
     if len(killed) > 3:
-        sentences.append(f"So were {len(killed) - 3} more.")
+        more = len(killed) - 3
+        sentences.append(f"{more} more {'was' if more == 1 else 'were'} killed the same way.")
     return tuple(sentences)
 
 
 _HAPPENED = {
     Kind.REQUESTED: "requested",
-    Kind.STOPPED: "the stop is done",
-    Kind.STARTED: "the container was started",
-    Kind.REMOVED: "the container was removed",
+    Kind.STOPPED: "stop finished",
+    Kind.STARTED: "container started",
+    Kind.REMOVED: "container removed",
     Kind.OUT_OF_MEMORY: "out of memory",
     Kind.FAILED: "failed",
-    Kind.SETTLED: "nothing more to come",
+    Kind.SETTLED: "done",
     Kind.NOTE: "",
 }
 
 
 def describe(event: StopEvent) -> str:
-    """One event in words, without its time and source."""
+    """Describes one event, without its time and source."""
     signal = name_of(event.signal) if event.signal else ""
     who = "a process" if event.container_pid is None else f"PID {event.container_pid}"
     match event.kind:
         case Kind.SIGNAL:
             said = f"{signal} to {who}"
         case Kind.DELIVERED:
-            said = f"{who} takes {signal}"
+            said = f"{who} received {signal}"
         case Kind.ENDED:
-            said = f"{who} ended{_ended_how(event.ended_by)}"
+            said = f"{who} {_exited(event.ended_by)}"
         case Kind.DIED:
-            said = f"the container has ended{_ended_how(event.ended_by)}"
+            said = f"container {_exited(event.ended_by)}"
         case _:
             said = _HAPPENED[event.kind]
     return f"{said}: {event.detail}" if said and event.detail else said or event.detail or event.kind.value
 
 
-def _ended_how(ended_by: int | str | None) -> str:
+def _exited(ended_by: int | str | None) -> str:
     if ended_by is None:
-        return ""
-    return f" with status {ended_by}" if isinstance(ended_by, int) else f" by {ended_by}"
+        return "exited"
+    return f"exited with code {ended_by}" if isinstance(ended_by, int) else f"killed by {ended_by}"
 
 
 def _seconds(duration_s: float | None) -> str:

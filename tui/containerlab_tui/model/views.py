@@ -1,4 +1,4 @@
-"""What the screens and the commands show of signals, IPC and mapped files: records with names worked out."""
+"""Records that screens and commands show of signals, IPC and mapped files, with names resolved."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from containerlab_tui.model.survival import Survival
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One signal to one process, and what came of it."""
+    """One signal to one process, and its result."""
 
     container: str
     """Full id."""
@@ -31,28 +31,30 @@ class Sent:
     """`pidfd`, or `engine`."""
     forecast: Forecast | None
     observed: str | None = None
-    """What came of it, one clause: `still there`, `ended with status 0`, `ended by SIGTERM`, `no longer catches
-    SIGTERM` … None: not looked yet, or it can't be seen."""
+    """The result as one clause: `still there`, `ended with status 0`, `ended by SIGTERM` … None: not yet known, or
+    not visible."""
     error: str = ""
-    """A sentence where it was not sent."""
+    """Why it was not sent."""
     error_status: int = 0
-    """The exit status that stands for that error."""
+    """The exit status for that error."""
 
 
 @dataclass(frozen=True, slots=True)
 class IpcRow:
-    """One IPC object with what it outlives and whose it is."""
+    """One IPC object with its creator, its users and what it survives."""
 
     object: IpcObject
     survives: Survival
     creator: Process | None
-    """The process of the container that made it, where it still runs."""
+    """The process of the container that created it, if it still runs."""
     last_user: Process | None
     users: tuple[Process, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class IpcView:
+    """The IPC objects of one container."""
+
     snapshot: IpcSnapshot
     mode: str
     """private, shareable, host, none, container:NAME"""
@@ -63,18 +65,20 @@ class IpcView:
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """One mapping with where its bytes live."""
+    """One mapping with its backing storage."""
 
     mapping: Mapping
     process: Process
     backing: Backing | None
-    """None: could not be told."""
+    """None: unknown."""
     host_path: str | None
-    """Where the host finds the bytes; None where there is no such path."""
+    """Path of the bytes on the host, or None."""
     survives: Survival
 
 
 @dataclass(frozen=True, slots=True)
 class FilesView:
+    """The mapped files of one container."""
+
     rows: tuple[FileRow, ...]
     unread: tuple[str, ...] = ()

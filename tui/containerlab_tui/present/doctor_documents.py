@@ -1,4 +1,4 @@
-"""Diagnoses, and predictions beside outcomes -> the JSON documents of the command line. No I/O."""
+"""Converts diagnoses and predictions to the JSON documents of the command line. No I/O in this package."""
 
 from collections.abc import Sequence
 
@@ -9,17 +9,17 @@ from containerlab_tui.present.safe_text import plain
 
 
 def document(diagnosis: Diagnosis) -> Document:
-    """The JSON document of `doctor NAME`."""
+    """Returns the JSON document of `doctor NAME`."""
     return {"schema": SCHEMA, **body(diagnosis)}
 
 
 def documents(diagnoses: Sequence[Diagnosis], unseen: Sequence[str] = ()) -> Document:
-    """The JSON document of `doctor --all`; `unseen` says of which containers nothing could be found out, and why."""
+    """Returns the JSON document of `doctor --all`; `unseen` names containers that could not be read, and why."""
     return {"schema": SCHEMA, "containers": [body(one) for one in diagnoses], "unread": [plain(one) for one in unseen]}
 
 
 def body(diagnosis: Diagnosis) -> Document:
-    """The fields of one container."""
+    """Returns the fields of one container."""
     return {
         "container": diagnosis.container,
         "stop": {
@@ -57,7 +57,7 @@ def _finding(finding: Finding) -> Document:
 
 
 def prediction(comparison: Comparison) -> Document:
-    """The field `prediction` of a stop's JSON document."""
+    """Returns the field `prediction` of a stop's JSON document."""
     return {
         "outlook": comparison.outlook.value,
         "confidence": comparison.confidence.value,

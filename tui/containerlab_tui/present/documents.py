@@ -1,4 +1,4 @@
-"""Records -> the JSON documents of the command line. Pure. Other programs rely on the names in here.
+"""Converts records to the JSON documents of the command line. Other programs rely on the names in here.
 
 Times are ISO 8601 with microseconds in UTC, durations are seconds (`_s`), sizes bytes, signals names, and a
 process carries `pid` (the host's number) and `container_pid`.
@@ -22,13 +22,14 @@ Document = dict[str, object]
 
 
 def moment(epoch_s: float | None) -> str | None:
-    """ISO 8601 in UTC with microseconds, e.g. `2026-11-24T08:13:56.000000Z`."""
+    """Formats a time as ISO 8601 in UTC with microseconds: `2026-11-24T08:13:56.000000Z`."""
     if epoch_s is None:
         return None
     return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def names(numbers: Iterable[int]) -> list[str]:
+    """Returns the names of signals."""
     return [name_of(number) for number in sorted(numbers)]
 
 
@@ -141,7 +142,7 @@ def _phase(phase: Phase | None) -> Document | None:
 
 
 def stop(state: StopState) -> Document:
-    """The whole timeline of a stop."""
+    """Returns the JSON document of `stop`: the whole timeline."""
     plan = state.plan
     return {
         "schema": SCHEMA,
@@ -157,7 +158,7 @@ def stop(state: StopState) -> Document:
         "phase_1": _phase(state.phase_1) or {"started": None, "ended": None},
         "phase_2": _phase(state.phase_2),
         "out_of_memory": state.out_of_memory,
-        "processes_unseen": plan.blind_reason or None,
+        "processes_unseen": plan.unseen_reason or None,
         "kernel_trace": plan.traced,
         "events": [
             {
@@ -236,7 +237,7 @@ def ipc(container: str, view: IpcView) -> Document:
 
 
 def _whose(pid: int, process: Process | None) -> Document | None:
-    """A process that an object names; its command is None where it no longer runs."""
+    """Returns a process that an object refers to; without a command if it has exited."""
     if not pid:
         return None
     return {

@@ -1,12 +1,12 @@
-r"""Untrusted text and bytes -> something that a terminal can show. Pure and fast.
+r"""Makes untrusted text and bytes safe to show on a terminal.
 
-What would act on a terminal, or be there without being seen, becomes a backslash escape as Python writes it: `\x1b`,
-`\n`, `\u202e`. That is plain ASCII, one cell a character, and stays as it is when it passes through here again. Bytes
-that are no UTF-8 become `\xNN`. Made visible are C0, DEL and C1 controls, line and paragraph separators, surrogates,
-and Unicode's Default_Ignorable_Code_Point (zero-width and bidi controls, tags, fillers, variation selectors). Private
-use characters stay: fonts put symbols there.
+Characters that control a terminal or are invisible become Python backslash escapes: `\x1b`, `\n`, `\u202e`. The result
+is plain ASCII, one cell per character, and doesn't change when it is escaped again. Bytes that are not UTF-8 become
+`\xNN`. Escaped are C0, DEL and C1 controls, line and paragraph separators, surrogates, and Unicode's
+Default_Ignorable_Code_Point (zero-width and bidi controls, tags, fillers, variation selectors). Private use characters
+are kept, because fonts put symbols there.
 
-`log_line` keeps the colours of a log line and nothing else of what it would tell the terminal.
+`log_line` keeps the colours of a log line and removes all other terminal sequences.
 """
 
 import re
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 ELLIPSIS = "…"
-"""What stands at the end of text that was cut."""
+"""Marks the end of text that was cut."""
 
 LINE_LIMIT = 1000
 LINES_LIMIT = 1_000_000
@@ -30,7 +30,7 @@ _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
 def safe(text: str | bytes, limit: int = LINE_LIMIT) -> str:
-    """The text on one line, at most `limit` characters; what was longer ends in an ellipsis."""
+    """Returns the text on one line, at most `limit` characters; longer text ends in an ellipsis."""
     return _safe(text, limit, _UNSAFE)
 
 
@@ -38,7 +38,7 @@ safe_line = safe
 
 
 def safe_lines(text: str | bytes, limit: int = LINES_LIMIT) -> str:
-    """As `safe`, but newlines and tabs stay."""
+    """Works as `safe`, but keeps newlines and tabs."""
     return _safe(text, limit, _UNSAFE_BUT_LAYOUT)
 
 
@@ -57,7 +57,7 @@ def _escaped(match: re.Match[str]) -> str:
     code = ord(char)
     if short := _SHORT.get(char):
         return short
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that was no UTF-8
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that was not UTF-8
         return f"\\x{code - 0xDC00:02x}"
     if code < 0x100:
         return f"\\x{code:02x}"
@@ -66,7 +66,7 @@ def _escaped(match: re.Match[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Style:
-    """What SGR sequences have set (ECMA-48 8.3.117). Blinking and concealed text are left out on purpose."""
+    """The style set by SGR sequences (ECMA-48 8.3.117). Blinking and concealed text are left out on purpose."""
 
     flags: tuple[str, ...] = ()
     foreground: str = ""
@@ -85,25 +85,25 @@ _FLAGS_OFF = {22: ("bold", "dim"), 23: ("italic",), 24: ("underline",), 27: ("re
 
 _PIECE = re.compile(
     r"(?:\x1b\[|\x9b)(?P<parameters>[0-?]*)(?P<between>[ -/]*)(?P<final>[@-~])"
-    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*"  # a control sequence that breaks off
-    # OSC, DCS, SOS, PM, APC up to their end, or as far as the next escape or the line goes
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*"  # an incomplete control sequence
+    # OSC, DCS, SOS, PM, APC up to their end, the next escape or the end of the line
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\n\x07\x18\x1a\x1b\x9c]*(?:\x07|\x1b\\|\x9c|[\x18\x1a])?"
     r"|\x1b[ -/]*[0-~]?"  # every other escape sequence
     r"|(?P<control>[\r\b\t])"
-    r"|[\u200d\ufe0e\ufe0f]"  # joiners and presentation of emoji: terminals disagree on their width
+    r"|[\u200d\ufe0e\ufe0f]"  # emoji joiners and presentation selectors: terminals disagree on their width
     r"|(?P<text>[^\x1b\x90\x98\x9b\x9d-\x9f\r\b\t\u200d\ufe0e\ufe0f]+)"
 )
 _ORDINARY = re.compile(rb"[ -~]*")
 
 
 def log_line(line: bytes, limit: int = LOG_LIMIT) -> tuple[tuple[str, str], ...]:
-    """One line of a log as (text, style) spans, at most `limit` characters together.
+    """Converts one line of a log to (text, style) spans, at most `limit` characters in total.
 
-    A style is words as Rich and its `Text.assemble` take them: flags (bold, dim, italic, underline, reverse, strike),
-    a colour, `on` and a colour; colours are `red`, `bright_red`, `color(123)` or `#rrggbb`; empty: nothing is set.
-    Of a line with carriage returns the part after the last one stays, as on a terminal that draws a progress bar.
-    Backspaces take a character back, tabs go to the next eighth column. Bytes 0x80 to 0x9f that are no UTF-8 are
-    shown, not obeyed: a terminal that reads UTF-8 doesn't either.
+    A style is text for Rich's `Text.assemble`: flags (bold, dim, italic, underline, reverse, strike), a colour, `on`
+    and a colour; colours are `red`, `bright_red`, `color(123)` or `#rrggbb`; empty: no style. After a carriage return
+    only the following text is kept, as on a terminal with a progress bar. A backspace removes a character, a tab
+    moves to the next multiple of eight columns. Bytes 0x80 to 0x9f that are not UTF-8 are shown as escapes, because a
+    UTF-8 terminal ignores them too.
     """
     line = line.rstrip(b"\r\n")
     if len(line) <= limit and _ORDINARY.fullmatch(line):
@@ -125,7 +125,7 @@ def log_line(line: bytes, limit: int = LOG_LIMIT) -> tuple[tuple[str, str], ...]
 
 
 class _Spans:
-    """Spans of a line as they grow, never more than one character beyond the limit."""
+    """Collects the spans of a line, at most one character beyond the limit."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -151,7 +151,7 @@ class _Spans:
                 self._parts.append((text[:-1], last_style))
 
     def done(self, cut: bool) -> tuple[tuple[str, str], ...]:
-        """The spans, neighbours of one style joined; `cut`: there was more than was looked at."""
+        """Returns the spans, adjacent ones with the same style joined; `cut`: the line had more text."""
         cut = cut or self._width > self._limit
         room = self._limit - 1 if cut else self._limit
         kept = list[tuple[str, str]]()
@@ -163,7 +163,7 @@ class _Spans:
 
 
 def _after_sgr(style: _Style, parameters: str) -> _Style:
-    """The style after one SGR sequence; what it doesn't know changes nothing."""
+    """Returns the style after one SGR sequence; unknown codes are ignored."""
     if not re.fullmatch(r"[0-9;:]*", parameters) or len(parameters) > 200:
         return style
     groups = [group.split(":") for group in parameters.split(";")]
@@ -204,7 +204,7 @@ def _coloured(style: _Style, foreground: bool, colour: str) -> _Style:
 
 
 def _extended(values: list[int]) -> str:
-    """`5;n` or `2;r;g;b`, the latter also with a colour space before the three (ITU-T T.416); empty: neither."""
+    """Parses `5;n` or `2;r;g;b`, also with a colour space before the three (ITU-T T.416); empty if invalid."""
     if len(values) == 2 and values[0] == 5 and values[1] < 256:
         number = values[1]
         if number < 16:
@@ -216,5 +216,5 @@ def _extended(values: list[int]) -> str:
 
 
 def plain(text: str) -> str:
-    """Text that came from bytes, as JSON can hold it: what was no UTF-8 becomes U+FFFD."""
+    """Returns text from bytes in a form that JSON can hold: bytes that are not UTF-8 become U+FFFD."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Rows of a signal log in words, for a person and as documents. Pure."""
+"""Puts the rows of a signal log into words and into JSON documents."""
 
 from typing import Any, NamedTuple
 
@@ -19,25 +19,25 @@ from containerlab_tui.present import documents
 from containerlab_tui.present.safe_text import plain
 
 _FORCED = frozenset((9, 19))
-"""SIGKILL and SIGSTOP from outside work on PID 1 too (man 7 pid_namespaces)."""
+"""SIGKILL and SIGSTOP from outside also affect PID 1 (man 7 pid_namespaces)."""
 
 _CONT = 18
 
 
 class Line(NamedTuple):
-    """What stands in the columns of one row. Names come from containers: pass them through safe_text."""
+    """The columns of one row. Names come from containers: pass them through safe_text."""
 
     sender: str
     target: str
     what: str
-    """A signal without SIG, or exit, fork, exec."""
+    """A signal name without SIG, or exit, fork, exec."""
     result: str
     tone: str
     """good, warn, bad, muted or plain."""
 
 
 def line_of(row: Row) -> Line:
-    """The row for a person."""
+    """Returns the columns of a row."""
     record = row.record
     match record:
         case TracedSignal():
@@ -55,21 +55,23 @@ def line_of(row: Row) -> Line:
             return Line("", _process(record.pid, row.who), "exec", f"runs {record.path}", "muted")
         case Asked():
             return Line("the engine", _process(record.pid, row.who) if record.pid else "PID 1", _short(record.signal),
-                        "sent; no more is seen", "plain")  # fmt: skip
+                        "sent; result not visible", "plain")  # fmt: skip
         case Lost() | Note():
             return Line("", "", "", sentence(record), "bad" if isinstance(record, Lost) else "accent")
 
 
 def sentence(record: Lost | Note) -> str:
-    """What stands across a whole row."""
+    """Returns a sentence that fills a whole row."""
     if isinstance(record, Note):
         return f"— {record.text} —"
-    many = f"{record.count:,} events were" if record.count else "Events were"
-    return f"! {many} lost here: they came faster than they could be read"
+    if record.count == 1:
+        return "! 1 event lost here: it arrived too fast to be read"
+    many = f"{record.count:,} events" if record.count else "Events"
+    return f"! {many} lost here: they arrived faster than they could be read"
 
 
 def lost_words(log: SignalLog) -> str:
-    """How many records the kernel threw away: `! 1,200 lost`, with a plus where it didn't say of all how many."""
+    """Returns how many events were lost: `! 1,200 lost`; a plus sign if the count is incomplete."""
     if not log.lost and not log.lost_uncounted:
         return ""
     count = f"{log.lost:,}{'+' if log.lost_uncounted else ''}" if log.lost else "some"
@@ -77,32 +79,34 @@ def lost_words(log: SignalLog) -> str:
 
 
 def outcome(row: Row) -> str:
-    """What the kernel did with a signal, one clause."""
+    """Returns what the kernel did with a signal, as a clause."""
     record = row.record
     taken = record if isinstance(record, TracedDelivery) else row.taken
     if taken is not None:
         if _dropped_late(row, taken):
-            return "dropped: PID 1 has no handler for it"
+            return "discarded: PID 1 has no handler"
         return TAKEN[taken.taken]
     if isinstance(record, TracedSignal):
         if record.result is SignalResult.ALREADY_PENDING:
             return "already pending"
         if record.result is SignalResult.IGNORED:
             if record.signal == _CONT:  # it wakes whatever the disposition (prepare_signal in kernel/signal.c)
-                return "goes on, if it was stopped"
-            return "thrown away: no handler, or ignored"
+                return "resumes if suspended"
+            return "discarded: ignored or no handler"
         return RESULTS[record.result]
     return ""
 
 
 def brief(result: str) -> str:
-    """An outcome without its reason, where there is no room for both."""
+    """Removes the reason from a result, if there is no room for both."""
     return result.partition(":")[0]
 
 
 def _dropped_late(row: Row, taken: TracedDelivery) -> bool:
-    """It was blocked and is now dequeued by a PID 1 that has no handler: a namespace's init isn't ended by it
-    (get_signal in kernel/signal.c, SIGNAL_UNKILLABLE), unless the kernel itself forced it.
+    """Returns whether PID 1 discarded a signal that was blocked before.
+
+    An unhandled signal doesn't terminate a namespace's init (get_signal in kernel/signal.c, SIGNAL_UNKILLABLE), unless
+    the kernel forced it.
     """
     by_kernel = isinstance(row.record, TracedSignal) and row.record.by_kernel
     init = row.who is not None and row.who.container_pid == 1
@@ -116,17 +120,17 @@ def _tone(row: Row) -> str:
         if taken.taken is Taken.HANDLER:
             return "good"
         return "bad" if _dropped_late(row, taken) else "warn" if taken.taken is Taken.DEFAULT else "muted"
-    thrown_away = (SignalResult.IGNORED, SignalResult.OVERFLOW)
-    if isinstance(record, TracedSignal) and record.result in thrown_away and record.signal != _CONT:
+    discarded = (SignalResult.IGNORED, SignalResult.OVERFLOW)
+    if isinstance(record, TracedSignal) and record.result in discarded and record.signal != _CONT:
         return "bad"
     return "plain"
 
 
 def ending(record: TracedExit) -> str:
-    """How a process ended: `status 0`, `by SIGKILL`."""
+    """Returns how a process exited: `code 0`, `by SIGKILL`."""
     if record.ended_by is None:
-        return "ended"
-    return f"by {record.ended_by}" if isinstance(record.ended_by, str) else f"status {record.ended_by}"
+        return "exited"
+    return f"by {record.ended_by}" if isinstance(record.ended_by, str) else f"code {record.ended_by}"
 
 
 def _short(signal: int) -> str:
@@ -134,7 +138,7 @@ def _short(signal: int) -> str:
 
 
 def _process(pid: int, who: Who | None) -> str:
-    """With its PID in the container; with that on the host in brackets where it has none, or none is known."""
+    """Names a process by its PID in the container, or by its host PID in brackets if that is unknown."""
     if who is None:
         return f"[{pid}]"
     return f"{who.container_pid} {who.name}" if who.container_pid else f"{who.name} [{pid}]".lstrip()
@@ -143,12 +147,12 @@ def _process(pid: int, who: Who | None) -> str:
 def _sender(record: TracedSignal, who: Who | None) -> str:
     if record.sender_pid == 0:
         return "the kernel"
-    name = _process(record.sender_pid, who) if who else f"{record.sender_name or 'ended'} [{record.sender_pid}]"
+    name = _process(record.sender_pid, who) if who else f"{record.sender_name or 'exited'} [{record.sender_pid}]"
     return f"the kernel ({name})" if record.by_kernel else name
 
 
 def as_document(row: Row) -> dict[str, Any]:
-    """The row as one object of the saved file."""
+    """Returns the row as one JSON object of the saved file."""
     record = row.record
     document: dict[str, Any] = {"at": documents.moment(record.at)}
     match record:
@@ -180,7 +184,7 @@ def as_document(row: Row) -> dict[str, Any]:
 
 
 def _whose(pid: int, who: Who | None) -> dict[str, Any]:
-    """`container_pid` and `name` are null where they could not be read in time."""
+    """Returns a process; `container_pid` and `name` are null if they could not be read in time."""
     return {
         "pid": pid,
         "container_pid": (who.container_pid or None) if who else None,

@@ -1,35 +1,39 @@
-"""States, ages and forecasts in words, and the tone of each: the same on every screen. Pure."""
+"""Puts states, ages and effects into signs, words and tones, the same on every screen."""
 
 from typing import TYPE_CHECKING, NamedTuple
+
+from containerlab_tui.present import signs
 
 if TYPE_CHECKING:
     from containerlab_probes.records import Forecast
 
 TONES = ("good", "warn", "bad", "muted", "accent", "plain")
-"""Roles of text; a stylesheet gives each its colour, and none says what no glyph or word says."""
+"""Roles of text; a stylesheet gives each its colour, and no colour carries a meaning without a sign or a word."""
 
 
 class Word(NamedTuple):
+    """A sign, a word and a tone."""
+
     glyph: str
     text: str
     tone: str
     """One of TONES."""
 
 
-NOT_LOOKED = Word(" ", "", "muted")
+NOT_READ = Word(" ", "", "muted")
 
 
 def forecast_word(forecast: "Forecast | None") -> Word:
-    """What a signal would do, as glyph, word and tone; blank where nobody has looked yet."""
+    """Returns a signal's effect as sign, word and tone; blank if it has not been read yet."""
     if forecast is None:
-        return NOT_LOOKED
+        return NOT_READ
     from containerlab_tui.present import wording  # not needed for the first frame
 
     return Word(wording.glyph(forecast), wording.short(forecast), forecast_tone(forecast))
 
 
 def forecast_tone(forecast: "Forecast") -> str:
-    """good: the program decides; bad: nothing comes of it; warn: later, or it stays where it is."""
+    """Returns good if the program decides, bad if there is no effect, warn if it is delayed or suspends."""
     from containerlab_probes.records import Delivery, Effect
 
     if forecast.delivery in (Delivery.DEFERRED, Delivery.PENDING):
@@ -45,26 +49,26 @@ def forecast_tone(forecast: "Forecast") -> str:
 
 
 _STATES = {
-    "running": Word("●", "running", "good"),
-    "paused": Word("‖", "paused", "warn"),
-    "restarting": Word("↻", "restarting", "warn"),
-    "removing": Word("✗", "removing", "muted"),
-    "created": Word("◌", "created", "muted"),
-    "exited": Word("○", "ended", "muted"),
-    "dead": Word("✗", "dead", "bad"),
+    "running": Word(signs.YES, "running", "good"),
+    "paused": Word(signs.SUSPENDED, "paused", "warn"),
+    "restarting": Word(signs.RESTARTED, "restarting", "warn"),
+    "removing": Word(signs.DELAYED, "removing", "muted"),
+    "created": Word(signs.NOT_YET, "created", "muted"),
+    "exited": Word(signs.NO, "stopped", "muted"),
+    "dead": Word(signs.KILLED, "dead", "bad"),
 }
 
 
 def state_word(state: str) -> Word:
-    """A container's state as the engine names it."""
+    """Returns the sign and word for the engine's name of a container's state."""
     return _STATES.get(state, Word("?", "unknown", "muted"))
 
 
 _PROCESS_STATES = {
     "R": "running",
     "S": "sleeping",
-    "D": "in disk wait",
-    "T": "halted",
+    "D": "disk wait",
+    "T": "suspended",
     "t": "traced",
     "Z": "zombie",
     "X": "dead",
@@ -73,12 +77,12 @@ _PROCESS_STATES = {
 
 
 def process_state(letter: str) -> str:
-    """The kernel's state letter (man 5 proc) as a word."""
+    """Returns the word for the kernel's state letter (man 5 proc)."""
     return _PROCESS_STATES.get(letter, letter)
 
 
 def age(seconds: float) -> str:
-    """A span in its largest unit, coarse so that it seldom changes: `<1 min`, `3 min`, `2 h`, `5 d`."""
+    """Formats a duration in its largest unit, so that it seldom changes: `<1 min`, `3 min`, `2 h`, `5 d`."""
     minutes = int(seconds // 60)
     if minutes < 1:
         return "<1 min"
@@ -103,37 +107,15 @@ def grace_period(seconds: float, short: bool = False) -> str:
 
 
 OUTLOOKS = {
-    "exits": Word("✓", "in time", "good"),
-    "times-out": Word("✗", "by SIGKILL", "bad"),
-    "unknown": Word("?", "not known", "muted"),
+    "exits": Word(signs.IN_TIME, "in time", "good"),
+    "times-out": Word(signs.KILLED, "by SIGKILL", "bad"),
+    "unknown": Word(signs.UNKNOWN, "unknown", "muted"),
 }
-"""How a stop would end, by the doctor's outlook."""
+"""The result of a stop, by the doctor's prediction."""
 
 FINDINGS = {
-    "error": Word("✗", "error", "bad"),
-    "warning": Word("!", "warning", "warn"),
-    "note": Word("·", "note", "muted"),
+    "error": Word(signs.ERROR, "error", "bad"),
+    "warning": Word(signs.WARNING, "warning", "warn"),
+    "note": Word(signs.NOTE, "note", "muted"),
 }
-"""The doctor's findings, by their severity."""
-
-DOCTOR_SIGNS = (
-    ("✓", "$text-success", "the container ends before its grace period does"),
-    ("✗", "$text-error", "it does not, and gets SIGKILL; before a finding: an error"),
-    ("?", "$text-muted", "not known"),
-    ("! ·", "$text-warning", "before a finding: a warning, a note"),
-    ("certain", "$foreground", "the kernel's rule, or a program that leaves no room"),
-    ("likely", "$foreground", "what the program is known, written or seen to do"),
-    ("guess", "$foreground", "little speaks for it"),
-)
-"""The signs and words of the doctor's screens: sign, style, meaning."""
-
-WATCH_SIGNS = (
-    ("●", "$text-success", "the kernel's record is being read"),
-    ("◌", "$text-muted", "it is just being begun"),
-    ("○", "$text-warning", "it can't be had; the line with ! says why"),
-    ("! lost", "$text-error", "events of the machine that came faster than they could be read"),
-    ("7 name", "$foreground", "a process with its PID in the container"),
-    ("name [7]", "$foreground", "its PID on the host: it is outside, or its own isn't known"),
-    ("— … —", "$text-accent", "what became of the container"),
-)
-"""The same of the live view of signals."""
+"""The doctor's findings, by severity."""

@@ -1,6 +1,6 @@
-"""Forecasts, sizes and moments in the few words and glyphs that all screens share.
+"""Words and signs for effects of signals, sizes and times, shared by all screens.
 
-A glyph never stands alone and a colour never means what no glyph or word says.
+A sign never stands alone, and a colour never carries a meaning that no sign or word has.
 """
 
 import time
@@ -9,97 +9,98 @@ from collections.abc import Sequence
 
 from containerlab_probes.records import Delivery, Effect, Forecast
 from containerlab_probes.signals.names import SIGKILL
+from containerlab_tui.present import signs
 
 SIGSTOP = 19
 
-_GLYPHS = {
-    Effect.PROGRAM_DECIDES: "✓",
-    Effect.TERMINATES: "†",
-    Effect.DUMPS_CORE: "†",
-    Effect.STOPS: "‖",
-    Effect.CONTINUES: "▸",
-    Effect.NOTHING: "✗",
-    Effect.UNKNOWN: "?",
+_SIGNS = {
+    Effect.PROGRAM_DECIDES: signs.HANDLED,
+    Effect.TERMINATES: signs.TERMINATES,
+    Effect.DUMPS_CORE: signs.TERMINATES,
+    Effect.STOPS: signs.SUSPENDED,
+    Effect.CONTINUES: signs.RESUMES,
+    Effect.NOTHING: signs.NO_EFFECT,
+    Effect.UNKNOWN: signs.UNKNOWN,
 }
 
 _DELIVERIES = {
-    Delivery.HANDLER: "caught: the program's handler decides",
-    Delivery.SIGWAIT: "awaited (sigwait): the program decides",
-    Delivery.SIGNALFD: "awaited (signalfd): the program decides",
-    Delivery.IGNORED: "ignored by the program: nothing happens",
-    Delivery.DROPPED: "dropped: PID 1 has no handler for it",
-    Delivery.DEFERRED: "caught, but deferred until its child ends",
-    Delivery.PENDING: "blocked: stays in its queue",
+    Delivery.HANDLER: "handled: the program decides",
+    Delivery.SIGWAIT: "handled (sigwait): the program decides",
+    Delivery.SIGNALFD: "handled (signalfd): the program decides",
+    Delivery.IGNORED: "ignored by the program",
+    Delivery.DROPPED: "discarded: PID 1 has no handler",
+    Delivery.DEFERRED: "handled, but deferred until the child exits",
+    Delivery.PENDING: "blocked: stays pending",
     Delivery.UNKNOWN: "unknown",
 }
 
 _DEFAULTS = {
-    Effect.TERMINATES: "default action: ends it",
-    Effect.DUMPS_CORE: "default action: ends it with a core dump",
-    Effect.STOPS: "default action: stops it until SIGCONT",
-    Effect.CONTINUES: "default action: goes on if it was stopped",
-    Effect.NOTHING: "default action: nothing happens",
+    Effect.TERMINATES: "default action: terminates the process",
+    Effect.DUMPS_CORE: "default action: terminates with a core dump",
+    Effect.STOPS: "default action: suspends until SIGCONT",
+    Effect.CONTINUES: "default action: resumes if suspended",
+    Effect.NOTHING: "default action: no effect",
 }
 
 SOURCES = {
     "request": "chosen here",
     "container": "set by the container or its image",
-    "default": "the engine's default",
+    "default": "Docker's default",
 }
-"""Where a stop signal or a grace period comes from."""
+"""The source of a stop signal or a grace period."""
 
 _SHORT = {
     Delivery.HANDLER: "handled",
-    Delivery.SIGWAIT: "awaited",
-    Delivery.SIGNALFD: "awaited",
+    Delivery.SIGWAIT: "handled",
+    Delivery.SIGNALFD: "handled",
     Delivery.IGNORED: "ignored",
-    Delivery.DROPPED: "dropped",
+    Delivery.DROPPED: "discarded",
     Delivery.DEFERRED: "deferred",
     Delivery.PENDING: "blocked",
     Delivery.UNKNOWN: "unknown",
 }
 
 _SHORT_DEFAULTS = {
-    Effect.TERMINATES: "ends it",
-    Effect.DUMPS_CORE: "ends it, core",
-    Effect.STOPS: "stops it",
-    Effect.CONTINUES: "continues",
+    Effect.TERMINATES: "exits",
+    Effect.DUMPS_CORE: "core dump",
+    Effect.STOPS: "suspends",
+    Effect.CONTINUES: "resumes",
     Effect.NOTHING: "no effect",
 }
 
 
-def deadly(forecast: Forecast | None) -> bool:
-    """Whether the process would end by the signal itself, whatever the program wants."""
+def is_fatal(forecast: Forecast | None) -> bool:
+    """Returns whether the signal itself terminates the process, whatever the program does."""
     return forecast is not None and forecast.effect in (Effect.TERMINATES, Effect.DUMPS_CORE)
 
 
 def glyph(forecast: Forecast | None) -> str:
-    """One cell for what a signal would do: ✓ the program decides, † ends it, ✗ nothing, … later, ? unknown."""
+    """Returns the sign for a signal's effect, one cell wide."""
     if forecast is None:
-        return "?"
-    return "…" if forecast.delivery in (Delivery.DEFERRED, Delivery.PENDING) else _GLYPHS[forecast.effect]
+        return signs.UNKNOWN
+    return signs.DELAYED if forecast.delivery in (Delivery.DEFERRED, Delivery.PENDING) else _SIGNS[forecast.effect]
 
 
 def words(forecast: Forecast | None) -> str:
-    """What a signal would do, for a person, in at most 45 cells."""
+    """Describes a signal's effect, in at most 45 cells."""
     if forecast is None:
         return "unknown: the process can't be seen"
-    if forecast.signal == SIGKILL and deadly(forecast):
-        return "kills it at once: can't be caught"
+    if forecast.signal == SIGKILL and is_fatal(forecast):
+        return "kills at once: can't be handled"
     if forecast.signal == SIGSTOP and forecast.effect is Effect.STOPS:
-        return "stops it until SIGCONT: can't be caught"
+        return "suspends until SIGCONT: can't be handled"
     if forecast.delivery is Delivery.DEFAULT:
         return _DEFAULTS.get(forecast.effect, "default action")
     return _DELIVERIES[forecast.delivery]
 
 
 def delivery(one: Delivery) -> str:
-    """What becomes of a signal on its way into a process, in at most 45 cells."""
-    return _DELIVERIES.get(one, "default action: no handler is asked")
+    """Describes a disposition, in at most 45 cells."""
+    return _DELIVERIES.get(one, "default action: no handler")
 
 
 def short(forecast: Forecast | None) -> str:
-    """The same in one or two words, for a column: `handled`, `dropped`, `ends it`."""
+    """Describes a signal's effect in one or two words, for a column: `handled`, `discarded`, `exits`."""
     if forecast is None:
         return "unknown"
     if forecast.delivery is Delivery.DEFAULT:
@@ -107,19 +108,19 @@ def short(forecast: Forecast | None) -> str:
     return _SHORT[forecast.delivery]
 
 
-def together(forecasts: Sequence[Forecast | None]) -> tuple[str, str]:
-    """Glyph and words for several processes at once: `2 handled, 1 dropped`; the commonest first."""
+def combined(forecasts: Sequence[Forecast | None]) -> tuple[str, str]:
+    """Returns sign and words for several processes: `2 handled, 1 discarded`; the most common first."""
     if not forecasts:
-        return " ", "there is no such process"
+        return " ", "no such process"
     if len({(glyph(one), words(one)) for one in forecasts}) == 1:
         return glyph(forecasts[0]), words(forecasts[0])
     counted = Counter(short(one) for one in forecasts)
-    sign = "†" if any(deadly(one) for one in forecasts) else "~"
+    sign = signs.TERMINATES if any(is_fatal(one) for one in forecasts) else signs.MIXED
     return sign, ", ".join(f"{count} {what}" for what, count in counted.most_common())
 
 
 def size(count: int | None) -> str:
-    """Bytes in at most five cells, binary units: `27`, `64K`, `1.5M`, `2G`; a dash where there is none."""
+    """Formats bytes in at most five cells, binary units: `27`, `64K`, `1.5M`, `2G`; a dash for None."""
     if count is None:
         return "—"
     if count < 1024:
@@ -130,11 +131,11 @@ def size(count: int | None) -> str:
 
 
 def exact(count: int) -> str:
-    """Bytes with their thousands apart, and the short form behind where it says more."""
+    """Formats bytes with thousands separators, followed by the short form from 1 KiB."""
     plain = f"{count:,} byte{'s' if count != 1 else ''}"
     return plain if count < 1024 else f"{plain} ({size(count)})"
 
 
 def clock_time(epoch_s: float) -> str:
-    """A moment of today as `17:03:09`, local time."""
+    """Formats a time of today as `17:03:09`, local time."""
     return time.strftime("%H:%M:%S", time.localtime(epoch_s))

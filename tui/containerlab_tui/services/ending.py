@@ -7,7 +7,7 @@ from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.kernel import cgroups
 from containerlab_probes.records import MemoryRecord
 from containerlab_tui.engine.api import Engine
-from containerlab_tui.model.ending import how_a_removed_one_ended, how_it_ended
+from containerlab_tui.model.ending import explain_ending, explain_removed
 from containerlab_tui.model.ending_records import Ending
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.services.history import History
@@ -29,7 +29,7 @@ def why(engine: Engine, container: str, history: History) -> tuple[str, Ending]:
     events = engine.past_events("", since=0.0)
     own = tuple(event for event in events if event.container == details.id)
     since = min((event.time for event in events), default=None)
-    return details.name, how_it_ended(details, own, history.of_container(details.id), since, _memory(engine, details))
+    return details.name, explain_ending(details, own, history.of_container(details.id), since, _memory(engine, details))
 
 
 def _removed(engine: Engine, container: str, history: History) -> tuple[str, Ending | None]:
@@ -42,7 +42,7 @@ def _removed(engine: Engine, container: str, history: History) -> tuple[str, End
     since = min((event.time for event in events), default=time.time())
     past = history.of_name(container)
     name = own[-1].name if own else past[0].name if past else container
-    return name, how_a_removed_one_ended(name, own, past, since)
+    return name, explain_removed(name, own, past, since)
 
 
 def _memory(engine: Engine, details: Details) -> MemoryRecord | None:

@@ -13,7 +13,7 @@ from containerlab_probes.records import Lost, Process, ProcessId, TracedExit, Tr
 from containerlab_probes.signals.exits import ExitWatch
 from containerlab_probes.signals.names import number_of
 from containerlab_tui.model.inventory import Details, EngineEvent
-from containerlab_tui.model.signal_log import Asked, Known, Note, Told, Who
+from containerlab_tui.model.signal_log import Asked, Known, LogRecord, Note, Who
 from containerlab_tui.services.kernel_trace import KernelTrace, Record, Recording
 
 WAITING_LIMIT = 100_000
@@ -42,7 +42,7 @@ class SignalWatch:
         self._record, self._list_processes, self._limit = record, list_processes, limit
         self._changing = threading.Lock()
         self._lock = threading.Lock()
-        self._waiting: list[Told] = []
+        self._waiting: list[LogRecord] = []
         self._over: int = 0
         self._known: set[int] = set()
         self._level = 0
@@ -83,7 +83,7 @@ class SignalWatch:
             if self._exits is not None:
                 self._exits.close()
 
-    def take(self) -> list[Told]:
+    def take(self) -> list[LogRecord]:
         """What has been told since the last call, in the order of time."""
         with self._lock:
             told, self._waiting = self._waiting, []
@@ -130,8 +130,8 @@ class SignalWatch:
         self._tell(self._glances(id.pid for id in ids))
         return ids
 
-    def _glances(self, pids: Iterable[int]) -> list[Told]:
-        known = list[Told]()
+    def _glances(self, pids: Iterable[int]) -> list[LogRecord]:
+        known = list[LogRecord]()
         for pid in pids:
             self._known.add(pid)
             try:
@@ -140,7 +140,7 @@ class SignalWatch:
                 continue
         return known
 
-    def _tell(self, told: Sequence[Told]) -> None:
+    def _tell(self, told: Sequence[LogRecord]) -> None:
         with self._lock:
             if len(self._waiting) > self._limit:
                 self._over += len(told)
@@ -150,7 +150,7 @@ class SignalWatch:
     # the kernel's record, in the tracer's thread
 
     def _recorded(self, records: tuple[TraceRecord, ...]) -> None:
-        told: list[Told] = list(records)
+        told: list[LogRecord] = list(records)
         for position in [number for number, one in enumerate(records) if isinstance(one, TracedFork)][::-1]:
             fork = records[position]
             assert isinstance(fork, TracedFork)  # noqa: S101  said above

@@ -20,7 +20,7 @@ from containerlab_probes.signals.names import SIGKILL, name_of, number_of
 from containerlab_probes.signals.send import send as send_signal
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Details
-from containerlab_tui.model.kernel_trace import what_came
+from containerlab_tui.model.kernel_trace import kernel_result
 from containerlab_tui.model.views import Sent
 from containerlab_tui.services.kernel_trace import KernelTrace, Record
 from containerlab_tui.services.policy import Operation, Policy
@@ -174,7 +174,7 @@ def _observe(
     before: Process, sent: Sent, ended: dict[ProcessId, int | str | None], records: Sequence[TraceRecord]
 ) -> str:
     """What the kernel did with it, where that was recorded, and what became of the process."""
-    taken = what_came(records, before.pid, sent.signal)
+    taken = kernel_result(records, before.pid, sent.signal)
     became = _what_became(before, sent, ended)
     return f"{taken}; {became}" if taken else became
 

@@ -43,7 +43,7 @@ def plan_stop(engine: Engine, container: str, signal: int | None = None, timeout
         processes=seen,
         forecasts=tuple(forecast(process, number, children_of(process, seen)) for process in seen),
         pid=details.pid,
-        blind_reason=reason,
+        unseen_reason=reason,
         image=details.image,
     )
 
@@ -64,7 +64,7 @@ def run_stop(
         state = already_stopped(plan, time.time(), details.exit_code)
         on_change(state)
         return state
-    plan = replace(plan, foretold=_foretold(engine, plan))
+    plan = replace(plan, prediction=_predict(engine, plan))
     watch = StopMonitor(engine, plan, began=time.time(), on_change=on_change, events=events)
     watch.request(lambda clone: _ask_engine(clone, plan, details, watch))
     return _remembered(watch.run(), history, on_change)
@@ -79,7 +79,7 @@ def _remembered(state: StopState, history: History | None, on_change: Callable[[
     return state
 
 
-def _foretold(engine: Engine, plan: StopPlan) -> Diagnosis | None:
+def _predict(engine: Engine, plan: StopPlan) -> Diagnosis | None:
     """What the doctor says; a stop doesn't wait for it for long."""
     answers: queue.SimpleQueue[Diagnosis | None] = queue.SimpleQueue()
 
@@ -113,8 +113,8 @@ def follow_stop(
     follows without limit where the container waits forever.
     """
     watch = StopMonitor(engine, plan, began=since, on_change=on_change, survived_s=survived_s, events=events)
-    foretold = _foretold(engine, plan)  # the watchers are in place: what happens meanwhile isn't missed
-    watch.foresee(foretold and read_late(foretold))
+    prediction = _predict(engine, plan)  # the watchers are in place: what happens meanwhile isn't missed
+    watch.set_prediction(prediction and read_late(prediction))
     return _remembered(watch.run(), history, on_change)
 
 

@@ -128,7 +128,7 @@ class StopMonitor:
         self._recording = record(ids, lambda records: self._queue.put(Recorded(records))) if ids else None
         recorded = self._recording is not None and not self._recording.blind
         # What came before the recording of a stop begun elsewhere is not known, so nothing is called unsent.
-        self._state = begin(replace(plan, traced=recorded and not plan.begun_elsewhere), began)
+        self._state = begin(replace(plan, traced=recorded and not plan.started_elsewhere), began)
 
     def request(self, ask: Callable[[Engine], None]) -> None:
         """Begin the stop with `ask`, which blocks until the engine has answered."""
@@ -152,9 +152,9 @@ class StopMonitor:
         self._put(Kind.REQUESTED, detail=f"stop with {name_of(plan.signal)}, grace period {grace}")
         threading.Thread(target=work, name="stop-request", daemon=True).start()
 
-    def foresee(self, foretold: Diagnosis | None) -> None:
+    def set_prediction(self, prediction: Diagnosis | None) -> None:
         """Take over what the doctor says while the stop is under way. To be called before `run`."""
-        self._state = replace(self._state, plan=replace(self._state.plan, foretold=foretold))
+        self._state = replace(self._state, plan=replace(self._state.plan, prediction=prediction))
 
     def note(self, text: str) -> None:
         self._put(Kind.NOTE, detail=text)

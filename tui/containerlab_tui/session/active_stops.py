@@ -92,7 +92,7 @@ class ActiveStops:
 
         def work() -> "StopState":
             engine = self._host.engine()
-            plan = replace(plan_stop(engine, event.container), begun_elsewhere=True)
+            plan = replace(plan_stop(engine, event.container), started_elsewhere=True)
             return follow_stop(engine, plan, event.time, self._report, _history(), events=self._events)
 
         def failed(error: ContainerlabError) -> None:

@@ -7,7 +7,7 @@ from containerlab_tui.model.inventory import Details, EngineEvent
 from containerlab_tui.services.signal_watch import SignalWatch
 
 if TYPE_CHECKING:
-    from containerlab_tui.model.signal_log import Told
+    from containerlab_tui.model.signal_log import LogRecord
 
 
 class Host(Protocol):
@@ -45,7 +45,7 @@ class ContainerWatch:
         self._host.open_watches.add(self._watch)
         self._host.run(self._watch.open)
 
-    def take(self) -> "list[Told]":
+    def take(self) -> "list[LogRecord]":
         """Returns what was seen since the last call."""
         self._follow_restart()
         return self._watch.take()

@@ -85,7 +85,7 @@ class ContainerlabApp(App[int]):
             case StopLogged(container, lines):
                 self._stop_screen().add_log(lines, container)
             case StopFinished(state):
-                if self._stops not in self.screen_stack and not state.plan.begun_elsewhere:
+                if self._stops not in self.screen_stack and not state.plan.started_elsewhere:
                     from containerlab_tui.model.stop import explain
 
                     for sentence in explain(state)[:1]:

@@ -1,7 +1,7 @@
-"""Which well-known program a process is, and how that program takes its signals. Pure; data in programs.toml.
+"""Recognises well-known programs and how they handle signals. The data is in programs.toml.
 
-What a process *is* comes from the file it runs, the script that its interpreter runs, and its command line:
-all three are the container's word, so this is knowledge about names, never proof. The kernel's rules go first.
+A process is recognised by its executable, its interpreter's script and its command line. The container controls all
+three, so this is knowledge about names, never proof; the kernel's rules come first.
 """
 
 import os
@@ -25,25 +25,26 @@ VERBS = ENDS | STAYS | FORWARDS | RAISES | UNCLEAR
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """What a program does on one signal that reaches it."""
+    """What a program does on one signal."""
 
     does: str
-    """`graceful`: finishes its work, then ends. `fast`: ends, and work in hand is lost. `ends`: ends, nothing said
-    about work. `drains`: ends once its clients have gone. `reloads`, `re-executes`, `ignores`: it stays.
-    `forwards`: to its child, and ends when that does. `raises`: it restores the default action and signals itself,
-    which ends a process but no init of a namespace. `varies`: its configuration or its code decides."""
+    """`graceful`: finishes its work, then exits. `fast`: exits and loses in-flight work. `ends`: exits; whether it
+    finishes its work is unknown. `drains`: exits after its clients disconnect. `reloads`, `re-executes`, `ignores`:
+    keeps running. `forwards`: signals its child and exits when the child does. `raises`: restores the default action
+    and signals itself, which terminates any process except a namespace's init. `varies`: its configuration or its
+    code decides."""
     takes_s: float = 0.5
-    """How long it usually takes when idle, in seconds."""
+    """Usual time to exit when idle, in seconds."""
     sure: bool = False
-    """Always so, measured with the real program as PID 1; otherwise documented only."""
+    """Measured with the real program as PID 1 and always the same; otherwise only documented."""
     to: str = "child"
     """Of `forwards`: `child` or `group`."""
     kills_after_s: float | None = None
-    """Of `forwards`: SIGKILL to the child after so many seconds."""
+    """Of `forwards`: sends SIGKILL to the child after so many seconds."""
     holds: bool = False
-    """Of `drains`: a client that only stays connected keeps it."""
+    """Of `drains`: an idle connected client is enough to keep it running."""
     busy_s: float | None = None
-    """How long at most while it has clients; None: not known, or the work of the clients doesn't matter."""
+    """Longest time to exit while it has clients; None: unknown, or clients don't matter."""
     note: str = ""
 
 
@@ -55,25 +56,25 @@ class Program:
     kind: str
     """server, database, init, supervisor, wrapper, shell, runtime or tool."""
     source: str
-    """Where the behaviour is documented or was measured."""
+    """Source of the behaviour: documentation or measurement."""
     exe: frozenset[str] = frozenset()
     script: frozenset[str] = frozenset()
     title: re.Pattern[str] | None = None
     args: re.Pattern[str] | None = None
     graceful: tuple[str, ...] = ()
-    """Names of the signals that end it with its work done, the best first."""
+    """Names of the signals for a clean shutdown, best first."""
     on: Mapping[str, Reaction] = field(default_factory=dict)
     handles: frozenset[str] = frozenset()
-    """Signals that it always handles once it has started: found unhandled, it is still starting."""
+    """Signals that it always handles after start-up; without a handler, it is still starting."""
 
     def reaction(self, signal: str) -> Reaction | None:
-        """What it does on a signal, by name; None where nothing is known."""
+        """Returns what it does on a signal, by name; None if unknown."""
         return self.on.get(signal) or self.on.get("any")
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What an interpreter runs."""
+    """A script that an interpreter runs."""
 
     kind: str
     """`file`, `code` (given on the command line), `module`, or `none` (standard input)."""
@@ -112,11 +113,11 @@ SHELLS = frozenset(("sh", "dash", "bash", "rbash", "busybox-sh", "zsh", "ksh", "
 
 
 _WORDS_LIMIT = 1000
-"""Words of a command line in which a script is looked for."""
+"""Words of a command line that are searched for a script."""
 
 
 def program_name(process: Process) -> str:
-    """The bare name of what a process runs: versions cut off, a busybox applet under its own name."""
+    """Returns the program's name without its version; for busybox, the applet's name."""
     file = os.path.basename(process.exe.removesuffix(" (deleted)"))
     called = os.path.basename(process.argv[0]).removeprefix("-") if process.argv else process.name
     if file.startswith(("busybox", "toybox")):
@@ -124,7 +125,7 @@ def program_name(process: Process) -> str:
         if called.startswith(("busybox", "toybox")):
             applet = os.path.basename(process.argv[1]) if len(process.argv) > 1 else "busybox"
         if applet in ("init", "linuxrc"):
-            return "busybox-init"  # sysvinit's file is called init as well
+            return "busybox-init"  # sysvinit's executable is also called init
         return "busybox-sh" if applet in ("sh", "ash", "hush") else applet
     if file == "coreutils" and called:
         return called
@@ -132,7 +133,7 @@ def program_name(process: Process) -> str:
 
 
 def bare(file: str) -> str:
-    """`python3.11` -> `python`, `php-fpm8.2` -> `php-fpm`; other names as they are."""
+    """Removes a version: `python3.11` -> `python`, `php-fpm8.2` -> `php-fpm`."""
     for family in _VERSIONED:
         if file != family and file.startswith(family) and _VERSION.fullmatch(file[len(family) :]):
             return _ALIASES.get(family, family)
@@ -140,11 +141,12 @@ def bare(file: str) -> str:
 
 
 def is_shell(process: Process) -> bool:
+    """Returns whether a process is a shell."""
     return program_name(process) in SHELLS
 
 
 def script_of(process: Process) -> Script | None:
-    """What an interpreter's command line makes it run; None where the program is no interpreter known here."""
+    """Returns the script that an interpreter runs; None if the program isn't a known interpreter."""
     name = program_name(process)
     family = "shell" if name in SHELLS else name
     if family not in _CODE_OPTIONS:
@@ -187,7 +189,7 @@ def _script(family: str, words: list[str]) -> Script:
 
 
 def _after_c(words: list[str], with_value: frozenset[str]) -> Script:
-    """What stands behind a shell's -c: further options first, then the code (POSIX sh)."""
+    """Parses the words after a shell's -c: further options first, then the code (POSIX sh)."""
     index = 0
     while index < len(words) and words[index].startswith(("-", "+")) and len(words[index]) > 1:
         if words[index] == "--":
@@ -198,7 +200,7 @@ def _after_c(words: list[str], with_value: frozenset[str]) -> Script:
 
 
 def recognise(process: Process) -> Program | None:
-    """The entry of programs.toml that describes a process; None where there is none."""
+    """Returns the entry of programs.toml for a process, or None."""
     name = program_name(process)
     script = script_of(process)
     called = _script_name(script) if script else ""
@@ -217,7 +219,7 @@ def _entry(name: str, called: str, command: str) -> Program | None:
 
 
 def _script_name(script: Script) -> str:
-    """`/usr/bin/gunicorn3` -> `gunicorn3`; a module keeps its dots."""
+    """Returns the script's bare name: `/usr/bin/gunicorn3` -> `gunicorn3`; a module keeps its dots."""
     if script.kind == "module":
         return script.text
     if script.kind != "file":
@@ -232,7 +234,7 @@ def _script_name(script: Script) -> str:
 
 @cache
 def entries() -> tuple[Program, ...]:
-    """All of programs.toml, in its order: the first that fits counts."""
+    """Returns all entries of programs.toml in order; the first match counts."""
     text = files("containerlab_tui.doctor.programs").joinpath("programs.toml").read_text(encoding="utf-8")
     return tuple(_program(entry) for entry in tomllib.loads(text)["program"])
 

@@ -1,8 +1,7 @@
-"""What daemons usually do with a signal that they handle: a guess, for programs that a package brought. Pure.
+"""Guesses what a packaged daemon does on a signal that it handles.
 
-A handler alone proves nothing. But a program that a distribution packages is stopped by its unit or its init
-script with a signal that ends it, SIGTERM where nothing else is said (man 5 systemd.kill), and signals that
-daemons keep for other uses (HUP, USR1, USR2) leave them running.
+A handler alone proves nothing. But a distribution's unit or init script stops a daemon with a signal that makes it
+exit, SIGTERM by default (man 5 systemd.kill), and daemons keep running on signals with other uses (HUP, USR1, USR2).
 """
 
 import posixpath
@@ -18,7 +17,7 @@ from containerlab_tui.model.diagnosis import Confidence, Graceful, Outcome, Outl
 PACKAGED = (
     "/usr/sbin/", "/usr/bin/", "/usr/lib/", "/usr/libexec/", "/usr/share/", "/sbin/", "/bin/", "/usr/lib64/", "/lib/",
 )  # fmt: skip
-"""Where packages put programs, and people seldom do."""
+"""Directories of packaged programs; programs that people add are seldom there."""
 _DAEMONS = ("/usr/sbin/", "/sbin/")
 _ENDING = frozenset(("SIGTERM", "SIGINT", "SIGQUIT"))
 _OTHER_USES = frozenset(
@@ -27,11 +26,11 @@ _OTHER_USES = frozenset(
 
 
 def outcome(case: Case, process: Process, signal: int, delivery: Delivery) -> Outcome | None:
-    """A guess, or what a unit file says; None where nothing speaks for either."""
+    """Returns a guess, or what a unit file says; None if neither applies."""
     name = name_of(signal)
     if delivery in (Delivery.SIGWAIT, Delivery.SIGNALFD) and name in _ENDING:
         how = "sigwait" if delivery is Delivery.SIGWAIT else "a signalfd"
-        why = f"A program that goes out of its way to take {name} from {how} usually ends on it. A guess."
+        why = f"A program that reads {name} from {how} usually exits on it. A guess."
         return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
     path = program_path(process)
     unit = _unit(case, path)
@@ -42,16 +41,16 @@ def outcome(case: Case, process: Process, signal: int, delivery: Delivery) -> Ou
     if case.facts.details.tty and (name == "SIGHUP" or (name == "SIGINT" and not path.startswith(_DAEMONS))):
         return _at_terminal(name)
     if name in _ENDING:
-        why = f"{path} is where packages put programs: a daemon that handles {name} usually ends on it. A guess."
+        why = f"{path} looks like a packaged daemon; a daemon that handles {name} usually exits on it. A guess."
         return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
     if name in _OTHER_USES:
-        why = f"{path} is where packages put programs: a daemon that handles {name} usually goes on. A guess."
+        why = f"{path} looks like a packaged daemon; a daemon that handles {name} usually keeps running. A guess."
         return Outcome(Outlook.TIMES_OUT, Confidence.GUESS, (why,), graceful=Graceful.NO)
     return None
 
 
 def of_go(case: Case, process: Process, signal: int) -> Outcome | None:
-    """Of a signal that Go's runtime ends a program on unless the program has asked for it, which can't be seen."""
+    """Returns a guess for SIGHUP: Go's runtime exits on it unless the program requested it, which can't be seen."""
     path, name = program_path(process), name_of(signal)
     unit = _unit(case, path)
     if name != "SIGHUP":
@@ -59,43 +58,41 @@ def of_go(case: Case, process: Process, signal: int) -> Outcome | None:
     if unit is None:
         if path.startswith(PACKAGED):
             return None
-        why = f"It is a Go program of one's own: few of those ask for {name}, and Go's runtime exits on it. A guess."
+        why = f"It is an unpackaged Go program: few of those request {name}, and Go's runtime exits on it. A guess."
         return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
     reloads = _reloads(unit, path, name)
     if reloads is not None:
         return reloads
-    why = (
-        f"unit: the package that brought {path} has no use for {name}: then Go's runtime exits with status 2. A guess."
-    )
+    why = f"unit: the package of {path} does not use {name}, so Go's runtime exits with code 2. A guess."
     return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
 
 
 def _unit(case: Case, path: str) -> str | None:
-    """The unit of a program; one that is too long to be looked at counts as none."""
+    """Returns the unit of a program; None if there is none or it is too long."""
     text = case.facts.units.get(path)
     return None if text is None else bounded(text, PROGRAM_LIMIT)
 
 
 def _reloads(unit: str, path: str, name: str) -> Outcome | None:
-    """Where the unit reloads the program with that very signal (man 5 systemd.service, ExecReload)."""
+    """Returns the outcome if the unit uses the signal to reload (man 5 systemd.service, ExecReload)."""
     kills = re.findall(r"^\s*ExecReload\s*=.*?\bkill\b(.*)", unit, re.MULTILINE)
     if not any(re.search(rf"\b(?:SIG)?{name.removeprefix('SIG')}\b", rest) for rest in kills):
         return None
-    why = f"unit: the package that brought {path} reloads it with {name}."
+    why = f"unit: the package reloads {path} with {name}."
     return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
 
 
 def _at_terminal(name: str) -> Outcome:
-    """Programs for a person, as they were measured: calculators, debuggers, clients, languages' prompts."""
+    """Returns a guess for interactive programs, as measured: calculators, debuggers, clients, language prompts."""
     if name == "SIGHUP":
-        why = "A program at a terminal that handles SIGHUP usually tidies up and ends. A guess."
+        why = "A program at a terminal that handles SIGHUP usually cleans up and exits. A guess."
         return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
-    why = "A program at a terminal that handles SIGINT usually gives up the line at hand and goes on. A guess."
+    why = "A program at a terminal that handles SIGINT usually discards the current line and keeps running. A guess."
     return Outcome(Outlook.TIMES_OUT, Confidence.GUESS, (why,), graceful=Graceful.NO)
 
 
 def program_path(process: Process) -> str:
-    """The file that makes the program what it is: the script of an interpreter, else its executable."""
+    """Returns the file that identifies the program: an interpreter's script, else the executable."""
     script = catalogue.script_of(process)
     if script is None:
         return process.exe
@@ -109,18 +106,18 @@ def _by_unit(unit: str, path: str, name: str) -> Outcome | None:
     stop_signal = kill[1] if kill else "SIGTERM"
     if stop_signal != name:
         if name == "SIGHUP":
-            return None  # it is packaged without a use for it: some reload, some end
+            return None  # the unit doesn't use it: some daemons reload, some exit
         if name in _OTHER_USES:
-            why = f"unit: the package stops {path} with {stop_signal}; on {name} a daemon usually goes on."
+            why = f"unit: the package stops {path} with {stop_signal}; on {name} a daemon usually keeps running."
             return Outcome(
                 Outlook.TIMES_OUT, Confidence.GUESS, (why,), graceful=Graceful.NO, graceful_signals=(stop_signal,)
             )
         if name in _ENDING:
-            why = f"unit: the package stops {path} with {stop_signal}; on {name} a daemon usually ends too."
+            why = f"unit: the package stops {path} with {stop_signal}; on {name} a daemon usually exits too."
             return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5, graceful_signals=(stop_signal,))
         return None
     if re.search(r"^\s*ExecStop\s*=\s*\S", unit, re.MULTILINE) and not kill:
-        why = f"unit: the package stops {path} with a command of its own; on {name} a daemon usually ends too."
+        why = f"unit: the package stops {path} with a command; on {name} a daemon usually exits too."
         return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
-    why = f"unit: the package that brought {path} stops it with {name}."
+    why = f"unit: the package stops {path} with {name}."
     return Outcome(Outlook.EXITS, Confidence.LIKELY, (why,), 0.5, graceful_signals=(name,))

@@ -1,4 +1,4 @@
-"""Inits and wrappers that hand a signal on. Pure."""
+"""Predicts what inits and wrappers do: they forward signals to a child."""
 
 import re
 from dataclasses import replace
@@ -12,28 +12,28 @@ from containerlab_tui.doctor.programs import catalogue
 from containerlab_tui.model.diagnosis import Confidence, Graceful, Outcome, Outlook
 
 _USUAL_S = 0.5
-"""What programs.toml means by nothing said."""
+"""The default of `takes_s` in programs.toml."""
 
 
 def main_child(case: Case, process: Process) -> Process | None:
-    """The child that an init or wrapper was started for: its oldest; later ones were orphans or are helpers."""
+    """Returns an init's or wrapper's main child: the oldest; younger ones are orphans or helpers."""
     return next(iter(case.children(process)), None)
 
 
 def forwarded(
     case: Case, process: Process, signal: int, program: catalogue.Program, reaction: catalogue.Reaction
 ) -> Outcome:
-    """Of a program that hands the signal on and ends when its child does."""
+    """Returns the outcome for a program that forwards the signal and exits when its child does."""
     child = main_child(case, process)
     if child is None and program.kind == "supervisor":
-        down = f"known: {program.name} ends on {name_of(signal)}, as it has no service to wait for ({program.source})."
+        down = f"known: {program.name} exits on {name_of(signal)}; it has no service to wait for ({program.source})."
         return Outcome(Outlook.EXITS, Confidence.LIKELY, (down,), 0.3, Graceful.YES)
     if child is None:
-        return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (f"{program.name} has no child that it could signal.",))
+        return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (f"{program.name} has no child to signal.",))
     passed, group, kills_after_s = _options(case, process, signal, program, reaction)
     name = name_of(passed) if passed else "nothing"
     to = f"the process group of {described(child)}" if group else described(child)
-    said = f"known: {program.name} hands {name_of(signal)} on to {to} as {name} ({program.source})."
+    said = f"known: {program.name} forwards {name_of(signal)} to {to} as {name} ({program.source})."
     if not passed:
         return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (said,), graceful=Graceful.NO)
     outcome = case.ask(child, passed, group)
@@ -56,27 +56,27 @@ def forwarded(
 
 
 def s6(case: Case, process: Process, signal: int) -> Outcome:
-    """s6-svscan ends when its s6-supervise processes have, and they when their services have."""
+    """Returns the outcome for s6-svscan, which exits after its s6-supervise processes and their services."""
     directory = next((word for word in process.argv[1:] if not word.startswith("-")), ".")
     script = f"{directory}/.s6-svscan/{name_of(signal)}"
     known = "known: s6-svscan"
     if case.text(process, script) is not None:
-        runs = f"{known} runs {script}, which begins the shutdown of the whole set of services."
+        runs = f"{known} runs {script}, which shuts down all services."
         return Outcome(Outlook.EXITS, Confidence.LIKELY, (runs,), 3.5, Graceful.YES, ("SIGTERM",))
-    why = [f"{known} tells each s6-supervise to end its service, waits for them and then ends."]
+    why = [f"{known} tells each s6-supervise to stop its service, waits for them, then exits."]
     takes_s, outlook, confidence = 0.3, Outlook.EXITS, Confidence.LIKELY
     for supervisor in case.children(process):
-        told = case.ask(supervisor, number_of("SIGTERM"))
-        why += told.why
-        takes_s, confidence = max(takes_s, told.takes_s), lowest(confidence, told.confidence)
-        if told.outlook is not Outlook.EXITS and outlook is not Outlook.TIMES_OUT:
-            outlook = told.outlook
+        answer = case.ask(supervisor, number_of("SIGTERM"))
+        why += answer.why
+        takes_s, confidence = max(takes_s, answer.takes_s), lowest(confidence, answer.confidence)
+        if answer.outlook is not Outlook.EXITS and outlook is not Outlook.TIMES_OUT:
+            outlook = answer.outlook
     graceful = Graceful.NO if outlook is Outlook.TIMES_OUT else Graceful.YES
     return Outcome(outlook, confidence, tuple(why), takes_s, graceful, ("SIGTERM",))
 
 
 def s6_files(process: Process) -> tuple[str, ...]:
-    """The scripts that s6-svscan runs on signals, if they are there."""
+    """Returns the paths of scripts that s6-svscan runs on signals."""
     directory = next((word for word in process.argv[1:] if not word.startswith("-")), ".")
     return tuple(f"{directory}/.s6-svscan/{name}" for name in ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"))
 
@@ -84,7 +84,7 @@ def s6_files(process: Process) -> tuple[str, ...]:
 def _options(
     case: Case, process: Process, signal: int, program: catalogue.Program, reaction: catalogue.Reaction
 ) -> tuple[int, bool, float | None]:
-    """The signal that is passed on (0: none), whether a whole group gets it, and when SIGKILL follows."""
+    """Returns the forwarded signal (0: none), whether a whole group receives it, and when SIGKILL follows."""
     own = _own_options(process)
     group = reaction.to == "group"
     match program.name:
@@ -104,22 +104,22 @@ def _options(
 
 
 _FINISH_S = 5.0
-"""How long s6-supervise lets a finish script run where no timeout-finish says otherwise."""
+"""Default time limit of a finish script under s6-supervise (timeout-finish)."""
 
 
 def _finish(case: Case, process: Process, outcome: Outcome) -> Outcome:
-    """The service's finish script runs when it has ended, and s6-supervise waits for that too."""
+    """Adds the time of the service's finish script, which s6-supervise also waits for."""
     text = case.text(process, "finish")
     if text is None or outcome.outlook is not Outlook.EXITS:
         return outcome
     slept = sum(seconds(found) for found in re.findall(r"\bsleep\s+(\d+(?:\.\d+)?)\b", tidy(text)))
-    why = (*outcome.why, "The service's finish script runs after that.")
+    why = (*outcome.why, "Then the service's finish script runs.")
     takes_s = outcome.takes_s + min(slept, _FINISH_S)
     return replace(outcome, confidence=Confidence.GUESS, why=why, takes_s=takes_s)
 
 
 def _down_signal(case: Case, process: Process, signal: int) -> int:
-    """What s6-supervise sends to end its service (s6 documentation, Service directories)."""
+    """Returns the signal that s6-supervise sends to its service (s6 documentation, Service directories)."""
     text = (case.text(process, "down-signal") or "").strip()
     try:
         return number_of(text[:20]) if text else signal
@@ -128,13 +128,13 @@ def _down_signal(case: Case, process: Process, signal: int) -> int:
 
 
 def _timeout_kill(case: Case, process: Process) -> float | None:
-    """After how many seconds s6-supervise sends SIGKILL; its file has milliseconds, 0 for never."""
+    """Returns after how many seconds s6-supervise sends SIGKILL; the file has milliseconds, 0 for never."""
     text = (case.text(process, "timeout-kill") or "").strip()
     return seconds(text) / 1000 if text.isdecimal() and seconds(text) else None
 
 
 def _own_options(process: Process) -> list[str]:
-    """The words of a wrapper's command line up to the command that it runs."""
+    """Returns the words of a wrapper's command line before the command that it runs."""
     own: list[str] = []
     words = list(process.argv[1:100])
     while words:
@@ -148,7 +148,7 @@ def _own_options(process: Process) -> list[str]:
 
 
 def _rewritten(own: list[str], signal: int) -> int:
-    """dumb-init's --rewrite FROM:TO; TO may be 0 for nothing."""
+    """Applies dumb-init's --rewrite FROM:TO; TO is 0 for no signal."""
     text = " ".join(own)
     for found in re.finditer(r"(?:-r|--rewrite)[ =]?(\d{1,3}):(\d{1,3})\b", text):
         if int(found[1]) == signal:

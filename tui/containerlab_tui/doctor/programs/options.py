@@ -1,4 +1,4 @@
-"""Servers and inits whose options, environment or configuration files change what they do on a signal. Pure."""
+"""Applies options, environment and configuration files that change what a program does on a signal."""
 
 import itertools
 import re
@@ -17,7 +17,7 @@ _DURATION = r"(\d+)\s*(ms|[smhd]?)"
 
 
 def files_of(program: str, process: Process) -> Iterator[str]:
-    """The files, as the process names them, that decide what a program of that name in programs.toml does."""
+    """Yields the paths of files that change what a program of that name in programs.toml does."""
     match program:
         case "nginx":
             yield from (*_after(process, "-c"), "/etc/nginx/nginx.conf")
@@ -39,30 +39,30 @@ def files_of(program: str, process: Process) -> Iterator[str]:
 
 
 _OPTIONS = 100
-"""Words of a command line that may name files."""
+"""Words of a command line that are searched for file names."""
 
 
 def _after(process: Process, option: str) -> Iterator[str]:
-    """The words that follow an option; a title written over the command line has lost its quotes, not its words."""
+    """Yields the words that follow an option; a title in place of the command line keeps its words, not its quotes."""
     for word, following in itertools.pairwise(process.command[:COMMAND_LIMIT].split()[:_OPTIONS]):
         if word == option:
             yield following
 
 
 def configured(case: Case, process: Process, signal: int, program: Program, reaction: Reaction) -> Reaction:
-    """What a program does on a signal, once its configuration has been looked at."""
-    look = _LOOKS.get(program.name)
-    return look(case, process, name_of(signal), reaction) if look else reaction
+    """Returns what a program does on a signal according to its configuration."""
+    by_configuration = _BY_CONFIGURATION.get(program.name)
+    return by_configuration(case, process, name_of(signal), reaction) if by_configuration else reaction
 
 
 def _text(case: Case, process: Process, program: str) -> str:
-    """The first of a program's files that could be read; empty where none could."""
+    """Returns the first readable file of a program; empty if there is none."""
     texts = (case.text(process, path) for path in files_of(program, process))
     return tidy(next((text for text in texts if text is not None), ""))
 
 
 def _seconds(text: str, pattern: str) -> tuple[float, str] | None:
-    """A duration behind a pattern, in seconds, and the line's text; None where it isn't there."""
+    """Finds a duration after a pattern; returns seconds and the line's text, or None."""
     found = re.search(rf"^\s*({pattern}\s+{_DURATION})", text, re.MULTILINE)
     return (seconds(found[2]) * _UNITS[found[3]], found[1].strip()[:200]) if found else None
 
@@ -92,7 +92,7 @@ def _squid(case: Case, process: Process, signal: str, reaction: Reaction) -> Rea
 
 def _runit(case: Case, process: Process, signal: str, reaction: Reaction) -> Reaction:
     if reaction.does in UNCLEAR and case.text(process, RUNIT_STOPS) is None:
-        return replace(reaction, does="ignores", note=f"there is no {RUNIT_STOPS}")
+        return replace(reaction, does="ignores", note=f"{RUNIT_STOPS} does not exist")
     return reaction
 
 
@@ -100,9 +100,9 @@ _RUNSV_CONTROL = ("control/t", "control/x")
 
 
 def _runsv(case: Case, process: Process, signal: str, reaction: Reaction) -> Reaction:
-    """man 8 runsv, CUSTOMIZE CONTROL: the script may do something else than signal the service."""
+    """man 8 runsv, CUSTOMIZE CONTROL: a script in control/ may not signal the service at all."""
     if reaction.does in FORWARDS and any(case.text(process, path) is not None for path in _RUNSV_CONTROL):
-        return replace(reaction, does="varies", note="a script of its own in control/ decides")
+        return replace(reaction, does="varies", note="a script in control/ decides")
     return reaction
 
 
@@ -113,12 +113,15 @@ def _gunicorn(case: Case, process: Process, signal: str, reaction: Reaction) -> 
 
 def _redis(case: Case, process: Process, signal: str, reaction: Reaction) -> Reaction:
     if process.pid in case.facts.cannot_write and not _saves_nothing(case, process):
-        return replace(reaction, does="ignores", note="it can't save: it may not write into its working directory")
+        return replace(reaction, does="ignores", note="it can't save: no write permission in its working directory")
     return reaction
 
 
 def _saves_nothing(case: Case, process: Process) -> bool:
-    """Whether Redis was told not to save. It writes a title over its command line: the container's has it still."""
+    """Returns whether Redis is configured not to save.
+
+    Redis overwrites its command line with a title; the container's configuration still has the original.
+    """
     words = (*process.argv, "", *(case.facts.details.argv if process.namespace_init else ()))
     follows = itertools.pairwise(words)
     return ("--save", "") in follows or re.search(r"--save\s+(\"\"|'')", " ".join(words)) is not None
@@ -128,7 +131,7 @@ _UWSGI_FILES = re.compile(r"(?:^|=)([^=\s]+\.(?:ini|xml|yml|yaml|json|conf))$")
 _MASTER = re.compile(
     r"^\s*[\"<]?master\W+(?:true|1|yes|on)\b|<master\s*/>|^\s*(?:include|ini|xml|yaml|json)\s*=", re.MULTILINE
 )
-"""A master process is asked for, or another file may ask for it."""
+"""Matches a request for a master process, or an include that may contain one."""
 _DIES_ON_TERM = re.compile(
     r"die-on-term\W+(?:true|1|yes|on)\b|<die-on-term\s*/?>(?!false)"
     r"|hook-master-start\W+unix_signal:(?:15|SIGTERM)\s+(?:gracefully_)?kill_them_all"
@@ -152,7 +155,7 @@ def _uwsgi(case: Case, process: Process, signal: str, reaction: Reaction) -> Rea
 
 
 def _uwsgi_by_variables(case: Case, process: Process, signal: str, reaction: Reaction) -> Reaction:
-    """Of one whose command line asks for no master process."""
+    """Handles a uWSGI whose command line requests no master process."""
     if not _switched_on(case, process, "UWSGI_MASTER"):
         return reaction
     dies = _switched_on(case, process, "UWSGI_DIE_ON_TERM")
@@ -161,11 +164,11 @@ def _uwsgi_by_variables(case: Case, process: Process, signal: str, reaction: Rea
 
 
 def _switched_on(case: Case, process: Process, name: str) -> bool:
-    """Whether a variable of its environment sets one of uWSGI's options."""
+    """Returns whether an environment variable sets one of uWSGI's options."""
     return case.environment(process, name).lower() not in ("", "0", "false", "no", "off")
 
 
-_LOOKS: Mapping[str, Callable[[Case, Process, str, Reaction], Reaction]] = {
+_BY_CONFIGURATION: Mapping[str, Callable[[Case, Process, str, Reaction], Reaction]] = {
     "nginx": _nginx,
     "HAProxy": _haproxy,
     "Squid": _squid,

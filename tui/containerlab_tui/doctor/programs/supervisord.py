@@ -1,4 +1,4 @@
-"""How supervisord stops: its programs group by group, each with its own signal and patience. Pure.
+"""Predicts how supervisord stops: group by group, each program with its own signal and time limit.
 
 Supervisor documentation, Configuration File; supervisor/supervisord.py (ordered_stop_groups_phase_1).
 """
@@ -26,17 +26,17 @@ PLACES = (
     "/usr/etc/supervisord.conf",
     "/usr/local/etc/supervisord.conf",
 )
-"""Where it looks when no file is named, besides its working directory."""
+"""Default paths of its configuration, besides its working directory."""
 DEFAULT_WAIT_S = 10.0
 _OVERHEAD_S = 1.2
-"""What SIGKILL and the reaping of a program that was killed takes: supervisord looks once a second."""
+"""Time for SIGKILL and reaping: supervisord checks once a second."""
 _STARTING_S = 5.0
-"""How long after its own start supervisord may still be starting its programs."""
+"""How long after its start supervisord may still be starting its programs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Managed:
-    """One program that supervisord looks after."""
+    """One program that supervisord manages."""
 
     name: str
     group: str
@@ -45,7 +45,7 @@ class Managed:
     wait_s: float
     as_group: bool
     count: int = 1
-    """Processes of it (numprocs)."""
+    """Its number of processes (numprocs)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ _COMMAND_LIMIT = 4096
 
 
 def path_of(process: Process) -> str | None:
-    """The configuration file that the command line names."""
+    """Returns the configuration file that the command line names."""
     words = list(process.argv[:_WORDS])
     for index, word in enumerate(words):
         if word in ("-c", "--configuration") and index + 1 < len(words):
@@ -75,13 +75,13 @@ def path_of(process: Process) -> str | None:
 
 
 def candidates(process: Process) -> tuple[str, ...]:
-    """The paths of its configuration, the likeliest first."""
+    """Returns possible paths of its configuration, likeliest first."""
     named = path_of(process)
     return (named,) if named else ("supervisord.conf", "etc/supervisord.conf", *PLACES)
 
 
 def includes_of(text: str, path: str) -> tuple[str, ...]:
-    """Patterns of the files that a configuration includes, resolved against its own directory."""
+    """Returns the patterns of included files, resolved against the configuration's directory."""
     found = _parsed(text).get("include", {}).get("files", "")
     here = posixpath.dirname(path)
     words = [word for word in found.split() if len(word) <= _PATTERN_LIMIT][:_PATTERNS]
@@ -90,9 +90,9 @@ def includes_of(text: str, path: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=8)
 def parse(text: str, included: tuple[str, ...] = ()) -> Configuration:
-    """A configuration with the texts of the files that it includes.
+    """Parses a configuration and the files that it includes.
 
-    What can't be parsed is left out, and so is what goes beyond CONFIGURATION_LIMIT or _SECTIONS.
+    Leaves out text that can't be parsed or exceeds CONFIGURATION_LIMIT or _SECTIONS.
     """
     sections: dict[str, Mapping[str, str]] = {}
     left = CONFIGURATION_LIMIT
@@ -129,7 +129,7 @@ def _parsed(text: str) -> dict[str, Mapping[str, str]]:
 
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?")
 _WORDS = 64
-"""Words of a command line that are compared."""
+"""Number of words of a command line that are compared."""
 
 
 def _managed(name: str, section: Mapping[str, str], groups: Mapping[str, str]) -> Managed:
@@ -157,13 +157,13 @@ _VARIABLE = re.compile(r"%\(ENV_(\w{1,200})\)[sd]")
 
 
 def variables(texts: Iterable[str]) -> re.Pattern[str] | None:
-    """The names of the variables that a configuration uses; None where it uses none."""
+    """Returns a pattern for the names of the variables that a configuration uses, or None."""
     names = {name for text in texts for name in _VARIABLE.findall(text)}
     return re.compile("|".join(sorted(names)[:_VARIABLES])) if names else None
 
 
 def configuration(case: Case, process: Process) -> Configuration | None:
-    """What was read from the container for this supervisord."""
+    """Returns the configuration of a supervisord as read from the container."""
     for path in candidates(process):
         text = case.text(process, path)
         if text is not None:
@@ -179,29 +179,29 @@ def configuration(case: Case, process: Process) -> Configuration | None:
 
 
 def outcome(case: Case, process: Process, signal: int) -> Outcome:
-    """How long it takes to stop all its programs."""
+    """Predicts how long supervisord takes to stop all its programs."""
     found = configuration(case, process)
     children = case.children(process)
     if found is None and children:
-        unread = "Its configuration can't be read, so how long it waits for its programs isn't known."
+        unread = "Its configuration can't be read, so the time that it waits for its programs is unknown."
         return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (unread,), graceful=Graceful.YES)
     managed = found.managed if found else ()
-    why = [f"known: supervisord stops its programs, one group after another, on {name_of(signal)}, then ends."]
+    why = [f"known: supervisord stops its programs, one group after another, on {name_of(signal)}, then exits."]
     least: dict[str, float] = {}
     most: dict[str, float] = {}
     graceful = Graceful.YES
     for child, of in assign(managed, children):
-        told = case.ask(child, of.stop_signal, of.as_group)
+        answer = case.ask(child, of.stop_signal, of.as_group)
         waits = of.wait_s + _OVERHEAD_S
         low, high = 0.0, waits
-        if told.outlook is Outlook.EXITS:
-            low, high = min(told.takes_s, waits), min(told.takes_s + 0.1, waits)
-        elif told.outlook is Outlook.TIMES_OUT:
+        if answer.outlook is Outlook.EXITS:
+            low, high = min(answer.takes_s, waits), min(answer.takes_s + 0.1, waits)
+        elif answer.outlook is Outlook.TIMES_OUT:
             low, graceful = of.wait_s, Graceful.NO
         why.append(
-            f"{described(child).capitalize()} gets {name_of(of.stop_signal)} and has {of.wait_s:g} s: "
-            + {"exits": f"it ends after about {told.takes_s:.1f} s.", "times-out": "it doesn't end and is killed.",
-               "unknown": "whether it ends isn't known."}[told.outlook]
+            f"{described(child).capitalize()} receives {name_of(of.stop_signal)} and has {of.wait_s:g} s: "
+            + {"exits": f"it exits after about {answer.takes_s:.1f} s.", "unknown": "whether it exits is unknown.",
+               "times-out": "it does not exit and is killed."}[answer.outlook]
         )  # fmt: skip
         least[of.group] = max(least.get(of.group, 0.0), low)
         most[of.group] = max(most.get(of.group, 0.0), high)
@@ -209,9 +209,9 @@ def outcome(case: Case, process: Process, signal: int) -> Outcome:
     likely = Confidence.LIKELY
     if len(children) < sum(one.count for one in managed) and case.age_s(process) < _STARTING_S:
         likely = Confidence.GUESS
-        why.append(f"It is {case.age_s(process):.1f} s old: some of its programs may not have been started yet.")
+        why.append(f"It is {case.age_s(process):.1f} s old: it may not have started all its programs yet.")
     grace_s = case.facts.grace_s
-    why.append(f"Together that takes {shortest:.1f} to {longest:.1f} s.")
+    why.append(f"In total that takes {shortest:.1f} to {longest:.1f} s.")
     signals = ("SIGTERM", "SIGINT", "SIGQUIT")
     if longest < grace_s:
         return Outcome(Outlook.EXITS, likely, tuple(why), longest, graceful, signals)
@@ -221,16 +221,16 @@ def outcome(case: Case, process: Process, signal: int) -> Outcome:
 
 
 def assign(managed: tuple[Managed, ...], children: tuple[Process, ...]) -> list[tuple[Process, Managed]]:
-    """Which program of the configuration each child is; one that fits none is taken for one without settings."""
+    """Matches each child to a configured program; a child without a match gets the default settings."""
     left = {one.name: one.count for one in managed}
     wanted = {one.name: [os.path.basename(word) for word in one.command] for one in managed}
     pairs: list[tuple[Process, Managed]] = []
     for child in children:
         have = {os.path.basename(word) for word in child.argv[:_WORDS]} | {catalogue.program_name(child)}
-        likeness = {one.name: _likeness(wanted[one.name], have, len(child.argv)) for one in managed}
+        match = {one.name: _match(wanted[one.name], have, len(child.argv)) for one in managed}
         free = [one for one in managed if left[one.name] > 0]
-        best = max(free, key=lambda one: likeness[one.name], default=None)
-        if best is None or (likeness[best.name] == 0 and len(free) < len(managed)):
+        best = max(free, key=lambda one: match[one.name], default=None)
+        if best is None or (match[best.name] == 0 and len(free) < len(managed)):
             best = Managed(str(child.pid), str(child.pid), child.argv, number_of("SIGTERM"), DEFAULT_WAIT_S, False)
         else:
             left[best.name] -= 1
@@ -238,6 +238,6 @@ def assign(managed: tuple[Managed, ...], children: tuple[Process, ...]) -> list[
     return pairs
 
 
-def _likeness(wanted: Sequence[str], have: Set[str], words: int) -> float:
-    """How much of a configured command is in a child's command line of so many words."""
+def _match(wanted: Sequence[str], have: Set[str], words: int) -> float:
+    """Returns which share of a configured command is in a child's command line of so many words."""
     return sum(word in have for word in wanted) / max(len(wanted), words or 1) if wanted else 0.0

@@ -1,4 +1,4 @@
-"""What listeners in Node programs do, told from the programs' text by patterns. Pure."""
+"""Finds out from a Node program's source what its signal listeners do, by patterns."""
 
 import itertools
 import re
@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from containerlab_tui.doctor.bounds import seconds
 from containerlab_tui.doctor.case import Handler
-from containerlab_tui.doctor.readers.text import ARGUMENTS_LIMIT, NAME_LIMIT, argument_list, function_body, looked_at
+from containerlab_tui.doctor.readers.text import ARGUMENTS_LIMIT, NAME_LIMIT, argument_list, function_body, is_tested
 
 _JS_FUNCTIONS = (
     r"function\s*\*?\s+NAME\s*\([^)]{0,300}\)\s*\{",
@@ -22,15 +22,15 @@ _JS_LIBRARIES = (
 
 
 _CALLS = 60
-"""Functions of a program's own that are looked for."""
+"""Functions of the program that are followed."""
 _LISTENERS = 50
 _BODIES = 3
-"""Listeners for one signal that are looked at."""
+"""Listeners for one signal that are analysed."""
 _JS_EXIT = re.compile(r"process\s*\.\s*exit")
 
 
 def _js_body(text: str, argument: str) -> str:
-    """The code that a listener runs, the program's own functions that it calls put in."""
+    """Returns the code that a listener runs, including the program's functions that it calls."""
     body = argument
     if re.fullmatch(r"[\w$.]+", argument.strip()) and len(argument) < NAME_LIMIT:
         name = argument.strip().rpartition(".")[2]
@@ -55,7 +55,7 @@ def _js_body(text: str, argument: str) -> str:
 
 
 def handler(text: str, signal: str) -> Handler | None:
-    """What the program does on a signal; `text` has no comments. None: no listener is found."""
+    """Returns what the program does on a signal, or None without a listener; `text` has no comments."""
     rests: list[str] = []
     listeners = re.finditer(r"process\s*\.\s*(?:on|once|addListener|prependListener)\s*\(", text)
     for found in itertools.islice(listeners, _LISTENERS):
@@ -67,51 +67,51 @@ def handler(text: str, signal: str) -> Handler | None:
             rests.append(rest)
     if not rests:
         used = next((one for one in _JS_LIBRARIES if one in text), "")
-        return Handler(True, f"its text uses {used}, whose listener ends it") if used else None
+        return Handler(True, f"it uses {used}, whose listener exits the program") if used else None
     body = "\n".join(_js_body(text, rest) for rest in list(dict.fromkeys(rests))[:_BODIES])
-    said = f"its text has a listener for {signal}"
+    said = f"the {signal} listener"
     if re.search(
         r"\bprocess\s*\.\s*(exit|abort|reallyExit)\b|\bprocess\.kill\s*\(\s*process\.pid\s*,\s*['\"]SIGKILL", body
     ):
-        return Handler(True, f"{said}, which exits", _js_delay(body))
+        return Handler(True, f"{said} exits", _js_delay(body))
     if re.search(r"process\.kill\s*\(\s*process\.pid", body):
-        return Handler(True, f"{said}, which signals the program itself again", raises_again=True)
+        return Handler(True, f"{said} raises the signal again", raises_again=True)
     if re.search(r"\bthrow\b", body) and not re.search(r"\bcatch\b|uncaughtException", text):
-        return Handler(True, f"{said}, which throws what nobody catches")
+        return Handler(True, f"{said} throws an uncaught error")
     if re.search(r"(?<!process)\.kill\s*\(", body):
-        return Handler(True, f"{said}, which ends the process that it waits for")
+        return Handler(True, f"{said} stops the child process that the program waits for")
     if re.search(r"\.(close|stop|shutdown|destroy|end|quit|disconnect|terminate)\s*\(", body):
         if re.search(r"\bsetInterval\s*\(", text) and "clearInterval" not in text and ".unref(" not in text:
-            return Handler(False, f"{said}, which closes something but leaves a timer running")
-        return Handler(True, f"{said}, which closes what keeps the program running")
+            return Handler(False, f"{said} closes something but leaves a timer running")
+        return Handler(True, f"{said} closes what keeps the program running")
     if re.search(r"\bclearInterval\b|\.abort\s*\(|\bresolve\s*\(|\.emit\s*\(|\bexit\w*\s*\(", body):
-        return Handler(True, f"{said}, which ends what keeps the program running")
+        return Handler(True, f"{said} stops what keeps the program running")
     changed = set(re.findall(r"(?<![\w$.=!<>])([\w$]+)\s*=(?![=>])", body))
-    if looked_at(changed, text, r"(?:while|if)\s*\(([^)]*)", r"\bNAME\b"):
-        return Handler(True, f"{said}, which changes what the program looks at")
-    return Handler(False, f"{said}, which doesn't end it")
+    if is_tested(changed, text, r"(?:while|if)\s*\(([^)]*)", r"\bNAME\b"):
+        return Handler(True, f"{said} changes a variable that the program tests")
+    return Handler(False, f"{said} never exits")
 
 
 @lru_cache(maxsize=16)
 def _listed(text: str, signal: str) -> bool:
-    """The signal stands in a list, as for a loop that adds listeners."""
+    """Returns whether a list contains the signal, as for a loop that adds listeners."""
     return bool(re.search(rf"['\"`]{signal}['\"`]\s*[,\]]|[\[,]\s*['\"`]{signal}['\"`]", text))
 
 
 @lru_cache(maxsize=256)
 def _holds(text: str, word: str, signal: str) -> bool:
-    """A variable has the signal's name as its value."""
+    """Returns whether a variable has the signal's name as its value."""
     return bool(re.search(rf"(?<![\w$]){re.escape(word)}\s*=\s*['\"`]{signal}['\"`]", text))
 
 
 def blocked(texts: Sequence[str]) -> str:
-    """Why no listener runs while a child of it does; empty: no reason is seen."""
+    """Returns why no listener runs while a child does; empty if no reason is found."""
     found = re.search(r"\b(execSync|spawnSync|execFileSync)\b", "\n".join(texts))
-    return f"it is in {found[1]}(), and Node runs no listener before that command has ended" if found else ""
+    return f"it is in {found[1]}(), and Node runs no listener until that command exits" if found else ""
 
 
 def _js_delay(body: str) -> float:
-    """Seconds of a timer that comes before the exit, where nothing but it exits."""
+    """Returns the seconds of a timer before the exit, if every exit is in a timer."""
     exits, timers = len(_JS_EXIT.findall(body)), list[float]()
     for part in body.split("setTimeout")[1:]:
         leaves = _JS_EXIT.search(part) if re.match(r"\s*\(", part) else None

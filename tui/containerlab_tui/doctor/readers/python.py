@@ -1,6 +1,6 @@
-"""What a Python program's own text says its signal handlers do. Pure: the text is parsed, never run.
+"""Finds out from a Python program's source what its signal handlers do. The source is parsed, never run.
 
-Patterns that handlers have, not a proof: nothing told here is more than `likely`.
+It recognises common forms of handlers, so no result is more than `likely`.
 """
 
 import ast
@@ -39,8 +39,8 @@ _STOPPERS = frozenset(
      "set_result", "quit", "stop_all", "server_close", "exit_gracefully", "set_exception", "halt")
 )  # fmt: skip
 _IN_LOOP = ("add_signal_handler", "signal_handler")
-"""Ways to have an event loop call the handler: asyncio's and gevent's."""
-_TELL_CHILDREN = frozenset(("send_signal", "kill", "killpg"))
+"""Functions that register a handler with an event loop: asyncio's and gevent's."""
+_SIGNAL_CHILDREN = frozenset(("send_signal", "kill", "killpg"))
 _ENDING_LIBRARIES = {
     "aiohttp.web": "aiohttp's run_app",
     "twisted.internet": "Twisted's reactor",
@@ -53,19 +53,19 @@ _ENDING_LIBRARIES = {
 
 
 def handler(texts: Sequence[str], signal: int) -> Handler | None:
-    """What the first text that sets a handler for a signal does in it; None: none of them does.
+    """Returns what the handler for a signal does, from the first text that sets one; None if none does.
 
-    The first text is the script itself, the others are modules beside it.
+    The first text is the script, the others are modules beside it.
     """
     trees = [tree for tree in map(parsed, texts) if tree is not None]
     name = posix.Signals(signal).name if signal in posix.Signals._value2member_map_ else str(signal)
     found: Handler | None = None
     if name != "SIGKILL" and any(_dumps(tree, name, signal) for tree in trees):
-        return Handler(False, "faulthandler prints where it is on that signal and goes on")
+        return Handler(False, "faulthandler prints a traceback on that signal and continues")
     for tree in trees:
         for call in list(_registrations(tree, name, signal))[-_JUDGED:]:
             judged = _judged(call, trees, (name, signal))
-            if found is None or judged.ends is not None:
+            if found is None or judged.exits is not None:
                 found = judged
     if found is None and trees:
         found = _by_library(trees, name)
@@ -73,21 +73,21 @@ def handler(texts: Sequence[str], signal: int) -> Handler | None:
 
 
 _STATEMENTS = 500
-"""Statements of a handler, and of what it calls, that are looked at."""
+"""Statements of a handler and of the functions that it calls that are analysed."""
 _JUDGED = 4
-"""Settings of one signal in one file that are followed."""
+"""Registrations of one signal in one file that are followed."""
 _CALLS = 30
-"""Calls of one kind in one file that are looked at."""
+"""Calls of one kind in one file that are analysed."""
 
 
 def forget() -> None:
-    """Trees are kept while one container is looked at, and no longer: they take much memory."""
+    """Clears the cached trees: they take much memory and are only needed while one container is analysed."""
     for kept in (parsed, nodes_of, calls_of, functions_of, bases_of, words_of, _loops_over):
         kept.cache_clear()
 
 
 def _registrations(tree: ast.Module, name: str, signal: int) -> Iterator[ast.Call]:
-    """Calls of signal.signal and loop.add_signal_handler that are, or may be, for this signal."""
+    """Yields calls of signal.signal and loop.add_signal_handler that may be for this signal."""
     setting = [
         call for call in calls_of(tree) if last_name(call.func) in ("signal", *_IN_LOOP) and len(call.args) > 1
     ]  # fmt: skip
@@ -110,7 +110,7 @@ def _names_signal(argument: ast.expr, tree: ast.Module, name: str, signal: int) 
 
 @lru_cache(maxsize=8)
 def _loops_over(tree: ast.Module, variable: str, name: str, signal: int) -> bool:
-    """Whether a loop gives a variable, among others, this signal."""
+    """Returns whether a loop assigns this signal, among others, to a variable."""
     loops = (
         node
         for node in nodes_of(tree)
@@ -141,15 +141,15 @@ def _mentions(node: ast.AST, tree: ast.Module, name: str, signal: int) -> bool:
 
 
 def _judged(call: ast.Call, trees: Sequence[ast.Module], wanted_signal: tuple[str, int]) -> Handler:
-    """What happens when the handler of one registration has run."""
+    """Returns what the handler of one registration does."""
     wanted, extra = call.args[1], call.args[2:]
     in_loop = last_name(call.func) in _IN_LOOP
     written = " ".join(shown(wanted)[:60].split())
-    said = f"the program's text sets `{written}` as its handler (line {call.lineno})"
+    said = f"the handler `{written}` (line {call.lineno})"
     if last_name(wanted) == "default_int_handler":
         return interrupted(trees)
     if last_name(wanted) in ("SIG_IGN", "SIG_DFL") or isinstance(wanted, ast.Constant):
-        return Handler(None, f"{said}, which isn't what the kernel shows now")
+        return Handler(None, f"{said} is not what the kernel shows now")
     body = list(itertools.islice(_body(wanted, trees, 3, wanted_signal), _STATEMENTS))
     if not body and not isinstance(wanted, ast.Lambda):
         return _by_callable(wanted, extra, said)
@@ -157,25 +157,25 @@ def _judged(call: ast.Call, trees: Sequence[ast.Module], wanted_signal: tuple[st
 
 
 def _by_callable(wanted: ast.expr, extra: Sequence[ast.expr], said: str) -> Handler:
-    """A handler that is somebody else's function: its name has to do."""
+    """Judges a handler by its name only, because its source is elsewhere."""
     name = last_name(wanted)
     if name in EXITS or name in _STOPPERS or name in ("KeyboardInterrupt", "SystemExit"):
-        return Handler(True, f"{said}, which asks the program to end")
+        return Handler(True, f"{said} tells the program to exit")
     if name in ("print", "info", "warning", "debug"):
-        return Handler(False, f"{said}, which does nothing but report")
+        return Handler(False, f"{said} only prints a message")
     if isinstance(wanted, ast.Call):
         inner = [one for one in (*wanted.args, *extra) if isinstance(one, ast.Attribute | ast.Name)]
         if any(last_name(one) in EXITS | _STOPPERS for one in inner):
-            return Handler(True, f"{said}, which asks the program to end")
-    return Handler(None, f"{said}, and what that does isn't in the text")
+            return Handler(True, f"{said} tells the program to exit")
+    return Handler(None, f"{said} is not defined in the source")
 
 
 def _body(
     wanted: ast.expr, trees: Sequence[ast.Module], depth: int, signal: tuple[str, int] | None = None
 ) -> Iterator[ast.AST]:
-    """The statements that run when something is called, functions of the program's own that it calls included.
+    """Yields the statements that a call runs, including the program's functions that it calls.
 
-    `signal`: name and number that the called function gets; branches for other signals are left out.
+    `signal`: name and number passed to the function; branches for other signals are left out.
     """
     name = last_name(wanted)
     nodes: list[ast.AST] = [wanted.body] if isinstance(wanted, ast.Lambda) else []
@@ -196,7 +196,7 @@ def _body(
 
 
 def _taken(statements: Sequence[ast.stmt], parameter: str, signal: tuple[str, int]) -> Iterator[ast.stmt]:
-    """Statements without the branches that are for other signals than this one."""
+    """Yields the statements without the branches for other signals."""
     for one in statements:
         fits = _tests_signal(one.test, parameter, signal) if isinstance(one, ast.If) else None
         if fits is None or not isinstance(one, ast.If):
@@ -206,7 +206,7 @@ def _taken(statements: Sequence[ast.stmt], parameter: str, signal: tuple[str, in
 
 
 def _tests_signal(test: ast.expr, parameter: str, signal: tuple[str, int]) -> bool | None:
-    """Whether a test of the handler's first argument is true for this signal; None: it tests something else."""
+    """Returns whether a test of the handler's first argument is true for this signal; None: another test."""
     if not isinstance(test, ast.Compare) or len(test.ops) != 1:
         return None
     sides = (test.left, test.comparators[0])
@@ -228,58 +228,56 @@ def _by_body(body: Sequence[ast.AST], said: str, trees: Sequence[ast.Module], in
     if exits is not None:
         return exits
     if _raises_again(calls):
-        return Handler(True, f"{said}, which signals the program itself again", raises_again=True)
+        return Handler(True, f"{said} raises the signal again", raises_again=True)
     if deadlocks(body, trees):
-        return Handler(
-            False, f"{said}, which calls shutdown() of a server in the thread that serves: it waits for itself"
-        )
+        return Handler(False, f"{said} deadlocks: it calls a server's shutdown() in the thread that serves")
     changed = assigned(nodes)
     if changed:
-        looked_at, pause_s = loops_on(changed, trees)
-        if looked_at:
-            return Handler(True, f"{said}, which changes what the main loop looks at", max(0.3, pause_s))
-    if asked & (_STOPPERS | _TELL_CHILDREN) or any(map(_wakes, calls)):
-        return Handler(True, f"{said}, which asks the program to end")
+        is_tested, pause_s = loops_on(changed, trees)
+        if is_tested:
+            return Handler(True, f"{said} changes a variable that the main loop tests", max(0.3, pause_s))
+    if asked & (_STOPPERS | _SIGNAL_CHILDREN) or any(map(_wakes, calls)):
+        return Handler(True, f"{said} tells the program to exit")
     if in_loop:
-        return Handler(False, f"{said}, which doesn't end the event loop")
-    if changed and any(map(_looks_at(changed, body), trees)):
-        return Handler(None, f"{said}, which changes {', '.join(sorted(changed))}")
+        return Handler(False, f"{said} does not stop the event loop")
+    if changed and any(map(_reads(changed, body), trees)):
+        return Handler(None, f"{said} only changes {', '.join(sorted(changed))}")
     if changed:
-        return Handler(False, f"{said}, which changes what nothing looks at: {', '.join(sorted(changed))}")
+        return Handler(False, f"{said} only changes {', '.join(sorted(changed))}, which nothing reads")
     return after_return(trees, said)
 
 
 def _by_exit(
     nodes: Sequence[ast.AST], said: str, trees: Sequence[ast.Module], in_loop: bool, waits: bool
 ) -> Handler | None:
-    """A handler that raises an exception or exits; `waits`: it asks nothing else to stop."""
+    """Judges a handler that raises an exception or exits; `waits`: it stops nothing else first."""
     calls = [node for node in nodes if isinstance(node, ast.Call)]
     takes_s, called = sleeps(calls), {last_name(call.func) for call in calls}
     raised = [_raised(node) for node in nodes if isinstance(node, ast.Raise)]
     if raised and not in_loop:
         if swallowed(trees, raised[0]):
-            return Handler(False, f"{said}, which raises an exception that a loop catches")
+            return Handler(False, f"{said} raises an exception that a loop catches")
         takes_s = max(takes_s, last_words_s(trees))
-        return Handler(True, f"{said}, which raises an exception", takes_s, by_exception=True)
+        return Handler(True, f"{said} raises an exception", takes_s, by_exception=True)
     if called & {"_exit", "abort"}:
-        return Handler(True, f"{said}, which exits at once", takes_s)
+        return Handler(True, f"{said} exits at once", takes_s)
     if not called & EXITS:
         return None
     if not in_loop and swallowed(trees, "SystemExit"):
-        return Handler(False, f"{said}, which exits by an exception that a loop catches")
+        return Handler(False, f"{said} exits with an exception that a loop catches")
     takes_s = max(takes_s, last_words_s(trees))
-    return Handler(True, f"{said}, which exits", takes_s, by_exception=waits and not assigned(nodes))
+    return Handler(True, f"{said} exits", takes_s, by_exception=waits and not assigned(nodes))
 
 
 def _raised(node: ast.Raise) -> str:
     return last_name(node.exc.func if isinstance(node.exc, ast.Call) else node.exc) if node.exc else ""
 
 
-def _looks_at(names: set[str], body: Sequence[ast.AST]) -> Callable[[ast.Module], bool]:
-    """Asks of a module whether anything outside of a handler's body reads one of these names."""
+def _reads(names: set[str], body: Sequence[ast.AST]) -> Callable[[ast.Module], bool]:
+    """Returns a test of whether a module reads one of these names outside the handler."""
     own = {id(node) for one in body for node in ast.walk(one)}
 
-    def read(tree: ast.Module) -> bool:
+    def reads(tree: ast.Module) -> bool:
         return any(
             isinstance(node, ast.Name | ast.Attribute)
             and isinstance(node.ctx, ast.Load)
@@ -288,11 +286,11 @@ def _looks_at(names: set[str], body: Sequence[ast.AST]) -> Callable[[ast.Module]
             for node in nodes_of(tree)
         )
 
-    return read
+    return reads
 
 
 def _wakes(call: ast.Call) -> bool:
-    """A byte into a pipe or socket that the main loop reads; not a line for a person."""
+    """Returns whether a call writes to a pipe or socket that the main loop reads, not to standard output."""
     if last_name(call.func) not in ("write", "send", "sendall") or not call.args:
         return False
     target = call.args[0] if isinstance(call.func, ast.Attribute) and last_name(call.func.value) == "os" else None
@@ -319,7 +317,7 @@ def _by_library(trees: Sequence[ast.Module], name: str) -> Handler | None:
     if name in ("SIGTERM", "SIGINT") and called & {"run", "run_app", "serve"}:
         for module, words in _ENDING_LIBRARIES.items():
             if words and any(one == module or one.startswith(f"{module}.") for one in imported):
-                return Handler(True, f"the program runs {words}, whose own handler ends it")
+                return Handler(True, f"the program runs {words}, whose own handler exits it")
     if name == "SIGINT":
         return interrupted(trees)
     return None

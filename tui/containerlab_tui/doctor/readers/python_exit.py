@@ -1,4 +1,4 @@
-"""Whether a Python program comes to its end once its handler has run: loops, exceptions, threads, pools. Pure."""
+"""Finds out whether a Python program exits after its handler has run: loops, exceptions, threads, pools."""
 
 import ast
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ from containerlab_tui.doctor.readers.python_tree import (
 )
 
 _WAITING = frozenset(("sleep", "join", "wait", "pause", "serve_forever", "run", "run_forever", "input", "get"))
-"""Calls in which a main thread stays. One without them has come to its end, where an interrupt is the end."""
+"""Calls in which a main thread waits. Without one, the main thread has finished."""
 LONG_S = 60.0
-"""A sleep of so many seconds outlasts a stop."""
+"""A sleep of so many seconds lasts longer than a stop."""
 
 
 def deadlocks(body: Sequence[ast.AST], trees: Sequence[ast.Module]) -> bool:
-    """socketserver's shutdown() waits for serve_forever(), which the handler has interrupted (its documentation)."""
+    """Returns whether shutdown() waits for serve_forever(), which the handler interrupted (socketserver docs)."""
     serves = any(
         isinstance(node, ast.Call) and last_name(node.func) == "serve_forever"
         for tree in trees
@@ -41,7 +41,7 @@ def deadlocks(body: Sequence[ast.AST], trees: Sequence[ast.Module]) -> bool:
 
 
 def loops_on(names: set[str], trees: Sequence[ast.Module]) -> tuple[bool, float]:
-    """Whether a loop looks at one of these names, and its longest fixed pause, which Python resumes (PEP 475)."""
+    """Returns whether a loop tests one of these names, and its longest sleep, which Python resumes (PEP 475)."""
     for tree in trees:
         for node in nodes_of(tree):
             if not isinstance(node, ast.While):
@@ -60,10 +60,10 @@ def loops_on(names: set[str], trees: Sequence[ast.Module]) -> tuple[bool, float]
 
 
 def after_return(trees: Sequence[ast.Module], said: str) -> Handler:
-    """A handler that only reports: the program goes on where it was."""
+    """Judges a handler that only reports: the program continues."""
     waits_once = False
     if any("set_wakeup_fd" in words_of(tree) for tree in trees):
-        return Handler(True, f"{said}, and a descriptor wakes its main loop (set_wakeup_fd)")
+        return Handler(True, f"{said} wakes the main loop through a descriptor (set_wakeup_fd)")
     for tree in trees:
         loops = {
             id(inner) for node in nodes_of(tree) if isinstance(node, ast.While | ast.For) for inner in ast.walk(node)
@@ -72,20 +72,20 @@ def after_return(trees: Sequence[ast.Module], said: str) -> Handler:
             if isinstance(node, ast.Call) and last_name(node.func) in ("pause", "sigwait", "sigwaitinfo"):
                 waits_once = waits_once or id(node) not in loops
     if waits_once:
-        return Handler(True, f"{said}, and the program has nothing left to do once a signal has come")
-    return Handler(False, f"{said}, which doesn't end the program")
+        return Handler(True, f"{said} returns, and the program has nothing left to do")
+    return Handler(False, f"{said} never exits")
 
 
 def waited(texts: Sequence[str]) -> Handler | None:
-    """What a program does that takes a signal from sigwait or a signalfd: once, or in a loop."""
+    """Judges a program that reads a signal from sigwait or a signalfd, once or in a loop."""
     for tree in filter(None, map(parsed, texts)):
         loops = {id(inner): node for node in nodes_of(tree) if isinstance(node, ast.While) for inner in ast.walk(node)}
         for node in nodes_of(tree):
             if isinstance(node, ast.Call) and last_name(node.func) in ("sigwait", "sigwaitinfo", "sigtimedwait"):
                 loop = loops.get(id(node))
-                said = f"the program's text waits for signals in {last_name(node.func)} (line {node.lineno})"
+                said = f"the program waits for signals in {last_name(node.func)} (line {node.lineno})"
                 if loop is None:
-                    return Handler(True, f"{said}, once, and goes on to its end")
+                    return Handler(True, f"{said}, once, then exits")
                 leaves = any(isinstance(one, ast.Break | ast.Return | ast.Raise) for one in ast.walk(loop))
                 exits = any(isinstance(one, ast.Call) and last_name(one.func) in EXITS for one in ast.walk(loop))
                 if leaves or exits or any(one is node for one in ast.walk(loop.test)):
@@ -95,16 +95,16 @@ def waited(texts: Sequence[str]) -> Handler | None:
 
 
 def interrupted(trees: Sequence[ast.Module]) -> Handler:
-    """Python's own handler of SIGINT raises KeyboardInterrupt in the main thread (signal.default_int_handler)."""
+    """Judges Python's SIGINT handler, which raises KeyboardInterrupt in the main thread (default_int_handler)."""
     if swallowed(trees, "KeyboardInterrupt"):
-        return Handler(False, "KeyboardInterrupt is caught in a loop that goes on")
+        return Handler(False, "a loop catches KeyboardInterrupt and continues")
     return Handler(
-        True, "Python raises KeyboardInterrupt, which ends the program", last_words_s(trees), by_exception=True
+        True, "Python raises KeyboardInterrupt, which exits the program", last_words_s(trees), by_exception=True
     )
 
 
 def swallowed(trees: Sequence[ast.Module], raised: str) -> bool:
-    """Whether a loop of the main thread catches an exception of this name and goes on."""
+    """Returns whether a loop of the main thread catches an exception of this name and continues."""
     elsewhere = {id(inner) for one in _other_threads(trees) for inner in ast.walk(one)}
     loops = (
         node for tree in trees for node in nodes_of(tree) if isinstance(node, ast.While) and id(node) not in elsewhere
@@ -118,11 +118,11 @@ def swallowed(trees: Sequence[ast.Module], raised: str) -> bool:
 
 
 _GIVEN = 50
-"""Functions that are given to threads, executors, loops or atexit and that are looked at."""
+"""Functions passed to threads, executors, loops or atexit that are analysed."""
 
 
 def _other_threads(trees: Sequence[ast.Module]) -> list[ast.AST]:
-    """The statements of functions that threads or executors are given."""
+    """Returns the statements of functions that are passed to threads or executors."""
     calls = [call for tree in trees for call in calls_of(tree)]
     given = [keyword.value for call in calls for keyword in call.keywords if keyword.arg == "target"]
     given += [task for call in calls for task in _tasks(call)]
@@ -131,7 +131,7 @@ def _other_threads(trees: Sequence[ast.Module]) -> list[ast.AST]:
 
 
 def _catches(node: ast.ExceptHandler, raised: str, trees: Sequence[ast.Module]) -> bool:
-    """`except Exception` takes all but what ends programs (Python documentation, Exception hierarchy)."""
+    """Returns whether a clause catches an exception; `except Exception` doesn't catch SystemExit and similar ones."""
     if node.type is None:
         return True
     bases = {last_name(base) for tree in trees for base in bases_of(tree).get(raised, ())}
@@ -142,7 +142,7 @@ def _catches(node: ast.ExceptHandler, raised: str, trees: Sequence[ast.Module]) 
 
 
 def last_words_s(trees: Sequence[ast.Module]) -> float:
-    """How long the longest sleep is that comes at the end: in a `finally`, or in what atexit calls."""
+    """Returns the longest sleep at exit: in a `finally`, or in a function that atexit calls."""
     late: list[ast.AST] = []
     atexit = 0
     for node in (one for tree in trees for one in nodes_of(tree)):
@@ -164,10 +164,10 @@ def _leaves(node: ast.ExceptHandler) -> bool:
 
 
 def waits_at_exit(texts: Sequence[str], threads: int, children: int, version: tuple[int, int] = (3, 13)) -> str:
-    """Why a program that ends by an exception doesn't come to its end; empty: no reason is seen.
+    """Returns why a program doesn't exit after an exception; empty if no reason is found.
 
-    At its end Python joins threads and processes that are no daemons (threading, multiprocessing documentation).
-    Before 3.13 a thread whose join() an exception has interrupted counts as joined.
+    At exit Python joins non-daemon threads and processes (threading, multiprocessing documentation). Before 3.13 a
+    thread counts as joined if an exception interrupted its join().
     """
     trees = [tree for tree in map(parsed, texts) if tree is not None]
     for tree in trees:
@@ -176,19 +176,19 @@ def waits_at_exit(texts: Sequence[str], threads: int, children: int, version: tu
         daemons = "daemon" in text or "setDaemon" in text
         names = {last_name(call.func) for call in calls}
         if children and "Process" in names and not daemons and not names & {"terminate", "kill"}:
-            return "at its end it waits for the processes that it began with multiprocessing, which get no signal"
+            return "at exit it waits for its multiprocessing processes, which receive no signal"
         loops = any(isinstance(node, ast.While) for node in nodes_of(tree))
         elsewhere = {id(inner) for one in _other_threads([tree]) for inner in ast.walk(one)}
         waiting = {last_name(call.func) for call in calls if id(call) not in elsewhere} & _WAITING
         joined = waiting == {"join"} and threads == 2 and version < (3, 13)
         busy = names & _WAITING or loops
         if threads > 1 and names & {"Thread", "Timer"} and not daemons and busy and not joined:
-            return "at its end it waits for its threads, which are no daemons"
+            return "at exit it waits for its non-daemon threads"
     return ""
 
 
 def waits_for_tasks(texts: Sequence[str], threads: int, children: int) -> str:
-    """Why a program that ends in whatever way doesn't come to its end: an executor of it has a task that lasts."""
+    """Returns why a program can't exit: an executor has a task that lasts; empty if there is none."""
     trees = [tree for tree in map(parsed, texts) if tree is not None]
     for tree in trees:
         calls = calls_of(tree)
@@ -198,18 +198,18 @@ def waits_for_tasks(texts: Sequence[str], threads: int, children: int) -> str:
             given = [(one, call) for call in calls for one in _tasks(call)][:_GIVEN]
             task = next((one for one, call in given if _lasts(one, call, trees)), None)
             if task is not None:
-                return f"at its end it waits for `{shown(task)[:40]}` in its executor, which isn't done"
+                return f"at exit it waits for `{shown(task)[:40]}` in its executor, which is not done"
     return ""
 
 
 def _tasks(call: ast.Call) -> Sequence[ast.expr]:
-    """What a call gives an executor to do."""
+    """Returns the task that a call passes to an executor."""
     place = {"submit": 0, "map": 0, "to_thread": 0, "run_in_executor": 1}.get(last_name(call.func))
     return () if place is None else call.args[place : place + 1]
 
 
 def _lasts(task: ast.expr, call: ast.Call, trees: Sequence[ast.Module]) -> bool:
-    """Whether a task is a long sleep or a loop that tests nothing."""
+    """Returns whether a task is a long sleep or an endless loop."""
     if last_name(task) == "sleep":
         rest = call.args[list(call.args).index(task) + 1 :]
         return sleeps([ast.Call(task, rest, [])]) >= LONG_S
@@ -219,13 +219,13 @@ def _lasts(task: ast.expr, call: ast.Call, trees: Sequence[ast.Module]) -> bool:
 
 
 def blocked(texts: Sequence[str], children: int) -> str:
-    """Why no handler runs: Python runs them between instructions of its main thread (signal documentation)."""
+    """Returns why no handler can run: Python runs handlers in its main thread only (signal documentation)."""
     trees = [tree for tree in map(parsed, texts) if tree is not None]
     calls = [call for tree in trees for call in calls_of(tree)]
     if children and any(dotted(call.func) in ("os.system", "system") for call in calls):
-        return "it is in os.system(), and its handler runs only when that command has ended"
+        return "it is in os.system(), and its handler runs only after that command exits"
     for node in (one for tree in trees for one in nodes_of(tree) if isinstance(one, ast.AsyncFunctionDef)):
         inside = [one for one in ast.walk(node) if isinstance(one, ast.Call) and dotted(one.func) == "time.sleep"]
         if inside and sleeps(inside) >= LONG_S:
-            return "time.sleep() in a coroutine keeps its event loop from running the handler"
+            return "time.sleep() in a coroutine blocks the event loop, so the handler can't run"
     return ""

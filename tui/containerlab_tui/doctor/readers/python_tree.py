@@ -1,4 +1,4 @@
-"""Reading a Python program's text: its tree, names, and what a call leads to. Pure: parsed, never run."""
+"""Parses a Python program and answers questions about its syntax tree. The program is never run."""
 
 import ast
 import itertools
@@ -9,16 +9,16 @@ from functools import lru_cache
 from containerlab_tui.doctor.bounds import LONGEST_S, PROGRAM_LIMIT
 
 EXITS = frozenset(("exit", "_exit", "quit", "abort", "interrupt_main", "raise_signal"))
-"""Calls that end a program, whatever they belong to."""
+"""Names of calls that exit a program, whatever object they belong to."""
 
 
 _NODES_LIMIT = 15_000
-"""Nodes of one program's tree that are looked at: some 1,500 lines."""
+"""Nodes of one program's tree that are analysed: about 1,500 lines."""
 
 
 @lru_cache(maxsize=32)
 def parsed(text: str) -> ast.Module | None:
-    """The tree of a program; None where it is none, or one that is too large or too deep to be looked at."""
+    """Parses a program; None if it isn't valid, or too large or too deep."""
     if len(text) > PROGRAM_LIMIT:
         return None
     try:
@@ -33,17 +33,19 @@ def parsed(text: str) -> ast.Module | None:
 
 @lru_cache(maxsize=32)
 def nodes_of(tree: ast.Module) -> tuple[ast.AST, ...]:
+    """Returns all nodes of a program's tree."""
     return tuple(ast.walk(tree))
 
 
 @lru_cache(maxsize=32)
 def calls_of(tree: ast.Module) -> tuple[ast.Call, ...]:
+    """Returns all calls in a program."""
     return tuple(node for node in nodes_of(tree) if isinstance(node, ast.Call))
 
 
 @lru_cache(maxsize=32)
 def functions_of(tree: ast.Module) -> Mapping[str, tuple[ast.FunctionDef | ast.AsyncFunctionDef, ...]]:
-    """Functions and methods of a program by their name."""
+    """Returns a program's functions and methods by name."""
     found: dict[str, tuple[ast.FunctionDef | ast.AsyncFunctionDef, ...]] = {}
     for node in nodes_of(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and len(found.get(node.name, ())) < _NAMESAKES:
@@ -52,18 +54,18 @@ def functions_of(tree: ast.Module) -> Mapping[str, tuple[ast.FunctionDef | ast.A
 
 
 _NAMESAKES = 20
-"""Functions of one name that are looked at."""
+"""Functions with the same name that are analysed."""
 
 
 @lru_cache(maxsize=32)
 def bases_of(tree: ast.Module) -> Mapping[str, Sequence[ast.expr]]:
-    """What the classes of a program are derived from, by their names."""
+    """Returns the base classes of a program's classes, by class name."""
     return {one.name: one.bases for one in nodes_of(tree) if isinstance(one, ast.ClassDef)}
 
 
 @lru_cache(maxsize=32)
 def words_of(tree: ast.Module) -> str:
-    """The names and strings in a program, one a line: what it speaks of, comments left out."""
+    """Returns the names and strings in a program, one per line, without comments."""
     return "\n".join(
         value
         for node in nodes_of(tree)
@@ -73,14 +75,14 @@ def words_of(tree: ast.Module) -> str:
 
 
 def dotted(node: ast.AST) -> str:
-    """`os.system` as it is written; empty for what is no name with at most a name before it."""
+    """Returns a name with at most one prefix, such as `os.system`; empty for anything else."""
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
         return f"{node.value.id}.{node.attr}"
     return node.id if isinstance(node, ast.Name) else ""
 
 
 def shown(node: ast.AST) -> str:
-    """The text of a small part of a program; empty where it is too deep or has too long a number."""
+    """Returns the source of a small node; empty if it is too deep or has too long a number."""
     try:
         return ast.unparse(node)
     except (RecursionError, ValueError, MemoryError):
@@ -88,12 +90,14 @@ def shown(node: ast.AST) -> str:
 
 
 def last_name(node: ast.AST) -> str:
+    """Returns the last part of a dotted name; empty for anything else."""
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else ""
 
 
 def assigned(nodes: Sequence[ast.AST]) -> set[str]:
+    """Returns the names that these nodes assign."""
     names: set[str] = set()
     for node in nodes:
         targets: Sequence[ast.AST] = ()
@@ -109,7 +113,7 @@ def assigned(nodes: Sequence[ast.AST]) -> set[str]:
 
 
 def sleeps(calls: Sequence[ast.Call], least: float = 0.3) -> float:
-    """The seconds of the longest sleep with a number written out."""
+    """Returns the longest sleep with a literal number, in seconds."""
     times = [
         float(min(call.args[0].value, LONGEST_S))
         for call in calls
@@ -122,6 +126,7 @@ def sleeps(calls: Sequence[ast.Call], least: float = 0.3) -> float:
 
 
 def imports(node: ast.AST) -> Iterator[str]:
+    """Yields the dotted names that a node imports."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom) and node.module:
@@ -130,7 +135,7 @@ def imports(node: ast.AST) -> Iterator[str]:
 
 
 def local_imports(text: str) -> tuple[str, ...]:
-    """Modules that a script imports, with dots, as far as they may lie beside it."""
+    """Returns the dotted names of imported modules that may lie beside a script."""
     tree = parsed(text)
     if tree is None:
         return ()
@@ -145,7 +150,7 @@ def local_imports(text: str) -> tuple[str, ...]:
 
 
 def function_body(called: ast.expr, trees: Sequence[ast.Module]) -> Sequence[ast.AST]:
-    """The statements of a lambda, or of a function of the program's own by its name; empty: neither."""
+    """Returns the statements of a lambda or of a function of the program; empty if it is neither."""
     if isinstance(called, ast.Lambda):
         return (called.body,)
     name = last_name(called)

@@ -1,4 +1,4 @@
-"""What a handler of an interpreted program does, told from the program's own text; else what its runtime does. Pure."""
+"""Finds out what a handler of an interpreted program does: from its source, else from its runtime."""
 
 import posixpath
 import re
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from containerlab_probes.records import Delivery, Process
 from containerlab_probes.signals.names import name_of
 from containerlab_tui.doctor.bounds import PROGRAM_LIMIT, PROGRAMS_LIMIT, bounded
-from containerlab_tui.doctor.case import Case, Handler, ends_by_itself
+from containerlab_tui.doctor.case import Case, Handler, seconds_left
 from containerlab_tui.doctor.programs import catalogue
 from containerlab_tui.doctor.readers import (
     node,
@@ -17,33 +17,33 @@ from containerlab_tui.doctor.readers import (
     traps,
 )
 from containerlab_tui.doctor.readers import (
-    python as doctor_python,
+    python as python_source,
 )
 from containerlab_tui.model.diagnosis import Confidence, Graceful, Outcome, Outlook
 
 NEIGHBOUR_LIMIT = 24
-"""Files beside a script that are looked at."""
+"""Files beside a script that are read."""
 _NAMES = 240
-"""Names under which they are looked for."""
+"""File names that are tried."""
 
 
 def outcome(
     case: Case, process: Process, signal: int, delivery: Delivery, program: catalogue.Program | None
 ) -> Outcome:
-    """A handler of which programs.toml says nothing."""
+    """Predicts what a handler does that isn't in programs.toml."""
     name, family = name_of(signal), catalogue.program_name(process)
     if family in ("python", "node", "ruby", "perl", "php", "guile"):
-        told = _by_text(case, process, signal, delivery, family)
-        if told is not None:
-            return told
+        by_source = _by_source(case, process, signal, delivery, family)
+        if by_source is not None:
+            return by_source
     if process.exe in case.facts.go_programs:
         return _go(name)
     return unknown(name, program)
 
 
 def unknown(name: str, program: catalogue.Program | None = None) -> Outcome:
-    """Nothing is known but that there is a handler."""
-    why = f"What its handler does with {name} isn't known: a handler alone proves nothing."
+    """Returns the outcome if nothing is known except that there is a handler."""
+    why = f"It has a {name} handler, but what it does is unknown."
     return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (why,), graceful_signals=program.graceful if program else ())
 
 
@@ -53,62 +53,62 @@ _GO_ENDS = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGABRT")
 def _go(name: str) -> Outcome:
     if name in _GO_ENDS:
         why = (
-            f"It is a Go program: on {name} Go's runtime exits with status 2 unless the program has asked for the "
-            "signal, which it does to end in order (package os/signal)."
+            f"It is a Go program: Go's runtime exits with code 2 on {name} unless the program requests the signal, "
+            "usually for a clean shutdown (package os/signal)."
         )
         return Outcome(Outlook.EXITS, Confidence.LIKELY, (why,), 0.5)
     if name == "SIGHUP":
-        why = "It is a Go program: Go's runtime exits on SIGHUP unless the program has asked for it, which isn't seen."
+        why = "It is a Go program: Go's runtime exits on SIGHUP unless the program requests it, which can't be seen."
         return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (why,))
     if name in ("SIGABRT", "SIGTRAP", "SIGSYS", "SIGILL", "SIGSTKFLT", "SIGEMT"):
-        why = f"It is a Go program: on {name} Go's runtime prints its stacks and exits (package os/signal)."
+        why = f"It is a Go program: Go's runtime prints its stacks and exits on {name} (package os/signal)."
         return Outcome(Outlook.EXITS, Confidence.LIKELY, (why,), 0.5)
     if name in ("SIGSEGV", "SIGBUS", "SIGFPE"):
-        return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (f"What Go's runtime does on {name} from outside varies.",))
+        return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (f"Go's runtime reacts to a sent {name} in different ways.",))
     why = (
-        f"It is a Go program: Go's runtime catches {name} and does nothing, unless the program has asked for it, "
-        "which it seldom does to end (package os/signal)."
+        f"It is a Go program: Go's runtime handles {name} and does nothing unless the program requests it; "
+        "programs seldom exit on it (package os/signal)."
     )
     return Outcome(Outlook.TIMES_OUT, Confidence.GUESS, (why,), graceful=Graceful.NO)
 
 
-def _by_text(case: Case, process: Process, signal: int, delivery: Delivery, family: str) -> Outcome | None:
+def _by_source(case: Case, process: Process, signal: int, delivery: Delivery, family: str) -> Outcome | None:
     texts, left_out = _texts(case, process)
     name = name_of(signal)
     if family == "ruby" and not texts and name in ("SIGTERM", "SIGINT", "SIGHUP"):
-        why = f"Its text can't be read; on {name} Ruby raises an exception, and a trap usually ends. A guess."
+        why = f"Its source can't be read; on {name} Ruby raises an exception, and a trap usually exits. A guess."
         return Outcome(Outlook.EXITS, Confidence.GUESS, (why,), 0.5)
     found: Handler | None
     if family == "python":
-        found = doctor_python.handler(texts, signal)
+        found = python_source.handler(texts, signal)
         if found is None and delivery in (Delivery.SIGWAIT, Delivery.SIGNALFD):
             found = python_exit.waited(texts)
     else:
         found = scripting_languages.handler(family, texts, name)
     if left_out and (found is None or family in ("ruby", "php")):
-        why = "text: the program is too long to be looked at as a whole."
+        why = "source: the program is too long to analyse."
         return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (why,))
     if found is None:
         found = scripting_languages.by_runtime(family, name, bool(texts))
-    if found is None or found.ends is None:
-        why = found.why if found else f"no handler for {name} is found in its text"
-        return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (f"text: {why}.",))
+    if found is None or found.exits is None:
+        why = found.why if found else f"no {name} handler found"
+        return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (f"source: {why}.",))
     if found.raises_again and process.namespace_init:
-        why = f"text: {found.why}; as PID 1 it survives that, as the kernel drops what it raises at itself."
+        why = f"source: {found.why}; PID 1 survives that, because the kernel discards it."
         return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
-    stuck = _stuck(case, process, texts, found) if found.ends else ""
+    stuck = _why_stuck(case, process, texts, found) if found.exits else ""
     if stuck:
-        why = f"text: {found.why}, but {stuck}."
+        why = f"source: {found.why}, but {stuck}."
         return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
-    if not found.ends:
-        return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (f"text: {found.why}.",), graceful=Graceful.NO)
-    return Outcome(Outlook.EXITS, Confidence.LIKELY, (f"text: {found.why}.",), found.takes_s)
+    if not found.exits:
+        return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (f"source: {found.why}.",), graceful=Graceful.NO)
+    return Outcome(Outlook.EXITS, Confidence.LIKELY, (f"source: {found.why}.",), found.takes_s)
 
 
-def _stuck(case: Case, process: Process, texts: tuple[str, ...], found: Handler) -> str:
-    """Why a program doesn't come to the end that its handler asks for; empty: no reason is seen."""
+def _why_stuck(case: Case, process: Process, texts: tuple[str, ...], found: Handler) -> str:
+    """Returns why a program doesn't exit although its handler asks for it; empty if no reason is found."""
     children, family = case.children(process), catalogue.program_name(process)
-    lasting = [one for one in children if (left := ends_by_itself(case, one)) is None or left >= case.facts.grace_s]
+    lasting = [one for one in children if (left := seconds_left(case, one)) is None or left >= case.facts.grace_s]
     if family != "python":
         return node.blocked(texts) if lasting and family == "node" else ""
     stuck = python_exit.blocked(texts, len(lasting))
@@ -120,28 +120,28 @@ def _stuck(case: Case, process: Process, texts: tuple[str, ...], found: Handler)
 
 
 def _python_version(process: Process) -> tuple[int, int]:
-    """By the name of its file; where that tells nothing, that of a recent one."""
+    """Returns the version in the executable's name; a recent one if there is none."""
     found = re.search(r"python3\.(\d+)$", process.exe)
     return (3, int(found[1])) if found else (3, 13)
 
 
 def at_prompt(case: Case, process: Process, signal: int) -> Outcome | None:
-    """An interpreter without a script, at a terminal, takes SIGINT for the line at hand; Node SIGTERM as well."""
+    """Handles an interpreter's prompt at a terminal: SIGINT discards the current line; for Node, SIGTERM too."""
     script, name = catalogue.script_of(process), name_of(signal)
     reads = script is not None and script.kind == "none" and case.facts.details.tty and not catalogue.is_shell(process)
     if not reads or not (name == "SIGINT" or (name == "SIGTERM" and catalogue.program_name(process) == "node")):
         return None
-    why = f"It reads commands from a terminal: {name} ends the line at hand, not the program."
+    why = f"It reads commands from a terminal: {name} discards the current line and keeps the program running."
     return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (why,), graceful=Graceful.NO)
 
 
 def texts_of(case: Case, process: Process) -> tuple[str, ...]:
-    """The program's own text and that of its files beside it, as far as they were read."""
+    """Returns the source of a program and of the files beside it, as far as they were read."""
     return _texts(case, process)[0]
 
 
 def _texts(case: Case, process: Process) -> tuple[tuple[str, ...], bool]:
-    """Those texts, and whether one was left out because there is too much of it."""
+    """Returns those texts, and whether one was left out because of its size."""
     script = catalogue.script_of(process)
     if script is None:
         return (), False
@@ -162,7 +162,7 @@ def _texts(case: Case, process: Process) -> tuple[tuple[str, ...], bool]:
 
 
 def script_paths(process: Process) -> Iterator[str]:
-    """Where the text of an interpreter's script may be, as the process would name it."""
+    """Yields possible paths of an interpreter's script, as the process would name them."""
     script = catalogue.script_of(process)
     if script is None:
         return
@@ -187,7 +187,7 @@ _ENDS = {"node": ("", ".js", ".mjs", ".cjs", "/index.js"), "ruby": ("", ".rb"), 
 
 
 def neighbours(process: Process, path: str, text: str) -> tuple[str, ...]:
-    """Files that a script names and that lie beside it, or below; some may not exist."""
+    """Returns files beside or below a script that it names; some may not exist."""
     family, here = catalogue.program_name(process), posixpath.dirname(path)
     found: list[str] = []
     short = text if family == "python" else bounded(text, PROGRAM_LIMIT)

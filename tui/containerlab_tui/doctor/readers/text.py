@@ -1,4 +1,4 @@
-"""Comments, brackets, functions and conditions in the text of a program, found by patterns. Pure and linear."""
+"""Finds comments, brackets, functions and conditions in a program's source by patterns, in linear time."""
 
 import re
 from collections.abc import Sequence
@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from containerlab_tui.doctor.bounds import tidy
 
 ARGUMENTS_LIMIT = 10_000
-"""Characters of a handler's code that are looked at."""
+"""Characters of a handler's code that are analysed."""
 NAME_LIMIT = 80
-"""Of names that are looked for."""
+"""Longest name that is searched for."""
 _CHANGED = 30
-"""Names that a handler changes and that are looked for."""
+"""Names changed by a handler that are searched for."""
 _OPENING, _CLOSING = "([{", ")]}"
 _MARK = re.compile(r"""["'`()\[\]{}]|\\.""", re.DOTALL)
 
 
 def without_comments(family: str, text: str) -> str:
-    """A text of an interpreter's program, its runs of blanks shortened as well."""
+    """Removes the comments of a program and shortens its runs of blanks."""
     if family in ("node", "php"):
         text = _without_blocks(text)
         return tidy(re.sub(r"(?m)(^|[\s;{}(])//[^\n]*", r"\1", text))
@@ -24,7 +24,7 @@ def without_comments(family: str, text: str) -> str:
 
 
 def _without_blocks(text: str) -> str:
-    """A text without `/* … */`."""
+    """Removes `/* … */`."""
     kept, place = list[str](), 0
     while (opening := text.find("/*", place)) >= 0 and (closing := text.find("*/", opening + 2)) >= 0:
         kept.append(text[place:opening])
@@ -33,7 +33,7 @@ def _without_blocks(text: str) -> str:
 
 
 def argument_list(text: str, opening: int) -> str:
-    """What stands between a bracket and the one that closes it, as far as it is looked at."""
+    """Returns the text between a bracket and its closing one, at most ARGUMENTS_LIMIT characters."""
     depth, quote, end = 1, "", min(len(text), opening + ARGUMENTS_LIMIT)
     for found in _MARK.finditer(text, opening + 1, end):
         mark = found[0]
@@ -53,7 +53,7 @@ def argument_list(text: str, opening: int) -> str:
 
 
 def function_body(text: str, name: str, patterns: Sequence[str]) -> str:
-    """The body of a function that is defined by name, in braces."""
+    """Returns the body of a named function, in braces."""
     for pattern in patterns if name in text else ():
         found = re.search(pattern.replace("NAME", re.escape(name)), text)
         if found:
@@ -63,8 +63,8 @@ def function_body(text: str, name: str, patterns: Sequence[str]) -> str:
     return ""
 
 
-def looked_at(changed: set[str], text: str, conditions: str, name: str) -> bool:
-    """Whether one of these names stands in a condition; `name` is a pattern with NAME in it."""
+def is_tested(changed: set[str], text: str, conditions: str, name: str) -> bool:
+    """Returns whether a condition contains one of these names; `name` is a pattern with NAME in it."""
     if not changed:
         return False
     tested = "\n".join(re.findall(conditions, text))

@@ -1,7 +1,7 @@
-"""The traps of a shell script, and what its text says about them. Pure: the text is searched, never run.
+"""Finds the traps of a shell script. The text is searched, never run.
 
-Patterns, not a parser: enough for the forms that entry points have. The texts come from `doctor_bounds.bounded`;
-each pattern takes time in proportion to their length, and brackets and loops are matched in one pass.
+Patterns, not a parser: they cover the usual forms of entry points. The texts come from `bounds.bounded`; each pattern
+takes linear time, and brackets and loops are matched in one pass.
 """
 
 import itertools
@@ -33,12 +33,12 @@ _FOR_EACH = re.compile(r"(?P<opens>\bfor\b[^\n;]{0,500}[;\n]\s*do\b)|\bdone\b|(?
 _ITSELF = re.compile(r"(?:^|[;&|{(\n])\s*kill\b[^;&|\n]{0,300}(?:\s0\b|\$\$)")
 
 _STOP_COMMAND = re.compile(r"\b(pkill|killall|shutdown|stop|quit)\b")
-"""Commands that end a server in another way: pkill nginx, nginx -s quit, redis-cli shutdown, service x stop."""
+"""Other commands that stop a server: pkill nginx, nginx -s quit, redis-cli shutdown, service x stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trap:
-    """One trap of a script, functions that it calls put in."""
+    """One trap of a script, including the functions that it calls."""
 
     body: str
     signal: str
@@ -46,7 +46,7 @@ class Trap:
 
 @lru_cache(maxsize=64)
 def trap_for(text: str, signal: int) -> Trap | None:
-    """The last trap that a script sets for a signal."""
+    """Returns the last trap that a script sets for a signal, or None."""
     text = without_comments(text)
     found = _by_trap(text, signal)
     for name, body, _ in functions(text):
@@ -59,7 +59,7 @@ def trap_for(text: str, signal: int) -> Trap | None:
 
 
 _LOOPED = 20
-"""Traps on a variable whose values are looked for."""
+"""Traps on a variable whose values are searched for."""
 
 
 def _by_trap(text: str, signal: int) -> Trap | None:
@@ -85,9 +85,10 @@ _NO_JOBS = re.compile(r"\bkill\b[^;&|\n]{0,300}\$\(jobs[^)]{0,300}\)")
 
 
 def _over_words(text: str, trap: re.Match[str], body: str) -> tuple[list[str], str]:
-    """The signals of a trap that a loop sets, `for s in INT TERM; do trap … $s`, and what it then does.
+    """Returns the signals and the body of a trap that a loop sets: `for s in INT TERM; do trap … $s`.
 
-    Also of a function that is given a function and signals: `on() { f=$1; shift; for s; do trap "$f $s" $s; done; }`.
+    Also handles a function with a function and signals as arguments:
+    `on() { f=$1; shift; for s; do trap "$f $s" $s; done; }`.
     """
     loops = list(re.finditer(rf"\bfor\s+{trap['each']}\b(?:\s+in\s+([^;\n]*))?", text[: trap.start()]))
     if loops and loops[-1][1] and "$" not in loops[-1][1]:
@@ -101,17 +102,17 @@ def _over_words(text: str, trap: re.Match[str], body: str) -> tuple[list[str], s
 
 
 def errexit(text: str, argv: tuple[str, ...]) -> bool:
-    """Whether the script ends with the first command that fails (set -e)."""
+    """Returns whether the script exits after the first command that fails (set -e)."""
     flags = any(word[:1] == "-" and word[1:].isalpha() and word.isascii() and "e" in word for word in argv[1:3])
     return flags or bool(re.search(r"\bset\s+(?:-[a-zA-Z]*e|-o\s+errexit)|^#!.*\s-[a-zA-Z]*e", text))
 
 
 _SUBSHELLS = 20
-"""Subshells with a trap of their own that are looked at."""
+"""Subshells with their own trap that are analysed."""
 
 
 def subshell_part(text: str, signal: int) -> str:
-    """What stands in the parentheses that set a trap for a signal; empty: none do."""
+    """Returns the content of the parentheses that set a trap for a signal; empty if there are none."""
     for found in itertools.islice(re.finditer(r"(?<![\w$)])\((?=[^()]*\btrap\b)", text), _SUBSHELLS):
         depth, index = 1, found.end()
         while index < len(text) and depth:
@@ -124,12 +125,12 @@ def subshell_part(text: str, signal: int) -> str:
 
 
 def job_control(text: str) -> bool:
-    """Whether the script switches job control on (set -m)."""
+    """Returns whether the script enables job control (set -m)."""
     return bool(re.search(r"\bset\s+(?:-[a-zA-Z]*m\b|-o\s+monitor)", text))
 
 
 def never_ends(body: str) -> bool:
-    """Whether a trap has a loop that tests nothing and doesn't leave it."""
+    """Returns whether a trap has an endless loop."""
     opens = re.search(r"\b(?:while|until)\s+(?::|true|false|\[\s*1\s*\])\s*[;\n]\s*do\b", body)
     ends = re.compile(r"\bdone\b").search(body, opens.end()) if opens else None
     if opens is None or ends is None:
@@ -138,43 +139,43 @@ def never_ends(body: str) -> bool:
 
 
 def words_pattern(argv: tuple[str, ...]) -> str:
-    """A pattern for a command as a script has it; empty where there is none, or it is too long to look for."""
+    """Returns a pattern for a command in a script; empty if there is no command or it is too long."""
     if not argv or sum(len(word) + 1 for word in argv) > WORDS_LIMIT:
         return ""
     return r"\s+".join(re.escape(word) for word in argv)
 
 
 def rest_after(text: str, argv: tuple[str, ...]) -> str | None:
-    """What the main part of a script has after a command; None where the command isn't found in it."""
+    """Returns the main part of a script after a command; None if the command isn't found."""
     words = words_pattern(argv)
     found = re.search(words + r"(?![\w.])[^;&|\n]*", main_part(text)) if words else None
     return main_part(text)[found.end() :] if found else None
 
 
 def does_nothing(rest: str) -> bool:
-    """Whether commands end at once: `true`, `echo`, `exit` and the like."""
+    """Returns whether commands finish at once: `true`, `echo`, `exit` and similar ones."""
     commands = [one.strip() for one in re.split(r"[;\n]|&&|\|\|", rest)]
     return all(not one or re.match(r"(?:true|false|:|echo|printf|exit|return|fi)\b|:", one) for one in commands)
 
 
 def runs_on(rest: str) -> bool:
-    """Whether commands begin something that doesn't end by itself."""
+    """Returns whether commands start something that doesn't exit on its own."""
     return bool(re.search(r"\bsleep\s+(?:\d{3,}|\d+[hd]|inf)|\btail\s+-[fF]|\bserve", rest))
 
 
 def file_read(found: re.Match[str], here: str) -> str:
-    """The path that a `.` command names; `here`: the directory of the script, for one that names it by that."""
+    """Returns the path of a `.` command; `here`: the script's directory, for a path relative to it."""
     return posixpath.normpath(posixpath.join(here, found["path"])) if found["here"] else found["path"]
 
 
 def files_read(text: str, here: str) -> tuple[str, ...]:
-    """The files that a script reads by `.`, as far as their paths are written out."""
+    """Returns the files that a script sources with `.`, if their paths are literal."""
     found = (file_read(one, here) for one in READS_FILES.finditer(without_comments(text)))
     return tuple(dict.fromkeys(one for one in found if "$" not in one and "`" not in one))
 
 
 def resets(text: str, signal: int) -> bool:
-    """Whether the last word of a script on a signal is `trap -`, outside of functions."""
+    """Returns whether a script finally resets a signal with `trap -`, outside of functions."""
     last = ""
     for each in _TRAP.finditer(main_part(text, traps=True)):
         if any(_number(word) == signal for word in each["signals"].split()):
@@ -183,7 +184,7 @@ def resets(text: str, signal: int) -> bool:
 
 
 def signals_itself(trap: Trap) -> bool:
-    """Whether a trap signals its own shell, or its process group, while it is still set."""
+    """Returns whether a trap signals its own shell or process group while the trap is still set."""
     sent = _ITSELF.search(trap.body)
     taken_back = re.search(r"\btrap\s+(?:-|''|\"\")", trap.body)
     return bool(sent) and not (taken_back and sent and taken_back.start() < sent.start())
@@ -191,6 +192,7 @@ def signals_itself(trap: Trap) -> bool:
 
 @lru_cache(maxsize=32)
 def without_comments(text: str) -> str:
+    """Removes the comments of a script and shortens its runs of blanks."""
     return tidy(re.sub(r"(?m)(^|\s)#[^\n]*", r"\1", text))
 
 
@@ -201,7 +203,7 @@ _NUMBERED = re.compile(r"[0-9]{1,2}|RTM(?:IN|AX)(?:[+-][0-9]{1,2})?")
 
 
 def _number(word: str) -> int | None:
-    """As number_of, which takes long for a word that is no signal; 0 for what a shell has besides signals."""
+    """Works as number_of but rejects other words faster; returns 0 for shell conditions such as EXIT."""
     if word in ("EXIT", "0", "ERR", "DEBUG", "RETURN", "ZERR"):
         return 0
     short = word[:12].upper().removeprefix("SIG")
@@ -215,12 +217,12 @@ def _number(word: str) -> int | None:
 
 _FUNCTION = re.compile(r"(?:\bfunction\s+([\w-]{1,100})\s*(?:\(\s*\))?|(?<![\w-])([\w-]{1,100})\s*\(\s*\))\s*([{(])")
 _FUNCTIONS = 200
-"""Functions of one script that are looked at."""
+"""Functions of one script that are analysed."""
 
 
 @lru_cache(maxsize=32)
 def functions(text: str) -> tuple[tuple[str, str, tuple[int, int]], ...]:
-    """Names, bodies and places of the functions of a script."""
+    """Returns names, bodies and positions of a script's functions."""
     ends = _closings(text)
     made = []
     for found in itertools.islice(_FUNCTION.finditer(text), _FUNCTIONS):
@@ -230,7 +232,7 @@ def functions(text: str) -> tuple[tuple[str, str, tuple[int, int]], ...]:
 
 
 def _closings(text: str) -> dict[int, int]:
-    """Where each bracket and brace of a script is closed; those of `${NAME}` belong to no function."""
+    """Finds the closing position of each bracket and brace; those of `${NAME}` belong to no function."""
     ends: dict[int, int] = {}
     open_at: dict[str, list[int]] = {"{": [], "(": []}
     expansion, other = -1, -1
@@ -251,7 +253,7 @@ def _closings(text: str) -> dict[int, int]:
 
 
 def _branch(text: str, body: str) -> str:
-    """Of a trap that calls a function with one word, on which the function branches: that branch."""
+    """Returns the branch that runs if a trap calls a function with one word that the function branches on."""
     words = body.split()
     if len(words) == 2:
         for inner in (inner for name, inner, _ in functions(text) if name == words[0]):
@@ -270,7 +272,7 @@ _CALLS = 300
 
 
 def _with_functions(text: str, body: str) -> str:
-    """A trap with the functions that it calls put behind it, and those that they call."""
+    """Appends to a trap the functions that it calls, directly or indirectly."""
     left = _CALLS
 
     def put_in(body: str, depth: int) -> str:
@@ -287,7 +289,7 @@ def _with_functions(text: str, body: str) -> str:
 
 @lru_cache(maxsize=32)
 def main_part(text: str, traps: bool = False) -> str:
-    """A script without its functions, and without its traps unless `traps`: what it does in order."""
+    """Returns a script without its functions and, unless `traps`, without its traps."""
     text = without_comments(text)
     for *_, (start, end) in reversed(functions(text)):
         text = text[:start] + text[end:]
@@ -296,19 +298,19 @@ def main_part(text: str, traps: bool = False) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """A loop of a script that has no end of its own."""
+    """A loop of a script that only ends by its condition or a break."""
 
     condition: str
     body: str
 
 
 _WAITED_FOR = 20
-"""Commands that are looked for in loops."""
+"""Commands that are searched for in loops."""
 
 
 @lru_cache(maxsize=32)
 def waiting_loop(main: str, commands: tuple[str, ...]) -> Loop | None:
-    """The loop in which a script waits: one with `wait`, `sleep`, `read` or one of these commands in its body."""
+    """Returns the loop that a script waits in: its body has `wait`, `sleep`, `read` or one of these commands."""
     bodies = _loop_bodies(main)
     opens = sorted(bodies)
     names = ("wait", "sleep", "read", *(re.escape(one) for one in dict.fromkeys(commands[:_WAITED_FOR]) if one))
@@ -326,7 +328,7 @@ def waiting_loop(main: str, commands: tuple[str, ...]) -> Loop | None:
 
 
 def _loop_bodies(text: str) -> dict[int, tuple[int, int]]:
-    """Where the body of each loop begins and ends, by the place of its `do`."""
+    """Returns the position of each loop's body, by the position of its `do`."""
     bodies: dict[int, tuple[int, int]] = {}
     waiting: list[re.Match[str]] = []
     for found in re.finditer(r"(?<![\w-])(?:do|done)(?![\w-])", text):
@@ -340,7 +342,7 @@ def _loop_bodies(text: str) -> dict[int, tuple[int, int]]:
 
 
 def waits_for_each(main: str) -> bool:
-    """Whether a script has a `for` loop with a `wait` in it."""
+    """Returns whether a script has a `for` loop with a `wait` in it."""
     inside = False
     for found in _FOR_EACH.finditer(main):
         if inside and found["waits"]:
@@ -350,13 +352,13 @@ def waits_for_each(main: str) -> bool:
 
 
 def passes_on(body: str) -> int | None:
-    """The signal that a trap sends to the script's children; None: it sends none."""
+    """Returns the signal that a trap sends to the script's children, or None."""
     found = _KILL.search(body)
     if found is None:
         return number_of("SIGTERM") if _STOP_COMMAND.search(body) else None
     words = found[1].split()
     if words and words[-1].strip("\"'") in ("$$", "${$}") and not any(one.startswith("-$") for one in words):
-        return None  # only itself
+        return None  # only the shell itself
     for index, word in enumerate(words):
         if word in ("-s", "-n") and index + 1 < len(words):
             return _number(words[index + 1])
@@ -366,4 +368,5 @@ def passes_on(body: str) -> int | None:
 
 
 def sleeps(body: str) -> float:
+    """Returns the sum of a trap's sleeps in seconds."""
     return sum(seconds(one) for one in re.findall(r"\bsleep\s+(\d+(?:\.\d+)?)\b", body))

@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 from containerlab_probes.records import Forecast, Process, ProcessId
 from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import SIGKILL, all_signals, name_of, number_of
-from containerlab_tui.present import wording
+from containerlab_tui.present import signs, wording
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.services.policy import Operation
 from containerlab_tui.services.processes import children_of
@@ -51,7 +51,7 @@ class SignalSubject:
     """Its tree, PID 1 first; empty where they can't be seen."""
     chosen: ProcessId | None = None
     """The selected process; None: PID 1."""
-    blind_reason: str = ""
+    unseen_reason: str = ""
     """Why the processes can't be seen, a clause."""
 
     @property
@@ -190,7 +190,7 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
     def _kills_init(self, signal: int) -> bool:
         """Whether the signal would end a container's PID 1, and so the container."""
         inits = {subject.init.id for subject in self._subjects if subject.init is not None}
-        return any(one is not None and one.id in inits and wording.deadly(one) for one in self._forecasts(signal))
+        return any(one is not None and one.id in inits and wording.is_fatal(one) for one in self._forecasts(signal))
 
     def _fill(self) -> None:
         """Draw the signals that match, the best match chosen."""
@@ -205,10 +205,10 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
 
     def _row(self, index: int) -> Content:
         signal = self._shown[index]
-        glyph, said = wording.together(self._forecasts(signal))
-        if glyph == "†" and self._kills_init(signal):
+        glyph, said = wording.combined(self._forecasts(signal))
+        if glyph == signs.TERMINATES and self._kills_init(signal):
             said = _ENDS_CONTAINER
-        style = "bold $text-error" if glyph == "†" else "dim" if glyph == "✗" else ""
+        style = "bold $text-error" if glyph == signs.TERMINATES else "dim" if glyph == signs.NO_EFFECT else ""
         cursor = ("▌" if index == self._marked else " ", "$text-accent")
         return Content.assemble(cursor, f"{signal:>2}  {name_of(signal):<12}", (f"{glyph} {said}", style))
 
@@ -237,7 +237,7 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
             return Content.styled(
                 f"† {name} can't be caught: no handler runs, nothing is tidied up.", "bold $text-error"
             )
-        blind = next((one.blind_reason for one in self._subjects if not one.processes and one.blind_reason), "")
+        blind = next((one.unseen_reason for one in self._subjects if not one.processes and one.unseen_reason), "")
         if blind:
             return Content.styled(f"? no forecast: {safe_line(blind)}", "dim")
         made = [one for one in self._forecasts(signal) if one is not None]

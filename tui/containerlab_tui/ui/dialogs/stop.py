@@ -206,7 +206,7 @@ def _facts(plan: StopPlan, choice: StopChoice, outlook: Content | None) -> Conte
     grace = plan.timeout_s if choice.timeout_s is None else choice.timeout_s
     lines: list[Content] = []
     if plan.init is None:
-        lines.append(Content(f"? No forecast: {safe_line(plan.blind_reason) or 'its processes are not known'}"))
+        lines.append(Content(f"? No forecast: {safe_line(plan.unseen_reason) or 'its processes are not known'}"))
     else:
         made = _forecast(plan, plan.init, signal)
         lines.append(Content.assemble(("PID 1  ", "dim"), safe_line(plan.init.command, 66)))

@@ -20,9 +20,9 @@ from textual.widgets import Static
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.records import Process
 from containerlab_tui.model.diagnosis import Diagnosis, Finding, Outlook
-from containerlab_tui.present import doctor_text, wording
+from containerlab_tui.present import doctor_text, signs, wording
 from containerlab_tui.present.safe_text import safe_line
-from containerlab_tui.present.states import DOCTOR_SIGNS, FINDINGS, OUTLOOKS, grace_period
+from containerlab_tui.present.states import FINDINGS, OUTLOOKS, grace_period
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.session.freshness import started_at, stopped_clause
 from containerlab_tui.ui.background import ask
@@ -64,7 +64,7 @@ class DoctorScreen(Screen[None]):
     """The answer above or on the left, the findings below or on the right, with a cursor on one of them."""
 
     CSS_PATH = "../styles/doctor.tcss"
-    SIGNS = DOCTOR_SIGNS
+    SIGNS = signs.DOCTOR
     SCOPE = Scope.DOCTOR
     BINDINGS: ClassVar[list[BindingType]] = bindings(SCOPE)
     AUTO_FOCUS = ""
@@ -267,7 +267,7 @@ def _answer(one: Diagnosis) -> list[Widget]:
         _fact("program", Content(safe_line(one.program, 80) or "not recognised")),
         _fact("graceful", Content(safe_line(doctor_text.graceful(one), 120))),
     ]
-    if took := doctor_text.takes(one):
+    if took := doctor_text.duration(one):
         facts.append(_fact("takes", Content(took)))
     facts += _facts("because", one.evidence)
     return [*facts, *_unreached(one.unreached)]

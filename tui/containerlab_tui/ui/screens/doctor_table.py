@@ -14,9 +14,9 @@ from textual.widgets import Static
 from containerlab_probes.errors import ContainerlabError
 from containerlab_tui.doctor.diagnosis import by_trouble
 from containerlab_tui.model.diagnosis import Diagnosis, Outlook, Severity
-from containerlab_tui.present import doctor_text, wording
+from containerlab_tui.present import doctor_text, signs, wording
 from containerlab_tui.present.safe_text import safe_line
-from containerlab_tui.present.states import DOCTOR_SIGNS, FINDINGS, OUTLOOKS, grace_period
+from containerlab_tui.present.states import FINDINGS, OUTLOOKS, grace_period
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.session.freshness import RESTARTED, change_since, is_outdated, successor
 from containerlab_tui.ui.background import ask
@@ -54,7 +54,7 @@ class DoctorTable(Screen[None]):
     """Shows what was answered once; `r` asks again. Containers that have ended or begun again since are dim."""
 
     CSS_PATH = "../styles/doctor.tcss"
-    SIGNS = DOCTOR_SIGNS
+    SIGNS = signs.DOCTOR
     SCOPE = Scope.DOCTOR_TABLE
     BINDINGS: ClassVar[list[BindingType]] = bindings(SCOPE)
     AUTO_FOCUS = "DoctorGrid"
@@ -190,7 +190,7 @@ def _counted(diagnoses: Iterable[Diagnosis]) -> str:
 def _row(one: Diagnosis, become: str) -> Row:
     word = OUTLOOKS[one.outlook]
     signal = one.signal.removeprefix("SIG")
-    took = doctor_text.takes(one).removeprefix("about ")
+    took = doctor_text.duration(one).removeprefix("about ")
     return Row(
         one.container,
         (

@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
+from containerlab_tui.present import signs
 from containerlab_tui.session.actions import ACTIONS, Action, Scope
 from containerlab_tui.ui.bindings import bindings
 
@@ -38,15 +39,7 @@ GROUPS = (
     ("app.", "Everywhere"),
 )
 
-SIGNS = (
-    ("✓", "$text-success", "caught or awaited: the program decides what to do"),
-    ("†", "$foreground", "the default action ends it"),
-    ("…", "$text-warning", "later: a handler that must wait, or a blocked signal"),
-    ("✗", "$text-error", "nothing: dropped (PID 1 without a handler) or ignored"),
-    ("?", "$text-muted", "unknown: it could not be read"),
-    ("● ‖ ○", "$foreground", "running, paused, ended"),
-    ("*", "$text-accent", "marked"),
-)
+SIGNS = signs.MAIN
 
 
 class HelpScreen(ModalScreen[None]):

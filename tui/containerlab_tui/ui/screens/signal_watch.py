@@ -19,10 +19,10 @@ from textual.widgets import Input, Static
 
 from containerlab_tui.model.inventory import RUNNING
 from containerlab_tui.model.signal_filter import ALL, parse
-from containerlab_tui.model.signal_log import Row, SignalLog, Told
+from containerlab_tui.model.signal_log import LogRecord, Row, SignalLog
+from containerlab_tui.present import signs
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.signal_text import as_document, lost_words
-from containerlab_tui.present.states import WATCH_SIGNS
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.background import do
 from containerlab_tui.ui.bindings import bindings
@@ -51,7 +51,7 @@ class Feed(Protocol):
     @property
     def blind(self) -> str: ...
     def begin(self) -> None: ...
-    def take(self) -> list[Told]: ...
+    def take(self) -> list[LogRecord]: ...
     def close(self) -> None: ...
 
 
@@ -59,7 +59,7 @@ class WatchScreen(Screen[None]):
     """Begins the feed when it is shown and closes it when it is left."""
 
     CSS_PATH = "../styles/watch.tcss"
-    SIGNS = WATCH_SIGNS
+    SIGNS = signs.WATCH
     SCOPE = Scope.SIGNAL_WATCH
     BINDINGS: ClassVar[list[BindingType]] = bindings(SCOPE)
     AUTO_FOCUS = "SignalList"
@@ -99,7 +99,7 @@ class WatchScreen(Screen[None]):
     def _tick(self) -> None:
         told = self._feed.take()
         if told:
-            new = self._filter.select(self._log.take(told))
+            new = self._filter.select(self._log.add(told))
             if self._paused_new is None:
                 self._list.add(new)
             else:
@@ -119,7 +119,7 @@ class WatchScreen(Screen[None]):
     def _say(self) -> None:
         """What stands above the list; drawn where it has changed."""
         facts = (self._feed.opened, self._feed.blind, round(self._rate), self._log.signals, self._log.exits,
-                 self._log.lost, self._log.lost_uncounted, self._log.forgotten, self._paused_new, self._needle,
+                 self._log.lost, self._log.lost_uncounted, self._log.dropped, self._paused_new, self._needle,
                  self._list.count, self._list.following)  # fmt: skip
         if facts == self._said:
             return
@@ -162,8 +162,8 @@ class WatchScreen(Screen[None]):
             parts.append(f"filter “{safe_line(self._needle, 40)}”: {_many(self._list.count, 'row')}")
         else:
             parts.append(_many(self._list.count, "row"))
-        if self._log.forgotten:
-            parts.append(f"{self._log.forgotten:,} older ones let go")
+        if self._log.dropped:
+            parts.append(f"{self._log.dropped:,} older ones let go")
         return Content(" · ".join(parts))
 
     def _nothing(self) -> str:

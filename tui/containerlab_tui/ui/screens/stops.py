@@ -21,6 +21,7 @@ from textual.widgets import Footer, Static
 from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.doctor import comparison
 from containerlab_tui.model.stop import Kind, StopEvent, StopState, Verdict, describe, explain
+from containerlab_tui.present import signs
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.states import grace_period
 from containerlab_tui.session.actions import Scope
@@ -35,7 +36,12 @@ LOG_LINES = 200
 """Lines of a container's log that are kept for a stop."""
 _TICK_S = 0.2
 
-_GLYPHS = {Verdict.GRACEFUL: "✓", Verdict.KILLED: "✗", Verdict.RESTARTED: "↻", Verdict.FAILED: "!"}
+_GLYPHS = {
+    Verdict.GRACEFUL: signs.IN_TIME,
+    Verdict.KILLED: signs.KILLED,
+    Verdict.RESTARTED: signs.RESTARTED,
+    Verdict.FAILED: signs.WARNING,
+}
 
 STYLES = {
     Role.PLAIN: "",
@@ -107,7 +113,7 @@ class StopScreen(Screen[None]):
         again = known is not None and known.state.began != state.began
         if known is None or again:
             self._stops[key] = _Stop(state)
-            if self._shown is None or not state.plan.begun_elsewhere:
+            if self._shown is None or not state.plan.started_elsewhere:
                 self._shown = key
             self._forget()
         else:
@@ -208,8 +214,8 @@ class StopScreen(Screen[None]):
 
     def _draw_timeline(self, state: StopState) -> None:
         rows = [_event(state, event) for event in state.events if event.kind is not Kind.SETTLED]
-        if state.plan.blind_reason:
-            rows.insert(0, Content.styled(f"  processes not seen: {safe_line(state.plan.blind_reason)}", "dim"))
+        if state.plan.unseen_reason:
+            rows.insert(0, Content.styled(f"  processes not seen: {safe_line(state.plan.unseen_reason)}", "dim"))
         self.query_one("#timeline-lines", Static).update(Content("\n").join(rows))
         self.call_after_refresh(self.query_one("#timeline", VerticalScroll).scroll_end, animate=False)
 
@@ -227,13 +233,13 @@ class StopScreen(Screen[None]):
         verdict = stop.state.verdict
         where = self.query_one("#verdict", Static)
         if verdict is None and not stop.state.settled:
-            foretold = stop.state.plan.foretold
-            words_ = [f"{comparison.words(foretold)}."] if foretold is not None else []
+            prediction = stop.state.plan.prediction
+            words_ = [f"{comparison.words(prediction)}."] if prediction is not None else []
             words_.append("Leaving cancels nothing: the engine goes on with the stop.")
             where.update(Content("\n").join(Content.styled(line, "dim") for line in words_))
             return
         main, *more = explain(stop.state) or ("",)
-        compared = comparison.compare(stop.state.plan.foretold, stop.state) if stop.state.plan.foretold else None
+        compared = comparison.compare(stop.state.plan.prediction, stop.state) if stop.state.plan.prediction else None
         well = verdict in (None, Verdict.GRACEFUL, Verdict.ALREADY_STOPPED)
         style = "bold $text-success" if well else "bold $text-error"
         glyph, width = _GLYPHS.get(verdict, "·") if verdict else "·", max(self.size.width - 4, 20)
@@ -274,7 +280,7 @@ class StopScreen(Screen[None]):
         self.query_one("#timeline", VerticalScroll).scroll_relative(y=by, animate=False)
 
     def action_leave(self) -> None:
-        if any(not stop.over and not stop.state.plan.begun_elsewhere for stop in self._stops.values()):
+        if any(not stop.over and not stop.state.plan.started_elsewhere for stop in self._stops.values()):
             self.app.notify("The stop goes on; W shows it again.", markup=False)
         self.dismiss(None)
 
@@ -291,7 +297,7 @@ def _head(state: StopState, now: float, width: int) -> Content:
     after = "" if plan.signal == SIGKILL else f", then SIGKILL after {grace_period(plan.timeout_s)}"
     if plan.timeout_s < 0:
         after = ", and no SIGKILL ever"
-    stop = "Stop begun elsewhere  " if plan.begun_elsewhere else "Stop  "
+    stop = "Stop begun elsewhere  " if plan.started_elsewhere else "Stop  "
     elapsed = state.duration_s if state.duration_s is not None else max(0.0, now - state.began)
     if state.verdict is not None or state.settled:
         where = "over"

@@ -94,14 +94,14 @@ class SignalsTab(Panel):
 
     def _draw(self) -> None:
         log, watch = self.query_one(SignalsLog), self._watch
-        first = self._recorded.forgotten
+        first = self._recorded.dropped
         log.show(self._sent, [(first + number, row) for number, row in enumerate(self._recorded.rows)])
         if watch is None:
             remote = self._subject is not None and not self._session.local
             log.say_trace(None, self._subject.blind if self._subject is not None and remote else "")
         else:
             told = self._recorded
-            log.say_trace(watch.opened and not watch.blind, watch.blind, lost_words(told), told.forgotten)
+            log.say_trace(watch.opened and not watch.blind, watch.blind, lost_words(told), told.dropped)
 
     # what others send
 
@@ -127,7 +127,7 @@ class SignalsTab(Panel):
             return
         told, opened = watch.take(), (watch.opened, watch.blind)
         if told:
-            self._recorded.take(told)
+            self._recorded.add(told)
         if told or opened != self._opened:
             self._opened = opened
             self._draw()

@@ -30,7 +30,7 @@ class ContainerTable(Grid):
         Column("name", "NAME", 14, 40, share=3),
         Column("image", "IMAGE", 12, 40, rank=6, share=2, keep_end=True),
         Column("command", "PID 1", 12, 70, rank=2, share=4),
-        Column("stop", "STOP", 19, 23, rank=1),
+        Column("stop", "STOP", 20, 24, rank=1),
         Column("ipc", "IPC", 9, 14, rank=5),
         Column("cpu", "CPU %", 5, 6, right=True, rank=4),
         Column("memory", "MEM", 5, 6, right=True, rank=3),
@@ -137,7 +137,7 @@ def _stop(one: "Container", known: Store) -> Cell:
     word = forecast_word(known.forecasts.get(one.id))
     return (
         (f"{signal:<4} ", "plain"),
-        (f"{word.glyph} {word.text:<8} ", word.tone),
+        (f"{word.glyph} {word.text:<9} ", word.tone),
         (f"{grace_period(details.stop_timeout_s, short=True):>3}", "muted"),
     )
 
@@ -163,5 +163,5 @@ def _status(one: "Container", known: Store, now: float) -> Cell:
         if "(unhealthy)" in one.status:
             return ((wording, "plain"), (" · unhealthy", "bad"))
         return cell(wording)
-    bad = one.state == "dead" or (one.state == "exited" and not wording.startswith("ended by itself"))
+    bad = one.state == "dead" or (one.state == "exited" and not wording.startswith("exited (0)"))
     return cell(wording, "bad" if bad else state_word(one.state).tone if one.state in RUNNING else "muted")

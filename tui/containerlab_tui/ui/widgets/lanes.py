@@ -12,12 +12,13 @@ from rich.cells import cell_len, set_cell_size
 
 from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.model.stop import Kind, Lane, StopEvent, StopState, Verdict
+from containerlab_tui.present import signs
 from containerlab_tui.present.safe_text import safe_line
 
 SIGNALLED = "▼"
-ENDED_WELL = "✓"
-ENDED_BADLY = "!"
-KILLED = "✗"
+ENDED_WELL = signs.IN_TIME
+ENDED_BADLY = signs.WARNING
+KILLED = signs.KILLED
 
 _SECOND = "phase 2 KILL"
 _LABEL_LEAST, _LABEL_MOST = 14, 44

@@ -1,11 +1,12 @@
-"""Four marks for what an object outlives, and the same in words. Shared by the IPC and Files tabs. Pure."""
+"""Four marks for what an object survives, and the same in words. Shared by the IPC and Files tabs."""
 
 from containerlab_tui.model.survival import Answer, Survival
+from containerlab_tui.present import signs
 from containerlab_tui.ui.widgets.grid import Cell
 
-MARKS = {Answer.YES: "✓", Answer.NO: "·", Answer.UNKNOWN: "?"}
+MARKS = {Answer.YES: signs.YES, Answer.NO: signs.NO, Answer.UNKNOWN: signs.UNKNOWN}
 HEADING = "E S R B"
-LEGEND = "outlives  E end of its processes  S stop and start  R removal  B reboot"
+LEGEND = "survives  E process exit  S restart  R removal  B host reboot"
 """Fits in a border's title at 80 columns."""
 
 
@@ -23,10 +24,10 @@ def marks(survival: Survival) -> Cell:
 
 
 def sentence(survival: Survival) -> str:
-    """In words: `Outlives the end of its processes; not stop and start, removal, reboot. It lives …`"""
-    names = ("the end of its processes", "stop and start", "removal of the container", "reboot of the host")
+    """Returns the same in words: `Survives its processes. Lost on restart, on removal, on host reboot. …`"""
+    names = ("process exit", "restart", "removal", "host reboot")
     said: list[str] = []
-    for answer, lead in ((Answer.YES, "outlives "), (Answer.NO, "not "), (Answer.UNKNOWN, "unknown: ")):
+    for answer, lead in ((Answer.YES, "survives "), (Answer.NO, "lost on "), (Answer.UNKNOWN, "unknown: ")):
         mine = [name for name, one in zip(names, answers(survival), strict=True) if one is answer]
         if mine:
             said.append(lead + ", ".join(mine))

@@ -1,0 +1,57 @@
+"""The signs of all screens: one meaning each, one cell wide, readable without colour."""
+
+HANDLED = "◆"
+TERMINATES = "†"
+SUSPENDED = "‖"
+RESUMES = "▸"
+DELAYED = "…"
+NO_EFFECT = "⊘"
+MIXED = "~"
+
+IN_TIME = "✓"
+KILLED = "✗"
+RESTARTED = "↻"
+UNKNOWN = "?"
+
+YES = "●"
+NO = "○"
+NOT_YET = "◌"
+MARKED = "*"
+
+ERROR = "▲"
+WARNING = "!"
+NOTE = "·"
+
+Legend = tuple[tuple[str, str, str], ...]
+"""Sign, style, meaning."""
+
+MAIN: Legend = (
+    (HANDLED, "$text-success", "handled: the program decides what happens"),
+    (TERMINATES, "$foreground", "default action: terminates the process"),
+    (DELAYED, "$text-warning", "delayed: deferred handler or blocked signal"),
+    (NO_EFFECT, "$text-error", "no effect: ignored, or discarded because PID 1 has no handler"),
+    (UNKNOWN, "$text-muted", "unknown: could not be read"),
+    (f"{YES} {SUSPENDED} {NO}", "$foreground", "running, paused, stopped"),
+    (f"{YES} {NO}", "$foreground", "in the IPC and Files tabs: survives, does not survive"),
+    (MARKED, "$text-accent", "marked for a bulk action"),
+)
+
+DOCTOR: Legend = (
+    (IN_TIME, "$text-success", "exits within the grace period"),
+    (KILLED, "$text-error", "does not exit in time and is killed"),
+    (UNKNOWN, "$text-muted", "unknown"),
+    (f"{ERROR} {WARNING} {NOTE}", "$text-warning", "error, warning, note"),
+    ("certain", "$foreground", "given by a kernel rule or a program without exceptions"),
+    ("likely", "$foreground", "documented, found in the source, or seen before"),
+    ("guess", "$foreground", "weak evidence"),
+)
+
+WATCH: Legend = (
+    (YES, "$text-success", "kernel trace running"),
+    (NOT_YET, "$text-muted", "kernel trace starting"),
+    (NO, "$text-warning", f"kernel trace not available; the {WARNING} line says why"),
+    (f"{WARNING} lost", "$text-error", "events lost: they arrived faster than they could be read"),
+    ("7 name", "$foreground", "a process with its PID in the container"),
+    ("name [7]", "$foreground", "host PID: a process outside the container, or its own PID is unknown"),
+    ("— … —", "$text-accent", "container events"),
+)
