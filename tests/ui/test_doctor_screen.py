@@ -256,7 +256,7 @@ async def test_a_finding_that_does_not_fit_is_read_to_its_end_before_the_next(si
         assert chosen(screen) == "killed-before"
         for _ in range(20):
             await pilot.press("k")
-        await settled(pilot, lambda: "SIGTERM  the engine's default" in text_of(app), "the top again")
+        await settled(pilot, lambda: "SIGTERM  Docker's default" in text_of(app), "the top again")
 
 
 async def test_y_copies_the_remedy_of_the_finding_under_the_cursor() -> None:

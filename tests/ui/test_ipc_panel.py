@@ -113,16 +113,15 @@ async def test_hostile_names_are_only_text() -> None:
     [
         (
             "ynnn",
-            "Outlives the end of its processes; not stop and start, removal of the container, reboot of the host. Why.",
+            "Survives process exit; lost on restart, removal, host reboot. Why.",
         ),
         (
             "yyy?",
-            "Outlives the end of its processes, stop and start, removal of the container; "
-            "unknown: reboot of the host. Why.",
+            "Survives process exit, restart, removal; unknown: host reboot. Why.",
         ),
         (
             "nnnn",
-            "Not the end of its processes, stop and start, removal of the container, reboot of the host. Why.",
+            "Lost on process exit, restart, removal, host reboot. Why.",
         ),
     ],
 )

@@ -66,7 +66,7 @@ async def test_what_others_send_stands_there_once(
             [by_pidfd, replace(by_pidfd, signal=15, at=made.now + 6, route="engine", observed=None)]
         )
         watch.waiting = told(made.now, watch.pid)
-        await settled(pilot, lambda: "12 events were lost" in text_of(made.app), "the rows")
+        await settled(pilot, lambda: "12 events lost here" in text_of(made.app), "the rows")
         shown = text_of(made.app)
         assert shown.count("USR2 ") == 1 + shown.count("Log since SIGUSR2")
         assert shown.count(" TERM ") == 2  # the one to the child, and the one that was asked of the engine

@@ -120,7 +120,7 @@ async def test_the_kernel_pause_and_filter_at_the_keyboard() -> None:
         shown = text_of(app)
         assert "default action" not in shown
         assert "runc [555]" not in shown  # to supervisord
-        assert "1,200 events were lost" in shown
+        assert "1,200 events lost here" in shown
         await pilot.press("enter")
         assert app.focused is listing(app)
         await pilot.press("escape")

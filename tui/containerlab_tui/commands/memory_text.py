@@ -21,9 +21,9 @@ def survival_words(survives: Survival) -> str:
     """Returns what it survives, e.g. `process exit, stop and start`; `?` marks what isn't known."""
     answers = {
         "process exit": survives.process_exit,
-        "stop and start": survives.stop_start,
+        "restart": survives.stop_start,
         "removal": survives.remove,
-        "reboot": survives.host_reboot,
+        "host reboot": survives.host_reboot,
     }
     survived = [words + ("?" if answer == "unknown" else "") for words, answer in answers.items() if answer != "no"]
     return ", ".join(survived) or "nothing"

@@ -139,7 +139,7 @@ def _by_history(facts: Facts, root: Process, delivery: Delivery, outcome: Outcom
         return outcome
     killed = {bool(one.ran_out) for one in chosen}
     if len(killed) > 1:
-        return replace(outcome, why=(*outcome.why, "memory: its last stops went different ways."))
+        return replace(outcome, why=(*outcome.why, "seen: its last stops had different results."))
     return _as_before(facts, outcome, chosen, killed.pop())
 
 

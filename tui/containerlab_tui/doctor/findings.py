@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from containerlab_probes.records import Delivery, Process
 from containerlab_probes.signals.names import SIGKILL, name_of, number_of
-from containerlab_tui.doctor import fixes as remedies
+from containerlab_tui.doctor import fixes
 from containerlab_tui.doctor.case import Case, connected, described
 from containerlab_tui.doctor.facts import EarlySignal
 from containerlab_tui.doctor.programs import catalogue
@@ -46,7 +46,7 @@ def findings(case: Case, root: Process | None, delivery: Delivery, outcome: Outc
                     Severity.ERROR,
                     summary,
                     outcome.why[-2:],
-                    remedies.handling(situation.signal, _ends_on(situation)),
+                    fixes.handling(situation.signal, _ends_on(situation)),
                 )
             )
     order = list(Severity)
@@ -61,7 +61,7 @@ def _about_the_container(case: Case, outcome: Outcome) -> Iterator[Finding]:
             Severity.WARNING,
             "The stop signal is SIGKILL, so no process can shut down cleanly.",
             (f"inspect: StopSignal {details.stop_signal}",),
-            remedies.stop_signal("SIGTERM"),
+            fixes.stop_signal("SIGTERM"),
         )
     if details.stop_timeout_s == 0 and facts.signal != SIGKILL:
         yield Finding(
@@ -69,7 +69,7 @@ def _about_the_container(case: Case, outcome: Outcome) -> Iterator[Finding]:
             Severity.WARNING,
             "The grace period is 0 s: SIGKILL follows the stop signal at once.",
             ("inspect: StopTimeout 0",),
-            remedies.grace(10),
+            fixes.grace(10),
         )
     if details.stop_timeout_s < 0 and outcome.outlook is not Outlook.EXITS:
         severity = Severity.ERROR if outcome.outlook is Outlook.TIMES_OUT else Severity.WARNING
@@ -78,7 +78,7 @@ def _about_the_container(case: Case, outcome: Outcome) -> Iterator[Finding]:
             severity,
             "The grace period has no limit: if the container doesn't exit, the stop never finishes.",
             (f"inspect: StopTimeout {details.stop_timeout_s}",),
-            remedies.grace(10),
+            fixes.grace(10),
         )
     if facts.restart_disarmed and details.restart_policy != "no":
         yield Finding(
@@ -135,7 +135,7 @@ def _reception(situation: Situation) -> Iterator[Finding]:
             situation.severity(),
             f"PID 1 ({situation.root.name}) has no handler for {situation.signal}, so the kernel discards it.",
             evidence,
-            remedies.init(),
+            fixes.init(),
         )
     elif situation.delivery is Delivery.IGNORED:
         summary = f"PID 1 ({situation.root.name}) ignores {situation.signal}."
@@ -144,13 +144,13 @@ def _reception(situation: Situation) -> Iterator[Finding]:
             situation.severity(),
             summary,
             evidence,
-            remedies.handling(situation.signal, _ends_on(situation)),
+            fixes.handling(situation.signal, _ends_on(situation)),
         )
     elif (
         situation.delivery is Delivery.PENDING and situation.case.facts.signal not in situation.root.dispositions.caught
     ):
         summary = f"PID 1 ({situation.root.name}) blocks {situation.signal} and never waits for it."
-        yield Finding("signal-blocked", situation.severity(), summary, evidence, remedies.unblock(situation.signal))
+        yield Finding("signal-blocked", situation.severity(), summary, evidence, fixes.unblock(situation.signal))
     elif (
         situation.outcome.outlook is Outlook.UNKNOWN
         and situation.delivery is not Delivery.DEFERRED
@@ -173,7 +173,7 @@ def _reception(situation: Situation) -> Iterator[Finding]:
             Severity.ERROR,
             f"PID 1's handler restores the default action and raises {situation.signal} again, which PID 1 survives.",
             situation.outcome.why[-1:],
-            remedies.init(),
+            fixes.init(),
         )
 
 
@@ -191,7 +191,7 @@ def _shells(situation: Situation) -> Iterator[Finding]:
         if forecast.delivery is Delivery.DEFERRED:
             summary = f"The shell runs its {situation.signal} trap only after its foreground child exits."
             yield Finding(
-                "trap-deferred", situation.severity(), summary, evidence, remedies.trap(child, situation.signal, text)
+                "trap-deferred", situation.severity(), summary, evidence, fixes.trap(child, situation.signal, text)
             )
         elif forecast.delivery is Delivery.HANDLER:
             if traps.trap_for(text, situation.case.facts.signal):
@@ -204,7 +204,7 @@ def _shells(situation: Situation) -> Iterator[Finding]:
                 f"{_place(situation, process)} is a shell ({process.name}) that does not forward {situation.signal} to "
                 f"{child.name}.",
                 evidence,
-                remedies.exec_form(child, text),
+                fixes.exec_form(child, text),
             )
         return
 
@@ -223,13 +223,13 @@ def _signal_choice(situation: Situation) -> Iterator[Finding]:
     known = (f"known: {program.name} ({program.source})",)
     if reaction and reaction.does in ("reloads", "re-executes") and situation.late:
         summary = f"{program.name} {reaction.does} on {situation.signal} instead of exiting."
-        remedy = remedies.uwsgi() if program.name.startswith("uWSGI") and situation.signal == "SIGTERM" else ""
-        remedy += remedies.stop_signal(better) if better else ""
+        remedy = fixes.uwsgi() if program.name.startswith("uWSGI") and situation.signal == "SIGTERM" else ""
+        remedy += fixes.stop_signal(better) if better else ""
         yield Finding("reloads-instead", Severity.ERROR, summary, known, remedy)
     elif better and situation.signal not in program.graceful and situation.outcome.graceful is not Graceful.YES:
         does = "drops in-flight work" if reaction and reaction.does == "fast" else "has no documented clean shutdown"
         summary = f"{program.name} shuts down cleanly on {better}; on {situation.signal} it {does}."
-        yield Finding("other-graceful-signal", Severity.WARNING, summary, known, remedies.stop_signal(better))
+        yield Finding("other-graceful-signal", Severity.WARNING, summary, known, fixes.stop_signal(better))
     elif reaction and reaction.does == "fast":
         summary = (
             f"{program.name} exits on {situation.signal} and drops in-flight work; no graceful signal is documented."
@@ -259,7 +259,7 @@ def _inits(situation: Situation) -> Iterator[Finding]:
                 Severity.WARNING,
                 "tini is not PID 1, so it does not reap orphaned processes.",
                 (f"process {process.container_pid}: {process.command[:120]}",),
-                remedies.exec_form(process) + "\n# or: tini -s",
+                fixes.exec_form(process) + "\n# or: tini -s",
             )
 
 
@@ -321,7 +321,7 @@ def _zombies(situation: Situation) -> Iterator[Finding]:
         f"{len(zombies)} {'zombie process has' if len(zombies) == 1 else 'zombie processes have'} not been reaped"
         + (": PID 1 does not reap its children." if of_init else "."),
         evidence,
-        remedies.reaping(of_init),
+        fixes.reaping(of_init),
     )
 
 
@@ -338,7 +338,7 @@ def _time(situation: Situation) -> Iterator[Finding]:
             Severity.ERROR if takes_s > grace_s else Severity.WARNING,
             f"Exiting takes about {takes_s:.1f} s; the grace period is {grace_s:g} s.",
             situation.outcome.why[-2:],
-            remedies.grace(int(takes_s * 1.5) + 1),
+            fixes.grace(int(takes_s * 1.5) + 1),
         )
     alike = [
         one for one in facts.history

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from containerlab_probes.records import Process
 from containerlab_probes.signals.names import name_of
-from containerlab_tui.doctor import fixes as remedies
+from containerlab_tui.doctor import fixes
 from containerlab_tui.doctor.programs import catalogue, supervisord
 from containerlab_tui.doctor.situation import Situation
 from containerlab_tui.model.diagnosis import Finding, Severity
@@ -43,7 +43,7 @@ def _wait_times(situation: Situation, found: supervisord.Configuration) -> Itera
             f"supervisord waits longer for {names} than the {grace_s:g} s grace period.",
             tuple(f"[program:{one.name}] stopwaitsecs={one.wait_s:g}" for one in too_long[:5]),
             f"[program:{too_long[0].name}]\nstopwaitsecs={max(1, int(grace_s / (len(found.managed) + 1)))}\n"
-            + remedies.grace(int(total) + 3),
+            + fixes.grace(int(total) + 3),
         )
     elif total >= grace_s and len(found.managed) > 1:
         yield Finding(
@@ -51,7 +51,7 @@ def _wait_times(situation: Situation, found: supervisord.Configuration) -> Itera
             Severity.WARNING,
             f"supervisord stops its groups one by one: up to {total:g} s, but the grace period is {grace_s:g} s.",
             tuple(f"[program:{one.name}] stopwaitsecs={one.wait_s:g}" for one in found.managed[:5]),
-            remedies.grace(int(total) + 3),
+            fixes.grace(int(total) + 3),
         )
 
 

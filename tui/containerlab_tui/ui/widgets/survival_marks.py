@@ -24,7 +24,7 @@ def marks(survival: Survival) -> Cell:
 
 
 def sentence(survival: Survival) -> str:
-    """Returns the same in words: `Survives its processes. Lost on restart, on removal, on host reboot. …`"""
+    """Returns the same in words: `Survives process exit; lost on restart, removal, host reboot. …`"""
     names = ("process exit", "restart", "removal", "host reboot")
     said: list[str] = []
     for answer, lead in ((Answer.YES, "survives "), (Answer.NO, "lost on "), (Answer.UNKNOWN, "unknown: ")):
