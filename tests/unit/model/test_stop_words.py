@@ -1,4 +1,4 @@
-"""What a stop says of itself: who was killed, by whom, after how long, and each event of its timeline."""
+"""The words of a stop: which process was killed, by what, after how long, and each event."""
 
 import pytest
 
@@ -70,7 +70,7 @@ def run(of: StopPlan, *events: StopEvent) -> StopState:
 # a plan
 
 
-def test_a_plan_knows_whom_docker_signals_and_whom_it_does_not() -> None:
+def test_a_plan_names_the_signalled_and_the_unsignalled_processes() -> None:
     made = plan(2)
     assert made.init is not None
     assert made.init.id == INIT
@@ -104,7 +104,7 @@ def test_a_signal_belongs_to_the_process_that_got_it() -> None:
     assert [lane.got_signal for lane in run(plan(2), by_number).lanes] == [True, None, None]
 
 
-def test_a_sigkill_is_no_signal_that_a_process_was_sent_before_its_end() -> None:
+def test_the_final_sigkill_does_not_count_as_a_received_signal() -> None:
     child = CHILDREN[0]
     by_engine, by_kernel = sent(10, KILL, child), sent(10, KILL, child, Source.KERNEL)
     lane = run(plan(1), by_engine).lanes[0]
@@ -198,7 +198,7 @@ def test_how_long_it_took(seconds: float, shown: str) -> None:
         ((ended(1, by="SIGTERM"),), "SIGTERM."),
         ((died(1, 7),), "7."),
         ((ended(1, by=None), died(1, 7)), "7."),
-        ((ended(1, by=None),), "seen."),
+        ((ended(1, by=None),), "an unknown code."),
         ((ended(1, by=0), died(1, 7)), "0."),
     ],
 )
@@ -217,7 +217,7 @@ def test_at_most_three_children_are_named(killed: int) -> None:
     assert [one.split()[1] for one in named] == ["2", "3", "4"][:killed]
     assert len(sentences) - len(named) == (killed > 3)
     if killed > 3:
-        assert f" {killed - 3} " in sentences[-1]
+        assert sentences[-1].startswith(f"{killed - 3} more ")
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_pid_1_is_no_child_of_itself_and_before_its_exit_nobody_died_with_it() -
     assert explain(state) == ()
 
 
-def test_a_signal_that_the_container_outlived_is_told_from_a_stop() -> None:
+def test_a_signal_that_the_container_survived_is_not_a_stop() -> None:
     state = run(plan(), sent(0, TERM), SETTLED)
     assert state.verdict is None
     assert "SIGTERM" in first(state)

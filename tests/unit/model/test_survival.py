@@ -112,8 +112,8 @@ def test_a_container_that_is_removed_when_it_stops() -> None:
 @pytest.mark.parametrize("kind", IpcKind)
 def test_without_an_ipc_namespace_the_place_is_dev_for_posix_files_alone(kind: IpcKind) -> None:
     in_dev = kind in (IpcKind.POSIX_SHM, IpcKind.POSIX_SEM)
-    assert ("own /dev" in survival_of_ipc(kind, "none").reason) is in_dev
-    assert "own /dev" not in survival_of_ipc(kind, "private").reason
+    assert ("private /dev," in survival_of_ipc(kind, "none").reason) is in_dev
+    assert "private /dev," not in survival_of_ipc(kind, "private").reason
 
 
 def test_a_mapping_is_shared_and_a_container_stays_unless_said_otherwise() -> None:
