@@ -257,4 +257,4 @@ async def test_saving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         await settled(pilot, lambda: "There is no directory /no/such/place." in text_of(app), "the complaint")
         app.screen.query_one(Input).value = "/proc/x"
         await pilot.press("enter")
-        await settled(pilot, lambda: "/proc/x can't be written" in text_of(app), "the error as a sentence")
+        await settled(pilot, lambda: "Could not write /proc/x: " in text_of(app), "the error as a sentence")

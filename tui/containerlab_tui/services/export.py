@@ -25,5 +25,7 @@ def save_lines(path: str, documents: Iterable[dict[str, Any]], overwrite: bool =
         directory = os.path.dirname(path) or "."
         if not os.path.isdir(directory):
             raise BadRequest(f"No such directory: {directory}.") from error
-        raise failure(error, f"write {path}", denied="no permission to write it") from error
+        raise failure(
+            error, f"write {path}", missing="no such file can be made", denied="no permission to write it"
+        ) from error
     return count
