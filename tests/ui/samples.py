@@ -47,9 +47,10 @@ class Host(App[None]):
         if not isinstance(self._shown, Screen):
             yield self._shown
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         if isinstance(self._shown, Screen):
-            self.push_screen(self._shown, self.answers.append)
+            # Awaited: `run_test` then begins only after the screen has all its widgets.
+            await self.push_screen(self._shown, self.answers.append)
 
     def on_ipc_panel_open_object(self, event: object) -> None:
         self.messages.append(event)
@@ -58,8 +59,17 @@ class Host(App[None]):
     on_files_panel_open_mapping = on_ipc_panel_open_object
 
 
+def is_laid_out(app: App[Any]) -> bool:
+    """Returns whether the screen in front has its widgets, and a place for each of them."""
+    return app.screen.is_mounted and app.screen._compositor.size == app.size
+
+
 def text_of(app: App[Any]) -> str:
-    """What a monochrome terminal would show, a line a row."""
+    """Returns what a monochrome terminal would show, one line for each row.
+
+    A screen that was pushed a moment ago shows nothing yet: `settled` waits until it does.
+    """
+    assert is_laid_out(app), f"{app.screen} is still being mounted: wait for it with settled()"
     width, height = app.size
     strips = app.screen._compositor.render_strips()
     lines = ["".join(segment.text for segment in strip) for strip in strips]
@@ -69,9 +79,9 @@ def text_of(app: App[Any]) -> str:
 
 
 async def settled(pilot: Pilot[Any], condition: Callable[[], bool], what: str) -> None:
-    """Let the application work until the condition holds."""
+    """Waits until the screen in front is laid out and the condition holds; fails with the condition's name."""
     for _ in range(500):
-        if condition():
+        if is_laid_out(pilot.app) and condition():
             return
         await pilot.pause(0.01)
     raise AssertionError(f"never came: {what}")
