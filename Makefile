@@ -5,13 +5,14 @@
 #   make mutants whether tests notice small faults in dangerous modules              make mutants ARGS="rootfs"
 #   make lint    formatting, lint, types, import contracts
 #   make bench   how fast and how frugal, as a table
+#   make fresh   both of the README's commands on minimal Debian systems              make fresh ARGS=trixie
 #   make clean   remove what the targets made in this checkout
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -H)
 PYTHON_BIN := .venv/bin/python
 export PYTHONUNBUFFERED = 1
 
-.PHONY: run test mutants lint bench clean
+.PHONY: run test mutants lint bench fresh clean
 
 run:
 	@scripts/setup run
@@ -35,6 +36,10 @@ lint:
 bench:
 	@scripts/setup test
 	@$(SUDO) $(PYTHON_BIN) bench/run.py $(ARGS)
+
+fresh:
+	@scripts/setup test
+	@$(SUDO) $(PYTHON_BIN) scripts/fresh.py $(ARGS)
 
 clean:
 	@scripts/clean
