@@ -328,14 +328,16 @@ def host_path_of(
 
 def _volume_at(mount: Mount, volumes: Volumes) -> tuple[str, str] | None:
     """The volume or bind mount that a mount is. Where its target went through a symbolic link the mount lies
-    elsewhere: then the source tells, which ends in the mount's root within its file system.
+    elsewhere: then the source tells. It ends in the mount's root within its file system, or, where the host's own root
+    is a folder of a file system (a subvolume of btrfs), the mount's root ends in the source.
     """
     for target, volume in volumes.items():
         if (target.rstrip("/") or "/") == mount.point:
             return volume
     if len(mount.root) > 1:
         for volume in volumes.values():
-            if volume[1].rstrip("/").endswith(mount.root):
+            source = volume[1].rstrip("/")
+            if source and (source.endswith(mount.root) or mount.root.endswith(source)):
                 return volume
     return None
 

@@ -156,6 +156,25 @@ def test_a_tmpfs_that_the_engine_mounted_for_a_volume() -> None:
     assert backing_of(mapping("/tmp/x", "00:46"), MOUNTS, {"/tmp": ("bind", "/run")}, None) is Backing.BIND
 
 
+@pytest.mark.parametrize(
+    ("root", "source", "backing"),
+    [
+        ("/srv/data", "/srv/data", Backing.BIND),
+        ("/data", "/mnt/disk/data", Backing.BIND),
+        ("/@rootfs/srv/data", "/srv/data", Backing.BIND),
+        ("/@rootfs/srv/data", "/srv/other", None),
+        ("/@rootfs/srv/data", "/ata", None),
+        ("/@rootfs/srv/data", "/", None),
+    ],
+)
+def test_a_bind_mount_whose_target_was_a_link_is_found_by_its_source(
+    root: str, source: str, backing: Backing | None
+) -> None:
+    mounts = parse_mounts(f"70 60 0:50 {root} /run/data rw - btrfs /dev/vda rw\n")
+    found = backing_of(mapping("/run/data/x", "00:32"), mounts, {"/var/run/data": ("bind", source)}, None)
+    assert found is backing
+
+
 def test_the_upper_directory_is_never_left(tmp_path: Path) -> None:
     upper, outside = tmp_path / "upper", tmp_path / "outside"
     upper.mkdir()
