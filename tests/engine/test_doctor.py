@@ -138,7 +138,7 @@ def test_what_does_not_run_is_said_so(engine: DockerEngine, docker: Docker, cont
 
 def arguments(host: str, name: str | None, **more: bool) -> argparse.Namespace:
     given = {"all": name is None, "strict": False, "json": False, "lab": False, "read_only": False, **more}
-    return argparse.Namespace(name=name, host=host, context=None, **given)
+    return argparse.Namespace(name=name, host=host, context=None, connect=connect, **given)
 
 
 def test_strict_is_a_gate(engine_host: str, container: Containers, capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,7 +72,7 @@ def test_no_screen_lets_it_through(
     for key in ("/", f"-l {hostile}", "Enter"):
         terminal.press(key)
     eventually(lambda: "\n".join(terminal.screen()).count("●") == 1, "it alone is listed")
-    for key, seen in (("p", "THR"), ("g", "WHAT CAME"), ("i", "segment"), ("f", "shared"), ("l", "ready"), ("y", "Id")):
+    for key, seen in (("p", "USER"), ("g", "WHAT CAME"), ("i", "segment"), ("f", "shared"), ("l", "ready"), ("y", "Id")):
         terminal.press(key)
         shows(seen)
     terminal.press("s")

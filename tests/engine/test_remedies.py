@@ -164,7 +164,7 @@ def _from_outside(docker: Docker, name: str, number: int) -> None:
 def known_codes() -> set[str]:
     """The first argument of each `Finding(...)` in the doctor's source."""
     found = set()
-    for file in (ROOT / "tui/containerlab_tui/core").glob("doctor*.py"):
+    for file in (ROOT / "tui/containerlab_tui/doctor").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":
                 given = node.args[0] if node.args else next(one.value for one in node.keywords if one.arg == "code")
