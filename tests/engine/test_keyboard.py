@@ -108,7 +108,7 @@ def test_a_stop_by_keyboard_goes_through_both_phases(session: Session, container
     seen.press("x")
     seen.shows("Grace period", "SIGTERM", "SIGKILL to PID 1")
     seen.press("Enter")
-    seen.shows("phase 1", "Did not end on SIGTERM", "137", "phase 2")
+    seen.shows("phase 1", "Did not exit on SIGTERM", "137", "phase 2")
     assert docker.state(name, "State.ExitCode") == "137"
     seen.press("Escape")
     seen.shows("NAME", "STATUS")  # sooner, the two keys would be one: Alt+a

@@ -1,4 +1,4 @@
-"""The application over a scripted feed: what a real engine said once (recorded.json), a fixed clock, no engine."""
+"""The application on a scripted feed with records of a real engine (recorded.json), a fixed clock and no engine."""
 
 import json
 import threading
@@ -58,24 +58,24 @@ def scripted_engine(local: bool = True) -> ScriptedEngine:
 
 
 class PlayedWatch:
-    """Stands for the kernel: the test puts what is told into `waiting`."""
+    """Replaces the kernel trace: the test puts records into `waiting`."""
 
     made: ClassVar[list["PlayedWatch"]] = []
-    is_blind: ClassVar[str] = ""
+    played_reason: ClassVar[str] = ""
 
     def __init__(self, session: Session, details: Details) -> None:
         self.container, self.pid = details.id, details.pid
-        self.opened, self.blind = False, ""
+        self.opened, self.no_trace_reason = False, ""
         self.waiting: list[LogRecord] = []
         self.closed = False
         self.made.append(self)
 
     def begin(self) -> None:
-        self.opened, self.blind = True, self.is_blind
+        self.opened, self.no_trace_reason = True, self.played_reason
 
     def take(self) -> list[LogRecord]:
-        told, self.waiting = self.waiting, []
-        return told
+        records, self.waiting = self.waiting, []
+        return records
 
     def close(self) -> None:
         self.closed = True
@@ -83,7 +83,7 @@ class PlayedWatch:
 
 @dataclass
 class Stage:
-    """An application and both of its ends."""
+    """An application with its scripted engine and screen."""
 
     app: ContainerlabApp
     engine: ScriptedEngine
@@ -95,25 +95,25 @@ class Stage:
         return next(one.id for one in self.containers if one.name == name)
 
     def post(self, record: FeedRecord) -> None:
-        """As the feed's thread does."""
+        """Posts a record like the feed's thread."""
         thread = threading.Thread(target=self._post[0], args=(record,))
         thread.start()
         thread.join()
 
     def play_session(self) -> None:
-        """The recorded session as if it began now: a stop, a start, two renames of dockerapp1."""
+        """Posts the recorded session as of now: a stop, a start, two renames of dockerapp1."""
         later = self.now + 1 - RECORDED["session"][0]["record"]["event"]["time"]
         for entry in RECORDED["session"]:
             self.post(_revived(entry["kind"], entry["record"], later))
 
     @property
-    def begun(self) -> bool:
+    def started(self) -> bool:
         return bool(self._post)
 
     async def ready(self, pilot: Pilot[Any]) -> None:
-        """Until the details of every running container, and its load, are known."""
+        """Waits for the details and loads of all running containers."""
         known = self.app.session.store
-        await settled(pilot, lambda: self.begun and self.app.main.detail.panel is not None, "the first tab")
+        await settled(pilot, lambda: self.started and self.app.main.detail.panel is not None, "the first tab")
         await settled(pilot, lambda: len(known.details) >= len(known.order(ended=False)), "details")
         await settled(pilot, lambda: not self.app.session.local or bool(known.loads), "loads")
         await settled(pilot, lambda: "reading …" not in text_of(self.app), "processes")
@@ -123,7 +123,7 @@ class Stage:
 
 
 def _revived(kind: str, plain: dict[str, Any], later: float) -> FeedRecord:
-    """A recorded one, so many seconds later than it was."""
+    """Returns a recorded entry, moved `later` seconds forward."""
     event = EngineEvent(**{**plain["event"], "time": plain["event"]["time"] + later})
     if kind == "Event":
         return Event(event)
@@ -150,13 +150,13 @@ def load_of(one: Process) -> ProcessLoad:
 
 
 def _now() -> float:
-    """Three minutes after the last start in the recording."""
+    """Returns a time three minutes after the last start in the recording."""
     began = [one["State"]["StartedAt"][:19] for one in RECORDED["inspected"].values()]
     return max(datetime.fromisoformat(f"{text}+00:00").timestamp() for text in began) + 180
 
 
 class PlayedKernel(Kernel):
-    """Stands for this machine: recorded processes, made-up loads, watches that the test plays."""
+    """Replaces this machine: recorded processes, invented loads, played watches."""
 
     def processes(self, engine: Engine, details: Details) -> tuple[tuple[Process, ...], str]:
         return (recorded_processes(details.id), "") if details.pid else ((), "it is not running")
@@ -183,10 +183,10 @@ class PlayedKernel(Kernel):
 
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stage]:
-    """Makes a stage with these settings."""
+    """Returns a factory of stages with given settings."""
     monkeypatch.setattr("containerlab_tui.services.processes.see_processes", PlayedKernel().processes)
     PlayedWatch.made.clear()
-    PlayedWatch.is_blind = ""
+    PlayedWatch.played_reason = ""
 
     def make(
         settings: Settings | None = None,

@@ -1,4 +1,4 @@
-"""Records as a real engine and kernel give them, by hand, and a host application for one screen or widget."""
+"""Handwritten records of an engine and a kernel, and a host application for one screen or widget."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -28,14 +28,14 @@ from containerlab_tui.model.survival import Answer, Survival
 from containerlab_tui.model.views import FileRow, FilesView, IpcRow, IpcView
 
 BEGAN = 1_764_000_000.0
-"""A moment of the past, epoch seconds."""
+"""A time in the past, epoch seconds."""
 SIZES = ((80, 24), (140, 45))
 HOSTILE = "x[/]\x1b]0;owned\x07[@click=app.bell]\x9b31m\u202e"
-"""Markup, an OSC, a C1 CSI and a bidi control: none of it may reach the terminal, none may be parsed."""
+"""Markup, an OSC, a C1 CSI and a bidi control: must neither reach the terminal nor be parsed."""
 
 
 class Host(App[None]):
-    """Shows one widget, or pushes one screen and keeps what it answers."""
+    """Shows one widget, or pushes one screen and keeps its results."""
 
     def __init__(self, shown: "Widget | Screen[Any]") -> None:
         super().__init__()
@@ -84,7 +84,7 @@ async def settled(pilot: Pilot[Any], condition: Callable[[], bool], what: str) -
         if is_laid_out(pilot.app) and condition():
             return
         await pilot.pause(0.01)
-    raise AssertionError(f"never came: {what}")
+    raise AssertionError(f"timed out waiting for {what}")
 
 
 def process(
@@ -140,32 +140,32 @@ def fed(state: StopState, *events: StopEvent) -> StopState:
 
 
 def sent(after: float, signal: int) -> StopEvent:
-    """The engine says that it sent a signal to PID 1."""
+    """Returns the engine's event of a signal to PID 1."""
     return StopEvent(BEGAN + after, Kind.SIGNAL, Source.ENGINE, container_pid=1, signal=signal)
 
 
 def ended(after: float, one: Process, how: int | str | None) -> StopEvent:
-    """The kernel says that a process ended."""
+    """Returns the kernel's event of an exit."""
     return StopEvent(BEGAN + after, Kind.ENDED, Source.KERNEL, one.id, one.container_pid, ended_by=how)
 
 
-def engine_says(after: float, kind: Kind, code: int | None = None, detail: str = "") -> StopEvent:
+def by_engine(after: float, kind: Kind, code: int | None = None, detail: str = "") -> StopEvent:
     return StopEvent(BEGAN + after, kind, Source.ENGINE, ended_by=code, detail=detail)
 
 
 def killed_stop() -> StopState:
-    """A shell that drops SIGTERM, and its children, killed after the grace period."""
+    """Returns the stop of a shell without a SIGTERM handler: it and its children are killed after the grace period."""
     return fed(
         begin(plan(SHELL, APP, WORKER), BEGAN),
-        engine_says(0.0, Kind.REQUESTED, detail="stop with SIGTERM, grace period 10 s"),
+        by_engine(0.0, Kind.REQUESTED, detail="stop with SIGTERM, grace period 10 s"),
         sent(0.012, 15),
         sent(10.031, 9),
         ended(10.035, SHELL, "SIGKILL"),
         ended(10.036, APP, "SIGKILL"),
         ended(10.036, WORKER, "SIGKILL"),
-        engine_says(10.102, Kind.DIED, 137),
-        engine_says(10.131, Kind.STOPPED),
-        engine_says(10.14, Kind.SETTLED),
+        by_engine(10.102, Kind.DIED, 137),
+        by_engine(10.131, Kind.STOPPED),
+        by_engine(10.14, Kind.SETTLED),
     )
 
 
@@ -173,60 +173,60 @@ def graceful_stop(name: str = "dockerapp2") -> StopState:
     """A program that exits on its own after 0.2 s."""
     return fed(
         begin(plan(HANDLER, name=name), BEGAN),
-        engine_says(0.0, Kind.REQUESTED, detail="stop with SIGTERM, grace period 10 s"),
+        by_engine(0.0, Kind.REQUESTED, detail="stop with SIGTERM, grace period 10 s"),
         sent(0.009, 15),
         ended(0.212, HANDLER, 0),
-        engine_says(0.251, Kind.DIED, 0),
-        engine_says(0.26, Kind.STOPPED),
-        engine_says(0.26, Kind.SETTLED),
+        by_engine(0.251, Kind.DIED, 0),
+        by_engine(0.26, Kind.STOPPED),
+        by_engine(0.26, Kind.SETTLED),
     )
 
 
-def stop_under_way() -> StopState:
-    """The shell again, in phase 1."""
+def stop_in_progress() -> StopState:
+    """Returns the stop of the shell, in phase 1."""
     return fed(
         begin(plan(SHELL, APP, WORKER), BEGAN),
-        engine_says(0.0, Kind.REQUESTED, detail="stop with SIGTERM, grace period 10 s"),
+        by_engine(0.0, Kind.REQUESTED, detail="stop with SIGTERM, grace period 10 s"),
         sent(0.012, 15),
     )
 
 
 def prediction(outlook: Outlook, confidence: Confidence = Confidence.CERTAIN) -> Diagnosis:
-    """What the doctor said before a stop with SIGTERM and 10 s."""
+    """Returns a prediction of a stop with SIGTERM and 10 s."""
     return Diagnosis(
         "shell-form", "SIGTERM", "default", 10, "default", Delivery.DROPPED, outlook, Graceful.UNKNOWN, None,
         confidence, (), (), (),
     )  # fmt: skip
 
 
-def kernel_says(after: float, kind: Kind, one: Process, signal: int, detail: str) -> StopEvent:
+def by_kernel(after: float, kind: Kind, one: Process, signal: int, detail: str) -> StopEvent:
     return StopEvent(BEGAN + after, kind, Source.KERNEL, one.id, one.container_pid, signal, detail=detail)
 
 
 def traced_stop() -> StopState:
-    """The killed one again with the kernel's record and a forecast, up to PID 1's end."""
+    """Returns the killed stop with a kernel trace and a prediction, up to the exit of PID 1."""
     planned = replace(plan(SHELL, APP, WORKER), traced=True, prediction=prediction(Outlook.TIMES_OUT))
     return fed(
         begin(planned, BEGAN),
-        engine_says(0.0, Kind.REQUESTED, detail="stop with SIGTERM, grace period 10 s"),
-        kernel_says(0.011, Kind.SIGNAL, SHELL, 15, "discarded, from runc [8123]"),
+        by_engine(0.0, Kind.REQUESTED, detail="stop with SIGTERM, grace period 10 s"),
+        by_kernel(0.011, Kind.SIGNAL, SHELL, 15, "discarded, from runc [8123]"),
         sent(0.012, 15),
-        kernel_says(10.03, Kind.SIGNAL, SHELL, 9, "queued, from runc [8140]"),
+        by_kernel(10.03, Kind.SIGNAL, SHELL, 9, "queued, from runc [8140]"),
         sent(10.031, 9),
-        kernel_says(10.033, Kind.SIGNAL, APP, 9, "queued, from the kernel, for sh [7001]"),
-        kernel_says(10.033, Kind.SIGNAL, WORKER, 9, "queued, from the kernel, for sh [7001]"),
+        by_kernel(10.033, Kind.SIGNAL, APP, 9, "queued, from the kernel, for sh [7001]"),
+        by_kernel(10.033, Kind.SIGNAL, WORKER, 9, "queued, from the kernel, for sh [7001]"),
         ended(10.035, SHELL, "SIGKILL"),
         ended(10.036, APP, "SIGKILL"),
         ended(10.036, WORKER, "SIGKILL"),
     )
 
 
-def traced_stop_that_is_over() -> StopState:
+def finished_traced_stop() -> StopState:
     return fed(
         traced_stop(),
-        engine_says(10.102, Kind.DIED, 137),
-        engine_says(10.131, Kind.STOPPED),
-        engine_says(10.14, Kind.SETTLED),
+        by_engine(10.102, Kind.DIED, 137),
+        by_engine(10.131, Kind.STOPPED),
+        by_engine(10.14, Kind.SETTLED),
     )
 
 

@@ -1,4 +1,4 @@
-"""What runs on the other side of a pseudoterminal in the tests: one call of services.terminal.
+"""Runs on the other side of a pseudoterminal in the tests: one call of services.terminal.
 
 `python -m tests.ui.terminal_side attach|attach-tty|enter PID` joins a small program, or enters the namespaces of a
 process. It ends with the status that the call answered.
@@ -26,7 +26,7 @@ while data := os.read(0, 100):
 
 
 class Streams:
-    """One end of a pair of sockets, as the engine's attached streams."""
+    """One end of a socket pair, in place of the engine's attached streams."""
 
     def __init__(self, end: socket.socket, tty: bool) -> None:
         self._end, self.tty = end, tty
@@ -45,7 +45,7 @@ class Streams:
 
 
 class Engine:
-    """As much of an engine as attaching needs."""
+    """The part of an engine that attaching uses."""
 
     local = True
 
@@ -65,7 +65,7 @@ class Engine:
 
 
 def details(pid: int, tty: bool = False) -> Details:
-    """A running container whose PID 1 that is."""
+    """Returns a running container with this PID 1."""
     return Details(
         id="0" * 64,
         name="lent\x1b]0;x\x07",
@@ -93,7 +93,7 @@ def details(pid: int, tty: bool = False) -> Details:
 
 
 def main(what: str, pid: str = "0") -> int:
-    """Make the one call."""
+    """Makes the call."""
     print("modes are to be noted now", flush=True)
     os.read(0, 100)
     try:

@@ -1,4 +1,4 @@
-"""The application: feeds, settings, the palette."""
+"""The application: feed, settings, palette."""
 
 from collections.abc import Callable
 
@@ -24,16 +24,16 @@ async def test_a_recorded_session_is_followed(stage: Callable[..., Stage]) -> No
         assert known.containers[one].name == "dockerapp1"
 
 
-async def test_a_lost_engine_is_said_and_comes_back_complete(stage: Callable[..., Stage]) -> None:
+async def test_a_lost_engine_is_shown_until_it_is_back(stage: Callable[..., Stage]) -> None:
     made = stage()
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
-        made.post(Lost("The engine went away."))
-        await settled(pilot, lambda: "! Lost the engine: The engine went away." in text_of(made.app), "the banner")
+        made.post(Lost("No response."))
+        await settled(pilot, lambda: "! Lost the engine: No response." in text_of(made.app), "the banner")
         assert "dockerapp1" in text_of(made.app)
         made.post(Connected(VERSION, ENDPOINT, True))
         made.post(Snapshot(made.containers[:3], made.now + 5))
-        await settled(pilot, lambda: "went away" not in text_of(made.app), "the banner gone")
+        await settled(pilot, lambda: "No response" not in text_of(made.app), "the banner gone")
         assert len(made.app.main.table.rows) == 3
         known = made.app.session.store
         await settled(pilot, lambda: len(known.forecasts) == 3, "forecasts again")
@@ -59,14 +59,14 @@ async def test_key_map_of_the_settings(stage: Callable[..., Stage]) -> None:
         assert len(made.app.main.table.rows) > before
 
 
-async def test_an_unknown_theme_is_told(stage: Callable[..., Stage]) -> None:
+async def test_an_unknown_theme_is_reported(stage: Callable[..., Stage]) -> None:
     made = stage(Settings(theme="no-such"))
     async with made.app.run_test(size=(140, 45), notifications=True) as pilot:
         await pilot.pause()
         assert any("no-such" in one.message for one in made.app._notifications)
 
 
-async def test_the_palette_has_what_applies(stage: Callable[..., Stage]) -> None:
+async def test_the_palette_offers_actions_that_apply(stage: Callable[..., Stage]) -> None:
     made = stage()
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
@@ -87,7 +87,7 @@ async def test_the_palette_runs_an_action(stage: Callable[..., Stage]) -> None:
         await pilot.press("ctrl+p", *"hide stopped")
         await settled(pilot, lambda: "Show/hide stopped" in text_of(made.app), "the hit")
         await pilot.press("down", "enter")
-        await settled(pilot, lambda: len(made.app.main.table.rows) > before, "the ended ones")
+        await settled(pilot, lambda: len(made.app.main.table.rows) > before, "stopped containers")
 
 
 async def test_every_binding_has_an_id_and_a_tooltip(stage: Callable[..., Stage]) -> None:

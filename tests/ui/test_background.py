@@ -1,4 +1,4 @@
-"""Questions and long waits off the UI thread."""
+"""Questions and long waits in background threads."""
 
 import threading
 
@@ -6,37 +6,37 @@ from textual.app import App
 
 from containerlab_probes.errors import Gone
 from containerlab_tui.session.threads import MOST_THREADS
-from containerlab_tui.ui.background import ask, attend
+from containerlab_tui.ui.background import ask, do_waiting
 from tests.ui.samples import settled
 
 
-async def test_many_long_waits_keep_no_question_waiting() -> None:
+async def test_long_waits_do_not_delay_questions() -> None:
     app = App[None]()
     over = threading.Event()
     ended: list[bool] = []
     answers: list[str] = []
     async with app.run_test() as pilot:
         for _ in range(MOST_THREADS + 6):
-            attend(app, lambda: over.wait(20), ended.append)
+            do_waiting(app, lambda: over.wait(20), ended.append)
         ask(app, lambda: "here", answers.append)
         await settled(pilot, lambda: answers == ["here"], "the answer")
         assert not ended
         over.set()
-        await settled(pilot, lambda: len(ended) == MOST_THREADS + 6, "their ends")
+        await settled(pilot, lambda: len(ended) == MOST_THREADS + 6, "their results")
         assert all(ended)
 
 
-async def test_an_error_is_told_and_a_later_question_supersedes() -> None:
+async def test_errors_are_reported_and_only_the_last_question_is_answered() -> None:
     app = App[None]()
-    told: list[str] = []
+    errors: list[str] = []
     answers: list[str] = []
 
     def fails() -> str:
-        raise Gone("It has gone.")
+        raise Gone("No such container.")
 
     async with app.run_test() as pilot:
-        ask(app, fails, answers.append, lambda error: told.append(str(error)), group="one")
-        await settled(pilot, lambda: told == ["It has gone."], "the sentence")
+        ask(app, fails, answers.append, lambda error: errors.append(str(error)), group="one")
+        await settled(pilot, lambda: errors == ["No such container."], "the sentence")
         hold = threading.Event()
         ask(app, lambda: (hold.wait(20), "first")[1], answers.append, group="two")
         ask(app, lambda: "second", answers.append, group="two")

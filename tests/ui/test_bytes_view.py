@@ -1,4 +1,4 @@
-"""The bytes of something: windows, jumps, what changed, trouble."""
+"""The view of bytes: windows, jumps, changes, errors."""
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
@@ -12,7 +12,7 @@ ALPHABET = b"abcdefghijklmnopqrstuvwxyz\0"
 
 
 class Memory:
-    """A reader over bytes that can be changed, and that keeps what it was asked."""
+    """A reader of changeable bytes that records the requests."""
 
     def __init__(self, data: bytes | bytearray, total: int | None = None) -> None:
         self.data = bytearray(data)
@@ -24,7 +24,7 @@ class Memory:
         self.asked.append((offset, length))
         if self.trouble:
             raise Gone(self.trouble)
-        if self.total != len(self.data):  # a huge one: every byte is the low byte of its line's number
+        if self.total != len(self.data):  # a huge object: every byte is the low byte of its line number
             end = min(offset + length, self.total)
             return Window(offset, bytes((at // 16) & 0xFF for at in range(offset, end)), self.total)
         return Window(offset, bytes(self.data[offset : offset + length]), len(self.data))
@@ -38,7 +38,7 @@ def screen(memory: Memory) -> BytesScreen:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("what", ["small", "long", "empty", "trouble", "jump"])
-async def test_how_it_looks(what: str, size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
+async def test_snapshot(what: str, size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
     memory = Memory({"small": ALPHABET, "empty": b""}.get(what, ALPHABET + bytes(range(256)) * 16))
     if what == "trouble":
         memory.trouble = "Segment 0 no longer exists."
@@ -51,7 +51,7 @@ async def test_how_it_looks(what: str, size: tuple[int, int], snapshot: Snapshot
         assert text_of(app) == snapshot
 
 
-async def test_what_changed_is_marked_until_the_next_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_changes_are_marked_until_the_next_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("containerlab_tui.present.wording.clock_time", lambda at: "12:00:00")
     memory = Memory(ALPHABET)
     app = Host(screen(memory))
@@ -60,14 +60,14 @@ async def test_what_changed_is_marked_until_the_next_reading(monkeypatch: pytest
         assert "*" not in text_of(app)
         memory.data[3] = 0x58
         await pilot.press("r")
-        await settled(pilot, lambda: "again at 12:00:00: 1 byte changed, marked *" in text_of(app), "the change")
+        await settled(pilot, lambda: "re-read at 12:00:00: 1 byte changed, marked *" in text_of(app), "the change")
         assert "▌00000000  61 62 63*58 65" in text_of(app)
         await pilot.press("r")
-        await settled(pilot, lambda: "nothing changed" in text_of(app), "no change")
+        await settled(pilot, lambda: "no changes here" in text_of(app), "no change")
         assert "*58" not in text_of(app)
 
 
-async def test_it_asks_for_no_more_than_fits() -> None:
+async def test_only_the_visible_window_is_read() -> None:
     memory = Memory(b"", total=2 << 30)
     app = Host(screen(memory))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -89,12 +89,12 @@ async def test_it_asks_for_no_more_than_fits() -> None:
         assert all(0 < length <= min(24 * 16, WINDOW_LIMIT) for _, length in memory.asked)
 
 
-async def test_a_place_that_makes_no_sense_is_a_sentence() -> None:
+async def test_a_bad_offset_gets_a_sentence() -> None:
     app = Host(screen(Memory(bytes(4096))))
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, lambda: "of 4,096 bytes" in text_of(app), "the place")
         await pilot.press("colon", *"5000", "enter")
-        await settled(pilot, lambda: "! The bytes end at 4,095 (0xfff)." in text_of(app), "the sentence")
+        await settled(pilot, lambda: "! The last byte is at 4,095 (0xfff)." in text_of(app), "the sentence")
         await pilot.press("escape", "escape")
         await pilot.pause()
         assert app.answers == [None]
@@ -118,26 +118,26 @@ def test_offsets(text: str, offset: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "10000", "-101", "101%", "1.5"])
-def test_what_is_no_offset(text: str) -> None:
-    with pytest.raises(ValueError, match=r"offset is a number|bytes end at"):
+def test_bad_offsets(text: str) -> None:
+    with pytest.raises(ValueError, match=r"Enter an offset|last byte is at"):
         read_offset(text, 100, 10_000)
 
 
-async def test_what_was_read_stays_when_the_next_reading_fails() -> None:
+async def test_a_failed_reading_keeps_the_last_window() -> None:
     memory = Memory(ALPHABET)
     app = Host(screen(memory))
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, lambda: "abcdefghijklmnop" in text_of(app), "the bytes")
         memory.trouble = "Segment 0 no longer exists."
         await pilot.press("r")
-        await settled(pilot, lambda: "! Segment 0 no longer exists.  r tries again." in text_of(app), "the trouble")
+        await settled(pilot, lambda: "! Segment 0 no longer exists.  Press r to retry." in text_of(app), "the trouble")
         assert "abcdefghijklmnop" in text_of(app)
         memory.trouble = ""
         await pilot.press("r")
         await settled(pilot, lambda: "no longer exists" not in text_of(app), "trouble gone")
 
 
-async def test_something_that_became_shorter_says_so() -> None:
+async def test_a_shrunken_object_is_reported() -> None:
     memory = Memory(bytes(8192))
     app = Host(screen(memory))
     async with app.run_test(size=(140, 45)) as pilot:
@@ -150,7 +150,7 @@ async def test_something_that_became_shorter_says_so() -> None:
         await settled(pilot, lambda: "bytes 0 to 99 of 100 bytes" in text_of(app), "what is left")
 
 
-async def test_a_reader_that_fails_in_a_way_of_its_own_ends_nothing() -> None:
+async def test_an_unexpected_error_of_the_reader_is_shown() -> None:
     def broken(_offset: int, _length: int) -> Window:
         raise RuntimeError("a defect")
 

@@ -1,4 +1,4 @@
-"""The questions: stop, confirm, run, copy."""
+"""The dialogs: stop, confirm, run, copy."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +27,7 @@ def stop_two() -> StopDialog:
     return StopDialog([plan(SHELL, APP, WORKER), plan(HANDLER, name="dockerapp2", timeout_s=-1)])
 
 
-def stop_blind() -> StopDialog:
+def stop_unreadable() -> StopDialog:
     return StopDialog([plan(name="far")])
 
 
@@ -44,10 +44,8 @@ def copy_form() -> CopyForm:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("make", [stop_one, stop_two, stop_blind, confirm, run_form, copy_form])
-async def test_how_it_looks(
-    make: Callable[[], Screen[Any]], size: tuple[int, int], snapshot: SnapshotAssertion
-) -> None:
+@pytest.mark.parametrize("make", [stop_one, stop_two, stop_unreadable, confirm, run_form, copy_form])
+async def test_snapshot(make: Callable[[], Screen[Any]], size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
     app = Host(make())
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
@@ -55,7 +53,7 @@ async def test_how_it_looks(
 
 
 async def after(screen: Screen[Any], *keys: str) -> tuple[list[object], str]:
-    """What was answered, and what stood on the screen before that."""
+    """Returns the answers and the screen before them."""
     app = Host(screen)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press(*keys[:-1])
@@ -89,7 +87,7 @@ def test_grace_periods(text: str, seconds: int | None) -> None:
 
 
 @pytest.mark.parametrize("text", ["ten", "-2", "1.5", "1e3", "9" * 20, "٣", "10 10"])
-def test_what_is_no_grace_period(text: str) -> None:
+def test_bad_grace_periods(text: str) -> None:
     with pytest.raises(ValueError, match="whole number of seconds"):
         read_grace(text)
 
@@ -100,7 +98,7 @@ def test_stop_signals(text: str, number: int | None) -> None:
 
 
 @pytest.mark.parametrize("text", ["nosuch", "0", "99", "-1"])
-def test_what_is_no_stop_signal(text: str) -> None:
+def test_bad_stop_signals(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         read_signal(text)
 
@@ -121,29 +119,29 @@ async def test_keys_of_the_stop_dialog(keys: list[str], answer: StopChoice | Non
     assert answers == [answer]
 
 
-async def test_a_stop_without_sense_is_not_begun() -> None:
+async def test_a_bad_grace_period_starts_no_stop() -> None:
     answers, text = await after(stop_one(), *"ten", "enter")
     assert answers == []
     assert "! The grace period is a whole number of seconds, or `forever`." in text
 
 
-async def test_the_forecast_follows_the_signal() -> None:
+async def test_the_effect_follows_the_signal() -> None:
     _, text = await after(stop_one(), "tab", *"KILL")
     assert "terminates" in text or "kills at once" in text
-    assert "SIGKILL is the signal itself" in text
+    assert "no grace period: the signal is SIGKILL" in text
     _, text = await after(stop_one(), *"for ever")
     assert "nothing: Docker waits forever" in text
 
 
-async def test_who_will_not_be_told() -> None:
+async def test_processes_not_signalled() -> None:
     children = [process(number, "worker", str(number), parent=1) for number in range(2, 12)]
     _, text = await after(StopDialog([plan(SHELL, *children)]), "down")
-    assert "The engine sends nothing to the 10 other processes:" in text
+    assert "Docker signals only PID 1, not the 10 other processes:" in text
     assert "worker 2" in text
     assert "and 5 more" in text
 
 
-async def test_several_containers_keep_their_own_unless_told_otherwise() -> None:
+async def test_several_containers_keep_their_settings_by_default() -> None:
     answers, text = await after(stop_two(), "enter")
     assert answers == [StopChoice()]
     assert "no limit" in text
@@ -167,12 +165,12 @@ async def test_several_containers_keep_their_own_unless_told_otherwise() -> None
         (["right", "right", "enter"], False),
     ],
 )
-async def test_the_safe_answer_is_the_first(keys: list[str], answer: bool) -> None:
+async def test_the_safe_answer_is_selected_first(keys: list[str], answer: bool) -> None:
     answers, _ = await after(confirm(), *keys)
     assert answers == [answer]
 
 
-async def test_a_question_parses_nothing() -> None:
+async def test_hostile_text_is_only_text() -> None:
     _, text = await after(Confirm(HOSTILE, HOSTILE, "Yes"), "right")
     assert "\x1b" not in text
     assert text.count(r"x[/]\x1b]0;owned\x07") >= 2
@@ -189,8 +187,8 @@ def test_sizes(text: str, size: int | None) -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "-1m", "64 mega", "m", "1.5g"])
-def test_what_is_no_size(text: str) -> None:
-    with pytest.raises(ValueError, match="such as 64m"):
+def test_bad_sizes(text: str) -> None:
+    with pytest.raises(ValueError, match="example 64m"):
         read_size(text)
 
 
@@ -199,10 +197,10 @@ def test_timeouts(text: str, seconds: int | None) -> None:
     assert read_timeout(text) == seconds
 
 
-def test_commands_are_split_and_never_expanded() -> None:
+def test_commands_are_split_without_expansion() -> None:
     assert read_command("sh -c 'echo $HOME; ls *'") == ("sh", "-c", "echo $HOME; ls *")
     assert read_command("") == ()
-    with pytest.raises(ValueError, match="can't be split into words: no closing quotation"):
+    with pytest.raises(ValueError, match="Cannot split the command into words: no closing quotation"):
         read_command("sh -c 'oops")
 
 
@@ -216,7 +214,7 @@ def test_a_stop_signal_becomes_its_name() -> None:
 FILLED = RunRequest(IMAGES[0], ipc_mode="private", shm_bytes=64 << 20, stop_timeout_s=10)
 
 
-async def test_enter_runs_with_the_values_that_are_filled_in() -> None:
+async def test_enter_runs_with_the_defaults() -> None:
     answers, _ = await after(run_form(), "enter")
     assert answers == [FILLED]
 
@@ -246,32 +244,32 @@ async def test_every_field_is_in_the_request() -> None:
         ]
 
 
-async def test_a_wrong_field_is_a_sentence_and_nothing_runs() -> None:
+async def test_a_bad_field_gets_a_sentence_and_runs_nothing() -> None:
     answers, text = await after(run_form(), "tab", *"sh -c 'x", "enter")
     assert answers == []
-    assert "! The command can't be split into words: no closing quotation." in text
+    assert "! Cannot split the command into words: no closing quotation." in text
 
 
-async def test_escape_runs_nothing() -> None:
+async def test_escape_cancels() -> None:
     assert (await after(run_form(), "escape"))[0] == [None]
 
 
 # copy
 
 
-def test_what_can_be_copied(tmp_path: Path) -> None:
+def test_copy_requests(tmp_path: Path) -> None:
     file = tmp_path / "data"
     file.write_bytes(b"x")
     assert read_copy(f" {file} ", "/tmp") == CopyRequest(str(file), "/tmp")
     for wrong, sentence in (
-        ("", "which local file"),
-        (str(tmp_path / "none"), "no file"),
-        (str(tmp_path), "no regular file"),
-        ("/dev/null", "no regular file"),
+        ("", "Enter a local file"),
+        (str(tmp_path / "none"), "No such file"),
+        (str(tmp_path), "not a regular file"),
+        ("/dev/null", "not a regular file"),
     ):
         with pytest.raises(ValueError, match=sentence):
             read_copy(wrong, "/")
-    with pytest.raises(ValueError, match="begins with a slash"):
+    with pytest.raises(ValueError, match="must be absolute"):
         read_copy(str(file), "tmp")
 
 
@@ -287,7 +285,7 @@ async def test_a_path_is_completed_and_copied(tmp_path: Path) -> None:
         assert app.answers == [CopyRequest(str(file), "/tmp")]
 
 
-async def test_what_is_wrong_with_a_copy_is_said() -> None:
+async def test_a_bad_copy_gets_a_sentence() -> None:
     answers, text = await after(CopyForm("dockerapp1", "/nowhere/at-all"), "enter")
     assert answers == []
-    assert "! There is no file /nowhere/at-all." in text
+    assert "! No such file: /nowhere/at-all." in text

@@ -1,4 +1,4 @@
-"""The doctor's page and table: how they look, their keys, and what they say when a container ends meanwhile."""
+"""The doctor's page and table: drawing, keys, and containers that stop meanwhile."""
 
 import asyncio
 import re
@@ -110,15 +110,15 @@ LONG = replace(IN_FRONT, remedy="\n".join(f"line {number}" for number in range(1
 
 @dataclass
 class Case:
-    """A container to ask about, and what was asked."""
+    """A container with played diagnoses; counts the questions."""
 
     answers: list[Diagnosis | ContainerlabError]
-    """One for each time it is asked; the last one is given from then on."""
+    """One for each question; the last one is repeated."""
     how_ended: str = ""
     run: float | None = None
     known: Diagnosis | None = None
     may_answer: threading.Event | None = None
-    """Answers are held back until it is set."""
+    """Answers wait until it is set."""
     asked: int = 0
     stops: list[str] = field(default_factory=list)
 
@@ -153,7 +153,7 @@ def chosen(screen: DoctorScreen) -> str:
     return next(one.finding.code for one in screen.query(FindingBlock) if one.has_class("chosen"))
 
 
-# how they look
+# snapshots
 
 
 def page(*answers: Diagnosis | ContainerlabError, ended: str = "", known: Diagnosis | None = None) -> Screen[None]:
@@ -184,7 +184,7 @@ SCREENS: dict[str, Callable[[], Screen[None]]] = {
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("which", SCREENS)
-async def test_how_it_looks(which: str, size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
+async def test_snapshot(which: str, size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
     app = Host(SCREENS[which]())
     async with app.run_test(size=size) as pilot:
         await settled(pilot, lambda: "ooking …" not in text_of(app) and "esc back" in text_of(app), "the answer")
@@ -195,7 +195,7 @@ async def test_how_it_looks(which: str, size: tuple[int, int], snapshot: Snapsho
 # the page
 
 
-async def test_findings_come_by_weight_and_the_cursor_goes_through_them() -> None:
+async def test_findings_are_sorted_and_the_cursor_moves_through_them() -> None:
     screen = Case([SHELL]).screen()
     app = Host(screen)
     async with app.run_test(size=(140, 45)) as pilot:
@@ -220,7 +220,7 @@ async def test_findings_come_by_weight_and_the_cursor_goes_through_them() -> Non
         ]
 
 
-async def test_keys_while_another_answer_is_being_drawn() -> None:
+async def test_keys_while_another_diagnosis_is_being_drawn() -> None:
     other = replace(SHELL, findings=(OTHER,))
     screen = Case([SHELL]).screen()
     app = Host(screen)
@@ -231,16 +231,16 @@ async def test_keys_while_another_answer_is_being_drawn() -> None:
             drawing = asyncio.create_task(screen._show(answer))
             while not drawing.done():
                 counts.add(len(screen.query(FindingBlock)))
-                await app.run_action("move(1)", screen)  # what j does
+                await app.run_action("move(1)", screen)  # the action of j
                 await asyncio.sleep(0)
             await drawing
-        assert 0 in counts  # a key came where there was no block
+        assert 0 in counts  # a key arrived without a block
         await pilot.press("k", "k", "k")
         assert chosen(screen) == "shell-in-front"
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_a_finding_that_does_not_fit_is_read_to_its_end_before_the_next(size: tuple[int, int]) -> None:
+async def test_a_long_finding_scrolls_to_its_end_before_the_next(size: tuple[int, int]) -> None:
     screen = Case([replace(SHELL, findings=(LONG, BEFORE))]).screen()
     app = Host(screen)
     async with app.run_test(size=size) as pilot:
@@ -259,7 +259,7 @@ async def test_a_finding_that_does_not_fit_is_read_to_its_end_before_the_next(si
         await settled(pilot, lambda: "SIGTERM  Docker's default" in text_of(app), "the top again")
 
 
-async def test_y_copies_the_remedy_of_the_finding_under_the_cursor() -> None:
+async def test_y_copies_the_fix_of_the_finding_under_the_cursor() -> None:
     hostile = replace(IN_FRONT, remedy=f"Dockerfile: CMD {HOSTILE}\nexec it")
     app = Host(Case([replace(SHELL, findings=(hostile, BEFORE))]).screen())
     async with app.run_test(size=(80, 24)) as pilot:
@@ -270,34 +270,34 @@ async def test_y_copies_the_remedy_of_the_finding_under_the_cursor() -> None:
         await settled(pilot, lambda: "y copy fix" not in text_of(app), "there is nothing to copy")
 
 
-async def test_an_end_is_told_and_what_was_shown_stays() -> None:
+async def test_a_stopped_container_keeps_its_diagnosis() -> None:
     case = Case([SHELL, NGINX])
     screen = case.screen()
     app = Host(screen)
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, lambda: "shell-in-front" in text_of(app), "the findings")
-        assert "It has ended" not in text_of(app)
+        assert "Stopped:" not in text_of(app)
         assert "x stop" in text_of(app)
         case.how_ended = "killed (137), out of memory"
         screen.post_message(InventoryChanged(frozenset()))
-        await settled(pilot, lambda: "It has ended: killed (137), out of memory." in text_of(app), "the end")
+        await settled(pilot, lambda: "Stopped: killed (137), out of memory." in text_of(app), "the end")
         await settled(pilot, lambda: "x stop" not in text_of(app), "nothing to stop")
         assert "shell-in-front" in text_of(app)
         assert case.asked == 1
         case.how_ended = ""
         screen.post_message(InventoryChanged(frozenset()))
         await settled(pilot, lambda: "other-graceful-signal" in text_of(app), "the answer about the new run")
-        assert "It has ended" not in text_of(app)
+        assert "Stopped:" not in text_of(app)
         assert case.asked == 2
 
 
-async def test_another_run_is_asked_about_though_no_end_was_seen() -> None:
+async def test_a_restart_without_a_seen_end_is_diagnosed_again() -> None:
     case = Case([SHELL, NGINX], run=BEGAN)
     screen = case.screen()
     app = Host(screen)
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, lambda: "shell-in-front" in text_of(app), "the findings")
-        case.run = None  # an event that says nothing of it
+        case.run = None  # an event without a start time
         screen.post_message(InventoryChanged(frozenset()))
         await pilot.pause()
         assert case.asked == 1
@@ -307,7 +307,7 @@ async def test_another_run_is_asked_about_though_no_end_was_seen() -> None:
         assert case.asked == 2
 
 
-async def test_r_asks_again_and_a_failure_keeps_what_is_there() -> None:
+async def test_r_checks_again_and_a_failure_keeps_the_diagnosis() -> None:
     case = Case([SHELL, Gone("There is no container shell-form."), replace(SHELL, findings=(BEFORE, FORWARDS))])
     screen = case.screen()
     app = Host(screen)
@@ -322,12 +322,12 @@ async def test_r_asks_again_and_a_failure_keeps_what_is_there() -> None:
         assert chosen(screen) == "killed-before"
 
 
-async def test_what_is_known_is_shown_while_it_is_asked_anew() -> None:
+async def test_a_known_diagnosis_is_shown_until_the_new_one() -> None:
     case = Case([NGINX], known=SHELL, may_answer=threading.Event())
     app = Host(case.screen())
     async with app.run_test(size=(140, 45)) as pilot:
         await settled(pilot, lambda: "shell-in-front" in text_of(app), "what is known")
-        assert "looking …" in text_of(app)
+        assert "reading …" in text_of(app)
         assert "other-graceful-signal" not in text_of(app)
         assert case.may_answer is not None
         case.may_answer.set()
@@ -335,7 +335,7 @@ async def test_what_is_known_is_shown_while_it_is_asked_anew() -> None:
         assert "shell-in-front" not in text_of(app)
 
 
-async def test_x_asks_how_to_stop_and_escape_leaves() -> None:
+async def test_x_opens_the_stop_dialog_and_escape_leaves() -> None:
     case = Case([SHELL])
     app = Host(case.screen())
     async with app.run_test(size=(80, 24)) as pilot:
@@ -369,7 +369,7 @@ async def test_hostile_text_is_only_text(which: str) -> None:
 # the stop dialog
 
 
-async def test_the_stop_dialog_tells_what_the_doctor_says_of_the_stop_as_planned() -> None:
+async def test_the_stop_dialog_shows_the_prediction_of_the_planned_stop() -> None:
     said = threading.Event()
 
     def doctor() -> Diagnosis:
@@ -378,7 +378,7 @@ async def test_the_stop_dialog_tells_what_the_doctor_says_of_the_stop_as_planned
 
     app = Host(StopDialog([plan(PID_1, APP)], doctor))
     async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot, lambda: "Doctor looking …" in text_of(app), "the dialog, which does not wait")
+        await settled(pilot, lambda: "Doctor reading …" in text_of(app), "the dialog, without a diagnosis")
         said.set()
         words_ = "Doctor ✗ will not exit in time: SIGKILL after 10 s · certain"
         await settled(pilot, lambda: words_ in text_of(app), "the answer")
@@ -389,7 +389,7 @@ async def test_the_stop_dialog_tells_what_the_doctor_says_of_the_stop_as_planned
         assert app.answers == [StopChoice(timeout_s=30)]
 
 
-async def test_the_stop_dialog_does_without_a_doctor() -> None:
+async def test_the_stop_dialog_works_without_a_diagnosis() -> None:
     def doctor() -> Diagnosis:
         raise Gone("It is gone.")
 
@@ -403,7 +403,7 @@ async def test_the_stop_dialog_does_without_a_doctor() -> None:
 
 @pytest.fixture
 def doctored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The doctor answers by name; which containers it was asked about."""
+    """Replaces the doctor. Returns the containers that it was asked about."""
     asked: list[str] = []
 
     def about(engine: ScriptedEngine, container: str) -> Diagnosis:
@@ -496,7 +496,7 @@ def dim_rows(screen: Screen[Any]) -> set[str]:
 
 
 @pytest.mark.parametrize("how", ["another run", "another container of that name"])
-async def test_what_is_in_the_table_is_not_said_of_what_came_after(
+async def test_the_table_marks_diagnoses_of_earlier_runs(
     stage: Callable[..., Stage], doctored: list[str], how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = stage()
@@ -504,7 +504,7 @@ async def test_what_is_in_the_table_is_not_said_of_what_came_after(
         await made.ready(pilot)
         await pilot.press("D")
         await settled(pilot, lambda: "by SIGKILL" in text_of(made.app), "the table")
-        assert dim_rows(made.app.screen) == {"nginx"}  # there is none
+        assert dim_rows(made.app.screen) == {"nginx"}  # no such container
         before = made.id_of("shell-form")
         line, details = made.app.session.store.containers[before], made.app.session.store.details[before]
         after = before if how == "another run" else made.id_of("worker")
@@ -515,7 +515,7 @@ async def test_what_is_in_the_table_is_not_said_of_what_came_after(
         made.post(Changed(replace(line, id=after), again, event, made.now + 3))
         await settled(pilot, lambda: RESTARTED in text_of(made.app), "the row is about what was before")
         assert dim_rows(made.app.screen) == {"nginx", "shell-form"}
-        assert "It was started again since" in text_of(made.app)
+        assert "Restarted since this check" in text_of(made.app)
         may_answer = threading.Event()
 
         def later(engine: ScriptedEngine, container: str, history: object = None) -> Diagnosis:
@@ -525,14 +525,14 @@ async def test_what_is_in_the_table_is_not_said_of_what_came_after(
         monkeypatch.setattr(service, "doctor", later)
         await pilot.press("enter")
         await settled(pilot, lambda: "Doctor  shell-form" in text_of(made.app), "its page")
-        assert "looking …" in text_of(made.app)
+        assert "reading …" in text_of(made.app)
         assert "shell-in-front" not in text_of(made.app)
         may_answer.set()
         await settled(pilot, lambda: "shell-in-front" in text_of(made.app), "its own answer")
         assert doctored == ["all"]
 
 
-async def test_a_page_from_the_table_says_when_the_table_was_read(
+async def test_a_page_opened_from_the_table_shows_the_time_of_the_table(
     stage: Callable[..., Stage], doctored: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gone(engine: ScriptedEngine, container: str, history: object = None) -> Diagnosis:
@@ -547,10 +547,10 @@ async def test_a_page_from_the_table_says_when_the_table_was_read(
         await settled(pilot, lambda: "read at +0 s" in text_of(made.app), "the table")
         made.app.session.clock = lambda: made.now + 60
         await pilot.press("enter")
-        await settled(pilot, lambda: "! It is gone. What is shown was read at +0 s." in text_of(made.app), "the page")
+        await settled(pilot, lambda: "! It is gone. Showing the diagnosis of +0 s." in text_of(made.app), "the page")
 
 
-async def test_an_end_reaches_the_screens_over_the_main_screen(
+async def test_a_stop_reaches_the_screens_above_the_main_screen(
     stage: Callable[..., Stage], doctored: list[str]
 ) -> None:
     made = stage()
@@ -561,13 +561,13 @@ async def test_an_end_reaches_the_screens_over_the_main_screen(
         await settled(pilot, lambda: "other-graceful-signal" in text_of(made.app), "the page")
         ended = EngineEvent(made.now + 1, "die", made.id_of("dockerapp1"), "dockerapp1", "", {"exitCode": "137"})
         made.post(Event(ended))
-        await settled(pilot, lambda: "It has ended: killed (SIGKILL, 137)." in text_of(made.app), "the end")
+        await settled(pilot, lambda: "Stopped: killed (SIGKILL, 137)." in text_of(made.app), "the end")
         assert "other-graceful-signal" in text_of(made.app)
         made.post(Event(replace(ended, action="start", time=made.now + 2)))
-        await settled(pilot, lambda: len(doctored) == 2, "it is asked again about the new run")
-        await settled(pilot, lambda: "It has ended" not in text_of(made.app), "no end of this run")
+        await settled(pilot, lambda: len(doctored) == 2, "a new diagnosis")
+        await settled(pilot, lambda: "Stopped:" not in text_of(made.app), "no end of this run")
         made.post(Event(replace(ended, action="destroy", time=made.now + 3)))
-        await settled(pilot, lambda: "It has ended: removed." in text_of(made.app), "the removal")
+        await settled(pilot, lambda: "Stopped: removed." in text_of(made.app), "the removal")
 
 
 @pytest.mark.parametrize("screen", [DoctorScreen, DoctorTable])

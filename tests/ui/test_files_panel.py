@@ -13,7 +13,7 @@ from tests.ui.samples import HOSTILE, SIZES, Host, files_view, settled, text_of
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("what", ["shared", "private", "empty", "only private", "unavailable"])
-async def test_how_it_looks(what: str, size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
+async def test_snapshot(what: str, size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
     panel = FilesPanel(private=what == "private")
     app = Host(panel)
     view = files_view()
@@ -34,12 +34,12 @@ async def test_v_shows_private_mappings_and_hides_them_again() -> None:
     async with app.run_test(size=(140, 30)) as pilot:
         panel.show(files_view())
         panel.query_one("#files-table").focus()
-        await settled(pilot, lambda: "1 private hidden (v shows them)" in text_of(app), "the count")
+        await settled(pilot, lambda: "1 private hidden (press v to show)" in text_of(app), "the count")
         assert "libc.so.6" not in text_of(app)
         await pilot.press("v")
         await settled(pilot, lambda: "/usr/lib/libc.so.6" in text_of(app), "the private one")
         await pilot.press("v")
-        await settled(pilot, lambda: "libc.so.6" not in text_of(app), "hidden again")
+        await settled(pilot, lambda: "libc.so.6" not in text_of(app), "private mappings hidden again")
 
 
 async def test_enter_opens_the_mapping_under_the_cursor() -> None:
@@ -55,7 +55,7 @@ async def test_enter_opens_the_mapping_under_the_cursor() -> None:
         assert opened.row.mapping.path == "/volume/journal"
 
 
-async def test_what_is_not_known_is_said() -> None:
+async def test_unknown_values_are_named() -> None:
     row = files_view().rows[0]
     unknown = replace(row, backing=None, host_path=None, mapping=replace(row.mapping, file_bytes=None))
     deleted = replace(
@@ -69,7 +69,7 @@ async def test_what_is_not_known_is_said() -> None:
         text = text_of(app)
         assert "unknown" in text
         assert "no path on the host" in text
-        assert "of a file whose size was not read" in text
+        assert "of a file of unknown size" in text
         assert "/volume/journal (dele" in text
 
 

@@ -1,4 +1,4 @@
-"""The IPC tab: what it shows of each kind, and that nothing is removed without a question. The Signals tab as well."""
+"""The IPC tab and the table of the Signals tab."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ from tests.ui.samples import APP, BEGAN, HOSTILE, SHELL, SIZES, WORKER, Host, ip
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("what", ["full", "empty", "unavailable", "limits"])
-async def test_how_it_looks(what: str, size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
+async def test_snapshot(what: str, size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
     panel = IpcPanel()
     app = Host(panel)
     view = ipc_view()
@@ -46,17 +46,17 @@ async def pressed(*keys: str, view: IpcView | None = None) -> tuple[Host, str]:
         return app, text_of(app)
 
 
-async def test_enter_opens_what_has_bytes() -> None:
+async def test_enter_opens_an_object_with_bytes() -> None:
     app, _ = await pressed("enter")
     (opened,) = app.messages
     assert isinstance(opened, IpcPanel.OpenObject)
     assert (opened.row.object.kind, opened.row.object.id) == (IpcKind.SHM, "0")
 
 
-async def test_a_semaphore_set_has_no_bytes_and_says_so() -> None:
+async def test_a_semaphore_set_has_no_bytes() -> None:
     app, text = await pressed("down", "down", "enter")
     assert app.messages == []
-    assert "[0] = 1 · [1] = 0, 2 wait for more" in text
+    assert "[0] = 1 · [1] = 0, 2 waiting for more" in text
     assert [note.message for note in app._notifications] == [
         "semaphores 1 has no contents to show; see the details below."
     ]
@@ -150,16 +150,16 @@ def some_sent() -> list[Sent]:
         )  # fmt: skip
 
     return [
-        one(APP, 10, 0, "still there"),
-        one(WORKER, 15, 5, "ended by SIGTERM"),
+        one(APP, 10, 0, "still running"),
+        one(WORKER, 15, 5, "terminated by SIGTERM"),
         one(SHELL, 15, 7, None),
-        one(APP, 2, 9, None, "Process 7 of shell-form has ended meanwhile: nothing was sent."),
+        one(APP, 2, 9, None, "Process 7 of shell-form has exited. Nothing sent."),
     ]
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("what", ["some", "none"])
-async def test_how_the_signals_look(
+async def test_signals_snapshot(
     what: str, size: tuple[int, int], snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wording, "clock_time", lambda at: f"12:00:{at - BEGAN:02.0f}")
@@ -172,16 +172,16 @@ async def test_how_the_signals_look(
         assert text_of(app) == snapshot
 
 
-async def test_what_came_of_a_signal_replaces_that_it_is_looked_for() -> None:
+async def test_a_result_replaces_waiting() -> None:
     log = SignalsLog()
     app = Host(log)
     async with app.run_test(size=(140, 30)) as pilot:
         waiting = some_sent()[2:3]
         log.show(waiting)
-        await settled(pilot, lambda: "looking …" in text_of(app), "looking")
-        log.show([replace(waiting[0], observed="still there")])
-        await settled(pilot, lambda: "still there" in text_of(app), "the outcome")
-        assert "looking …" not in text_of(app)
+        await settled(pilot, lambda: "waiting …" in text_of(app), "looking")
+        log.show([replace(waiting[0], observed="still running")])
+        await settled(pilot, lambda: "still running" in text_of(app), "the outcome")
+        assert "waiting …" not in text_of(app)
 
 
 async def test_hostile_log_lines_and_commands_are_only_text() -> None:

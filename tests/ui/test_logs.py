@@ -1,4 +1,4 @@
-"""The Logs tab: bounded, filtered, only colours kept."""
+"""The Logs tab: limit, filter, and safe text."""
 
 from collections.abc import Iterator
 
@@ -7,11 +7,11 @@ from textual.app import App, ComposeResult
 from containerlab_probes.errors import Unreachable
 from containerlab_tui.engine.api import LogStream
 from containerlab_tui.model.inventory import Container
-from containerlab_tui.session.store import Subject
+from containerlab_tui.session.store import ShownContainer
 from containerlab_tui.ui.tabs.logs import LogLines, LogView
 from tests.ui.samples import HOSTILE, settled, text_of
 
-SUBJECT = Subject(Container("c" * 64, "web", "web", "running", "Up", "web", 0.0), None)
+SUBJECT = ShownContainer(Container("c" * 64, "web", "web", "running", "Up", "web", 0.0), None)
 
 
 class Stream:
@@ -35,7 +35,7 @@ class LogHost(App[None]):
 
     def open(self, container: str, tail: int) -> LogStream:
         if self._fails:
-            raise Unreachable("The engine went away.")
+            raise Unreachable("Lost the engine.")
         self.streams.append(Stream(iter(self._chunks)))
         return self.streams[-1]
 
@@ -46,21 +46,21 @@ class LogHost(App[None]):
         self.query_one(LogView).show(SUBJECT)
 
 
-async def test_lines_come_whole_whatever_the_chunks() -> None:
+async def test_chunks_are_joined_into_lines() -> None:
     app = LogHost([b"one\ntw", b"o\nthr", b"ee"])
     async with app.run_test(size=(60, 10)) as pilot:
         await settled(pilot, lambda: "three" in text_of(app), "the last line")
         assert [line.strip() for line in text_of(app).splitlines()[:3]] == ["one", "two", "three"]
 
 
-async def test_a_flood_is_bounded_and_ends_at_its_end() -> None:
+async def test_a_flood_keeps_the_newest_lines() -> None:
     app = LogHost([b"".join(b"line %d\n" % (n * 1000 + m) for m in range(1000)) for n in range(100)], limit=2000)
     async with app.run_test(size=(60, 10)) as pilot:
         await settled(pilot, lambda: "line 99999" in text_of(app), "the last line")
         lines = app.query_one(LogLines)
         assert lines.counts == (2000, 2000)
         assert lines.dropped == 98000
-        assert "98000 older ones let go" in text_of(app)
+        assert "98000 older lines dropped" in text_of(app)
 
 
 async def test_filter_shows_only_what_matches() -> None:
@@ -84,10 +84,10 @@ async def test_nothing_but_colours_reaches_the_terminal() -> None:
         assert any(segment.text == "green" and segment.style and segment.style.color for segment in strip)
 
 
-async def test_an_error_is_said() -> None:
+async def test_an_error_is_shown() -> None:
     app = LogHost([], fails=True)
     async with app.run_test(size=(60, 10)) as pilot:
-        await settled(pilot, lambda: "The engine went away." in text_of(app), "the reason")
+        await settled(pilot, lambda: "Lost the engine." in text_of(app), "the reason")
 
 
 async def test_another_container_ends_the_stream() -> None:
@@ -96,4 +96,4 @@ async def test_another_container_ends_the_stream() -> None:
         await settled(pilot, lambda: bool(app.streams), "the stream")
         app.query_one(LogView).show(None)
         await settled(pilot, lambda: app.streams[0].closed, "the end of the stream")
-        assert "Choose a container." in text_of(app)
+        assert "Select a container." in text_of(app)

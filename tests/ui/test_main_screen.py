@@ -1,4 +1,4 @@
-"""The main screen over the recorded engine."""
+"""The main screen on the recorded engine."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -47,7 +47,7 @@ def line_of(stage: Stage, name: str) -> str:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_looks(stage: Callable[..., Stage], snapshot: SnapshotAssertion, size: tuple[int, int]) -> None:
+async def test_snapshot(stage: Callable[..., Stage], snapshot: SnapshotAssertion, size: tuple[int, int]) -> None:
     made = stage()
     async with made.app.run_test(size=size) as pilot:
         await made.ready(pilot)
@@ -56,7 +56,7 @@ async def test_looks(stage: Callable[..., Stage], snapshot: SnapshotAssertion, s
         assert text_of(made.app) == snapshot
 
 
-async def test_running_first_and_ended_on_demand(stage: Callable[..., Stage]) -> None:
+async def test_running_containers_come_first_and_stopped_ones_on_demand(stage: Callable[..., Stage]) -> None:
     made = stage()
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
@@ -68,7 +68,7 @@ async def test_running_first_and_ended_on_demand(stage: Callable[..., Stage]) ->
         assert "exited (0)" in line_of(made, "job")
 
 
-async def test_forecast_grace_and_ipc(stage: Callable[..., Stage]) -> None:
+async def test_effect_grace_period_and_ipc(stage: Callable[..., Stage]) -> None:
     made = stage()
     async with made.app.run_test(size=(160, 45)) as pilot:
         await made.ready(pilot)
@@ -78,7 +78,7 @@ async def test_forecast_grace_and_ipc(stage: Callable[..., Stage]) -> None:
         assert "of db" in line_of(made, "reader")
 
 
-async def test_filter_narrows_and_escape_shows_all(stage: Callable[..., Stage]) -> None:
+async def test_filter_and_escape(stage: Callable[..., Stage]) -> None:
     made = stage()
     async with made.app.run_test(size=(100, 30)) as pilot:
         await made.ready(pilot)
@@ -138,7 +138,7 @@ async def test_enter_zooms_and_escape_returns(stage: Callable[..., Stage]) -> No
         assert made.app.focused is made.app.main.table
 
 
-async def test_tabs_are_made_when_first_shown(stage: Callable[..., Stage]) -> None:
+async def test_panels_are_created_when_first_shown(stage: Callable[..., Stage]) -> None:
     made = stage()
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
@@ -152,7 +152,7 @@ async def test_tabs_are_made_when_first_shown(stage: Callable[..., Stage]) -> No
         await settled(pilot, lambda: "Press s" in text_of(made.app), "the empty signals")
 
 
-async def test_keys_below_follow_the_selection(stage: Callable[..., Stage]) -> None:
+async def test_the_footer_follows_the_selection(stage: Callable[..., Stage]) -> None:
     made = stage()
     async with made.app.run_test(size=(160, 45)) as pilot:
         await made.ready(pilot)
@@ -173,11 +173,11 @@ async def test_removing_asks_first(stage: Callable[..., Stage]) -> None:
         await pilot.press("delete")
         await settled(pilot, lambda: isinstance(made.app.screen, Confirm), "the question")
         await pilot.press("y")
-        await settled(pilot, lambda: bool(made.engine.calls), "the deed")
+        await settled(pilot, lambda: bool(made.engine.calls), "the removal")
         assert made.engine.calls == [("remove", made.id_of("db"), True, False)]
 
 
-async def test_read_only_does_nothing_and_says_why(stage: Callable[..., Stage]) -> None:
+async def test_read_only_refuses_with_a_reason(stage: Callable[..., Stage]) -> None:
     made = stage(Settings(read_only=True))
     async with made.app.run_test(size=(100, 30), notifications=True) as pilot:
         await made.ready(pilot)
@@ -189,7 +189,7 @@ async def test_read_only_does_nothing_and_says_why(stage: Callable[..., Stage]) 
         assert len(made.app._notifications) == 10
 
 
-async def test_read_only_shows_and_takes_its_keys_out_of_footer_and_palette(stage: Callable[..., Stage]) -> None:
+async def test_read_only_is_shown_and_hides_its_keys(stage: Callable[..., Stage]) -> None:
     made = stage(Settings(read_only=True))
     async with made.app.run_test(size=(160, 45)) as pilot:
         await made.ready(pilot)
@@ -202,19 +202,19 @@ async def test_read_only_shows_and_takes_its_keys_out_of_footer_and_palette(stag
         assert not {one for one in offered if one and BY_ID[one].changes}
 
 
-async def test_remote_engine_gives_the_reason(stage: Callable[..., Stage]) -> None:
+async def test_a_remote_engine_is_explained(stage: Callable[..., Stage]) -> None:
     made = stage(local=False)
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
         await settled(pilot, lambda: "runs on another machine" in text_of(made.app), "the reason")
 
 
-async def test_hostile_names_stay_text(stage: Callable[..., Stage]) -> None:
+async def test_hostile_names_are_only_text(stage: Callable[..., Stage]) -> None:
     plain = stage().containers[0]
     hostile: Container = replace(plain, name=HOSTILE, image=HOSTILE, command=HOSTILE, status=HOSTILE)
     made = stage(containers=(hostile,))
     async with made.app.run_test(size=(140, 45)) as pilot:
-        await settled(pilot, lambda: made.begun, "the feed")
+        await settled(pilot, lambda: made.started, "the feed")
         text = text_of(made.app)
         assert "x[/]" in text
         assert not any(character in text for character in "\x1b\x07\x9b\u202e")
@@ -229,7 +229,7 @@ async def test_click_selects(stage: Callable[..., Stage]) -> None:
 
 
 @pytest.mark.parametrize("width", [80, 100, 120, 160, 200])
-async def test_nothing_is_cut_without_a_mark(stage: Callable[..., Stage], width: int) -> None:
+async def test_every_cut_is_marked(stage: Callable[..., Stage], width: int) -> None:
     made = stage()
     async with made.app.run_test(size=(width, 30)) as pilot:
         await made.ready(pilot)
@@ -239,7 +239,7 @@ async def test_nothing_is_cut_without_a_mark(stage: Callable[..., Stage], width:
 
 
 class PlayedInspector:
-    """Stands for the agent: the objects of `ipc_view`; notes what it was told to remove."""
+    """Replaces the agent: returns the objects of `ipc_view` and records removals."""
 
     def __init__(self) -> None:
         self.removed: list[str] = []
@@ -278,7 +278,7 @@ async def test_removing_an_object_asks_first(stage: Callable[..., Stage]) -> Non
             await settled(pilot, lambda: isinstance(one.app.screen, Confirm), "the question")
             text = text_of(one.app)
             assert "Remove segment 0?" in text
-            assert "It is in use by 1 python3 /app/writer.py, 9 python3 /app/reader.py." in text
+            assert "In use by 1 python3 /app/writer.py, 9 python3 /app/reader.py." in text
             await pilot.press(answer)
             await settled(pilot, lambda: one.app.screen is one.app.main, "the question is gone")
             assert inspector.removed == []

@@ -15,22 +15,22 @@ from tests.ui.conftest import PlayedKernel, Stage
 from tests.ui.samples import APP, SHELL, WORKER, process, settled, text_of
 
 
-def test_children_stand_below_their_parents() -> None:
+def test_children_follow_their_parents() -> None:
     assert tree((WORKER, SHELL, APP)) == [(SHELL, ""), (APP, "└─ "), (WORKER, "   └─ ")]
 
 
-def test_what_exec_began_is_a_root_of_its_own() -> None:
-    begun = process(40, "bash", parent=9999)
-    assert tree((SHELL, APP, begun)) == [(SHELL, ""), (APP, "└─ "), (begun, "")]
+def test_a_process_started_by_exec_is_a_root() -> None:
+    execed = process(40, "bash", parent=9999)
+    assert tree((SHELL, APP, execed)) == [(SHELL, ""), (APP, "└─ "), (execed, "")]
 
 
-def test_siblings_are_joined_by_a_line() -> None:
+def test_siblings_share_a_line() -> None:
     second = process(8, "sleep", "1", parent=1)
     assert [indent for _, indent in tree((SHELL, APP, WORKER, second))] == ["", "├─ ", "│  └─ ", "└─ "]
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 30)), max_size=30, unique_by=lambda pair: pair[0]))
-def test_every_process_outside_of_a_cycle_is_there_once(pairs: list[tuple[int, int]]) -> None:
+def test_every_process_outside_a_cycle_is_listed_once(pairs: list[tuple[int, int]]) -> None:
     processes = [process(pid, f"p{pid}", parent=parent) for pid, parent in pairs if parent < pid]
     found = [one for one, _ in tree(processes)]
     assert sorted(one.pid for one in found) == sorted(one.pid for one in processes)
@@ -42,18 +42,20 @@ def panel_of(stage: Stage) -> ProcessTree:
     return found
 
 
-async def test_a_child_of_a_shell_is_never_told(stage: Callable[..., Stage]) -> None:
+async def test_a_child_of_a_shell_is_not_signalled(stage: Callable[..., Stage]) -> None:
     made = stage()
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
         made.app.main.table.select(made.id_of("shell-form"))
         await settled(pilot, lambda: len(panel_of(made).processes) > 1, "the processes")
         await pilot.press("enter", "down")
-        await settled(pilot, lambda: "A stop does not tell it" in text_of(made.app), "the sentence")
+        await settled(
+            pilot, lambda: "Not signalled by a stop: Docker signals only PID 1." in text_of(made.app), "the sentence"
+        )
         assert "⊘ discarded" in text_of(made.app)
 
 
-async def test_another_signal_is_forecast(stage: Callable[..., Stage]) -> None:
+async def test_effect_of_another_signal(stage: Callable[..., Stage]) -> None:
     made = stage()
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
@@ -65,7 +67,7 @@ async def test_another_signal_is_forecast(stage: Callable[..., Stage]) -> None:
         assert panel_of(made).signal == 1
 
 
-async def test_an_ended_container_says_what_to_do(stage: Callable[..., Stage]) -> None:
+async def test_a_stopped_container_says_how_to_start_it(stage: Callable[..., Stage]) -> None:
     made = stage()
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)

@@ -45,7 +45,7 @@ def test_the_best_match_comes_first(typed: str, first: int) -> None:
     assert matching(typed)[0] == first
 
 
-def test_nothing_typed_is_every_signal_of_the_kernel() -> None:
+def test_an_empty_filter_lists_all_signals() -> None:
     assert tuple(matching("")) == all_signals()
     assert len(matching("")) >= 62
     assert matching("nosuch") == []
@@ -53,7 +53,7 @@ def test_nothing_typed_is_every_signal_of_the_kernel() -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("make", [of_init, of_app, of_two])
-async def test_how_it_looks(make: object, size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
+async def test_snapshot(make: object, size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
     assert callable(make)
     app = Host(make())
     async with app.run_test(size=size) as pilot:
@@ -89,7 +89,7 @@ async def test_keys(keys: list[str], answer: object) -> None:
     assert await choose(of_app(), *keys) == answer
 
 
-async def test_the_stop_signal_of_the_container_is_chosen_at_first() -> None:
+async def test_the_stop_signal_is_selected_first() -> None:
     assert await choose(SignalPicker([SignalSubject("id", "x", TREE)], signal=3), "enter") == SignalChoice(
         3, Target.PROCESS, init=True
     )
@@ -103,19 +103,19 @@ async def warned(picker: SignalPicker, *keys: str) -> tuple[str, bool]:
         return text_of(app), app.screen.query_one("#box").has_class("danger")
 
 
-async def test_what_ends_pid_1_is_said_before_enter() -> None:
+async def test_a_fatal_signal_to_pid_1_is_announced() -> None:
     text, danger = await warned(of_init(), *"kill")
-    assert "† SIGKILL ends PID 1, and so the container shell-form." in text
+    assert "† SIGKILL terminates PID 1, which stops the container shell-form." in text
     assert danger
     text, danger = await warned(of_app(), *"kill")
-    assert "† SIGKILL can't be caught" in text
+    assert "† SIGKILL can't be handled" in text
     assert danger
     text, danger = await warned(of_app(), *"usr1")
     assert "†" not in text
     assert not danger
 
 
-async def test_forecasts_are_those_of_the_target() -> None:
+async def test_effects_are_those_on_the_target() -> None:
     text, _ = await warned(of_app(), *"term")
     assert "15  SIGTERM     ◆ handled: the program decides" in text
     text, _ = await warned(of_app(), "tab", *"term")
@@ -126,21 +126,21 @@ async def test_forecasts_are_those_of_the_target() -> None:
     assert "15  SIGTERM     ⊘ discarded: PID 1 has no handler" in text
 
 
-async def test_where_nothing_can_be_seen_it_says_why_and_guesses_nothing() -> None:
+async def test_unreadable_processes_have_no_predicted_effect() -> None:
     picker = SignalPicker([SignalSubject("id", "far", (), None, "its processes run on another machine")])
     text, _ = await warned(picker, *"term")
     assert "? unknown: the process can't be seen" in text
-    assert "no forecast: its processes run on another machine" in text
+    assert "effect unknown: its processes run on another machine" in text
 
 
-async def test_a_process_that_ended_meanwhile_is_not_replaced_by_another() -> None:
+async def test_an_exited_process_is_not_replaced_by_another() -> None:
     gone = process(99, "gone")
     app = Host(SignalPicker([SignalSubject("id", "x", TREE, gone.id)]))
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await pilot.pause()
         await pilot.pause()
         assert app.answers == [None]
-        assert [note.message for note in app._notifications] == ["The selected process has ended meanwhile."]
+        assert [note.message for note in app._notifications] == ["The selected process has exited."]
 
 
 async def test_hostile_names_are_only_text() -> None:

@@ -1,4 +1,4 @@
-"""The stop screen: what it says while a stop is under way and when it is over, several at once, and its own clock."""
+"""The screen of stops: in progress, finished, several at once, and its timer."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,15 +9,16 @@ from textual.widgets import Static
 
 from containerlab_tui.model.diagnosis import Confidence, Outlook
 from containerlab_tui.model.stop import Kind, Source, StopEvent, begin
-from containerlab_tui.ui.screens.stops import MOST_STOPS, StopScreen
+from containerlab_tui.ui.screens.stops import MOST_STOPS, StopsScreen
 from tests.ui.samples import (
     BEGAN,
     HANDLER,
     HOSTILE,
     SIZES,
     Host,
-    engine_says,
+    by_engine,
     fed,
+    finished_traced_stop,
     graceful_stop,
     killed_stop,
     plan,
@@ -25,14 +26,13 @@ from tests.ui.samples import (
     process,
     sent,
     settled,
-    stop_under_way,
+    stop_in_progress,
     text_of,
-    traced_stop_that_is_over,
 )
 
 
 class Clock:
-    """A clock that stands still until it is moved."""
+    """A clock that the test sets."""
 
     def __init__(self, after: float) -> None:
         self.now = BEGAN + after
@@ -41,68 +41,69 @@ class Clock:
         return self.now
 
 
-def under_way() -> StopScreen:
-    screen = StopScreen(Clock(6.4))
-    screen.show(stop_under_way())
+def in_progress() -> StopsScreen:
+    screen = StopsScreen(Clock(6.4))
+    screen.show(stop_in_progress())
     screen.add_log(["dockerapp: working", "dockerapp: \x1b[31mstill\x1b[0m working"])
     return screen
 
 
-def killed() -> StopScreen:
-    screen = StopScreen(Clock(20))
+def killed() -> StopsScreen:
+    screen = StopsScreen(Clock(20))
     screen.show(killed_stop())
     screen.add_log(["dockerapp: working"])
     return screen
 
 
-def graceful() -> StopScreen:
-    screen = StopScreen(Clock(20))
+def graceful() -> StopsScreen:
+    screen = StopsScreen(Clock(20))
     screen.show(graceful_stop())
     return screen
 
 
-def foretold_wrong() -> StopScreen:
-    screen = StopScreen(Clock(20))
+def predicted_wrongly() -> StopsScreen:
+    screen = StopsScreen(Clock(20))
     state = graceful_stop()
     screen.show(replace(state, plan=replace(state.plan, prediction=prediction(Outlook.TIMES_OUT, Confidence.LIKELY))))
     return screen
 
 
-def traced() -> StopScreen:
-    screen = StopScreen(Clock(20))
-    screen.show(traced_stop_that_is_over())
+def traced() -> StopsScreen:
+    screen = StopsScreen(Clock(20))
+    screen.show(finished_traced_stop())
     return screen
 
 
-def foretold_and_under_way() -> StopScreen:
-    screen = StopScreen(Clock(6.4))
-    state = stop_under_way()
+def predicted_in_progress() -> StopsScreen:
+    screen = StopsScreen(Clock(6.4))
+    state = stop_in_progress()
     screen.show(replace(state, plan=replace(state.plan, prediction=prediction(Outlook.TIMES_OUT))))
     return screen
 
 
-def several() -> StopScreen:
-    screen = StopScreen(Clock(6.4))
-    screen.show(stop_under_way())
+def several() -> StopsScreen:
+    screen = StopsScreen(Clock(6.4))
+    screen.show(stop_in_progress())
     screen.show(graceful_stop())
     return screen
 
 
-def blind() -> StopScreen:
-    screen = StopScreen(Clock(3))
+def unreadable() -> StopsScreen:
+    screen = StopsScreen(Clock(3))
     screen.show(fed(begin(plan(name="far", timeout_s=-1), BEGAN), sent(0.02, 15)))
     return screen
 
 
-def empty() -> StopScreen:
-    return StopScreen(Clock(0))
+def empty() -> StopsScreen:
+    return StopsScreen(Clock(0))
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
-    "make", [under_way, killed, graceful, foretold_and_under_way, traced, foretold_wrong, several, blind, empty]
+    "make",
+    [in_progress, killed, graceful, predicted_in_progress, traced, predicted_wrongly, several, unreadable, empty],
 )
-async def test_how_it_looks(make: Callable[[], StopScreen], size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
+async def test_snapshot(make: Callable[[], StopsScreen], size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
     app = Host(make())
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
@@ -110,17 +111,17 @@ async def test_how_it_looks(make: Callable[[], StopScreen], size: tuple[int, int
         assert text_of(app) == snapshot
 
 
-async def test_its_own_clock_moves_the_bar_while_a_stop_is_under_way() -> None:
+async def test_the_timer_moves_the_bar_during_a_stop() -> None:
     clock = Clock(1.0)
-    screen = StopScreen(clock)
-    screen.show(stop_under_way())
+    screen = StopsScreen(clock)
+    screen.show(stop_in_progress())
     app = Host(screen)
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, lambda: "9.00 s left" in text_of(app), "the bar at 1 s")
         clock.now = BEGAN + 7.0
         await settled(pilot, lambda: "3.00 s left" in text_of(app), "the bar at 7 s")
         screen.show(killed_stop())
-        await settled(pilot, lambda: "over   10.0 s" in text_of(app), "the end")
+        await settled(pilot, lambda: "done   10.0 s" in text_of(app), "the end")
         await settled(pilot, lambda: "stop finished" in text_of(app), "the last event")
         before = text_of(app).split("\n")[:7]
         clock.now = BEGAN + 100
@@ -129,14 +130,14 @@ async def test_its_own_clock_moves_the_bar_while_a_stop_is_under_way() -> None:
         assert text_of(app).split("\n")[:7] == before
 
 
-async def test_states_come_one_after_the_other() -> None:
-    screen = StopScreen(Clock(0.1))
+async def test_a_newer_state_replaces_the_earlier() -> None:
+    screen = StopsScreen(Clock(0.1))
     app = Host(screen)
     async with app.run_test(size=(80, 30)) as pilot:
         await pilot.pause()
         state = begin(plan(HANDLER, name="dockerapp2"), BEGAN)
         screen.show(state)
-        await settled(pilot, lambda: "asking" in text_of(app), "the request")
+        await settled(pilot, lambda: "preparing" in text_of(app), "the request")
         state = fed(state, sent(0.01, 15))
         screen.show(state)
         await settled(pilot, lambda: "SIGTERM to PID 1 (python3 /app/dockerapp2.py)" in text_of(app), "the signal")
@@ -148,24 +149,24 @@ async def test_states_come_one_after_the_other() -> None:
         await settled(pilot, lambda: "a late line" in text_of(app), "the log line")
 
 
-async def test_a_failed_stop_says_why() -> None:
-    screen = StopScreen(Clock(3))
-    screen.show(fed(stop_under_way(), engine_says(2.0, Kind.FAILED, detail="the engine went away")))
+async def test_a_failed_stop_shows_the_reason() -> None:
+    screen = StopsScreen(Clock(3))
+    screen.show(fed(stop_in_progress(), by_engine(2.0, Kind.FAILED, detail="the engine went away")))
     app = Host(screen)
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, lambda: "The stop failed: the engine went away" in text_of(app), "the reason")
 
 
-async def test_a_stop_begun_elsewhere_says_so() -> None:
-    state = stop_under_way()
-    screen = StopScreen(Clock(3))
+async def test_a_stop_started_outside_says_so() -> None:
+    state = stop_in_progress()
+    screen = StopsScreen(Clock(3))
     screen.show(replace(state, plan=replace(state.plan, started_elsewhere=True)))
     app = Host(screen)
     async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot, lambda: "begun elsewhere" in text_of(app), "the note")
+        await settled(pilot, lambda: "Stop started outside this program" in text_of(app), "the note")
 
 
-async def test_tab_and_a_click_change_between_stops() -> None:
+async def test_tab_and_click_switch_stops() -> None:
     screen = several()
     app = Host(screen)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -177,7 +178,7 @@ async def test_tab_and_a_click_change_between_stops() -> None:
         await settled(pilot, lambda: "Stop  dockerapp2" in text_of(app), "the one that was clicked")
 
 
-async def test_news_of_another_stop_do_not_take_the_screen_away() -> None:
+async def test_another_stop_does_not_replace_the_shown_one() -> None:
     screen = several()
     app = Host(screen)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -190,8 +191,8 @@ async def test_news_of_another_stop_do_not_take_the_screen_away() -> None:
         assert "not here" not in text_of(app)
 
 
-async def test_a_stop_begun_elsewhere_does_not_take_the_screen_away() -> None:
-    screen = under_way()
+async def test_a_stop_started_outside_does_not_replace_the_shown_one() -> None:
+    screen = in_progress()
     foreign = graceful_stop("other")
     screen.show(replace(foreign, plan=replace(foreign.plan, started_elsewhere=True)))
     app = Host(screen)
@@ -200,9 +201,9 @@ async def test_a_stop_begun_elsewhere_does_not_take_the_screen_away() -> None:
         assert "Stop  shell-form" in text_of(app)
 
 
-async def test_old_stops_are_let_go_but_never_one_under_way() -> None:
-    screen = StopScreen(Clock(6.4))
-    screen.show(stop_under_way())
+async def test_old_stops_are_dropped_but_not_those_in_progress() -> None:
+    screen = StopsScreen(Clock(6.4))
+    screen.show(stop_in_progress())
     app = Host(screen)
     async with app.run_test(size=(80, 24)) as pilot:
         for number in range(60):
@@ -210,12 +211,12 @@ async def test_old_stops_are_let_go_but_never_one_under_way() -> None:
             await pilot.pause(0)
         await settled(pilot, lambda: "[✓ n59]" in text_of(app), "the newest")
         assert len(screen.containers) == MOST_STOPS
-        assert stop_under_way().plan.container in screen.containers
+        assert stop_in_progress().plan.container in screen.containers
         assert graceful_stop("n0").plan.container not in screen.containers
-        await settled(pilot, lambda: len(screen.query("#stops > *")) == MOST_STOPS, "as many names")
+        await settled(pilot, lambda: len(screen.query("#stops > *")) == MOST_STOPS, "the names")
 
 
-async def test_the_same_container_stopped_again_begins_anew() -> None:
+async def test_a_second_stop_of_a_container_replaces_the_first() -> None:
     screen = graceful()
     screen.add_log(["of the first stop"])
     again = begin(plan(HANDLER, name="dockerapp2"), BEGAN + 60)
@@ -227,19 +228,19 @@ async def test_the_same_container_stopped_again_begins_anew() -> None:
         assert len(screen.containers) == 1
 
 
-async def test_leaving_cancels_nothing_and_says_so() -> None:
-    app = Host(under_way())
+async def test_leaving_does_not_cancel_the_stop() -> None:
+    app = Host(in_progress())
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await pilot.pause()
-        assert "Leaving cancels nothing" in text_of(app)
+        assert "does not cancel the stop" in text_of(app)
         await pilot.press("escape")
         await pilot.pause()
         assert app.answers == [None]
-        assert [note.message for note in app._notifications] == ["The stop goes on; W shows it again."]
+        assert [note.message for note in app._notifications] == ["The stop continues. Press W to show it."]
 
 
-async def test_it_reads_what_came_while_it_was_not_shown() -> None:
-    screen = under_way()
+async def test_states_received_while_hidden_are_shown() -> None:
+    screen = in_progress()
     screen.show(killed_stop())
     app = Host(screen)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -252,9 +253,9 @@ async def test_hostile_text_is_only_text() -> None:
         begin(plan(hostile, name=HOSTILE), BEGAN),
         sent(0.1, 15),
         StopEvent(BEGAN + 1, Kind.NOTE, Source.ENGINE, detail=HOSTILE),
-        engine_says(2, Kind.FAILED, detail=HOSTILE),
+        by_engine(2, Kind.FAILED, detail=HOSTILE),
     )
-    screen = StopScreen(Clock(3))
+    screen = StopsScreen(Clock(3))
     screen.show(state)
     screen.add_log([HOSTILE, "\x1b]52;c;aGk=\x07", "[/]"])
     app = Host(screen)
@@ -269,7 +270,7 @@ async def test_hostile_text_is_only_text() -> None:
 
 
 async def test_a_hundred_processes_scroll() -> None:
-    screen = StopScreen(Clock(3))
+    screen = StopsScreen(Clock(3))
     crowd = [process(number, "worker", str(number), parent=1) for number in range(1, 101)]
     screen.show(fed(begin(plan(*crowd), BEGAN), sent(0.1, 15)))
     app = Host(screen)

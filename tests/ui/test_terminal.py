@@ -1,4 +1,4 @@
-"""The user's terminal lent to a container, on a pseudoterminal: keys, signals, and that it comes back as it was."""
+"""Shell and attach sessions on a pseudoterminal: keys, signals, and restored terminal modes."""
 
 import os
 import pty
@@ -23,11 +23,11 @@ ROOT = Path(__file__).parents[2]
 
 
 class Pty:
-    """A program on a terminal, and what it wrote."""
+    """A program on a pseudoterminal, with its output."""
 
     def __init__(self, *arguments: str) -> None:
         self.pid, self._fd = pty.fork()
-        if self.pid == 0:  # no code of ours runs in the child but this: the interpreter begins anew
+        if self.pid == 0:  # the child runs nothing else before exec
             os.chdir(ROOT)
             os.execv(sys.executable, [sys.executable, "-m", "tests.ui.terminal_side", *arguments])  # noqa: S606
         self.written = b""
@@ -39,11 +39,11 @@ class Pty:
         os.write(self._fd, keys.encode())
 
     def see(self, words: str, within_s: float = 20.0) -> None:
-        """Read on until these words come; what stood before them is done with."""
+        """Reads until these words appear; drops the output before them."""
         wanted, deadline = words.encode(), time.monotonic() + within_s
         while wanted not in self.written:
             left = deadline - time.monotonic()
-            assert left > 0, f"never seen: {words!r} in {self.written!r}"
+            assert left > 0, f"timed out waiting for {words!r} in {self.written!r}"
             if select.select([self._fd], [], [], left)[0]:
                 try:
                     self.written += os.read(self._fd, 4096)
@@ -51,8 +51,8 @@ class Pty:
                     raise AssertionError(f"ended before {words!r}: {self.written!r}") from error
         self.seen, self.written = self.written.split(wanted, 1)
 
-    def back(self) -> int:
-        """The terminal is as it was; what the call answered."""
+    def restored(self) -> int:
+        """Checks that the terminal is restored. Returns the exit status of the call."""
         self.see("the call is over")
         assert termios.tcgetattr(self._fd) == self._modes
         assert os.tcgetpgrp(self._fd) == self.pid
@@ -70,7 +70,7 @@ class Pty:
 
 @pytest.fixture
 def attached() -> Iterator[Pty]:
-    """Attached to a program without a terminal of its own."""
+    """Yields a terminal attached to a program without a tty."""
     side = Pty("attach")
     side.see("Ctrl+C sends SIGINT to its PID 1. Ctrl+] or Ctrl+P Ctrl+Q detaches.")
     side.see("program: ready ")
@@ -80,7 +80,7 @@ def attached() -> Iterator[Pty]:
 
 @pytest.fixture
 def attached_tty() -> Iterator[Pty]:
-    """Attached to a program that is said to have a terminal."""
+    """Yields a terminal attached to a program with a tty."""
     side = Pty("attach-tty")
     side.see("Ctrl+C goes to its terminal as SIGINT.")
     side.see("Its output is shown unfiltered.")
@@ -90,8 +90,8 @@ def attached_tty() -> Iterator[Pty]:
 
 
 @pytest.fixture
-def apart() -> Iterator[int]:
-    """The host PID of a process that is PID 1 of its own namespaces, named `inside`."""
+def isolated() -> Iterator[int]:
+    """Yields the host PID of a process that is PID 1 in new namespaces, with host name `inside`."""
     kinds = ("--mount", "--uts", "--ipc", "--net", "--pid", "--fork", "--kill-child")
     script = "hostname inside && echo up && exec sleep 1000"
     outer = subprocess.Popen(["unshare", *kinds, "sh", "-c", script], stdout=subprocess.PIPE, text=True)
@@ -109,7 +109,7 @@ def test_output_of_a_program_without_a_terminal_is_made_safe(attached: Pty) -> N
     assert b"\x1b]" not in attached.seen
 
 
-def test_lines_go_to_the_program_and_ctrl_c_is_a_signal_to_it(attached: Pty) -> None:
+def test_lines_reach_the_program_and_ctrl_c_signals_it(attached: Pty) -> None:
     attached.type("hello\n")
     attached.see("program: got b'hello\\n'")
     attached.type("\x03")
@@ -119,14 +119,14 @@ def test_lines_go_to_the_program_and_ctrl_c_is_a_signal_to_it(attached: Pty) -> 
 
 
 @pytest.mark.parametrize("keys", ["\x1d", "\x10\x11"])
-def test_detaching_gives_the_terminal_back(attached: Pty, keys: str) -> None:
+def test_detaching_restores_the_terminal(attached: Pty, keys: str) -> None:
     attached.type("half a line")
     attached.type(keys)
-    attached.see("it runs on.")
-    assert attached.back() == 0
+    attached.see("it keeps running.")
+    assert attached.restored() == 0
 
 
-def test_a_terminal_of_its_own_gets_every_byte(attached_tty: Pty) -> None:
+def test_a_program_with_a_tty_gets_every_byte(attached_tty: Pty) -> None:
     attached_tty.see("\x1b]0;owned\x07 é")
     attached_tty.type("\x03")
     attached_tty.see("program: got b'\\x03'")
@@ -135,15 +135,15 @@ def test_a_terminal_of_its_own_gets_every_byte(attached_tty: Pty) -> None:
     attached_tty.see("program: got b'\\x10x'")
     attached_tty.type("\x10")
     attached_tty.type("\x11")
-    attached_tty.see("it runs on.")
-    assert attached_tty.back() == 0
+    attached_tty.see("it keeps running.")
+    assert attached_tty.restored() == 0
 
 
-def test_the_end_of_the_program_is_waited_out(attached: Pty) -> None:
+def test_the_exit_of_the_program_ends_the_session(attached: Pty) -> None:
     attached.type("end\n")
-    attached.see("has ended with exit code 7. Press enter.")
+    attached.see("exited with code 7. Press Enter.")
     attached.type("\r")
-    assert attached.back() == 7
+    assert attached.restored() == 7
 
 
 def test_names_are_made_safe(attached: Pty) -> None:
@@ -151,8 +151,8 @@ def test_names_are_made_safe(attached: Pty) -> None:
     attached.see("Detached from lent\\x1b]0;x\\x07")
 
 
-def test_a_shell_is_in_the_namespaces_and_its_status_comes_back(apart: int) -> None:
-    side = Pty("enter", str(apart))
+def test_a_shell_runs_in_the_namespaces_and_returns_its_status(isolated: int) -> None:
+    side = Pty("enter", str(isolated))
     try:
         side.see("in its mount, uts, ipc, net and pid namespaces")
         side.type("echo $(hostname)-$((6 * 7))\n")
@@ -160,32 +160,32 @@ def test_a_shell_is_in_the_namespaces_and_its_status_comes_back(apart: int) -> N
         side.see("# ")
         side.type("\x03")
         side.see("^C")
-        side.type("\n\n")  # bash may lose a key, and its prompt, while it comes back from the signal
+        side.type("\n\n")  # bash may lose a key, and its prompt, while it handles the signal
         side.type("echo still-$((1 + 1))\n")
         side.see("still-2")
         side.type("exit 3\n")
-        assert side.back() == 3
+        assert side.restored() == 3
     finally:
         side.close()
 
 
-def test_the_end_of_the_container_gives_the_terminal_back(apart: int) -> None:
-    side = Pty("enter", str(apart))
+def test_the_end_of_the_container_restores_the_terminal(isolated: int) -> None:
+    side = Pty("enter", str(isolated))
     try:
         side.type("echo ready-$((1 + 1))\n")
         side.see("ready-2")
-        os.kill(apart, signal.SIGKILL)
-        assert side.back() != 0
+        os.kill(isolated, signal.SIGKILL)
+        assert side.restored() != 0
     finally:
         side.close()
 
 
-def test_a_container_that_does_not_run_is_not_entered() -> None:
+def test_a_stopped_container_is_not_entered() -> None:
     with pytest.raises(Gone, match="is not running"):
         terminal.enter(details(0), UNRESTRICTED)
 
 
-def test_without_a_terminal_there_is_nothing_to_lend(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_the_call_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     with open(os.devnull) as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)
         with pytest.raises(Unsupported, match="needs a terminal"):
@@ -194,7 +194,7 @@ def test_without_a_terminal_there_is_nothing_to_lend(monkeypatch: pytest.MonkeyP
 
 @pytest.fixture
 def jailed(tmp_path: Path) -> Iterator[int]:
-    """The PID of a process whose root directory is an empty one."""
+    """Yields the PID of a process with an empty root directory."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -210,17 +210,17 @@ def jailed(tmp_path: Path) -> Iterator[int]:
     os.close(writer)
 
 
-def test_an_image_without_a_shell_gets_the_hosts(jailed: int) -> None:
+def test_an_image_without_a_shell_gets_the_hosts_shell_shell_shell(jailed: int) -> None:
     assert find_shell(jailed) is None
     command, _ = shell_command(jailed, None)
     assert "--mount" not in command
     assert {"--uts", "--ipc", "--net", "--pid"} <= set(command)
 
 
-def test_a_shell_is_looked_for_below_the_containers_root_only(jailed: int, tmp_path: Path) -> None:
+def test_a_shell_is_searched_only_below_the_containers_root(jailed: int, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     shell = tmp_path / "bin/sh"
-    shell.symlink_to(os.path.realpath("/bin/sh"))  # there on the host, not in the container
+    shell.symlink_to(os.path.realpath("/bin/sh"))  # exists on the host, not in the container
     assert os.path.exists("/bin/sh")
     assert find_shell(jailed) is None
     shell.unlink()
@@ -239,7 +239,7 @@ def test_a_shell_is_looked_for_below_the_containers_root_only(jailed: int, tmp_p
     assert find_shell(jailed) == "/bin/sh"
 
 
-def test_the_containers_environment_does_not_reach_a_program_of_the_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_containers_environment_does_not_reach_a_host_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LD_PRELOAD", "/evil.so")
     command, environment = shell_command(1, "/bin/sh")
     assert command[-2:] == ["--", "/bin/sh"]

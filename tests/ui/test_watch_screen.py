@@ -1,4 +1,4 @@
-"""The live view of signals over a feed that the test plays: what it shows, filters, holds still and saves."""
+"""The watch of signals on a played feed: drawing, filter, pause and save."""
 
 import json
 import threading
@@ -24,7 +24,7 @@ from containerlab_tui.model.signal_log import KEPT, Asked, Known, LogRecord, Not
 from containerlab_tui.services import export
 from containerlab_tui.ui.dialogs.save import SaveForm
 from containerlab_tui.ui.screens.help import HelpScreen
-from containerlab_tui.ui.screens.signal_watch import WatchScreen
+from containerlab_tui.ui.screens.signal_watch import SignalWatchScreen
 from containerlab_tui.ui.widgets.signal_list import SignalList
 from tests.ui.samples import BEGAN, HOSTILE, SIZES, Host, settled, text_of
 
@@ -32,19 +32,19 @@ QUEUED, IGNORED, PENDING = SignalResult.QUEUED, SignalResult.IGNORED, SignalResu
 
 
 class Played:
-    """A feed; what the test puts into `waiting` is taken at the next tick."""
+    """A feed: records in `waiting` are taken at the next tick."""
 
-    def __init__(self, *told: LogRecord, blind: str = "", opened: bool = True) -> None:
-        self.waiting = list(told)
-        self.blind, self.opened = blind, opened
-        self.begun = self.closed = 0
+    def __init__(self, *records: LogRecord, no_trace_reason: str = "", opened: bool = True) -> None:
+        self.waiting = list(records)
+        self.no_trace_reason, self.opened = no_trace_reason, opened
+        self.started = self.closed = 0
 
     def begin(self) -> None:
-        self.begun += 1
+        self.started += 1
 
     def take(self) -> list[LogRecord]:
-        told, self.waiting = self.waiting, []
-        return told
+        records, self.waiting = self.waiting, []
+        return records
 
     def close(self) -> None:
         self.closed += 1
@@ -73,16 +73,16 @@ STOP: tuple[LogRecord, ...] = (
     TracedDelivery(BEGAN + 0.8001, 7008, 9, Taken.DEFAULT),
     TracedExit(BEGAN + 0.81, 7008, "SIGKILL"),
     TracedExit(BEGAN + 0.9, 7001, 0),
-    Note(BEGAN + 0.95, "container ended, status 0"),
-    Note(BEGAN + 1.5, "started again"),
+    Note(BEGAN + 0.95, "container stopped, exit code 0"),
+    Note(BEGAN + 1.5, "restarted"),
 )
 WITHOUT: tuple[LogRecord, ...] = (
     Known(7001, Who(1, "python3")),
     Asked(BEGAN, 7001, 15),
     TracedExit(BEGAN + 1, 7001, None),
-    Note(BEGAN + 1.1, "container ended, status 0"),
+    Note(BEGAN + 1.1, "container stopped, exit code 0"),
 )
-BLIND = "The kernel's trace needs root (CAP_SYS_ADMIN, and no lockdown of the kernel); run this with sudo."
+NO_TRACE = "The kernel's trace needs root (CAP_SYS_ADMIN, and no lockdown of the kernel); run this with sudo."
 
 
 def listing(app: Host) -> SignalList:
@@ -95,26 +95,26 @@ def head(app: Host) -> str:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scene", ["stop", "blind", "beginning", "lost"])
-async def test_how_it_looks(scene: str, size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
+async def test_snapshot(scene: str, size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
     feed = {
         "stop": Played(*STOP),
-        "blind": Played(*WITHOUT, blind=BLIND),
+        "blind": Played(*WITHOUT, no_trace_reason=NO_TRACE),
         "beginning": Played(opened=False),
         "lost": Played(Lost(BEGAN, None)),
     }[scene]
-    app = Host(WatchScreen("shop-web-1", feed, lambda: BEGAN))
+    app = Host(SignalWatchScreen("shop-web-1", feed, lambda: BEGAN))
     async with app.run_test(size=size) as pilot:
         await settled(pilot, lambda: not feed.waiting, "all is taken")
         await pilot.pause()
         assert text_of(app) == snapshot
 
 
-async def test_the_kernel_pause_and_filter_at_the_keyboard() -> None:
+async def test_pause_filter_and_clear_with_keys() -> None:
     feed = Played(*STOP)
-    app = Host(WatchScreen("web", feed, lambda: BEGAN))
+    app = Host(SignalWatchScreen("web", feed, lambda: BEGAN))
     async with app.run_test(size=(140, 45)) as pilot:
         await settled(pilot, lambda: listing(app).count == 12, "the rows")
-        assert feed.begun == 1
+        assert feed.started == 1
         await pilot.press("slash", *"term -super")
         await settled(pilot, lambda: "3 rows" in head(app) or "4 rows" in head(app), "the filter")
         shown = text_of(app)
@@ -130,28 +130,28 @@ async def test_the_kernel_pause_and_filter_at_the_keyboard() -> None:
         await settled(pilot, lambda: "paused, 3 new" in head(app), "the count while it is held still")
         assert listing(app).count == 12
         await pilot.press("space")
-        await settled(pilot, lambda: listing(app).count == 15, "what came meanwhile")
+        await settled(pilot, lambda: listing(app).count == 15, "rows that arrived meanwhile")
         await pilot.press("c")
         assert "0 signals · 0 exits" in head(app)
         assert listing(app).count == 0
         await pilot.press("q")
-        await settled(pilot, lambda: app.answers == [None], "it is left")
+        await settled(pilot, lambda: app.answers == [None], "the screen closed")
         assert feed.closed == 1
 
 
 async def test_help_explains_the_signs_of_this_screen() -> None:
-    app = Host(HelpScreen(WatchScreen("web", Played()), {}))
+    app = Host(HelpScreen(SignalWatchScreen("web", Played()), {}))
     async with app.run_test(size=(140, 45)) as pilot:
-        await settled(pilot, lambda: "What the signs mean" in text_of(app), "the signs")
+        await settled(pilot, lambda: "Signs" in text_of(app), "the signs")
         shown = text_of(app)
         assert all(sign in shown for sign in ("●", "◌", "○", "! lost", "name [7]"))
         assert "†" not in shown
         assert "watch.pause" in shown
 
 
-async def test_it_follows_until_it_is_scrolled_up() -> None:
+async def test_the_list_follows_until_scrolled_up() -> None:
     feed = Played(*map(usr1, range(100)))
-    app = Host(WatchScreen("web", feed, lambda: BEGAN))
+    app = Host(SignalWatchScreen("web", feed, lambda: BEGAN))
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, lambda: listing(app).count == 100, "the rows")
 
@@ -164,7 +164,7 @@ async def test_it_follows_until_it_is_scrolled_up() -> None:
         feed.waiting = [usr1(100)]
         await settled(pilot, lambda: "101 rows" in head(app), "one more")
         assert last_shown().endswith(".980")
-        assert "G follows again" in head(app)
+        assert "press G to follow" in head(app)
         await pilot.press("g")
         await settled(pilot, lambda: ".000" in text_of(app).split("\n")[3], "the first row")
         await pilot.press("pagedown", "pageup", "G")
@@ -174,13 +174,13 @@ async def test_it_follows_until_it_is_scrolled_up() -> None:
         await settled(pilot, lambda: last_shown().endswith(".010"), "it follows")
         await pilot.press("k")
         feed.waiting = [usr1(number) for number in range(KEPT)]
-        await settled(pilot, lambda: "102 older ones let go" in head(app), "the oldest went")
+        await settled(pilot, lambda: "102 older rows dropped" in head(app), "the oldest went")
         assert listing(app).count == KEPT
 
 
-async def test_a_signal_that_is_listed_is_completed_in_place() -> None:
+async def test_a_listed_signal_is_completed_in_place() -> None:
     feed = Played(Known(7007, Who(7, "python3")), usr1(0))
-    app = Host(WatchScreen("web", feed, lambda: BEGAN))
+    app = Host(SignalWatchScreen("web", feed, lambda: BEGAN))
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, lambda: "queued" in text_of(app), "the signal")
         feed.waiting = [TracedDelivery(BEGAN + 0.1, 7007, 10, Taken.HANDLER)]
@@ -188,19 +188,19 @@ async def test_a_signal_that_is_listed_is_completed_in_place() -> None:
         assert "queued" not in text_of(app)
 
 
-async def test_a_filtered_row_stays_although_a_storm_goes_by() -> None:
+async def test_a_filtered_row_stays_during_a_storm_of_others() -> None:
     feed = Played(*STOP)
-    app = Host(WatchScreen("web", feed, lambda: BEGAN))
+    app = Host(SignalWatchScreen("web", feed, lambda: BEGAN))
     async with app.run_test(size=(140, 45)) as pilot:
         await pilot.press("slash", *"term", "enter")
         await settled(pilot, lambda: "TERM" in text_of(app), "the rows")
         before = listing(app).count
         feed.waiting = [usr1(number) for number in range(KEPT + 10)]
-        await settled(pilot, lambda: "let go" in head(app), "the storm")
+        await settled(pilot, lambda: "rows dropped" in head(app), "the storm")
         assert listing(app).count == before
 
 
-async def test_what_came_of_saving_is_told_though_the_screen_was_left(
+async def test_the_result_of_saving_is_shown_after_leaving_the_screen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -211,15 +211,15 @@ async def test_what_came_of_saving_is_told_though_the_screen_was_left(
         return save_lines(path, lines, overwrite)
 
     monkeypatch.setattr(export, "save_lines", slowly)
-    app = Host(WatchScreen("web", Played(*STOP), lambda: BEGAN))
+    app = Host(SignalWatchScreen("web", Played(*STOP), lambda: BEGAN))
     async with app.run_test(size=(140, 45), notifications=True) as pilot:
         await settled(pilot, lambda: listing(app).count == 12, "the rows")
         await pilot.press("S")
         await settled(pilot, lambda: isinstance(app.screen, SaveForm), "the form")
         await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(app.screen, WatchScreen), "the form is gone")
+        await settled(pilot, lambda: isinstance(app.screen, SignalWatchScreen), "the form is gone")
         await pilot.press("q")
-        await settled(pilot, lambda: app.answers == [None], "it is left")
+        await settled(pilot, lambda: app.answers == [None], "the screen closed")
         left.set()
         await settled(pilot, lambda: "12 rows saved to" in text_of(app), "the toast")
 
@@ -227,7 +227,7 @@ async def test_what_came_of_saving_is_told_though_the_screen_was_left(
 async def test_saving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     feed = Played(*STOP)
-    app = Host(WatchScreen("../evil", feed, lambda: BEGAN))
+    app = Host(SignalWatchScreen("../evil", feed, lambda: BEGAN))
     async with app.run_test(size=(140, 45), notifications=True) as pilot:
         await pilot.press("slash", *"term", "enter")
         await settled(pilot, lambda: "filter “term”: 5 rows" in head(app), "the rows that pass")
@@ -245,16 +245,16 @@ async def test_saving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         await pilot.press("ctrl+s")
         await settled(pilot, lambda: isinstance(app.focused, Input), "the form again")
         await pilot.press("enter")
-        await settled(pilot, lambda: "exists: enter once more replaces" in text_of(app), "the question")
+        await settled(pilot, lambda: "overwrite." in text_of(app), "the question")
         assert (tmp_path / proposed).read_text() == "mine\n"
         await pilot.press("enter")
         await settled(pilot, lambda: (tmp_path / proposed).read_text() != "mine\n", "it is replaced")
-        await settled(pilot, lambda: isinstance(app.screen, WatchScreen), "the form is gone")
+        await settled(pilot, lambda: isinstance(app.screen, SignalWatchScreen), "the form is gone")
         await pilot.press("S")
         await settled(pilot, lambda: isinstance(app.screen, SaveForm), "the form again")
         app.screen.query_one(Input).value = "/no/such/place/x"
         await pilot.press("enter")
-        await settled(pilot, lambda: "There is no directory /no/such/place." in text_of(app), "the complaint")
+        await settled(pilot, lambda: "No such directory: /no/such/place." in text_of(app), "the complaint")
         app.screen.query_one(Input).value = "/proc/x"
         await pilot.press("enter")
         await settled(pilot, lambda: "Could not write /proc/x: " in text_of(app), "the error as a sentence")

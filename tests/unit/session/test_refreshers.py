@@ -58,7 +58,7 @@ def test_two_readings_at_one_moment_have_no_share() -> None:
     assert machine.reader.read().loads["a"] == Load(None, 1000)
 
 
-def test_one_that_is_gone_is_left_out_and_another_failure_is_said() -> None:
+def test_a_removed_container_is_left_out_and_other_failures_are_reported() -> None:
     machine = Machine()
     machine.usage = {"a": Gone("It has exited."), "b": Unsupported("no accounting")}
     read = machine.reader.read()
@@ -68,7 +68,7 @@ def test_one_that_is_gone_is_left_out_and_another_failure_is_said() -> None:
     assert (list(read.loads), read.problem) == (["b"], "")
 
 
-def test_namespaces_are_read_now_and_then() -> None:
+def test_namespaces_are_read_every_third_round() -> None:
     machine = Machine()
     seen = [bool(machine.reader.read().overviews) for _ in range(2 * OVERVIEWS_EVERY)]
     assert seen == [number % OVERVIEWS_EVERY == 0 for number in range(2 * OVERVIEWS_EVERY)]

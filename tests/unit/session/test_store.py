@@ -24,47 +24,47 @@ def store() -> Store:
     made.take(Snapshot((LINE,), 1_000.0))
     made.learn([details()])
     made.forecasts[ID], made.overviews[ID] = FORECAST, Overview(1, 2, 3)
-    made.blind[ID], made.loads[ID] = "no reason", Load(1.0, 2)
+    made.unseen_reasons[ID], made.loads[ID] = "no reason", Load(1.0, 2)
     return made
 
 
 def probed(store: Store) -> list[bool]:
-    return [ID in known for known in (store.forecasts, store.overviews, store.blind, store.loads)]
+    return [ID in known for known in (store.forecasts, store.overviews, store.unseen_reasons, store.loads)]
 
 
-def test_what_probes_found_is_forgotten_when_the_container_stops(store: Store) -> None:
+def test_results_of_probes_are_dropped_when_the_container_stops(store: Store) -> None:
     died = event(1_001.0, "die", exitCode="0")
     assert store.take(Event(died)) == {ID}
     assert probed(store) == [False] * 4
 
 
-def test_and_when_it_was_restarted(store: Store) -> None:
+def test_results_of_probes_are_dropped_after_a_restart(store: Store) -> None:
     again = details(started_at=1_002.0, pid=600)
     assert store.take(Changed(replace(LINE, status="Up 1 second"), again, event(1_002.0, "start"), 1_003.0)) == {ID}
     assert probed(store) == [False] * 4
     assert store.details[ID].pid == 600
 
 
-def test_and_when_it_is_removed(store: Store) -> None:
+def test_results_of_probes_are_dropped_on_removal(store: Store) -> None:
     store.take(Changed(None, None, event(1_002.0, "destroy"), 1_003.0))
     assert probed(store) == [False] * 4
     assert ID not in store.containers
 
 
-def test_a_new_name_changes_nothing_that_probes_found(store: Store) -> None:
+def test_a_new_name_keeps_results_of_probes(store: Store) -> None:
     renamed = replace(LINE, name="other")
     store.take(Changed(renamed, details(name="other"), event(1_002.0, "rename"), 1_003.0))
     assert store.named(ID) == "other"
     assert probed(store) == [True] * 4
 
 
-def test_what_was_known_stays_while_the_engine_is_away(store: Store) -> None:
+def test_the_last_state_stays_while_the_engine_is_lost(store: Store) -> None:
     store.take(Lost("It went away."))
     assert probed(store) == [True] * 4
     assert store.inventory.stale
 
 
-def test_after_the_engine_was_away_everything_is_read_again(store: Store) -> None:
+def test_everything_is_reread_after_the_engine_was_lost(store: Store) -> None:
     """It may have been restarted meanwhile."""
     store.take(Lost("It went away."))
     store.take(Snapshot((LINE,), 1_010.0))
@@ -73,7 +73,7 @@ def test_after_the_engine_was_away_everything_is_read_again(store: Store) -> Non
     assert store.details == {}
 
 
-def test_details_are_learned_once_and_only_where_the_list_agrees() -> None:
+def test_details_are_added_once_and_only_if_the_list_agrees() -> None:
     store = Store()
     store.take(Snapshot((LINE,), 1_000.0))
     store.learn([details(state="exited"), details(id="f" * 64)])

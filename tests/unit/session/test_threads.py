@@ -24,18 +24,18 @@ def test_an_idle_thread_takes_the_next_job() -> None:
 
 def test_jobs_that_wait_get_threads_up_to_a_limit() -> None:
     before, pool = workers(), Pool()
-    begun, go, done = list[int](), threading.Event(), list[int]()
+    started, go, done = list[int](), threading.Event(), list[int]()
 
     def job(number: int) -> None:
-        begun.append(number)
+        started.append(number)
         assert go.wait(LONG_S)
         done.append(number)
 
     for number in range(MOST_THREADS + 5):
         pool.submit(lambda number=number: job(number))  # type: ignore[misc]
-    eventually(lambda: len(begun) == MOST_THREADS, "each thread has a job", LONG_S)
+    eventually(lambda: len(started) == MOST_THREADS, "each thread has a job", LONG_S)
     assert len(workers() - before) == MOST_THREADS
-    assert sorted(begun) == list(range(MOST_THREADS)), "first come, first served"
+    assert sorted(started) == list(range(MOST_THREADS)), "first come, first served"
     go.set()
     eventually(lambda: len(done) == MOST_THREADS + 5, "the jobs that had to wait are done too", LONG_S)
 

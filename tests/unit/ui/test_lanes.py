@@ -1,4 +1,4 @@
-"""The geometry of a stop's lanes: tables, and what must hold for every stop and every width."""
+"""The lanes of a stop: tables of cases, and properties for every stop and width."""
 
 from dataclasses import replace
 
@@ -14,8 +14,8 @@ from containerlab_tui.ui.widgets.lanes import (
     Scale,
     columns,
     draw,
-    nice,
     outcome,
+    round_up,
     seconds_text,
     span,
 )
@@ -25,15 +25,15 @@ from tests.ui.samples import (
     HANDLER,
     SHELL,
     WORKER,
+    by_engine,
     ended,
-    engine_says,
     fed,
     graceful_stop,
     killed_stop,
     plan,
     process,
     sent,
-    stop_under_way,
+    stop_in_progress,
 )
 
 
@@ -62,7 +62,7 @@ def lane_of(state: StopState, container_pid: int, width: int = 100, after: float
     ],
 )
 def test_round_numbers(seconds: float, expected: float) -> None:
-    assert nice(seconds) == pytest.approx(expected)
+    assert round_up(seconds) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -79,35 +79,36 @@ def test_durations(seconds: float, expected: str) -> None:
         (143, "! 0.20 s exit 143", Role.BAD),
         ("SIGKILL", "✗ 0.20 s KILL", Role.BAD),
         ("SIGRTMIN+3", "✗ 0.20 s RTMIN+3", Role.BAD),
-        (None, "ended 0.20 s", Role.PLAIN),
+        (None, "exited 0.20 s", Role.PLAIN),
     ],
 )
-def test_how_a_process_ended(ended_by: int | str | None, expected: str, role: Role) -> None:
+def test_outcome_of_a_process(ended_by: int | str | None, expected: str, role: Role) -> None:
     state = fed(begin(plan(HANDLER), BEGAN), sent(0.0, 15), ended(0.2, HANDLER, ended_by))
     assert outcome(state, state.lanes[0]) == (expected, role)
 
 
-def test_a_process_whose_end_was_not_seen_is_not_said_to_run() -> None:
-    state = fed(begin(plan(HANDLER, APP), BEGAN), engine_says(1.0, Kind.DIED, 0), engine_says(1.5, Kind.SETTLED))
-    assert outcome(state, state.lanes[1])[0] == "end not seen"
-    assert outcome(stop_under_way(), stop_under_way().lanes[1])[0] == "running"
+def test_an_unseen_exit_is_not_shown_as_running() -> None:
+    state = fed(begin(plan(HANDLER, APP), BEGAN), by_engine(1.0, Kind.DIED, 0), by_engine(1.5, Kind.SETTLED))
+    assert outcome(state, state.lanes[1])[0] == "exit not seen"
+    assert outcome(stop_in_progress(), stop_in_progress().lanes[1])[0] == "running"
 
 
-def test_a_killed_container_shows_both_phases_and_who_was_never_told() -> None:
+def test_a_killed_container_shows_both_phases_and_processes_not_signalled() -> None:
     lines = [plain(line) for line in draw(killed_stop(), 100, BEGAN + 20)]
     assert "├ phase 1 TERM ─" in lines[0]
     assert "phase 2 KILL" in lines[0]
-    assert lines[1].split() == ["PID", "PROCESS", "0", "5", "10", "s", "ENDED"]
+    assert lines[1].split() == ["PID", "PROCESS", "0", "5", "10", "s", "EXIT"]
     shell, app, worker = (lane_of(killed_stop(), pid) for pid in (1, 7, 13))
     assert shell.startswith("▼TERM───")
     assert "✗KILL" in shell
-    assert "not told by the engine" in app or "the engine tells it nothing" in app
-    assert "never told" in worker
+    assert "not signalled by Docker" in app
+    assert "not signalled " in worker
+    assert "by Docker" not in worker
     assert all(lane.endswith("✗ 10.0 s KILL") for lane in (shell, app, worker))
     assert shell.index("✗") == app.index("✗") == worker.index("✗")
 
 
-def test_a_program_that_ends_by_itself_is_drawn_close() -> None:
+def test_the_axis_is_short_for_a_fast_exit() -> None:
     assert span(graceful_stop(), BEGAN + 20) < 0.5
     lane = lane_of(graceful_stop(), 1)
     assert "▼TERM──" in lane
@@ -115,11 +116,11 @@ def test_a_program_that_ends_by_itself_is_drawn_close() -> None:
     assert not any("phase 2" in plain(line) for line in draw(graceful_stop(), 100, BEGAN + 20))
 
 
-def test_while_it_is_under_way_nothing_moves_but_the_ends_of_lanes() -> None:
-    early, late = (draw(stop_under_way(), 100, BEGAN + after) for after in (1.0, 9.0))
+def test_during_a_stop_only_the_ends_of_lanes_move() -> None:
+    early, late = (draw(stop_in_progress(), 100, BEGAN + after) for after in (1.0, 9.0))
     assert early[:2] == late[:2]
     assert "├ KILL ┈" in plain(early[0])
-    short, long = (lane_of(stop_under_way(), 1, after=after) for after in (3.0, 9.0))
+    short, long = (lane_of(stop_in_progress(), 1, after=after) for after in (3.0, 9.0))
     assert 0 < short.count("─") < long.count("─")
     assert short.startswith("▼TERM")
 
@@ -130,19 +131,19 @@ def test_a_stop_without_a_limit_grows_its_axis_in_steps() -> None:
 
 
 def test_a_kernel_event_marks_the_lane_that_it_names() -> None:
-    told = StopEvent(BEGAN + 1.0, Kind.SIGNAL, Source.KERNEL, APP.id, APP.container_pid, 3)
-    assert "▼QUIT" in lane_of(fed(stop_under_way(), told), 7, after=9.0)
-    assert "▼QUIT" not in lane_of(fed(stop_under_way(), told), 13, after=9.0)
+    quit_event = StopEvent(BEGAN + 1.0, Kind.SIGNAL, Source.KERNEL, APP.id, APP.container_pid, 3)
+    assert "▼QUIT" in lane_of(fed(stop_in_progress(), quit_event), 7, after=9.0)
+    assert "▼QUIT" not in lane_of(fed(stop_in_progress(), quit_event), 13, after=9.0)
 
 
-def test_a_narrow_screen_has_names_only() -> None:
+def test_a_narrow_screen_shows_names_only() -> None:
     lines = [plain(line) for line in draw(killed_stop(), 20, BEGAN + 20)]
     assert len(lines) == 3
     assert lines[0].startswith("   1  sh -c")
     assert lines[0].endswith("…")
 
 
-def test_a_hostile_command_stays_text() -> None:
+def test_a_hostile_command_is_only_text() -> None:
     hostile = process(1, "a\x1b]0;x\x07", "\u202eb\n", "日本語")
     text = lane_of(fed(begin(plan(hostile), BEGAN), sent(0, 15)), 1)
     lines = "".join(plain(line) for line in draw(begin(plan(hostile), BEGAN), 140, BEGAN))
@@ -161,7 +162,7 @@ events = st.one_of(
         st.sampled_from([0, 1, 137, "SIGKILL", "SIGRTMIN+15", None]),
     ),
     st.builds(
-        lambda after, kind: engine_says(after, kind, 137, "words"),
+        lambda after, kind: by_engine(after, kind, 137, "words"),
         times,
         st.sampled_from([Kind.DIED, Kind.STOPPED, Kind.SETTLED, Kind.FAILED, Kind.STARTED, Kind.NOTE]),
     ),
@@ -186,27 +187,27 @@ def test_every_process_has_a_lane(state: StopState, width: int, after: float) ->
 
 
 @given(st.integers(1, 300), st.floats(0.01, 1000), st.lists(st.floats(-10, 2000), min_size=2))
-def test_later_is_never_further_left(width: int, span_s: float, moments: list[float]) -> None:
+def test_columns_increase_with_time(width: int, span_s: float, times_s: list[float]) -> None:
     scale = Scale(width, span_s)
-    drawn = [scale.column(moment) for moment in sorted(moments)]
+    drawn = [scale.column(moment) for moment in sorted(times_s)]
     assert drawn == sorted(drawn)
     assert 0 <= drawn[0] <= drawn[-1] < width
 
 
 @given(st.integers(0, 300))
-def test_columns_share_out_the_width(width: int) -> None:
+def test_columns_fill_the_width(width: int) -> None:
     share = columns(width)
     assert share.label + share.axis + share.outcome == width
     assert min(share.label, share.axis, share.outcome) >= 0
 
 
 def test_a_signal_that_engine_and_kernel_both_report_is_marked_once() -> None:
-    twice = fed(stop_under_way(), StopEvent(BEGAN + 0.02, Kind.SIGNAL, Source.KERNEL, SHELL.id, 1, 15))
+    twice = fed(stop_in_progress(), StopEvent(BEGAN + 0.02, Kind.SIGNAL, Source.KERNEL, SHELL.id, 1, 15))
     assert lane_of(twice, 1, after=9.0).count("▼") == 1
 
 
-def test_a_lane_that_got_the_signal_is_drawn_whole() -> None:
-    state = stop_under_way()
-    told = replace(state, lanes=tuple(replace(lane, got_signal=True) for lane in state.lanes))
-    assert "told" not in lane_of(told, 7, after=9.0)
-    assert "┈" not in lane_of(told, 7, after=9.0)
+def test_a_signalled_process_has_a_solid_lane() -> None:
+    state = stop_in_progress()
+    signalled = replace(state, lanes=tuple(replace(lane, got_signal=True) for lane in state.lanes))
+    assert "not signalled" not in lane_of(signalled, 7, after=9.0)
+    assert "┈" not in lane_of(signalled, 7, after=9.0)

@@ -11,7 +11,7 @@ Role = Literal["plain", "mark", "offset", "zero", "changed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class HexRow:
     """One line: its offset, its bytes, and which of them (by index in the line) changed."""
 
     offset: int
@@ -32,12 +32,12 @@ def changes(before: Window | None, after: Window) -> frozenset[int]:
     )
 
 
-def rows(window: Window, width: int, changed: frozenset[int] = frozenset()) -> Iterator[Row]:
+def rows(window: Window, width: int, changed: frozenset[int] = frozenset()) -> Iterator[HexRow]:
     """Yields the window in lines of `width` bytes, from its offset on."""
     for start in range(0, len(window.data), width):
         data = window.data[start : start + width]
         at = window.offset + start
-        yield Row(at, data, frozenset(index for index in range(len(data)) if at + index in changed))
+        yield HexRow(at, data, frozenset(index for index in range(len(data)) if at + index in changed))
 
 
 def bytes_per_row(cells: int, total: int) -> int:
@@ -60,7 +60,7 @@ def text_of(byte: int) -> str:
     return chr(byte) if 0x20 <= byte < 0x7F else "·"
 
 
-def parts(row: Row, width: int, total: int) -> list[tuple[str, Role]]:
+def parts(row: HexRow, width: int, total: int) -> list[tuple[str, Role]]:
     """Returns one line of hexadecimal and text in parts. A changed byte has a `*` before it, its line a `▌`."""
     line: list[tuple[str, Role]] = [
         ("▌" if row.changed else " ", "mark"),

@@ -1,6 +1,6 @@
-"""The registry of actions: what each is called, its keys, what it needs and what it changes.
+"""The registry of actions: name, keys, required selection, and the operation that each performs.
 
-Bindings, the footer, help, the palette, confirmation, the settings file and the read-only gate all read it. No I/O.
+Bindings, the footer, help, the palette, confirmation, the settings file and the read-only gate use it. No I/O.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from containerlab_tui.services.policy import Operation
 
 
 class Scope(StrEnum):
-    """Where an action is offered."""
+    """The screen, tab or dialog that offers an action."""
 
     APP = "app"
     MAIN = "main"
@@ -42,43 +42,43 @@ class Scope(StrEnum):
 
 
 class Needs(StrEnum):
-    """What must be selected for an action to apply."""
+    """The selection that an action requires."""
 
     NOTHING = "nothing"
     CONTAINER = "container"
     RUNNING = "running"
     STOPPED = "stopped"
     STOPS = "stops"
-    """A stop that this program saw."""
+    """This program has seen a stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing that a key does."""
+    """One action of a key."""
 
     scope: Scope
     id: str
-    """What the settings file calls it: `container.stop`."""
+    """Its name in the settings file: `container.stop`."""
     key: str
-    """The default keys as Textual names them, several with commas between."""
+    """The default keys, with Textual's names, separated by commas."""
     does: str
-    """The action's name and arguments as Textual takes them: `tab('ipc')`."""
+    """The action's name and arguments in Textual's form: `tab('ipc')`."""
     name: str
-    """A word or two for the footer."""
+    """One or two words for the footer."""
     text: str = ""
-    """A line for help and the palette; empty: the name says it."""
+    """A line for help and the palette; empty: use the name."""
     needs: Needs = Needs.NOTHING
     changes: Operation | None = None
-    """What it changes; None: nothing."""
+    """The operation that it performs; None if it changes nothing."""
     is_shown: bool = True
     """Whether the footer shows it."""
     has_priority: bool = False
-    """Whether its key counts before what the focused widget does with it."""
+    """Whether its key takes precedence over the focused widget."""
     key_display: str = ""
 
 
 def _moves(scope: Scope, prefix: str, keys: dict[str, tuple[str, str, str]]) -> tuple[Action, ...]:
-    """Actions that move a cursor and that the footer doesn't show: name -> (key, does, text)."""
+    """Returns actions that move a cursor, hidden from the footer: name -> (key, does, text)."""
     return tuple(
         Action(scope, f"{prefix}.{name}", key, does, text.lower(), text, is_shown=False)
         for name, (key, does, text) in keys.items()
@@ -127,10 +127,10 @@ ACTIONS: tuple[Action, ...] = (
     Action(Scope.MAIN, "tab.ipc", "i", "tab('ipc')", "IPC", "Show IPC objects", is_shown=False),
     Action(Scope.MAIN, "tab.files", "f", "tab('files')", "files", "Show mapped files", is_shown=False),
     Action(Scope.MAIN, "tab.logs", "l", "tab('logs')", "logs", "Show the log", is_shown=False),
-    Action(Scope.MAIN, "tab.inspect", "y", "tab('inspect')", "inspect", "Show the engine's document", is_shown=False),
-    Action(Scope.MAIN, "main.back", "escape", "back", "back", "Leave the filter, the tab or the marks",
+    Action(Scope.MAIN, "tab.inspect", "y", "tab('inspect')", "inspect", "Show the engine's details", is_shown=False),
+    Action(Scope.MAIN, "main.back", "escape", "back", "back", "Leave the tab, the filter or the marks",
            is_shown=False),
-    Action(Scope.MAIN, "main.again", "f5", "look_again", "read again", "Read the tab again", is_shown=False),
+    Action(Scope.MAIN, "main.again", "f5", "reread", "re-read", "Re-read the tab", is_shown=False),
     Action(Scope.MAIN, "app.quit", "q", "app.quit", "quit", "Quit (containers keep running)"),
     # its tabs
     Action(Scope.PROCESSES, "processes.signal-before", "left_square_bracket", "signal(-1)", "signal",
@@ -144,7 +144,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(Scope.IPC, "ipc.remove", "delete", "remove", "Remove", "Remove the object (asks first)",
            changes=Operation.IPC_REMOVE),
     Action(Scope.IPC, "ipc.limits", "v", "limits", "Limits", "Show/hide the namespace's limits"),
-    Action(Scope.FILES, "files.private", "v", "private", "Private too", "Show/hide private mappings"),
+    Action(Scope.FILES, "files.private", "v", "private", "private", "Show/hide private mappings"),
     *_moves(Scope.LOG_LINES, "logs", {
         "up": ("k", "scroll_up", "Up"),
         "down": ("j", "scroll_down", "Down"),
@@ -174,7 +174,7 @@ ACTIONS: tuple[Action, ...] = (
            "Filter: TERM, 15, exit, a PID, a program, -CHLD …", has_priority=True),
     Action(Scope.FILTER, "filter.leave", "enter", "leave", "to the list", is_shown=False, has_priority=True),
     # screens over the main screen
-    Action(Scope.DOCTOR, "doctor.next", "j,down", "move(1)", "next", "Next finding, or the rest of this one"),
+    Action(Scope.DOCTOR, "doctor.next", "j,down", "move(1)", "next", "Next finding, or scroll this one"),
     *_moves(Scope.DOCTOR, "doctor", {
         "previous": ("k,up", "move(-1)", "Previous finding"),
         "page-down": ("pagedown", "page(1)", "Page down"),
@@ -192,7 +192,7 @@ ACTIONS: tuple[Action, ...] = (
             Action(scope, "app.help", "question_mark", "app.help", "help", _HELP_TEXT),
         )
     ),
-    Action(Scope.SIGNAL_WATCH, "watch.leave", "escape,q", "leave", "leave", "Leave and end the trace"),
+    Action(Scope.SIGNAL_WATCH, "watch.leave", "escape,q", "leave", "leave", "Back; ends the trace"),
     Action(Scope.SIGNAL_WATCH, "watch.filter", "slash", "filter", "filter",
            "Filter: TERM, 15, exit, a PID, a program, -CHLD …"),
     Action(Scope.SIGNAL_WATCH, "watch.pause", "space,p", "pause", "pause", "Pause the list (recording continues)"),
@@ -200,14 +200,14 @@ ACTIONS: tuple[Action, ...] = (
     Action(Scope.SIGNAL_WATCH, "watch.clear", "c", "clear", "clear", "Clear all rows and counts"),
     *_moves(Scope.SIGNAL_WATCH, "watch", {
         "down": ("down,j", "move(1)", "Down"),
-        "up": ("up,k", "move(-1)", "Up and stop following"),
+        "up": ("up,k", "move(-1)", "Up; stops following"),
         "page-down": ("pagedown", "page(1)", "Page down"),
         "page-up": ("pageup", "page(-1)", "Page up"),
         "first": ("home,g", "edge(False)", "First row"),
     }),
-    Action(Scope.SIGNAL_WATCH, "watch.last", "end,G", "edge(True)", "follow", "Last row, and follow"),
+    Action(Scope.SIGNAL_WATCH, "watch.last", "end,G", "edge(True)", "follow", "Last row; follows"),
     Action(Scope.SIGNAL_WATCH, "app.help", "question_mark", "app.help", "help", _HELP_TEXT, is_shown=False),
-    Action(Scope.STOPS, "stop.leave", "escape,q", "leave", "Leave", "Leave (stops continue)"),
+    Action(Scope.STOPS, "stop.leave", "escape,q", "leave", "Leave", "Back (stops continue)"),
     Action(Scope.STOPS, "stop.previous", "left_square_bracket,h,left", "other(-1)", "Previous stop", is_shown=False),
     Action(Scope.STOPS, "stop.next", "tab,right_square_bracket,l,right", "other(1)", "Next stop"),
     *_moves(Scope.STOPS, "stop", {
@@ -215,7 +215,7 @@ ACTIONS: tuple[Action, ...] = (
         "up": ("k,up", "scroll(-1)", "Timeline up"),
     }),
     Action(Scope.BYTES, "bytes.leave", "escape,q", "leave", "Leave"),
-    Action(Scope.BYTES, "bytes.read", "r", "again", "Read again", "Read again and mark what changed"),
+    Action(Scope.BYTES, "bytes.read", "r", "again", "Re-read", "Re-read and mark changes"),
     Action(Scope.BYTES, "bytes.jump", "colon,o", "jump", "Go to offset"),
     Action(Scope.BYTES, "bytes.next", "pagedown,space", "page(1)", "Next"),
     Action(Scope.BYTES, "bytes.previous", "pageup,b", "page(-1)", "Previous"),
@@ -231,15 +231,15 @@ ACTIONS: tuple[Action, ...] = (
     Action(Scope.CONFIRM, "confirm.no", "escape,n", "answer(False)", "No"),
     Action(Scope.CONFIRM, "confirm.yes", "y", "answer(True)", "Yes"),
     Action(Scope.CONFIRM, "confirm.other", "left,right,h,l", "other", "Other answer", is_shown=False),
-    Action(Scope.RENAME_DIALOG, "rename.leave", "escape", "leave", "Leave"),
-    Action(Scope.SAVE_DIALOG, "save.leave", "escape", "leave", "Leave"),
-    Action(Scope.COPY_DIALOG, "copy.leave", "escape", "leave", "Leave"),
+    Action(Scope.RENAME_DIALOG, "rename.leave", "escape", "leave", "Cancel"),
+    Action(Scope.SAVE_DIALOG, "save.leave", "escape", "leave", "Cancel"),
+    Action(Scope.COPY_DIALOG, "copy.leave", "escape", "leave", "Cancel"),
     Action(Scope.COPY_DIALOG, "copy.field", "up,down", "app.focus_next", "Other field", is_shown=False),
-    Action(Scope.RUN_DIALOG, "run.leave", "escape", "leave", "Leave"),
+    Action(Scope.RUN_DIALOG, "run.leave", "escape", "leave", "Cancel"),
     Action(Scope.RUN_DIALOG, "run.run", "ctrl+r", "run", "Run"),
     Action(Scope.RUN_DIALOG, "run.previous", "up", "app.focus_previous", "Previous field", is_shown=False),
     Action(Scope.RUN_DIALOG, "run.next", "down", "app.focus_next", "Next field", is_shown=False),
-    Action(Scope.SIGNAL_DIALOG, "picker.leave", "escape", "leave", "Leave"),
+    Action(Scope.SIGNAL_DIALOG, "picker.leave", "escape", "leave", "Cancel"),
     Action(Scope.SIGNAL_DIALOG, "picker.target", "tab", "target(1)", "Target", has_priority=True),
     Action(Scope.SIGNAL_DIALOG, "picker.target_back", "shift+tab", "target(-1)", "Target", is_shown=False,
            has_priority=True),
@@ -249,22 +249,22 @@ ACTIONS: tuple[Action, ...] = (
         "page_up": ("pageup", "move(-10)", "Page up"),
         "page_down": ("pagedown", "move(10)", "Page down"),
     }),
-    Action(Scope.STOP_DIALOG, "stop_dialog.leave", "escape", "leave", "Leave"),
+    Action(Scope.STOP_DIALOG, "stop_dialog.leave", "escape", "leave", "Cancel"),
     Action(Scope.STOP_DIALOG, "stop_dialog.field", "up,down", "other_field", "Other field", is_shown=False),
 )  # fmt: skip
-"""Every action that a key can begin, in the order of footer and help."""
+"""All actions, in the order of footer and help."""
 
 BY_ID: dict[str, Action] = {action.id: action for action in reversed(ACTIONS)}
-"""The first of each id: several screens share `app.help`."""
+"""The first action of each id: several screens share `app.help`."""
 
 
 def of(scope: Scope) -> tuple[Action, ...]:
-    """Returns the actions that are offered there."""
+    """Returns the actions of a scope."""
     return tuple(action for action in ACTIONS if action.scope is scope)
 
 
 def named(scope: Scope, name: str) -> Action | None:
-    """Returns the action of that scope whose method has this name, without its arguments; None: there is none."""
+    """Returns the action of a scope by the name of its method; None if there is none."""
     return next((action for action in of(scope) if action.does.partition("(")[0] == name), None)
 
 

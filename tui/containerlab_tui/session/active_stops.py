@@ -1,4 +1,4 @@
-"""Stops in progress: each runs in its own thread and reports its state; leaving the screen cancels nothing."""
+"""Runs stops, each in its own thread, and follows stops started outside this program."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MOST_FOLLOWED = 48
-"""Limit of stops in progress up to which one started outside this program is followed: each has threads and a trace."""
+"""Stops started outside this program are followed up to this number of stops: each needs threads and a trace."""
 LATEST_S = 15.0
-"""How long after the grace period a stop ends at the latest (moby daemon/stop.go: 10 s, 2 s, and some)."""
+"""A stop ends at most this long after its grace period (moby daemon/stop.go: 10 s, 2 s, and some)."""
 LOG_LINES_AT_ONCE = 200
 
 
-class Host(Protocol):
-    """What stops need of the session."""
+class StopHost(Protocol):
+    """The part of the session that stops use."""
 
     clock: Callable[[], float]
 
     def engine(self) -> "Engine": ...
     def details_of(self, container: str) -> Details | None: ...
     def deliver(self, callback: Callable[[], object]) -> None: ...
-    def tell(self, change: Change) -> None: ...
+    def report(self, change: Change) -> None: ...
     def set_stop_phase(self, container: str, phase: str) -> None: ...
     def later(self, delay_s: float, callback: Callable[[], object]) -> None: ...
     def wait_for(
@@ -43,10 +43,10 @@ class Host(Protocol):
 
 
 class ActiveStops:
-    """All stops that this program sees, its own and those started outside it. Called on the UI thread."""
+    """All stops, started here or elsewhere. Called on the UI thread."""
 
-    def __init__(self, host: Host, events: "EventSource | None" = None) -> None:
-        """`events` is the engine's shared stream; without it each stop opens a stream of its own."""
+    def __init__(self, host: StopHost, events: "EventSource | None" = None) -> None:
+        """`events` is the engine's shared stream; without it each stop opens its own stream."""
         self._host = host
         self._events = events
         self._in_progress: set[str] = set()
@@ -57,11 +57,11 @@ class ActiveStops:
 
     @property
     def any_seen(self) -> bool:
-        """Whether there is anything to show."""
+        """Whether any stop was seen."""
         return bool(self._seen)
 
     def has_seen(self, container: str) -> bool:
-        """Whether a stop of this container was seen."""
+        """Returns whether a stop of this container was seen."""
         return container in self._seen
 
     def begin(self, plan: "StopPlan") -> None:
@@ -77,13 +77,13 @@ class ActiveStops:
             lambda error: self._finish(failed_to_begin(plan, self._host.clock(), str(error))),
         )
 
-    def engine_said(self, event: EngineEvent) -> None:
-        """Follows a stop that was started outside this program, if this event is its first sign."""
+    def take_event(self, event: EngineEvent) -> None:
+        """Follows a stop that was started outside this program, if this event begins one."""
         details = self._host.details_of(event.container)
         if event.action != "kill" or details is None or event.container in self._in_progress:
             return
         if len(self._in_progress) >= MOST_FOLLOWED:
-            return  # the container's row still shows how it ends
+            return  # the container's row still shows its new state
         from containerlab_tui.services.stop import begins_stop, follow_stop, plan_stop
 
         if not begins_stop(event, details):
@@ -98,20 +98,20 @@ class ActiveStops:
         def failed(error: ContainerlabError) -> None:
             self._in_progress.discard(event.container)
             if not isinstance(error, Gone):
-                self._host.tell(Notice(str(error)))
+                self._host.report(Notice(str(error)))
 
         self._host.wait_for(work, self._finish, failed)
-        # `docker kill -s` looks just like phase 1 of a stop; only a missing phase 2 tells them apart.
+        # `docker kill -s` looks like phase 1 of a stop; only a missing phase 2 distinguishes them.
         if details.stop_timeout_s >= 0:
             self._host.later(details.stop_timeout_s + LATEST_S, lambda: self._host.set_stop_phase(event.container, ""))
 
     def _report(self, state: "StopState") -> None:
-        """From the stop's thread."""
+        """Passes a state from the stop's thread to the UI thread."""
         self._host.deliver(lambda: self._take(state))
 
     def _take(self, state: "StopState") -> None:
         self._seen.add(state.plan.container)
-        self._host.tell(StopChanged(state))
+        self._host.report(StopChanged(state))
         self._host.set_stop_phase(state.plan.container, "" if state.settled else _phase(state))
         self._follow_log(state)
 
@@ -120,11 +120,11 @@ class ActiveStops:
         self._take(state)
         stream = self._streams.get(state.plan.container)
         if stream is not None and state.ended_at is None:
-            stream.close()  # the container runs on, and its log is no longer about a stop
-        self._host.tell(StopFinished(state))
+            stream.close()  # the container keeps running, and its log is no longer about a stop
+        self._host.report(StopFinished(state))
 
     def _follow_log(self, state: "StopState") -> None:
-        """Reads the container's log lines since the stop began, until the container or the stop has ended."""
+        """Reads the container's log from the start of the stop until the container or the stop ends."""
         container = state.plan.container
         if state.settled or container in self._logs:
             return
@@ -140,15 +140,15 @@ class ActiveStops:
             if rest:
                 self._report_log(container, [rest])
 
-        def over(_: object) -> None:
+        def done(_: object) -> None:
             self._logs.discard(container)
             self._streams.pop(container, None)
 
-        self._host.wait_for(work, over, over)
+        self._host.wait_for(work, done, done)
 
     def _report_log(self, container: str, lines: Sequence[bytes]) -> None:
         change = StopLogged(container, tuple(line.decode("utf-8", "replace") for line in lines))
-        self._host.deliver(lambda: self._host.tell(change))
+        self._host.deliver(lambda: self._host.report(change))
 
 
 def _history() -> "History":
@@ -158,7 +158,7 @@ def _history() -> "History":
 
 
 def _phase(state: "StopState") -> str:
-    """Where a stop in progress is, in few words."""
+    """Returns the phase of a stop in progress, in a few words."""
     if state.died_at is not None:
         return ""
     if state.phase_2 is not None:

@@ -1,4 +1,4 @@
-"""What the session tells whoever shows it: records only, delivered on the UI thread."""
+"""Records of changes that the session reports on the UI thread."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from containerlab_tui.model.stop import StopState
 
 @dataclass(frozen=True, slots=True)
 class ContainersChanged:
-    """Containers were added, removed or changed, or a stop of theirs reached another phase."""
+    """Containers were added, removed or changed, or their stop reached another phase."""
 
     ids: frozenset[str]
-    """Full ids, of removed containers too."""
+    """Full ids, including those of removed containers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +30,23 @@ class LoadsRead:
 
 @dataclass(frozen=True, slots=True)
 class EngineDescribed:
-    """The engine has answered: its version and place are known."""
+    """The engine's version and location are known."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineLost:
-    """The engine went away; `reason` is a sentence. The session keeps trying."""
+    """The connection to the engine was lost; `reason` is a sentence. The session reconnects."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class EngineFound:
-    """The engine is back and everything is known again."""
+    """The engine is connected again and all containers were re-read."""
 
 
 @dataclass(frozen=True, slots=True)
-class EngineSaid:
+class EngineReported:
     """The engine reported an event of a container."""
 
     event: EngineEvent
@@ -66,7 +66,7 @@ class StopChanged:
 
 @dataclass(frozen=True, slots=True)
 class StopFinished:
-    """A stop has reached its last state."""
+    """A stop has reached its final state."""
 
     state: StopState
 
@@ -81,7 +81,7 @@ class StopLogged:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A sentence for the person."""
+    """A sentence for the user."""
 
     sentence: str
     is_error: bool = False
@@ -94,7 +94,7 @@ Change = (
     | EngineDescribed
     | EngineLost
     | EngineFound
-    | EngineSaid
+    | EngineReported
     | SignalsSent
     | StopChanged
     | StopFinished

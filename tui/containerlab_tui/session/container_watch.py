@@ -1,4 +1,4 @@
-"""Watches the signals of one container for as long as something shows them."""
+"""Watches the signals of one container, across restarts."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from containerlab_tui.model.signal_log import LogRecord
 
 
-class Host(Protocol):
-    """What a watch needs of the session."""
+class WatchHost(Protocol):
+    """The part of the session that a watch uses."""
 
     local: bool
     clock: Callable[[], float]
@@ -23,44 +23,44 @@ class Host(Protocol):
 
 
 class ContainerWatch:
-    """From `begin` to `close`; both, and `take`, on the UI thread, and none of them waits."""
+    """Watches from `begin` to `close`. Its methods are called on the UI thread and don't block."""
 
-    def __init__(self, host: Host, details: Details) -> None:
+    def __init__(self, host: WatchHost, details: Details) -> None:
         self._host, self._details = host, details
         self._watch = SignalWatch(details, host.local, host.clock)
 
     @property
     def opened(self) -> bool:
-        """Whether it has begun: what happens from now on is seen."""
+        """Whether the watch has started."""
         return self._watch.opened
 
     @property
-    def blind(self) -> str:
-        """Why there is no kernel trace, a sentence; empty: there is one."""
+    def no_trace_reason(self) -> str:
+        """Why there is no kernel trace, a sentence; empty if there is one."""
         return self._watch.blind
 
     def begin(self) -> None:
         """Starts watching in the background."""
-        self._host.event_listeners.append(self._engine_said)
+        self._host.event_listeners.append(self._take_event)
         self._host.open_watches.add(self._watch)
         self._host.run(self._watch.open)
 
     def take(self) -> "list[LogRecord]":
-        """Returns what was seen since the last call."""
+        """Returns the records since the last call."""
         self._follow_restart()
         return self._watch.take()
 
     def close(self) -> None:
-        """Ends the watch; may be called again."""
-        if self._engine_said in self._host.event_listeners:
-            self._host.event_listeners.remove(self._engine_said)
+        """Ends the watch. May be called twice."""
+        if self._take_event in self._host.event_listeners:
+            self._host.event_listeners.remove(self._take_event)
         self._host.run(self._end)
 
     def _end(self) -> None:
         self._watch.close()
         self._host.open_watches.discard(self._watch)
 
-    def _engine_said(self, event: EngineEvent) -> None:
+    def _take_event(self, event: EngineEvent) -> None:
         if event.container == self._details.id:
             self._watch.happened(event)
 

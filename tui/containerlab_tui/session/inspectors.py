@@ -1,4 +1,4 @@
-"""Keeps the agent that looks into the container on show."""
+"""Keeps the inspector of the selected container."""
 
 import threading
 from collections.abc import Callable
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 class Inspectors:
-    """One inspector, with its agent; asking for another container ends it."""
+    """Keeps one inspector with its agent; asking for another container closes it."""
 
     def __init__(self, local: Callable[[], bool], policy: "Policy") -> None:
-        """`local`: whether the engine's containers run on this kernel."""
+        """`local` returns whether the engine's containers run on this kernel."""
         self._local, self._policy = local, policy
         self._lock = threading.Lock()
         self._run_of: tuple[str, int] | None = None
         self._inspector: Inspector | None = None
 
     def of(self, details: Details) -> "Inspector":
-        """Returns the inspector of this run of a container. Off the UI thread. Raises as `Inspector`."""
+        """Returns the inspector of this run of a container. Off the UI thread. Raises like `Inspector`."""
         from containerlab_tui.services.inspection import Inspector
 
         with self._lock:
@@ -34,7 +34,7 @@ class Inspectors:
             return self._inspector
 
     def close(self) -> None:
-        """Ends the agent."""
+        """Closes the inspector and its agent."""
         with self._lock:
             if self._inspector is not None:
                 self._inspector.close()

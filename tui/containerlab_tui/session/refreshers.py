@@ -1,7 +1,7 @@
-"""Two threads that find out about containers what the engine's list does not say, and post it in batches.
+"""Two threads that read facts missing from the engine's list of containers, and post them in batches.
 
-`DetailsReader` asks once for each container after it has started or ended; `LoadReader` reads cgroup files, and the IPC
-namespaces now and then, of the rows that can be seen. Neither asks the engine anything while nothing happens.
+`DetailsReader` inspects each container once after it has started or stopped. `LoadReader` reads cgroup files, and less
+often the IPC namespaces, of the visible rows. Neither asks the engine anything while nothing happens.
 """
 
 import threading
@@ -14,27 +14,27 @@ from containerlab_probes.errors import ContainerlabError, Denied, Gone
 from containerlab_probes.records import Forecast, HostLoad, Overview, Usage
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Details
-from containerlab_tui.session.store import Found, Load
+from containerlab_tui.session.store import Inspected, Load
 
 if TYPE_CHECKING:
     from containerlab_probes.client import OverviewClient
     from containerlab_probes.kernel.cgroups import UsageReader
 
 BATCH_S = 0.08
-"""Findings of so much time are posted together."""
+"""Results within this time are posted together."""
 LOADS_S = 5.0
 OVERVIEWS_EVERY = 3
-"""Every third round reads the IPC namespaces as well."""
+"""Every third round also reads the IPC namespaces."""
 
 
 class DetailsReader:
-    """Inspects containers, and says what their stop signal would do to PID 1."""
+    """Inspects containers and predicts the effect of their stop signal on PID 1."""
 
     def __init__(
         self,
         engine: Callable[[], Engine],
         forecast_of: Callable[[Engine, Details], tuple[Forecast | None, str]],
-        post: Callable[[Sequence[Found]], object],
+        post: Callable[[Sequence[Inspected]], object],
     ) -> None:
         self._engine, self._forecast_of, self._post = engine, forecast_of, post
         self._wanted: dict[str, Details | None] = {}
@@ -44,13 +44,13 @@ class DetailsReader:
         threading.Thread(target=self._run, name="details", daemon=True).start()
 
     def want(self, wanted: "Mapping[str, Details | None]", urgent: bool = False) -> None:
-        """Inspects these, by id and with their details where they are known; `urgent`: before those that wait."""
+        """Queues containers, by id and with their details if known; `urgent` ones come first."""
         with self._change:
             self._wanted = {**wanted, **self._wanted, **wanted} if urgent else {**self._wanted, **wanted}
             self._change.notify()
 
     def _run(self) -> None:
-        found, since = list[Found](), 0.0
+        found, since = list[Inspected](), 0.0
         while True:
             with self._change:
                 if not self._wanted and found:
@@ -71,16 +71,16 @@ class DetailsReader:
                 self._post(tuple(found))
                 found = []
 
-    def _read(self, container: str, details: Details | None) -> Found:
+    def _read(self, container: str, details: Details | None) -> Inspected:
         try:
             engine = self._engine()
             details = details or engine.inspect(container)
-            forecast, blind = self._forecast_of(engine, details)
+            forecast, unseen_reason = self._forecast_of(engine, details)
         except Gone:
-            return Found(container)
+            return Inspected(container)
         except ContainerlabError as error:
-            return Found(container, blind=str(error))
-        return Found(container, details, forecast, blind)
+            return Inspected(container, unseen_reason=str(error))
+        return Inspected(container, details, forecast, unseen_reason)
 
 
 @dataclass(slots=True)
@@ -91,18 +91,18 @@ class _Seen:
 
 @dataclass(frozen=True, slots=True)
 class Loads:
-    """One round over the rows that can be seen."""
+    """The results of one round over the visible rows."""
 
     loads: Mapping[str, Load] = field(default_factory=dict)
     overviews: Mapping[str, Overview] = field(default_factory=dict)
     problem: str = ""
-    """Why CPU and memory are missing, a sentence; empty: they are not."""
+    """Why CPU and memory are missing, a sentence; empty if they are not."""
     host: HostLoad | None = None
-    """What this machine uses; None: not read."""
+    """The usage of this machine; None if not read."""
 
 
 class LoadReader:
-    """Reads CPU, memory and IPC figures of the rows that can be seen, and of this machine, every few seconds."""
+    """Reads CPU, memory and IPC figures of the visible rows, and of this machine, every few seconds."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class LoadReader:
         threading.Thread(target=self._run, name="loads", daemon=True).start()
 
     def watch(self, watched: Sequence[Details]) -> None:
-        """Read these from now on; new ones at once."""
+        """Sets the containers to read; new ones are read at once."""
         before = {one.id for one in self._watched}
         self._watched = tuple(watched)
         if any(one.id not in before for one in watched):
@@ -137,12 +137,12 @@ class LoadReader:
             self._wake.wait(LOADS_S)
             if self._wake.is_set():
                 self._wake.clear()
-                time.sleep(0.15)  # scrolling changes what is watched many times in a row
+                time.sleep(0.15)  # scrolling changes the visible rows many times in a row
             if not self.paused and (loads := self.read()) != Loads():
                 self._post(loads)
 
     def read(self) -> Loads:
-        """One round."""
+        """Reads one round."""
         loads, problem = dict[str, Load](), ""
         for details in self._watched:
             try:
@@ -173,13 +173,13 @@ class LoadReader:
 
 
 class UsageReaders:
-    """CPU and memory from cgroup files, one open reader a run of a container."""
+    """Reads CPU and memory from cgroup files, with one open reader for each run of a container."""
 
     def __init__(self) -> None:
         self._readers: dict[str, tuple[int, UsageReader]] = {}
 
     def usage_of(self, details: Details) -> Usage:
-        """Raises Gone, Unsupported (no accounting can be seen)."""
+        """Returns the current usage. Raises Gone, or Unsupported if there is no accounting."""
         from containerlab_probes.kernel.cgroups import UsageReader
 
         known = self._readers.get(details.id)
@@ -193,13 +193,13 @@ class UsageReaders:
 
 
 class Overviews:
-    """What the IPC namespaces of many containers hold, from one agent."""
+    """Reads the IPC namespaces of many containers with one agent."""
 
     def __init__(self) -> None:
         self._client: OverviewClient | None = None
 
     def overviews_of(self, pids: Mapping[str, int]) -> dict[str, Overview]:
-        """By container id, as far as they can be seen. Raises what the client raises."""
+        """Returns readable overviews by container id. Raises like the client."""
         from containerlab_probes.client import OverviewClient, unavailable_reason
 
         reason = unavailable_reason()

@@ -1,7 +1,7 @@
-"""The running program without its screens: what it knows, what refreshes that, and what is in progress.
+"""The running program without its screens: its state, refreshers and active operations.
 
-Everything that arrives in other threads is delivered to the UI thread, folded into the store there, and reported as
-one of `session.changes`.
+Results from other threads are delivered to the UI thread, added to the store there, and reported as one of
+`session.changes`.
 """
 
 import threading
@@ -21,12 +21,12 @@ from containerlab_tui.session.changes import (
     EngineDescribed,
     EngineFound,
     EngineLost,
-    EngineSaid,
+    EngineReported,
     LoadsRead,
     Notice,
     SignalsSent,
 )
-from containerlab_tui.session.store import Found, Store
+from containerlab_tui.session.store import Inspected, Store
 from containerlab_tui.session.threads import Engines, attempt, in_own_thread, pool
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 SENT_KEPT = 500
 SETTLING_S = (1.0, 3.0, 10.0, 30.0)
-"""How long after a container's start the effect of its stop signal is read again."""
+"""Times after a container's start at which the effect of its stop signal is re-read."""
 
 ProcessLoads = Callable[["tuple[Process, ...]"], "tuple[Process, ...]"]
 """Adds to processes what they use. Raises Unsupported where psutil is missing."""
@@ -56,25 +56,25 @@ Later = Callable[[float, Callable[[], object]], object]
 
 
 class Sources(NamedTuple):
-    """Where the session gets its facts from. Everything in here may block."""
+    """The sources of the session's facts. All of them may block."""
 
     endpoint: str
     engine: "Callable[[], Engine]"
     """Returns an engine for the calling thread. Never called on the UI thread."""
     first: "Callable[[], Sequence[Container]]"
-    """Returns the list at the start: the only one that is waited for, before the first frame."""
+    """Returns the initial list, the only request before the first frame."""
     follow: "Callable[[Callable[[FeedRecord], object]], object]"
-    """Starts following the engine: the given function gets every record, in threads of the feed."""
+    """Starts following the engine; calls the given function with every record, in the feed's threads."""
     events: "EventSource | None" = None
-    """The events that `follow` reads, shared by the stops; None: each stop opens a stream of its own."""
+    """The events that `follow` reads, shared by the stops; None: each stop opens its own stream."""
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """What looks at this machine; a test hands in its own. Nothing is imported before it is called."""
+    """Access to this machine, replaceable in tests. Imports modules only when called."""
 
     def processes(self, engine: "Engine", details: "Details") -> "tuple[tuple[Process, ...], str]":
-        """Returns the processes of a container, and why there are none to be seen."""
+        """Returns the processes of a container, and why none are readable."""
         from containerlab_tui.services.processes import see_processes
 
         return see_processes(engine, details)
@@ -93,26 +93,26 @@ class Kernel:
         return ProcessLoadReader().read
 
     def watch(self, session: "Session", details: "Details") -> "ContainerWatch":
-        """Returns a watch of the signals in a container, not yet begun."""
+        """Returns a watch of the signals in a container, not yet started."""
         from containerlab_tui.session.container_watch import ContainerWatch
 
         return ContainerWatch(session, details)
 
     def inspectors(self, session: "Session") -> "Inspectors":
-        """Returns what keeps the agent that looks into the container on show."""
+        """Returns the keeper of the selected container's inspector."""
         from containerlab_tui.session.inspectors import Inspectors
 
         return Inspectors(lambda: session.local, session.policy)
 
     def clean_up(self) -> None:
-        """Removes what a killed run of this program left in the kernel."""
+        """Removes kernel state left by a killed run of this program."""
         from containerlab_tui.services.cleanup import sweep
 
         sweep()
 
 
 class Session:
-    """One engine, as one person looks at it. Methods are called on the UI thread unless they say otherwise."""
+    """The state of the UI on one engine. Methods are called on the UI thread unless they say otherwise."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class Session:
         policy: Policy | None = None,
         problems: Sequence[str] = (),
     ) -> None:
-        """`clock` gives epoch seconds. Raises what `sources.first` raises."""
+        """`clock` gives epoch seconds. Raises like `sources.first`."""
         self.settings, self.clock, self.kernel = settings, clock, kernel or Kernel()
         self.policy = policy or Policy(settings.read_only, confirm=settings.confirm)
         self.problems = tuple(problems)
@@ -152,7 +152,7 @@ class Session:
         self._inspectors: Inspectors | None = None
 
     def begin(self, deliver: Deliver, later: Later, on_change: Callable[[Change], object]) -> None:
-        """Starts following the engine and reading what can be seen; every change is reported on the UI thread."""
+        """Starts following the engine and reading visible rows; reports every change on the UI thread."""
         from containerlab_tui.session.refreshers import DetailsReader
 
         self._deliver, self._later, self._on_change = deliver, later, on_change
@@ -167,7 +167,7 @@ class Session:
         self.run(self.kernel.clean_up)
 
     def close(self) -> None:
-        """Ends the watches: the thread that would have done it may be cut off by the end of the program."""
+        """Ends the watches now: at exit their threads may be cut off before they do."""
         for watch in tuple(self.open_watches):
             watch.close()
 
@@ -185,13 +185,13 @@ class Session:
         """Calls a function on the UI thread after some seconds."""
         self._later(delay_s, callback)
 
-    def tell(self, change: Change) -> None:
+    def report(self, change: Change) -> None:
         """Reports a change."""
         self._on_change(change)
 
     def run(self, work: Callable[[], object]) -> None:
         """Runs work in the background; an error becomes a notice."""
-        pool.submit(lambda: attempt(work, lambda _: None, self._complain))
+        pool.submit(lambda: attempt(work, lambda _: None, self._report_error))
 
     def wait_for(
         self,
@@ -208,13 +208,13 @@ class Session:
             )
         )
 
-    def _complain(self, error: ContainerlabError) -> None:
-        self.deliver(lambda: self.tell(Notice(str(error), is_error=True)))
+    def _report_error(self, error: ContainerlabError) -> None:
+        self.deliver(lambda: self.report(Notice(str(error), is_error=True)))
 
     # the engine's feed
 
     def _post_record(self, record: "FeedRecord") -> None:
-        """From the feed's thread. Records that come together are folded together."""
+        """Queues a record from the feed's thread; records that arrive together are added together."""
         with self._records_lock:
             self._records.append(record)
             is_first = len(self._records) == 1
@@ -240,24 +240,24 @@ class Session:
                 case Lost():
                     self._lose(record.sentence)
         if changed:
-            self.tell(ContainersChanged(frozenset(changed)))
+            self.report(ContainersChanged(frozenset(changed)))
         for event in events:
-            self.stops.engine_said(event)
+            self.stops.take_event(event)
             for listener in tuple(self.event_listeners):
                 listener(event)
-            self.tell(EngineSaid(event))
+            self.report(EngineReported(event))
 
     def _describe(self, record: Connected) -> None:
         self.local = record.local
         place = "local" if record.local else "remote"
         self.engine_label = f"Docker {record.version.version} · {place} · {record.endpoint}"
-        self.tell(EngineDescribed())
+        self.report(EngineDescribed())
 
     def _lose(self, reason: str) -> None:
         self._is_lost = True
         if self._load_reader is not None:
             self._load_reader.paused = True
-        self.tell(EngineLost(reason))
+        self.report(EngineLost(reason))
 
     def _find(self) -> None:
         self.want_details([one.id for one in self.store.order(ended=False)])
@@ -265,21 +265,21 @@ class Session:
             self._load_reader.paused = False
         if self._is_lost:
             self._is_lost = False
-            self.tell(EngineFound())
+            self.report(EngineFound())
 
     # details and effects
 
     def want_details(self, ids: Sequence[str], urgent: bool = True) -> None:
-        """Inspects these containers, as far as nothing is known of them."""
+        """Inspects those of these containers that have not been inspected."""
         if self._details_reader is not None:
             self._details_reader.want({one: None for one in ids if one not in self.store.details}, urgent)
 
     def details_of(self, container: str) -> "Details | None":
-        """Returns what inspect said of a container; None: not known yet."""
+        """Returns the details of a container; None if not inspected yet."""
         return self.store.details.get(container)
 
     def effect_on_init(self, engine: "Engine", details: "Details") -> "tuple[Forecast | None, str]":
-        """Returns what the stop signal would do to PID 1, or why that is unknown. Off the UI thread."""
+        """Returns the stop signal's effect on PID 1, or why it is unknown. Off the UI thread."""
         from containerlab_probes.signals.forecast import forecast
         from containerlab_probes.signals.names import number_of
         from containerlab_tui.services.processes import children_of
@@ -292,15 +292,15 @@ class Session:
             return None, reason
         return forecast(init, number_of(details.stop_signal), children_of(init, seen)), ""
 
-    def _learn(self, found: "Sequence[Found]") -> None:
-        self.store.learn_found(found)
-        self.tell(ContainersLearned(frozenset(one.container for one in found)))
+    def _learn(self, found: "Sequence[Inspected]") -> None:
+        self.store.add_inspected(found)
+        self.report(ContainersLearned(frozenset(one.container for one in found)))
         for one in found:
             if one.details is not None and one.forecast is not None:
                 self._read_effect_again(one.details)
 
     def _read_effect_again(self, details: "Details") -> None:
-        """A program that has just started may not have installed its handlers yet."""
+        """Re-reads the effect later: a program that has just started may not have installed its handlers yet."""
         age = self.clock() - (details.started_at or 0.0)
         moment = next((moment for moment in SETTLING_S if moment > age), None)
 
@@ -315,7 +315,7 @@ class Session:
     # loads
 
     def watch_loads(self, ids: Sequence[str]) -> None:
-        """Reads CPU, memory and IPC figures of these rows from now on: they can be seen."""
+        """Sets the visible rows, whose CPU, memory and IPC figures are read."""
         if self.local and self._load_reader is not None:
             known = (self.store.details.get(one) for one in ids)
             self._load_reader.watch([one for one in known if one is not None and one.pid])
@@ -324,13 +324,13 @@ class Session:
         self.store.loads |= loads.loads
         self.store.overviews |= loads.overviews
         self.store.host = loads.host if self.local else None
-        self.tell(LoadsRead(frozenset(loads.loads.keys() | loads.overviews.keys())))
+        self.report(LoadsRead(frozenset(loads.loads.keys() | loads.overviews.keys())))
 
-    # what is in progress
+    # active operations
 
     @property
     def stops(self) -> "ActiveStops":
-        """The stops that this program sees."""
+        """The stops seen by this program."""
         if self._stops is None:
             from containerlab_tui.session.active_stops import ActiveStops
 
@@ -338,25 +338,25 @@ class Session:
         return self._stops
 
     def set_stop_phase(self, container: str, phase: str) -> None:
-        """Notes which phase a stop has reached, in words; empty: it is over."""
+        """Sets the phase of a stop, in words; empty: finished."""
         if self.store.stopping.get(container, "") != phase:
             if phase:
                 self.store.stopping[container] = phase
             else:
                 self.store.stopping.pop(container, None)
-            self.tell(ContainersChanged(frozenset((container,))))
+            self.report(ContainersChanged(frozenset((container,))))
 
     @property
     def inspectors(self) -> "Inspectors":
-        """The agent that looks into the container on show."""
+        """The keeper of the selected container's inspector."""
         if self._inspectors is None:
             self._inspectors = self.kernel.inspectors(self)
         return self._inspectors
 
     def add_sent(self, sent: "Sequence[Sent]") -> None:
-        """Keeps signals for the Signals tab; a later result replaces an earlier one of the same signal."""
+        """Keeps signals for the Signals tab; a new result replaces an earlier one of the same signal."""
         fresh = {(one.id, one.at): one for one in sent}
         kept = [fresh.pop((one.id, one.at), one) for one in self.sent]
         self.sent.clear()
         self.sent.extend([*kept, *fresh.values()])
-        self.tell(SignalsSent())
+        self.report(SignalsSent())

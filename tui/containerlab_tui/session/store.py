@@ -1,4 +1,4 @@
-"""What the screens know about every container: the inventory, and what probes found out. No widget, no clock."""
+"""The state of all containers: the inventory, and results of probes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,25 +12,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """The container that the tabs show."""
+class ShownContainer:
+    """The container shown in the tabs."""
 
     container: Container
     details: Details | None
-    """None: the engine has not answered yet."""
-    blind: str = ""
-    """Why its processes and memory can't be read (not running, remote engine); empty: they can."""
+    """None until inspected."""
+    unseen_reason: str = ""
+    """Why its processes and memory are unreadable (not running, remote engine); empty if readable."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What was found out about one container."""
+class Inspected:
+    """The results of inspecting one container."""
 
     container: str
     details: Details | None = None
-    """None: it has gone."""
+    """None if it was removed."""
     forecast: "Forecast | None" = None
-    blind: str = ""
+    unseen_reason: str = ""
     """Why there is no forecast."""
 
 
@@ -44,19 +44,19 @@ class Load:
 
 @dataclass(slots=True)
 class Store:
-    """Everything by full id. What probes found out holds for one run of a container and is forgotten with it."""
+    """Everything by full id. Results of probes are valid for one run of a container and dropped with it."""
 
     inventory: Inventory = field(default_factory=Inventory)
     forecasts: "dict[str, Forecast]" = field(default_factory=dict)
     """Of PID 1, for the container's stop signal."""
-    blind: dict[str, str] = field(default_factory=dict)
+    unseen_reasons: dict[str, str] = field(default_factory=dict)
     """Why there is no forecast, a sentence."""
     overviews: "dict[str, Overview]" = field(default_factory=dict)
     loads: dict[str, Load] = field(default_factory=dict)
     host: "HostLoad | None" = None
     """What this machine uses; None: not read, or the engine is on another one."""
     stopping: dict[str, str] = field(default_factory=dict)
-    """Where a stop that is under way has come to, in words."""
+    """The phase of a stop in progress, in words."""
 
     @property
     def containers(self) -> Mapping[str, Container]:
@@ -67,19 +67,19 @@ class Store:
         return self.inventory.details
 
     def take(self, record: "FeedRecord") -> frozenset[str]:
-        """Fold one record of the engine's feed; answers the ids that it changed."""
+        """Adds one record of the engine's feed. Returns the ids that it changed."""
         before = self.inventory
         self.inventory, changed = fold(before, record)
         for one in changed:
             if _run(before, one) != _run(self.inventory, one):
                 self.forecasts.pop(one, None)
-                self.blind.pop(one, None)
+                self.unseen_reasons.pop(one, None)
                 self.overviews.pop(one, None)
                 self.loads.pop(one, None)
         return changed
 
     def learn(self, found: Iterable[Details]) -> None:
-        """Take over what inspect said where nothing is known and the list does not say otherwise by now."""
+        """Adds details of containers that have none, unless the list already shows another state."""
         containers, known = self.inventory.containers, self.inventory.details
         fresh = {
             one.id: one
@@ -89,36 +89,36 @@ class Store:
         if fresh:
             self.inventory = replace(self.inventory, details={**known, **fresh})
 
-    def learn_found(self, found: "Sequence[Found]") -> None:
-        """Takes over the findings about several containers, each only as far as the container is still known."""
+    def add_inspected(self, found: "Sequence[Inspected]") -> None:
+        """Adds results for several containers, ignoring removed ones."""
         self.learn(one.details for one in found if one.details is not None)
         for one in found:
             if one.forecast is not None and one.container in self.details:
                 self.forecasts[one.container] = one.forecast
-            if one.blind:
-                self.blind[one.container] = one.blind
+            if one.unseen_reason:
+                self.unseen_reasons[one.container] = one.unseen_reason
 
-    def subject(self, container: Container, local: bool) -> "Subject":
-        """Returns a container as the tabs show it; `local`: its processes run on this kernel."""
-        blind = ""
+    def subject(self, container: Container, local: bool) -> "ShownContainer":
+        """Returns a container for the tabs; `local`: its processes run on this kernel."""
+        unseen_reason = ""
         if container.state not in RUNNING:
-            blind = "Not running: no processes or memory to show. Press S to start it."
+            unseen_reason = "Not running: no processes or memory to show. Press S to start it."
         elif not local:
-            blind = "It runs on another machine, where this program cannot read processes and memory."
-        return Subject(container, self.details.get(container.id), blind)
+            unseen_reason = "The container runs on another machine: its processes and memory cannot be read."
+        return ShownContainer(container, self.details.get(container.id), unseen_reason)
 
     def named(self, container: str) -> str:
-        """Its name, or the start of its id where it is not known."""
+        """Returns a container's name, or the start of its id if the name is unknown."""
         known = self.containers.get(container)
         return known.name if known else container[:12]
 
     def counts(self) -> tuple[int, int]:
-        """Running (paused and restarting ones too) and ended."""
+        """Returns the numbers of running (including paused and restarting) and stopped containers."""
         running = sum(one.state in RUNNING for one in self.containers.values())
         return running, len(self.containers) - running
 
     def order(self, ended: bool, needle: str = "") -> list[Container]:
-        """Running ones first, by name; `needle` must occur in the name, image, command or status."""
+        """Returns containers, running ones first, by name; `needle` must occur in name, image, command or status."""
         wanted = needle.casefold()
         chosen = [
             one
@@ -129,7 +129,7 @@ class Store:
 
 
 def _run(inventory: Inventory, one: str) -> tuple[str, float | None] | None:
-    """What tells one run of a container from another."""
+    """Returns a value that differs between runs of a container."""
     container, details = inventory.containers.get(one), inventory.details.get(one)
     if container is None:
         return None
@@ -137,5 +137,5 @@ def _run(inventory: Inventory, one: str) -> tuple[str, float | None] | None:
 
 
 def haystack(one: Container) -> str:
-    """What a filter looks through."""
+    """Returns the text that a filter searches."""
     return "\n".join((one.name, one.image, one.command, one.state, one.status)).casefold()

@@ -24,11 +24,11 @@ from containerlab_tui.ui.palette import ActionCommands
 from containerlab_tui.ui.screens.main import MainScreen
 
 if TYPE_CHECKING:
-    from containerlab_tui.ui.screens.stops import StopScreen
+    from containerlab_tui.ui.screens.stops import StopsScreen
 
 
 class ContainerlabApp(App[int]):
-    """Screens on one engine."""
+    """The screens of one engine."""
 
     CSS_PATH: ClassVar[list[str]] = ["styles/app.tcss", "styles/main.tcss"]  # type: ignore[assignment]
     TITLE = "containerlab-tui"
@@ -43,7 +43,7 @@ class ContainerlabApp(App[int]):
         super().__init__()
         self.session = session
         self.main = MainScreen(session)
-        self._stops: StopScreen | None = None
+        self._stops: StopsScreen | None = None
 
     def get_default_screen(self) -> Screen[None]:
         return self.main
@@ -55,14 +55,14 @@ class ContainerlabApp(App[int]):
             if settings.theme in self.available_themes:
                 self.theme = settings.theme
             else:
-                self.notify(f"There is no theme {settings.theme!r}.", severity="warning", markup=False)
+                self.notify(f"No such theme: {settings.theme!r}.", severity="warning", markup=False)
         for problem in self.session.problems:
             self.notify(problem, severity="warning", markup=False, timeout=15)
         if settings.keys:
             self.set_keymap(dict(settings.keys))
 
     def on_main_screen_drawn(self) -> None:
-        """The first frame is there: now everything else may start."""
+        """Starts everything else, now that the first frame is drawn."""
         import gc
 
         gc.freeze()
@@ -71,9 +71,9 @@ class ContainerlabApp(App[int]):
         self.main.read_visible()
 
     def _deliver(self, callback: Callable[[], object]) -> None:
-        from containerlab_tui.ui.background import tell
+        from containerlab_tui.ui.background import deliver
 
-        tell(self, callback)
+        deliver(self, callback)
 
     def _changed(self, change: Change) -> None:
         match change:
@@ -96,16 +96,16 @@ class ContainerlabApp(App[int]):
             case _:
                 self.main.post_message(SessionChanged(change))
 
-    def _stop_screen(self) -> "StopScreen":
+    def _stop_screen(self) -> "StopsScreen":
         if self._stops is None:
-            from containerlab_tui.ui.screens.stops import StopScreen
+            from containerlab_tui.ui.screens.stops import StopsScreen
 
-            self._stops = StopScreen(self.session.clock)
+            self._stops = StopsScreen(self.session.clock)
             self.install_screen(self._stops, "stops")
         return self._stops
 
     def on_show_stops(self, event: ShowStops) -> None:
-        """Opens the screen of stops, on this container's stop if one is named."""
+        """Opens the screen of stops, and selects this container's stop if one is named."""
         screen = self._stop_screen()
         if event.container is not None:
             screen.choose(event.container)
@@ -123,7 +123,7 @@ class ContainerlabApp(App[int]):
 
 
 def run(session: Session) -> int:
-    """Opens the screens; returns the exit status."""
+    """Runs the UI. Returns the exit status."""
     app = ContainerlabApp(session)
     try:
         return app.run() or app.return_code or 0

@@ -1,4 +1,4 @@
-"""Runs questions and changes in background threads and delivers each result to the UI thread as one message."""
+"""Runs questions and changes in background threads and delivers each result to the UI thread."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -14,11 +14,11 @@ T = TypeVar("T")
 _generations: WeakKeyDictionary[MessagePump, dict[str, int]] = WeakKeyDictionary()
 
 
-def tell(node: MessagePump, callback: Callable[[], object]) -> bool:
-    """Calls `callback` on the UI thread, from any thread. False: the node has gone, nothing is called."""
+def deliver(node: MessagePump, callback: Callable[[], object]) -> bool:
+    """Calls `callback` on the UI thread, from any thread. Returns False, and calls nothing, if the node was removed."""
     try:
         return node.call_later(callback)
-    except RuntimeError:  # removed from the screen, or the event loop has ended, just now
+    except RuntimeError:  # just removed from the screen, or the event loop has just ended
         return False
 
 
@@ -31,7 +31,7 @@ def _run(
     *,
     submit: Callable[[Callable[[], None]], None],
 ) -> None:
-    def complain(error: ContainerlabError) -> None:
+    def report_error(error: ContainerlabError) -> None:
         if not wanted():
             return
         if failed is not None:
@@ -47,8 +47,8 @@ def _run(
         if wanted():
             attempt(
                 question,
-                lambda value: tell(node, lambda: reply(value)),
-                lambda error: tell(node, lambda: complain(error)),
+                lambda value: deliver(node, lambda: reply(value)),
+                lambda error: deliver(node, lambda: report_error(error)),
             )
 
     submit(run)
@@ -63,8 +63,8 @@ def ask(
 ) -> None:
     """Runs `question` in a background thread; calls `answer` or `failed` on the UI thread, if `node` still exists.
 
-    Of the questions of one node and group only the last is answered: an earlier one's answer is dropped, and one
-    that has not begun does not run. Without `failed` an error becomes a toast. Call it on the UI thread.
+    Only the last question of a node and group is answered: the answer to an earlier one is dropped, and one that has
+    not started does not run. Without `failed` an error becomes a toast. Call it on the UI thread.
     """
     generations = _generations.setdefault(node, {})
     generation = generations[group] = generations.get(group, 0) + 1
@@ -77,21 +77,21 @@ def do(
     done: Callable[[T], object] | None = None,
     failed: Callable[[ContainerlabError], object] | None = None,
 ) -> None:
-    """Like `ask` for work that changes something: it always runs, and nothing later supersedes its answer."""
+    """Like `ask`, for work that changes something: it always runs, and its answer is never dropped."""
     _run(node, work, done or (lambda _value: None), failed, lambda: True, submit=pool.submit)
 
 
-def attend(
+def do_waiting(
     node: MessagePump,
     work: Callable[[], T],
     done: Callable[[T], object] | None = None,
     failed: Callable[[ContainerlabError], object] | None = None,
 ) -> None:
-    """Like `do` for work that mostly waits: it takes no thread from those who ask."""
+    """Like `do`, for work that mostly waits: it runs in its own thread, not in the pool."""
     _run(node, work, done or (lambda _value: None), failed, lambda: True, submit=in_own_thread)
 
 
-def forget(node: MessagePump, group: str = "ask") -> None:
-    """Drops the answer of the question of `node` and `group` that is in progress, if there is one."""
+def cancel(node: MessagePump, group: str = "ask") -> None:
+    """Drops the answer to the current question of `node` and `group`, if any."""
     generations = _generations.setdefault(node, {})
     generations[group] = generations.get(group, 0) + 1

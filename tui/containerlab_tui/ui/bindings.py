@@ -1,4 +1,4 @@
-"""Textual's bindings, made from the registry of actions; and the gate before an action that changes something."""
+"""Makes Textual's bindings from the registry of actions, and checks actions that change something."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def bindings(scope: Scope) -> list[BindingType]:
-    """Returns the bindings of the actions that are offered there."""
+    """Returns the bindings of a scope's actions."""
     return [
         Binding(
             action.key,
@@ -30,7 +30,7 @@ def bindings(scope: Scope) -> list[BindingType]:
 
 
 def is_refused(app: "App[object]", session: "Session", operation: Operation) -> bool:
-    """Tells the person why an operation is refused, where it is."""
+    """Returns whether an operation is refused, and shows the user why."""
     policy = session.policy
     if not policy.refusal(operation.value):
         return False
@@ -41,7 +41,7 @@ def is_refused(app: "App[object]", session: "Session", operation: Operation) -> 
 
 
 def is_offered(app: App[object], action_id: str) -> bool:
-    """Whether footer and palette offer an action: in read-only mode, none that changes something."""
+    """Returns whether the footer and the palette offer an action; read-only mode hides those that change something."""
     session: Session | None = getattr(app, "session", None)
     action = BY_ID.get(action_id)
     return not (session is not None and session.policy.read_only and action is not None and action.changes)

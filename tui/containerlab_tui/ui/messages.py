@@ -1,4 +1,4 @@
-"""Messages that the application posts to its screens, and screens to the application."""
+"""Messages between the application and its screens."""
 
 from textual.message import Message
 
@@ -6,7 +6,7 @@ from containerlab_tui.session.changes import Change
 
 
 class SessionChanged(Message):
-    """Something is known that was not known before. Posted to the main screen."""
+    """The session reports a change. Posted to the main screen."""
 
     def __init__(self, change: Change) -> None:
         super().__init__()
@@ -14,21 +14,21 @@ class SessionChanged(Message):
 
 
 class InventoryChanged(Message):
-    """Containers were added, removed or changed. Posted to the main screen and to the screens over it."""
+    """Containers were added, removed or changed. Posted to all open screens."""
 
     def __init__(self, ids: frozenset[str]) -> None:
         super().__init__()
         self.ids = ids
-        """Full ids, of removed containers too."""
+        """Full ids, including those of removed containers."""
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, InventoryChanged) and message.ids <= self.ids
 
 
 class ShowStops(Message):
-    """Asks the application for the screen of stops."""
+    """Asks the application to open the screen of stops."""
 
     def __init__(self, container: str | None = None) -> None:
-        """`container`: full id of the container whose stop comes to the front; None: leave it as it is."""
+        """`container`: full id of the container whose stop is shown; None: keep the one shown now."""
         super().__init__()
         self.container = container

@@ -1,4 +1,4 @@
-"""The command palette: every action of the screen that is shown, as far as it applies to the selection."""
+"""The command palette: every action of the current screen that applies to the selection."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,11 +13,11 @@ from textual.screen import Screen
 from containerlab_tui.ui.bindings import is_offered
 
 HIDDEN_GROUPS = ("grid.", "app.palette")
-"""Ids of bindings that are no commands: moving about."""
+"""Id prefixes of bindings that only move a cursor or open the palette."""
 
 
 def actions_of(app: App[Any], screen: Screen[Any]) -> Iterable[tuple[DOMNode, Binding]]:
-    """Bindings of the screen and the focused widgets that apply now, each action once, with whom they belong to."""
+    """Returns the bindings of the screen and the focused widgets that apply now, each action once, with its node."""
     seen = set[str]()
     actives: Iterable[ActiveBinding] = screen.active_bindings.values()
     for active in actives:
@@ -32,7 +32,7 @@ def actions_of(app: App[Any], screen: Screen[Any]) -> Iterable[tuple[DOMNode, Bi
 
 
 class ActionCommands(Provider):
-    """Commands of the palette."""
+    """The palette's commands."""
 
     def _commands(self) -> list[tuple[str, str, DOMNode, str]]:
         found = []
@@ -53,7 +53,7 @@ class ActionCommands(Provider):
             if score > 0:
                 yield Hit(score, matcher.highlight(text), self._runner(node, action), text=text, help=help_text)
 
-    def _runner(self, node: DOMNode, action: str) -> Any:  # noqa: ANN401  what the framework's type says
+    def _runner(self, node: DOMNode, action: str) -> Any:  # noqa: ANN401  the framework's type
         async def run() -> None:
             await self.app.run_action(action, default_namespace=node)
 

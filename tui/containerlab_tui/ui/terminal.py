@@ -1,4 +1,4 @@
-"""Puts the screens aside for a shell in a container's namespaces or its standard streams."""
+"""Suspends the UI for a shell in a container's namespaces or for its standard streams."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ def enter(app: App[object], session: "Session", details: "Details") -> None:
         from containerlab_tui.services import terminal
 
         if not engine.local:
-            raise Unsupported("It runs on another machine: its namespaces can't be entered from here.")
+            raise Unsupported("The container runs on another machine: its namespaces cannot be entered from here.")
         terminal.enter(fresh, session.policy, session.settings.shell)
 
     if not is_refused(app, session, Operation.ENTER):
@@ -53,10 +53,10 @@ def _on_bare_terminal(
         return
     problem = ""
     with app.suspend():
-        # Caught in here: an error that left the block would leave the screens aside for good.
+        # Caught inside the block: an error that leaves it would keep the UI suspended.
         try:
             engine = session.engine()
-            work(engine, engine.inspect(details.id))  # PID 1 may be another one by now
+            work(engine, engine.inspect(details.id))  # PID 1 may have changed
         except ContainerlabError as error:
             problem = str(error)
     if problem:

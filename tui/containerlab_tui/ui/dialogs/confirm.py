@@ -1,4 +1,4 @@
-"""A question with two answers, of which the safe one is chosen at first."""
+"""A yes/no question; the safe answer is selected at first."""
 
 from typing import ClassVar
 
@@ -15,13 +15,13 @@ from containerlab_tui.ui.bindings import bindings
 
 
 class Confirm(ModalScreen[bool]):
-    """Asks whether to do something that can't be undone. True only where the person says so."""
+    """Asks to confirm something that can't be undone. True only if the user confirms."""
 
     CSS_PATH = "../styles/dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.CONFIRM)
 
-    def __init__(self, title: str, sentence: str, yes: str = "Yes", no: str = "No, leave it") -> None:
-        """Title and sentence may name things of a container: they are made safe here. `yes` names the deed."""
+    def __init__(self, title: str, sentence: str, yes: str = "Yes", no: str = "No") -> None:
+        """Title and sentence may contain text from a container: they are made safe here. `yes` names the operation."""
         super().__init__(classes="dialog-screen")
         self._title = Content(safe_line(title))
         self._sentence = Content(safe_line(sentence))

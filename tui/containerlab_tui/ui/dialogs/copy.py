@@ -1,4 +1,4 @@
-"""Which local file goes into which directory of a container."""
+"""Copies a local file into a directory of a container."""
 
 import os
 from dataclasses import dataclass
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CopyRequest:
-    """One local regular file, and an absolute directory as the container sees it."""
+    """A local regular file, and an absolute directory in the container."""
 
     local_file: str
     directory: str
 
 
 class LocalPaths(Suggester):
-    """Completes the path of a local file by what is there."""
+    """Completes the path of a local file."""
 
     def __init__(self) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
 
     async def get_suggestion(self, value: str) -> str | None:
-        """The first entry, by name, that begins as typed."""
+        """Returns the first entry, by name, that starts with the typed text."""
         directory, start = os.path.split(value)
         if not value:
             return None
@@ -56,7 +56,7 @@ class LocalPaths(Suggester):
 
 
 class CopyForm(ModalScreen[CopyRequest | None]):
-    """Enter copies, right completes the path, escape copies nothing."""
+    """Enter copies, Right completes the path, Esc cancels."""
 
     CSS_PATH = "../styles/dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.COPY_DIALOG)
@@ -84,7 +84,7 @@ class CopyForm(ModalScreen[CopyRequest | None]):
             yield Static(classes="line", id="facts")
             yield Static(classes="complaint", id="complaint")
         box.border_title = Content(f"Copy a file into {safe_line(self._container, 40)}")
-        box.border_subtitle = Content("enter copy · → complete · tab next field · esc leave")
+        box.border_subtitle = Content("enter copy · → complete · tab next field · esc cancel")
 
     def on_mount(self) -> None:
         self.query_one("#file", Input).focus()
@@ -110,7 +110,7 @@ class CopyForm(ModalScreen[CopyRequest | None]):
             complaint.add_class("shown")
 
     def read(self) -> CopyRequest:
-        """What the fields say. Raises ValueError with a sentence."""
+        """Returns the request in the fields. Raises ValueError with a sentence."""
         return read_copy(self.query_one("#file", Input).value, self.query_one("#directory", Input).value)
 
     def action_leave(self) -> None:
@@ -118,18 +118,18 @@ class CopyForm(ModalScreen[CopyRequest | None]):
 
 
 def read_copy(local_file: str, directory: str) -> CopyRequest:
-    """A checked request. Raises ValueError with a sentence: only regular files are copied, as into `docker cp`."""
+    """Returns a checked request. Raises ValueError with a sentence: only regular files can be copied."""
     path, directory = os.path.expanduser(local_file.strip()), directory.strip()
     if not path:
-        raise ValueError("Say which local file.")
+        raise ValueError("Enter a local file.")
     if not os.path.exists(path):
-        raise ValueError(f"There is no file {path}.")
+        raise ValueError(f"No such file: {path}.")
     if not os.path.isfile(path):
-        raise ValueError(f"{path} is no regular file.")
+        raise ValueError(f"{path} is not a regular file.")
     if not os.access(path, os.R_OK):
-        raise ValueError(f"{path} may not be read by you.")
+        raise ValueError(f"No permission to read {path}.")
     if not directory.startswith("/"):
-        raise ValueError("The directory in the container begins with a slash.")
+        raise ValueError("The container directory must be absolute.")
     return CopyRequest(path, directory)
 
 

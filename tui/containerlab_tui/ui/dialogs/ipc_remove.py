@@ -1,4 +1,4 @@
-"""Removes one IPC object, after a question where the settings want one."""
+"""Removes an IPC object, after confirmation if the settings require it."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def remove_object(
     node: Widget, session: "Session", details: "Details", row: "IpcRow", done: Callable[[], object]
 ) -> None:
-    """Removes the object that the row shows; `done` is called on the UI thread when it is gone."""
+    """Removes the object of a row; `done` is called on the UI thread afterwards."""
     if is_refused(node.app, session, Operation.IPC_REMOVE):
         return
 
@@ -34,6 +34,6 @@ def remove_object(
             )
 
     if session.policy.asks(Operation.IPC_REMOVE):
-        node.app.push_screen(Confirm(f"Remove {title_of(row)}?", consequence_of(row), "Remove it"), answered)
+        node.app.push_screen(Confirm(f"Remove {title_of(row)}?", consequence_of(row), "Remove"), answered)
     else:
         answered(True)

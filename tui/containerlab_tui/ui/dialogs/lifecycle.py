@@ -1,4 +1,4 @@
-"""Starts, restarts, pauses, resumes and removes containers, after a question where the settings want one."""
+"""Starts, restarts, pauses, resumes and removes containers, after confirmation if the settings require it."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from textual.screen import Screen
 from containerlab_tui.model.inventory import RUNNING
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.services.policy import Operation
-from containerlab_tui.ui.background import attend
+from containerlab_tui.ui.background import do_waiting
 from containerlab_tui.ui.bindings import is_refused
 from containerlab_tui.ui.dialogs.confirm import Confirm
 
@@ -29,7 +29,7 @@ def start(screen: Screen[None], session: "Session", containers: "Sequence[Contai
 
 def restart(screen: Screen[None], session: "Session", containers: "Sequence[Container]") -> None:
     """Stops these containers and starts them again."""
-    sentence = "Each is stopped with its own signal and grace period, then started again."
+    sentence = "Each container is stopped with its stop signal and grace period, then started again."
     if _may(Operation.RESTART, screen, session, containers):
         _after_question(
             screen,
@@ -41,7 +41,7 @@ def restart(screen: Screen[None], session: "Session", containers: "Sequence[Cont
 
 
 def pause_or_resume(screen: Screen[None], session: "Session", containers: "Sequence[Container]") -> None:
-    """Pauses those that run and resumes those that are paused."""
+    """Pauses running containers and resumes paused ones."""
 
     def toggle(engine: "Engine", one: "Container") -> None:
         if one.state == "paused":
@@ -49,19 +49,19 @@ def pause_or_resume(screen: Screen[None], session: "Session", containers: "Seque
         else:
             engine.pause(one.id)
 
-    sentence = "A paused container's processes are frozen; a signal reaches them when they are resumed."
+    sentence = "The processes of a paused container are frozen; signals reach them when it is resumed."
     if _may(Operation.PAUSE, screen, session, containers):
         _after_question(
             screen,
             session,
             Operation.PAUSE,
-            Confirm(f"Pause or resume {_names(containers)}?", sentence, yes="Do it"),
+            Confirm(f"Pause or resume {_names(containers)}?", sentence, yes="Pause or resume"),
             lambda: _change_each(screen, session, containers, toggle),
         )
 
 
 def remove(screen: Screen[None], session: "Session", containers: "Sequence[Container]") -> None:
-    """Removes these containers; those that run are killed."""
+    """Removes these containers; running ones are killed."""
     running = sum(one.state in RUNNING for one in containers)
     sentence = "Its writable layer and memory are lost; volumes are kept."
     if running:
@@ -86,7 +86,7 @@ def _may(operation: Operation, screen: Screen[None], session: "Session", contain
 def _after_question(
     screen: Screen[None], session: "Session", operation: Operation, question: Confirm, change: Callable[[], None]
 ) -> None:
-    """Changes what was selected when the key was pressed: the selection may be another by the time of the answer."""
+    """Changes the containers selected at the key press, even if the selection has changed by the answer."""
     if session.policy.asks(operation):
         screen.app.push_screen(question, lambda yes: change() if yes else None)
     else:
@@ -95,7 +95,7 @@ def _after_question(
 
 def _change_each(screen: Screen[None], session: "Session", containers: "Sequence[Container]", change: Change) -> None:
     for container in containers:
-        attend(screen, _bound(session, container, change))
+        do_waiting(screen, _bound(session, container, change))
 
 
 def _bound(session: "Session", container: "Container", change: Change) -> Callable[[], None]:

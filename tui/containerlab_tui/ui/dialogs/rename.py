@@ -1,4 +1,4 @@
-"""Another name for a container."""
+"""Renames a container."""
 
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Rename(ModalScreen[str | None]):
-    """Enter gives the name, escape leaves it."""
+    """Enter renames, Esc cancels."""
 
     CSS_PATH = "../styles/dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.RENAME_DIALOG)
@@ -36,7 +36,7 @@ class Rename(ModalScreen[str | None]):
             field.cursor_blink = False
             yield field
         box.border_title = Content(f"Rename {safe_line(self._old, 60)}")
-        box.border_subtitle = Content("enter rename · esc leave")
+        box.border_subtitle = Content("enter rename · esc cancel")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -48,7 +48,7 @@ class Rename(ModalScreen[str | None]):
 
 
 def rename(screen: Screen[None], session: "Session", container: "Container") -> None:
-    """Asks for another name and gives it to the container."""
+    """Asks for a new name and renames the container."""
     if is_refused(screen.app, session, Operation.RENAME):
         return
 

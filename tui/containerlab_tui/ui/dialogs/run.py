@@ -1,4 +1,4 @@
-"""What to run: a form with sensible values filled in, that says what is wrong before it is sent."""
+"""Runs a new container: a form with defaults that checks its fields before sending."""
 
 import re
 import shlex
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from containerlab_tui.session.session import Session
 
 _IPC_MODES = (
-    ("private (its own)", "private"),
+    ("private", "private"),
     ("shareable (others may join)", "shareable"),
-    ("host (the host's)", "host"),
+    ("host", "host"),
     ("none (no /dev/shm)", "none"),
 )
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
@@ -39,12 +39,12 @@ _UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
 class _Tick(Checkbox):
-    """A check box that is empty while it is off: its state reads without colour."""
+    """A check box whose state is readable without colour."""
 
     BUTTON_LEFT, BUTTON_RIGHT = "[", "]"
 
     def watch_value(self) -> None:
-        """Draw the mark or none."""
+        """Draws the mark."""
         self.BUTTON_INNER = "X" if self.value else " "
         super().watch_value()
 
@@ -53,13 +53,13 @@ class _Tick(Checkbox):
 
 
 class RunForm(ModalScreen[RunRequest | None]):
-    """Enter in any field runs it, tab goes through the fields, escape runs nothing."""
+    """Enter runs the container, Tab moves between fields, Esc cancels."""
 
     CSS_PATH = "../styles/dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.RUN_DIALOG)
 
     def __init__(self, images: Sequence[str], containers: Sequence[str] = (), image: str = "") -> None:
-        """`images` are suggested; `containers` (names, running) may lend their IPC namespace; `image` is filled in."""
+        """`images` are suggested; `containers` can share their IPC namespace; `image` is filled in."""
         super().__init__(classes="dialog-screen")
         self._images = tuple(images)
         self._containers = tuple(containers)
@@ -67,17 +67,17 @@ class RunForm(ModalScreen[RunRequest | None]):
 
     def compose(self) -> ComposeResult:
         modes = [(Content(words), value) for words, value in _IPC_MODES]
-        modes += [(Content(f"that of {safe_line(name, 30)}"), f"container:{name}") for name in self._containers]
+        modes += [(Content(f"container {safe_line(name, 30)}"), f"container:{name}") for name in self._containers]
         with Vertical(classes="dialog") as box:
             with VerticalScroll(id="options", can_focus=False):
                 suggestions = SuggestFromList(self._images, case_sensitive=False)
                 yield from _field("Image", Input(self._image, suggester=suggestions, compact=True, id="image"))
-                yield from _field("Command", Input(placeholder="the image's own", compact=True, id="command"))
-                yield from _field("Name", Input(placeholder="the engine chooses", compact=True, id="name"))
+                yield from _field("Command", Input(placeholder="image default", compact=True, id="command"))
+                yield from _field("Name", Input(placeholder="chosen by Docker", compact=True, id="name"))
                 yield from _field("IPC mode", Select(modes, value="private", allow_blank=False, compact=True, id="ipc"))
                 yield from _field("Shared memory", Input("64m", compact=True, id="shm"))
                 names = SuggestFromList([name_of(signal) for signal in all_signals()], case_sensitive=False)
-                placeholder = "the image's own, or SIGTERM"
+                placeholder = "image default, else SIGTERM"
                 yield from _field(
                     "Stop signal", Input(placeholder=placeholder, suggester=names, compact=True, id="signal")
                 )
@@ -88,10 +88,10 @@ class RunForm(ModalScreen[RunRequest | None]):
                     yield _Tick(Content("terminal (tty)"), compact=True, id="tty")
             yield Static(classes="complaint", id="complaint")
             with Horizontal(classes="buttons"):
-                yield Button(Content("Leave"), id="leave", compact=True)
+                yield Button(Content("Cancel"), id="leave", compact=True)
                 yield Button(Content("Run"), id="go", variant="primary", compact=True)
         box.border_title = Content("Run a container")
-        box.border_subtitle = Content("enter run · tab next field · esc leave")
+        box.border_subtitle = Content("enter run · tab next field · esc cancel")
 
     def on_mount(self) -> None:
         self.query_one("#image", Input).focus()
@@ -100,13 +100,13 @@ class RunForm(ModalScreen[RunRequest | None]):
         return self.query_one(f"#{field}", Input).value.strip()
 
     def read(self) -> RunRequest:
-        """The request that the fields make. Raises ValueError with a sentence where they make none."""
+        """Returns the request in the fields. Raises ValueError with a sentence."""
         image = self._text("image")
         if not image:
-            raise ValueError("Say which image.")
+            raise ValueError("Enter an image.")
         name = self._text("name")
         if name and not _NAME.fullmatch(name):
-            raise ValueError("A name has at least two letters, digits or . _ - and begins with a letter or digit.")
+            raise ValueError("A name needs two or more letters, digits or . _ - and starts with a letter or digit.")
         mode = self.query_one("#ipc", Select).value
         ipc_mode = mode if isinstance(mode, str) else ""
         own_shm = ipc_mode in ("private", "shareable")
@@ -122,7 +122,7 @@ class RunForm(ModalScreen[RunRequest | None]):
             tty=self.query_one("#tty", Checkbox).value,
         )
 
-    def _complain(self) -> RunRequest | None:
+    def _read_or_explain(self) -> RunRequest | None:
         complaint = self.query_one("#complaint", Static)
         try:
             request = self.read()
@@ -135,7 +135,7 @@ class RunForm(ModalScreen[RunRequest | None]):
 
     def on_input_changed(self) -> None:
         if self.query_one("#complaint", Static).has_class("shown"):
-            self._complain()
+            self._read_or_explain()
 
     def on_input_submitted(self) -> None:
         self.action_run()
@@ -147,7 +147,7 @@ class RunForm(ModalScreen[RunRequest | None]):
             self.action_leave()
 
     def action_run(self) -> None:
-        request = self._complain()
+        request = self._read_or_explain()
         if request is not None:
             self.dismiss(request)
 
@@ -164,25 +164,25 @@ def _field(label: str, widget: Input | Select[str], unit: str = "") -> ComposeRe
 
 
 def read_command(text: str) -> tuple[str, ...]:
-    """A command line as a shell would split it; nothing is expanded. Raises ValueError with a sentence."""
+    """Splits a command line as a shell does, without expansion. Raises ValueError with a sentence."""
     try:
         return tuple(shlex.split(text))
     except ValueError as error:
-        raise ValueError(f"The command can't be split into words: {str(error).lower()}.") from error
+        raise ValueError(f"Cannot split the command into words: {str(error).lower()}.") from error
 
 
 def read_size(text: str) -> int | None:
-    """Bytes from `64m`, `1g`, `65536`; None for nothing. Raises ValueError with a sentence."""
+    """Parses a size such as `64m`, `1g` or `65536`; None if empty. Raises ValueError with a sentence."""
     if not text:
         return None
     found = _SIZE.fullmatch(text)
     if found is None or int(found.group(1)) == 0:
-        raise ValueError("The size is a number with b, k, m or g behind it, such as 64m.")
+        raise ValueError("A size is a number, optionally followed by b, k, m or g: for example 64m.")
     return int(found.group(1)) * _UNITS[found.group(2).lower()]
 
 
 def read_stop_signal(text: str) -> str:
-    """A signal's name, or nothing. Raises ValueError with a sentence: the engine would make it SIGTERM in silence."""
+    """Returns a signal's name. Raises ValueError for an unknown one, which Docker would silently replace by SIGTERM."""
     if not text:
         return ""
     try:
@@ -190,7 +190,7 @@ def read_stop_signal(text: str) -> str:
     except ContainerlabError as error:
         raise ValueError(str(error)) from error
     if number == 0:
-        raise ValueError("Signal 0 stops nothing.")
+        raise ValueError("Signal 0 does not stop a process.")
     return name_of(number)
 
 

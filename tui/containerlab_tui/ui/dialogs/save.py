@@ -1,4 +1,4 @@
-"""Which file of this machine something is saved to."""
+"""Asks for a local file to save to."""
 
 import os
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ class SaveRequest:
 
 
 class SaveForm(ModalScreen[SaveRequest | None]):
-    """Enter saves, and asks once more where the file exists; escape saves nothing."""
+    """Enter saves, and asks again before overwriting; Esc cancels."""
 
     CSS_PATH = "../styles/dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.SAVE_DIALOG)
 
     def __init__(self, what: str, path: str) -> None:
-        """`what` stands in the title; `path` is proposed."""
+        """`what` is the title; `path` is the default."""
         super().__init__(classes="dialog-screen")
         self._what, self._proposed = what, path
         self._warned_of = ""
@@ -41,10 +41,10 @@ class SaveForm(ModalScreen[SaveRequest | None]):
             yield field
             yield Static(classes="complaint", id="complaint")
         box.border_title = Content(safe_line(self._what, 70))
-        box.border_subtitle = Content("enter save · esc leave")
+        box.border_subtitle = Content("enter save · esc cancel")
 
     def on_mount(self) -> None:
-        self.set_focus(self.query_one(Input))  # at once: before that, keys would be lost
+        self.set_focus(self.query_one(Input))  # at once, or keys typed before would be lost
 
     def on_input_changed(self) -> None:
         self._warned_of = ""
@@ -56,7 +56,7 @@ class SaveForm(ModalScreen[SaveRequest | None]):
         problem = _problem(path)
         if not problem and os.path.exists(path) and self._warned_of != path:
             self._warned_of = path
-            problem = f"{path} exists: enter once more replaces it."
+            problem = f"{path} exists. Press Enter again to overwrite."
         if problem:
             complaint = self.query_one("#complaint", Static)
             complaint.update(Content(f"! {safe_line(problem, 300)}"))
@@ -69,14 +69,14 @@ class SaveForm(ModalScreen[SaveRequest | None]):
 
 
 def _problem(path: str) -> str:
-    """What is wrong with a path, as far as it can be seen; a sentence."""
+    """Returns a sentence about the problem with a path; empty if there is none."""
     if not path:
-        return "Say which file."
+        return "Enter a file."
     directory = os.path.dirname(path) or "."
     if not os.path.isdir(directory):
-        return f"There is no directory {directory}."
+        return f"No such directory: {directory}."
     if os.path.isdir(path):
         return f"{path} is a directory."
     if os.path.exists(path) and not os.path.isfile(path):
-        return f"{path} is no regular file."
+        return f"{path} is not a regular file."
     return ""

@@ -1,4 +1,4 @@
-"""Which signal, to whom: every signal of the kernel with what it would do to this very target."""
+"""Chooses and sends a signal: lists all signals with their effect on the target."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,37 +37,37 @@ _TARGETS = {
     Target.TREE: "whole tree",
 }
 _NAMES_SHOWN = 6
-_ENDS_CONTAINER = "ends PID 1, and with it the container"
+_ENDS_CONTAINER = "terminates PID 1, which stops the container"
 
 
 @dataclass(frozen=True, slots=True)
 class SignalSubject:
-    """One container, as far as choosing a signal for it needs it."""
+    """A container to send a signal to."""
 
     container: str
     """Full id."""
     name: str
     processes: tuple[Process, ...] = ()
-    """Its tree, PID 1 first; empty where they can't be seen."""
+    """Its process tree, PID 1 first; empty if unreadable."""
     chosen: ProcessId | None = None
     """The selected process; None: PID 1."""
     unseen_reason: str = ""
-    """Why the processes can't be seen, a clause."""
+    """Why the processes are unreadable, a clause."""
 
     @property
     def process(self) -> Process | None:
-        """The process that the signal is for."""
+        """The target process."""
         return next((one for one in self.processes if one.id == self.chosen), self.init if not self.chosen else None)
 
     @property
     def init(self) -> Process | None:
-        """PID 1, whatever number it has: with --pid=host it is another."""
+        """The container's first process; with --pid=host its number is not 1."""
         return self.processes[0] if self.processes else None
 
 
 @dataclass(frozen=True, slots=True)
 class SignalChoice:
-    """What was chosen. `init` means that PID 1 is the root of the target, not the process that was selected."""
+    """A chosen signal. `init`: the target starts at PID 1, not at the selected process."""
 
     signal: int
     target: Target
@@ -76,7 +76,7 @@ class SignalChoice:
 
 @dataclass(frozen=True, slots=True)
 class _Aim:
-    """One of the targets that `tab` goes through."""
+    """One of the targets that Tab cycles through."""
 
     target: Target
     init: bool
@@ -84,13 +84,13 @@ class _Aim:
 
 
 class SignalPicker(ModalScreen[SignalChoice | None]):
-    """Typing narrows, up and down choose, tab changes the target, enter sends; escape sends nothing."""
+    """Typing filters, Up and Down select, Tab changes the target, Enter sends, Esc cancels."""
 
     CSS_PATH = "../styles/dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.SIGNAL_DIALOG)
 
     def __init__(self, subjects: Sequence[SignalSubject], signal: int = SIGTERM) -> None:
-        """`subjects`: at least one. `signal` is the one that is chosen at first (the container's stop signal)."""
+        """`subjects`: at least one. `signal` is selected at first."""
         super().__init__(classes="dialog-screen")
         self._subjects = tuple(subjects)
         self._first = signal
@@ -100,7 +100,7 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
         self._made: dict[tuple[int, int], list[Forecast | None]] = {}
         self._meant: dict[int, list[tuple[Process | None, tuple[Process, ...]]]] = {}
         self._marked = 0
-        """The row that bears the cursor's mark."""
+        """The row with the cursor's mark."""
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog", id="box") as box:
@@ -112,13 +112,13 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
             yield Static(classes="line", id="warning")
         box.border_title = self._title()
         box.border_subtitle = Content(
-            "enter send · tab target · esc leave" if len(self._aims) > 1 else "enter send · esc leave"
+            "enter send · tab target · esc cancel" if len(self._aims) > 1 else "enter send · esc cancel"
         )
 
     def on_mount(self) -> None:
         subject = self._subjects[0]
         if subject.chosen is not None and subject.process is None:
-            self.app.notify("The selected process has ended meanwhile.", severity="warning", markup=False)
+            self.app.notify("The selected process has exited.", severity="warning", markup=False)
             self.dismiss(None)
             return
         self.query_one(OptionList).can_focus = False
@@ -141,7 +141,7 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
         return Content(names + (f" and {more} more" if more > 0 else ""))
 
     def _possible_aims(self) -> tuple[_Aim, ...]:
-        """This process, and what lies below it where that is somebody; PID 1 as well if another is selected."""
+        """Returns this process, its children if any, and PID 1 if another process is selected."""
         subject = self._subjects[0]
         if len(self._subjects) > 1 or subject.process is None:
             aims = [_Aim(Target.PROCESS, True, "PID 1")]
@@ -160,7 +160,7 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
         return tuple(aims)
 
     def _forecasts(self, signal: int) -> list[Forecast | None]:
-        """What the signal would do to each process that the present target means; worked out once."""
+        """Returns the signal's effect on each process of the current target, computed once."""
         known = self._made.get((self._aim, signal))
         if known is None:
             known = self._made[self._aim, signal] = self._make_forecasts(signal)
@@ -172,7 +172,7 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
         ]
 
     def _targets(self) -> list[tuple[Process | None, tuple[Process, ...]]]:
-        """The processes that the present target means, each with its children; None for one that can't be seen."""
+        """Returns the processes of the current target, each with its children; None for an unreadable one."""
         known = self._meant.get(self._aim)
         if known is not None:
             return known
@@ -188,12 +188,12 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
         return known
 
     def _kills_init(self, signal: int) -> bool:
-        """Whether the signal would end a container's PID 1, and so the container."""
+        """Returns whether the signal terminates a container's PID 1, and so stops the container."""
         inits = {subject.init.id for subject in self._subjects if subject.init is not None}
         return any(one is not None and one.id in inits and wording.is_fatal(one) for one in self._forecasts(signal))
 
     def _fill(self) -> None:
-        """Draw the signals that match, the best match chosen."""
+        """Shows the matching signals and selects the best match."""
         typed = self.query_one(Input).value
         self._shown = matching(typed)
         signals = self.query_one(OptionList)
@@ -213,7 +213,7 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
         return Content.assemble(cursor, f"{signal:>2}  {name_of(signal):<12}", (f"{glyph} {said}", style))
 
     def _explain(self) -> None:
-        """The targets, and what has to be said about the present choice before enter."""
+        """Shows the targets, and a warning about the current choice."""
         marks = [
             (f"{'(•)' if index == self._aim else '( )'} {aim.words}  ", "bold" if index == self._aim else "dim")
             for index, aim in enumerate(self._aims)
@@ -227,21 +227,18 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
 
     def _warning(self, signal: int | None, kills: bool) -> Content:
         if signal is None:
-            return Content("No signal has such a name or number.")
+            return Content("No such signal.")
         name = name_of(signal)
         count = len(self._subjects)
         if kills:
-            whose = f"the {count} containers" if count > 1 else f"the container {safe_line(self._subjects[0].name, 30)}"
-            return Content.styled(f"† {name} ends PID 1, and so {whose}.", "bold $text-error")
+            what = f"the {count} containers" if count > 1 else f"the container {safe_line(self._subjects[0].name, 30)}"
+            return Content.styled(f"† {name} terminates PID 1, which stops {what}.", "bold $text-error")
         if signal == SIGKILL:
-            return Content.styled(
-                f"† {name} can't be caught: no handler runs, nothing is tidied up.", "bold $text-error"
-            )
-        blind = next((one.unseen_reason for one in self._subjects if not one.processes and one.unseen_reason), "")
-        if blind:
-            return Content.styled(f"? no forecast: {safe_line(blind)}", "dim")
-        made = [one for one in self._forecasts(signal) if one is not None]
-        return Content.styled(safe_line(made[0].evidence) if len(made) == 1 else "", "dim")
+            return Content.styled(f"† {name} can't be handled: the process gets no clean shutdown.", "bold $text-error")
+        reason = next((one.unseen_reason for one in self._subjects if not one.processes and one.unseen_reason), "")
+        if reason:
+            return Content.styled(f"? effect unknown: {safe_line(reason)}", "dim")
+        return Content("")
 
     @property
     def _signal(self) -> int | None:
@@ -287,7 +284,7 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
 
 
 def matching(typed: str) -> list[int]:
-    """The signals that a few typed letters or digits mean, the best match first. Pure."""
+    """Returns the signals that match the typed letters or digits, best match first."""
     wanted = typed.strip().upper().removeprefix("SIG")
     if not wanted:
         return list(all_signals())
@@ -307,7 +304,7 @@ def matching(typed: str) -> list[int]:
 def send_signal(
     screen: Screen[None], session: "Session", containers: "Sequence[Container]", chosen: ProcessId | None = None
 ) -> None:
-    """Asks which signal, and sends it to the chosen process or to PID 1 of each container."""
+    """Asks for a signal and sends it to the chosen process, or to PID 1 of each container."""
     if not containers or is_refused(screen.app, session, Operation.SIGNAL):
         return
 
@@ -357,7 +354,7 @@ def _send(
 
 
 def _report(screen: Screen[None], session: "Session", signal: int, sent: "Sequence[Sent]") -> None:
-    """Says what the signal did: errors one by one, the rest in one line."""
+    """Shows the results: each error on its own, the rest in one line."""
     session.add_sent(sent)
     for one in sent:
         if one.error:

@@ -1,6 +1,5 @@
-"""The one question before a stop: what is sent, how long it may take, and who will never be told."""
+"""Asks before a stop: signal, grace period, effect on PID 1, and processes that are not signalled."""
 
-import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
@@ -36,12 +35,11 @@ if TYPE_CHECKING:
 
 _LONGEST_S = 10 * 365 * 24 * 3600
 _UNREACHED_SHOWN = 5
-_EVIDENCE_CELLS = 62
 
 
 @dataclass(frozen=True, slots=True)
 class StopChoice:
-    """How to stop. None leaves a thing as it was planned for each container."""
+    """The chosen signal and grace period; None: as planned for each container."""
 
     signal: int | None = None
     timeout_s: int | None = None
@@ -49,7 +47,7 @@ class StopChoice:
 
 
 class StopDialog(ModalScreen[StopChoice | None]):
-    """Enter stops as shown, escape stops nothing."""
+    """Enter stops as shown, Esc cancels."""
 
     CSS_PATH = "../styles/dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.STOP_DIALOG)
@@ -57,13 +55,13 @@ class StopDialog(ModalScreen[StopChoice | None]):
     def __init__(self, plans: Sequence[StopPlan], doctor: Callable[[], Diagnosis] | None = None) -> None:
         """`plans`: one for each container, at least one.
 
-        `doctor` says how a stop of the only one would go as planned. It may block: it runs off the UI thread.
+        `doctor` diagnoses the container if there is only one. It may block: it runs off the UI thread.
         """
         super().__init__(classes="dialog-screen")
         self._plans = tuple(plans)
         self._doctor = doctor
-        self._outlook = Content.styled("looking …", "dim") if doctor is not None else None
-        """What the doctor says of the stop as planned."""
+        self._outlook = Content.styled("reading …", "dim") if doctor is not None else None
+        """The doctor's prediction for the stop as planned."""
 
     @property
     def _one(self) -> StopPlan | None:
@@ -77,7 +75,7 @@ class StopDialog(ModalScreen[StopChoice | None]):
                 yield Label("Grace period")
                 yield Input(
                     "" if plan is None else "no limit" if plan.timeout_s < 0 else f"{plan.timeout_s:g}",
-                    placeholder="each its own",
+                    placeholder="as configured for each",
                     compact=True,
                     id="grace",
                 )
@@ -86,7 +84,7 @@ class StopDialog(ModalScreen[StopChoice | None]):
                 yield Label("Signal")
                 yield Input(
                     "" if plan is None else name_of(plan.signal),
-                    placeholder="each its own",
+                    placeholder="as configured for each",
                     suggester=SuggestFromList(names, case_sensitive=False),
                     compact=True,
                     id="signal",
@@ -97,7 +95,7 @@ class StopDialog(ModalScreen[StopChoice | None]):
                 yield Static(classes="line", id="words")
         name = safe_line(plan.name, 50) if plan else f"{len(self._plans)} containers"
         box.border_title = Content(f"Stop {name}")
-        box.border_subtitle = Content("enter stop · tab next field · esc leave")
+        box.border_subtitle = Content("enter stop · tab next field · esc cancel")
 
     def on_mount(self) -> None:
         self.query_one("#grace", Input).focus()
@@ -114,7 +112,7 @@ class StopDialog(ModalScreen[StopChoice | None]):
         self._update()
 
     def _read(self) -> StopChoice:
-        """What the fields say. Raises ValueError with a sentence where they make no sense."""
+        """Returns the choice in the fields. Raises ValueError with a sentence."""
         grace = self.query_one("#grace", Input).value
         signal = self.query_one("#signal", Input).value.strip()
         timeout_s = read_grace(grace)
@@ -128,7 +126,7 @@ class StopDialog(ModalScreen[StopChoice | None]):
         return StopChoice(None if number == plan.signal else number, None if same else timeout_s)
 
     def _update(self) -> None:
-        """Draw again what follows from the fields."""
+        """Redraws the parts that depend on the fields."""
         complaint = self.query_one("#complaint", Static)
         try:
             choice = self._read()
@@ -140,12 +138,12 @@ class StopDialog(ModalScreen[StopChoice | None]):
         self._note("#grace-note", "s, ", choice.timeout_s, "timeout")
         self._note("#signal-note", "", choice.signal, "signal")
         plan = self._one
-        outlook = self._outlook if choice == StopChoice() else None  # of another signal or time it knows nothing
+        outlook = self._outlook if choice == StopChoice() else None  # it is not about another signal or time
         shown = _facts(plan, choice, outlook) if plan else _list(self._plans, choice)
         self.query_one("#words", Static).update(shown)
 
     def _note(self, where: str, unit: str, chosen: int | None, what: str) -> None:
-        """Where a value comes from."""
+        """Shows where a value comes from."""
         plan = self._one
         planned = "" if plan is None else plan.timeout_source if what == "timeout" else plan.signal_source
         source = wording.SOURCES.get("request" if chosen is not None else planned, planned)
@@ -181,7 +179,7 @@ def read_grace(text: str) -> int | None:
 
 
 def read_signal(text: str) -> int | None:
-    """A signal's number from its name or number, None for nothing typed. Raises ValueError with a sentence."""
+    """Parses a signal's name or number; None if empty. Raises ValueError with a sentence."""
     if not text:
         return None
     try:
@@ -189,7 +187,7 @@ def read_signal(text: str) -> int | None:
     except ContainerlabError as error:
         raise ValueError(str(error)) from error
     if number == 0:
-        raise ValueError("Signal 0 stops nothing.")
+        raise ValueError("Signal 0 does not stop a process.")
     return number
 
 
@@ -201,23 +199,21 @@ def _forecast(plan: StopPlan, process: Process, signal: int) -> Forecast:
 
 
 def _facts(plan: StopPlan, choice: StopChoice, outlook: Content | None) -> Content:
-    """One container: what PID 1 will do, what follows, and who hears nothing."""
+    """Returns the facts of one container: effect on PID 1, what follows, and processes not signalled."""
     signal = plan.signal if choice.signal is None else choice.signal
     grace = plan.timeout_s if choice.timeout_s is None else choice.timeout_s
     lines: list[Content] = []
     if plan.init is None:
-        lines.append(Content(f"? No forecast: {safe_line(plan.unseen_reason) or 'its processes are not known'}"))
+        lines.append(Content(f"? Effect unknown: {safe_line(plan.unseen_reason) or 'processes unreadable'}"))
     else:
         made = _forecast(plan, plan.init, signal)
         lines.append(Content.assemble(("PID 1  ", "dim"), safe_line(plan.init.command, 66)))
         lines.append(Content.assemble("       ", (f"{wording.glyph(made)} {wording.words(made)}", "bold")))
-        evidence = textwrap.wrap(safe_line(made.evidence), _EVIDENCE_CELLS)
-        lines += [Content.styled(f"         {line}", "dim") for line in evidence]
     lines.append(Content(f"Then   {_then(signal, grace)}"))
     if outlook is not None:
         lines.append(Content.assemble(("Doctor ", "dim"), outlook))
     if plan.unreached:
-        lines += [Content(""), Content(f"The engine sends nothing to {_others(len(plan.unreached))}:")]
+        lines += [Content(""), Content(f"Docker signals only PID 1, not {_others(len(plan.unreached))}:")]
         for process in plan.unreached[:_UNREACHED_SHOWN]:
             lines.append(Content.assemble((f"{process.container_pid:>5}  ", "dim"), safe_line(process.command, 66)))
         if len(plan.unreached) > _UNREACHED_SHOWN:
@@ -227,7 +223,7 @@ def _facts(plan: StopPlan, choice: StopChoice, outlook: Content | None) -> Conte
 
 def _then(signal: int, grace: float) -> str:
     if signal == SIGKILL:
-        return "SIGKILL is the signal itself: there is no grace period"
+        return "no grace period: the signal is SIGKILL"
     if grace < 0:
         return "nothing: Docker waits forever"
     if grace == 0:
@@ -240,26 +236,26 @@ def _others(count: int) -> str:
 
 
 def _list(plans: Sequence[StopPlan], choice: StopChoice) -> Content:
-    """Several containers: a line each."""
+    """Returns one line for each container."""
     lines = [Content.styled(f"  {'CONTAINER':<24} {'SIGNAL':<10} {'GRACE':>8}  PID 1", "dim")]
     for plan in plans:
         signal = plan.signal if choice.signal is None else choice.signal
         grace = plan.timeout_s if choice.timeout_s is None else choice.timeout_s
         made = _forecast(plan, plan.init, signal) if plan.init else None
-        untold = f", {len(plan.unreached)} not told" if plan.unreached else ""
+        rest = f", {len(plan.unreached)} not signalled" if plan.unreached else ""
         name = set_cell_size(safe_line(plan.name, 24), 24)
         lines.append(
             Content.assemble(
                 f"  {name} {name_of(signal).removeprefix('SIG'):<10} {grace_period(grace):>8}  ",
                 (f"{wording.glyph(made)} {wording.short(made)}", "bold"),
-                (untold, "dim"),
+                (rest, "dim"),
             )
         )
     return Content("\n").join(lines)
 
 
 def stop_containers(screen: Screen[None], session: "Session", containers: "Sequence[Container]") -> None:
-    """Asks how to stop these containers, stops them and shows it as it happens."""
+    """Asks how to stop these containers, stops them and opens the screen of stops."""
     if not containers or is_refused(screen.app, session, Operation.STOP):
         return
 
@@ -282,7 +278,7 @@ def stop_containers(screen: Screen[None], session: "Session", containers: "Seque
         def doctor() -> Diagnosis:
             from containerlab_tui.services import diagnosis
 
-            return diagnosis.doctor(session.engine(), planned[0].container, diagnosis.remembered)
+            return diagnosis.doctor(session.engine(), planned[0].container, diagnosis.recorded_stops)
 
         def chosen(choice: StopChoice | None) -> None:
             if choice is not None:
@@ -294,7 +290,7 @@ def stop_containers(screen: Screen[None], session: "Session", containers: "Seque
 
 
 def _chosen(plan: StopPlan, choice: StopChoice) -> StopPlan:
-    """The plan with what was chosen instead."""
+    """Returns the plan with the chosen signal and grace period."""
     if choice.signal is not None:
         made = tuple(forecast(one, choice.signal, children_of(one, plan.processes)) for one in plan.processes)
         plan = replace(plan, signal=choice.signal, signal_source="request", forecasts=made)

@@ -1,4 +1,4 @@
-"""The bytes of a segment or file as hexadecimal and text, a window at a time, with what changed since."""
+"""Shows the bytes of an object or file as hexadecimal and text, one window at a time, and marks changes."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -23,11 +23,11 @@ from containerlab_tui.ui.widgets import survival_marks
 from containerlab_tui.ui.widgets.hex_view import HexView
 
 Reader = Callable[[int, int], Window]
-"""(offset, length) -> a window. It may block: it is called off the UI thread. Raises ContainerlabError."""
+"""Reads a window at (offset, length). May block: called off the UI thread. Raises ContainerlabError."""
 
 
 class BytesScreen(Screen[None]):
-    """Asks the reader for what fits on the screen and nothing more, so size does not matter."""
+    """Reads only as much as fits on the screen, so the object's size does not matter."""
 
     CSS_PATH = "../styles/bytes.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.BYTES)
@@ -41,7 +41,7 @@ class BytesScreen(Screen[None]):
         facts: Sequence[str] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`title` and `facts` (a line each) say what it is; they are made safe here."""
+        """`title` and `facts` (one line each) describe the object; they are made safe here."""
         super().__init__()
         self._title = safe_line(title, 200)
         self._facts = tuple(safe_line(fact, 300) for fact in facts)
@@ -49,7 +49,7 @@ class BytesScreen(Screen[None]):
         self._reader, self._clock = reader, clock
         self._window: Window | None = None
         self._offset = 0
-        """Where the next window begins, as far as it was asked for."""
+        """The requested offset of the window."""
 
     def compose(self) -> ComposeResult:
         yield Static(id="head")
@@ -86,7 +86,7 @@ class BytesScreen(Screen[None]):
         return self.query_one(HexView)
 
     def _read(self, offset: int, again: bool) -> None:
-        """Ask for the window at an offset. `again`: what differs from the present one is to be marked."""
+        """Reads the window at an offset. `again`: mark what differs from the current window."""
         self._offset = offset
         length = min(max(self._hex.page_bytes, 1), WINDOW_LIMIT)
         before = self._window if again else None
@@ -97,7 +97,7 @@ class BytesScreen(Screen[None]):
         ask(self, question, lambda window: self._answered(window, before), self._failed, group="bytes")
 
     def _answered(self, window: Window, before: Window | None) -> None:
-        if not self.query_one("#offset").has_class("shown"):  # what is wrong with an offset stays until it is right
+        if not self.query_one("#offset").has_class("shown"):  # a complaint about an offset stays until it is corrected
             self.query_one("#trouble").remove_class("shown")
         self._window = window
         view = self._hex
@@ -111,33 +111,33 @@ class BytesScreen(Screen[None]):
             self._place("")
         else:
             count = len(view.changed)
-            said = "nothing changed here" if not count else f"{count} byte{'s' if count != 1 else ''} changed, marked *"
+            result = "no changes here" if not count else f"{count} byte{'s' if count != 1 else ''} changed, marked *"
             size = f", size was {wording.exact(before.total)}" if shrunk else ""
-            self._place(f"again at {wording.clock_time(self._clock())}: {said}{size}")
+            self._place(f"re-read at {wording.clock_time(self._clock())}: {result}{size}")
 
     def _failed(self, error: ContainerlabError) -> None:
-        """What was read before stays, and the trouble is said above the keys."""
+        """Keeps the last window and shows the error above the keys."""
         trouble = self.query_one("#trouble", Static)
-        trouble.update(Content(f"! {safe_line(str(error), 300)}  r tries again."))
+        trouble.update(Content(f"! {safe_line(str(error), 300)}  Press r to retry."))
         trouble.add_class("shown")
         if self._window is None:
-            self._place("nothing was read")
+            self._place("nothing read")
 
-    def _place(self, said: str) -> None:
-        """Which bytes of how many."""
+    def _place(self, note: str) -> None:
+        """Shows which bytes of how many are visible, and a note."""
         window = self._window
         if window is None:
-            text = said
+            text = note
         elif not window.data:
             text = f"empty, {wording.exact(window.total)}"
         else:
             last = window.offset + len(window.data) - 1
             text = f"bytes {window.offset:,} to {last:,} of {wording.exact(window.total)}"
-            text += f" · {said}" if said else ""
+            text += f" · {note}" if note else ""
         self.query_one("#place", Static).update(Content(text))
 
     def _last_page(self, total: int) -> int:
-        """Where the last window begins, so that it ends with the object's last line."""
+        """Returns the offset of the last window, which ends with the object's last line."""
         width = self._hex.row_bytes
         end = -(-total // width) * width
         return max(end - self._hex.page_bytes, 0)
@@ -194,7 +194,7 @@ class BytesScreen(Screen[None]):
 
 
 def read_offset(text: str, here: int, total: int) -> int:
-    """A place among `total` bytes: `4096`, `0x1000`, `+512`, `-512`, `50%`. Raises ValueError with a sentence."""
+    """Parses an offset below `total`: `4096`, `0x1000`, `+512`, `-512`, `50%`. Raises ValueError with a sentence."""
     text = text.strip().replace("_", "").replace(",", "").lower()
     try:
         if text.endswith("%"):
@@ -204,7 +204,7 @@ def read_offset(text: str, here: int, total: int) -> int:
         else:
             offset = int(text, 0)
     except ValueError as error:
-        raise ValueError("An offset is a number, as 4096 or 0x1000; +512 and -512 move; 50% is the middle.") from error
+        raise ValueError("Enter an offset: 4096, 0x1000, +512, -512 or 50%.") from error
     if not 0 <= offset < max(total, 1):
-        raise ValueError(f"The bytes end at {max(total - 1, 0):,} (0x{max(total - 1, 0):x}).")
+        raise ValueError(f"The last byte is at {max(total - 1, 0):,} (0x{max(total - 1, 0):x}).")
     return offset

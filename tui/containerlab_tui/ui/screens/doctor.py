@@ -1,6 +1,6 @@
-"""The doctor's page on one container: how a stop would go, why, and what would mend it.
+"""The doctor's page on one container: prediction, reasons and fixes.
 
-It reads and sends nothing. What was answered stays when the container has ended meanwhile, and the page says so.
+It only reads. If the container stops meanwhile, the page keeps the last diagnosis and says so.
 """
 
 import time
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from containerlab_tui.session.session import Session
 
 TEXT_LIMIT = 1000
-REMEDY_LIMIT = 8000
+FIX_LIMIT = 8000
 UNREACHED_SHOWN = 5
 
 STYLES = {"good": "$text-success", "warn": "$text-warning", "bad": "$text-error", "muted": "$text-muted"}
@@ -43,25 +43,25 @@ STYLES = {"good": "$text-success", "warn": "$text-warning", "bad": "$text-error"
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One container, as far as its page needs it."""
+    """The container that the page is about."""
 
     name: str
     diagnose: Callable[[], Diagnosis]
-    """Off the UI thread: it may block. Raises ContainerlabError."""
+    """May block: called off the UI thread. Raises ContainerlabError."""
     ended: Callable[[], str]
-    """How it ended, a clause; empty while it runs."""
+    """Returns how it stopped, a clause; empty while it runs."""
     run: Callable[[], float | None]
-    """When it was started: it tells one run of the container from another; None: not known."""
+    """Returns when it was started, which identifies a run; None if unknown."""
     stop: "Callable[[DoctorScreen], None]"
-    """Asks how to stop it."""
+    """Opens the stop dialog."""
     known: Diagnosis | None = None
-    """What was found out about this run just now, shown until the page has asked for itself."""
+    """A recent diagnosis of this run, shown until a fresh one arrives."""
     known_at: float = 0.0
-    """When that was, epoch seconds."""
+    """Time of that diagnosis, epoch seconds."""
 
 
 class DoctorScreen(Screen[None]):
-    """The answer above or on the left, the findings below or on the right, with a cursor on one of them."""
+    """The diagnosis above or on the left; the findings, with a cursor, below or on the right."""
 
     CSS_PATH = "../styles/doctor.tcss"
     SIGNS = signs.DOCTOR
@@ -77,7 +77,7 @@ class DoctorScreen(Screen[None]):
         self._cursor = 0
         self._read_at = checked.known_at
         self._drawn: Diagnosis | None = None
-        self._looking = False
+        self._reading = False
         self._trouble = ""
         self._had_ended = False
         self._run = checked.run()
@@ -103,22 +103,22 @@ class DoctorScreen(Screen[None]):
     # asking
 
     def action_again(self) -> None:
-        """Ask again. What is known stays until the answer is there."""
-        self._looking = True
+        """Diagnoses again. The previous diagnosis stays until the new one arrives."""
+        self._reading = True
         self._draw_head()
         ask(self, self._checked.diagnose, self._answered, self._failed, group="doctor")
 
     def _answered(self, diagnosis: Diagnosis) -> None:
-        self._looking, self._trouble, self._read_at = False, "", self._clock()
+        self._reading, self._trouble, self._read_at = False, "", self._clock()
         self._draw_head()
         self.call_later(self._show, diagnosis)
 
     def _failed(self, error: ContainerlabError) -> None:
-        self._looking, self._trouble = False, str(error)
+        self._reading, self._trouble = False, str(error)
         self._draw_head()
 
     def on_inventory_changed(self, event: InventoryChanged) -> None:
-        """It may have ended, or run again: what was read of an earlier run says nothing about this one."""
+        """Diagnoses again after a restart: a diagnosis is about one run."""
         ended, run = bool(self._checked.ended()), self._checked.run() or self._run
         if not ended and (self._had_ended or run != self._run):
             self.action_again()
@@ -130,10 +130,10 @@ class DoctorScreen(Screen[None]):
     # drawing
 
     def _draw_head(self) -> None:
-        """Whom it is about, how it stands with reading, and what is in the way."""
+        """Draws the container, the read status and any error."""
         at = wording.clock_time(self._read_at)
-        note = "looking …"
-        if not self._looking:
+        note = "reading …"
+        if not self._reading:
             note = f"{doctor_text.counted(self._findings)}read at {at}" if self._diagnosis is not None else ""
         left = Content.assemble(("Doctor  ", "dim"), (safe_line(self._checked.name, 80), "bold"))
         room = max(self.size.width - 2 - len(note) - 2, 10)
@@ -141,18 +141,18 @@ class DoctorScreen(Screen[None]):
         self.query_one("#head", Static).update(head)
         if self._diagnosis is None:
             headline = self.query_one("#headline", Static)
-            headline.update(Content.styled("looking …", "dim"))
-            headline.display = self._looking
+            headline.update(Content.styled("reading …", "dim"))
+            headline.display = self._reading
         ended = self._checked.ended()
-        trouble = f"It has ended: {ended}." if ended else self._trouble
+        trouble = f"Stopped: {ended}." if ended else self._trouble
         if trouble and self._diagnosis is not None:
-            trouble += f" What is shown was read at {at}."
+            trouble += f" Showing the diagnosis of {at}."
         where = self.query_one("#trouble", Static)
         where.update(Content(f"! {safe_line(trouble, 400)}"))
         where.set_class(bool(trouble), "shown")
 
     async def _show(self, diagnosis: Diagnosis) -> None:
-        """Draw an answer, where it differs from what is there; the cursor stays on its finding."""
+        """Draws a diagnosis if it differs from the one shown; the cursor stays on its finding."""
         if diagnosis == self._drawn:
             return
         chosen = self._chosen
@@ -196,14 +196,14 @@ class DoctorScreen(Screen[None]):
 
     @property
     def _scroll(self) -> VerticalScroll:
-        """What scrolls: the findings where they stand beside the answer, else all of the page."""
+        """The part that scrolls: the findings if they are beside the diagnosis, else the whole page."""
         return self.query_one("#findings" if self.has_class("wide") else "#page", VerticalScroll)
 
     def action_move(self, step: int) -> None:
-        """The next finding, or more of this one where it doesn't fit; beyond the last ones: the edge."""
+        """Moves to the next finding, or scrolls the current one if it doesn't fit."""
         blocks = list(self.query(FindingBlock))
         if len(blocks) != len(self._findings):
-            return  # another answer is just being drawn
+            return  # another diagnosis is being drawn
         place, block = self._scroll, blocks[self._cursor]
         hidden = block.region.bottom - place.region.bottom if step > 0 else place.region.y - block.region.y
         if hidden > 0:
@@ -222,11 +222,11 @@ class DoctorScreen(Screen[None]):
         self._scroll.scroll_relative(y=step * max(self._scroll.size.height - 2, 1), animate=False)
 
     def action_copy(self) -> None:
-        """Copy the remedy of the finding under the cursor."""
+        """Copies the fix of the finding under the cursor."""
         finding = self._chosen
         if finding is not None and finding.remedy:
-            self.app.copy_to_clipboard(doctor_text.pasteable("\n".join(remedy_lines(finding))))
-            self.app.notify(f"Copied the remedy of {safe_line(finding.code, 40)}.", markup=False)
+            self.app.copy_to_clipboard(doctor_text.pasteable("\n".join(fix_lines(finding))))
+            self.app.notify(f"Copied the fix for {safe_line(finding.code, 40)}.", markup=False)
 
     def action_stop(self) -> None:
         self._checked.stop(self)
@@ -235,13 +235,13 @@ class DoctorScreen(Screen[None]):
         self.dismiss(None)
 
 
-def remedy_lines(finding: Finding) -> list[str]:
-    """The lines that mend it; control characters of a container's own words are visible in them."""
-    return [safe_line(line, REMEDY_LIMIT) for line in finding.remedy.splitlines()]
+def fix_lines(finding: Finding) -> list[str]:
+    """Returns the lines of the fix, with control characters made visible."""
+    return [safe_line(line, FIX_LIMIT) for line in finding.remedy.splitlines()]
 
 
 def _fact(label: str, text: Content, bullet: str = "") -> Widget:
-    """A label and what there is to say, which hangs beside it."""
+    """Returns a label with a text beside it."""
     parts = [Static(Content(label), classes="label"), Static(text, classes="text")]
     if bullet:
         parts.insert(1, Static(Content(bullet), classes="bullet"))
@@ -249,14 +249,14 @@ def _fact(label: str, text: Content, bullet: str = "") -> Widget:
 
 
 def _facts(label: str, texts: Iterable[str], style: str = "") -> list[Widget]:
-    """Several things under one label, the same thing once, each marked where there are more than one."""
+    """Returns texts under one label, without duplicates, with bullets if there are several."""
     safe = [Content.styled(safe_line(text, TEXT_LIMIT), style) for text in dict.fromkeys(texts)]
     bullet = "·" if len(safe) > 1 else ""
     return [_fact("" if number else label, text, bullet) for number, text in enumerate(safe)]
 
 
 def _answer(one: Diagnosis) -> list[Widget]:
-    """The diagnosis without its findings."""
+    """Returns the diagnosis without its findings."""
     facts = [
         _fact("stop", Content.assemble(safe_line(one.signal, 40), "  ", (_source(one.signal_source), "dim"))),
         _fact(
@@ -278,9 +278,9 @@ def _source(source: str) -> str:
 
 
 def _unreached(processes: tuple[Process, ...]) -> list[Widget]:
-    """The processes that the engine sends nothing to; neighbours with one command line together."""
+    """Returns the processes that Docker doesn't signal; neighbours with the same command line are grouped."""
     alike = [(key, list(group)) for key, group in groupby(processes, lambda one: one.command)]
-    lines = [Content.styled("by the engine, which sends the signal to PID 1 alone:", "dim")] if processes else []
+    lines = [Content.styled("Docker signals only PID 1:", "dim")] if processes else []
     for command, group in alike[:UNREACHED_SHOWN]:
         more = f" ×{len(group)}" if len(group) > 1 else ""
         lines.append(
@@ -289,19 +289,19 @@ def _unreached(processes: tuple[Process, ...]) -> list[Widget]:
     left = sum(len(group) for _, group in alike[UNREACHED_SHOWN:])
     if left:
         lines.append(Content(f"       and {left} more"))
-    return [_fact("" if number else "not told", line) for number, line in enumerate(lines)]
+    return [_fact("" if number else "no signal", line) for number, line in enumerate(lines)]
 
 
 def _findings(one: Diagnosis, findings: tuple[Finding, ...]) -> list[Widget]:
     if not findings:
-        known = "Nothing was found that would have to be mended."
+        known = "No problems found."
         return [Static(Content("No findings." if one.outlook is Outlook.UNKNOWN else known), classes="end")]
-    end = "README.md says more: “What the findings mean”."
+    end = "See README.md, “What the findings mean”."
     return [*(FindingBlock(one) for one in findings), Static(Content(end), classes="end")]
 
 
 class FindingBlock(Vertical):
-    """One finding: what it is, what was seen, and the lines that mend it, set apart so that they can be selected."""
+    """One finding with its evidence and fix; the fix stands apart so that it can be selected."""
 
     def __init__(self, finding: Finding) -> None:
         super().__init__()
@@ -319,8 +319,8 @@ class FindingBlock(Vertical):
         yield from _facts("seen", finding.evidence, "dim")
         if finding.remedy:
             with Horizontal(classes="fact"):
-                yield Static(Content("mend"), classes="label")
-                yield Static(Content("\n".join(remedy_lines(finding))), classes="text remedy")
+                yield Static(Content("fix"), classes="label")
+                yield Static(Content("\n".join(fix_lines(finding))), classes="text remedy")
 
 
 def open_page(
@@ -330,12 +330,12 @@ def open_page(
     known: Diagnosis | None = None,
     known_at: float = 0.0,
 ) -> None:
-    """Opens the page on one container; `known`, read at `known_at`, is shown until a fresh diagnosis arrives."""
+    """Opens the page on one container; shows `known`, read at `known_at`, until a fresh diagnosis arrives."""
 
     def diagnose() -> Diagnosis:
         from containerlab_tui.services import diagnosis
 
-        return diagnosis.doctor(session.engine(), container.id, diagnosis.remembered)
+        return diagnosis.doctor(session.engine(), container.id, diagnosis.recorded_stops)
 
     def stop(page: DoctorScreen) -> None:
         from containerlab_tui.ui.dialogs.stop import stop_containers

@@ -1,4 +1,4 @@
-"""All keys of the screen it was opened from, made from the registry of actions, and what the signs mean."""
+"""Help: all keys of the screen below it, from the registry of actions, and the meaning of the signs."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -22,20 +22,20 @@ SCOPES: dict[Scope, frozenset[Scope]] = {
     Scope.DOCTOR_TABLE: frozenset((Scope.DOCTOR_TABLE, Scope.GRID)),
     Scope.SIGNAL_WATCH: frozenset((Scope.SIGNAL_WATCH,)),
 }
-"""Where the keys that help shows are offered, by the screen it is about."""
+"""The scopes whose keys are shown, by the scope of the screen below."""
 
 GROUPS = (
-    ("container.", "The selected container, or the marked ones"),
+    ("container.", "Selected or marked containers"),
     ("tab.", "Tabs"),
-    ("main.", "The table"),
+    ("main.", "Table"),
     ("processes.", "Processes"),
     ("logs.", "Logs"),
     ("inspect.", "Inspect"),
     ("ipc.", "IPC"),
     ("files.", "Files"),
-    ("doctor.", "The doctor"),
-    ("watch.", "Watching signals"),
-    ("grid.", "Moving about"),
+    ("doctor.", "Doctor"),
+    ("watch.", "Watch signals"),
+    ("grid.", "Move the cursor"),
     ("app.", "Everywhere"),
 )
 
@@ -50,7 +50,7 @@ class HelpScreen(ModalScreen[None]):
     AUTO_FOCUS = ""
 
     def __init__(self, about: Screen[Any], keys: Mapping[str, str]) -> None:
-        """`keys` are those of the settings file, by the action's id."""
+        """`keys` are the keys of the settings file, by action id."""
         super().__init__()
         self._about, self._own_keys = about, keys
 
@@ -62,11 +62,11 @@ class HelpScreen(ModalScreen[None]):
                 if lines:
                     yield Static(Content("\n").join([Content.styled(title, "bold"), *lines]), classes="part")
         box.border_title = Content("Help")
-        box.border_subtitle = Content("j k scroll · esc leave")
+        box.border_subtitle = Content("j k scroll · esc close")
 
     def _signs(self) -> Content:
         own = getattr(self._about, "SIGNS", None)
-        title = "What the signs mean" if own else "What a signal would do, and other signs"
+        title = "Signs" if own else "Effect of a signal, and other signs"
         lines = [Content.assemble((f"{sign:>9}", tone), "  ", words) for sign, tone, words in own or SIGNS]
         return Content("\n").join([Content.styled(title, "bold"), *lines])
 

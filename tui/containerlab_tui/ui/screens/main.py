@@ -21,11 +21,11 @@ from containerlab_tui.session.changes import (
     EngineDescribed,
     EngineFound,
     EngineLost,
-    EngineSaid,
+    EngineReported,
     LoadsRead,
     SignalsSent,
 )
-from containerlab_tui.session.store import Subject
+from containerlab_tui.session.store import ShownContainer
 from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.bindings import bindings, is_refused
 from containerlab_tui.ui.messages import InventoryChanged, SessionChanged, ShowStops
@@ -40,19 +40,20 @@ if TYPE_CHECKING:
     from containerlab_tui.session.session import Session
 
 REST_S = 0.1
-"""How long the cursor must rest on a row before its tabs are filled."""
+"""How long the cursor must stay on a row before its tab is filled."""
 AGES_S = 20.0
+"""How often the ages in the table are updated."""
 
 
 class MainScreen(Screen[None]):
-    """Shows what the session knows; asks the engine only what a key asks for."""
+    """Shows the state of the session. Asks the engine only when a key requires it."""
 
     AUTO_FOCUS = "#containers"
     SCOPE = Scope.MAIN
     BINDINGS: ClassVar[list[BindingType]] = bindings(SCOPE)
 
     class Drawn(Message):
-        """The first frame and the tabs are there."""
+        """The first frame and the tabs are drawn."""
 
     def __init__(self, session: "Session") -> None:
         super().__init__()
@@ -79,7 +80,7 @@ class MainScreen(Screen[None]):
 
     async def _after_first_frame(self) -> None:
         await self.detail.open()
-        self.set_interval(AGES_S, self._renew_ages)
+        self.set_interval(AGES_S, self._redraw_ages)
         self.post_message(self.Drawn())
 
     # the table
@@ -94,7 +95,7 @@ class MainScreen(Screen[None]):
 
     @property
     def is_ending(self) -> bool:
-        """The application is being left: its widgets go one after the other, and answers may still come."""
+        """Whether the application is exiting: its widgets are removed one by one while answers may still arrive."""
         return not self.query(ContainerTable)
 
     def selected(self) -> "Container | None":
@@ -109,7 +110,7 @@ class MainScreen(Screen[None]):
         return marked or ([selected] if selected else [])
 
     def fill(self) -> None:
-        """Show the containers that are wanted now."""
+        """Shows the containers that match the filter."""
         known = self.session.store
         running, ended = known.counts()
         table = self.table
@@ -125,7 +126,7 @@ class MainScreen(Screen[None]):
             note = f"filter “{self._needle}” · {note}"
         if self.session.policy.read_only:
             note = f"read-only · {note}"
-        self.query_one(TopLine).say(self.session.engine_label, note)
+        self.query_one(TopLine).set_text(self.session.engine_label, note)
 
     def _nothing(self, running: int, ended: int) -> str:
         if self._needle:
@@ -135,34 +136,34 @@ class MainScreen(Screen[None]):
         return "No containers. Press n to run one from an image."
 
     def watch_visible(self) -> None:
-        """Reads the loads of the rows that can be seen."""
+        """Reads the loads of the visible rows."""
         self.session.watch_loads(self.table.visible_keys())
 
     def read_visible(self) -> None:
-        """Reads details and loads of the rows that can be seen, before those of others."""
+        """Reads details and loads of the visible rows first."""
         self.session.want_details(self.table.visible_keys())
         self.watch_visible()
 
-    def _renew_ages(self) -> None:
-        self.table.renew(self.table.visible_keys())
+    def _redraw_ages(self) -> None:
+        self.table.redraw_rows(self.table.visible_keys())
 
     def on_inventory_changed(self, event: InventoryChanged) -> None:
         self.fill()
         self.watch_visible()
         selected = self.selected()
         if selected is not None and selected.id in event.ids:
-            self.rest()
+            self.fill_tab_soon()
         self.refresh_bindings()
 
     def on_session_changed(self, message: SessionChanged) -> None:
-        """Draws again what a change concerns."""
+        """Redraws the parts that a change affects."""
         if self.is_ending:
             return
         match message.change:
             case ContainersLearned(ids):
                 self._learned(ids)
             case LoadsRead(ids):
-                self.table.renew(ids)
+                self.table.redraw_rows(ids)
                 self.query_one(TopLine).show_host(self.session.store.host)
             case EngineDescribed():
                 self.fill()
@@ -174,18 +175,18 @@ class MainScreen(Screen[None]):
             case EngineFound():
                 self.remove_class("-lost")
                 self.fill()
-                self.detail.forget()
+                self.detail.reset()
                 self._show_tab()
-            case EngineSaid(event):
+            case EngineReported(event):
                 selected = self.selected()
                 if selected is not None and selected.id == event.container and self.is_current:
-                    self.detail.look_again()
+                    self.detail.reread()
             case SignalsSent():
                 if self.detail.tab == "signals":
-                    self.detail.look_again()
+                    self.detail.reread()
 
     def _learned(self, ids: frozenset[str]) -> None:
-        self.table.renew(ids)
+        self.table.redraw_rows(ids)
         selected = self.selected()
         if selected is not None and selected.id in ids:
             self._show_tab()
@@ -195,15 +196,15 @@ class MainScreen(Screen[None]):
 
     def on_grid_moved(self, event: Grid.Moved) -> None:
         if event.grid is self.table:
-            self.rest()
+            self.fill_tab_soon()
 
     def on_grid_opened(self, event: Grid.Opened) -> None:
         if event.grid is self.table:
             self.add_class("-zoomed")
             self.detail.focus_panel()
 
-    def rest(self) -> None:
-        """Fill the tab once the cursor has come to rest."""
+    def fill_tab_soon(self) -> None:
+        """Fills the tab after the cursor has stayed on a row for a moment."""
         if self._resting is not None:
             self._resting.stop()
         self._resting = self.set_timer(REST_S, self._rested)
@@ -216,15 +217,15 @@ class MainScreen(Screen[None]):
         self._show_tab()
         self.refresh_bindings()
 
-    def subject(self) -> Subject | None:
-        """Returns what the tabs are to show."""
+    def subject(self) -> ShownContainer | None:
+        """Returns the container that the tabs show."""
         selected = self.selected()
         return None if selected is None else self.session.store.subject(selected, self.session.local)
 
     def _show_tab(self) -> None:
         self.detail.show(self.subject())
 
-    def on_detail_opened(self) -> None:
+    def on_detail_tab_changed(self) -> None:
         self._show_tab()
         self.refresh_bindings()
 
@@ -234,14 +235,14 @@ class MainScreen(Screen[None]):
         if self.focused is not self.table:
             self.call_after_refresh(self.detail.focus_panel)
 
-    def action_look_again(self) -> None:
+    def action_reread(self) -> None:
         """Reads the tab again."""
-        self.detail.look_again()
+        self.detail.reread()
 
     # the filter, the marks
 
     async def action_filter(self) -> None:
-        """Open the filter's line; what is typed next, however soon, goes there and is no command."""
+        """Opens the filter line and focuses it at once, so that keys typed next go there."""
         field = self.query("#filter")
         if not field:
             line = FilterLine(self._needle)
@@ -256,13 +257,13 @@ class MainScreen(Screen[None]):
             self.fill()
 
     def on_filter_line_left(self) -> None:
-        """An empty filter needs no line."""
+        """Removes the line of an empty filter."""
         for line in self.query(FilterLine):
             if not line.value.strip():
                 line.remove()
 
     def action_back(self) -> None:
-        """Leave what was opened last: the tab, the filter, the marks."""
+        """Leaves the tab, else closes the filter, else clears the marks."""
         if self.has_class("-zoomed") or (self.focused is not None and self.focused.id not in ("containers", "filter")):
             self.remove_class("-zoomed")
             self.table.focus()
@@ -276,7 +277,7 @@ class MainScreen(Screen[None]):
             self.fill()
 
     def action_mark(self) -> None:
-        """Mark the container under the cursor, or unmark it."""
+        """Marks or unmarks the container under the cursor."""
         self.table.toggle_mark()
         self.fill()
 
@@ -308,7 +309,7 @@ class MainScreen(Screen[None]):
         return [one for one in self.targets() if one.state in RUNNING]
 
     def _with_details(self, group: str, then: "Callable[[Details], None]") -> None:
-        """Inspects the selected container and goes on with what the engine says now."""
+        """Inspects the selected container and calls `then` with the result."""
         selected = self.selected()
         if selected is not None:
             container = selected.id
@@ -354,14 +355,14 @@ class MainScreen(Screen[None]):
         stop_containers(self, self.session, self._running_targets())
 
     def action_watch(self) -> None:
-        """Shows every signal in the container live."""
+        """Shows all signals in the container live."""
         from containerlab_tui.ui.screens.signal_watch import watch_signals
 
         panel = self.detail.panel
         self._with_details("watch", lambda details: watch_signals(self, self.session, details, panel))
 
     def action_stops(self) -> None:
-        """Shows stops in progress and finished, the selected container's if there was one."""
+        """Shows stops in progress and finished; selects the selected container's stop if there was one."""
         selected = self.selected()
         seen = selected is not None and self.session.stops.has_seen(selected.id)
         self.post_message(ShowStops(selected.id if selected is not None and seen else None))

@@ -1,7 +1,7 @@
-"""All signals in one container as the kernel records them, and the ends of its processes; filtered, paused, saved.
+"""Shows all signals and exits in one container from the kernel trace; the list can be filtered, paused and saved.
 
-What comes is folded a few times a second and only what can be seen is drawn, so thousands of signals a second cost
-little more than their reading. Recording ends when the screen is left.
+Records are added a few times a second and only visible rows are drawn, so thousands of signals a second cost little
+more than reading them. The trace ends when the screen is left.
 """
 
 import os
@@ -37,26 +37,26 @@ if TYPE_CHECKING:
     from containerlab_tui.ui.tabs.base import Panel
 
 TICK_S = 0.2
-"""Between two repaints while something comes."""
+"""Time between two repaints while records arrive."""
 RATE_S = 1.0
-"""Over how long the rate is taken."""
-INSTEAD = "Shown instead: what the engine sends, and ends of processes where they can be seen."
+"""The rate is an average over this time."""
+INSTEAD = "Showing the engine's signals, and exits where visible."
 
 
 class Feed(Protocol):
-    """Where the screen gets what it shows from. Nothing in it waits."""
+    """The source of the records. No method blocks."""
 
     @property
     def opened(self) -> bool: ...
     @property
-    def blind(self) -> str: ...
+    def no_trace_reason(self) -> str: ...
     def begin(self) -> None: ...
     def take(self) -> list[LogRecord]: ...
     def close(self) -> None: ...
 
 
-class WatchScreen(Screen[None]):
-    """Begins the feed when it is shown and closes it when it is left."""
+class SignalWatchScreen(Screen[None]):
+    """Starts the feed when it is shown and closes it when it is left."""
 
     CSS_PATH = "../styles/watch.tcss"
     SIGNS = signs.WATCH
@@ -71,20 +71,20 @@ class WatchScreen(Screen[None]):
         self._log = SignalLog()
         self._filter, self._needle = ALL, ""
         self._paused_new: int | None = None
-        """Rows that came while the list is held still; None: it is not."""
+        """Rows that arrived while the list is paused; None: not paused."""
         self._counts: list[tuple[float, int]] = []
-        self._said: tuple[object, ...] = ()
+        self._drawn: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
         yield Static(id="head", markup=False)
         yield Static(id="note", markup=False)
-        yield Static(id="blind", markup=False)
+        yield Static(id="no-trace", markup=False)
         yield SignalList()
         yield KeyBar()
 
     def on_mount(self) -> None:
         self._feed.begin()
-        self._say()
+        self._draw_head()
         self.set_interval(TICK_S, self._tick)
 
     def on_unmount(self) -> None:
@@ -94,21 +94,21 @@ class WatchScreen(Screen[None]):
     def _list(self) -> SignalList:
         return self.query_one(SignalList)
 
-    # what comes
+    # records
 
     def _tick(self) -> None:
-        told = self._feed.take()
-        if told:
-            new = self._filter.select(self._log.add(told))
+        records = self._feed.take()
+        if records:
+            new = self._filter.select(self._log.add(records))
             if self._paused_new is None:
                 self._list.add(new)
             else:
                 self._paused_new += len(new)
-        self._say()
+        self._draw_head()
 
     @property
     def _rate(self) -> float:
-        """Signals a second, over the last second."""
+        """Signals per second, over the last second."""
         now, count = self._clock(), self._log.signals
         self._counts.append((now, count))
         while len(self._counts) > 2 and now - self._counts[1][0] >= RATE_S:
@@ -116,32 +116,32 @@ class WatchScreen(Screen[None]):
         since, before = self._counts[0]
         return (count - before) / (now - since) if now > since else 0.0
 
-    def _say(self) -> None:
-        """What stands above the list; drawn where it has changed."""
-        facts = (self._feed.opened, self._feed.blind, round(self._rate), self._log.signals, self._log.exits,
+    def _draw_head(self) -> None:
+        """Draws the lines above the list if they have changed."""
+        facts = (self._feed.opened, self._feed.no_trace_reason, round(self._rate), self._log.signals, self._log.exits,
                  self._log.lost, self._log.lost_uncounted, self._log.dropped, self._paused_new, self._needle,
                  self._list.count, self._list.following)  # fmt: skip
-        if facts == self._said:
+        if facts == self._drawn:
             return
-        self._said = facts
+        self._drawn = facts
         self.query_one("#head", Static).update(self._head(), layout=False)
         self.query_one("#note", Static).update(self._note(), layout=False)
-        blind = self.query_one("#blind", Static)
-        if self._feed.blind and not blind.has_class("shown"):
-            blind.add_class("shown")
-            reason = safe_line(self._feed.blind, 300)
-            blind.update(Content(f"! kernel trace ○ not available: {reason} {INSTEAD}"))
+        line = self.query_one("#no-trace", Static)
+        if self._feed.no_trace_reason and not line.has_class("shown"):
+            line.add_class("shown")
+            reason = safe_line(self._feed.no_trace_reason, 300)
+            line.update(Content(f"! kernel trace ○ not available: {reason} {INSTEAD}"))
         self._list.empty_text = self._nothing()
 
     def _head(self) -> Content:
         log = self._log
         if not self._feed.opened:
-            mark = ("kernel trace ◌ beginning …", "$text-muted")
-        elif self._feed.blind:
+            mark = ("kernel trace ◌ starting …", "$text-muted")
+        elif self._feed.no_trace_reason:
             mark = ("kernel trace ○", "$text-warning")
         else:
             mark = ("kernel trace ●", "$text-success")
-        rate = self._said[2]
+        rate = self._drawn[2]
         parts: list[str | tuple[str, str | Style]] = [
             ("Signals in ", "$text-muted"), (safe_line(self._container, 40), "bold"), "  ", mark, "  ",
         ]  # fmt: skip
@@ -157,33 +157,33 @@ class WatchScreen(Screen[None]):
         elif self._list.following:
             parts.append("following")
         else:
-            parts.append("scrolled: G follows again")
+            parts.append("scrolled: press G to follow")
         if self._needle:
             parts.append(f"filter “{safe_line(self._needle, 40)}”: {_many(self._list.count, 'row')}")
         else:
             parts.append(_many(self._list.count, "row"))
         if self._log.dropped:
-            parts.append(f"{self._log.dropped:,} older ones let go")
+            parts.append(f"{self._log.dropped:,} older rows dropped")
         return Content(" · ".join(parts))
 
     def _nothing(self) -> str:
         if self._needle:
-            return f"Nothing that came passes “{safe_line(self._needle, 40)}”. Escape shows all."
-        return "No signal yet. SIGCHLD of ended children and SIGURG of Go's scheduler are not recorded."
+            return f"Nothing matches “{safe_line(self._needle, 40)}”. Press Esc to clear the filter."
+        return "No signals yet. SIGCHLD of exited children and SIGURG of Go's scheduler are not recorded."
 
     # keys
 
     def action_move(self, by: int) -> None:
         self._list.move(by)
-        self._say()
+        self._draw_head()
 
     def action_page(self, by: int) -> None:
         self._list.page(by)
-        self._say()
+        self._draw_head()
 
     def action_edge(self, end: bool) -> None:
         self._list.edge(end)
-        self._say()
+        self._draw_head()
 
     def action_pause(self) -> None:
         if self._paused_new is None:
@@ -191,20 +191,20 @@ class WatchScreen(Screen[None]):
         else:
             self._paused_new = None
             self._list.show(self._filter.select(self._log.rows))
-        self._say()
+        self._draw_head()
 
     def action_clear(self) -> None:
         self._log.clear()
         self._counts.clear()
         self._paused_new = None if self._paused_new is None else 0
         self._list.show([])
-        self._say()
+        self._draw_head()
 
     async def action_filter(self) -> None:
         found = self.query(FilterLine)
         if not found:
             line = FilterLine(
-                self._needle, "TERM  15  exit  pid:7  nginx  -CHLD  (fork and exec show those)", "SignalList"
+                self._needle, "TERM  15  exit  pid:7  nginx  -CHLD  (fork, exec: show these too)", "SignalList"
             )
             await self.mount(line, before="SignalList")
             self.set_focus(line)
@@ -225,10 +225,10 @@ class WatchScreen(Screen[None]):
         if self._paused_new is not None:
             self._paused_new = 0
         self._list.show(self._filter.select(self._log.rows))
-        self._say()
+        self._draw_head()
 
     def action_leave(self) -> None:
-        """Leave the filter, then the screen."""
+        """Closes the filter, else the screen."""
         lines = self.query(FilterLine)
         if lines:
             lines.remove()
@@ -238,7 +238,7 @@ class WatchScreen(Screen[None]):
             self.dismiss(None)
 
     def action_save(self) -> None:
-        """Ask where to, then write what is listed now."""
+        """Asks for a file and writes the listed rows to it."""
         rows = self._list.rows
 
         def chosen(request: SaveRequest | None) -> None:
@@ -254,7 +254,7 @@ class WatchScreen(Screen[None]):
 
         path, app = os.path.abspath(request.path), self.app
         do(
-            app,  # the screen may be left before all is written
+            app,  # the screen may be left before everything is written
             lambda: save_lines(path, map(as_document, rows), request.overwrite),
             lambda count: app.notify(f"{_many(count, 'row')} saved to {safe_line(path, 200)}", markup=False),
         )
@@ -265,12 +265,12 @@ def _many(count: int, what: str) -> str:
 
 
 def watch_signals(screen: Screen[None], session: "Session", details: "Details", panel: "Panel | None" = None) -> None:
-    """Shows all signals in the container; `panel` traces nothing meanwhile: once is enough."""
+    """Opens the watch of a container's signals; meanwhile `panel` pauses its trace."""
     if details.state not in RUNNING:
         words = f"{safe_line(details.name, 60)} is not running. Press S to start it."
         screen.notify(words, severity="warning", markup=False)
         return
     if panel is not None:
-        panel.hold(True)
-    watch = WatchScreen(details.name, session.kernel.watch(session, details), session.clock)
-    screen.app.push_screen(watch, lambda _left: panel.hold(False) if panel is not None else None)
+        panel.pause_trace(True)
+    watch = SignalWatchScreen(details.name, session.kernel.watch(session, details), session.clock)
+    screen.app.push_screen(watch, lambda _left: panel.pause_trace(False) if panel is not None else None)

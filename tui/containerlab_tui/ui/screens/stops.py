@@ -1,7 +1,7 @@
-"""A stop as it happens: phases, lanes, what was sent when, the log, and the verdict. Several stops side by side.
+"""Shows stops live: phases, a lane for each process, signals with their times, the log and the verdict.
 
-The screen only shows states that it is given; leaving it cancels nothing. Its own clock moves the bar and the
-lanes of running processes a few times a second, and rests when no stop is under way.
+The screen only shows states that it receives; leaving it cancels nothing. A timer moves the bar and the lanes of
+running processes a few times a second while a stop is in progress.
 """
 
 import textwrap
@@ -31,9 +31,9 @@ from containerlab_tui.ui.widgets import lanes
 from containerlab_tui.ui.widgets.lanes import Role
 
 MOST_STOPS = 24
-"""Stops that are kept; those under way are kept in any case."""
+"""Stops kept, in addition to those in progress."""
 LOG_LINES = 200
-"""Lines of a container's log that are kept for a stop."""
+"""Log lines kept for each stop."""
 _TICK_S = 0.2
 
 _GLYPHS = {
@@ -57,56 +57,56 @@ STYLES = {
 
 @dataclass(slots=True)
 class _Stop:
-    """One stop that the screen knows of."""
+    """One stop on the screen."""
 
     state: StopState
     log: deque[str | bytes] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         return self.state.settled or self.state.verdict is not None
 
 
 class _StopName(Static):
-    """The name of one of several stops; a click brings it to the front."""
+    """The name of one of several stops; a click shows that stop."""
 
     def __init__(self, container: str) -> None:
         super().__init__()
         self.container = container
 
-    def say(self, state: StopState, shown: bool) -> None:
-        """Draw it anew: a glyph for how the stop stands, brackets around the one that is shown."""
+    def draw_state(self, state: StopState, shown: bool) -> None:
+        """Draws a glyph for the stop's state, and brackets around the stop shown."""
         glyph = _GLYPHS.get(state.verdict, "·") if state.verdict else "…"
         words_ = f"{glyph} {safe_line(state.plan.name, 24)}"
         self.update(Content.styled(f"[{words_}]", "bold") if shown else Content.styled(f" {words_} ", "dim"))
 
     def on_click(self) -> None:
-        if isinstance(self.screen, StopScreen):
+        if isinstance(self.screen, StopsScreen):
             self.screen.choose(self.container)
 
 
-class StopScreen(Screen[None]):
-    """Feed it with `show` and `add_log`, at any time, whether it is on top or not."""
+class StopsScreen(Screen[None]):
+    """Takes states with `show` and log lines with `add_log` at any time, even while hidden."""
 
     CSS_PATH = "../styles/stop.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.STOPS)
     AUTO_FOCUS = ""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        """`clock` gives epoch seconds, as the states' times are."""
+        """`clock` gives epoch seconds, like the times in the states."""
         super().__init__()
         self._clock = clock
         self._stops: dict[str, _Stop] = {}
         self._shown: str | None = None
-        self._said: tuple[int, bool] | None = None
-        """What the timeline shows: the number of events, and whether the verdict is there."""
+        self._drawn: tuple[int, bool] | None = None
+        """The number of events in the timeline, and whether the verdict is drawn."""
 
-    # what it is fed
+    # input
 
     def show(self, state: StopState) -> None:
-        """Take over the newest state of one stop.
+        """Takes the newest state of one stop.
 
-        A stop that was not known yet comes to the front, unless it was begun elsewhere while another is watched.
+        A new stop is shown at once, unless it was started outside this program while another one is shown.
         """
         key = state.plan.container
         known = self._stops.get(key)
@@ -115,7 +115,7 @@ class StopScreen(Screen[None]):
             self._stops[key] = _Stop(state)
             if self._shown is None or not state.plan.started_elsewhere:
                 self._shown = key
-            self._forget()
+            self._drop_oldest()
         else:
             known.state = state
         if self.is_mounted:
@@ -123,14 +123,14 @@ class StopScreen(Screen[None]):
             if key == self._shown:
                 self._draw()
 
-    def _forget(self) -> None:
-        """Let go of the oldest stops that are over, where there are too many."""
-        over = [key for key, stop in self._stops.items() if stop.over and key != self._shown]
+    def _drop_oldest(self) -> None:
+        """Drops the oldest finished stops if there are too many."""
+        over = [key for key, stop in self._stops.items() if stop.is_over and key != self._shown]
         for key in over[: max(len(self._stops) - MOST_STOPS, 0)]:
             del self._stops[key]
 
     def add_log(self, lines: Iterable[str | bytes], container: str | None = None) -> None:
-        """More lines of a container's log (None: of the stop that is shown)."""
+        """Adds lines of a container's log; None: of the stop shown."""
         stop = self._stops.get(container or self._shown or "")
         if stop is None:
             return
@@ -140,11 +140,11 @@ class StopScreen(Screen[None]):
 
     @property
     def containers(self) -> tuple[str, ...]:
-        """Full ids of the containers whose stops it shows."""
+        """Full ids of the containers whose stops are kept."""
         return tuple(self._stops)
 
     def choose(self, container: str) -> None:
-        """Bring a container's stop to the front."""
+        """Shows a container's stop."""
         if container in self._stops and container != self._shown:
             self._shown = container
             if self.is_mounted:
@@ -185,15 +185,15 @@ class StopScreen(Screen[None]):
         self.call_after_refresh(self._draw)
 
     def _tick(self) -> None:
-        """A moment later: only what moves is drawn again, and only while something does."""
+        """Redraws the moving parts while a stop is in progress."""
         stop = self._current
-        if stop is not None and not stop.over and self.is_current:
+        if stop is not None and not stop.is_over and self.is_current:
             self._draw_moving(stop.state)
 
     def _draw(self) -> None:
         stop = self._current
         if stop is None:
-            self.query_one("#head", Static).update(Content("No stop is under way. Choose a container and press x."))
+            self.query_one("#head", Static).update(Content("No stop in progress. Select a container and press x."))
             return
         self._draw_moving(stop.state)
         self._draw_timeline(stop.state)
@@ -215,7 +215,7 @@ class StopScreen(Screen[None]):
     def _draw_timeline(self, state: StopState) -> None:
         rows = [_event(state, event) for event in state.events if event.kind is not Kind.SETTLED]
         if state.plan.unseen_reason:
-            rows.insert(0, Content.styled(f"  processes not seen: {safe_line(state.plan.unseen_reason)}", "dim"))
+            rows.insert(0, Content.styled(f"  processes unreadable: {safe_line(state.plan.unseen_reason)}", "dim"))
         self.query_one("#timeline-lines", Static).update(Content("\n").join(rows))
         self.call_after_refresh(self.query_one("#timeline", VerticalScroll).scroll_end, animate=False)
 
@@ -225,7 +225,7 @@ class StopScreen(Screen[None]):
             return
         rows = [log_content(line) for line in stop.log]
         self.set_class(bool(rows), "has-log")
-        shown = Content("\n").join(rows) if rows else Content.styled("nothing was written since the stop began", "dim")
+        shown = Content("\n").join(rows) if rows else Content.styled("No log output since the stop began", "dim")
         self.query_one("#log-lines", Static).update(shown)
         self.call_after_refresh(self.query_one("#log-scroll", VerticalScroll).scroll_end, animate=False)
 
@@ -235,7 +235,7 @@ class StopScreen(Screen[None]):
         if verdict is None and not stop.state.settled:
             prediction = stop.state.plan.prediction
             words_ = [f"{comparison.words(prediction)}."] if prediction is not None else []
-            words_.append("Leaving cancels nothing: the engine goes on with the stop.")
+            words_.append("Leaving this screen does not cancel the stop.")
             where.update(Content("\n").join(Content.styled(line, "dim") for line in words_))
             return
         main, *more = explain(stop.state) or ("",)
@@ -251,7 +251,7 @@ class StopScreen(Screen[None]):
         where.update(Content("\n").join(lines))
 
     def _draw_tabs(self) -> None:
-        """One name a stop, with a glyph for how it stands; none where there is only one."""
+        """Draws the name and state of each stop; nothing if there is only one."""
         row = self.query_one("#stops", Horizontal)
         row.display = len(self._stops) > 1
         present = {label.container: label for label in row.query(_StopName)}
@@ -262,7 +262,7 @@ class StopScreen(Screen[None]):
             if label is None:
                 label = _StopName(key)
                 row.mount(label)
-            label.say(stop.state, key == self._shown)
+            label.draw_state(stop.state, key == self._shown)
             if key == self._shown and row.display:
                 self.call_after_refresh(label.scroll_visible, animate=False, force=True)
 
@@ -280,29 +280,29 @@ class StopScreen(Screen[None]):
         self.query_one("#timeline", VerticalScroll).scroll_relative(y=by, animate=False)
 
     def action_leave(self) -> None:
-        if any(not stop.over and not stop.state.plan.started_elsewhere for stop in self._stops.values()):
-            self.app.notify("The stop goes on; W shows it again.", markup=False)
+        if any(not stop.is_over and not stop.state.plan.started_elsewhere for stop in self._stops.values()):
+            self.app.notify("The stop continues. Press W to show it.", markup=False)
         self.dismiss(None)
 
 
 def _hanging(lead: str, sentence: str, width: int) -> list[str]:
-    """A sentence in lines, all but the first one indented."""
+    """Wraps a sentence; all lines but the first are indented."""
     return textwrap.wrap(safe_line(sentence, 400), width, initial_indent=lead, subsequent_indent="  ")
 
 
 def _head(state: StopState, now: float, width: int) -> Content:
-    """Whom, with what, and how far it is."""
+    """Returns the container, signal and progress."""
     plan = state.plan
     signal = name_of(plan.signal)
     after = "" if plan.signal == SIGKILL else f", then SIGKILL after {grace_period(plan.timeout_s)}"
     if plan.timeout_s < 0:
-        after = ", and no SIGKILL ever"
-    stop = "Stop begun elsewhere  " if plan.started_elsewhere else "Stop  "
+        after = ", no SIGKILL"
+    stop = "Stop started outside this program  " if plan.started_elsewhere else "Stop  "
     elapsed = state.duration_s if state.duration_s is not None else max(0.0, now - state.began)
     if state.verdict is not None or state.settled:
-        where = "over"
+        where = "done"
     else:
-        where = "phase 2" if state.phase_2 else "phase 1" if state.phase_1 else "asking"
+        where = "phase 2" if state.phase_2 else "phase 1" if state.phase_1 else "preparing"
     right = f"{where}  {lanes.seconds_text(elapsed):>7}"
     left = Content.assemble((stop, "dim"), (safe_line(plan.name, 40), "bold"), f"  {signal}{after}")
     room = max(width - len(right) - 1, 10)
@@ -311,7 +311,7 @@ def _head(state: StopState, now: float, width: int) -> Content:
 
 
 def _bar(state: StopState, now: float, width: int) -> Content:
-    """The grace period, and how much of it is left."""
+    """Returns the bar of the grace period, and how much is left."""
     grace = state.plan.timeout_s
     over = state.verdict is not None
     reached = state.duration_s if over else None
@@ -322,21 +322,21 @@ def _bar(state: StopState, now: float, width: int) -> Content:
         words_ = "used, no limit" if over else "no limit"
         return Content.styled(f"grace period: {lanes.seconds_text(elapsed)} {words_}", "dim")
     left = max(grace - elapsed, 0.0)
-    said = (
-        "used up"
+    note = (
+        "expired"
         if left <= 0.0005 or state.phase_2
-        else f"{lanes.seconds_text(left)} " + ("unused" if over else "left")
+        else f"{lanes.seconds_text(left)} " + ("left over" if over else "left")
     )
-    room = max(width - 16, 10)
+    room = max(width - 18, 10)
     full = room if grace == 0 else min(int(room * elapsed / grace), room)
     if state.phase_2 is not None:
         full = room
     style = "$text-error" if full == room else "$text-accent"
-    return Content.assemble(("█" * full, style), ("░" * (room - full), "dim"), f" {said:>14}")
+    return Content.assemble(("█" * full, style), ("░" * (room - full), "dim"), f" {note:>16}")
 
 
 def _event(state: StopState, event: StopEvent) -> Content:
-    """A line of the timeline: seconds since the beginning, who says it, what happened."""
+    """Returns a line of the timeline: seconds since the start, source, event."""
     return Content.assemble(
         (f"{event.at - state.began:8.3f} ", ""),
         (f"{event.source.value:<7}", "dim"),

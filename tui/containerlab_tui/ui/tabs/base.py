@@ -1,7 +1,7 @@
-"""Base of the tabs of the main screen: a panel is told which container it shows, and when to read again.
+"""Base class of the panels in the main screen's tabs.
 
-A panel asks for nothing while it is hidden. `show` is called when the selection has come to rest and when the tab is
-opened, and `look_again` when something happened to the container on show.
+A hidden panel reads nothing. `show` is called when the selection settles and when the tab is opened, `reread` when
+something happened to the shown container.
 """
 
 from typing import TYPE_CHECKING
@@ -10,23 +10,23 @@ from textual.widget import Widget
 
 if TYPE_CHECKING:
     from containerlab_probes.records import ProcessId
-    from containerlab_tui.session.store import Subject
+    from containerlab_tui.session.store import ShownContainer
 
 
 class Panel(Widget):
     """The contents of one tab."""
 
-    def show(self, subject: "Subject | None") -> None:
-        """Shows this container (None: there is none). The same one may be given again, with newer facts."""
+    def show(self, subject: "ShownContainer | None") -> None:
+        """Shows this container, or nothing for None. May be called again for the same container, with newer facts."""
         raise NotImplementedError
 
-    def look_again(self) -> None:
-        """Reads the container again if that is cheap: something happened to it. By default nothing."""
+    def reread(self) -> None:
+        """Reads the container again, after something happened to it. Does nothing by default."""
 
-    def hold(self, held: bool) -> None:
-        """Traces nothing while another screen traces the same container. By default nothing."""
+    def pause_trace(self, paused: bool) -> None:
+        """Pauses the kernel trace while another screen traces the same container. Does nothing by default."""
 
     @property
     def chosen_process(self) -> "ProcessId | None":
-        """The process under the cursor; None: this panel has no such cursor."""
+        """The process under the cursor; None if the panel shows no processes."""
         return None

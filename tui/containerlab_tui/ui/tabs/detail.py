@@ -1,4 +1,4 @@
-"""The lower half of the main screen: the tabs, of which each makes its panel when it is first shown."""
+"""The lower half of the main screen: tabs. Each tab creates its panel when it is first opened."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from containerlab_tui.engine.api import LogStream
     from containerlab_tui.session.session import Session
-    from containerlab_tui.session.store import Subject
+    from containerlab_tui.session.store import ShownContainer
 
 TABS = (
     ("processes", "Processes"),
@@ -28,21 +28,21 @@ TABS = (
 
 
 class Detail(Vertical):
-    """Tabs on one container."""
+    """The tabs of one container."""
 
-    class Opened(Message):
-        """Another tab is shown, with its panel."""
+    class TabChanged(Message):
+        """Another tab is open and its panel is mounted."""
 
     def __init__(self, session: "Session") -> None:
         super().__init__(id="detail")
         self._session = session
-        self._subject: Subject | None = None
-        self._shown: dict[str, Subject | None] = {}
-        """What each panel was last told to show."""
+        self._subject: ShownContainer | None = None
+        self._shown: dict[str, ShownContainer | None] = {}
+        """The last container given to each panel."""
         self.tab = TABS[0][0]
 
     async def open(self) -> None:
-        """Mounts the tabs: after the first frame, for which the imports would take too long."""
+        """Mounts the tabs, after the first frame: the imports would delay it."""
         from textual.widgets import TabbedContent, TabPane
 
         tabs = TabbedContent(initial=f"tab-{self.tab}")
@@ -52,30 +52,30 @@ class Detail(Vertical):
 
     @property
     def panel(self) -> Panel | None:
-        """The panel of the tab on show; None until it is mounted."""
+        """The panel of the open tab; None until it is mounted."""
         try:
             pane = self.query_one(f"#tab-{self.tab}")
         except NoMatches:
             return None
         return next((one for one in pane.query(Panel) if one.is_mounted), None)
 
-    def show(self, subject: "Subject | None") -> None:
-        """Shows this container in the open tab, where that isn't so already."""
+    def show(self, subject: "ShownContainer | None") -> None:
+        """Shows this container in the open tab, unless the tab already shows it."""
         self._subject = subject
         panel = self.panel
         if panel is not None and (self.tab not in self._shown or self._shown[self.tab] != subject):
             self._shown[self.tab] = subject
             panel.show(subject)
 
-    def forget(self) -> None:
-        """Lets the next `show` reach its panel in any case."""
+    def reset(self) -> None:
+        """Makes the next `show` redraw the panel even if nothing changed."""
         self._shown.clear()
 
-    def look_again(self) -> None:
+    def reread(self) -> None:
         """Reads the open tab again."""
         panel = self.panel
         if panel is not None:
-            panel.look_again()
+            panel.reread()
 
     def switch(self, name: str) -> None:
         """Opens a tab."""
@@ -93,7 +93,7 @@ class Detail(Vertical):
         if self.panel is None:
             await event.pane.mount(make_panel(self.tab, self._session))
         self.show(self._subject)
-        self.post_message(self.Opened())
+        self.post_message(self.TabChanged())
 
     def focus_panel(self) -> None:
         """Moves the focus into the open tab."""
@@ -107,7 +107,7 @@ class Detail(Vertical):
 
 
 def make_panel(name: str, session: "Session") -> Panel:
-    """Returns the panel of a tab. Imported here and not before: most are never opened."""
+    """Returns the panel of a tab. Imports it only now: most tabs are never opened."""
     match name:
         case "processes":
             from containerlab_tui.ui.tabs.processes import ProcessTree

@@ -1,11 +1,11 @@
-"""The Files tab: reads the mappings of the container on show."""
+"""The Files tab: reads the mappings of the selected container."""
 
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 
 from containerlab_probes.errors import ContainerlabError
-from containerlab_tui.session.store import Subject
+from containerlab_tui.session.store import ShownContainer
 from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.tabs.base import Panel
 from containerlab_tui.ui.tabs.files_panel import FilesPanel
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
 
 
 class FilesTab(Panel):
-    """Reads the mappings when it is shown."""
+    """Reads the mappings when the tab is shown."""
 
     DEFAULT_CSS = "FilesTab { height: 1fr; }"
 
     def __init__(self, session: "Session") -> None:
         super().__init__(id="files")
         self._session = session
-        self._subject: Subject | None = None
+        self._subject: ShownContainer | None = None
 
     def compose(self) -> ComposeResult:
         yield FilesPanel(private=not self._session.settings.hide_private_mappings)
 
-    def show(self, subject: Subject | None) -> None:
+    def show(self, subject: ShownContainer | None) -> None:
         if subject is None or self._subject is None or subject.container.id != self._subject.container.id:
             self.query_one(FilesPanel).show(None)
         self._subject = subject
-        self.look_again()
+        self.reread()
 
-    def look_again(self) -> None:
+    def reread(self) -> None:
         subject, panel = self._subject, self.query_one(FilesPanel)
-        if subject is None or subject.blind:
-            panel.show(None, subject.blind if subject else "Select a container.")
+        if subject is None or subject.unseen_reason:
+            panel.show(None, subject.unseen_reason if subject else "Select a container.")
         elif subject.details is not None:
             details = subject.details
 
@@ -48,7 +48,7 @@ class FilesTab(Panel):
     def on_files_panel_open_mapping(self, event: FilesPanel.OpenMapping) -> None:
         event.stop()
         details = self._subject.details if self._subject else None
-        if details is not None and self.app.screen is self.screen:  # a second enter comes before the first one's screen
+        if details is not None and self.app.screen is self.screen:  # a second Enter may arrive before that screen
             from containerlab_tui.ui.screens.bytes_view import BytesScreen
 
             one = event.row.mapping

@@ -1,4 +1,4 @@
-"""The files that a container's processes have mapped, and where those bytes live."""
+"""The files that a container's processes have mapped, and where their contents are stored."""
 
 from typing import ClassVar
 
@@ -16,9 +16,9 @@ from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.widgets import survival_marks
-from containerlab_tui.ui.widgets.grid import Column, Grid, Row, cell
+from containerlab_tui.ui.widgets.grid import Column, Grid, GridRow, cell
 
-_WAITING = "Looking …"
+_WAITING = "Reading …"
 
 BACKINGS = {
     Backing.IMAGE: "image",
@@ -33,7 +33,7 @@ BACKINGS = {
 
 
 def key_of(row: FileRow) -> str:
-    """What a row is known by, from one reading to the next."""
+    """Returns a row's key, which stays the same from one reading to the next."""
     one = row.mapping
     return f"{one.id.pid}-{one.id.started}:{one.range}"
 
@@ -54,7 +54,7 @@ class FilesTable(Grid):
 
 
 class FilesPanel(Widget):
-    """Shows a `FilesView`; private mappings only when wished."""
+    """Shows a `FilesView`, with private mappings only on request."""
 
     DEFAULT_CSS = """
     FilesPanel { layout: vertical; height: 1fr; }
@@ -65,14 +65,14 @@ class FilesPanel(Widget):
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.FILES)
 
     class OpenMapping(Message):
-        """The bytes of its file are to be shown."""
+        """Asks to show the contents of a row's file."""
 
         def __init__(self, row: FileRow) -> None:
             super().__init__()
             self.row = row
 
     def __init__(self, private: bool = False, *, id: str | None = None, classes: str | None = None) -> None:
-        """`private`: whether private mappings are shown at first."""
+        """`private`: show private mappings from the start."""
         super().__init__(id=id, classes=classes)
         self._view: FilesView | None = None
         self._reason = ""
@@ -89,7 +89,7 @@ class FilesPanel(Widget):
         yield detail
 
     def show(self, view: FilesView | None, reason: str = "") -> None:
-        """Show a reading. None: there is none, and `reason` (a sentence; empty: it is being read) says why."""
+        """Shows a reading. For None, `reason` is a sentence that says why there is none; empty: it is being read."""
         self._view, self._reason = view, reason
         self._draw()
 
@@ -128,8 +128,8 @@ class FilesPanel(Widget):
         if self._view is None:
             return safe_line(self._reason, 300) or _WAITING
         if hidden:
-            return f"No shared mapping. Private ones ({hidden}) are hidden: v shows them."
-        return "No mapped files. A program maps one with mmap(2)."
+            return f"No shared mappings. Press v to show {hidden} private mapping{'s' if hidden != 1 else ''}."
+        return "No mapped files."
 
     def _draw_head(self, hidden: int) -> None:
         head = self.query_one("#files-head", Static)
@@ -138,8 +138,9 @@ class FilesPanel(Widget):
             return
         shared = sum(row.mapping.shared for row in self._view.rows)
         private = len(self._view.rows) - shared
-        said = f"{shared} shared, {private} private " + ("hidden (v shows them)" if hidden else "shown (v hides them)")
-        lines = [Content.styled(said if private else f"{shared} shared mappings, none private", "dim")]
+        are = "hidden (press v to show)" if hidden else "shown (press v to hide)"
+        counts = f"{shared} shared, {private} private {are}" if private else f"{shared} shared, none private"
+        lines = [Content.styled(counts, "dim")]
         lines += [Content(f"! {safe_line(sentence, 300)}") for sentence in self._view.unread]
         head.update(Content("\n").join(lines))
 
@@ -150,7 +151,7 @@ class FilesPanel(Widget):
             detail.update(Content("\n").join(_detail(row)))
 
 
-def _row(row: FileRow) -> Row:
+def _row(row: FileRow) -> GridRow:
     one = row.mapping
     backing = BACKINGS[row.backing] if row.backing else "unknown"
     path = safe_line(one.path, 400) + (" (deleted)" if one.deleted and row.backing is not Backing.SYSV else "")
@@ -166,17 +167,17 @@ def _row(row: FileRow) -> Row:
         ("host", cell(safe_line(row.host_path, 400) if row.host_path else "—", "plain" if row.host_path else "muted")),
         ("survives", survival_marks.marks(row.survives)),
     )
-    return Row(key_of(row), cells, dim=not one.shared)
+    return GridRow(key_of(row), cells, dim=not one.shared)
 
 
 def _detail(row: FileRow) -> list[Content]:
-    """All that is known of the mapping under the cursor."""
+    """Returns the details of the mapping under the cursor."""
     one = row.mapping
     facts = [
         f"{one.container_pid} {safe_line(row.process.command, 60)}",
         f"{one.range} {one.permissions} at file offset {one.offset}",
         f"maps {wording.exact(one.bytes)}",
-        f"of {wording.exact(one.file_bytes)}" if one.file_bytes is not None else "of a file whose size was not read",
+        f"of {wording.exact(one.file_bytes)}" if one.file_bytes is not None else "of a file of unknown size",
     ]
     where = f"on the host: {safe_line(row.host_path, 300)}" if row.host_path else "no path on the host"
     return [

@@ -1,4 +1,4 @@
-"""The Inspect tab: the engine's own document about the container, as a tree that folds and can be searched."""
+"""The Inspect tab: the engine's document about the container, as a tree with search."""
 
 from collections.abc import Callable, Iterator
 from typing import ClassVar
@@ -11,7 +11,7 @@ from textual.widgets.tree import TreeNode
 
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.session.actions import Scope
-from containerlab_tui.session.store import Subject
+from containerlab_tui.session.store import ShownContainer
 from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.tabs.base import Panel
@@ -22,7 +22,7 @@ LONGEST_VALUE = 1000
 
 
 class InspectView(Panel):
-    """Asks the engine when it is shown."""
+    """Asks the engine when the tab is shown."""
 
     DEFAULT_CSS = """
     InspectView { layout: vertical; height: 1fr; }
@@ -33,10 +33,10 @@ class InspectView(Panel):
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.INSPECT)
 
     def __init__(self, document_of: Callable[[str], Document]) -> None:
-        """`document_of` takes a container's id, in another thread; raises ContainerlabError."""
+        """`document_of` takes a container's id and runs in another thread. Raises ContainerlabError."""
         super().__init__(id="inspect")
         self._document_of = document_of
-        self._subject: Subject | None = None
+        self._subject: ShownContainer | None = None
         self._matches: list[TreeNode[str]] = []
 
     def compose(self) -> ComposeResult:
@@ -48,14 +48,14 @@ class InspectView(Panel):
         tree.guide_depth = 2
         yield tree
 
-    def show(self, subject: Subject | None) -> None:
+    def show(self, subject: ShownContainer | None) -> None:
         before, self._subject = self._subject, subject
         if subject is None:
             self._tree.clear()
         elif before is None or before.container != subject.container:
-            self.look_again()
+            self.reread()
 
-    def look_again(self) -> None:
+    def reread(self) -> None:
         if self._subject is not None:
             container = self._subject.container.id
             ask(self, lambda: self._document_of(container), self._read, lambda error: self._read({"Error": str(error)}))
@@ -96,13 +96,13 @@ class InspectView(Panel):
         needle = event.value.casefold()
         self._matches = [node for node in _all(self._tree.root) if needle and needle in str(node.label).casefold()]
         if not self._matches:
-            self.app.notify(f"Nothing holds {safe_line(event.value, 60)}.", markup=False)
+            self.app.notify(f"No match for “{safe_line(event.value, 60)}”.", markup=False)
             return
         self._tree.focus()
         self.action_next()
 
     def action_next(self) -> None:
-        """Go to the next match, opening what it is folded in."""
+        """Goes to the next match and unfolds its parents."""
         if not self._matches:
             return
         node = self._matches.pop(0)

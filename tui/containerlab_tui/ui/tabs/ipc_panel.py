@@ -1,4 +1,4 @@
-"""Everything in a container's IPC namespace: what it is, whose it is, and what it outlives."""
+"""All objects in a container's IPC namespace, with their users and what they survive."""
 
 from typing import ClassVar
 
@@ -16,10 +16,10 @@ from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.widgets import survival_marks
-from containerlab_tui.ui.widgets.grid import Column, Grid, Row, cell
+from containerlab_tui.ui.widgets.grid import Column, Grid, GridRow, cell
 
 _EMPTY = "No IPC objects yet (shmget, semget, msgget, shm_open, sem_open, mq_open)."
-_WAITING = "Looking …"
+_WAITING = "Reading …"
 
 KINDS = {
     IpcKind.SHM: "segment",
@@ -30,11 +30,11 @@ KINDS = {
     IpcKind.POSIX_MQ: "posix queue",
 }
 READABLE = frozenset({IpcKind.SHM, IpcKind.POSIX_SHM, IpcKind.POSIX_SEM})
-"""Kinds that have bytes to look at."""
+"""Kinds whose contents can be shown."""
 
 
 def key_of(row: IpcRow) -> str:
-    """What a row is known by, from one reading to the next."""
+    """Returns a row's key, which stays the same from one reading to the next."""
     return f"{row.object.kind.value}:{row.object.id}"
 
 
@@ -54,7 +54,7 @@ class IpcTable(Grid):
 
 
 class IpcPanel(Widget):
-    """Shows an `IpcView`. Posts what the person wants done with an object."""
+    """Shows an `IpcView`. Posts a message when an object is to be opened or removed."""
 
     DEFAULT_CSS = """
     IpcPanel { layout: vertical; height: 1fr; }
@@ -65,14 +65,14 @@ class IpcPanel(Widget):
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.IPC)
 
     class OpenObject(Message):
-        """Its bytes are to be shown."""
+        """Asks to show an object's contents."""
 
         def __init__(self, row: IpcRow) -> None:
             super().__init__()
             self.row = row
 
     class RemoveObject(Message):
-        """It is to be removed, once the person has been asked."""
+        """Asks to remove an object, after confirmation."""
 
         def __init__(self, row: IpcRow) -> None:
             super().__init__()
@@ -94,7 +94,7 @@ class IpcPanel(Widget):
         yield detail
 
     def show(self, view: IpcView | None, reason: str = "") -> None:
-        """Show a reading. None: there is none, and `reason` (a sentence; empty: it is being read) says why."""
+        """Shows a reading. For None, `reason` is a sentence that says why there is none; empty: it is being read."""
         self._view = view
         self._rows = {key_of(row): row for row in view.rows} if view else {}
         table = self.query_one(IpcTable)
@@ -156,7 +156,7 @@ def _head(view: IpcView, limits: bool) -> Content:
         more = len(view.shared_with) - 6
         shared = f"shared with {names}" + (f" and {more} more" if more > 0 else "")
     else:
-        shared = "shared with no other container"
+        shared = "not shared with another container"
     lines = [
         Content.assemble(
             ("IPC namespace ", "dim"),
@@ -172,19 +172,19 @@ def _head(view: IpcView, limits: bool) -> Content:
     elif "dev_shm_bytes" in snapshot.limits:
         total, free = snapshot.limits["dev_shm_bytes"], snapshot.limits.get("dev_shm_free")
         room = f"/dev/shm {wording.size(total)}" + (f", {wording.size(free)} free" if free is not None else "")  # noqa: S108
-        lines.append(Content.styled(f"{room} · v shows all limits", "dim"))
+        lines.append(Content.styled(f"{room} · press v for all limits", "dim"))
     lines += [Content(f"! {safe_line(sentence, 300)}") for sentence in snapshot.unread]
     return Content("\n").join(lines)
 
 
 def _limit(name: str, value: int) -> str:
-    """The kernel's default of some limits is nearly 2**64: no figure says that better than a word."""
+    """Returns a limit in words: the kernel's default for some limits is nearly 2**64."""
     if value >= 1 << 60:
         return "unlimited"
     return wording.size(value) if name in ("shmmax", "dev_shm_bytes", "dev_shm_free") else str(value)
 
 
-def _row(row: IpcRow) -> Row:
+def _row(row: IpcRow) -> GridRow:
     one = row.object
     key = "—" if one.key is None else "private" if one.key == 0 else f"0x{one.key & 0xFFFFFFFF:08x}"
     cells = (
@@ -199,11 +199,11 @@ def _row(row: IpcRow) -> Row:
         ("users", cell(_users(row))),
         ("survives", survival_marks.marks(row.survives)),
     )
-    return Row(key_of(row), cells)
+    return GridRow(key_of(row), cells)
 
 
 def _use(row: IpcRow) -> str:
-    """How it is used now, as its kind has it."""
+    """Returns how an object is used now, depending on its kind."""
     one = row.object
     if one.kind is IpcKind.SHM:
         attached = one.attached or 0
@@ -212,7 +212,7 @@ def _use(row: IpcRow) -> str:
         waiting = sum(each.waiting_for_increase + each.waiting_for_zero for each in one.semaphores)
         values = " ".join(str(each.value) for each in one.semaphores[:8])
         more = " …" if len(one.semaphores) > 8 else ""
-        return f"= {values}{more}" + (f", {waiting} wait" if waiting else "")
+        return f"= {values}{more}" + (f", {waiting} waiting" if waiting else "")
     if one.messages is not None:
         return f"{one.messages} message{'s' if one.messages != 1 else ''}"
     if one.attached is not None:
@@ -221,7 +221,7 @@ def _use(row: IpcRow) -> str:
 
 
 def _users(row: IpcRow) -> str:
-    """Who has it open now, or else who had it last."""
+    """Returns the processes that have the object open, or else its last user."""
     if row.users:
         return ", ".join(_process(process, 24) for process in row.users[:4]) + (" …" if len(row.users) > 4 else "")
     if row.last_user is not None:
@@ -241,12 +241,12 @@ def title_of(row: IpcRow) -> str:
 def consequence_of(row: IpcRow) -> str:
     if row.users:
         names = ", ".join(_process(process, 30) for process in row.users[:3])
-        return f"It is in use by {names}. What is in it is lost for whoever opens it next."
-    return "Nobody has it open now. What is in it is lost."
+        return f"In use by {names}. Its contents are lost."
+    return "Not in use. Its contents are lost."
 
 
 def _detail(row: IpcRow) -> list[Content]:
-    """All that is known of the object under the cursor."""
+    """Returns the details of the object under the cursor."""
     one = row.object
     facts = [title_of(row)]
     if one.key:
@@ -258,7 +258,7 @@ def _detail(row: IpcRow) -> list[Content]:
     if one.last_pid or row.last_user:
         facts.append(f"last user {_who(row.last_user, one.last_pid)}")
     if one.removed:
-        facts.append("marked for removal: goes with its last detach")
+        facts.append("marked for removal: destroyed on the last detach")
     lines = [Content(" · ".join(facts))]
     if one.semaphores:
         lines.append(Content(" · ".join(_semaphore(index, each) for index, each in enumerate(one.semaphores[:12]))))
@@ -268,14 +268,14 @@ def _detail(row: IpcRow) -> list[Content]:
 def _semaphore(index: int, one: Semaphore) -> str:
     text = f"[{index}] = {one.value}"
     if one.waiting_for_increase:
-        text += f", {one.waiting_for_increase} wait for more"
+        text += f", {one.waiting_for_increase} waiting for more"
     if one.waiting_for_zero:
-        text += f", {one.waiting_for_zero} wait for zero"
+        text += f", {one.waiting_for_zero} waiting for zero"
     return text
 
 
 def _who(process: Process | None, pid: int) -> str:
-    """A process that runs, or its number on the host where it has ended or is somebody else's."""
+    """Returns a running process of the container, or else its PID on the host."""
     if process is not None:
         return _process(process)
     return f"host PID {pid} (not running here)" if pid else "not recorded"

@@ -1,4 +1,4 @@
-"""The Logs tab: follows a container's output, keeps a bounded number of lines, and only their colours."""
+"""The Logs tab: follows a container's output and keeps a limited number of lines, with their colours."""
 
 import threading
 import time
@@ -21,21 +21,21 @@ from containerlab_tui.engine.api import LogStream
 from containerlab_tui.model.inventory import RUNNING
 from containerlab_tui.present.safe_text import log_line, safe_line
 from containerlab_tui.session.actions import Scope
-from containerlab_tui.session.store import Subject
-from containerlab_tui.ui.background import tell
+from containerlab_tui.session.store import ShownContainer
+from containerlab_tui.ui.background import deliver
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.tabs.base import Panel
 
 TAIL = 1000
-"""Lines asked for at first."""
+"""Lines requested at first."""
 LONGEST_LINE = 4000
-"""Bytes of one line that are kept."""
+"""Bytes kept of one line."""
 BATCH_S = 0.1
-"""Lines of so much time are shown together."""
+"""Lines that arrive within this time are shown together."""
 
 
 class LogLines(ScrollView, can_focus=True):
-    """The lines, of which only those that can be seen are drawn."""
+    """The lines. Draws only the visible ones."""
 
     DEFAULT_CSS = """
     LogLines { height: 1fr; background: transparent; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 1; }
@@ -50,7 +50,7 @@ class LogLines(ScrollView, can_focus=True):
         self._needle = ""
         self._widest = 0
         self.dropped = 0
-        """Lines that came and are no longer kept."""
+        """Lines received and no longer kept."""
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -59,7 +59,7 @@ class LogLines(ScrollView, can_focus=True):
 
     @property
     def following(self) -> bool:
-        """Whether the last line can be seen, so that new ones push the others up."""
+        """Whether the last line is visible, so that new lines scroll the view."""
         return self.scroll_offset.y >= self.max_scroll_y
 
     def add(self, lines: list[bytes]) -> None:
@@ -87,7 +87,7 @@ class LogLines(ScrollView, can_focus=True):
         self.refresh()
 
     def filter(self, needle: str) -> None:
-        """Show only lines that hold this text, whatever the case."""
+        """Shows only lines that contain this text, ignoring case."""
         self._needle = needle.casefold()
         self._shown = deque((line for line in self._raw if self._matches(line)), maxlen=self._limit)
         self._resized()
@@ -95,7 +95,7 @@ class LogLines(ScrollView, can_focus=True):
         self.refresh()
 
     def _to_end(self) -> None:
-        """By force: before the next layout the view does not know yet that it can be scrolled."""
+        """Scrolls with `force`: before the next layout the view does not know that it can scroll."""
         self.scroll_to(y=self.max_scroll_y, animate=False, force=True, immediate=True)
 
     def _matches(self, line: bytes) -> bool:
@@ -115,7 +115,7 @@ class LogLines(ScrollView, can_focus=True):
 
 
 class LogView(Panel):
-    """Begins to follow when it is shown, and ends when another container is chosen."""
+    """Follows the log from when the tab is shown until another container is selected."""
 
     DEFAULT_CSS = """
     LogView { layout: vertical; height: 1fr; }
@@ -126,7 +126,7 @@ class LogView(Panel):
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.LOGS)
 
     def __init__(self, open_logs: Callable[[str, int], LogStream], limit: int = 5000) -> None:
-        """`open_logs` takes a container's id and a number of lines, in another thread; raises ContainerlabError."""
+        """`open_logs` takes an id and a number of lines; runs in another thread. Raises ContainerlabError."""
         super().__init__(id="logs")
         self._open = open_logs
         self._limit = limit
@@ -135,13 +135,13 @@ class LogView(Panel):
         self._end = ""
 
     def compose(self) -> ComposeResult:
-        field = Input(placeholder="lines that hold …", compact=True)
+        field = Input(placeholder="filter: lines that contain …", compact=True)
         field.cursor_blink = False
         yield field
         yield LogLines(self._limit)
         yield Static("", markup=False)
 
-    def show(self, subject: Subject | None) -> None:
+    def show(self, subject: ShownContainer | None) -> None:
         run = None
         if subject is not None:
             started = subject.details.started_at if subject.details else None
@@ -156,7 +156,7 @@ class LogView(Panel):
         self._end = ""
         if run is not None:
             self._following = _Follower(self, self._open, run[0], min(TAIL, self._limit))
-        self._say()
+        self._show_status()
 
     def on_unmount(self) -> None:
         self._stop()
@@ -170,28 +170,28 @@ class LogView(Panel):
     def _lines(self) -> LogLines:
         return self.query_one(LogLines)
 
-    def came(self, follower: "_Follower", lines: list[bytes], dropped: int) -> None:
-        """Lines came from the thread."""
+    def add_lines(self, follower: "_Follower", lines: list[bytes], dropped: int) -> None:
+        """Adds lines from the follower's thread."""
         if follower is self._following:
             self._lines.dropped += dropped
             self._lines.add(lines)
-            self._say()
+            self._show_status()
 
     def ended(self, follower: "_Follower", why: str) -> None:
-        """The stream is over."""
+        """Shows why the stream ended."""
         if follower is self._following:
             self._end = why
-            self._say()
+            self._show_status()
 
-    def _say(self) -> None:
+    def _show_status(self) -> None:
         shown, kept = self._lines.counts
         if self._run is None:
-            text = "Choose a container."
+            text = "Select a container."
         else:
             text = f"{kept} line{'' if kept == 1 else 's'}" if shown == kept else f"{shown} of {kept} lines"
             if self._lines.dropped:
-                text += f", {self._lines.dropped} older ones let go"
-            text += f" · {self._end or 'following'} · / filters"
+                text += f", {self._lines.dropped} older lines dropped"
+            text += f" · {self._end or 'following'} · press / to filter"
         self.query_one(Static).update(Content(safe_line(text, 300)))
 
     def action_filter(self) -> None:
@@ -211,7 +211,7 @@ class LogView(Panel):
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
         self._lines.filter(event.value)
-        self._say()
+        self._show_status()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -219,7 +219,7 @@ class LogView(Panel):
 
 
 class _Follower:
-    """Reads one stream in a thread, and hands over a batch when the screen has taken the one before it."""
+    """Reads one stream in a thread and delivers a batch once the screen has taken the previous one."""
 
     def __init__(self, view: LogView, open_logs: Callable[[str, int], LogStream], container: str, tail: int) -> None:
         self._view, self._open, self._container, self._tail = view, open_logs, container, tail
@@ -233,7 +233,7 @@ class _Follower:
         threading.Thread(target=self._deliver, name="logs-out", daemon=True).start()
 
     def stop(self) -> None:
-        """End it, from any thread, without waiting."""
+        """Stops reading, from any thread, without waiting."""
         self._stopped = True
         self._arrived.set()
         stream = self._stream
@@ -241,7 +241,7 @@ class _Follower:
             threading.Thread(target=stream.close, daemon=True).start()
 
     def _read(self) -> None:
-        why = "the output has ended"
+        why = "end of output"
         rest = b""
         try:
             self._stream = stream = self._open(self._container, self._tail)
@@ -283,14 +283,14 @@ class _Follower:
                 dropped, self._dropped = self._dropped, 0
             if lines and not self._stopped:
                 taken.clear()
-                if not tell(self._view, lambda lines=lines, dropped=dropped: self._hand(lines, dropped, taken)):  # type: ignore[misc]
+                if not deliver(self._view, lambda lines=lines, dropped=dropped: self._pass_on(lines, dropped, taken)):  # type: ignore[misc]
                     return
                 taken.wait(5)
             if done:
-                tell(self._view, lambda: self._view.ended(self, self._why))
+                deliver(self._view, lambda: self._view.ended(self, self._why))
                 return
             time.sleep(BATCH_S)
 
-    def _hand(self, lines: list[bytes], dropped: int, taken: threading.Event) -> None:
-        self._view.came(self, lines, dropped)
+    def _pass_on(self, lines: list[bytes], dropped: int, taken: threading.Event) -> None:
+        self._view.add_lines(self, lines, dropped)
         taken.set()

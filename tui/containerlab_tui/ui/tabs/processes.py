@@ -1,4 +1,4 @@
-"""The Processes tab: every process of the container as a tree, and what a chosen signal would do to each."""
+"""The Processes tab: the container's processes as a tree, and a chosen signal's effect on each."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,23 +13,24 @@ from containerlab_probes.errors import Unsupported
 from containerlab_probes.records import Forecast, Process, ProcessId, ProcessLoad
 from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import all_signals, name_of, number_of
+from containerlab_tui.present import wording
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.states import age, forecast_word, process_state
 from containerlab_tui.present.wording import size
 from containerlab_tui.services.processes import children_of
 from containerlab_tui.session.actions import Scope
-from containerlab_tui.session.store import Subject
-from containerlab_tui.ui.background import ask, forget
+from containerlab_tui.session.store import ShownContainer
+from containerlab_tui.ui.background import ask, cancel
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.tabs.base import Panel
-from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, Row, cell
+from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, GridRow, cell
 
 if TYPE_CHECKING:
     from containerlab_tui.model.inventory import Details
     from containerlab_tui.session.session import Session
 
-LOOK_AGAIN_S = 4.0
-"""How often the processes are read again while they can be seen; reading those of one container costs about 1 ms."""
+REREAD_S = 4.0
+"""How often visible processes are re-read; this takes about 1 ms for each container."""
 
 SIGTERM = 15
 
@@ -44,22 +45,22 @@ ORDERS: dict[str, Callable[[Process], float | None]] = {
     "read": lambda process: (process.load or UNREAD).read_bytes,
     "written": lambda process: (process.load or UNREAD).written_bytes,
 }
-"""Columns that the rows can be sorted by, the largest value first."""
+"""Sort columns, largest value first."""
 
 
 class ProcessGrid(Grid):
-    """One row a process."""
+    """One row for each process."""
 
     signal_label = "TERM"
     sorted_by = TREE
 
     def columns(self) -> Sequence[Column]:
-        """The column that the rows are sorted by has an arrow."""
+        """Returns the columns; an arrow marks the sort column."""
         every = self._every_column()
         return [replace(one, label=f"{one.label}▼", rank=0) if one.key == self.sorted_by else one for one in every]
 
     def _every_column(self) -> Sequence[Column]:
-        least = 40 if self.size.width >= 100 else 20  # the command line says more than the last columns do
+        least = 40 if self.size.width >= 100 else 20  # the command line is more useful than the last columns
         return (
             Column("pid", "HOST", 7, 8, right=True),
             Column("container_pid", "IN", 5, 6, right=True),
@@ -78,7 +79,7 @@ class ProcessGrid(Grid):
 
 
 class ProcessTree(Panel):
-    """Asks for the processes when it is shown, when told to look again, and slowly while it can be seen."""
+    """Reads the processes when it is shown, on request, and every few seconds while visible."""
 
     DEFAULT_CSS = """
     ProcessTree { layout: vertical; height: 1fr; }
@@ -91,21 +92,21 @@ class ProcessTree(Panel):
         self._session = session
         self._clock = session.clock
         self._loads_of = session.kernel.process_loads()
-        self._subject: Subject | None = None
+        self._subject: ShownContainer | None = None
         self._processes: tuple[Process, ...] = ()
         self._signal: int | None = None
         """The chosen signal; None: the container's stop signal."""
         self._order = TREE
-        """The column that the rows are sorted by."""
+        """The sort column."""
 
     def compose(self) -> ComposeResult:
         yield ProcessGrid()
         yield Static("", markup=False)
 
     def on_mount(self) -> None:
-        self.set_interval(LOOK_AGAIN_S, self._look_if_seen)
+        self.set_interval(REREAD_S, self._reread_if_visible)
 
-    # what others ask
+    # for other widgets
 
     @property
     def processes(self) -> tuple[Process, ...]:
@@ -118,28 +119,28 @@ class ProcessTree(Panel):
 
     @property
     def signal(self) -> int:
-        """The signal whose forecast is shown."""
+        """The signal whose effect is shown."""
         if self._signal is not None:
             return self._signal
         details = self._subject.details if self._subject else None
         return number_of(details.stop_signal) if details else SIGTERM
 
-    def show(self, subject: Subject | None) -> None:
+    def show(self, subject: ShownContainer | None) -> None:
         before, self._subject = self._subject, subject
         if subject is None or before is None or before.container.id != subject.container.id:
             self._processes = ()
             self._signal = None
             self._draw("" if subject is None else "reading …")
-        self.look_again()
+        self.reread()
 
-    def look_again(self) -> None:
+    def reread(self) -> None:
         subject = self._subject
         if subject is None:
             self._draw("Select a container.")
-        elif subject.blind:
-            forget(self)
+        elif subject.unseen_reason:
+            cancel(self)
             self._processes = ()
-            self._draw(subject.blind)
+            self._draw(subject.unseen_reason)
         elif subject.details is not None:
             details = subject.details
             ask(self, lambda: self._look(details), self._read, lambda error: self._read(((), str(error))))
@@ -150,16 +151,16 @@ class ProcessTree(Panel):
     def _grid(self) -> ProcessGrid:
         return self.query_one(ProcessGrid)
 
-    def _look_if_seen(self) -> None:
+    def _reread_if_visible(self) -> None:
         if self.is_on_screen and self.screen.is_active and self.app.app_focus:
-            self.look_again()
+            self.reread()
 
     def _look(self, details: "Details") -> tuple[tuple[Process, ...], str]:
-        """In another thread."""
+        """Reads the loads of processes. Runs in another thread."""
         seen, reason = self._session.kernel.processes(self._session.engine(), details)
         try:
             return self._loads_of(seen), reason
-        except Unsupported:  # psutil is missing: dashes stand for the loads
+        except Unsupported:  # psutil is missing: show dashes instead of loads
             return seen, reason
 
     def _read(self, answer: tuple[tuple[Process, ...], str]) -> None:
@@ -168,7 +169,7 @@ class ProcessTree(Panel):
 
     def _draw(self, reason: str = "") -> None:
         if not self.query(ProcessGrid):
-            return  # an answer that came while the program is being left: the contents go before their panel
+            return  # an answer that arrived while the program exits: the contents are removed before their panel
         grid = self._grid
         label = name_of(self.signal).removeprefix("SIG")
         grid.empty_text = safe_line(reason, 200)
@@ -179,12 +180,12 @@ class ProcessTree(Panel):
         grid.set_rows(self._row(process, indent, now) for process, indent in ordered(self._processes, self._order))
         self._explain()
 
-    def _row(self, process: Process, indent: str, now: float) -> Row:
+    def _row(self, process: Process, indent: str, now: float) -> GridRow:
         made = self._forecast(process)
         word = forecast_word(made)
         state = process_state(process.state)
         note: Cell = ((f"{word.glyph} {word.text}", word.tone),)
-        return Row(
+        return GridRow(
             _key(process),
             (
                 ("pid", cell(str(process.pid), "muted")),
@@ -203,7 +204,7 @@ class ProcessTree(Panel):
         return forecast(process, self.signal, children_of(process, self._processes))
 
     def _explain(self) -> None:
-        """Say in words what the signal would do to the process under the cursor, and how that is known."""
+        """Says the signal's effect on the process under the cursor in words."""
         key = self._grid.row_key
         process = next((one for one in self._processes if _key(one) == key), None)
         line = self.query_one(Static)
@@ -212,10 +213,10 @@ class ProcessTree(Panel):
             return
         made = self._forecast(process)
         details = self._subject.details if self._subject else None
-        told = ""
+        note = ""
         if details is not None and self.signal == number_of(details.stop_signal) and process.pid != details.pid:
-            told = "A stop does not tell it: Docker sends the stop signal to PID 1 alone. "
-        line.update(Content(f"{told}{name_of(self.signal)}: {safe_line(made.evidence, 400)}"))
+            note = "Not signalled by a stop: Docker signals only PID 1. "
+        line.update(Content(f"{note}{name_of(self.signal)}: {wording.words(made)}"))
 
     # moving
 
@@ -228,18 +229,18 @@ class ProcessTree(Panel):
         self.run_action_of_screen("signal")
 
     def run_action_of_screen(self, action: str) -> None:
-        """Enter on a process means: send it a signal."""
+        """Runs an action of the screen: Enter on a process sends it a signal."""
         self.call_later(self.screen.run_action, action)
 
     def action_signal(self, step: int) -> None:
-        """Show the forecast of the signal before or after the one that is shown."""
+        """Shows the effect of the previous or next signal."""
         signals = list(all_signals())
         place = signals.index(self.signal) if self.signal in signals else 0
         self._signal = signals[(place + step) % len(signals)]
         self._draw(self._grid.empty_text)
 
     def action_sort(self, step: int) -> None:
-        """Sort by the next or the previous column; the tree is one of the orders."""
+        """Sorts by the next or previous column; the tree is one of the orders."""
         orders = [TREE, *ORDERS]
         self._order = orders[(orders.index(self._order) + step) % len(orders)]
         self._draw(self._grid.empty_text)
@@ -263,7 +264,7 @@ def _key(process: Process) -> str:
 
 
 def ordered(processes: Sequence[Process], order: str) -> list[tuple[Process, str]]:
-    """The processes in the order of a column, unread values last, each with the lines that lead to it in the tree."""
+    """Returns the processes sorted by a column, unread values last, each with its branch lines."""
     standing = tree(processes)
     if order == TREE:
         return standing
@@ -276,7 +277,7 @@ def ordered(processes: Sequence[Process], order: str) -> list[tuple[Process, str
 
 
 def tree(processes: Sequence[Process]) -> list[tuple[Process, str]]:
-    """The processes as a tree, parents first, each with the lines that lead to it."""
+    """Returns the processes as a tree, parents first, each with its branch lines."""
     known = {process.pid for process in processes}
     below: dict[int, list[Process]] = {}
     for process in processes:

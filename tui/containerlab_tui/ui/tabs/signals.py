@@ -1,4 +1,4 @@
-"""The Signals tab: what was sent to the container on show, by this program and by others, and its log since."""
+"""The Signals tab: signals sent to the selected container, by this program and by others, and its log since."""
 
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,7 @@ from textual.timer import Timer
 from containerlab_tui.model.signal_log import SignalLog
 from containerlab_tui.model.views import Sent
 from containerlab_tui.present.signal_text import lost_words
-from containerlab_tui.session.store import Subject
+from containerlab_tui.session.store import ShownContainer
 from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.tabs.base import Panel
 from containerlab_tui.ui.tabs.signals_log import SignalsLog
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 LOG_SINCE_LINES = 50
 REST_S = 0.3
-"""How long a container must be selected before the signals that others send to it are traced."""
+"""How long a container must be selected before its signals are traced."""
 TAKE_S = 0.5
 RECORDED_KEPT = 500
 
 
 class SignalsTab(Panel):
-    """What was sent to the container that is shown, by this program and by others, and its log since.
+    """Signals sent to the selected container, by this program and by others, and its log since.
 
-    What others send is known while the tab is shown: a recording begins when the selection has rested, and ends when
-    it moves on or another tab is opened.
+    Signals of others are traced only while the tab is shown: the trace starts when the selection settles, and ends
+    when another container is selected or another tab is opened.
     """
 
     DEFAULT_CSS = "SignalsTab { height: 1fr; }"
@@ -36,23 +36,23 @@ class SignalsTab(Panel):
     def __init__(self, session: "Session") -> None:
         super().__init__(id="signals")
         self._session = session
-        self._subject: Subject | None = None
+        self._subject: ShownContainer | None = None
         self._watch: ContainerWatch | None = None
         self._recorded = SignalLog(RECORDED_KEPT)
         self._resting: Timer | None = None
         self._ticking: Timer | None = None
-        self._held = False
+        self._is_paused = False
         self._opened = (False, "")
-        """Whether it records, and why not, as it was said last."""
+        """Whether the trace is open, and why not, as last shown."""
 
     def compose(self) -> ComposeResult:
         yield SignalsLog()
 
-    def show(self, subject: Subject | None) -> None:
+    def show(self, subject: ShownContainer | None) -> None:
         before, self._subject = self._subject, subject
         if before is None or subject is None or before.container.id != subject.container.id:
             self._end()
-        self.look_again()
+        self.reread()
         self._rest()
 
     def on_show(self) -> None:
@@ -64,15 +64,15 @@ class SignalsTab(Panel):
     def on_unmount(self) -> None:
         self._end()
 
-    def hold(self, held: bool) -> None:
-        """Record nothing while something else on this screen's stack does; then go on."""
-        self._held = held
-        if held:
+    def pause_trace(self, paused: bool) -> None:
+        """Pauses the trace while another screen traces; resumes it afterwards."""
+        self._is_paused = paused
+        if paused:
             self._end()
         else:
             self._rest()
 
-    def look_again(self) -> None:
+    def reread(self) -> None:
         self._draw()
         subject, sent = self._subject, self._sent
         if subject is not None and sent:
@@ -98,12 +98,12 @@ class SignalsTab(Panel):
         log.show(self._sent, [(first + number, row) for number, row in enumerate(self._recorded.rows)])
         if watch is None:
             remote = self._subject is not None and not self._session.local
-            log.say_trace(None, self._subject.blind if self._subject is not None and remote else "")
+            log.show_trace_state(None, self._subject.unseen_reason if self._subject is not None and remote else "")
         else:
-            told = self._recorded
-            log.say_trace(watch.opened and not watch.blind, watch.blind, lost_words(told), told.dropped)
+            is_on, recorded = watch.opened and not watch.no_trace_reason, self._recorded
+            log.show_trace_state(is_on, watch.no_trace_reason, lost_words(recorded), recorded.dropped)
 
-    # what others send
+    # signals of others
 
     def _rest(self) -> None:
         if self._resting is not None:
@@ -112,7 +112,9 @@ class SignalsTab(Panel):
 
     def _begin(self) -> None:
         subject = self._subject
-        if self._watch is not None or self._held or subject is None or subject.blind or not self.is_on_screen:
+        if self._watch is not None or self._is_paused or not self.is_on_screen:
+            return
+        if subject is None or subject.unseen_reason:
             return
         if subject.details is not None and subject.details.pid:
             self._recorded.clear()
@@ -125,10 +127,10 @@ class SignalsTab(Panel):
         watch = self._watch
         if watch is None:
             return
-        told, opened = watch.take(), (watch.opened, watch.blind)
-        if told:
-            self._recorded.add(told)
-        if told or opened != self._opened:
+        records, opened = watch.take(), (watch.opened, watch.no_trace_reason)
+        if records:
+            self._recorded.add(records)
+        if records or opened != self._opened:
             self._opened = opened
             self._draw()
 

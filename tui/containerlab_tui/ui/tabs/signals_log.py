@@ -1,4 +1,4 @@
-"""What was sent, and what came of it; beside it what the container wrote since."""
+"""Sent signals with their results; beside them, the container's log since."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -21,16 +21,16 @@ from containerlab_tui.present import wording
 from containerlab_tui.present.safe_text import log_line, safe_line
 from containerlab_tui.present.signal_text import line_of, outcome, sentence
 from containerlab_tui.present.states import forecast_word
-from containerlab_tui.ui.widgets.grid import Column, Grid, Row, cell
+from containerlab_tui.ui.widgets.grid import Column, Grid, GridRow, cell
 
 _LOG_CELLS = 400
 _ENGINE_S = 1.5
-"""How long after it was asked the engine has sent a signal."""
-_EMPTY = "Nothing was sent yet. Press s to choose a signal."
+"""The engine sends a signal within this time after the request."""
+_EMPTY = "No signals sent yet. Press s to choose one."
 
 
 class SentTable(Grid):
-    """A row a signal and process, the newest first."""
+    """One row for each signal and process, newest first."""
 
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("time", "TIME", 8, 8),
@@ -38,11 +38,11 @@ class SentTable(Grid):
         Column("pid", "PID", 4, 7, right=True),
         Column("command", "PROCESS", 8, 40, rank=2, share=2),
         Column("source", "SOURCE", 6, 6, rank=3),
-        Column("forecast", "FORECAST", 11, 15, rank=1),
-        Column("observed", "WHAT CAME OF IT", 22, 80, share=4),
+        Column("forecast", "EFFECT", 11, 15, rank=1),
+        Column("observed", "RESULT", 22, 80, share=4),
     )
     with_source = False
-    """Whether a column says who tells of it: where all was sent from here it has no use."""
+    """Whether to show the source column: only if a signal came from elsewhere."""
 
     def columns(self) -> Sequence[Column]:
         return [column for column in self.COLUMNS if self.with_source or column.key != "source"]
@@ -90,9 +90,9 @@ class SignalsLog(Widget):
         self.set_class(self.size.width >= 110, "wide")
 
     def show(self, sent: Sequence[Sent], recorded: Sequence[tuple[int, signal_log.Row]] = ()) -> None:
-        """Show these signals, given in any order, and what the kernel recorded besides, each with a number that stays.
+        """Shows signals sent by this program, and those that the kernel recorded, each with a stable number.
 
-        Of the latter those that this program has sent are left out: `sent` has them.
+        Recorded signals that this program sent are left out: they are in `sent`.
         """
         sent = [_enriched(one, recorded) for one in sent]
         newest_first = sorted(sent, key=lambda one: (-one.at, one.container_name, one.container_pid))
@@ -116,7 +116,7 @@ class SignalsLog(Widget):
         where.set_class(bool(sent), "shown")
         if newest_first:
             newest = newest_first[0]
-            head = f"Log since {name_of(newest.signal)} at {wording.clock_time(newest.at)}"
+            head = f"Log since {name_of(newest.signal)} ({wording.clock_time(newest.at)})"
             self.query_one("#since-head", Static).update(Content(head))
 
     def on_grid_moved(self, event: Grid.Moved) -> None:
@@ -133,30 +133,30 @@ class SignalsLog(Widget):
         elif row is not None:
             detail.update(_recorded_detail(row))
 
-    def say_trace(self, on: bool | None, reason: str, lost: str = "", forgotten: int = 0) -> None:
-        """Whether the kernel's record is being read (None: not just now), and why it can't be; how much of it was
-        lost, a clause, and how many rows are no longer kept.
+    def show_trace_state(self, on: bool | None, reason: str, lost: str = "", forgotten: int = 0) -> None:
+        """Shows whether the kernel trace is on (None: not used now), why it is not available, what was lost (a clause),
+        and how many rows were dropped.
         """
         where = self.query_one("#trace", Static)
         where.set_class(on is not None or bool(reason), "shown")
         if reason:
             where.update(Content(f"kernel trace ○ not available: {safe_line(reason, 200)}"))
         else:
-            parts = [Content("kernel trace ●" if on else "kernel trace ◌ beginning …")]
+            parts = [Content("kernel trace ●" if on else "kernel trace ◌ starting …")]
             parts += [Content.styled(lost, "$text-error")] if lost else []
-            parts += [Content(f"{forgotten:,} older let go")] if forgotten else []
+            parts += [Content(f"{forgotten:,} older rows dropped")] if forgotten else []
             where.update(Content(" · ").join(parts))
 
     def show_logs(self, lines: Iterable[str | bytes]) -> None:
-        """The log lines since the newest signal."""
+        """Shows the log lines since the newest signal."""
         rows = [log_content(line) for line in lines]
-        shown = Content("\n").join(rows) if rows else Content.styled("nothing was written since", "dim")
+        shown = Content("\n").join(rows) if rows else Content.styled("no output", "dim")
         self.query_one("#since-lines", Static).update(shown)
         self.call_after_refresh(self.query_one("#since-scroll", VerticalScroll).scroll_end, animate=False)
 
 
 def log_content(line: str | bytes) -> Content:
-    """A line of a log with its colours and nothing else of what it would tell the terminal."""
+    """Returns a log line with its colours and without any other escape sequence."""
     spans = log_line(line if isinstance(line, bytes) else line.encode("utf-8", "surrogateescape"), _LOG_CELLS)
     return Content.from_rich_text(Text.assemble(*spans))
 
@@ -166,19 +166,19 @@ def _key(one: Sent) -> str:
 
 
 def _detail(one: Sent) -> Content:
-    """All that is known of one signal to one process."""
+    """Returns the details of one signal to one process."""
     process = f"{one.container_pid} {safe_line(one.command, 120)} of {safe_line(one.container_name, 40)}"
-    whom = f"{name_of(one.signal)} to {process}"
+    what = f"{name_of(one.signal)} to {process}"
     if one.error:
-        return Content(f"{whom}: {safe_line(one.error, 400)}")
-    lines = [f"{whom}, through {'a pidfd' if one.route == 'pidfd' else 'the engine'}"]
+        return Content(f"{what}: {safe_line(one.error, 400)}")
+    lines = [f"{what}, through {'a pidfd' if one.route == 'pidfd' else 'the engine'}"]
     if one.forecast is not None:
-        lines.append(f"foreseen: {wording.words(one.forecast)} · {safe_line(one.forecast.evidence, 300)}")
+        lines.append(f"predicted: {wording.words(one.forecast)}")
     return Content("\n".join(lines))
 
 
 def _ours(row: signal_log.Row, sent: Sequence[Sent]) -> bool:
-    """Whether this program sent it: by itself, or by asking the engine, which has runc send it."""
+    """Returns whether this program sent the signal, directly or through the engine."""
     record = row.record
     if isinstance(record, TracedSignal) and record.sender_pid == os.getpid():
         return True
@@ -186,7 +186,7 @@ def _ours(row: signal_log.Row, sent: Sequence[Sent]) -> bool:
 
 
 def _by_engine(row: signal_log.Row, one: Sent) -> bool:
-    """Whether a row is what the engine was asked to send."""
+    """Returns whether a recorded row is the signal that the engine was asked to send."""
     record = row.record
     return (
         one.route == "engine"
@@ -198,7 +198,7 @@ def _by_engine(row: signal_log.Row, one: Sent) -> bool:
 
 
 def _enriched(one: Sent, recorded: Sequence[tuple[int, signal_log.Row]]) -> Sent:
-    """With what the kernel did, where nothing is known of what came of it and that was recorded."""
+    """Returns the signal with its result from the kernel trace, if it has none yet."""
     if one.observed is None and not one.error:
         row = next((row for _, row in recorded if _by_engine(row, one)), None)
         if row is not None and isinstance(row.record, TracedSignal):
@@ -206,16 +206,16 @@ def _enriched(one: Sent, recorded: Sequence[tuple[int, signal_log.Row]]) -> Sent
     return one
 
 
-def _recorded_row(key: str, row: signal_log.Row) -> Row:
-    """Something that others sent, or an end."""
+def _recorded_row(key: str, row: signal_log.Row) -> GridRow:
+    """Returns the row of a signal from elsewhere, or of an exit."""
     record = row.record
     if isinstance(record, Lost | signal_log.Note):
-        return Row(key, (("time", cell(wording.clock_time(record.at), "muted")),
+        return GridRow(key, (("time", cell(wording.clock_time(record.at), "muted")),
                          ("observed", cell(safe_line(sentence(record), 200), "muted"))))  # fmt: skip
     line = line_of(row)
     source = "engine" if isinstance(record, signal_log.Asked) else "kernel"
-    observed = f"from {line.sender}: {line.result}" if line.sender else f"ended, {line.result}"
-    return Row(
+    observed = f"from {line.sender}: {line.result}" if line.sender else f"exited, {line.result}"
+    return GridRow(
         key,
         (
             ("time", cell(wording.clock_time(record.at), "muted")),
@@ -233,11 +233,11 @@ def _recorded_detail(row: signal_log.Row) -> Content:
     if isinstance(record, Lost | signal_log.Note):
         return Content(safe_line(sentence(record), 300))
     line = line_of(row)
-    whom = f"{line.what} from {line.sender} to {line.target}" if line.sender else f"{line.target} ended"
-    return Content(safe_line(f"{whom}: {line.result}", 400))
+    what = f"{line.what} from {line.sender} to {line.target}" if line.sender else f"{line.target} exited"
+    return Content(safe_line(f"{what}: {line.result}", 400))
 
 
-def _row(one: Sent, several: bool) -> Row:
+def _row(one: Sent, several: bool) -> GridRow:
     forecast = forecast_word(one.forecast)
     command = safe_line(one.command, 80)
     if several:
@@ -245,10 +245,11 @@ def _row(one: Sent, several: bool) -> Row:
     if one.error:
         observed = cell(f"! not sent: {safe_line(one.error, 200)}", "bad")
     elif one.observed is None:
-        observed = cell("can't be seen" if one.route == "engine" else "looking …", "muted")
+        observed = cell("not visible" if one.route == "engine" else "waiting …", "muted")
     else:
-        observed = cell(safe_line(one.observed, 200), "warn" if one.observed.startswith("ended") else "plain")
-    return Row(
+        has_exited = one.observed.startswith(("exited", "terminated"))
+        observed = cell(safe_line(one.observed, 200), "warn" if has_exited else "plain")
+    return GridRow(
         _key(one),
         (
             ("time", cell(wording.clock_time(one.at), "muted")),

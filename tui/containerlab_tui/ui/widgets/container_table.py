@@ -1,4 +1,4 @@
-"""The table of containers: which of them will misbehave when told to stop, and why."""
+"""The table of containers, with the stop signal's effect on PID 1."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +13,7 @@ from containerlab_tui.present.states import forecast_word, grace_period, state_w
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.session.store import Store
 from containerlab_tui.ui.bindings import bindings
-from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, Row, cell
+from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, GridRow, cell
 
 if TYPE_CHECKING:
     from containerlab_tui.model.inventory import Container
@@ -22,7 +22,7 @@ NONE = cell("—", "muted")
 
 
 class ContainerTable(Grid):
-    """Containers with their forecasts; ids are the row keys."""
+    """One row for each container; its id is the row key."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.CONTAINER_TABLE)
     COLUMNS: ClassVar[tuple[Column, ...]] = (
@@ -37,15 +37,15 @@ class ContainerTable(Grid):
         Column("status", "STATUS", 14, 34, share=8),
     )
 
-    def __init__(self, knowledge: Store, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
         super().__init__(id="containers")
-        self._knowledge = knowledge
+        self._store = store
         self._clock = clock
         self.marked: set[str] = set()
         self._longest = {"name": 0, "image": 0}
 
     def columns(self) -> Sequence[Column]:
-        """Names and images get no more room than the longest one needs."""
+        """Returns the columns; name and image are no wider than their longest text."""
         return [
             replace(one, most=max(one.least, min(one.most, self._longest[one.key])))
             if one.key in self._longest
@@ -54,9 +54,9 @@ class ContainerTable(Grid):
         ]
 
     def show(self, containers: "Iterable[Container]") -> None:
-        """Show these containers, in their order."""
+        """Shows these containers, in this order."""
         now = self._clock()
-        every = self._knowledge.containers.values()
+        every = self._store.containers.values()
         longest = {
             "name": max((len(one.name) for one in every), default=0),
             "image": max((len(short_image(one.image)) for one in every), default=0),
@@ -65,36 +65,36 @@ class ContainerTable(Grid):
         if grown != self._longest:
             self._longest = grown
             self.refit()
-        self.set_rows(container_row(one, self._knowledge, now, one.id in self.marked) for one in containers)
+        self.set_rows(container_row(one, self._store, now, one.id in self.marked) for one in containers)
 
-    def renew(self, ids: Iterable[str]) -> None:
-        """Draw those rows again whose text has changed."""
+    def redraw_rows(self, ids: Iterable[str]) -> None:
+        """Redraws the rows whose text has changed."""
         now = self._clock()
         for key in ids:
-            one = self._knowledge.containers.get(key)
+            one = self._store.containers.get(key)
             if one is not None:
-                self.replace_row(container_row(one, self._knowledge, now, key in self.marked))
+                self.replace_row(container_row(one, self._store, now, key in self.marked))
 
     def toggle_mark(self) -> None:
-        """Mark the row under the cursor, or unmark it, and go on to the next."""
+        """Marks or unmarks the row under the cursor and moves to the next."""
         key = self.row_key
         if key is not None:
             self.marked ^= {key}
-            self.renew((key,))
+            self.redraw_rows((key,))
             self.cursor += 1
 
     def unmark(self) -> None:
         marked, self.marked = self.marked, set()
-        self.renew(marked)
+        self.redraw_rows(marked)
 
 
-def container_row(one: "Container", known: Store, now: float, marked: bool = False) -> Row:
-    """One container as a row."""
+def container_row(one: "Container", known: Store, now: float, marked: bool = False) -> GridRow:
+    """Returns the row of a container."""
     alive = one.state in RUNNING
     state = state_word(one.state)
     mark = ("*", "accent") if marked else (" ", "plain")
     load = known.loads.get(one.id) if alive else None
-    return Row(
+    return GridRow(
         one.id,
         (
             ("state", (mark, (state.glyph, state.tone))),
@@ -118,7 +118,7 @@ def _size(count: int) -> Cell:
 
 
 def short_image(image: str) -> str:
-    """An image's name without what says nothing: the tag `latest`, all but twelve digits of a digest."""
+    """Shortens an image's name: drops the tag `latest`, keeps twelve digits of a digest."""
     name, separator, digest = image.partition("sha256:")
     return f"{name}{digest[:12]}" if separator else image.removesuffix(":latest")
 

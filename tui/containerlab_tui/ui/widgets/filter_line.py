@@ -1,7 +1,7 @@
-"""The line that narrows what a screen lists.
+"""The input line that filters a list.
 
-Entering and leaving it are priority bindings: those run before the application hands on the next key. A key that
-follows at once, as from a fast hand or a script, then reaches the widget that it is meant for.
+Its keys are priority bindings, which run before the application processes the next key. So a key that follows at once
+reaches the right widget.
 """
 
 from typing import ClassVar
@@ -15,22 +15,22 @@ from containerlab_tui.ui.bindings import bindings
 
 
 class FilterLine(Input):
-    """Posts `Input.Changed` as it is typed in; enter leaves it."""
+    """Posts `Input.Changed` on every change; Enter leaves the line."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.FILTER)
 
     class Left(Message):
-        """All that was typed is in the line, and the focus is elsewhere."""
+        """The line has processed all keys and lost the focus."""
 
     def __init__(
         self, text: str, placeholder: str = "name, image, command or status", back_to: str = "#containers"
     ) -> None:
-        """`back_to` selects what has the focus afterwards; empty: nothing has."""
+        """`back_to` selects the widget that gets the focus afterwards; empty: none."""
         super().__init__(text, placeholder=placeholder, id="filter", compact=True)
         self.cursor_blink = False
         self._back_to = back_to
 
     def action_leave(self) -> None:
-        """Give the focus back; keys that came before may still wait in the line's own queue."""
+        """Gives the focus back; earlier keys may still be in the line's queue."""
         self.screen.set_focus(self.screen.query_one(self._back_to) if self._back_to else None)
         self.call_later(self.post_message, self.Left())

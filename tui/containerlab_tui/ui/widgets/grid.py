@@ -1,7 +1,7 @@
-"""A table of one-line rows with fixed columns and a cursor on a row, drawn a line at a time.
+"""A table of one-line rows with fixed columns and a row cursor, drawn line by line.
 
-DataTable draws every visible row again when one cell changes; here only lines that differ are drawn, which is
-what keeps an idle program idle. Cells hold text that safe_text has passed; nothing is parsed as markup.
+DataTable redraws every visible row when one cell changes; this table redraws only changed lines, so an idle program
+uses no CPU. Cells contain text that safe_text has cleaned; nothing is parsed as markup.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.bindings import bindings
 
 Part = tuple[str, str]
-"""Text and its tone."""
+"""A text and its tone."""
 Cell = tuple[Part, ...]
 
 GAP = 2
@@ -37,7 +37,7 @@ def cell(text: str, tone: str = "plain") -> Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column that may be drawn; which ones fit is for `fit_columns` to say."""
+    """A column, drawn if `fit_columns` finds room for it."""
 
     key: str
     label: str
@@ -45,15 +45,15 @@ class Column:
     most: int
     right: bool = False
     rank: int = 0
-    """Columns of a higher rank are the first to go where there is no room."""
+    """Columns of a higher rank are dropped first if there is no room."""
     share: int = 1
-    """Weight when spare room is given away."""
+    """Weight for the distribution of spare room."""
     keep_end: bool = False
-    """Cut at the beginning where there is no room: what tells one from another stands at the end."""
+    """Cut at the start, because the end distinguishes the values."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class GridRow:
     key: str
     cells: tuple[tuple[str, Cell], ...]
     """(column key, cell)"""
@@ -61,7 +61,7 @@ class Row:
 
 
 def fit_columns(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
-    """The columns that have room in `width`, in their order, each with its width."""
+    """Returns the columns that fit in `width`, in order, each with its width."""
     chosen = list(columns)
     while len(chosen) > 1 and sum(column.least for column in chosen) + GAP * (len(chosen) - 1) > width:
         chosen.remove(max(reversed(chosen), key=lambda column: column.rank))
@@ -82,7 +82,7 @@ def fit_columns(columns: Sequence[Column], width: int) -> list[tuple[Column, int
 
 
 def cut(parts: Cell, width: int, right: bool = False, keep_end: bool = False) -> Cell:
-    """Exactly `width` cells; where something does not fit an ellipsis says so."""
+    """Returns exactly `width` cells; an ellipsis marks a cut."""
     used = sum(cell_len(text) for text, _ in parts)
     if used <= width:
         pad = (" " * (width - used), "plain")
@@ -104,7 +104,7 @@ def cut(parts: Cell, width: int, right: bool = False, keep_end: bool = False) ->
 
 
 class Grid(ScrollView, can_focus=True):
-    """Rows with a cursor. Subclasses give `COLUMNS`; `set_rows` says what is in it."""
+    """Rows with a cursor. Subclasses define `COLUMNS`; `set_rows` sets the contents."""
 
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
 
@@ -132,7 +132,7 @@ class Grid(ScrollView, can_focus=True):
     cursor: reactive[int] = reactive(0, init=False, repaint=False)
 
     class Moved(Message):
-        """The cursor stands on another row (None: there is no row)."""
+        """The cursor is on another row; `key` is None if there are no rows."""
 
         def __init__(self, grid: "Grid", key: str | None) -> None:
             super().__init__()
@@ -158,18 +158,18 @@ class Grid(ScrollView, can_focus=True):
 
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(name=name, id=id, classes=classes)
-        self._rows: list[Row] = []
+        self._rows: list[GridRow] = []
         self._index: dict[str, int] = {}
         self._columns: list[tuple[Column, int]] = []
         self._tones: dict[str, Style] = {}
         self._lines: dict[int, Strip] = {}
         self.empty_text = ""
-        """Shown where there are no rows: what to do next."""
+        """Shown if there are no rows."""
 
-    # what is in it
+    # contents
 
     @property
-    def rows(self) -> Sequence[Row]:
+    def rows(self) -> Sequence[GridRow]:
         return self._rows
 
     @property
@@ -181,8 +181,8 @@ class Grid(ScrollView, can_focus=True):
         """The columns that may be drawn."""
         return self.COLUMNS
 
-    def set_rows(self, rows: Iterable[Row]) -> None:
-        """Show these rows. The cursor stays on its row; lines that did not change are not drawn again."""
+    def set_rows(self, rows: Iterable[GridRow]) -> None:
+        """Shows these rows. The cursor stays on its row; unchanged lines are not redrawn."""
         old, new = self._rows, list(rows)
         key, before = self.row_key, self.cursor
         self._rows, self._index = new, {row.key: number for number, row in enumerate(new)}
@@ -200,15 +200,15 @@ class Grid(ScrollView, can_focus=True):
         if self.row_key != key:
             self.post_message(self.Moved(self, self.row_key))
 
-    def replace_row(self, row: Row) -> None:
-        """Show one row in its new form, where it differs."""
+    def replace_row(self, row: GridRow) -> None:
+        """Redraws one row if it has changed."""
         number = self._index.get(row.key)
         if number is not None and self._rows[number] != row:
             self._rows[number] = row
             self._redraw([number])
 
     def select(self, key: str) -> bool:
-        """Put the cursor on a row. False: there is no such row."""
+        """Moves the cursor to a row. Returns False if there is no such row."""
         number = self._index.get(key)
         if number is None:
             return False
@@ -216,12 +216,12 @@ class Grid(ScrollView, can_focus=True):
         return True
 
     def visible_keys(self) -> list[str]:
-        """Keys of the rows that can be seen now."""
+        """Returns the keys of the visible rows."""
         top = self.scroll_offset.y
         return [row.key for row in self._rows[top : top + max(0, self.size.height - 1)]]
 
     def refit(self) -> None:
-        """Lay the columns out again."""
+        """Recomputes the column widths."""
         width = self.scrollable_content_region.width - 2
         self._columns = fit_columns(self.columns(), width)
         self._lines.clear()
@@ -288,7 +288,7 @@ class Grid(ScrollView, can_focus=True):
             segments += [Segment(text, style) for text, _ in cut(cell(column.label), room, column.right) if text]
         return Strip(segments).adjust_cell_length(width, style)
 
-    def _line(self, row: Row, at_cursor: bool, width: int) -> Strip:
+    def _line(self, row: GridRow, at_cursor: bool, width: int) -> Strip:
         base = self.rich_style + self._tone("dim") if row.dim else self.rich_style
         if at_cursor:
             base += self._tone("cursor")
@@ -301,7 +301,7 @@ class Grid(ScrollView, can_focus=True):
                 segments.append(Segment(text, base if row.dim or tone == "plain" else base + self._tone(tone)))
         return Strip(segments).adjust_cell_length(width, base)
 
-    # moving
+    # cursor
 
     def validate_cursor(self, cursor: int) -> int:
         return max(0, min(cursor, len(self._rows) - 1))
@@ -312,7 +312,7 @@ class Grid(ScrollView, can_focus=True):
         self.post_message(self.Moved(self, self.row_key))
 
     def scroll_to_cursor(self) -> None:
-        """Make the cursor's row visible, by the least movement."""
+        """Scrolls as little as needed to show the cursor's row."""
         top, room = self.scroll_offset.y, max(1, self.size.height - 1)
         if self.cursor < top:
             self.scroll_to(y=self.cursor, animate=False, force=True, immediate=True)

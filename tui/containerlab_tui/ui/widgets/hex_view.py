@@ -1,6 +1,6 @@
-"""Shows bytes as hexadecimal and text, with what changed between two readings.
+"""Shows bytes as hexadecimal and text, with the changes between two readings marked.
 
-A changed byte is marked with a `*` in front of it and underlined, and its line with `▌`: it reads without colour.
+A changed byte is underlined with a `*` before it, and its line starts with `▌`, so the marks need no colour.
 """
 
 from textual.app import RenderResult
@@ -10,7 +10,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from containerlab_probes.records import Window
-from containerlab_tui.present.hexdump import Role, Row, bytes_per_row, parts, rows
+from containerlab_tui.present.hexdump import HexRow, Role, bytes_per_row, parts, rows
 
 CHANGED = "bold underline $text-warning"
 
@@ -18,13 +18,13 @@ CHANGED = "bold underline $text-warning"
 STYLES: dict[Role, str] = {"plain": "", "mark": "$text-warning", "offset": "dim", "zero": "dim", "changed": CHANGED}
 
 
-def line(row: Row, width: int, total: int) -> Content:
+def line(row: HexRow, width: int, total: int) -> Content:
     """Returns one line of hexadecimal and text."""
     return Content.assemble(*[(text, STYLES[role]) for text, role in parts(row, width, total)])
 
 
 class HexView(Widget):
-    """Shows one window of bytes. What is outside of it is the screen's affair."""
+    """Shows one window of bytes."""
 
     DEFAULT_CSS = "HexView { height: 1fr; }"
 
@@ -32,7 +32,7 @@ class HexView(Widget):
     changed: reactive[frozenset[int]] = reactive(frozenset())
 
     class Resized(Message):
-        """Another number of bytes fits now."""
+        """The number of bytes that fit has changed."""
 
     _room = 0
 
@@ -43,12 +43,12 @@ class HexView(Widget):
 
     @property
     def row_bytes(self) -> int:
-        """Bytes on a line at the present width."""
+        """Bytes on a line at the current width."""
         return bytes_per_row(self.size.width or 80, self.window.total if self.window else 0)
 
     @property
     def page_bytes(self) -> int:
-        """Bytes that fit at the present size."""
+        """Bytes that fit at the current size."""
         return max(self.size.height, 1) * self.row_bytes
 
     def render(self) -> RenderResult:

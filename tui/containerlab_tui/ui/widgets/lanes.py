@@ -1,6 +1,6 @@
-"""The lanes of a stop: one line a process on a shared time axis. Geometry only: no widget, no clock of its own.
+"""Draws the lanes of a stop: one line for each process on a shared time axis.
 
-Time runs to the right. Everything that matters is a glyph or a word; the role of a segment only adds colour.
+Time runs to the right. All information is in glyphs and words; the role of a segment only adds colour.
 """
 
 import math
@@ -27,7 +27,7 @@ _AXIS_LEAST = 12
 
 
 class Role(StrEnum):
-    """What a segment is, for whoever gives it a style."""
+    """The kind of a segment, which selects its style."""
 
     PLAIN = "plain"
     QUIET = "quiet"
@@ -50,7 +50,7 @@ Line = tuple[Segment, ...]
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Seconds since the stop began -> a column of the axis. Monotone, and never outside of it."""
+    """Maps seconds since the start of the stop to a column of the axis."""
 
     width: int
     span_s: float
@@ -62,8 +62,8 @@ class Scale:
         return min(int(part * self.width), self.width - 1)
 
 
-def nice(seconds: float) -> float:
-    """The smallest of 1, 2, 5, 10, 20, 50 … (and their tenths) that is not smaller."""
+def round_up(seconds: float) -> float:
+    """Returns the smallest of 0.1, 0.2, 0.5, 1, 2, 5, 10 … that is at least `seconds`."""
     if seconds <= 0.1:
         return 0.1
     power = 10.0 ** math.floor(math.log10(seconds))
@@ -71,36 +71,36 @@ def nice(seconds: float) -> float:
 
 
 def seconds_text(seconds: float) -> str:
-    """A duration in at most seven cells: `0.20 s`, `11.9 s`, `320 s`."""
+    """Formats a duration in at most seven cells: `0.20 s`, `11.9 s`, `320 s`."""
     digits = 2 if seconds < 9.995 else 1 if seconds < 99.95 else 0
     return f"{seconds:.{digits}f} s"
 
 
 def short_name(signal: int) -> str:
-    """A signal's name without its SIG, as everybody says it."""
+    """Returns a signal's name without SIG."""
     return name_of(signal).removeprefix("SIG")
 
 
 def span(state: StopState, now: float) -> float:
-    """The seconds that the axis shows.
+    """Returns the seconds that the axis shows.
 
-    While a stop is under way that is the grace period and some room for a second phase, so that nothing moves
-    but what is drawn; afterwards an axis that would be mostly empty is drawn closer.
+    During a stop that is the grace period and some room for phase 2, so that the scale stays fixed; afterwards a
+    mostly empty axis is shortened.
     """
     grace = state.plan.timeout_s
     over = state.verdict is not None
     elapsed = (_last(state) if over else max(now, _last(state))) - state.began
-    whole = grace * 1.2 if grace > 0 else nice(max(elapsed * 1.1, 5.0 if grace < 0 else 1.0))
+    whole = grace * 1.2 if grace > 0 else round_up(max(elapsed * 1.1, 5.0 if grace < 0 else 1.0))
     whole = max(whole, 1.0)
     if elapsed > whole:
-        whole = nice(elapsed * 1.1)
+        whole = round_up(elapsed * 1.1)
     if over and elapsed < whole * 0.4:
         whole = max(elapsed * 1.25, 0.05)
     return whole
 
 
 def _last(state: StopState) -> float:
-    """The latest moment at which something that is drawn happened."""
+    """Returns the latest time that is drawn."""
     moments = [state.began]
     moments += [event.at for event in state.events if event.kind in (Kind.SIGNAL, Kind.ENDED, Kind.DIED)]
     moments += [lane.ended_at for lane in state.lanes if lane.ended_at is not None]
@@ -109,7 +109,7 @@ def _last(state: StopState) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """How a line's width is shared out."""
+    """The widths of a line's parts."""
 
     label: int
     axis: int
@@ -117,7 +117,7 @@ class Columns:
 
 
 def columns(width: int) -> Columns:
-    """Label, axis and outcome (each with the blank behind it); together never more than `width`."""
+    """Returns the widths of label, axis and outcome, each with a blank after it; in total at most `width`."""
     outcome = _OUTCOME if width >= _LABEL_LEAST + _AXIS_LEAST + _OUTCOME else 0
     label = min(max(width * 3 // 10, _LABEL_LEAST), _LABEL_MOST, max(width - outcome, 0))
     axis = width - label - outcome
@@ -125,9 +125,9 @@ def columns(width: int) -> Columns:
 
 
 def draw(state: StopState, width: int, now: float) -> list[Line]:
-    """Two lines of axis and one a process. No line is wider than `width` cells.
+    """Returns two axis lines and one line for each process, each at most `width` cells wide.
 
-    `now` (epoch seconds) is how far running processes are drawn while the stop is under way.
+    While the stop is in progress, lanes of running processes end at `now` (epoch seconds).
     """
     if width <= 0:
         return []
@@ -138,7 +138,7 @@ def draw(state: StopState, width: int, now: float) -> list[Line]:
 
 
 def _phases(state: StopState, share: Columns, scale: Scale, now: float) -> Line:
-    """The regions of the two phases above the axis."""
+    """Returns the line with the two phases above the axis."""
     plan = state.plan
     first = state.phase_1.ended if state.phase_1 and state.phase_1.ended is not None else None
     kill = state.phase_2.started if state.phase_2 else None
@@ -164,7 +164,7 @@ def _phases(state: StopState, share: Columns, scale: Scale, now: float) -> Line:
 
 
 def _region(words: str, width: int, dotted: bool = False) -> str:
-    """`├ words ───┤` in exactly `width` cells, with as much of the words as there is room for."""
+    """Returns `├ words ───┤` in exactly `width` cells, with as many words as fit."""
     if width <= 0:
         return ""
     if width < 3:
@@ -176,8 +176,8 @@ def _region(words: str, width: int, dotted: bool = False) -> str:
 
 
 def _ruler(share: Columns, scale: Scale) -> Line:
-    """Seconds along the axis, at round numbers, as many as fit."""
-    step = nice(scale.span_s * 9 / share.axis)
+    """Returns the axis with seconds at round numbers."""
+    step = round_up(scale.span_s * 9 / share.axis)
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     cells = [" "] * share.axis
     free = 0
@@ -191,7 +191,7 @@ def _ruler(share: Columns, scale: Scale) -> Line:
     if free + 1 < share.axis:
         cells[free] = "s"
     head = set_cell_size(" PID  PROCESS", share.label)
-    tail = set_cell_size(" ENDED", share.outcome)
+    tail = set_cell_size(" EXIT", share.outcome)
     return (Segment(head, Role.QUIET), Segment("".join(cells), Role.QUIET), Segment(tail, Role.QUIET))
 
 
@@ -205,15 +205,15 @@ def _lane(state: StopState, lane: Lane, share: Columns, scale: Scale, now: float
 
 
 def outcome(state: StopState, lane: Lane) -> tuple[str, Role]:
-    """When and how a process ended, in at most 18 cells."""
+    """Returns when and how a process exited, in at most 18 cells."""
     if lane.ended_at is None:
         if not state.settled and state.verdict is None:
             return "running", Role.RUNNING
         unseen = state.died_at is not None or state.verdict is Verdict.FAILED
-        return ("end not seen", Role.QUIET) if unseen else ("still running", Role.RUNNING)
+        return ("exit not seen", Role.QUIET) if unseen else ("still running", Role.RUNNING)
     when = seconds_text(max(lane.ended_at - state.began, 0.0))
     if lane.ended_by is None:
-        return f"ended {when}", Role.PLAIN
+        return f"exited {when}", Role.PLAIN
     if isinstance(lane.ended_by, int):
         glyph, role = (ENDED_WELL, Role.WELL) if lane.ended_by == 0 else (ENDED_BADLY, Role.BAD)
         return f"{glyph} {when} exit {lane.ended_by}", role
@@ -221,14 +221,14 @@ def outcome(state: StopState, lane: Lane) -> tuple[str, Role]:
 
 
 def _fit(text: str, width: int) -> str:
-    """Exactly `width` cells, cut with a mark."""
+    """Returns exactly `width` cells; an ellipsis marks a cut."""
     if width <= 0:
         return ""
     return set_cell_size(text, width) if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"
 
 
 def _signals(state: StopState, lane: Lane) -> Sequence[StopEvent]:
-    """The signals that reached out for this process, each once though both engine and kernel tell of it."""
+    """Returns the signals sent to this process, each once even if both engine and kernel report it."""
     found: list[StopEvent] = []
     for event in state.events:
         mine = event.id == lane.id or (event.id is None and event.container_pid == lane.container_pid)
@@ -238,24 +238,25 @@ def _signals(state: StopState, lane: Lane) -> Sequence[StopEvent]:
 
 
 def _axis(state: StopState, lane: Lane, scale: Scale, now: float) -> list[Segment]:
-    """What happened to one process, from the left to the right."""
+    """Returns the axis of one process."""
     over = state.verdict is not None or state.settled
     until = lane.ended_at if lane.ended_at is not None else (_last(state) if over else now)
     last = scale.column(until - state.began)
-    told = lane.got_signal or lane.id.pid == state.plan.pid
-    line = "─" if told else "┈"
-    cells = [(line, Role.RUNNING if told else Role.QUIET)] * (last + 1) + [(" ", Role.PLAIN)] * (scale.width - last - 1)
+    signalled = lane.got_signal or lane.id.pid == state.plan.pid
+    line = "─" if signalled else "┈"
+    cells = [(line, Role.RUNNING if signalled else Role.QUIET)] * (last + 1)
+    cells += [(" ", Role.PLAIN)] * (scale.width - last - 1)
     signals = _signals(state, lane)
     end = last if lane.ended_at is not None else scale.width
     starts = [scale.column(event.at - state.began) for event in signals]
     for event, column, after in zip(signals, starts, [*starts[1:], scale.width][: len(starts)], strict=True):
         name = short_name(event.signal or 0)
         if event.signal == SIGKILL and column <= end < column + 1 + len(name):
-            column = end  # noqa: PLW2901  its mark and the end's would lie on each other: the end's stays
+            column = end  # noqa: PLW2901  its mark would overlap the mark of the exit, which stays
         _write(cells, column, SIGNALLED, Role.MARK)
         _write(cells, column + 1, name, Role.MARK, limit=min(after, end if event.signal != SIGKILL else scale.width))
-    if not told and not any(event.signal != SIGKILL for event in signals):
-        for words in _UNTOLD[lane.got_signal]:
+    if not signalled and not any(event.signal != SIGKILL for event in signals):
+        for words in _NOT_SIGNALLED[lane.got_signal]:
             if _write(cells, 1, words, Role.QUIET, limit=min([*starts, last])):
                 break
     if lane.ended_at is not None:
@@ -264,15 +265,15 @@ def _axis(state: StopState, lane: Lane, scale: Scale, now: float) -> list[Segmen
     return _join(cells)
 
 
-_UNTOLD: dict[bool | None, tuple[str, ...]] = {
-    False: (" never told ",),
-    None: (" the engine tells it nothing ", " not told by the engine ", " not told "),
+_NOT_SIGNALLED: dict[bool | None, tuple[str, ...]] = {
+    False: (" not signalled ",),
+    None: (" not signalled by Docker ", " not signalled "),
 }
-"""What a lane says where no signal is known to have come, the longest words first."""
+"""Texts of a lane without a signal, longest first; None: unknown whether PID 1 forwarded it."""
 
 
 def _write(cells: list[tuple[str, Role]], column: int, words: str, role: Role, limit: int | None = None) -> bool:
-    """Put words into the cells if they fit whole in front of `limit`; whether they did."""
+    """Writes words into the cells if all fit before `limit`. Returns whether they did."""
     if column + len(words) > min(len(cells), limit if limit is not None else len(cells)):
         return False
     cells[column : column + len(words)] = [(letter, role) for letter in words]
@@ -280,7 +281,7 @@ def _write(cells: list[tuple[str, Role]], column: int, words: str, role: Role, l
 
 
 def _join(cells: Sequence[tuple[str, Role]]) -> list[Segment]:
-    """Cells -> segments, one for each run of the same role."""
+    """Joins cells of the same role into segments."""
     segments: list[Segment] = []
     for letter, role in cells:
         if segments and segments[-1].role is role:

@@ -1,4 +1,4 @@
-"""Rows of a signal log, of which only those that can be seen are put into words and drawn."""
+"""A list of signal records; only visible rows are formatted and drawn."""
 
 import time
 from typing import ClassVar
@@ -25,12 +25,12 @@ COLUMNS = (
     Column("from", "FROM", 10, 40, rank=1),
     Column("to", "→ TO", 10, 40),
     Column("what", "SIGNAL", 6, 8),
-    Column("result", "WHAT THE KERNEL DID", 19, 60),
+    Column("result", "EFFECT", 19, 60),
 )
 
 
 class SignalList(ScrollView, can_focus=True, inherit_bindings=False):
-    """The newest row is the last. It follows the end until it is scrolled up. Its keys are the screen's."""
+    """Shows the newest row last and follows the end until scrolled up. Its keys belong to the screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.SIGNAL_LIST)
 
@@ -55,12 +55,12 @@ class SignalList(ScrollView, can_focus=True, inherit_bindings=False):
         self._columns: list[tuple[Column, int]] = []
         self._tones: dict[str, Style] = {}
         self.following = True
-        """Whether new rows push the others up."""
+        """Whether the list scrolls to new rows."""
         self.empty_text = ""
 
     @property
     def rows(self) -> list[Row]:
-        """A copy of what is listed."""
+        """A copy of the listed rows."""
         return list(self._rows)
 
     @property
@@ -68,13 +68,13 @@ class SignalList(ScrollView, can_focus=True, inherit_bindings=False):
         return len(self._rows)
 
     def show(self, rows: list[Row]) -> None:
-        """List these instead, from the end."""
+        """Replaces the rows and scrolls to the end."""
         self._rows = rows[-self._limit :]
         self.following = True
         self._changed(0)
 
     def add(self, rows: list[Row]) -> None:
-        """More rows at the end; where there are too many the oldest go. Also draws rows that have changed."""
+        """Adds rows at the end, drops the oldest if there are too many, and redraws changed rows."""
         self._rows += rows
         over = max(0, len(self._rows) - self._limit)
         if over:
@@ -91,24 +91,24 @@ class SignalList(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def _last(self) -> int:
-        """The offset at which the last row is at the bottom; reckoned, as the layout may not know it yet."""
+        """The scroll offset with the last row at the bottom; computed, because the layout may not know it yet."""
         return max(0, len(self._rows) + 1 - self.size.height)
 
     def _scroll(self, y: int) -> None:
         self.scroll_to(y=y, animate=False, force=True, immediate=True)
 
     def move(self, by: int) -> None:
-        """Scroll by rows. At the end it follows again."""
+        """Scrolls by rows; follows again at the end."""
         y = min(max(self.scroll_offset.y + by, 0), self._last)
         self._scroll(y)
         self.following = y >= self._last
 
     def page(self, by: int) -> None:
-        """Scroll by screenfuls."""
+        """Scrolls by pages."""
         self.move(by * max(1, self.size.height - 2))
 
     def edge(self, end: bool) -> None:
-        """To the first row, or to the last, and follow."""
+        """Scrolls to the first row, or to the last and follows."""
         self.move(len(self._rows) * (1 if end else -1))
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
@@ -184,6 +184,6 @@ class SignalList(ScrollView, can_focus=True, inherit_bindings=False):
 
 
 def clock_ms(epoch_s: float) -> str:
-    """A moment of today as `17:03:09.123`, local time."""
+    """Formats a time as `17:03:09.123`, local time."""
     milliseconds = round(epoch_s * 1000)
     return f"{time.strftime('%H:%M:%S', time.localtime(milliseconds // 1000))}.{milliseconds % 1000:03}"

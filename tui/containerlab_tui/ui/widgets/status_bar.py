@@ -1,4 +1,4 @@
-"""The line above (which engine, how many containers) and the line below (the keys that apply now)."""
+"""The top line (engine, number of containers) and the bottom line (keys that apply now)."""
 
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 ENGINE_ROOM = 40
-"""Cells that the host's figures leave for the program's name and the engine, or they are not shown."""
+"""The host's figures are shown only if this many cells remain for the program's name and the engine."""
 
 
 class TopLine(Widget):
-    """Which engine, what this machine uses, and how many containers."""
+    """Shows the engine, the usage of this machine, and the number of containers."""
 
     DEFAULT_CSS = """
     TopLine { height: 1; background: $panel; color: $foreground; padding: 0 1; }
@@ -32,14 +32,14 @@ class TopLine(Widget):
         self._note = ""
         self._host = ""
 
-    def say(self, engine: str, note: str) -> None:
-        """`engine`: which one; `note`: what stands at the right."""
+    def set_text(self, engine: str, note: str) -> None:
+        """Updates the engine and the note at the right."""
         if (engine, note) != (self._engine, self._note):
             self._engine, self._note = engine, note
             self.refresh()
 
     def show_host(self, load: "HostLoad | None") -> None:
-        """Show the CPU and memory of this machine; None: nothing."""
+        """Shows the CPU and memory of this machine; nothing for None."""
         words = "" if load is None else host_words(load)
         if words != self._host:
             self._host = words
@@ -57,7 +57,7 @@ class TopLine(Widget):
 
 
 def host_words(load: "HostLoad") -> str:
-    """Returns e.g. `host: CPU 12 %, memory 3.1G of 24G`; without CPU where it isn't known yet."""
+    """Returns, for example, `host: CPU 12 %, memory 3.1G of 24G`; without CPU until it is known."""
     from containerlab_tui.present.wording import size  # not needed for the first frame
 
     memory = f"memory {size(load.memory_bytes)} of {size(load.memory_total)}"
@@ -65,14 +65,13 @@ def host_words(load: "HostLoad") -> str:
 
 
 ALWAYS = frozenset({"app.help", "app.command_palette"})
-"""Actions that stand at the right, whatever else applies."""
+"""Actions always shown at the right."""
 
 
 class KeyBar(Widget):
-    """The keys that apply now, in one widget: redrawn when they change, and each can be clicked.
+    """Shows the keys that apply now; each can be clicked.
 
-    The framework's own footer mounts a widget a key again at each change of focus, which takes longer than a
-    key press may.
+    Textual's Footer mounts one widget for each key at every change of focus, which makes key presses slow.
     """
 
     DEFAULT_CSS = """
@@ -118,7 +117,7 @@ class KeyBar(Widget):
 
 
 def _full_action(active: ActiveBinding) -> str:
-    """The action as a click must name it: with the node that answers it."""
+    """Returns the action with its target, as a click needs it."""
     action = active.binding.action
     if "." in action.partition("(")[0]:
         return action

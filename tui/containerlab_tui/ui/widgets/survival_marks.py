@@ -15,7 +15,7 @@ def answers(survival: Survival) -> tuple[Answer, Answer, Answer, Answer]:
 
 
 def marks(survival: Survival) -> Cell:
-    """Seven cells under `HEADING`."""
+    """Returns the four marks, seven cells under `HEADING`."""
     tones = {Answer.YES: "good", Answer.NO: "muted", Answer.UNKNOWN: "warn"}
     parts: list[tuple[str, str]] = []
     for index, answer in enumerate(answers(survival)):
