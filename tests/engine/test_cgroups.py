@@ -14,7 +14,7 @@ BASE = "containerlab/base:latest"
 FILL = "import time; kept = bytearray(b'x') * 20_000_000; print('ready', flush=True); time.sleep(1000)"
 
 
-def test_usage_is_what_the_engine_says(docker: Docker, container: Containers) -> None:
+def test_usage_agrees_with_the_engine(docker: Docker, container: Containers) -> None:
     name = container(BASE, "python3", "-c", FILL, options=("--memory=100m",), ready="ready")
     reader = cgroups.UsageReader(int(docker.state(name, "State.Pid")))
     used = reader.read()
@@ -28,7 +28,7 @@ def test_usage_is_what_the_engine_says(docker: Docker, container: Containers) ->
     assert 0.25 <= reader.read().cpu_seconds - before < 10
 
 
-def test_the_end_is_gone_even_after_a_restart(docker: Docker, container: Containers) -> None:
+def test_a_stopped_container_raises_gone_even_after_a_restart(docker: Docker, container: Containers) -> None:
     """The restarted container has the same cgroup, but the reader was made for its earlier life."""
     name = container(BASE, "sleep", "1000")
     reader = cgroups.UsageReader(int(docker.state(name, "State.Pid")))

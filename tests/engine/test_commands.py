@@ -52,7 +52,7 @@ def by_pid(rows: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
 # ps
 
 
-def test_ps_lists_what_runs_and_with_all_what_has_ended(
+def test_ps_lists_running_and_with_all_stopped_containers(
     docker: Docker, container: Containers, command: Command
 ) -> None:
     runs = container("dockerapp1", options=("--stop-signal=SIGUSR2", "--ipc=shareable"), ready="pid = 1")
@@ -121,12 +121,12 @@ def test_processes_of_docker_exec_and_an_id_prefix(docker: Docker, container: Co
     eventually(lambda: "sleep 1000" in commands(), "the process of docker exec is there")
 
 
-def test_scratch_needs_nothing_inside(container: Containers, command: Command) -> None:
+def test_scratch_needs_no_program_inside(container: Containers, command: Command) -> None:
     (row,) = command.asks("processes", container("scratch-static"))["processes"]
     assert (row["container_pid"], row["command"], row["caught"]) == (1, "/sleep 2147483647", [])
 
 
-def test_a_hostile_command_line_stays_data(docker: Docker, container: Containers, command: Command) -> None:
+def test_a_hostile_command_line_is_only_data(docker: Docker, container: Containers, command: Command) -> None:
     name = container("dockerapp1", ready="pid = 1")
     docker("exec", "-d", name, "bash", "-c", r"exec -a $'evil\xff\e]2;title\a\e[31m[b]' sleep 1000")
 
@@ -168,7 +168,7 @@ def test_forecast_sends_nothing(docker: Docker, container: Containers, command: 
     assert docker.state(name) == "running"
 
 
-def test_forecast_is_of_the_stop_signal_unless_told(container: Containers, command: Command) -> None:
+def test_forecast_is_of_the_stop_signal_by_default(container: Containers, command: Command) -> None:
     name = container("dockerapp1", options=("--stop-signal=RTMIN+4",), ready="pid = 1")
     (row,) = command.asks("forecast", name)["forecasts"]
     assert (row["signal"], row["delivery"]) == ("SIGRTMIN+4", "dropped")
@@ -180,18 +180,18 @@ def test_forecast_is_of_the_stop_signal_unless_told(container: Containers, comma
 
 WITH_CHILDREN = ("dockerapp3", "shell-form", "supervisor-v2", "init-wrapped")
 EXPECTED = {
-    ("dockerapp1", "SIGTERM"): ("handler", "ended with status 0"),
-    ("dockerapp1", "SIGUSR1"): ("handler", "still there"),
-    ("dockerapp1", "SIGHUP"): ("dropped", "still there"),
-    ("dockerapp2", "SIGTERM"): ("handler", "still there"),
-    ("dockerapp3", "SIGTERM"): ("handler", "ended with status 0"),
-    ("shell-form", "SIGTERM"): ("dropped", "still there"),
-    ("supervisor-v2", "SIGUSR1"): ("dropped", "still there"),
-    ("init-wrapped", "SIGTERM"): ("sigwait", "ended with status 143"),
-    ("systemv-shm", "SIGTERM"): ("handler", "ended with status 0"),
-    ("mmap-shm", "SIGTERM"): ("handler", "ended with status 0"),
-    ("scratch-static", "SIGTERM"): ("dropped", "still there"),
-    ("scratch-static", "SIGKILL"): ("default", "ended by SIGKILL"),
+    ("dockerapp1", "SIGTERM"): ("handler", "exited with code 0"),
+    ("dockerapp1", "SIGUSR1"): ("handler", "still running"),
+    ("dockerapp1", "SIGHUP"): ("dropped", "still running"),
+    ("dockerapp2", "SIGTERM"): ("handler", "still running"),
+    ("dockerapp3", "SIGTERM"): ("handler", "exited with code 0"),
+    ("shell-form", "SIGTERM"): ("dropped", "still running"),
+    ("supervisor-v2", "SIGUSR1"): ("dropped", "still running"),
+    ("init-wrapped", "SIGTERM"): ("sigwait", "exited with code 143"),
+    ("systemv-shm", "SIGTERM"): ("handler", "exited with code 0"),
+    ("mmap-shm", "SIGTERM"): ("handler", "exited with code 0"),
+    ("scratch-static", "SIGTERM"): ("dropped", "still running"),
+    ("scratch-static", "SIGKILL"): ("default", "terminated by SIGKILL"),
 }
 TAKEN = {"handler": "its handler runs", "dropped": "discarded", "default": "default action", "sigwait": "queued"}
 
@@ -199,7 +199,7 @@ TAKEN = {"handler": "its handler runs", "dropped": "discarded", "default": "defa
 def came_true(row: dict[str, Any], became: str) -> None:
     """What was observed is what was forecast."""
     forecast = row["forecast"]
-    ended_by_it = became == f"ended by {row['signal']}"
+    ended_by_it = became == f"terminated by {row['signal']}"
     taken = TAKEN[forecast["delivery"]]
     if ended_by_it and row["signal"] != "SIGKILL":
         # The kernel makes SIGKILL of a fatal signal at once (kernel/signal.c, complete_signal): nobody takes this one.
@@ -223,7 +223,7 @@ def test_the_forecast_for_pid_1_comes_true(
     assert told["delivery"] == delivery
     came_true(row, became)
     running = docker.state(name) == "running"
-    assert running == (became == "still there") or eventually(
+    assert running == (became == "still running") or eventually(
         lambda: docker.state(name) != "running", f"{name} has ended"
     )
 
@@ -231,11 +231,11 @@ def test_the_forecast_for_pid_1_comes_true(
 @pytest.mark.parametrize(
     ("image", "signal", "delivery", "became"),
     [
-        ("dockerapp3", "SIGTERM", "handler", "ended with status 0"),
-        ("dockerapp3", "SIGHUP", "default", "ended by SIGHUP"),
-        ("shell-form", "SIGUSR1", "handler", "still there"),
-        ("init-wrapped", "SIGTERM", "default", "ended by SIGTERM"),
-        ("supervisor-v2", "SIGUSR2", "handler", "still there"),
+        ("dockerapp3", "SIGTERM", "handler", "exited with code 0"),
+        ("dockerapp3", "SIGHUP", "default", "terminated by SIGHUP"),
+        ("shell-form", "SIGUSR1", "handler", "still running"),
+        ("init-wrapped", "SIGTERM", "default", "terminated by SIGTERM"),
+        ("supervisor-v2", "SIGUSR2", "handler", "still running"),
     ],
 )
 def test_the_forecast_for_a_child_comes_true(
@@ -258,7 +258,7 @@ def test_the_forecast_for_a_child_comes_true(
 # signal
 
 
-def test_children_and_all_are_whom_they_say(docker: Docker, container: Containers, command: Command) -> None:
+def test_targets_children_and_all(docker: Docker, container: Containers, command: Command) -> None:
     name = container("dockerapp3", ready=READY["dockerapp3"])
     child = re.search(r"in child process, pid = (\d+)", docker.logs(name))
     assert child is not None
@@ -272,14 +272,14 @@ def test_children_and_all_are_whom_they_say(docker: Docker, container: Container
     assert "\n1: handle signal: SIGUSR1" not in log
 
 
-def test_a_person_reads_what_came_of_it(docker: Docker, container: Containers, command: Command) -> None:
+def test_the_text_shows_the_result(docker: Docker, container: Containers, command: Command) -> None:
     name = container("dockerapp1", ready="pid = 1")
     answer = command("signal", name, "usr1")
     assert (answer.status, answer.err) == (0, "")
     heading, row = answer.out.splitlines()
     assert heading.split() == ["PID", "IN", "SIGNAL", "FORECAST", "OBSERVED"]
     assert "SIGUSR1" in row
-    assert row.endswith("still there")
+    assert row.endswith("still running")
     docker.says(name, "handle signal: SIGUSR1")
 
 
@@ -297,7 +297,7 @@ def test_a_person_reads_what_came_of_it(docker: Docker, container: Containers, c
     ],
 )
 @pytest.mark.parametrize("json_too", [(), ("--json",)])
-def test_nothing_is_sent_and_the_status_says_why(
+def test_a_refused_signal_sets_the_exit_status(
     docker: Docker,
     container: Containers,
     command: Command,
@@ -320,7 +320,7 @@ def test_no_such_container_is_3(command: Command, words: str) -> None:
 
 
 @pytest.mark.parametrize("words", ["processes", "forecast", "signal TERM", "ipc", "maps"])
-def test_one_that_has_ended_has_no_processes(
+def test_a_stopped_container_has_no_processes(
     docker: Docker, container: Containers, command: Command, words: str
 ) -> None:
     name = container("supervisor-v1")

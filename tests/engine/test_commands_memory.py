@@ -59,7 +59,7 @@ def data(document: dict[str, Any]) -> bytes:
 # ipc
 
 
-def test_ipc_names_every_object_and_who_shares(
+def test_ipc_lists_objects_and_sharing_containers(
     docker: Docker, container: Containers, command: Command, written: str
 ) -> None:
     other = container("dockerapp1", options=(f"--ipc=container:{written}",), ready="pid = 1")
@@ -144,7 +144,7 @@ def test_posix_shared_memory_is_read_and_removed(command: Command, docker: Docke
         (3, "maps read NAME 4000 0-1000", "has no mapping 0-1000"),
     ],
 )
-def test_what_is_not_there_or_makes_no_sense(
+def test_missing_objects_and_bad_arguments(
     container: Containers, command: Command, status: int, words: str, sentence: str
 ) -> None:
     name = container("systemv-shm", ready="ready")
@@ -161,7 +161,7 @@ def test_scratch_has_a_namespace_without_objects(command: Command, container: Co
 # maps
 
 
-def test_maps_say_where_the_bytes_live(command: Command, mapped: str) -> None:
+def test_maps_show_the_storage(command: Command, mapped: str) -> None:
     document = command.asks("maps", mapped)
     assert document["container"] == mapped
     for one in document["mappings"]:

@@ -119,9 +119,7 @@ def stopped(command: Command) -> Iterator[Callable[..., Seen]]:
         witness.close()
 
 
-def test_dockerapp1_ends_in_the_first_phase(
-    container: Containers, stopped: Callable[..., Seen], command: Command
-) -> None:
+def test_dockerapp1_exits_in_phase_1(container: Containers, stopped: Callable[..., Seen], command: Command) -> None:
     name = container("dockerapp1", ready="pid = 1")
     seen = stopped(name)
     document = seen.document
@@ -140,9 +138,7 @@ def test_dockerapp1_ends_in_the_first_phase(
     assert "SIGTERM" in " ".join([why["sentence"], *why["evidence"]])
 
 
-def test_dockerapp2_is_killed_in_the_second_phase(
-    container: Containers, stopped: Callable[..., Seen], command: Command
-) -> None:
+def test_dockerapp2_is_killed_in_phase_2(container: Containers, stopped: Callable[..., Seen], command: Command) -> None:
     name = container("dockerapp2", ready="pid = 1")
     seen = stopped(name, "--timeout", "1")
     document = seen.document
@@ -159,7 +155,7 @@ def test_dockerapp2_is_killed_in_the_second_phase(
     assert "did not end within 1 s, and was killed after" in why["sentence"]
 
 
-def test_a_person_reads_the_phases_as_they_come(container: Containers, command: Command) -> None:
+def test_the_text_shows_the_phases_live(container: Containers, command: Command) -> None:
     name = container("dockerapp2", ready="pid = 1")
     answer = command("stop", name, "--timeout", "1")
     assert answer.status == 1
@@ -172,7 +168,7 @@ def test_a_person_reads_the_phases_as_they_come(container: Containers, command: 
     assert "did not end within 1 s, and was killed after" in sentence.out.splitlines()[0]
 
 
-def test_the_shell_form_never_hears_it(container: Containers, stopped: Callable[..., Seen], command: Command) -> None:
+def test_the_shell_form_gets_no_signal(container: Containers, stopped: Callable[..., Seen], command: Command) -> None:
     name = container("shell-form", ready="waiting for signals")
     told = {one["container_pid"]: one for one in command.asks("forecast", name)["forecasts"]}
     assert (told[1]["delivery"], told[1]["effect"]) == ("dropped", "nothing")
@@ -185,7 +181,7 @@ def test_the_shell_form_never_hears_it(container: Containers, stopped: Callable[
         assert all(one["got_signal"] is False for one in children)
 
 
-def test_dockerapp3_child_is_never_told(container: Containers, stopped: Callable[..., Seen]) -> None:
+def test_dockerapp3_child_is_not_signalled(container: Containers, stopped: Callable[..., Seen]) -> None:
     blind = Tracer().available()
     assert not blind, f"the kernel's record is part of this: {blind}"
     name = container("dockerapp3", ready="i am in child process")
@@ -201,7 +197,7 @@ def test_dockerapp3_child_is_never_told(container: Containers, stopped: Callable
     assert [one["signal"] for one in to_parent][:1] == ["SIGTERM"]
 
 
-def test_supervisor_tells_both_programs(docker: Docker, container: Containers, stopped: Callable[..., Seen]) -> None:
+def test_supervisord_signals_both_programs(docker: Docker, container: Containers, stopped: Callable[..., Seen]) -> None:
     name = container("supervisor-v2", ready="dockerapp1-brother entered RUNNING")
     docker.says(name, "dockerapp1 entered RUNNING")
     seen = stopped(name)
@@ -213,7 +209,7 @@ def test_supervisor_tells_both_programs(docker: Docker, container: Containers, s
     assert {"SIGTERM", "SIGQUIT"} <= to_programs
 
 
-def test_an_init_passes_it_on(container: Containers, stopped: Callable[..., Seen]) -> None:
+def test_an_init_forwards_the_signal(container: Containers, stopped: Callable[..., Seen]) -> None:
     name = container("init-wrapped", ready="no handlers here")
     seen = stopped(name)
     assert (seen.status, seen.document["verdict"], seen.document["exit_code"]) == (0, "graceful", 143)
@@ -229,17 +225,17 @@ def test_scratch_has_no_handler(container: Containers, stopped: Callable[..., Se
     assert (seen.status, seen.document["verdict"]) == (1, "killed")
 
 
-def test_systemv_shm_ends_by_itself(container: Containers, stopped: Callable[..., Seen]) -> None:
+def test_systemv_shm_exits_on_its_own(container: Containers, stopped: Callable[..., Seen]) -> None:
     seen = stopped(container("systemv-shm", ready="ready"))
     assert (seen.status, seen.document["verdict"], seen.document["exit_code"]) == (0, "graceful", 0)
 
 
-def test_mmap_shm_ends_by_itself(container: Containers, stopped: Callable[..., Seen]) -> None:
+def test_mmap_shm_exits_on_its_own(container: Containers, stopped: Callable[..., Seen]) -> None:
     seen = stopped(container("mmap-shm", ready="ready"))
     assert (seen.status, seen.document["verdict"], seen.document["exit_code"]) == (0, "graceful", 0)
 
 
-def test_supervisor_v1_has_ended_before(docker: Docker, container: Containers, command: Command) -> None:
+def test_supervisor_v1_is_already_stopped(docker: Docker, container: Containers, command: Command) -> None:
     name = container("supervisor-v1")
     docker("wait", name)
     document = command.asks("stop", name)
@@ -254,7 +250,7 @@ def test_supervisor_v1_has_ended_before(docker: Docker, container: Containers, c
     ("image", "own", "asked", "verdict", "status"),
     [("dockerapp1", "SIGUSR2", "SIGTERM", "graceful", 0), ("dockerapp2", "SIGTERM", "SIGUSR1", "killed", 1)],
 )
-def test_another_signal_on_an_old_engine_is_two_phases_from_here(
+def test_another_signal_on_an_old_engine_runs_both_phases_here(
     engine_host: str,
     container: Containers,
     stopped: Callable[..., Seen],
@@ -280,7 +276,7 @@ def test_another_signal_on_an_old_engine_is_two_phases_from_here(
         assert 0.9 < seen.document["duration_s"] < 4
 
 
-def test_a_negative_timeout_is_for_ever(container: Containers, stopped: Callable[..., Seen]) -> None:
+def test_a_negative_timeout_is_no_limit(container: Containers, stopped: Callable[..., Seen]) -> None:
     seen = stopped(container("dockerapp1", ready="pid = 1"), "--timeout", "-1")
     assert (seen.status, seen.document["verdict"], seen.document["timeout_s"]) == (0, "graceful", -1)
 
@@ -309,9 +305,7 @@ def follow(engine_host: str, name: str, act: Callable[[], object], survived_s: f
         engine.close()
 
 
-def test_a_lone_signal_that_is_outlived_settles_by_itself(
-    engine_host: str, docker: Docker, container: Containers
-) -> None:
+def test_a_survived_signal_is_not_a_stop(engine_host: str, docker: Docker, container: Containers) -> None:
     name = container("dockerapp2", ready="pid = 1")
     began = time.monotonic()
     state = follow(engine_host, name, lambda: docker("kill", "--signal=TERM", name), survived_s=0.5, grace_s=1)
@@ -323,7 +317,9 @@ def test_a_lone_signal_that_is_outlived_settles_by_itself(
     assert docker.state(name) == "running"
 
 
-def test_a_stop_begun_elsewhere_is_followed_to_its_end(engine_host: str, docker: Docker, container: Containers) -> None:
+def test_a_stop_started_elsewhere_is_followed_to_its_end(
+    engine_host: str, docker: Docker, container: Containers
+) -> None:
     name = container("dockerapp2", ready="pid = 1")
 
     def stop() -> None:

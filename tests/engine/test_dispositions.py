@@ -182,7 +182,7 @@ def settled(look: Callable[[], Forecast], delivery: Delivery) -> Forecast:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_what_is_forecast_comes_true(docker: Docker, container: Containers, case: Case) -> None:
+def test_predicted_effects_come_true(docker: Docker, container: Containers, case: Case) -> None:
     case = case.here()
     name = container(BASE, *case.command, options=("--init",) if case.init else (), ready="ready")
 
@@ -251,7 +251,7 @@ def test_bash_with_a_trap_on_exit_is_unknown_for_a_reason(
     docker.says(name, "heard")
 
 
-def test_an_init_takes_signals_that_look_neither_caught_nor_blocked(docker: Docker, container: Containers) -> None:
+def test_an_init_takes_signals_that_seem_neither_handled_nor_blocked(docker: Docker, container: Containers) -> None:
     name = container(BASE, "sleep", "1000", options=("--init",))
 
     def look() -> Forecast:
@@ -335,7 +335,7 @@ def test_exec_is_seen_after_the_tree_and_takes_its_own_signals(docker: Docker, c
     watch.close()
 
 
-def test_who_entered_by_nsenter_is_seen_too(docker: Docker, container: Containers) -> None:
+def test_a_process_entered_by_nsenter_is_listed(docker: Docker, container: Containers) -> None:
     """It is in the PID namespace, not in the cgroup."""
     name = container(BASE, "sleep", "1000")
     pid = docker.state(name, "State.Pid")
@@ -398,7 +398,7 @@ def test_a_guest_in_another_container_s_namespace(docker: Docker, container: Con
     assert docker("wait", guest) == "143"
 
 
-def test_a_zombie_is_listed_and_past_caring(docker: Docker, container: Containers) -> None:
+def test_a_zombie_is_listed_without_effect(docker: Docker, container: Containers) -> None:
     name = container(BASE, *python("if os.fork() == 0: os._exit(3)", READY, SLEEP), ready="ready")
     zombie = eventually(
         lambda: [one for one in processes_of(docker, name) if one.state == "Z"], "the child is a zombie"

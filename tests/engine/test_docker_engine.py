@@ -66,7 +66,7 @@ def log_of(engine: Engine, id: str) -> bytes:
     return b"".join(engine.logs(id, follow=False))
 
 
-def test_the_engine_says_what_it_is(engine: DockerEngine, engine_host: str, docker: Docker) -> None:
+def test_version_of_the_engine(engine: DockerEngine, engine_host: str, docker: Docker) -> None:
     version = engine.version()
     assert engine.endpoint == engine_host
     assert engine.local
@@ -90,7 +90,7 @@ def test_the_list_is_one_and_the_same_from_three_ways(engine: DockerEngine, engi
     assert engine.container("0" * 64) is None
 
 
-def test_inspect_says_what_was_asked_for(engine: DockerEngine, run: Run, tmp_path: Path) -> None:
+def test_inspect_returns_the_requested_settings(engine: DockerEngine, run: Run, tmp_path: Path) -> None:
     id = run(
         "exec sleep 1000",
         ipc_mode="shareable",
@@ -116,14 +116,14 @@ def test_inspect_says_what_was_asked_for(engine: DockerEngine, run: Run, tmp_pat
     assert engine.inspect(found.name) == engine.inspect(id[:12]) == found
 
 
-def test_without_wishes_the_stop_is_sigterm_after_ten_seconds(engine: DockerEngine, run: Run) -> None:
+def test_the_default_stop_is_sigterm_and_ten_seconds(engine: DockerEngine, run: Run) -> None:
     found = engine.inspect(run(stop_timeout_s=None, start=False))
     assert (found.stop_signal, found.stop_signal_source) == ("SIGTERM", "default")
     assert (found.stop_timeout_s, found.stop_timeout_source) == (10, "default")
     assert (found.state, found.pid, found.started_at) == ("created", 0, None)
 
 
-def test_a_life(engine: DockerEngine, run: Run) -> None:
+def test_the_life_of_a_container(engine: DockerEngine, run: Run) -> None:
     id = run("trap 'exit 3' TERM; while :; do sleep 0.1; done", stop_timeout_s=20)
     engine.pause(id)
     assert engine.inspect(id).state == "paused"
@@ -201,7 +201,7 @@ def bad_program(engine: DockerEngine) -> None:
         engine.remove(name, force=True)
 
 
-def test_log_bytes_come_as_they_were_written(engine: DockerEngine, run: Run) -> None:
+def test_log_bytes_are_unchanged(engine: DockerEngine, run: Run) -> None:
     id = run(r"printf 'a\033[31m\303\274\n'; seq 1 20000; printf end")
     engine.wait(id, 20)
     expected = b"a\x1b[31m\xc3\xbc\n" + b"".join(b"%d\n" % number for number in range(1, 20001)) + b"end"
@@ -288,7 +288,7 @@ def test_leaving_attached_streams_leaves_the_container(engine: DockerEngine, run
     assert engine.inspect_raw(id)["Config"]["StdinOnce"] is False
 
 
-def test_only_what_runs_can_be_attached_to(engine: DockerEngine, run: Run) -> None:
+def test_only_running_containers_can_be_attached_to(engine: DockerEngine, run: Run) -> None:
     with pytest.raises(BadRequest, match="created"):
         engine.attach(run(start=False))
 
@@ -319,7 +319,7 @@ def test_a_file_arrives_with_its_bytes_and_mode(
     assert back.stat().st_mode & 0o7777 == 0o751
 
 
-def test_what_is_no_file_or_no_directory_is_refused(engine: DockerEngine, run: Run, tmp_path: Path) -> None:
+def test_bad_files_and_directories_are_refused(engine: DockerEngine, run: Run, tmp_path: Path) -> None:
     id = run()
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
@@ -343,7 +343,7 @@ def test_images_are_tags(engine: DockerEngine) -> None:
 
 
 @pytest.mark.parametrize("url", ["unix:///nosuch/docker.sock", "tcp://127.0.0.1:9"])
-def test_an_engine_that_is_not_there_is_named(url: str) -> None:
+def test_a_missing_engine_is_named(url: str) -> None:
     with pytest.raises(Unreachable, match=url):
         connect(url)
 
@@ -358,7 +358,7 @@ def test_a_socket_that_may_not_be_opened_and_one_that_nobody_listens_on(tmp_path
         connect(f"unix://{path}")
 
 
-def test_what_answers_but_is_no_engine_is_said_so(tmp_path: Path) -> None:
+def test_a_server_that_is_not_an_engine_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "s"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))

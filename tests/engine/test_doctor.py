@@ -116,9 +116,7 @@ signal.pause()
 """
 
 
-def test_what_a_container_names_its_sockets_breaks_nothing(
-    engine: DockerEngine, container: Containers, engine_host: str
-) -> None:
+def test_hostile_socket_names_break_nothing(engine: DockerEngine, container: Containers, engine_host: str) -> None:
     name = container("dockerapp1", "python3", "-c", ODD, "\udcff", options=("--stop-timeout=1",))
     eventually(lambda: doctor(engine, name).outlook is Outlook.TIMES_OUT, "the diagnosis")
     diagnoses, unseen = doctor_all(engine)
@@ -129,7 +127,7 @@ def test_what_a_container_names_its_sockets_breaks_nothing(
     assert compare(state.plan.prediction, state).right
 
 
-def test_what_does_not_run_is_said_so(engine: DockerEngine, docker: Docker, container: Containers) -> None:
+def test_a_stopped_container_is_refused(engine: DockerEngine, docker: Docker, container: Containers) -> None:
     name = container("dockerapp1", ready="pid = 1")
     docker("stop", name)
     with pytest.raises(Gone):
@@ -156,7 +154,7 @@ def test_strict_is_a_gate(engine_host: str, container: Containers, capsys: pytes
     assert bad in capsys.readouterr().out
 
 
-def test_it_is_quick(engine: DockerEngine, container: Containers) -> None:
+def test_the_doctor_is_fast(engine: DockerEngine, container: Containers) -> None:
     names = [container("scratch-static") for _ in range(5)]
     doctor(engine, names[0])
     times = []

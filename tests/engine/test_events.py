@@ -132,7 +132,7 @@ def one_life(engine: DockerEngine, watched: Watched) -> Iterator[tuple[str, floa
     assert id not in watched.inventory.containers
 
 
-def test_what_is_known_ends_as_a_fresh_list_says(engine: DockerEngine, watched: Watched) -> None:
+def test_the_final_state_equals_a_fresh_list(engine: DockerEngine, watched: Watched) -> None:
     """A crowd that comes, goes and changes at once."""
     made: list[str] = []
 
@@ -173,7 +173,7 @@ def test_what_is_known_ends_as_a_fresh_list_says(engine: DockerEngine, watched: 
                 engine.remove(id, force=True)
 
 
-def test_nothing_is_asked_where_nothing_changes(engine: DockerEngine) -> None:
+def test_no_requests_without_changes(engine: DockerEngine) -> None:
     """A signal that ends nothing is an event that changes no line."""
     asked: list[str] = []
 

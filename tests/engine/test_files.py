@@ -123,7 +123,7 @@ def full(docker: Docker, container: Containers, look: Look, tmp_path: Path) -> F
     return look(container(BASE, "python3", "-c", PROGRAM, "", options=options, ready="ready"))
 
 
-def test_where_bytes_live(full: Found, tmp_path: Path) -> None:
+def test_storage_of_mappings(full: Found, tmp_path: Path) -> None:
     upper, merged = full.directories["UpperDir"], full.directories["MergedDir"]
     [volume] = [source for kind, source in full.volumes.values() if kind == "volume"]
     expected = {
@@ -147,7 +147,7 @@ def test_where_bytes_live(full: Found, tmp_path: Path) -> None:
             assert Path(host_path).read_bytes()[:100] == full.read(path)
 
 
-def test_what_is_in_them(full: Found) -> None:
+def test_contents_of_mappings(full: Found) -> None:
     for path in ("/srv/file", "/srv/private", "/srv/deleted", "/dev/shm/file", "/scratch/file", "/volume/file"):
         assert full.read(path) == path.encode().ljust(100, b"\0")
         assert full.at(path).file_bytes == 501
@@ -248,7 +248,7 @@ def test_a_path_that_the_host_has_too(container: Containers, look: Look, secret:
     assert secret.read_text() == "the host's secret"
 
 
-def test_links_put_where_a_file_was_mapped(container: Containers, look: Look, secret: Path) -> None:
+def test_links_in_place_of_a_mapped_file(container: Containers, look: Look, secret: Path) -> None:
     found = look(trap(container, MOVED, secret))
     assert found.at("/trap/gone/secret").deleted
     assert found.backing("/trap/gone/secret") is Backing.DELETED
@@ -257,7 +257,7 @@ def test_links_put_where_a_file_was_mapped(container: Containers, look: Look, se
         assert found.read(path, 0, 19) == b"the container's own"
 
 
-def test_names_meant_to_deceive(container: Containers, look: Look, secret: Path) -> None:
+def test_deceptive_names(container: Containers, look: Look, secret: Path) -> None:
     program = r"""
 for name in ("/srv/x (deleted)", "/srv/new\nline", "/srv/back\\012slash", "/srv/\x1b[31mred"):
     kept.append(mapped(name))

@@ -56,7 +56,7 @@ def terminal() -> Iterator[Terminal]:
     made.close()
 
 
-def test_no_screen_lets_it_through(
+def test_no_screen_passes_control_characters(
     hostile: str, engine_host: str, terminal: Terminal, docker: Docker, tmp_path: Path
 ) -> None:
     environment = {"PATH": os.environ["PATH"], "TERM": "tmux-256color", "LANG": "C.UTF-8", "HOME": str(tmp_path)}
@@ -72,7 +72,7 @@ def test_no_screen_lets_it_through(
     for key in ("/", f"-l {hostile}", "Enter"):
         terminal.press(key)
     eventually(lambda: "\n".join(terminal.screen()).count("●") == 1, "it alone is listed")
-    for key, seen in (("p", "USER"), ("g", "WHAT CAME"), ("i", "segment"), ("f", "shared"), ("l", "ready"), ("y", "Id")):
+    for key, seen in (("p", "USER"), ("g", "RESULT"), ("i", "segment"), ("f", "shared"), ("l", "ready"), ("y", "Id")):
         terminal.press(key)
         shows(seen)
     terminal.press("s")
@@ -122,7 +122,7 @@ def test_a_container_that_vanishes_before_the_stop(docker: Docker, container: Co
     assert main(["--host", engine_host, "stop", name]) == 3
 
 
-def test_a_number_that_was_used_again_gets_no_signal(docker: Docker, container: Containers) -> None:
+def test_a_reused_pid_gets_no_signal(docker: Docker, container: Containers) -> None:
     name = container("dockerapp1", ready="pid = 1")
     there = identify(int(docker.state(name, "State.Pid")))
     with pytest.raises(Gone):

@@ -16,7 +16,7 @@ def exit_code(docker: Docker, name: str) -> str:
     return docker.state(name, "State.ExitCode")
 
 
-def test_dockerapp1_handles_three_signals_and_ends_on_term(docker: Docker, container: Containers) -> None:
+def test_dockerapp1_handles_three_signals_and_exits_on_term(docker: Docker, container: Containers) -> None:
     name = container("dockerapp1", ready="pid = 1")
     for signal in ("SIGINT", "SIGUSR1", "SIGUSR2"):
         docker("kill", f"--signal={signal}", name)
@@ -27,7 +27,7 @@ def test_dockerapp1_handles_three_signals_and_ends_on_term(docker: Docker, conta
     assert exit_code(docker, name) == "0"
 
 
-def test_dockerapp2_hears_term_and_stays_until_the_second_phase(docker: Docker, container: Containers) -> None:
+def test_dockerapp2_handles_term_and_runs_until_phase_2(docker: Docker, container: Containers) -> None:
     name = container("dockerapp2", ready="pid = 1")
     begun = time.monotonic()
     docker("stop", "--time=1", name)
@@ -36,7 +36,7 @@ def test_dockerapp2_hears_term_and_stays_until_the_second_phase(docker: Docker, 
     assert exit_code(docker, name) == KILLED
 
 
-def test_dockerapp3_tells_its_child_nothing(docker: Docker, container: Containers) -> None:
+def test_dockerapp3_does_not_signal_its_child(docker: Docker, container: Containers) -> None:
     name = container("dockerapp3", ready="i am in child process")
     log = docker.says(name, "fork ok")
     child = re.search(r"childpid = (\d+)", log)
@@ -50,7 +50,7 @@ def test_dockerapp3_tells_its_child_nothing(docker: Docker, container: Container
     assert exit_code(docker, name) == "0"
 
 
-def test_dockerapp3_child_would_have_ended_in_order(docker: Docker, container: Containers) -> None:
+def test_dockerapp3_child_exits_cleanly_on_term(docker: Docker, container: Containers) -> None:
     name = container("dockerapp3", ready="i am in child process")
     child = re.search(r"in child process, pid = (\d+)", docker.logs(name))
     assert child is not None
@@ -59,7 +59,7 @@ def test_dockerapp3_child_would_have_ended_in_order(docker: Docker, container: C
     assert docker.state(name) == "running"
 
 
-def test_shell_form_never_passes_the_signal_on(docker: Docker, container: Containers) -> None:
+def test_shell_form_does_not_forward_the_signal(docker: Docker, container: Containers) -> None:
     name = container("shell-form", ready="waiting for signals")
     assert "pid = 1\n" not in docker.logs(name)
     docker("stop", "--time=1", name)
@@ -67,7 +67,7 @@ def test_shell_form_never_passes_the_signal_on(docker: Docker, container: Contai
     assert exit_code(docker, name) == KILLED
 
 
-def test_bash_as_pid_1_never_passes_the_signal_on(docker: Docker, container: Containers) -> None:
+def test_bash_as_pid_1_does_not_forward_the_signal(docker: Docker, container: Containers) -> None:
     name = container("shell-form", "bash", options=("-t", "-i"))
     said = "/tmp/said"  # inside the container
     docker("exec", "-d", name, "bash", "-c", f"exec python3 shell_form.py > {said}")
@@ -78,12 +78,12 @@ def test_bash_as_pid_1_never_passes_the_signal_on(docker: Docker, container: Con
     assert "handle signal" not in docker("exec", name, "cat", said)
 
 
-def test_supervisor_v1_ends_at_once(docker: Docker, container: Containers) -> None:
+def test_supervisor_v1_exits_at_once(docker: Docker, container: Containers) -> None:
     name = container("supervisor-v1")
     assert docker("wait", name) == "0"
 
 
-def test_supervisor_v2_tells_both_programs(docker: Docker, container: Containers, tmp_path: Path) -> None:
+def test_supervisor_v2_signals_both_programs(docker: Docker, container: Containers, tmp_path: Path) -> None:
     name = container("supervisor-v2")
     log = docker.says(name, "dockerapp1-brother entered RUNNING")
     assert "dockerapp1 entered RUNNING" in log or docker.says(name, "dockerapp1 entered RUNNING")
@@ -99,7 +99,7 @@ def test_supervisor_v2_tells_both_programs(docker: Docker, container: Containers
         assert said.endswith(f"handle signal: {signal}\nsignal {word} received, app exit normally\n")
 
 
-def test_init_wrapped_ends_at_once_without_a_handler(docker: Docker, container: Containers) -> None:
+def test_init_wrapped_exits_at_once_without_a_handler(docker: Docker, container: Containers) -> None:
     name = container("init-wrapped", ready="no handlers here")
     assert "parent = 1\n" in docker.logs(name)
     begun = time.monotonic()
@@ -139,7 +139,7 @@ def test_systemv_waiter_is_attached_until_somebody_posts(docker: Docker, contain
     eventually(lambda: attached() == "0", "the waiter has ended")
 
 
-def test_mapped_file_outlives_the_container_processes(docker: Docker, container: Containers) -> None:
+def test_a_mapped_file_survives_the_processes(docker: Docker, container: Containers) -> None:
     name = container("mmap-shm", ready="ready")
     missing = docker.run("exec", name, "reader")
     assert (missing.returncode, missing.stderr.strip()) == (1, "Mmap Share Memory Read Error: -1")

@@ -94,7 +94,7 @@ def in_namespace(client: ProbeClient, *argv: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, env={"LC_ALL": "C", **os.environ}).stdout
 
 
-def test_system_v_objects_with_who_has_them(docker: Docker, container: Containers, probe: Probe) -> None:
+def test_system_v_objects_with_their_users(docker: Docker, container: Containers, probe: Probe) -> None:
     client = probe(with_waiter(docker, container))
     snapshot = waiting(client)
     [waiter] = [process for process in client.processes() if "waiter" in process.command]
@@ -182,7 +182,7 @@ def test_removing_system_v_objects(docker: Docker, container: Containers, probe:
     eventually(lambda: not client.ipc().objects, "everything is gone once the waiter has ended for want of its set")
 
 
-def test_segments_of_a_private_namespace_go_with_the_container(
+def test_segments_of_a_private_namespace_are_destroyed_with_the_container(
     docker: Docker, container: Containers, probe: Probe
 ) -> None:
     name = with_waiter(docker, container)

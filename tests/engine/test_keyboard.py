@@ -123,7 +123,7 @@ def test_the_doctor_by_keyboard(session: Session, container: Containers, docker:
     seen.press("d")
     seen.shows(f"Doctor  {name}", "✗ will not exit in time: SIGKILL after 10 s · certain", "PID 1 is a shell (sh)")
     docker("kill", name)
-    seen.shows("It has ended: killed (SIGKILL, 137).", "PID 1 is a shell (sh)")
+    seen.shows("Stopped: killed (SIGKILL, 137).", "PID 1 is a shell (sh)")
     docker("start", name)
     eventually(lambda: "It has ended" not in seen.text() and "certain" in seen.text(), "it is read again")
     seen.press("Escape")
@@ -135,14 +135,14 @@ def test_the_doctor_by_keyboard(session: Session, container: Containers, docker:
     seen.shows("NAME", "STATUS")
 
 
-def test_a_program_that_is_still_starting_is_looked_at_again(session: Session, container: Containers) -> None:
+def test_a_starting_program_is_read_again(session: Session, container: Containers) -> None:
     code = "import signal, time; time.sleep(6); signal.signal(15, print); signal.pause()"
     seen = session(container("dockerapp1", "python3", "-c", code, name=short_name()))
     eventually(lambda: "TERM ⊘ discarded" in seen.row(), "nothing handles it yet")
     eventually(lambda: "TERM ◆ handled" in seen.row(), "now something does", within_s=20)
 
 
-def test_what_others_do_is_seen(session: Session, container: Containers, docker: Docker) -> None:
+def test_changes_by_others_are_shown(session: Session, container: Containers, docker: Docker) -> None:
     name = container("dockerapp1", ready="pid = 1", name=short_name())
     seen = session(name)
     seen.select()
@@ -156,7 +156,7 @@ def test_what_others_do_is_seen(session: Session, container: Containers, docker:
     eventually(lambda: "ended" in seen.row(), "the row says how it ended")
 
 
-def test_what_vanishes_under_a_dialog_is_said(session: Session, container: Containers, docker: Docker) -> None:
+def test_a_container_removed_during_a_dialog(session: Session, container: Containers, docker: Docker) -> None:
     dialogs = [
         ("s", "Signal to", ["Enter"], ("Process 1 of",)),
         # What the engine said of its end, or what it answered to the stop: whichever came last.

@@ -151,7 +151,7 @@ def test_purge_after_the_daemon_was_killed(lab: Lab, client: Docker, root: Path)
     assert str(root) not in Path("/proc/self/mountinfo").read_text()
 
 
-def test_a_stranger_with_the_daemons_pid_is_left_alone(places: daemon.Places) -> None:
+def test_another_process_with_the_daemons_pid_is_left_alone(places: daemon.Places) -> None:
     with subprocess.Popen((sys.executable, "-c", "input()"), stdin=subprocess.PIPE) as stranger:
         places.state.mkdir(parents=True)
         places.pid_file.write_text(str(stranger.pid))
@@ -192,7 +192,7 @@ def test_a_daemon_that_does_not_start_is_quoted(lab: Lab, root: Path) -> None:
     data.unlink()
 
 
-def test_the_daemon_outlives_the_program_that_started_it(places: daemon.Places) -> None:
+def test_the_daemon_keeps_running_after_its_starter_exits(places: daemon.Places) -> None:
     program = (
         "import sys; from pathlib import Path; from containerlab_tui.lab import daemon;"
         "daemon.ensure(daemon.Places(*map(Path, sys.argv[1:])))"

@@ -93,7 +93,7 @@ def _row(engine_host: str, docker: Docker, image: str, form: Form, name: str) ->
     return Row(form, diagnosis, state, compare(diagnosis, state))
 
 
-def test_forecasts_come_true(engine_host: str, docker: Docker, servers_image: str, names: list[str]) -> None:
+def test_predictions_come_true(engine_host: str, docker: Docker, servers_image: str, names: list[str]) -> None:
     names += [f"test-forecast-{index}" for index in range(len(FORMS))]
     docker.run("rm", "--force", *names, timeout_s=120)
     with ThreadPoolExecutor(AT_ONCE) as pool:

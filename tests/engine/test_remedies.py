@@ -17,7 +17,7 @@ from containerlab_probes.signals.send import send
 from containerlab_tui.engine.docker_engine import DockerEngine, connect
 from containerlab_tui.model.diagnosis import Diagnosis
 from containerlab_tui.model.stop import StopState, Verdict
-from containerlab_tui.services.diagnosis import doctor, remembered
+from containerlab_tui.services.diagnosis import doctor, recorded_stops
 from containerlab_tui.services.history import History
 from containerlab_tui.services.processes import see_processes
 from containerlab_tui.services.stop import plan_stop, run_stop
@@ -102,7 +102,7 @@ def check(engine_host: str, docker: Docker, pair: Pair, made: tuple[str, ...]) -
 
 
 @pytest.mark.usefixtures("servers_image")
-def test_each_finding_and_its_remedy(engine_host: str, docker: Docker, names: list[str]) -> None:
+def test_each_finding_and_its_fix(engine_host: str, docker: Docker, names: list[str]) -> None:
     made = {pair.code: tuple(f"test-{pair.code}-{uuid.uuid4().hex[:6]}" for _ in (0, *pair.without)) for pair in PAIRS}
     names += [name for several in made.values() for name in several]
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -114,7 +114,7 @@ def test_each_finding_and_its_remedy(engine_host: str, docker: Docker, names: li
 def test_killed_before(
     engine_host: str, docker: Docker, container: Containers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Two stops that ended in SIGKILL are remembered of the one, two that did not of the other."""
+    """Two stops that ended in SIGKILL are recorded of the one, two that did not of the other."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     bad, good = (
         container(image, options=("--stop-timeout=1",), ready="pid = 1") for image in ("dockerapp2", "dockerapp1")
@@ -123,11 +123,11 @@ def test_killed_before(
     try:
         for _ in range(2):
             for name in (bad, good):
-                assert "killed-before" not in codes(doctor(engine, name, remembered))
+                assert "killed-before" not in codes(doctor(engine, name, recorded_stops))
                 run_stop(engine, plan_stop(engine, name), history=History())
                 engine.start(name)
-        assert "killed-before" in codes(doctor(engine, bad, remembered))
-        assert "killed-before" not in codes(doctor(engine, good, remembered))
+        assert "killed-before" in codes(doctor(engine, bad, recorded_stops))
+        assert "killed-before" not in codes(doctor(engine, good, recorded_stops))
     finally:
         engine.close()
 

@@ -126,7 +126,7 @@ def test_sender_target_and_result_of_each_signal(
     assert {one.what for one in seen.lines("fork sleep")} <= {"fork"}
 
 
-def test_it_goes_on_with_the_next_run_of_the_container(
+def test_the_watch_continues_after_a_restart(
     docker: Docker, container: Containers, watch: Callable[..., Seen], engine_host: str
 ) -> None:
     name = container(BASE, "python3", "-c", MIXED, ready="ready")
@@ -139,10 +139,10 @@ def test_it_goes_on_with_the_next_run_of_the_container(
     eventually(lambda: docker.logs(name).count("ready") == 2, "it is ready again")
     send(init_of(docker, name), signal.SIGUSR1)
     assert seen.has("1 python3", "USR1", "its handler runs")
-    assert seen.notes() == ["container ended, status 137", "started again"]
+    assert seen.notes() == ["container stopped, exit code 137", "restarted"]
 
 
-def test_without_the_kernels_record_pidfds_and_the_engine_tell(
+def test_without_a_kernel_trace_pidfds_and_the_engine_report(
     docker: Docker, container: Containers, watch: Callable[..., Seen]
 ) -> None:
     name = container(BASE, "python3", "-c", MIXED, ready="ready")
@@ -154,13 +154,13 @@ def test_without_the_kernels_record_pidfds_and_the_engine_tell(
     eventually(lambda: [one for one in seen.lines("exit") if one.target == "1 python3"], "the exit of PID 1")
 
 
-def test_what_is_not_taken_is_counted(docker: Docker, container: Containers, watch: Callable[..., Seen]) -> None:
+def test_untaken_records_are_counted(docker: Docker, container: Containers, watch: Callable[..., Seen]) -> None:
     """A screen that stands still must neither fill the memory nor hide that something is missing."""
     name = container(BASE, "python3", "-c", BUSY, "3000", "10000", ready="ready")
     seen = watch(name, limit=500)
     send(init_of(docker, name), signal.SIGUSR2)
     docker.says(name, "done")
-    eventually(lambda: seen.watching._over, "something is let go")
+    eventually(lambda: seen.watching._over, "records are dropped")
     seen.watching.close()
     seen.lines()
     assert seen.log.lost > 0
@@ -269,8 +269,8 @@ def test_a_session_at_the_keyboard(
     seen.shows("paused, 1 new")
     seen.press("p")
     docker("restart", "--time=0", name)
-    seen.shows("— container ended, status 137 —")
-    seen.shows("— started again —")
+    seen.shows("— container stopped, exit code 137 —")
+    seen.shows("— restarted —")
     docker("kill", "--signal=USR1", name)
     eventually(lambda: len(re.findall("USR1 +its handler runs", seen.text())) == 3, "a signal to the next run")
     docker("rm", "--force", name)
@@ -315,7 +315,7 @@ def test_a_killed_program_is_cleaned_up_after_by_the_next_start(
     eventually(lambda: not set(left) & set(instances()), "the next start removes it")
 
 
-def test_the_signals_tab_shows_what_others_send_while_it_is_open(
+def test_the_signals_tab_shows_signals_of_others_while_open(
     docker: Docker, container: Containers, program: Callable[..., Program]
 ) -> None:
     name = container(BASE, "python3", "-c", MIXED, ready="ready", name=short_name())
@@ -327,7 +327,7 @@ def test_the_signals_tab_shows_what_others_send_while_it_is_open(
     seen.shows(r"HUP +1 +python3 +kernel +from runc \[\d+\]: discarded")
     docker("kill", "--signal=USR1", name)
     seen.shows(r"TERM +\d+ +sleep +kernel +from 1 python3: default action")
-    seen.shows(r"exit +\d+ +sleep +kernel +ended, by SIGTERM")
+    seen.shows(r"exit +\d+ +sleep +kernel +exited, by SIGTERM")
     seen.press("s")
     seen.shows("Signal to")
     seen.press("u", "s", "r", "2", "Enter")

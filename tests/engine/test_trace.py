@@ -360,9 +360,7 @@ def test_ten_thousand_signals_a_second_take_less_than_half_a_core(docker: Docker
     assert fork.at >= told[-1].at
 
 
-def test_what_is_lost_is_counted_and_what_was_missed_meanwhile_is_followed(
-    docker: Docker, container: Containers
-) -> None:
+def test_lost_events_are_counted_and_missed_processes_are_followed(docker: Docker, container: Containers) -> None:
     """The reader stands still until the buffers have run over."""
     name = container(BASE, "python3", "-c", BUSY, "60000", "1000000", ready="ready")
     init = init_of(docker, name)
@@ -474,7 +472,7 @@ def says(*argv: str) -> str:
     return subprocess.run(argv, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
 
 
-def test_not_root_is_told_in_a_sentence() -> None:
+def test_without_root_the_error_is_a_sentence() -> None:
     # Root until all is imported: the checkout may be in root's home, which nobody else can read.
     code = (
         "import os; from containerlab_probes.trace.tracer import Tracer; tracer = Tracer(); "
@@ -484,7 +482,7 @@ def test_not_root_is_told_in_a_sentence() -> None:
     assert re.fullmatch(r"Could not use the kernel trace: it needs root \(CAP_SYS_ADMIN.*sudo\.", said)
 
 
-def test_without_the_connector_exits_are_told_without_their_status(
+def test_without_the_connector_exits_have_no_status(
     host_process: Callable[..., subprocess.Popen[str]],
 ) -> None:
     victim = host_process("sleep", "1000")
@@ -512,7 +510,7 @@ print(os.readlink(f"/proc/self/fd/{open_tracefs()}"))
     assert says("unshare", "--mount", "sh", "-c", command, "sh", sys.executable, "-c", code) == "/sys/kernel/tracing"
 
 
-def test_pages_say_what_the_kernels_own_text_says() -> None:
+def test_pages_agree_with_the_kernels_text() -> None:
     """Read the same buffers as the kernel prints them, then take them apart."""
     instance = tracefs.Instance(4242)
     try:
@@ -645,7 +643,7 @@ def tracer_saw(records: list[TraceRecord]) -> list[Seen]:
     return seen
 
 
-def test_signals_are_those_that_strace_sees(host_process: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+def test_signals_agree_with_strace(host_process: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
     strace = host_process(
         "strace", "-q", "-ttt", "-ff", "-e", "trace=kill", "-e", "signal=!CHLD,URG", "-o", str(tmp_path / "log"),
         "unshare", "--pid", "--fork", "--kill-child", sys.executable, "-c", SENDS, ready="ready",

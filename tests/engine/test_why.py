@@ -77,7 +77,7 @@ BY_THEMSELVES = (
 )  # fmt: skip
 
 
-def test_each_that_ended_by_itself(docker: Docker, container: Containers, command: Command) -> None:
+def test_containers_that_exited_on_their_own(docker: Docker, container: Containers, command: Command) -> None:
     names = [container(BASE, *row.program, options=row.options) for row in BY_THEMSELVES]
     assert docker("wait", *names).split() == [str(row.code) for row in BY_THEMSELVES]
     for row, name in zip(BY_THEMSELVES, names, strict=True):
@@ -109,7 +109,7 @@ def _outside_kill(docker: Docker, name: str) -> None:
         (STAYS, None, "unknown", False, "something other than Docker sent SIGKILL (a kill on the host"),
     ],
 )
-def test_somebody_ended_it(
+def test_containers_stopped_by_others(
     docker: Docker,
     container: Containers,
     command: Command,
@@ -131,7 +131,7 @@ def test_somebody_ended_it(
     assert "docker stop" not in document["sentence"] or cause == "stopped"
 
 
-def test_a_child_killed_for_want_of_memory_is_not_the_end(
+def test_a_child_killed_out_of_memory_is_not_the_reason(
     docker: Docker, container: Containers, command: Command
 ) -> None:
     """While it runs its cgroup tells of the child; after a stop that story is not taken for the stop's."""
@@ -167,7 +167,7 @@ def test_out_of_memory_while_it_is_being_stopped(docker: Docker, container: Cont
     assert "It reached its memory limit during a stop with SIGTERM" in document["sentence"]
 
 
-def test_why_it_runs_again(docker: Docker, container: Containers, command: Command) -> None:
+def test_why_a_container_runs_again(docker: Docker, container: Containers, command: Command) -> None:
     looping = container(BASE, *shell("sleep 0.3; exit 3"), options=("--restart=on-failure:1",))
     by_policy = container(BASE, *shell("[ -e /x ] || { touch /x; exit 4; }; sleep 1000"), options=("--restart=always",))
     name = container(BASE, *ENDS, ready="ready")
@@ -190,7 +190,7 @@ def test_why_it_runs_again(docker: Docker, container: Containers, command: Comma
     assert command.asks("why", looping)["exit_code"] == 3
 
 
-def test_one_that_could_not_be_started(docker: Docker, container: Containers, command: Command) -> None:
+def test_a_container_that_failed_to_start(docker: Docker, container: Containers, command: Command) -> None:
     with pytest.raises(AssertionError):
         container(BASE, "no-such-program")
     name = container.made[-1]
@@ -207,7 +207,7 @@ def test_one_that_could_not_be_started(docker: Docker, container: Containers, co
         (("--rm",), ENDS, ("stop",), "stopped", "exited on its own"),
     ],
 )
-def test_a_removed_container_is_answered_for(
+def test_a_removed_container_is_explained(
     docker: Docker,
     container: Containers,
     command: Command,
@@ -228,7 +228,7 @@ def test_a_removed_container_is_answered_for(
     assert command.asks("why", id[:12])["sentence"] == document["sentence"]
 
 
-def test_a_watched_stop_is_told_after_the_container_and_the_events_are_gone(
+def test_a_recorded_stop_is_explained_after_container_and_events_are_gone(
     engine_host: str, docker: Docker, container: Containers, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = container(BASE, *STAYS, ready="ready")
@@ -242,7 +242,7 @@ def test_a_watched_stop_is_told_after_the_container_and_the_events_are_gone(
 
 
 @pytest.mark.parametrize("from_outside", [True, False])
-def test_the_sender_is_told_where_it_was_seen(
+def test_the_sender_is_named_if_it_was_seen(
     engine_host: str, docker: Docker, container: Containers, command: Command, from_outside: bool
 ) -> None:
     blind = Tracer().available()

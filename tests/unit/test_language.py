@@ -7,9 +7,15 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROOMS = (
+    "images",
     "tui/containerlab_tui/doctor",
+    "tui/containerlab_tui/engine",
+    "tui/containerlab_tui/lab",
     "tui/containerlab_tui/model",
     "tui/containerlab_tui/present",
+    "tui/containerlab_tui/services",
+    "tui/containerlab_tui/session",
+    "tui/containerlab_tui/ui",
     "tests/unit/doctor",
     "tests/unit/model",
     "tests/unit/present",

@@ -40,7 +40,7 @@ def test_order_of_precedence(store: Path) -> None:
     assert resolve("tcp://given:1", environ=environ).url == "tcp://given:1"
 
 
-def test_without_anything_it_is_the_usual_socket(tmp_path: Path) -> None:
+def test_the_default_is_the_usual_socket(tmp_path: Path) -> None:
     found = resolve(environ={"HOME": str(tmp_path)})
     assert found == Endpoint(DEFAULT_ENDPOINT)
     assert found.socket_path == "/var/run/docker.sock"
@@ -65,7 +65,7 @@ def test_tls_of_a_context_and_of_the_environment(store: Path, tmp_path: Path) ->
         ({"endpoint": "unix://"}, "not an engine's address"),
     ],
 )
-def test_what_names_no_engine_is_refused(store: Path, arguments: dict[str, str], words: str) -> None:
+def test_a_bad_engine_address_is_refused(store: Path, arguments: dict[str, str], words: str) -> None:
     with pytest.raises(BadRequest, match=words):
         resolve(**arguments, environ={"DOCKER_CONFIG": str(store)})
 
@@ -75,7 +75,7 @@ def test_a_host_with_a_port_is_tcp() -> None:
 
 
 @pytest.mark.parametrize("more", [{}, {"DOCKER_CONTEXT": "plain"}, {"DOCKER_HOST": "unix:///host.sock"}])
-def test_docker_itself_says_the_same(store: Path, more: dict[str, str]) -> None:
+def test_docker_agrees(store: Path, more: dict[str, str]) -> None:
     environ = {"DOCKER_CONFIG": str(store), "PATH": "/usr/bin:/bin:/usr/local/bin", **more}
     done = subprocess.run(
         ("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"),
@@ -100,7 +100,7 @@ def test_effective_stop_signal(configured: str | None, expected: tuple[str, str]
     assert parse.stop_signal(configured) == expected
 
 
-def test_what_an_engine_leaves_out_reads_as_empty() -> None:
+def test_missing_fields_are_empty() -> None:
     line = parse.container({"Id": "x", "Names": None, "Ports": None, "Labels": None})
     assert (line.id, line.name, line.ports, line.labels) == ("x", "", (), {})
     bare = parse.details({"Id": "x", "State": None, "HostConfig": None, "Config": None, "GraphDriver": None})
@@ -108,7 +108,7 @@ def test_what_an_engine_leaves_out_reads_as_empty() -> None:
     assert parse.event({}).action == ""
 
 
-def test_names_and_ports_as_docker_writes_them() -> None:
+def test_names_and_ports_are_formatted_like_docker() -> None:
     ports = [
         {"IP": "192.0.2.1", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"},
         {"IP": "::", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"},
@@ -119,7 +119,7 @@ def test_names_and_ports_as_docker_writes_them() -> None:
     assert line.ports == ("192.0.2.1:8080->80/tcp", "[::]:8080->80/tcp", "53/udp")
 
 
-def test_events_lose_what_follows_the_colon() -> None:
+def test_event_actions_end_at_the_colon() -> None:
     actor = {"ID": "x", "Attributes": {"name": "n", "image": "i", "signal": "15"}}
     one = parse.event({"Action": "exec_create: ls -l", "Actor": actor, "timeNano": 1_500_000_000}, 0.5)
     assert (one.action, one.container, one.name, one.image, one.time) == ("exec_create", "x", "n", "i", 1.0)
@@ -136,5 +136,5 @@ def test_events_lose_what_follows_the_colon() -> None:
         ("1970-01-01T01:00:01+01:00", 1.0),
     ],
 )
-def test_moments(text: str | None, moment: float | None) -> None:
+def test_times(text: str | None, moment: float | None) -> None:
     assert parse.moment(text) == moment

@@ -124,23 +124,23 @@ def event(action: str, at: float, id: str = "a") -> EngineEvent:
     return EngineEvent(at, action, id, f"name-{id}", "image")
 
 
-def begun(running: Running) -> Snapshot:
+def started(running: Running) -> Snapshot:
     assert isinstance(running.next(), Connected)
     snapshot = running.next()
     assert isinstance(snapshot, Snapshot)
     return snapshot
 
 
-def test_it_subscribes_from_before_the_snapshot(engine: Scripted, running: Running) -> None:
-    snapshot = begun(running)
+def test_the_subscription_starts_before_the_snapshot(engine: Scripted, running: Running) -> None:
+    snapshot = started(running)
     assert snapshot.containers == (line("a"),)
     (since,) = engine.since
     assert since is not None
     assert since < snapshot.at
 
 
-def test_an_event_comes_with_how_the_container_is_then(engine: Scripted, running: Running) -> None:
-    begun(running)
+def test_an_event_comes_with_the_new_state(engine: Scripted, running: Running) -> None:
+    started(running)
     engine.lines["a"] = line("a", "exited")
     engine.stream.queue.put(event("die", 1.0))
     assert running.next() == Event(event("die", 1.0))
@@ -155,8 +155,8 @@ def test_an_event_comes_with_how_the_container_is_then(engine: Scripted, running
     assert changed.container is None
 
 
-def test_nothing_is_asked_after_what_changes_no_line(engine: Scripted, running: Running) -> None:
-    begun(running)
+def test_events_without_a_change_cause_no_request(engine: Scripted, running: Running) -> None:
+    started(running)
     engine.stream.queue.put(event("exec_start", 1.0))
     engine.stream.queue.put(event("destroy", 2.0))
     assert running.next() == Event(event("exec_start", 1.0))
@@ -165,8 +165,8 @@ def test_nothing_is_asked_after_what_changes_no_line(engine: Scripted, running: 
     assert not engine.looked
 
 
-def test_what_is_told_twice_is_posted_once(engine: Scripted, running: Running) -> None:
-    begun(running)
+def test_duplicate_events_are_posted_once(engine: Scripted, running: Running) -> None:
+    started(running)
     for one in (event("exec_start", 1.0), event("exec_start", 1.0), event("exec_start", 1.0, "b"), event("top", 1.0)):
         engine.stream.queue.put(one)
     assert [running.next() for _ in range(3)] == [
@@ -176,8 +176,8 @@ def test_what_is_told_twice_is_posted_once(engine: Scripted, running: Running) -
     ]
 
 
-def test_an_answer_that_takes_long_delays_no_event_and_is_asked_for_once(engine: Scripted, running: Running) -> None:
-    begun(running)
+def test_a_slow_request_delays_no_event_and_is_sent_once(engine: Scripted, running: Running) -> None:
+    started(running)
     engine.inspecting.clear()
     for at, action in enumerate(("start", "pause", "unpause", "pause")):
         engine.stream.queue.put(event(action, float(at)))
@@ -190,8 +190,8 @@ def test_an_answer_that_takes_long_delays_no_event_and_is_asked_for_once(engine:
     assert len(engine.looked) == len(answers)
 
 
-def test_an_end_that_was_not_asked_for_is_followed_by_a_new_snapshot(engine: Scripted, running: Running) -> None:
-    first = begun(running)
+def test_a_lost_connection_is_followed_by_a_new_snapshot(engine: Scripted, running: Running) -> None:
+    first = started(running)
     seen = event("exec_start", first.at - 100.0)
     engine.stream.queue.put(seen)
     assert running.next() == Event(seen)
@@ -202,26 +202,26 @@ def test_an_end_that_was_not_asked_for_is_followed_by_a_new_snapshot(engine: Scr
     engine.lines["b"] = line("b")
     engine.stream = Stream()
     engine.down = False
-    assert begun(running).containers == (line("a"), line("b"))
+    assert started(running).containers == (line("a"), line("b"))
     assert engine.since[-1] == seen.time, "what happened in between is asked for as well"
     engine.stream.queue.put(seen)
     engine.stream.queue.put(event("top", first.at))
-    assert running.next() == Event(event("top", first.at)), "and what was seen is not told again"
+    assert running.next() == Event(event("top", first.at)), "and what was seen is not posted again"
 
 
-def test_an_engine_that_is_not_there_is_told_once(engine: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_engine_is_reported_once(engine: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeds, "FIRST_WAIT_S", 0.001)
     engine.down = True
     running = Running(engine)
     try:
         assert running.next() == Lost("No Docker engine answers at unix:///scripted.sock.")
         engine.down = False
-        begun(running)
+        started(running)
     finally:
         running.feed.close()
 
 
-def test_waits_grow_up_to_a_bound(engine: Scripted) -> None:
+def test_waits_grow_up_to_a_limit(engine: Scripted) -> None:
     waits: list[float] = []
 
     class Impatient(threading.Event):
@@ -239,8 +239,8 @@ def test_waits_grow_up_to_a_bound(engine: Scripted) -> None:
     assert waits == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
 
 
-def test_close_ends_it_promptly_and_nothing_comes_afterwards(engine: Scripted, running: Running) -> None:
-    begun(running)
+def test_close_ends_the_feed_promptly(engine: Scripted, running: Running) -> None:
+    started(running)
     running.feed.close(timeout_s=60.0)
     assert not running.feed._thread.is_alive()
     engine.stream.queue.put(event("die", 1.0))

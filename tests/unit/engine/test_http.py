@@ -1,4 +1,4 @@
-"""Questions to an engine over a Unix socket, against a listener that answers as told."""
+"""Questions to an engine over a Unix socket, against a scripted listener."""
 
 import socket
 import threading
@@ -55,7 +55,7 @@ def head(status: str, *more: str) -> bytes:
     ],
     ids=["length", "chunks", "until-closed"],
 )
-def test_an_answer_is_read_whole(answering: Answering, answer: bytes) -> None:
+def test_a_response_is_read_completely(answering: Answering, answer: bytes) -> None:
     assert http.get_json(answering(answer), "/x", "ask") == {"a": 1}
 
 
@@ -73,7 +73,7 @@ def test_an_answer_is_read_whole(answering: Answering, answer: bytes) -> None:
         (head("200 OK") + b'{"a"', Unreachable, "closed mid-response"),
     ],
 )
-def test_what_is_no_answer_is_one_sentence(
+def test_a_bad_response_is_one_sentence(
     answering: Answering, answer: bytes, kind: type[ContainerlabError], sentence: str
 ) -> None:
     with pytest.raises(ContainerlabError) as raised:
@@ -82,13 +82,13 @@ def test_what_is_no_answer_is_one_sentence(
     assert sentence in str(raised.value)
 
 
-def test_an_answer_has_a_limit(answering: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_response_has_a_limit(answering: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "ANSWER_BYTES", 1 << 20)
     with pytest.raises(Unsupported, match="longer than 1 MiB"):
         http.get(answering(head("200 OK") + b"x" * ((1 << 20) + 1)), "/x", "ask")
 
 
-def test_nobody_there(tmp_path: Path) -> None:
+def test_no_listener(tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match="No Docker engine answers at unix:///"):
         http.get(Endpoint(f"unix://{tmp_path}/none"), "/x", "ask")
     with pytest.raises(Unsupported, match="ssh://host"):

@@ -45,7 +45,7 @@ def test_every_subscriber_gets_each_event_once_whenever_it_comes() -> None:
     assert seen == [[float(at) for at in range(total)]] * subscribers
 
 
-def test_who_leaves_gets_nothing_more_and_the_others_do() -> None:
+def test_a_closed_subscription_gets_no_more_events() -> None:
     shared = SharedEvents()
     leaving, staying = shared.events(), shared.events()
     leaving.close()
@@ -62,7 +62,7 @@ def test_a_closed_source_still_replays_and_then_ends() -> None:
     assert [one.time for one in shared.events(since=0.0)] == [1.0]
 
 
-def test_only_so_many_are_kept() -> None:
+def test_kept_events_are_limited() -> None:
     shared = SharedEvents()
     for at in range(shared_events.REPLAYED + 5):
         shared.publish(event(float(at)))

@@ -48,7 +48,7 @@ def test_every_image_has_a_folder_and_a_demonstration() -> None:
     assert len({each.name for each in DEMONSTRATIONS}) == len(DEMONSTRATIONS) == 11
 
 
-def test_a_context_is_the_folder_and_the_same_each_time() -> None:
+def test_a_context_is_reproducible() -> None:
     data = image_folders.context("systemv-shm")
     assert data == image_folders.context("systemv-shm")
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
@@ -67,7 +67,7 @@ def test_a_mark_changes_with_the_folder_and_with_the_base(tmp_path: Path, monkey
     assert first != image_folders.mark("one", "base")
 
 
-def test_each_image_has_a_mark_of_its_own() -> None:
+def test_marks_differ() -> None:
     assert len(set(images.marks().values())) == len(image_folders.names())
 
 
@@ -80,7 +80,7 @@ def test_each_image_has_a_mark_of_its_own() -> None:
         ({"ID": "debian"}, "bookworm", False),
     ],
 )
-def test_the_base_is_of_the_hosts_release(
+def test_the_base_has_the_hosts_release(
     monkeypatch: pytest.MonkeyPatch, release: dict[str, str], suite: str, components: bool
 ) -> None:
     monkeypatch.setattr("platform.freedesktop_os_release", lambda: release)
@@ -101,7 +101,7 @@ def fake_program(folder: Path, name: str, script: str) -> None:
     path.chmod(0o755)
 
 
-def test_the_base_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_base_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_program(
         tmp_path,
         "mmdebstrap",
@@ -116,7 +116,7 @@ def test_the_base_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (tmp_path / "calls").read_text() == "\n"
 
 
-def test_a_base_that_fails_leaves_nothing_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_base_leaves_nothing_and_gives_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_program(tmp_path, "mmdebstrap", "for last; do :; done; echo half > $last; echo 'E: no space' >&2; exit 25")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(Unsupported, match="E: no space"):
@@ -124,19 +124,17 @@ def test_a_base_that_fails_leaves_nothing_and_says_why(tmp_path: Path, monkeypat
     assert list((tmp_path / "cache").glob("*.tar")) == []
 
 
-def test_no_pid_file_is_no_daemon(places: daemon.Places) -> None:
+def test_without_a_pid_file_there_is_no_daemon(places: daemon.Places) -> None:
     assert not found(places)
 
 
 @pytest.mark.parametrize("text", ["", "words", "-1", "0", "999999999", "99999999999999999999999"])
-def test_a_senseless_pid_file_is_no_daemon(places: daemon.Places, text: str) -> None:
+def test_a_bad_pid_file_is_not_a_daemon(places: daemon.Places, text: str) -> None:
     places.pid_file.write_text(text)
     assert not found(places)
 
 
-def test_a_stranger_with_the_pid_is_no_daemon_and_is_left_alone(
-    places: daemon.Places, stranger: "subprocess.Popen[bytes]"
-) -> None:
+def test_another_process_with_the_pid_is_left_alone(places: daemon.Places, stranger: "subprocess.Popen[bytes]") -> None:
     places.pid_file.write_text(str(stranger.pid))
     assert not found(places)
     assert daemon.end(places) is False
@@ -153,7 +151,7 @@ def pretended_daemon(data_root: Path) -> "subprocess.Popen[bytes]":
     )
 
 
-def test_a_daemon_is_known_by_its_data_root(places: daemon.Places, tmp_path: Path) -> None:
+def test_a_daemon_is_identified_by_its_data_root(places: daemon.Places, tmp_path: Path) -> None:
     for data_root, expected in ((places.data, True), (tmp_path / "other", False)):
         with pretended_daemon(data_root) as process:
             assert process.stdout
@@ -186,9 +184,7 @@ def test_a_missing_dockerd_is_named(places: daemon.Places, monkeypatch: pytest.M
         daemon.ensure(places)
 
 
-def test_a_path_too_long_for_a_socket_is_said_before_anything_is_started(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_too_long_socket_path_is_reported_before_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr("shutil.which", lambda name, path: "/usr/sbin/dockerd")
     runtime = tmp_path / ("r" * 100)
@@ -204,12 +200,12 @@ def test_the_lab_needs_root(places: daemon.Places, monkeypatch: pytest.MonkeyPat
         getattr(Lab(places.state, places.runtime), action)()
 
 
-def test_down_where_nothing_was_is_nothing(tmp_path: Path) -> None:
+def test_down_without_a_lab_does_nothing(tmp_path: Path) -> None:
     assert Lab(tmp_path / "none", tmp_path / "neither").down(purge=True) is False
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_lock_is_for_one_and_says_that_it_waits(tmp_path: Path) -> None:
+def test_the_lock_is_exclusive_and_reports_waiting(tmp_path: Path) -> None:
     waiting, order = threading.Event(), list[str]()
 
     def second() -> None:

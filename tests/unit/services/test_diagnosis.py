@@ -1,4 +1,4 @@
-"""The doctor on many containers: what becomes of those that can't be looked at."""
+"""The doctor on many containers: unreadable and stopped ones."""
 
 from dataclasses import dataclass, field
 from typing import cast
@@ -31,14 +31,14 @@ class FailingEngine:
 
 
 @pytest.mark.parametrize("error", [Unreachable("nobody there"), TimedOut("no answer in time")])
-def test_an_engine_that_does_not_answer_is_asked_once(error: ContainerlabError) -> None:
+def test_an_engine_that_does_not_respond_is_asked_once(error: ContainerlabError) -> None:
     engine = FailingEngine(error)
     with pytest.raises(type(error), match=str(error)):
         doctor_all(cast(Engine, engine))
     assert engine.asked == ["a", "b"]
 
 
-def test_a_container_that_may_not_be_looked_at_is_told_and_one_that_has_ended_left_out() -> None:
+def test_an_unreadable_container_is_reported_and_a_stopped_one_left_out() -> None:
     engine = FailingEngine(Denied("not permitted"))
     assert doctor_all(cast(Engine, engine)) == ((), ("b: not permitted",))
     assert engine.asked == ["a", "b", "c"]

@@ -22,7 +22,7 @@ def stopped(at: float, container: str = "c" * 64) -> StopState:
     return state
 
 
-def test_what_was_kept_is_read_back_the_latest_first(tmp_path: Path) -> None:
+def test_records_are_read_latest_first(tmp_path: Path) -> None:
     file = History(tmp_path / "stops.sqlite")
     for at in (100.0, 300.0, 200.0):
         assert file.remember(stopped(at), "image") == ""
@@ -31,14 +31,14 @@ def test_what_was_kept_is_read_back_the_latest_first(tmp_path: Path) -> None:
     assert file.of_image("other") == ()
 
 
-def test_a_stop_that_was_seen_twice_is_kept_once(tmp_path: Path) -> None:
+def test_a_stop_seen_twice_is_recorded_once(tmp_path: Path) -> None:
     file = History(tmp_path / "stops.sqlite")
     file.remember(stopped(100), "image")
     file.remember(stopped(100), "image")
     assert len(file.of_image("image")) == 1
 
 
-def test_a_command_line_may_hold_any_bytes(tmp_path: Path) -> None:
+def test_a_command_line_may_contain_any_bytes(tmp_path: Path) -> None:
     file = History(tmp_path / "stops.sqlite")
     plan = running("\udcff\0x")
     state = fold(begin(plan, 1.0), StopEvent(2.0, Kind.DIED, Source.ENGINE, ended_by=0))
@@ -59,12 +59,12 @@ def test_reading_writes_nothing(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["stops.sqlite"]
 
 
-def test_nothing_stopped_is_nothing_kept() -> None:
+def test_a_failed_stop_is_not_recorded() -> None:
     assert past_stop(already_stopped(PLAN, 1.0, 0), "image") is None
     assert past_stop(begin(PLAN, 1.0), "image") is None
 
 
-def test_it_stays_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_records_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "KEPT", 3)
     file = History(tmp_path / "stops.sqlite")
     for at in range(6):
@@ -88,14 +88,14 @@ def test_many_writers_lose_nothing(tmp_path: Path) -> None:
     assert len(History(path).of_image("image", limit=100)) == 30
 
 
-def test_a_broken_file_is_a_remark_and_no_memory(tmp_path: Path) -> None:
+def test_a_broken_file_gives_a_note_and_no_history(tmp_path: Path) -> None:
     path = tmp_path / "stops.sqlite"
     path.write_bytes(b"this is no database" * 100)
-    assert "not remembered" in History(path).remember(stopped(1), "image")
+    assert "not recorded" in History(path).remember(stopped(1), "image")
     assert History(path).of_image("image") == ()
 
 
-def test_a_file_from_before_the_last_columns_is_read_and_written(tmp_path: Path) -> None:
+def test_an_older_file_gets_the_new_columns(tmp_path: Path) -> None:
     path = tmp_path / "stops.sqlite"
     with sqlite3.connect(path) as old:
         old.execute(
@@ -121,7 +121,7 @@ def running(command: str = "app") -> StopPlan:
     return replace(PLAN, processes=(init,), pid=500)
 
 
-def test_who_killed_it_is_kept() -> None:
+def test_the_sender_of_sigkill_is_recorded() -> None:
     plan = replace(running(), traced=True)
     state = begin(plan, 100)
     for at, signal, sender in ((100.1, 15, "runc [7]"), (100.2, 9, "bash [8]"), (100.25, 10, "sh [9]")):

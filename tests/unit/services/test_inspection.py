@@ -18,7 +18,7 @@ FILE = replace(SEGMENT, kind=IpcKind.POSIX_SHM, id="a", key=None, creator_pid=0,
 
 
 class PlayedClient(ProbeClient):
-    """An agent that has one object and notes what it was told to remove."""
+    """An agent that has one object and records removals."""
 
     held: tuple[IpcObject, ...] = (SEGMENT,)
     removed: tuple[str, ...] = ()  # replaced, not changed, so that each client has its own

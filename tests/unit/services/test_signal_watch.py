@@ -33,12 +33,12 @@ def watch(init: Process, trace: PlayedTrace, *others: Process, local: bool = Tru
     )
 
 
-def known(told: Sequence[LogRecord]) -> list[int]:
-    return [one.pid for one in told if isinstance(one, Known)]
+def known(found: Sequence[LogRecord]) -> list[int]:
+    return [one.pid for one in found if isinstance(one, Known)]
 
 
-def rest(told: Sequence[LogRecord]) -> list[LogRecord]:
-    return [one for one in told if not isinstance(one, Known)]
+def rest(found: Sequence[LogRecord]) -> list[LogRecord]:
+    return [one for one in found if not isinstance(one, Known)]
 
 
 def test_what_the_kernel_reports_is_taken_once(init: Process) -> None:
@@ -49,8 +49,8 @@ def test_what_the_kernel_reports_is_taken_once(init: Process) -> None:
     assert (made.opened, made.blind, trace.ids) == (True, "", [init.id])
     exit = TracedExit(1.0, 7, 0)
     trace.play(exit)
-    told = made.take()
-    assert (known(told), rest(told)) == ([init.pid], [exit])
+    found = made.take()
+    assert (known(found), rest(found)) == ([init.pid], [exit])
     assert made.take() == []
 
 
@@ -62,12 +62,12 @@ def test_a_new_process_has_its_name_before_its_first_row(init: Process) -> None:
     with running() as child:
         fork, exit = TracedFork(1.0, init.pid, child.pid), TracedExit(2.0, 7, 0)
         trace.play(exit, fork)
-    told = made.take()
-    assert told[0] == exit
-    assert (known(told[1:2]), told[2]) == ([child.pid], fork)
+    found = made.take()
+    assert found[0] == exit
+    assert (known(found[1:2]), found[2]) == ([child.pid], fork)
 
 
-def test_after_a_loss_processes_are_found_that_no_fork_told_of(init: Process) -> None:
+def test_processes_whose_fork_was_lost_are_found(init: Process) -> None:
     trace = PlayedTrace()
     made = watch(init, trace)
     made.open()
@@ -79,20 +79,20 @@ def test_after_a_loss_processes_are_found_that_no_fork_told_of(init: Process) ->
 
 
 @pytest.mark.parametrize(("limit", "kept"), [(2, 3), (100, 10)])
-def test_what_is_not_taken_is_bounded_and_counted(init: Process, limit: int, kept: int) -> None:
+def test_records_that_are_not_taken_are_limited_and_counted(init: Process, limit: int, kept: int) -> None:
     trace = PlayedTrace()
     made = watch(init, trace, limit=limit)
     made.open()
     made.take()
     for pid in range(10):
         trace.play(TracedExit(1.0, pid, 0))
-    told = rest(made.take())
-    assert len([one for one in told if isinstance(one, TracedExit)]) == kept
-    assert [one for one in told if isinstance(one, Lost)] == ([] if kept == 10 else [Lost(NOW, 10 - kept)])
+    found = rest(made.take())
+    assert len([one for one in found if isinstance(one, TracedExit)]) == kept
+    assert [one for one in found if isinstance(one, Lost)] == ([] if kept == 10 else [Lost(NOW, 10 - kept)])
     assert made.take() == []
 
 
-def test_without_a_trace_pidfds_tell_of_exits(init: Process) -> None:
+def test_without_a_trace_pidfds_report_exits(init: Process) -> None:
     trace = PlayedTrace(BLIND)
     made = watch(init, trace)
     made.open()
@@ -124,9 +124,9 @@ def test_the_engine_counts_as_a_sender_only_without_a_trace(init: Process, blind
 @pytest.mark.parametrize(
     ("action", "attributes", "text"),
     [
-        ("die", {"exitCode": "143"}, "container ended, status 143"),
-        ("die", {}, "container ended, status ?"),
-        ("die", {"exitCode": "1" * 100}, "container ended, status 11111"),
+        ("die", {"exitCode": "143"}, "container stopped, exit code 143"),
+        ("die", {}, "container stopped, exit code ?"),
+        ("die", {"exitCode": "1" * 100}, "container stopped, exit code 11111"),
         ("destroy", {}, "container removed"),
         ("rename", {}, ""),
     ],
@@ -147,11 +147,11 @@ def test_a_restart_is_followed(init: Process) -> None:
     assert rest(made.take()) == [], "the same run"
     with running() as second:
         made.started_again(details(pid=second.pid, started_at=2.0))
-        told = made.take()
+        found = made.take()
         assert made.pid == second.pid
         assert trace.ids == [init.id, second.id]
         assert trace.started == 1
-        assert (rest(told), known(told)) == ([Note(2.0, "started again")], [second.pid])
+        assert (rest(found), known(found)) == ([Note(2.0, "restarted")], [second.pid])
 
 
 def test_a_remote_container_has_no_trace(init: Process) -> None:
@@ -160,7 +160,7 @@ def test_a_remote_container_has_no_trace(init: Process) -> None:
     made.open()
     assert (made.opened, made.blind, trace.started) == (True, NOT_LOCAL, 0)
     made.started_again(details(pid=init.pid + 1, started_at=None))
-    assert made.take() == [Note(NOW, "started again")]
+    assert made.take() == [Note(NOW, "restarted")]
 
 
 def test_nothing_starts_after_closing(init: Process) -> None:

@@ -92,7 +92,7 @@ FAMILY = tuple(made(*pair) for pair in ((1, 0), (2, 1), (3, 2), (4, 1), (5, 3), 
         (6, Target.TREE, (6,)),
     ],
 )
-def test_whom_a_target_means(root: int, target: Target, pids: tuple[int, ...]) -> None:
+def test_targets(root: int, target: Target, pids: tuple[int, ...]) -> None:
     chosen = select(FAMILY, FAMILY[root - 1], target)
     assert tuple(one.pid for one in chosen) == pids
 
@@ -102,21 +102,21 @@ def test_whom_a_target_means(root: int, target: Target, pids: tuple[int, ...]) -
 
 def test_a_signal_goes_through_a_pidfd_and_the_exit_is_seen(engine: ScriptedEngine, idle: Process) -> None:
     one = sent(engine, idle, USR1)
-    assert (one.route, one.error, one.observed, one.signal) == ("pidfd", "", "ended by SIGUSR1", USR1)
+    assert (one.route, one.error, one.observed, one.signal) == ("pidfd", "", "terminated by SIGUSR1", USR1)
     assert one.forecast is not None
     assert one.forecast.delivery is Delivery.DEFAULT
     assert engine.calls == []
 
 
 @pytest.mark.parametrize(("stop_signal", "number"), [("SIGTERM", KILL), ("SIGTERM", TERM), ("SIGUSR1", USR1)])
-def test_what_is_meant_to_stop_the_container_goes_through_the_engine(
+def test_a_signal_that_stops_the_container_goes_through_the_engine(
     engine: ScriptedEngine, idle: Process, stop_signal: str, number: int
 ) -> None:
     engine.allow("kill", then=lambda: os.kill(idle.pid, number))
     about = details(pid=idle.pid, stop_signal=stop_signal)
     (one,) = send(engine, about, (idle,), number, record=PlayedTrace(BLIND).record, observe_s=LONG_S)
     assert (one.route, one.error) == ("engine", "")
-    assert one.observed == f"ended by {signal.Signals(number).name}"
+    assert one.observed == f"terminated by {signal.Signals(number).name}"
     assert engine.calls == [("kill", about.id, signal.Signals(number).name)]
 
 
@@ -134,7 +134,7 @@ def refuse(error: ContainerlabError) -> Callable[[ProcessId, int], None]:
     return deliver
 
 
-def test_where_pid_1_may_not_be_signalled_the_engine_is_asked(engine: ScriptedEngine, idle: Process) -> None:
+def test_without_permission_for_pid_1_the_engine_sends(engine: ScriptedEngine, idle: Process) -> None:
     engine.allow("kill")
     about = details(pid=idle.pid)
     (one,) = send(
@@ -165,7 +165,7 @@ def test_a_target_that_cannot_be_signalled_keeps_the_others(
         assert [one.id for one in both] == [other.id, idle.id]
     assert [one.error for one in both] == [str(error), ""]
     assert [one.error_status for one in both] == [error.exit_status, 0]
-    assert [one.observed for one in both] == [None, "still there"]
+    assert [one.observed for one in both] == [None, "still running"]
 
 
 def test_the_list_is_shown_before_the_result_is_known(engine: ScriptedEngine, idle: Process) -> None:
@@ -184,11 +184,11 @@ def test_the_list_is_shown_before_the_result_is_known(engine: ScriptedEngine, id
 @pytest.mark.parametrize(
     ("code", "number", "words"),
     [
-        ("signal.pthread_sigmask(0, {10})", USR1, "still there, SIGUSR1 pending"),
-        ("signal.signal(10, signal.SIG_IGN)", USR1, "still there"),
+        ("signal.pthread_sigmask(0, {10})", USR1, "still running, SIGUSR1 pending"),
+        ("signal.signal(10, signal.SIG_IGN)", USR1, "still running"),
     ],
 )
-def test_what_is_seen_of_one_that_stays(engine: ScriptedEngine, code: str, number: int, words: str) -> None:
+def test_results_of_a_process_that_keeps_running(engine: ScriptedEngine, code: str, number: int, words: str) -> None:
     with running(code) as process:
         assert sent(engine, process, number, init=1, observe_s=SHORT_S).observed == words
 
@@ -202,12 +202,12 @@ def test_a_process_that_is_suspended(engine: ScriptedEngine, idle: Process) -> N
         engine, details(pid=1), (idle,), STOP,
         deliver=deliver, record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
     )  # fmt: skip
-    assert one.observed == "stopped (state T)"
+    assert one.observed == "suspended (state T)"
 
 
 def test_a_suspended_process_that_resumes(engine: ScriptedEngine, idle: Process) -> None:
     before = replace(idle, state="T")
-    assert sent(engine, before, CONT, init=1, observe_s=SHORT_S).observed == "continued"
+    assert sent(engine, before, CONT, init=1, observe_s=SHORT_S).observed == "resumed"
 
 
 def test_a_handler_that_is_no_longer_there(engine: ScriptedEngine, idle: Process) -> None:
@@ -216,7 +216,7 @@ def test_a_handler_that_is_no_longer_there(engine: ScriptedEngine, idle: Process
         engine, details(pid=1), (before,), USR1,
         deliver=lambda id, number: None, record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
     )  # fmt: skip
-    assert one.observed == "still there, no longer catches SIGUSR1"
+    assert one.observed == "still running, no longer handles SIGUSR1"
 
 
 def test_another_program_in_the_same_process(engine: ScriptedEngine, idle: Process) -> None:
@@ -225,12 +225,12 @@ def test_another_program_in_the_same_process(engine: ScriptedEngine, idle: Proce
         deliver=lambda id, number: None, record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
     )  # fmt: skip
     assert one.observed is not None
-    assert one.observed.startswith("still there, now runs ")
+    assert one.observed.startswith("still running, now ")
 
 
-def test_an_exit_code_is_told_from_a_signal(engine: ScriptedEngine) -> None:
+def test_an_exit_code_differs_from_a_signal(engine: ScriptedEngine) -> None:
     with running("signal.signal(10, lambda *_: sys.exit(7))") as process:
-        assert sent(engine, process, USR1, init=1).observed == "ended with status 7"
+        assert sent(engine, process, USR1, init=1).observed == "exited with code 7"
 
 
 def test_the_kernel_says_what_it_did_with_the_signal(engine: ScriptedEngine, idle: Process) -> None:
@@ -252,13 +252,13 @@ def test_the_kernel_says_what_it_did_with_the_signal(engine: ScriptedEngine, idl
         record=trace.record,
         observe_s=SHORT_S,
     )
-    assert one.observed == "its handler runs; still there"
+    assert one.observed == "its handler runs; still running"
 
 
 # through the engine alone, and before sending
 
 
-def test_where_processes_cannot_be_seen_the_engine_sends(engine: ScriptedEngine) -> None:
+def test_for_unreadable_processes_the_engine_sends(engine: ScriptedEngine) -> None:
     engine.allow("kill")
     one = send_by_engine(engine, details(pid=77), USR1)
     assert (one.route, one.id.pid, one.container_pid, one.error, one.observed) == ("engine", 77, 1, "", None)
@@ -276,7 +276,7 @@ def test_an_engine_that_refuses_is_quoted(engine: ScriptedEngine) -> None:
 
 def test_a_process_that_has_exited_is_refused_before_anything_is_sent() -> None:
     engine = ScriptedEngine(local=False)
-    with pytest.raises(Denied, match="app can't be seen"):
+    with pytest.raises(Denied, match="app can't be read"):
         refresh(engine, details(), made(1, 0))
     with pytest.raises(Gone, match="nothing was sent"):
         refresh(engine, details(pid=0), made(1, 0))

@@ -1,4 +1,4 @@
-"""Where a stop takes the engine's events from: a stream of its own, or one that is shared."""
+"""Where a stop takes the engine's events from: its own stream, or a shared one."""
 
 import time
 from dataclasses import dataclass, field

@@ -280,7 +280,7 @@ def test_more_that_comes_does_not_extend_the_deadline() -> None:
     assert inbox.now == T0 + 0.3 + RESTART_S
 
 
-def test_a_signal_that_the_container_outlives_is_no_stop() -> None:
+def test_a_signal_that_the_container_survives_is_not_a_stop() -> None:
     inbox = PlayedInbox((0.1, [signal(0.1, TERM)]))
     state = stage(inbox).monitor.run()
     assert (state.verdict, state.settled) == (None, True)
@@ -395,7 +395,7 @@ def test_a_defect_in_the_request_ends_the_stop_with_a_sentence() -> None:
     assert [one.detail for one in state.events if one.kind is Kind.FAILED] == ["unexpected KeyError: 'odd'"]
 
 
-def test_who_waits_for_the_end_learns_of_it() -> None:
+def test_waiting_for_the_exit_returns() -> None:
     made = asked(PlayedInbox((0.3, [ended(0.2, INIT, 0), died(0.25), Answered()])))
     assert made.monitor.wait_for_end(0) is False
     made.monitor.run()

@@ -41,7 +41,7 @@ def test_a_shell_of_the_image_gets_nothing_of_the_hosts_environment(monkeypatch:
 @pytest.mark.parametrize(
     ("own", "run"), [("/bin/cat", "/bin/cat"), ("sh", "/bin/sh"), ("/none", "/bin/sh"), ("", "/bin/sh")]
 )
-def test_without_one_the_hosts_shell_keeps_the_hosts_files(monkeypatch: pytest.MonkeyPatch, own: str, run: str) -> None:
+def test_the_hosts_shell_keeps_the_hosts_files(monkeypatch: pytest.MonkeyPatch, own: str, run: str) -> None:
     monkeypatch.setenv("SHELL", own)
     with_image, _ = shell_command(7, "/bin/sh")
     command, environment = shell_command(7, None)

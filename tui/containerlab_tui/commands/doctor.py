@@ -15,7 +15,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Exit status 0: answered; 1: an error finding under --strict."""
     engine = common.engine(arguments)
     if arguments.all:
-        diagnoses, unseen = service.doctor_all(engine, service.remembered)
+        diagnoses, unseen = service.doctor_all(engine, service.recorded_stops)
         diagnoses = by_trouble(diagnoses)
         for sentence in unseen:
             common.tell(safe(sentence))
@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             print(_table(diagnoses))
     else:
-        diagnoses = (service.doctor(engine, arguments.name, service.remembered),)
+        diagnoses = (service.doctor(engine, arguments.name, service.recorded_stops),)
         if arguments.json:
             common.answer(doctor_documents.document(diagnoses[0]))
         else:

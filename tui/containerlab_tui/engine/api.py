@@ -1,7 +1,7 @@
-"""What the rest of the program needs of an engine. Only this folder knows which library talks to it.
+"""The interface of an engine. Only this package knows the client library.
 
 Every method blocks until the engine has answered: call them off the UI thread. Each raises the errors of
-`containerlab_probes.errors`: `Unreachable` (no engine, or it went away), `Gone` (no such container, image
+`containerlab_probes.errors`: `Unreachable` (no engine, or the connection was lost), `Gone` (no such container, image
 or path), `Denied`, `BadRequest` (the engine refused, with its reason), `TimedOut`, `Unsupported`.
 """
 
@@ -14,7 +14,7 @@ from containerlab_tui.model.inventory import Container, Details, EngineEvent, En
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What to run; the empty value of a field leaves it to the image or the engine."""
+    """A container to run; an empty field means the default of the image or the engine."""
 
     image: str
     command: tuple[str, ...] = ()
@@ -26,34 +26,34 @@ class RunRequest:
     stop_signal: str = ""
     stop_timeout_s: int | None = None
     tty: bool = False
-    """A terminal; standard input is open then as well."""
+    """Allocate a terminal; also keeps standard input open."""
     stdin: bool = False
-    """Keep standard input open, so that one who attaches can write to it."""
+    """Keep standard input open for attach sessions."""
     environment: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     volumes: tuple[str, ...] = ()
-    """`source:target[:ro]`, as `docker run --volume` takes them."""
+    """`source:target[:ro]`, as for `docker run --volume`."""
     start: bool = True
 
 
 class EventStream(Protocol):
-    """The engine's container events from a moment on. Ends when closed or when the engine goes away."""
+    """A stream of the engine's container events. Ends when closed or when the connection is lost."""
 
     def __iter__(self) -> Iterator[EngineEvent]: ...
 
     def close(self) -> None:
-        """End the iteration, from any thread."""
+        """Ends the iteration, from any thread."""
 
 
 class EventSource(Protocol):
-    """Where events come from: an engine, with a stream for each call, or `shared_events`, with one for all."""
+    """A source of events: an engine, with a stream for each call, or `shared_events`, with one for all."""
 
     def events(self, since: float | None = None) -> EventStream:
-        """Container events; those since that moment (epoch seconds) come first."""
+        """Returns container events, first those since that time (epoch seconds)."""
 
 
 class LogStream(Protocol):
-    """Log output, raw bytes as they came, any number of lines an item. Ends with the container or `close`."""
+    """Log output in raw chunks of any size. Ends with the container or `close`."""
 
     def __iter__(self) -> Iterator[bytes]: ...
 
@@ -66,13 +66,13 @@ class AttachedStreams(Protocol):
     tty: bool
 
     def fileno(self) -> int:
-        """For select(2)."""
+        """Returns the file descriptor for select(2)."""
 
     def read(self) -> bytes:
-        """Output (stdout and stderr, demultiplexed); empty at the end."""
+        """Returns output (stdout and stderr, demultiplexed); empty at the end."""
 
     def pending(self) -> bool:
-        """Whether `read` has output at hand that select(2) does not see."""
+        """Returns whether `read` has output that select(2) does not report."""
 
     def write(self, data: bytes) -> None: ...
 
@@ -80,10 +80,10 @@ class AttachedStreams(Protocol):
 
 
 class Engine(Protocol):
-    """One Docker engine. An object belongs to one thread at a time; `clone` gives another thread its own."""
+    """One Docker engine. An object belongs to one thread at a time; use `clone` for another thread."""
 
     endpoint: str
-    """The address as `docker --host` takes it."""
+    """The address, as for `docker --host`."""
     local: bool
     """Whether its containers run on this kernel (a Unix socket): probes and cgroup files work only then."""
 
@@ -92,37 +92,37 @@ class Engine(Protocol):
     def version(self) -> EngineVersion: ...
 
     def containers(self) -> tuple[Container, ...]:
-        """All of them, ended ones too, in one request."""
+        """Returns all containers, including stopped ones, in one request."""
 
     def container(self, container: str) -> Container | None:
-        """The list's line of one container, by full id; None where there is none any more."""
+        """Returns one container as in the list, by full id; None if it no longer exists."""
 
     def inspect(self, container: str) -> Details:
-        """By name, full id or unambiguous id prefix."""
+        """Returns the details of a container, by name, id or unambiguous id prefix."""
 
     def inspect_raw(self, container: str) -> dict[str, object]:
-        """The engine's own document."""
+        """Returns the engine's document about a container."""
 
     def events(self, since: float | None = None) -> EventStream:
-        """Container events; those since that moment (epoch seconds) come first. Times are by this host's clock."""
+        """Returns container events, first those since that time (epoch seconds), with times of this host's clock."""
 
     def past_events(self, container: str, since: float) -> tuple[EngineEvent, ...]:
-        """What the engine still remembers of one container, or of all (''), since a moment (it keeps the last 256
+        """Returns past events of one container, or of all (''), since a time (the engine keeps the last 256
         events of all, moby daemon/events/events.go)."""
 
     def images(self) -> tuple[str, ...]:
-        """Tags, sorted."""
+        """Returns the tags of all images, sorted."""
 
     def start(self, container: str) -> None: ...
 
     def stop(self, container: str, timeout_s: int | None = None, signal: str | None = None) -> bool:
-        """The engine's own two-phase stop; waits for its end. False: it wasn't running.
+        """Stops a container in the engine's two phases and waits. Returns False if it wasn't running.
 
         Raises `Unsupported` where a signal is asked for and the API is older than 1.42.
         """
 
     def kill(self, container: str, signal: str) -> None:
-        """`docker kill -s`: may mark the container as stopped by hand (moby daemon/kill.go)."""
+        """Sends a signal, as `docker kill -s`: may mark the container as manually stopped (moby daemon/kill.go)."""
 
     def restart(self, container: str, timeout_s: int | None = None) -> None: ...
 
@@ -135,7 +135,7 @@ class Engine(Protocol):
     def rename(self, container: str, name: str) -> None: ...
 
     def run(self, request: RunRequest) -> str:
-        """Create and, unless asked not to, start a container; answers its id."""
+        """Creates and starts a container. Returns its id."""
 
     def logs(
         self,
@@ -149,9 +149,9 @@ class Engine(Protocol):
     def attach(self, container: str) -> AttachedStreams: ...
 
     def copy_into(self, container: str, local_file: str, directory: str) -> None:
-        """Copy one local regular file into a directory of the container, as `docker cp` does."""
+        """Copies a local regular file into a directory of the container, like `docker cp`."""
 
     def wait(self, container: str, timeout_s: float) -> int:
-        """Wait for the container's end; its exit code."""
+        """Waits until the container stops. Returns its exit code."""
 
     def close(self) -> None: ...

@@ -1,4 +1,4 @@
-"""The first list of containers in the fewest milliseconds: no client library is loaded for it.
+"""Returns the first list of containers quickly: loads no client library.
 
 `import docker` costs more than the answer does. Only for an engine behind a Unix socket.
 """
@@ -9,7 +9,7 @@ from containerlab_tui.model.inventory import Container
 
 
 def snapshot(where: Endpoint | None = None) -> tuple[Container, ...] | None:
-    """All containers of that engine (the one that `docker` would use); None where it has no Unix socket.
+    """Returns all containers of that engine (by default the one of `docker`); None if it has no Unix socket.
 
     Raises BadRequest, Unreachable, Denied, TimedOut.
     """

@@ -1,7 +1,7 @@
-"""docker-py and requests, as `docker_engine` uses them; besides it only `lab_client` imports docker, to build images.
+"""Uses docker-py and requests for `docker_engine`; only `lab_client` also imports docker, to build images.
 
-A module of its own because it takes longer to load than most questions take to answer. What docker, requests and the
-operating system raise becomes this program's own errors in `translated`.
+A separate module, because loading it takes longer than most requests. `translated` turns errors of docker, requests and
+the operating system into this program's.
 """
 
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def client(where: endpoint.Endpoint, api: str, timeout_s: int = int(http.ANSWER_
 
 
 class Stream(Generic[Item]):
-    """Iterates over a streamed answer until its end, or `close` from any thread."""
+    """Iterates over a streamed response until the end, or until `close` from any thread."""
 
     def __init__(self, items: Iterator[Item], response: requests.Response) -> None:
         self._items = CancellableStream(items, response)
@@ -42,7 +42,7 @@ class Stream(Generic[Item]):
     def __iter__(self) -> Iterator[Item]:
         try:
             yield from self._items
-        except (ValueError, AttributeError):  # what a reader raises whose file another thread has closed
+        except (ValueError, AttributeError):  # raised by a reader whose file another thread closed
             if not self._closed:
                 raise
 

@@ -32,14 +32,14 @@ Item = TypeVar("Item")
 Params = Mapping[str, str | int | None]
 
 STOP_SLACK_S = 20
-"""Seconds that a stop may take beyond its grace period: moby waits 10 + 2 + 2 at the worst (daemon/stop.go)."""
+"""A stop may take this long beyond its grace period: moby waits up to 10 + 2 + 2 s (daemon/stop.go)."""
 
 NAME = re.compile(r"/?([a-zA-Z0-9][a-zA-Z0-9_.-]*)")
-"""What Docker allows as a container's name (moby daemon/names/names.go); ids match as well."""
+"""Valid container names (moby daemon/names/names.go); also matches ids."""
 
 
 def connect(endpoint_url: str | None = None, context: str | None = None) -> "DockerEngine":
-    """The engine that `docker` itself would use, answering; see `endpoint.resolve` for the order.
+    """Connects to the engine that `docker` would use; see `endpoint.resolve` for the order.
 
     Raises BadRequest, Unreachable, Denied (the socket may not be opened), Unsupported (ssh without paramiko).
     """
@@ -66,7 +66,7 @@ def _version(where: endpoint.Endpoint) -> dict[str, Any]:
 
 
 class DockerEngine:
-    """One engine for one thread. `clone` for each further one."""
+    """One engine for one thread; use `clone` for each further thread."""
 
     def __init__(self, where: endpoint.Endpoint, api: str, version: str, local: bool) -> None:
         self.endpoint = where.url
@@ -78,7 +78,7 @@ class DockerEngine:
         self._clock_offset: float | None = 0.0 if where.socket_path else None
 
     def clone(self) -> "DockerEngine":
-        """Another connection to the same engine, without asking it anything."""
+        """Returns another connection to the same engine, without a request."""
         twin = DockerEngine(self._where, self._api, self._version, self.local)
         twin._clock_offset = self._clock_offset
         return twin
@@ -95,7 +95,7 @@ class DockerEngine:
             self._opened = docker_client.client(self._where, self._api)
         return self._opened
 
-    # What there is
+    # queries
 
     def version(self) -> EngineVersion:
         info = self._json("/info", "ask for the engine's version")
@@ -108,7 +108,7 @@ class DockerEngine:
         return parse.containers(self._json("/containers/json", "list the containers", {"all": "1"}))
 
     def container(self, container: str) -> Container | None:
-        """The fresh list line of one container by full id; None where there is none any more."""
+        """Returns one container as in the list, by full id; None if it no longer exists."""
         params = {"all": "1", "filters": f'{{"id":["{_reference(container)}"]}}'}
         lines = parse.containers(self._json("/containers/json", "list a container", params))
         return next((line for line in lines if line.id == container), None)
@@ -124,7 +124,7 @@ class DockerEngine:
         tags = {tag for image in self._json("/images/json", "list the images") for tag in image.get("RepoTags") or ()}
         return tuple(sorted(tags - {"<none>:<none>"}))
 
-    # What changes a container
+    # changes
 
     def start(self, container: str) -> None:
         self._post(_path(container, "start"), f"start {_shown(container)}")
@@ -178,7 +178,7 @@ class DockerEngine:
                 stop_timeout=request.stop_timeout_s,
                 tty=request.tty,
                 stdin_open=request.tty or request.stdin,
-                detach=True,  # else StdinOnce is set: the first to attach would close its input on leaving
+                detach=True,  # otherwise StdinOnce is set, and the first attach session would close stdin on detaching
                 host_config=host,
             )
         container: str = created["Id"]
@@ -187,7 +187,7 @@ class DockerEngine:
                 self.start(container)
             except ContainerlabError as error:
                 name = request.name or container[:12]
-                raise type(error)(f"{name} was created but does not start. {error}") from error
+                raise type(error)(f"{name} was created but did not start. {error}") from error
         return container
 
     def copy_into(self, container: str, local_file: str, directory: str) -> None:
@@ -201,7 +201,7 @@ class DockerEngine:
                 data=data,
             )
 
-    # What goes on
+    # streams and waits
 
     def wait(self, container: str, timeout_s: float) -> int:
         answer = self._post(_path(container, "wait"), f"wait for {_shown(container)} to end", timeout_s=timeout_s)
@@ -262,7 +262,7 @@ class DockerEngine:
         path = f"/v{self._api}{_path(container, 'attach')}?stream=1&stdin=1&stdout=1&stderr=1"
         return streams.attach(self._where, path, details.tty)
 
-    # How it is asked
+    # requests
 
     @staticmethod
     def _stream(items: Iterator[Item], response: "requests.Response") -> "docker_client.Stream[Item]":
@@ -271,7 +271,7 @@ class DockerEngine:
         return docker_client.Stream(items, response)
 
     def _offset(self) -> float:
-        """Seconds that the engine's clock is ahead of this one; a Unix socket's engine has the same clock."""
+        """Returns how many seconds the engine's clock is ahead of this one; 0 for a Unix socket."""
         if self._clock_offset is None:
             before = time.time()
             theirs = parse.moment(self._json("/info", "ask for the engine's time").get("SystemTime"))
@@ -279,7 +279,7 @@ class DockerEngine:
         return self._clock_offset
 
     def _grace(self, container: str, timeout_s: int | None) -> float | None:
-        """The longest that a stop may take, in seconds; None: no limit."""
+        """Returns the longest duration of a stop, in seconds; None: no limit."""
         grace = self.inspect(container).stop_timeout_s if timeout_s is None else timeout_s
         return None if grace < 0 else grace + STOP_SLACK_S
 
@@ -313,7 +313,7 @@ class DockerEngine:
         stream: bool = False,
         data: Iterator[bytes] | None = None,
     ) -> "requests.Response":
-        """One request; `what` completes "could not …" in the error's sentence. Parameters of None are left out."""
+        """Sends one request; `what` completes "Could not …". Parameters that are None are left out."""
         from containerlab_tui.engine import docker_client
 
         url = f"{self._client.base_url}/v{self._api}{path}"
@@ -327,7 +327,7 @@ class DockerEngine:
 
 
 def _reference(container: str) -> str:
-    """A container's name or id as it may stand in a URL. Raises Gone for what can't be one."""
+    """Returns a container's name or id for a URL. Raises Gone if it is not valid."""
     match = NAME.fullmatch(container)
     if match is None:
         raise Gone(f"There is no container {container!r}: names have letters, digits, `_`, `.` and `-`.")
@@ -335,7 +335,7 @@ def _reference(container: str) -> str:
 
 
 def _shown(container: str) -> str:
-    """A container as a sentence names it: a full id is cut to Docker's twelve digits."""
+    """Returns a container for a sentence: a full id is cut to twelve digits."""
     return container[:12] if len(container) == 64 else container
 
 
@@ -348,5 +348,5 @@ def _events(chunks: Iterator[bytes], offset_s: float) -> Iterator[EngineEvent]:
 
 
 def _chunks(response: "requests.Response") -> Iterator[bytes]:
-    """A streamed answer's bytes as they come, without waiting for a chunk to fill."""
+    """Yields a streamed response's bytes as they arrive."""
     yield from response.raw.stream(65536, decode_content=True)

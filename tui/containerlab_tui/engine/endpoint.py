@@ -1,4 +1,4 @@
-"""Which engine `docker` itself would use, found the way its command line finds it (docker/cli cli/command/cli.go).
+"""Finds the engine that `docker` would use, in the way of its command line (docker/cli cli/command/cli.go).
 
 In order: an explicit endpoint, an explicit context, DOCKER_HOST, DOCKER_CONTEXT, the current context of
 config.json in $DOCKER_CONFIG or ~/.docker, the socket at /var/run/docker.sock.
@@ -20,7 +20,7 @@ SCHEMES = ("unix", "tcp", "http", "https", "ssh")
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Files for a TLS connection; an empty path: none."""
+    """Files for a TLS connection; an empty path means none."""
 
     ca: str
     certificate: str
@@ -31,21 +31,21 @@ class Tls:
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     url: str
-    """As `docker --host` takes it."""
+    """As for `docker --host`."""
     tls: Tls | None = None
     context: str = ""
-    """The context that named it; empty: none did."""
+    """The context that named it; empty if none did."""
 
     @property
     def socket_path(self) -> str | None:
-        """The path of a Unix socket; None for any other kind of endpoint."""
+        """The path of a Unix socket; None for other endpoints."""
         return self.url.removeprefix("unix://") if self.url.startswith("unix://") else None
 
 
 def resolve(
     endpoint: str | None = None, context: str | None = None, environ: Mapping[str, str] | None = None
 ) -> Endpoint:
-    """The endpoint in force. Raises BadRequest where both are given, a context does not exist, or a URL is none."""
+    """Returns the endpoint to use. Raises BadRequest for both a host and a context, a missing context, or a bad URL."""
     environ = os.environ if environ is None else environ
     if endpoint and context:
         raise BadRequest("Pass a host or a context, not both: each names an engine.")
@@ -62,7 +62,7 @@ def resolve(
 
 
 def _checked(url: str, source: str) -> str:
-    """The URL with its scheme; `host:port` alone is TCP."""
+    """Returns the URL with its scheme; `host:port` alone is TCP."""
     scheme, separator, rest = url.partition("://")
     if not separator and url.rpartition(":")[2].isdigit() and not url.startswith("/"):
         return f"tcp://{url}"
@@ -80,7 +80,7 @@ def _current_context(folder: Path) -> str:
 
 
 def _of_context(name: str, folder: Path) -> Endpoint:
-    """A context's endpoint from its store: directories are named after the SHA-256 of its name."""
+    """Returns a context's endpoint from the store, whose directories are named by the SHA-256 of the context."""
     digest = hashlib.sha256(name.encode()).hexdigest()
     meta = _json_of(folder / "contexts" / "meta" / digest / "meta.json")
     docker = (meta.get("Endpoints") or {}).get("docker")
@@ -104,7 +104,7 @@ def _json_of(path: Path) -> dict[str, Any]:
 
 
 def _tls_of_environment(environ: Mapping[str, str]) -> Tls | None:
-    """DOCKER_TLS_VERIFY (any value), DOCKER_TLS, DOCKER_CERT_PATH (docker/cli cli/flags/options.go)."""
+    """Reads DOCKER_TLS_VERIFY (any value), DOCKER_TLS, DOCKER_CERT_PATH (docker/cli cli/flags/options.go)."""
     verify = bool(environ.get("DOCKER_TLS_VERIFY"))
     if not verify and not environ.get("DOCKER_TLS"):
         return None

@@ -1,4 +1,4 @@
-"""Translates what an engine refuses, and what keeps it from answering, into this program's own errors, in one place.
+"""Translates an engine's refusals and failures into this program's errors.
 
 For every way of talking to an engine: this program's own connections, docker-py and requests.
 """
@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from containerlab_probes.errors import BadRequest, ContainerlabError, Denied, Gone, TimedOut, Unreachable, Unsupported
 
 KINDS: Mapping[int, type[ContainerlabError]] = {401: Denied, 403: Denied, 404: Gone, 501: Unsupported}
-"""What an HTTP status means; every other refusal is a BadRequest with the engine's reason."""
+"""Errors by HTTP status; any other refusal is a BadRequest with the engine's reason."""
 _FULL_ID = re.compile(r"\b[0-9a-f]{64}\b")
 
 
 def refused(status: int, body: bytes, what: str) -> ContainerlabError:
-    """Returns the error for an HTTP status that is no success; `what` completes "Could not …"."""
+    """Returns the error for an HTTP status that is not a success; `what` completes "Could not …"."""
     try:
         reason = str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
@@ -26,7 +26,7 @@ def refused(status: int, body: bytes, what: str) -> ContainerlabError:
 
 
 def unanswered(error: BaseException, url: str, what: str) -> ContainerlabError:
-    """Returns the error for a question without a usable answer, from the error and all that led to it."""
+    """Returns the error for a request without a usable response, from an error and its causes."""
     causes = _causes(error)
     if any(isinstance(cause, PermissionError) for cause in causes):
         return Denied(f"No permission to open {url}. Join the group that owns the socket, or run this with sudo.")
@@ -44,7 +44,7 @@ def unanswered(error: BaseException, url: str, what: str) -> ContainerlabError:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """The error and what led to it; urllib3 keeps the cause in `args` or `reason` rather than in `__cause__`."""
+    """Yields an error and its causes; urllib3 keeps the cause in `args` or `reason` rather than in `__cause__`."""
     found: list[BaseException] = []
     todo: list[object] = [error]
     while todo:

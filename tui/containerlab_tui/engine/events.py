@@ -1,7 +1,7 @@
 """Follows an engine: a snapshot, then every change, also across a restart of the daemon.
 
-It subscribes to events from a moment before it takes the snapshot, so that nothing falls between the two; what the
-engine reports twice is posted once. Two daemon threads: one only reads events; the other asks for the state of a
+It subscribes to events from a moment before it takes the snapshot, so that no change is missed; duplicates
+are posted once. Two daemon threads: one only reads events; the other asks for the state of a
 container after an event. Neither asks the engine anything while nothing happens.
 """
 
@@ -31,16 +31,16 @@ LIST_ACTIONS = frozenset(
 """Actions that may change a container's line in the list, or its details."""
 
 OVERLAP_S = 0.5
-"""How far before the snapshot the events begin: they are stamped before they are sent."""
+"""Events start this long before the snapshot, because they are stamped before they are sent."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
-REMEMBERED = 2000
-"""Events that are recognised when they come again; the engine itself keeps 256 (moby daemon/events)."""
+SEEN_KEPT = 2000
+"""Events kept to recognise duplicates; the engine keeps 256 (moby daemon/events)."""
 
 Post = Callable[[FeedRecord], object]
 
 
 class EngineFeed:
-    """Posts what happens in an engine until it is closed."""
+    """Posts an engine's changes until it is closed."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class EngineFeed:
         self._thread.start()
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Ends the feed and waits for its thread, from any other. Nothing is posted afterwards."""
+        """Ends the feed and waits for its thread. Nothing is posted afterwards."""
         self._closing.set()
         with self._lock:
             stream = self._stream
@@ -104,7 +104,7 @@ class EngineFeed:
         if engine.local and self._last:
             since = min(since, self._last)
         stream = engine.events(since)
-        looker = _Looker(engine.clone(), self._post, self._clock)
+        reader = _StateReader(engine.clone(), self._post, self._clock)
         with self._lock:
             self._stream = stream
         try:
@@ -112,32 +112,32 @@ class EngineFeed:
             self._lost = False
             self._post(Connected(version, engine.endpoint, engine.local))
             self._post(Snapshot(containers, at))
-            looker.start()
+            reader.start()
             for event in stream:
                 if self._closing.is_set():
                     return
-                self._tell(event, looker)
+                self._handle(event, reader)
         finally:
             with self._lock:
                 self._stream = None
             stream.close()
-            looker.close()
+            reader.close()
 
-    def _tell(self, event: EngineEvent, looker: "_Looker") -> None:
+    def _handle(self, event: EngineEvent, reader: "_StateReader") -> None:
         if not self._is_new(event):
             return
         self._last = max(self._last, event.time)
         self._shared.publish(event)
         self._post(Event(event))
         if event.action in LIST_ACTIONS:
-            looker.want(event)
+            reader.want(event)
 
     def _is_new(self, event: EngineEvent) -> bool:
         key = (event.time, event.container, event.action)
         if key in self._seen:
             return False
         self._seen[key] = None
-        if len(self._seen) > REMEMBERED:
+        if len(self._seen) > SEEN_KEPT:
             del self._seen[next(iter(self._seen))]
         return True
 
@@ -146,11 +146,11 @@ class EngineFeed:
             self._to(record)
 
 
-class _Looker:
+class _StateReader:
     """Asks, in its own thread, for the state of containers after their last event.
 
     Inspect comes first because it waits for the lock that the engine holds while it handles a change; only then does
-    the list tell the outcome (moby daemon/monitor.go writes the list's copy after it has sent `die`).
+    the list show the result (moby daemon/monitor.go writes the list's copy after it has sent `die`).
     """
 
     def __init__(self, engine: Engine, post: Post, clock: Callable[[], float]) -> None:
@@ -158,7 +158,7 @@ class _Looker:
         self._wanted: dict[str, EngineEvent] = {}
         self._change = threading.Condition()
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="engine-looker", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="engine-state", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -171,7 +171,7 @@ class _Looker:
             self._change.notify()
 
     def close(self) -> None:
-        """Posts nothing more, not even an answer that is on its way."""
+        """Stops posting, even for a request in progress."""
         with self._change:
             self._closed = True
             self._change.notify()
@@ -180,9 +180,9 @@ class _Looker:
         while event := self._next():
             at = self._clock()
             try:
-                container, details = self._look(event)
+                container, details = self._read(event)
             except ContainerlabError:
-                continue  # the engine went away, which the other thread tells, or it was too slow for this one
+                continue  # the connection was lost, which the other thread reports, or the engine was too slow
             if not self._closed:
                 self._post(Changed(container, details, event, at))
         self._engine.close()
@@ -193,7 +193,7 @@ class _Looker:
                 self._change.wait()
             return None if self._closed else self._wanted.pop(next(iter(self._wanted)))
 
-    def _look(self, event: EngineEvent) -> tuple[Container | None, Details | None]:
+    def _read(self, event: EngineEvent) -> tuple[Container | None, Details | None]:
         if event.action == "destroy":
             return None, None
         try:

@@ -1,4 +1,4 @@
-"""Asks an engine over HTTP, where docker-py is too slow or hides the connection. One request a connection.
+"""Minimal HTTP client, used where docker-py is too slow or hides the socket. One request for each connection.
 
 On a Unix socket a question asked this way costs a sixth of what it costs through requests. An attached stream needs the
 socket itself.
@@ -18,7 +18,7 @@ from containerlab_tui.engine.errors import refused, unanswered
 CONNECT_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 30.0
 ANSWER_BYTES = 64 * 1024 * 1024
-"""An answer's limit; a line of the list of containers has about a kilobyte."""
+"""Limit of a response; a container in the list takes about a kilobyte."""
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -35,7 +35,7 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class _Unbuffered(http.client.HTTPResponse):
-    """A response that reads no byte beyond its head: what follows belongs to the reader of the socket."""
+    """A response that reads only its head: later bytes belong to the reader of the socket."""
 
     def __init__(self, stream: socket.socket, method: str) -> None:
         super().__init__(stream, method=method)
@@ -44,7 +44,7 @@ class _Unbuffered(http.client.HTTPResponse):
 
 
 def open_connection(where: Endpoint, timeout_s: float = CONNECT_TIMEOUT_S) -> http.client.HTTPConnection:
-    """Returns a connection that is open, with TLS where the endpoint has it.
+    """Returns an open connection, with TLS if the endpoint has it.
 
     Raises Unreachable, Denied, TimedOut, and Unsupported for endpoints that are not a socket (ssh).
     """
@@ -78,7 +78,7 @@ def _connection(where: Endpoint) -> http.client.HTTPConnection:
 
 
 def upgrade(where: Endpoint, path: str, what: str) -> socket.socket:
-    """Posts to a path and returns the socket, on which raw bytes follow. Raises as `open_connection` and `refused`."""
+    """Posts to a path and returns the socket for raw bytes. Raises like `open_connection` and `refused`."""
     connection = open_connection(where)
     try:
         connection.request("POST", path, headers={"Connection": "Upgrade", "Upgrade": "tcp"})
@@ -97,7 +97,7 @@ def upgrade(where: Endpoint, path: str, what: str) -> socket.socket:
 
 
 def get(where: Endpoint, path: str, what: str, timeout_s: float = ANSWER_TIMEOUT_S) -> bytes:
-    """Returns the whole answer at a path; `what` completes "Could not …".
+    """Returns the whole response at a path; `what` completes "Could not …".
 
     Raises as `open_connection` and `refused`, and Unsupported for an answer of more than ANSWER_BYTES.
     """
@@ -110,14 +110,14 @@ def get(where: Endpoint, path: str, what: str, timeout_s: float = ANSWER_TIMEOUT
         except (OSError, http.client.HTTPException) as error:
             raise unanswered(error, where.url, what) from error
     if len(body) > ANSWER_BYTES:
-        raise Unsupported(f"Could not {what}: the answer is longer than {ANSWER_BYTES >> 20} MiB.")
+        raise Unsupported(f"Could not {what}: the response is longer than {ANSWER_BYTES >> 20} MiB.")
     if answer.status != 200:
         raise refused(answer.status, body, what)
     return body
 
 
 def get_json(where: Endpoint, path: str, what: str) -> Any:  # noqa: ANN401
-    """Returns the document at a path. Raises as `get`."""
+    """Returns the document at a path. Raises like `get`."""
     body = get(where, path, what)
     try:
         return json.loads(body)

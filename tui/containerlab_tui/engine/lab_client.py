@@ -1,4 +1,4 @@
-"""What the lab needs of its engine beyond `api.Engine`: images built and imported, containers made from them.
+"""The lab's requests beyond `api.Engine`: builds and imports images, creates containers.
 
 A *mark* is the hash of everything that an image is made from; it is kept on the image as a label, so that one list
 of images tells what has to be built. Low-level client calls, one request each.
@@ -29,14 +29,14 @@ class MadeContainer:
     name: str
     image_id: str
     state: str
-    """The engine's word: created, running, paused, restarting, removing, exited or dead."""
+    """As the engine names it: created, running, paused, restarting, removing, exited or dead."""
 
 
 class LabClient:
     """One connection to one engine; for one thread at a time."""
 
     def __init__(self, endpoint: str) -> None:
-        """`endpoint` as `docker --host` takes it. Raises Unreachable."""
+        """`endpoint` as for `docker --host`. Raises Unreachable."""
         self.endpoint = endpoint
         with translated(endpoint, "connect"):
             self._api = docker.APIClient(base_url=endpoint, version="auto", timeout=60)
@@ -96,7 +96,7 @@ class LabClient:
             return tuple(each["Id"] for each in self._api.containers())
 
     def make(self, name: str, image: str, command: tuple[str, ...], tty: bool, label: str) -> str:
-        """Creates a container without a network and returns its id. An empty command is the image's own."""
+        """Creates a container without a network and returns its id. An empty command means the image's."""
         with translated(self.endpoint, f"create {name}"):
             answer = self._api.create_container(
                 image=image,
@@ -114,13 +114,13 @@ class LabClient:
             self._api.start(container)
 
     def execute(self, container: str, command: tuple[str, ...], detach: bool) -> None:
-        """Runs a further program in a container; waits for it to exit unless detached."""
+        """Runs another program in a container; waits for its exit unless detached."""
         with translated(self.endpoint, f"run {command[0]} in {container[:12]}"):
             started = self._api.exec_create(container, list(command))
             self._api.exec_start(started["Id"], detach=detach)
 
     def kill(self, container: str) -> None:
-        """Sends SIGKILL; a container that has already exited is no error."""
+        """Sends SIGKILL; does nothing if the container has already stopped."""
         with translated(self.endpoint, f"kill {container[:12]}"):
             try:
                 self._api.kill(container)

@@ -1,4 +1,4 @@
-"""The Engine API's documents -> this program's records. Pure; used by every way of talking to an engine.
+"""Parses the Engine API's documents into records. No I/O.
 
 Fields that an engine leaves out or sets to null read as empty: engines differ, and none of them is a reason to fail.
 """
@@ -16,12 +16,12 @@ DEFAULT_STOP_TIMEOUT_S = 10
 
 
 def containers(documents: Iterable[Mapping[str, Any]]) -> tuple[Container, ...]:
-    """The lines of GET /containers/json."""
+    """Parses GET /containers/json."""
     return tuple(container(document) for document in documents)
 
 
 def container(document: Mapping[str, Any]) -> Container:
-    """One line of GET /containers/json."""
+    """Parses one container of GET /containers/json."""
     return Container(
         id=document["Id"],
         name=_own_name(document.get("Names") or ()),
@@ -36,13 +36,13 @@ def container(document: Mapping[str, Any]) -> Container:
 
 
 def _own_name(names: Iterable[str]) -> str:
-    """A container's own name; the others are those that links give it (`/other/alias`)."""
+    """Returns a container's name, without those from links (`/other/alias`)."""
     plain = [name.removeprefix("/") for name in names]
     return next((name for name in plain if "/" not in name), plain[0] if plain else "")
 
 
 def _port(port: Mapping[str, Any]) -> str:
-    """As `docker ps` writes it: `127.0.0.1:8080->80/tcp`, or `80/tcp` where it is not published."""
+    """Formats a port like `docker ps`: `127.0.0.1:8080->80/tcp`, or `80/tcp` if not published."""
     inner = f"{port.get('PrivatePort')}/{port.get('Type', 'tcp')}"
     if not port.get("PublicPort"):
         return inner
@@ -52,7 +52,7 @@ def _port(port: Mapping[str, Any]) -> str:
 
 
 def details(document: Mapping[str, Any]) -> Details:
-    """GET /containers/ID/json."""
+    """Parses GET /containers/ID/json."""
     state, config = document.get("State") or {}, document.get("Config") or {}
     host, layers = document.get("HostConfig") or {}, (document.get("GraphDriver") or {}).get("Data") or {}
     signal, signal_source = stop_signal(config.get("StopSignal"))
@@ -101,12 +101,12 @@ def _mount(mount: Mapping[str, Any]) -> MountPoint:
 
 
 def stop_signal(configured: str | None) -> tuple[str, str]:
-    """The effective stop signal's name, and `container` or `default`: whose choice it is.
+    """Returns the effective stop signal's name, and its source: `container` or `default`.
 
-    What doesn't parse becomes SIGTERM without a word (moby container/container.go, StopSignal).
+    An unknown name silently becomes SIGTERM (moby container/container.go, StopSignal).
     """
     if configured:
-        from containerlab_probes.signals.names import name_of, number_of  # not needed for a list, which is wanted fast
+        from containerlab_probes.signals.names import name_of, number_of  # not needed for the first list
 
         with suppress(BadRequest):
             return name_of(number_of(configured)), "container"
@@ -114,7 +114,7 @@ def stop_signal(configured: str | None) -> tuple[str, str]:
 
 
 def event(document: Mapping[str, Any], clock_ahead_s: float = 0.0) -> EngineEvent:
-    """One container event of GET /events; `clock_ahead_s`: how far the engine's clock is ahead of this host's."""
+    """Parses a container event of GET /events; `clock_ahead_s`: how far the engine's clock is ahead."""
     actor = document.get("Actor") or {}
     attributes = actor.get("Attributes") or {}
     nanoseconds = document.get("timeNano")
@@ -129,7 +129,7 @@ def event(document: Mapping[str, Any], clock_ahead_s: float = 0.0) -> EngineEven
 
 
 def moment(text: str | None) -> float | None:
-    """Epoch seconds of an RFC 3339 time to the microsecond; None for the zero time, which stands for never."""
+    """Returns epoch seconds of an RFC 3339 time to the microsecond; None for the zero time, which means never."""
     if not text or text.startswith("0001-"):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Hands the events of one engine to everyone who follows them, from one stream."""
+"""Shares one stream of an engine's events among all subscribers."""
 
 import queue
 import threading
@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from containerlab_tui.model.inventory import EngineEvent
 
 REPLAYED = 1000
-"""Events that are kept for those who subscribe later; the engine itself keeps 256 (moby daemon/events)."""
+"""Events kept for later subscribers; the engine keeps 256 (moby daemon/events)."""
 
 
 class SharedEvents:
-    """An `api.EventSource` that the engine's feed fills. It outlives a lost engine: events go on when it is back."""
+    """An `api.EventSource` that the engine's feed fills. Events continue after a reconnection."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -21,14 +21,14 @@ class SharedEvents:
         self._closed = False
 
     def publish(self, event: EngineEvent) -> None:
-        """Hands an event to every subscriber."""
+        """Passes an event to every subscriber."""
         with self._lock:
             self._recent.append(event)
             for each in self._subscribers:
                 each.put(event)
 
     def events(self, since: float | None = None) -> "Subscription":
-        """Subscribes: first the events since that moment (epoch seconds) that are still kept, then each new one."""
+        """Subscribes: yields kept events since that time (epoch seconds), then new ones."""
         made = Subscription(self)
         with self._lock:
             if since is not None:
@@ -42,12 +42,12 @@ class SharedEvents:
         return made
 
     def leave(self, one: "Subscription") -> None:
-        """Hands this subscriber nothing more."""
+        """Removes a subscriber."""
         with self._lock:
             self._subscribers.discard(one)
 
     def close(self) -> None:
-        """Ends every subscription, also those that come later."""
+        """Ends every subscription, including later ones."""
         with self._lock:
             self._closed = True
             for each in self._subscribers:

@@ -1,4 +1,4 @@
-"""Streams to and from an engine: output frames, event documents, attached standard streams, a file on its way in.
+"""Streams to and from an engine: output frames, event documents, attached standard streams, a file upload.
 
 A container without a terminal has its standard output and error in frames: one byte that names the stream, three
 zeros, four bytes of length, big-endian, then that many bytes (Engine API, "Attach to a container").
@@ -22,14 +22,14 @@ CHUNK_BYTES = 64 * 1024
 
 
 class Demultiplexer:
-    """Turns frames into output; frames may come in pieces of any size."""
+    """Turns frames into output; input chunks may have any size."""
 
     def __init__(self) -> None:
         self._header = bytearray()
         self._left = 0
 
     def feed(self, data: bytes) -> bytes:
-        """Returns the output (both streams, in order) that these bytes complete or continue."""
+        """Returns the output (both streams, in order) in these bytes."""
         out, view = bytearray(), memoryview(data)
         while view:
             if not self._left:
@@ -81,12 +81,12 @@ class Attached:
         return self._connection.fileno()
 
     def pending(self) -> bool:
-        """Whether `read` has something that select can't see: TLS decrypts whole records."""
+        """Returns whether `read` has output that select() does not report: TLS decrypts whole records."""
         held = getattr(self._connection, "pending", None)
         return held is not None and held() > 0
 
     def read(self) -> bytes:
-        """Blocks until there is output; empty at the end, also at the end that `close` makes."""
+        """Blocks until there is output; empty at the end and after `close`."""
         while True:
             try:
                 raw = self._connection.recv(CHUNK_BYTES)
@@ -98,7 +98,7 @@ class Attached:
                 return data
 
     def write(self, data: bytes) -> None:
-        """Raises Gone where the container no longer reads."""
+        """Writes input. Raises Gone if the container no longer reads it."""
         try:
             self._connection.sendall(data)
         except OSError as error:
@@ -111,13 +111,13 @@ class Attached:
 
 
 def attach(where: Endpoint, path: str, tty: bool) -> Attached:
-    """Returns the standard streams behind an attach path. Raises as `http.upgrade`."""
+    """Returns the standard streams behind an attach path. Raises like `http.upgrade`."""
     return Attached(http.upgrade(where, path, "attach to the container"), tty)
 
 
 @contextmanager
 def tar_of(local_file: str) -> Iterator[Iterator[bytes]]:
-    """Yields a tar stream of one regular file with its mode, owned by root, read as it is sent.
+    """Yields a tar stream of one regular file with its mode, owned by root, read while sending.
 
     Raises BadRequest for anything but a regular file, Denied and Gone where it can't be opened.
     """
@@ -128,7 +128,7 @@ def tar_of(local_file: str) -> Iterator[Iterator[bytes]]:
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise BadRequest(f"{local_file} is not a regular file; only those are copied.")
+            raise BadRequest(f"{local_file} is not a regular file; only regular files can be copied.")
         yield _tar(descriptor, os.path.basename(local_file), status)
     finally:
         os.close(descriptor)
@@ -144,7 +144,7 @@ def _tar(descriptor: int, name: str, status: os.stat_result) -> Iterator[bytes]:
     while left:
         data = os.read(descriptor, min(left, CHUNK_BYTES))
         if not data:
-            raise BadRequest(f"{name} became shorter while it was copied; the copy is incomplete.")
+            raise BadRequest(f"{name} became shorter during the copy; the copy is incomplete.")
         left -= len(data)
         yield data
     yield b"\0" * (-status.st_size % tarfile.BLOCKSIZE + 2 * tarfile.BLOCKSIZE)

@@ -1,6 +1,6 @@
-"""The base of the lab's images: a small Debian or Ubuntu with Python, made by mmdebstrap from the host's release.
+"""The base of the lab's images: a small Debian or Ubuntu with Python, built by mmdebstrap from the host's release.
 
-Made once; the tar is kept and found again by the hash of its recipe.
+Built once; the tar is cached under the hash of its recipe.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ PACKAGES = (
     "procps",
 )
 MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr")
-"""Links /bin and its like into /usr before the first package: the package that does it later brings 50 MB of Perl."""
+"""Links /bin, /lib … into /usr before the first package: otherwise a package does it and brings 50 MB of Perl."""
 UNWANTED = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/info/*")
 
 
 def recipe() -> tuple[str, ...]:
-    """mmdebstrap's arguments but for the name of the tar. The suite is the host's, or Debian 12 on other systems."""
+    """Returns mmdebstrap's arguments without the tar. The suite is the host's, or Debian 12 on other systems."""
     try:
         release = platform.freedesktop_os_release()
     except OSError:
@@ -47,14 +47,14 @@ def recipe() -> tuple[str, ...]:
 
 
 def mark() -> str:
-    """The hash of the recipe."""
+    """Returns the hash of the recipe."""
     return hashlib.sha256("\0".join(recipe()).encode()).hexdigest()
 
 
-def tar(cache: Path, said: Callable[[str], None]) -> Path:
-    """The tar of the base, made where it isn't there yet (about 20 s); `said` gets what mmdebstrap is doing.
+def tar(cache: Path, report: Callable[[str], None]) -> Path:
+    """Returns the tar of the base, built if missing (about 20 s); `report` gets the progress of mmdebstrap.
 
-    Raises Unsupported where mmdebstrap is missing or fails, with its own last words.
+    Raises Unsupported if mmdebstrap is missing or fails, with its last lines.
     """
     kept = cache / f"base-{mark()[:16]}.tar"
     if kept.is_file():
@@ -66,25 +66,25 @@ def tar(cache: Path, said: Callable[[str], None]) -> Path:
             "(`apt-get install mmdebstrap`) and try again."
         )
     cache.mkdir(parents=True, exist_ok=True)
-    with locked(cache / "lock", lambda: said("waiting for another run that makes it")):
+    with locked(cache / "lock", lambda: report("waiting for another run that builds it")):
         if not kept.is_file():
-            _make(program, kept, said)
+            _make(program, kept, report)
     return kept
 
 
-def _make(program: str, kept: Path, said: Callable[[str], None]) -> None:
+def _make(program: str, kept: Path, report: Callable[[str], None]) -> None:
     for old in kept.parent.glob("base-*.tar"):
         old.unlink()
     unfinished = kept.with_suffix(".unfinished.tar")
-    last_words = _run((program, *recipe(), str(unfinished)), said)
+    last_words = _run((program, *recipe(), str(unfinished)), report)
     if last_words:
         unfinished.unlink(missing_ok=True)
-        raise Unsupported(f"The base of the lab's images could not be made; mmdebstrap said: {last_words}")
+        raise Unsupported(f"The base of the lab's images could not be built; mmdebstrap reported: {last_words}")
     unfinished.rename(kept)
 
 
-def _run(command: tuple[str, ...], said: Callable[[str], None]) -> str:
-    """Run mmdebstrap; nothing if it did its work, its last lines otherwise."""
+def _run(command: tuple[str, ...], report: Callable[[str], None]) -> str:
+    """Runs mmdebstrap. Returns its last lines if it failed, else an empty string."""
     lines = list[str]()
     with subprocess.Popen(
         command,
@@ -98,9 +98,9 @@ def _run(command: tuple[str, ...], said: Callable[[str], None]) -> str:
             for line in process.stderr or ():
                 lines.append(line.strip())
                 if line.startswith("I: "):
-                    said(line[3:].strip())
+                    report(line[3:].strip())
         except BaseException:
-            process.terminate()  # it removes its own temporary directory
+            process.terminate()  # it removes its temporary directory
             raise
     if process.returncode == 0:
         return ""

@@ -1,7 +1,7 @@
-"""The lab's dockerd: started, found again, ended. It has its own socket, data, log and containerd namespaces.
+"""Starts, finds and stops the lab's dockerd, which has its own socket, data, log and containerd namespaces.
 
-A daemon is known by its command line, which names the lab's data root, read after its pidfd was opened: a pid file
-that was left behind, or whose number now belongs to somebody else, is no daemon. Nothing here signals a number.
+A daemon is identified by the data root in its command line, read after its pidfd was opened, so a stale pid file is
+never mistaken for a daemon. Signals go through pidfds only.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from containerlab_tui.engine import http
 from containerlab_tui.engine.endpoint import Endpoint
 
 SOCKET_ROOM = 104 - len("exec/containerd/containerd-debug.sock")
-"""Bytes that the runtime directory's path and a slash may have: containerd refuses socket paths of more than 104
+"""Longest path of the runtime directory with a slash, in bytes: containerd refuses socket paths of more than 104
 (containerd sys/socket_unix.go; unix(7) itself allows 107)."""
 READY_WITHIN_S = 60.0
 ENDED_WITHIN_S = 30.0
@@ -31,7 +31,7 @@ SYSTEM_PATHS = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the lab's daemon keeps what it has. `state` outlives a reboot, `runtime` need not."""
+    """The directories of the lab's daemon. `state` survives a reboot, `runtime` need not."""
 
     state: Path
     runtime: Path
@@ -55,14 +55,14 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A daemon that was alive when its pidfd was opened. The pidfd is closed by whoever got this."""
+    """A daemon that was alive when its pidfd was opened. The receiver closes the pidfd."""
 
     pid: int
     pidfd: int
     socket: str
 
     def ended(self, within_s: float = 0.0) -> bool:
-        """Whether it has ended, or does within that time."""
+        """Returns whether it exits within that time."""
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
         return bool(poll.poll(within_s * 1000))
@@ -70,7 +70,7 @@ class Running:
 
 @contextmanager
 def found(places: Places) -> Iterator[Running | None]:
-    """The lab's daemon if it runs. Its socket is the one it was started with, wherever the lab would put it now."""
+    """Yields the lab's daemon if it runs, with the socket it was started with."""
     with _process(places.pid_file) as (pid, pidfd, arguments):
         if arguments and Path(arguments[0]).name == "dockerd" and _option(arguments, "data-root") == str(places.data):
             yield Running(pid, pidfd, _option(arguments, "host").removeprefix("unix://"))
@@ -80,10 +80,10 @@ def found(places: Places) -> Iterator[Running | None]:
 
 @contextmanager
 def _process(pid_file: Path) -> Iterator[tuple[int, int, list[str]]]:
-    """The pid that a file names, a pidfd of that process and its command line; 0 for the pid where there is none.
+    """Yields the pid in a file, a pidfd of that process and its command line; pid 0 if there is none.
 
-    The command line belongs to the pidfd: that process was still there after it was read. psutil's is_running says so
-    of a zombie too, so the pidfd is asked.
+    The command line belongs to the pidfd: the process was still running after reading it. The pidfd is checked because
+    psutil's is_running is true for a zombie too.
     """
     pidfd = -1
     try:
@@ -114,9 +114,9 @@ def _option(arguments: list[str], name: str) -> str:
 
 
 def ensure(places: Places) -> bool:
-    """Have the daemon running and answering; whether it had to be started. One that doesn't answer is replaced.
+    """Makes sure that the daemon runs and responds. Returns whether it was started. An unresponsive one is replaced.
 
-    Raises Denied without root, Unsupported without dockerd, Unreachable with the daemon's last words where it ends.
+    Raises Denied without root, Unsupported without dockerd, Unreachable with the end of its log if it exits.
     """
     with found(places) as running:
         if running is not None:
@@ -131,7 +131,7 @@ def _start(places: Places) -> None:
     program = _program(places)
     for each in (places.state, places.runtime):
         each.mkdir(parents=True, exist_ok=True, mode=0o700)
-    places.pid_file.unlink(missing_ok=True)  # its daemon has ended, or it names a stranger
+    places.pid_file.unlink(missing_ok=True)  # its daemon has exited, or it names another process
     _clear_containerd(places)
     settings = places.state / "daemon.json"
     settings.write_text("{}\n")
@@ -150,18 +150,18 @@ def _start(places: Places) -> None:
         running = Running(process.pid, pidfd, str(places.socket))
         if not _answers(running, READY_WITHIN_S):
             _end(running)
-            raise Unreachable(f"The lab's engine did not start; its log {places.log} ends: {last_words(places)}")
+            raise Unreachable(f"The lab's engine did not start; its log {places.log} ends with: {last_words(places)}")
     finally:
         os.close(pidfd)
     places.socket.chmod(0o600)
-    process.returncode = 0  # it is meant to live on: no warning from the object's end
+    process.returncode = 0  # it keeps running: avoids the warning when the object is freed
 
 
 def _clear_containerd(places: Places) -> None:
-    """End the containerd of a dockerd that has ended, and remove its pid file.
+    """Stops the containerd of an exited dockerd and removes its pid file.
 
-    It dies with its dockerd, but not at once; and dockerd takes any process with that number for its containerd, a
-    zombie too, and waits for it in vain (moby libcontainerd/supervisor/remote_daemon.go).
+    It exits after its dockerd, with a delay; and a new dockerd takes any process with that number for its containerd,
+    even a zombie, and waits for it in vain (moby libcontainerd/supervisor/remote_daemon.go).
     """
     pid_file = places.runtime / "exec" / "containerd" / "containerd.pid"
     with _process(pid_file) as (pid, pidfd, arguments):
@@ -171,9 +171,9 @@ def _clear_containerd(places: Places) -> None:
 
 
 def _program(places: Places) -> str:
-    """dockerd's path, after a look at what would stand in its way."""
+    """Returns dockerd's path after checking the requirements."""
     if os.geteuid() != 0:
-        raise Denied("The lab starts an engine of its own, which needs root: run the same command with sudo.")
+        raise Denied("The lab starts its own engine, which needs root. Run the same command with sudo.")
     program = shutil.which("dockerd", path=_search_path())
     if program is None:
         raise Unsupported(
@@ -183,14 +183,14 @@ def _program(places: Places) -> str:
     size = len(os.fsencode(places.runtime)) + 1
     if size > SOCKET_ROOM:
         raise Unsupported(
-            f"The path {places.runtime} has {size} bytes with its slash, and sockets below it allow {SOCKET_ROOM}: "
-            "set XDG_RUNTIME_DIR to a directory with a shorter name."
+            f"The path {places.runtime} has {size} bytes with its slash; sockets below it allow at most {SOCKET_ROOM}. "
+            "Set XDG_RUNTIME_DIR to a shorter path."
         )
     return program
 
 
 def _environment() -> dict[str, str]:
-    """Little: the daemon outlives its starter's session, and runc puts files below an XDG_RUNTIME_DIR that it gets."""
+    """Returns a minimal environment: the daemon survives this session, and runc would write to its XDG_RUNTIME_DIR."""
     kept = {
         key: value for key, value in os.environ.items() if key.lower().endswith("_proxy") or key in ("HOME", "LANG")
     }
@@ -202,7 +202,7 @@ def _search_path() -> str:
 
 
 def _arguments(places: Places, settings: Path) -> Iterator[str]:
-    """No bridge and no packet filter rules; nothing shared with another engine of this host."""
+    """Yields dockerd's arguments: no bridge, no packet filter rules, nothing shared with another engine."""
     yield f"--config-file={settings}"
     yield f"--data-root={places.data}"
     yield f"--exec-root={places.runtime / 'exec'}"
@@ -216,7 +216,7 @@ def _arguments(places: Places, settings: Path) -> Iterator[str]:
 
 
 def _answers(running: Running, within_s: float) -> bool:
-    """Whether it answers before it ends and before that time is over."""
+    """Returns whether it responds within that time and before it exits."""
     deadline = time.monotonic() + within_s
     while not _ping(running.socket, max(deadline - time.monotonic(), 0.1)):
         if time.monotonic() > deadline or running.ended(0.02):
@@ -233,7 +233,7 @@ def _ping(path: str, limit_s: float) -> bool:
 
 
 def last_words(places: Places, lines: int = 4) -> str:
-    """The end of the daemon's log on one line."""
+    """Returns the end of the daemon's log on one line."""
     try:
         text = places.log.read_text(errors="replace")
     except OSError as error:
@@ -242,7 +242,7 @@ def last_words(places: Places, lines: int = 4) -> str:
 
 
 def end(places: Places) -> bool:
-    """End the daemon and with it what its containers still run; whether there was one. Raises TimedOut."""
+    """Stops the daemon and all its containers. Returns whether there was one. Raises TimedOut."""
     with found(places) as running:
         if running is None:
             return False
@@ -258,4 +258,4 @@ def _end(running: Running) -> None:
             signal.pidfd_send_signal(running.pidfd, number)
         if running.ended(limit_s):
             return
-    raise TimedOut(f"The lab's engine (process {running.pid}) does not end, not even on SIGKILL.")
+    raise TimedOut(f"The lab's engine (process {running.pid}) did not exit, even after SIGKILL.")

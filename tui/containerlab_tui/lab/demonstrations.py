@@ -1,10 +1,10 @@
-"""The demonstration containers: one an image, with fixed names, and one more for bash as PID 1."""
+"""The demonstration containers: one for each image, with fixed names, and one for bash as PID 1."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from containerlab_tui.lab.images import tag
-from containerlab_tui.lab.parallel import lab_client, side_by_side
+from containerlab_tui.lab.parallel import in_parallel, lab_client
 from containerlab_tui.lab.progress import Steps
 from containerlab_tui.model.inventory import HAS_PROCESSES
 
@@ -18,12 +18,12 @@ LABEL = "containerlab.demo"
 class Demonstration:
     name: str
     image: str
-    """The folder's name."""
+    """The name of the folder."""
     command: tuple[str, ...] = ()
     tty: bool = False
     programs: tuple[tuple[str, ...], ...] = ()
-    """Started inside once it runs, each after the end of the one before; the last one stays."""
-    ends_by_itself: bool = False
+    """Programs started inside one after the other; the last one keeps running."""
+    exits_on_its_own: bool = False
 
 
 DEMONSTRATIONS = (
@@ -32,7 +32,7 @@ DEMONSTRATIONS = (
     Demonstration("dockerapp3", "dockerapp3"),
     Demonstration("shell-form", "shell-form"),
     Demonstration("shell-bash", "shell-form", ("bash",), tty=True, programs=(("python3", "shell_form.py"),)),
-    Demonstration("supervisor-v1", "supervisor-v1", ends_by_itself=True),
+    Demonstration("supervisor-v1", "supervisor-v1", exits_on_its_own=True),
     Demonstration("supervisor-v2", "supervisor-v2"),
     Demonstration("init-wrapped", "init-wrapped"),
     Demonstration("systemv-shm", "systemv-shm", programs=(("writer",), ("waiter",))),
@@ -42,8 +42,8 @@ DEMONSTRATIONS = (
 
 
 def ensure(endpoint: str, counted: Steps) -> None:
-    """Have all of them running on that engine, which has the images. One that has ended is started again; one that was
-    made from an older image is made anew. Raises BadRequest where a name is taken, Unreachable.
+    """Makes sure that all run on that engine, which has the images. A stopped one is started, one from an older image
+    is recreated. Raises BadRequest if a name is taken, Unreachable.
     """
     with lab_client(endpoint) as opened:
         made, built = opened.containers(LABEL), opened.images()
@@ -52,7 +52,7 @@ def ensure(endpoint: str, counted: Steps) -> None:
         there = made.get(each.name)
         if there is None or there.image_id != built[tag(each.image)].id:
             return True
-        return there.state not in (HAS_PROCESSES | {"exited"} if each.ends_by_itself else HAS_PROCESSES)
+        return there.state not in (HAS_PROCESSES | {"exited"} if each.exits_on_its_own else HAS_PROCESSES)
 
     def have(own: "LabClient", each: Demonstration) -> None:
         there = made.get(each.name)
@@ -67,4 +67,4 @@ def ensure(endpoint: str, counted: Steps) -> None:
 
     todo = [each for each in DEMONSTRATIONS if missing(each)]
     counted.skip(len(DEMONSTRATIONS) - len(todo), "containers")
-    side_by_side(endpoint, todo, have)
+    in_parallel(endpoint, todo, have)

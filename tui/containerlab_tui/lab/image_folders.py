@@ -1,4 +1,4 @@
-"""The image folders: where they are, what goes into a build, and the mark that tells whether it has changed."""
+"""Finds the image folders, packs them for builds, and computes marks that change with their contents."""
 
 import hashlib
 import io
@@ -9,21 +9,21 @@ from containerlab_probes.errors import Unsupported
 
 
 def folder() -> Path:
-    """Where the image folders are: inside an installed package, or beside it in a checkout. Raises Unsupported."""
+    """Returns the directory of the image folders: in an installed package, or in a checkout. Raises Unsupported."""
     package = Path(__file__).parents[1]
     for place in (package / "images", package.parents[1] / "images"):
         if (place / "dockerapp1" / "Dockerfile").is_file():
             return place
-    raise Unsupported("The folders of the lab's images are missing from this installation; install the package again.")
+    raise Unsupported("The lab's image folders are missing from this installation. Install the package again.")
 
 
 def names() -> tuple[str, ...]:
-    """The images that can be built, sorted."""
+    """Returns the names of the images, sorted."""
     return tuple(sorted(each.parent.name for each in folder().glob("*/Dockerfile")))
 
 
 def context(name: str) -> bytes:
-    """The folder as the tar of a build. The same files give the same bytes, whoever owns them and whenever made."""
+    """Returns the folder as a tar for a build. Bytes depend only on the files' contents, not on owners or times."""
     place, buffer = folder() / name, io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for path in sorted(place.iterdir()):
@@ -37,5 +37,5 @@ def context(name: str) -> bytes:
 
 
 def mark(name: str, base_mark: str) -> str:
-    """The hash of what the image is made from: its folder and its base."""
+    """Returns the hash of the image's folder and base."""
     return hashlib.sha256(base_mark.encode() + b"\0" + context(name)).hexdigest()

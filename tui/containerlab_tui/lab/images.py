@@ -1,11 +1,11 @@
-"""Has an engine the project's images, each as its folder is now? What is missing is built."""
+"""Builds the project's images that are missing or outdated on an engine."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from containerlab_tui.lab import base, image_folders
-from containerlab_tui.lab.parallel import lab_client, side_by_side
+from containerlab_tui.lab.parallel import in_parallel, lab_client
 from containerlab_tui.lab.progress import Steps
 
 if TYPE_CHECKING:
@@ -15,25 +15,25 @@ BASE = f"{base.REPOSITORY}:latest"
 
 
 def tag(name: str) -> str:
-    """The tag of the image that is made from that folder."""
+    """Returns the tag of a folder's image."""
     return f"containerlab/{name}:latest"
 
 
 def steps() -> int:
-    """How many steps `ensure` counts."""
+    """Returns the number of steps of `ensure`."""
     return 1 + len(image_folders.names())
 
 
 def marks() -> dict[str, str]:
-    """The mark that each image has when it is made from its folder as it is now, by tag."""
+    """Returns the current mark of each image, by tag."""
     base_mark = base.mark()
     return {tag(name): image_folders.mark(name, base_mark) for name in image_folders.names()}
 
 
 def ensure(endpoint: str, cache: Path, counted: Steps) -> None:
-    """Have the images on that engine; `cache` is the directory that keeps their base between engines.
+    """Builds missing images on that engine; `cache` is the directory of their base.
 
-    Raises Unsupported where the base can't be made, BadRequest where a build fails, Unreachable.
+    Raises Unsupported if the base can't be built, BadRequest if a build fails, Unreachable.
     """
     wanted = marks()
     with lab_client(endpoint) as opened:
@@ -49,7 +49,7 @@ def ensure(endpoint: str, cache: Path, counted: Steps) -> None:
         own.build(image_folders.context(name), tag(name), BASE, wanted[tag(name)])
         counted.done(f"image {name}")
 
-    side_by_side(endpoint, missing, build)
+    in_parallel(endpoint, missing, build)
 
 
 def _is(there: "Mapping[str, BuiltImage]", name: str, mark: str) -> bool:

@@ -1,6 +1,6 @@
 """The lab: a private engine, the project's images on it, and the demonstration containers.
 
-A further `up` finds what is there with two lists, one of images and one of containers, and does only what is missing.
+A second `up` lists images and containers and creates only the missing ones.
 """
 
 import contextlib
@@ -17,20 +17,20 @@ from containerlab_tui.lab import daemon, images
 from containerlab_tui.lab.demonstrations import DEMONSTRATIONS, LABEL
 from containerlab_tui.lab.demonstrations import ensure as ensure_demonstrations
 from containerlab_tui.lab.lock import locked
-from containerlab_tui.lab.parallel import lab_client, side_by_side
+from containerlab_tui.lab.parallel import in_parallel, lab_client
 from containerlab_tui.lab.progress import Report, Steps
 
 
 @dataclass(frozen=True, slots=True)
 class LabStatus:
     endpoint: str
-    """As `docker --host` takes it; the one that `up` would make where no engine runs."""
+    """As for `docker --host`; if no engine runs, the one that `up` would create."""
     pid: int | None
-    """The daemon's; None: it doesn't run."""
+    """The daemon's PID; None if it doesn't run."""
     images: tuple[tuple[str, bool], ...]
-    """Each image of the project, and whether the engine has it as its folder is now."""
+    """Each image of the project, and whether the engine has its current version."""
     containers: tuple[tuple[str, str], ...]
-    """Each demonstration container, and its state in the engine's word; `missing` where there is none."""
+    """Each demonstration container with its state as the engine names it, or `missing`."""
     data: Path
     log: Path
 
@@ -40,10 +40,10 @@ class LabStatus:
 
 
 class Lab:
-    """One user's lab. Nothing is touched before a method is called."""
+    """One user's lab. The constructor touches nothing."""
 
     def __init__(self, state: Path | None = None, runtime: Path | None = None, cache: Path | None = None) -> None:
-        """Directories for lasting data, for sockets, and for the base of the images; by default the user's own."""
+        """Directories for data, for sockets, and for the base of the images; by default the user's."""
         self._state, self._runtime, self._cache = state, runtime, cache
 
     @property
@@ -55,14 +55,14 @@ class Lab:
 
     @property
     def endpoint(self) -> str:
-        """The engine's address as `docker --host` takes it, whether it runs or not."""
+        """The engine's address as for `docker --host`, running or not."""
         with daemon.found(self._places) as running:
             return f"unix://{running.socket if running else self._places.socket}"
 
     def up(self, progress: Report | None = None, demonstrations: bool = True) -> str:
-        """Have the engine, the images and (unless asked not to) the demonstration containers; the endpoint.
+        """Makes sure that engine, images and (optionally) demonstration containers are up. Returns the endpoint.
 
-        Raises Denied without root, Unsupported where a package is missing, Unreachable where the engine doesn't start.
+        Raises Denied without root, Unsupported if a package is missing, Unreachable if the engine doesn't start.
         """
         _require_root()
         steps = Steps(progress, 1 + images.steps() + (len(DEMONSTRATIONS) if demonstrations else 0))
@@ -81,7 +81,7 @@ class Lab:
         return endpoint
 
     def status(self) -> LabStatus:
-        """What is there now. Raises Unreachable where the engine runs and doesn't answer."""
+        """Returns the current status. Raises Unreachable if the engine runs but doesn't respond."""
         places, made, built = self._places, dict[str, str](), dict[str, str]()
         with daemon.found(places) as running:
             pid = running.pid if running else None
@@ -100,17 +100,17 @@ class Lab:
         )
 
     def down(self, purge: bool = False) -> bool:
-        """End the engine and all its containers; with `purge` remove its data too. Whether an engine was running.
+        """Stops the engine and all containers; `purge` also removes the data. Returns whether an engine was running.
 
-        Its containers are killed first: nobody wants to wait for the grace period of those that ignore it.
+        Containers are killed first, to avoid their grace periods.
         """
         places = self._places
         if not places.state.exists():
-            return False  # nothing to end or to remove
+            return False  # nothing to stop or remove
         _require_root()
         with locked(self._lock, lambda: None):
             if purge and _mounts_below(places.data):
-                daemon.ensure(places)  # it crashed: only a daemon knows how to clear up after one
+                daemon.ensure(places)  # it crashed: only a daemon can clean up after one
             ended = _end(places, self.endpoint)
             if purge:
                 _remove(places)
@@ -125,22 +125,22 @@ class Lab:
     @property
     def _lock(self) -> Path:
         state = self._places.state
-        return state.with_name(f"{state.name}.lock")  # outside of what a purge removes
+        return state.with_name(f"{state.name}.lock")  # outside the directories that a purge removes
 
 
 def _require_root() -> None:
     if os.geteuid() != 0:
-        raise Denied("The lab starts an engine of its own, which needs root: run the same command with sudo.")
+        raise Denied("The lab starts its own engine, which needs root. Run the same command with sudo.")
 
 
 def _end(places: daemon.Places, endpoint: str) -> bool:
     with daemon.found(places) as running:
         if running is None:
             return False
-    with contextlib.suppress(Unreachable, TimedOut):  # it is ended all the same, only more slowly
+    with contextlib.suppress(Unreachable, TimedOut):  # the engine is stopped anyway, only more slowly
         with lab_client(endpoint) as opened:
             ids = opened.running()
-        side_by_side(endpoint, ids, lambda own, container: own.kill(container))
+        in_parallel(endpoint, ids, lambda own, container: own.kill(container))
     return daemon.end(places)
 
 
@@ -150,11 +150,11 @@ def _mounts_below(place: Path) -> list[str]:
 
 
 def _remove(places: daemon.Places) -> None:
-    """Remove the data of a daemon that has ended. After a crash its data root is still mounted on itself."""
+    """Removes the data of a stopped daemon. After a crash its data root is still mounted on itself."""
     for place in (places.state, places.runtime):
         for point in reversed(_mounts_below(place)):
             done = subprocess.run(("umount", "--", point), capture_output=True, text=True, check=False)
             if done.returncode:
-                raise Denied(f"{place} is not removed, since something is mounted there: {done.stderr.strip()}")
+                raise Denied(f"{place} was not removed, because something is mounted there: {done.stderr.strip()}")
         if place.exists():
             shutil.rmtree(place)

@@ -1,4 +1,4 @@
-"""One at a time: an flock(2) that the kernel releases with its holder, however that one ends."""
+"""A lock by flock(2), which the kernel releases when its holder exits."""
 
 import fcntl
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextmanager
 def locked(path: Path, waiting: Callable[[], None], shared: bool = False) -> Iterator[None]:
-    """Hold the lock at that path; `waiting` is called once if somebody else holds it."""
+    """Holds the lock at that path; calls `waiting` once if another process holds it."""
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     with path.open("a") as file:
         try:

@@ -1,4 +1,4 @@
-"""Connections to the lab's engine, for one piece of work or for several side by side."""
+"""Runs work on connections to the lab's engine, also in parallel."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,22 +9,22 @@ if TYPE_CHECKING:
     from containerlab_tui.engine.lab_client import LabClient
 
 AT_ONCE = 4
-"""Pieces of work side by side: the engine gains nothing by more on two cores."""
+"""Parallel jobs: more gain nothing on two cores."""
 
 Item = TypeVar("Item")
 
 
 @contextmanager
 def lab_client(endpoint: str) -> "Iterator[LabClient]":
-    """A connection, closed at the end."""
-    from containerlab_tui.engine.lab_client import LabClient  # brings the client library along
+    """Yields a connection and closes it afterwards."""
+    from containerlab_tui.engine.lab_client import LabClient  # imports the client library
 
     with closing(LabClient(endpoint)) as opened:
         yield opened
 
 
-def side_by_side(endpoint: str, items: Iterable[Item], work: "Callable[[LabClient, Item], None]") -> None:
-    """Do the work for each item, each with a connection of its own; the first error is raised when all have ended."""
+def in_parallel(endpoint: str, items: Iterable[Item], work: "Callable[[LabClient, Item], None]") -> None:
+    """Does the work for each item with its own connection. Raises the first error after all have finished."""
 
     def one(item: Item) -> None:
         with lab_client(endpoint) as own:

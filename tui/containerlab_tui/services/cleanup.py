@@ -1,4 +1,4 @@
-"""What a run of the program that was killed has left in the kernel."""
+"""Removes kernel state that a killed run of this program left."""
 
 import contextlib
 
@@ -6,7 +6,7 @@ from containerlab_probes.errors import ContainerlabError
 
 
 def sweep() -> None:
-    """Remove it, as far as it is provably this program's and may be touched; cheap where there is nothing."""
+    """Removes trace instances that provably belong to a dead run of this program; cheap if there are none."""
     from containerlab_probes.trace import tracefs
 
     with contextlib.suppress(ContainerlabError):

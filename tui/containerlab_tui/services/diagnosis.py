@@ -1,4 +1,4 @@
-"""Diagnoses running containers for screens and commands: gathers the facts, then asks the doctor. Changes nothing."""
+"""Diagnoses running containers: gathers the facts and calls the doctor. Changes nothing."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -20,8 +20,8 @@ from containerlab_tui.services.processes import see_processes
 History = Callable[[Details], Sequence[PastStop]]
 
 
-def remembered(details: Details) -> tuple[PastStop, ...]:
-    """The stops of this container, then those of others of its image, the latest first."""
+def recorded_stops(details: Details) -> tuple[PastStop, ...]:
+    """Returns recorded stops of this container, then of others of its image, latest first."""
     memory = history_of_stops.History()
     own = memory.of_container(details.id)
     return (*own, *(one for one in memory.of_image(details.image, 20) if one.container != details.id))
@@ -30,20 +30,20 @@ def remembered(details: Details) -> tuple[PastStop, ...]:
 def doctor(
     engine: Engine, container: str, history: History | None = None, events: Sequence[EngineEvent] | None = None
 ) -> Diagnosis:
-    """How a stop of this container would go. Raises Gone (no such container, or it isn't running), Unreachable.
+    """Predicts a stop of this container. Raises Gone (no such container, or it isn't running), Unreachable.
 
-    `events` are the engine's about all containers, where they have been asked for already.
+    `events` are the engine's events of all containers, if already fetched.
     """
     details = engine.inspect(container)
     if not details.pid:
-        raise Gone(f"{details.name} is not running, so there is nothing to stop: start it first.")
+        raise Gone(f"{details.name} is not running. Start it first.")
     return _diagnosed(engine, details, history, events)
 
 
 def _diagnosed(
     engine: Engine, details: Details, history: History | None, events: Sequence[EngineEvent] | None = None
 ) -> Diagnosis:
-    """Whatever a container's texts do to the doctor is one sentence about that container. Raises ContainerlabError."""
+    """Diagnoses, and turns any unexpected error into a ContainerlabError about this container."""
     try:
         return diagnose(_facts(engine, details, history, events))
     except ContainerlabError:
@@ -71,9 +71,9 @@ def _facts(engine: Engine, details: Details, history: History | None, events: Se
 
 
 def doctor_all(engine: Engine, history: History | None = None) -> tuple[tuple[Diagnosis, ...], tuple[str, ...]]:
-    """The diagnoses of all running containers, in the engine's order, and a sentence for each that had none.
+    """Diagnoses all running containers, in the engine's order; returns a sentence for each failure.
 
-    Raises Unreachable, TimedOut: an engine that doesn't answer for one container isn't asked about the others.
+    Raises Unreachable, TimedOut: after no response for one container, the others are skipped.
     """
     running = [(one.id, one.name) for one in engine.containers() if one.state in HAS_PROCESSES]
     return doctor_each(engine, running, history)
@@ -82,7 +82,7 @@ def doctor_all(engine: Engine, history: History | None = None) -> tuple[tuple[Di
 def doctor_each(
     engine: Engine, containers: Iterable[tuple[str, str]], history: History | None = None
 ) -> tuple[tuple[Diagnosis, ...], tuple[str, ...]]:
-    """The same for containers of these ids and names; one that has ended since is left out."""
+    """Diagnoses containers, given by id and name; leaves out those that have stopped."""
     made: list[Diagnosis] = []
     unseen: list[str] = []
     events = engine.past_events("", since=0.0)
@@ -98,8 +98,8 @@ def doctor_each(
     return tuple(made), tuple(unseen)
 
 
-def foretell(engine: Engine, plan: StopPlan) -> Diagnosis | None:
-    """What the doctor says now of a stop as it is planned; None where there is nothing to be seen any more."""
+def predict(engine: Engine, plan: StopPlan) -> Diagnosis | None:
+    """Predicts a planned stop; None if the container is no longer running."""
     try:
         details = engine.inspect(plan.container)
         if not details.pid:
@@ -111,6 +111,6 @@ def foretell(engine: Engine, plan: StopPlan) -> Diagnosis | None:
             stop_timeout_s=int(plan.timeout_s),
             stop_timeout_source=plan.timeout_source,
         )
-        return _diagnosed(engine, planned, remembered)
+        return _diagnosed(engine, planned, recorded_stops)
     except ContainerlabError:
         return None

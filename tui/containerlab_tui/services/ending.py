@@ -1,4 +1,4 @@
-"""How a container came to stop: gathers inspect, the engine's events, its cgroup and the remembered stops."""
+"""Explains why a container stopped, from inspect, the engine's events, its cgroup and recorded stops."""
 
 import contextlib
 import time
@@ -14,10 +14,10 @@ from containerlab_tui.services.history import History
 
 
 def why(engine: Engine, container: str, history: History) -> tuple[str, Ending]:
-    """The container's name, and how it ended. `container` is a name, an id or an unambiguous beginning of one.
+    """Returns the container's name and why it stopped. `container` is a name, an id or an unambiguous id prefix.
 
-    One that has been removed is answered for while the engine's events or a remembered stop still speak of it.
-    Raises Gone (there is no such container and nothing is remembered of one), Unreachable.
+    A removed container is explained as long as the engine's events or a recorded stop cover it.
+    Raises Gone (no such container and no record of one), Unreachable.
     """
     try:
         details = engine.inspect(container)
@@ -46,7 +46,7 @@ def _removed(engine: Engine, container: str, history: History) -> tuple[str, End
 
 
 def _memory(engine: Engine, details: Details) -> MemoryRecord | None:
-    """What the cgroup of a running container has counted; None where none can be read."""
+    """Returns the memory events of a running container's cgroup; None if unreadable."""
     if not details.pid or not engine.local:
         return None
     with contextlib.suppress(ContainerlabError, OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Writes documents to a file of the person's, an object a line."""
+"""Writes documents to a file, one JSON object on each line."""
 
 import json
 import os

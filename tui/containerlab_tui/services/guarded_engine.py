@@ -1,4 +1,4 @@
-"""An engine that refuses changes where the policy does: the only one that screens and commands are given."""
+"""An engine that refuses changes according to the policy. Screens and commands get no other."""
 
 from containerlab_tui.engine.api import AttachedStreams, Engine, EventStream, LogStream, RunRequest
 from containerlab_tui.model.inventory import Container, Details, EngineEvent, EngineVersion
@@ -6,7 +6,7 @@ from containerlab_tui.services.policy import Operation, Policy
 
 
 class GuardedEngine:
-    """`engine.api.Engine`: questions pass, changes ask the policy first."""
+    """An `engine.api.Engine` that checks the policy before each change."""
 
     def __init__(self, engine: Engine, policy: Policy) -> None:
         self._engine = engine

@@ -1,8 +1,7 @@
-"""The memory of observed stops: an SQLite file in the state directory. Never needed to work.
+"""The history of observed stops: an SQLite file in the state directory. Optional.
 
-Bounded (`KEPT` stops), safe with several programs at once (SQLite's own locks), and any failure to read or write it
-is a remark, not an error: what it answers then is "nothing remembered". A rollback journal and not a write-ahead log:
-it is read far more often than written, and a reader then writes nothing.
+Keeps at most `KEPT` stops. Safe with several programs at once (SQLite's locks). A failure to read counts as no history,
+a failure to write becomes a note. It uses a rollback journal, not a write-ahead log, so that readers write nothing.
 """
 
 import contextlib
@@ -19,11 +18,11 @@ from containerlab_tui.model.stop import Phase, StopState, Verdict
 from containerlab_tui.present.safe_text import plain
 
 KEPT = 2000
-"""Stops that are remembered; the oldest go first."""
+"""Stops kept; the oldest are dropped first."""
 NAME = "stops.sqlite"
-"""Below the state directory."""
+"""File name in the state directory."""
 BUSY_S = 2.0
-"""How long another program's write is waited for."""
+"""Time to wait for another program's write."""
 
 _COLUMNS = tuple(field.name for field in fields(PastStop))
 _CREATE = f"""
@@ -34,20 +33,20 @@ CREATE TABLE IF NOT EXISTS stops (
 CREATE INDEX IF NOT EXISTS stops_by_image ON stops (image, at);
 """
 _VERSION = 2
-"""Of the columns: one more with each change of them."""
+"""Version of the columns; increases with each change."""
 _INSERT = f"INSERT OR IGNORE INTO stops ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
 _TRIM = "DELETE FROM stops WHERE rowid NOT IN (SELECT rowid FROM stops ORDER BY at DESC LIMIT ?)"
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM stops"  # noqa: S608
 
 
 class History:
-    """The file of past stops."""
+    """Reads and writes the file of past stops."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
 
     def remember(self, state: StopState, image: str) -> str:
-        """Keep a settled stop. Answers '' or, where it could not be kept, a sentence saying why."""
+        """Records a finished stop. Returns an empty string, or a sentence if that failed."""
         past = past_stop(state, image)
         if past is None:
             return ""
@@ -56,20 +55,20 @@ class History:
                 file.execute(_INSERT, astuple(past))
                 file.execute(_TRIM, (KEPT,))
         except (sqlite3.Error, OSError, ValueError, ContainerlabError) as error:
-            return f"This stop is not remembered: {error}."
+            return f"This stop was not recorded: {error}."
         return ""
 
     def of_container(self, container: str, limit: int = 5) -> tuple[PastStop, ...]:
-        """Stops of one container (full id), the latest first."""
+        """Returns stops of one container (full id), latest first."""
         return self._read("container = ?1", container, limit)
 
     def of_name(self, name: str, limit: int = 5) -> tuple[PastStop, ...]:
-        """Stops of containers that had this name, full id or beginning of an id, the latest first."""
+        """Returns stops of containers with this name, id or id prefix, latest first."""
         same = "name = ?1 OR (length(?1) >= 12 AND substr(container, 1, length(?1)) = ?1)"
         return self._read(f"({same})", name, limit)
 
     def of_image(self, image: str, limit: int = 5) -> tuple[PastStop, ...]:
-        """Stops of all containers of an image, the latest first."""
+        """Returns stops of all containers of an image, latest first."""
         return self._read("image = ?1", image, limit)
 
     def _read(self, condition: str, value: str, limit: int) -> tuple[PastStop, ...]:
@@ -101,16 +100,16 @@ class History:
 
 
 def _add_columns(connection: sqlite3.Connection) -> None:
-    """A file from before the last columns came to be gets them; another program may be doing the same."""
-    there = {row[1] for row in connection.execute("PRAGMA table_info(stops)")}
+    """Adds missing columns to an older file, even if another program does the same."""
+    present = {row[1] for row in connection.execute("PRAGMA table_info(stops)")}
     for column in _COLUMNS:
-        if column not in there:
+        if column not in present:
             with contextlib.suppress(sqlite3.OperationalError):
                 connection.execute(f"ALTER TABLE stops ADD COLUMN {column} NOT NULL DEFAULT ''")
 
 
 def past_stop(state: StopState, image: str) -> PastStop | None:
-    """What is kept of a stop; None where nothing was stopped."""
+    """Returns the record of a stop; None if nothing was stopped."""
     if state.verdict in (None, Verdict.ALREADY_STOPPED, Verdict.FAILED):
         return None
     init = state.plan.init
@@ -133,7 +132,7 @@ def past_stop(state: StopState, image: str) -> PastStop | None:
 
 
 def _sender(state: StopState) -> str:
-    """Who sent PID 1 its SIGKILL; empty where the kernel's record did not tell."""
+    """Returns the sender of PID 1's SIGKILL; empty if the kernel trace has none."""
     init = state.plan.init
     kills = [one for one in state.events if one.sender and one.signal == SIGKILL and init and one.id == init.id]
     return kills[-1].sender if kills else ""

@@ -1,4 +1,4 @@
-"""What a container keeps in memory and shares, with names, owners and survival worked out.
+"""Reads a container's IPC objects and mapped files, with users and survival.
 
 Used by the screens and the commands alike. Everything that is read comes through one probe agent.
 """
@@ -23,21 +23,21 @@ __all__ = ["FileRow", "FilesView", "Inspector", "IpcRow", "IpcView"]
 
 
 class Inspector:
-    """Looks into one running container. Methods may be called from any thread, one question at a time.
+    """Inspects one running container. Methods may be called from any thread, one at a time.
 
-    They raise Gone (it has ended, or the object has), Denied (not root), Unsupported (remote engine), TimedOut.
+    They raise Gone (no such container or object), Denied (not root), Unsupported (remote engine), TimedOut.
     """
 
     def __init__(
         self, local: bool, details: Details, policy: Policy, client: Callable[[ProcessId], ProbeClient] = ProbeClient
     ) -> None:
-        """`local`: the container runs on this kernel; `client` makes its agent. Raises Gone where it isn't running."""
+        """`local`: the container runs on this kernel; `client` makes its agent. Raises Gone if it isn't running."""
         self.details = details
         self._policy = policy
         if not details.pid:
-            raise Gone(f"{details.name} is not running: what it kept in memory is gone. Start it first.")
+            raise Gone(f"{details.name} is not running and has no memory to inspect. Start it first.")
         if not local:
-            raise Unsupported(f"{details.name} runs on another machine, where this program can't look into memory.")
+            raise Unsupported(f"{details.name} runs on another machine: its memory cannot be read.")
         self._client = client(identify(details.pid))
 
     def __enter__(self) -> "Inspector":
@@ -54,14 +54,14 @@ class Inspector:
 
     @property
     def has_agent(self) -> bool:
-        """Whether an agent was started: nothing has reached the container before."""
+        """Whether an agent was started; before that, nothing touched the container."""
         return self._client.is_running
 
     def close(self) -> None:
         self._client.close()
 
     def ipc(self, neighbours: Iterable[Details] = ()) -> IpcView:
-        """Every IPC object; `neighbours` are the containers that may share the namespace."""
+        """Returns all IPC objects; `neighbours` are containers that may share the namespace."""
         snapshot = self._client.ipc()
         by_pid = {process.pid: process for process in self._client.processes()}
         mode = self.details.ipc_mode
@@ -76,7 +76,7 @@ class Inspector:
         return self._client.read_ipc(kind, object_id, offset, length)
 
     def remove_ipc(self, kind: IpcKind, object_id: str, shown: IpcObject | None = None) -> None:
-        """Removes one object. Raises ReadOnly, and Gone where it is no longer the object that was `shown`."""
+        """Removes one object. Raises ReadOnly, and Gone if it is no longer the object that was `shown`."""
         name = self.details.name
         self._policy.require(Operation.IPC_REMOVE, f"remove {kind.value} {object_id} of {name}")
         if shown is not None:
@@ -86,7 +86,7 @@ class Inspector:
         self._client.remove_ipc(kind, object_id)
 
     def files(self) -> FilesView:
-        """Every mapping of every process, private ones too, with where its bytes live."""
+        """Returns all mappings of all processes, including private ones, with their storage."""
         found, in_upper = self._client.maps(self.details.upper_dir)
         by_id = {process.id: process for process in self._client.processes()}
         volumes = {mount.target: (mount.kind, mount.source) for mount in self.details.mounts}
@@ -94,7 +94,7 @@ class Inspector:
         for mapping in found.mappings:
             process = by_id.get(mapping.id)
             if process is None:
-                continue  # it ended between the two answers
+                continue  # it exited between the two readings
             held_above = None if in_upper is None else mapping.path in in_upper
             backing = backing_of(mapping, found.mounts, volumes, held_above)
             mount = mount_of(mapping, found.mounts)
@@ -122,12 +122,12 @@ class Inspector:
 
 
 def inspector(engine: Engine, details: Details, policy: Policy) -> Inspector:
-    """An Inspector for a container of this engine."""
+    """Returns an Inspector for a container of this engine."""
     return Inspector(engine.local, details, policy)
 
 
 def running(engine: Engine) -> list[Details]:
-    """Returns the details of every running container, for the namespaces they share."""
+    """Returns the details of every running container, for shared namespaces."""
     found = []
     for one in engine.containers():
         if one.state in HAS_PROCESSES:
@@ -137,14 +137,14 @@ def running(engine: Engine) -> list[Details]:
 
 
 def is_same_object(one: IpcObject, other: IpcObject) -> bool:
-    """Returns whether two readings show one object: an id or a name may belong to a later one by the second."""
+    """Returns whether two readings show the same object: an id or a name may be reused."""
     if one.key is None or one.kind is IpcKind.SEM:  # semctl(SETVAL) changes the time of a set, which is ordinary use
         return (one.key, one.inode) == (other.key, other.inode)
     return (one.key, one.creator_pid, one.changed_at) == (other.key, other.creator_pid, other.changed_at)
 
 
 def shared_with(namespace: int, details: Details, neighbours: Iterable[Details]) -> tuple[str, ...]:
-    """Names of the other running containers in the same IPC namespace, sorted."""
+    """Returns the sorted names of other running containers in the same IPC namespace."""
     names = []
     for other in neighbours:
         if other.id == details.id or not other.pid:
@@ -153,7 +153,7 @@ def shared_with(namespace: int, details: Details, neighbours: Iterable[Details])
             if namespace_inode(other.pid, "ipc") == namespace:
                 names.append(other.name)
         except ContainerlabError:
-            continue  # it ended meanwhile, or may not be looked at: then this one's own answer says so
+            continue  # it has stopped, or is unreadable, which this container's own result reports
     return tuple(sorted(names, key=natural))
 
 

@@ -1,4 +1,4 @@
-"""The kernel's record of signals while something is watched; none, with the reason, where tracing can't be had."""
+"""Runs a kernel trace of signals, or says why tracing is not available."""
 
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -9,7 +9,7 @@ from containerlab_probes.trace.tracer import Tracer
 
 
 class Recording(Protocol):
-    """A kernel trace as services use it; tests hand in their own."""
+    """A kernel trace as services use it; tests pass their own."""
 
     blind: str
 
@@ -22,14 +22,14 @@ class Recording(Protocol):
 
 
 Record = Callable[[Iterable[ProcessId], Callable[[tuple[TraceRecord, ...]], None]], Recording]
-"""Starts a recording of these processes that calls back with what it records."""
+"""Starts a trace of these processes that calls back with its records."""
 
 
 class KernelTrace:
-    """Runs from its making to `close`. `blind` says why nothing is recorded; empty: everything is."""
+    """Traces from its creation to `close`. `blind` says why nothing is recorded; empty if all is."""
 
     def __init__(self, ids: Iterable[ProcessId], on_records: Callable[[tuple[TraceRecord, ...]], None]) -> None:
-        """`on_records` is called in the tracer's thread, with records in the order of time."""
+        """`on_records` is called in the tracer's thread, with records sorted by time."""
         self._tracer: Tracer | None = None
         tracer = Tracer()
         self.blind = tracer.available()
@@ -45,13 +45,13 @@ class KernelTrace:
             self._tracer = tracer
 
     def watch(self, ids: Iterable[ProcessId]) -> None:
-        """Watch these as well."""
+        """Adds these processes to the trace."""
         if self._tracer is not None:
             self._tracer.watch(ids)
 
     @property
     def watched(self) -> frozenset[int]:
-        """The processes that are watched now, by their PIDs on the host."""
+        """The host PIDs of the traced processes."""
         return frozenset() if self._tracer is None else self._tracer.watched
 
     def close(self) -> None:

@@ -1,8 +1,7 @@
 """The one gate for changes: read-only mode and confirmation, for screens and commands alike.
 
-Whatever changes a container, its processes or its objects asks `Policy.require` first, where the change would be made:
-`services.guarded_engine` for what goes through the engine; `services.signals`, `services.inspection` and
-`services.terminal` for what goes through probes and terminals.
+Every change of a container, its processes or its objects calls `Policy.require` first: in `services.guarded_engine` for
+changes through the engine; in `services.signals`, `services.inspection` and `services.terminal` for all others.
 """
 
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from containerlab_probes.errors import Denied
 
 
 class Operation(StrEnum):
-    """Everything that changes a container, its processes or its objects, or may do so."""
+    """The operations that change, or may change, a container, its processes or its objects."""
 
     SIGNAL = "signal"
     STOP = "stop"
@@ -34,28 +33,28 @@ class ReadOnly(Denied):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What may be changed, and what asks first."""
+    """Which operations are allowed, and which need confirmation."""
 
     read_only: bool = False
     source: str = ""
-    """What set read-only mode: `--read-only`, an environment variable, or a file with its line."""
+    """The source of read-only mode: `--read-only`, an environment variable, or a file with its line."""
     confirm: frozenset[str] = frozenset()
-    """Names of the operations that ask first."""
+    """Names of the operations that need confirmation."""
 
     def refusal(self, what: str) -> str:
-        """Returns why something is not done, a sentence; empty: it may be. `what` is a verb phrase."""
+        """Returns why an operation is refused, a sentence; empty if it is allowed. `what` is a verb phrase."""
         return f"Refused by {self.source or 'read-only mode'}: {what}." if self.read_only else ""
 
     def require(self, operation: Operation, what: str) -> None:
-        """Raises ReadOnly (exit status 4) where the operation is refused. `what` is a verb phrase: `stop web`."""
+        """Raises ReadOnly (exit status 4) if the operation is refused. `what` is a verb phrase: `stop web`."""
         sentence = self.refusal(what)
         if sentence:
             raise ReadOnly(sentence)
 
     def asks(self, operation: Operation) -> bool:
-        """Returns whether the person wants to be asked before this operation."""
+        """Returns whether the user wants to confirm this operation."""
         return operation.value in self.confirm
 
 
 UNRESTRICTED = Policy()
-"""Refuses nothing and asks nothing: for programs that use the services without settings."""
+"""Allows everything without confirmation, for programs without settings."""

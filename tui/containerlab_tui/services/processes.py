@@ -1,4 +1,4 @@
-"""The processes of a container as services, screens and commands ask for them."""
+"""Reads the processes of a container."""
 
 import time
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from containerlab_probes.records import Process
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Details
 
-NOT_LOCAL = "its processes run on another machine: only the engine's events are seen"
+NOT_LOCAL = "its processes run on another machine; only the engine's events are visible"
 NOT_RUNNING = "it is not running"
 CPU_OVER_S = 0.25
-"""A command waits so long between its two readings of CPU times: they are counted in ticks of 10 ms."""
+"""Time between a command's two readings of CPU times, which have a resolution of 10 ms."""
 
 
 def see_processes(engine: Engine, details: Details) -> tuple[tuple[Process, ...], str]:
-    """The container's processes, and the reason why there are none to be seen (empty: they are seen)."""
+    """Returns the container's processes, and why none are readable (empty if they are)."""
     if not details.pid:
         return (), NOT_RUNNING
     if not engine.local:
@@ -40,15 +40,15 @@ def measure(seen: tuple[Process, ...], wait: Callable[[float], object] = time.sl
 
 
 def visible_processes(engine: Engine, details: Details) -> tuple[Process, ...]:
-    """Returns the processes of a container. Raises Gone where it isn't running, Denied where they can't be seen."""
+    """Returns the processes of a container. Raises Gone if it isn't running, Denied if they are unreadable."""
     seen, reason = see_processes(engine, details)
     if reason == NOT_RUNNING:
-        raise Gone(f"{details.name} is not running, so it has no processes: start it first.")
+        raise Gone(f"{details.name} is not running and has no processes. Start it first.")
     if reason:
-        raise Denied(f"The processes of {details.name} can't be seen: {reason}.")
+        raise Denied(f"The processes of {details.name} can't be read: {reason}.")
     return seen
 
 
 def children_of(process: Process, seen: tuple[Process, ...]) -> tuple[Process, ...]:
-    """Those of `seen` whose parent is this process."""
+    """Returns the processes in `seen` whose parent is this process."""
     return tuple(child for child in seen if child.parent_pid == process.pid)

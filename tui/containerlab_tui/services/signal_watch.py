@@ -1,6 +1,4 @@
-"""What happens to one container's processes, as it is told: by the kernel where it can be traced, else by pidfds
-and the engine.
-"""
+"""Records signals and exits in one container: from the kernel trace, or else from pidfds and the engine."""
 
 import threading
 import time
@@ -17,15 +15,15 @@ from containerlab_tui.model.signal_log import Asked, Known, LogRecord, Note, Who
 from containerlab_tui.services.kernel_trace import KernelTrace, Record, Recording
 
 WAITING_LIMIT = 100_000
-"""What is told and not taken yet; beyond it batches are let go, and counted."""
-_LOOK_S = 1.0
-"""After a loss processes may be watched of which no fork was told: looked for at most this often."""
+"""Records kept until they are taken; further batches are dropped and counted."""
+_SEARCH_S = 1.0
+"""Shortest time between two searches for processes whose fork was lost."""
 
 NOT_LOCAL = "It runs on another machine."
 
 
 class SignalWatch:
-    """From `open` to `close`, across restarts of the container. Any method may be called from any thread."""
+    """Watches from `open` to `close`, across restarts of the container. Thread-safe."""
 
     def __init__(
         self,
@@ -46,22 +44,22 @@ class SignalWatch:
         self._over: int = 0
         self._known: set[int] = set()
         self._level = 0
-        self._looked = 0.0
+        self._searched_at = 0.0
         self._recording: Recording | None = None
         self._exits: ExitWatch | None = None
         self._closed = False
         self.opened = False
-        """Whether `open` has come to its end: what happens from now on is told."""
+        """Whether `open` has finished: everything from now on is recorded."""
         self.blind = "" if local else NOT_LOCAL
-        """Why the kernel's record can't be had, a sentence; empty: it can."""
+        """Why there is no kernel trace, a sentence; empty if there is one."""
 
     @property
     def pid(self) -> int:
-        """PID 1 of the container on the host, of the run that is watched."""
+        """The host PID of PID 1 in the watched run."""
         return self._details.pid
 
     def open(self) -> None:
-        """Begin. Not on the UI thread: it takes some 10 ms."""
+        """Starts watching. Takes some 10 ms: not on the UI thread."""
         with self._changing:
             if self._closed:
                 return
@@ -75,7 +73,7 @@ class SignalWatch:
             self.opened = True
 
     def close(self) -> None:
-        """End; nothing stays in the kernel. What has come can still be taken. May be called again."""
+        """Ends the watch and leaves nothing in the kernel. Records can still be taken. May be called twice."""
         with self._changing:
             self._closed = True
             if self._recording is not None:
@@ -84,34 +82,34 @@ class SignalWatch:
                 self._exits.close()
 
     def take(self) -> list[LogRecord]:
-        """What has been told since the last call, in the order of time."""
+        """Returns the records since the last call, sorted by time."""
         with self._lock:
-            told, self._waiting = self._waiting, []
+            records, self._waiting = self._waiting, []
             if self._over:
-                told.append(Lost(self._clock(), self._over))
+                records.append(Lost(self._clock(), self._over))
                 self._over = 0
-        return told
+        return records
 
     def happened(self, event: EngineEvent) -> None:
-        """The engine's word on the container."""
+        """Adds an event of the engine."""
         if self.blind and event.action == "kill":
             try:
                 signal = number_of(event.attributes.get("signal", ""))
             except ContainerlabError:
                 return
-            self._tell([Asked(event.time, self._details.pid, signal)])
+            self._add([Asked(event.time, self._details.pid, signal)])
         elif event.action == "die":
-            self._tell([Note(event.time, f"container ended, status {event.attributes.get('exitCode', '?')[:5]}")])
+            self._add([Note(event.time, f"container stopped, exit code {event.attributes.get('exitCode', '?')[:5]}")])
         elif event.action == "destroy":
-            self._tell([Note(event.time, "container removed")])
+            self._add([Note(event.time, "container removed")])
 
     def started_again(self, details: Details) -> None:
-        """It has another PID 1. Not on the UI thread."""
+        """Watches the container's new PID 1. Not on the UI thread."""
         with self._changing:
             if self._closed or details.pid == self._details.pid:
                 return
             self._details = details
-            self._tell([Note(details.started_at or self._clock(), "started again")])
+            self._add([Note(details.started_at or self._clock(), "restarted")])
             if self._local:
                 ids = self._processes()
                 if self._recording is not None:
@@ -120,14 +118,14 @@ class SignalWatch:
                     self._watch_exits(ids)
 
     def _processes(self) -> list[ProcessId]:
-        """Those to be watched now, told as known. Empty: it has ended."""
+        """Returns the current processes and adds their names; empty if the container has stopped."""
         try:
             init = identify(self._details.pid)
             self._level = level_of(init.pid)
             ids = [one.id for one in self._list_processes(init)]
         except ContainerlabError:
             return []
-        self._tell(self._glances(id.pid for id in ids))
+        self._add(self._glances(id.pid for id in ids))
         return ids
 
     def _glances(self, pids: Iterable[int]) -> list[LogRecord]:
@@ -140,29 +138,29 @@ class SignalWatch:
                 continue
         return known
 
-    def _tell(self, told: Sequence[LogRecord]) -> None:
+    def _add(self, records: Sequence[LogRecord]) -> None:
         with self._lock:
             if len(self._waiting) > self._limit:
-                self._over += len(told)
+                self._over += len(records)
             else:
-                self._waiting += told
+                self._waiting += records
 
-    # the kernel's record, in the tracer's thread
+    # the kernel trace, in the tracer's thread
 
     def _recorded(self, records: tuple[TraceRecord, ...]) -> None:
-        told: list[LogRecord] = list(records)
+        merged: list[LogRecord] = list(records)
         for position in [number for number, one in enumerate(records) if isinstance(one, TracedFork)][::-1]:
             fork = records[position]
-            assert isinstance(fork, TracedFork)  # noqa: S101  said above
-            told[position:position] = self._glances([fork.pid])
+            assert isinstance(fork, TracedFork)  # noqa: S101  selected above
+            merged[position:position] = self._glances([fork.pid])
         self._known.difference_update(one.pid for one in records if isinstance(one, TracedExit))
         now = time.monotonic()
-        if now - self._looked > _LOOK_S and self._recording is not None:
-            self._looked = now
-            told += self._glances(self._recording.watched - self._known)
-        self._tell(told)
+        if now - self._searched_at > _SEARCH_S and self._recording is not None:
+            self._searched_at = now
+            merged += self._glances(self._recording.watched - self._known)
+        self._add(merged)
 
-    # without it
+    # without a kernel trace
 
     def _watch_exits(self, ids: Iterable[ProcessId]) -> None:
         if self._exits is None:
@@ -176,4 +174,4 @@ class SignalWatch:
 
     def _wait(self, watch: ExitWatch) -> None:
         while not self._closed:
-            self._tell([TracedExit(one.at, one.id.pid, one.ended_by) for one in watch.wait()])
+            self._add([TracedExit(one.at, one.id.pid, one.ended_by) for one in watch.wait()])

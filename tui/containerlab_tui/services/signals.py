@@ -1,8 +1,8 @@
-"""Sends chosen signals to chosen processes and says what came of them. Used by the screens and the commands.
+"""Sends signals to processes and observes the results.
 
-A signal that is meant to end the container (SIGKILL, or its own stop signal, to PID 1) goes through the
-engine, which then knows that the end was wished and leaves a restart policy alone. Every other one goes
-through a pidfd: `docker kill` would mark the container as stopped by hand (moby daemon/kill.go).
+A signal that is meant to end the container (SIGKILL, or its stop signal, to PID 1) goes through the engine, which
+treats the exit as intentional and does not restart the container. All others go through a pidfd: `docker kill` would
+mark the container as manually stopped (moby daemon/kill.go).
 """
 
 import time
@@ -29,21 +29,21 @@ from containerlab_tui.services.processes import NOT_RUNNING, children_of, see_pr
 __all__ = ["OBSERVE_S", "Sent", "Target", "refresh", "select", "send", "send_by_engine"]
 
 OBSERVE_S = 0.4
-"""How long the end of a process is waited for before its dispositions are read again."""
+"""Time to wait for an exit before the process is read again."""
 
 
 class Target(StrEnum):
-    """Whom a signal is for, seen from one chosen process."""
+    """The targets of a signal, relative to one process."""
 
     PROCESS = "process"
     CHILDREN = "children"
-    """All that descend from it, not itself."""
+    """All its descendants, without itself."""
     TREE = "tree"
-    """Itself and all that descend from it."""
+    """Itself and all its descendants."""
 
 
 def select(processes: Sequence[Process], root: Process, target: Target) -> tuple[Process, ...]:
-    """The processes that a target means, the root first, then in the order of the list."""
+    """Returns the processes of a target, the root first, then in the order of the list."""
     if target is Target.PROCESS:
         return (root,)
     family = {root.pid}
@@ -66,11 +66,11 @@ def send(
     record: Record = KernelTrace,
     observe_s: float = OBSERVE_S,
 ) -> tuple[Sent, ...]:
-    """Send one signal to each target, watch for `observe_s`, and say what came of each.
+    """Sends a signal to each target and observes them for `observe_s`. Returns one result for each target.
 
-    `on_change` gets the list once all are sent, before the watching. A target that can't be signalled has a
-    sentence in `error`; the others are signalled all the same. The last of the list gets it first: a process
-    ends before the parent that would take it along. Raises ReadOnly.
+    `on_change` gets the list after sending, before the observation. A target that can't be signalled has a sentence in
+    `error`; the others are still signalled. The last target is signalled first, so that children exit before the
+    parent whose exit would kill them. Raises ReadOnly.
     """
     policy.require(Operation.SIGNAL, f"send {name_of(signal)} to {details.name}")
     ids = tuple(target.id for target in targets)
@@ -81,7 +81,7 @@ def send(
         send_one = partial(_send_one, engine, details, seen=targets, signal=signal, deliver=deliver)
         sent = tuple(send_one(target) for target in reversed(targets))[::-1]
         on_change(sent)
-        ended = _wait_for_ends(with_exits, {one.id for one in sent if not one.error}, observe_s)
+        ended = _wait_for_exits(with_exits, {one.id for one in sent if not one.error}, observe_s)
     finally:
         with_exits.close()
         recording.close()
@@ -92,7 +92,7 @@ def send(
 
 
 def send_by_engine(engine: Engine, details: Details, signal: int) -> Sent:
-    """Send a signal to PID 1 where the processes can't be seen or reached from here (not root, remote engine)."""
+    """Sends a signal to PID 1 through the engine, for unreadable processes (not root, remote engine)."""
     at = time.time()
     unseen = Sent(
         details.id, details.name, ProcessId(details.pid, 0), 1, " ".join(details.argv), signal, at, "engine", None
@@ -105,15 +105,15 @@ def send_by_engine(engine: Engine, details: Details, signal: int) -> Sent:
 
 
 def refresh(engine: Engine, details: Details, chosen: Process) -> tuple[Process, ...]:
-    """The processes as they are now, with the chosen one still among them.
+    """Returns the current processes, which include the chosen one.
 
-    Raises Gone where it has ended: another process may have its number by now.
+    Raises Gone if it has exited: another process may have its number now.
     """
     seen, reason = see_processes(engine, details)
     if reason and reason != NOT_RUNNING:
-        raise Denied(f"The processes of {details.name} can't be seen: {reason}.")
+        raise Denied(f"The processes of {details.name} can't be read: {reason}.")
     if all(process.id != chosen.id for process in seen):
-        raise Gone(f"Process {chosen.container_pid} of {details.name} has ended meanwhile: nothing was sent.")
+        raise Gone(f"Process {chosen.container_pid} of {details.name} has exited. Nothing sent.")
     return seen
 
 
@@ -150,7 +150,7 @@ def _send_one(
 
 
 def _through_pidfd(engine: Engine, details: Details, one: Sent, deliver: Callable[[ProcessId, int], None]) -> Sent:
-    """Where this user may not signal PID 1, the engine may: better its mark "stopped by hand" than no signal."""
+    """Signals through a pidfd; if this user may not signal PID 1, through the engine, which marks a manual stop."""
     try:
         deliver(one.id, one.signal)
     except Denied:
@@ -161,7 +161,7 @@ def _through_pidfd(engine: Engine, details: Details, one: Sent, deliver: Callabl
     return one
 
 
-def _wait_for_ends(watch: ExitWatch, waiting: set[ProcessId], observe_s: float) -> dict[ProcessId, int | str | None]:
+def _wait_for_exits(watch: ExitWatch, waiting: set[ProcessId], observe_s: float) -> dict[ProcessId, int | str | None]:
     ended: dict[ProcessId, int | str | None] = {}
     deadline = time.monotonic() + observe_s
     while waiting - ended.keys() and (left := deadline - time.monotonic()) > 0:
@@ -173,36 +173,36 @@ def _wait_for_ends(watch: ExitWatch, waiting: set[ProcessId], observe_s: float) 
 def _observe(
     before: Process, sent: Sent, ended: dict[ProcessId, int | str | None], records: Sequence[TraceRecord]
 ) -> str:
-    """What the kernel did with it, where that was recorded, and what became of the process."""
+    """Returns what the kernel did with the signal, if recorded, and the state of the process."""
     taken = kernel_result(records, before.pid, sent.signal)
-    became = _what_became(before, sent, ended)
-    return f"{taken}; {became}" if taken else became
+    state = _state_after(before, sent, ended)
+    return f"{taken}; {state}" if taken else state
 
 
-def _what_became(before: Process, sent: Sent, ended: dict[ProcessId, int | str | None]) -> str:
+def _state_after(before: Process, sent: Sent, ended: dict[ProcessId, int | str | None]) -> str:
     if before.id in ended:
         how = ended[before.id]
         if how is None:
-            return "ended"
-        return f"ended by {how}" if isinstance(how, str) else f"ended with status {how}"
+            return "exited"
+        return f"terminated by {how}" if isinstance(how, str) else f"exited with code {how}"
     try:
         now = read_process(before.pid)
     except ContainerlabError:
-        return "ended"
-    return _difference(before, now, sent.signal) if now.id == before.id else "ended"
+        return "exited"
+    return _difference(before, now, sent.signal) if now.id == before.id else "exited"
 
 
 def _difference(before: Process, now: Process, signal: int) -> str:
-    """What a signal changed in a process that is still there, one clause."""
+    """Returns what a signal changed in a running process, a clause."""
     name = name_of(signal)
     if signal in now.dispositions.pending:
-        return f"still there, {name} pending"
+        return f"still running, {name} pending"
     if signal in before.dispositions.caught and signal not in now.dispositions.caught:
-        return f"still there, no longer catches {name}"
+        return f"still running, no longer handles {name}"
     if now.state in "Tt" and before.state not in "Tt":
-        return "stopped (state T)"
+        return "suspended (state T)"
     if before.state in "Tt" and now.state not in "Tt":
-        return "continued"
+        return "resumed"
     if now.argv != before.argv:
-        return f"still there, now runs {now.command[:80]}"
-    return "still there"
+        return f"still running, now {now.command[:80]}"
+    return "still running"

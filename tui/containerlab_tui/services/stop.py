@@ -14,17 +14,17 @@ from containerlab_tui.engine.api import Engine, EventSource
 from containerlab_tui.model.diagnosis import Diagnosis
 from containerlab_tui.model.inventory import RUNNING, Details, EngineEvent
 from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, StopState, already_stopped, fold
-from containerlab_tui.services.diagnosis import foretell
+from containerlab_tui.services.diagnosis import predict
 from containerlab_tui.services.history import History
 from containerlab_tui.services.processes import children_of, see_processes
 from containerlab_tui.services.stop_monitor import SURVIVED_S, StopMonitor
 
-FORETELL_S = 2.0
-"""How long the doctor may take before a stop goes on without its forecast; it takes some hundredths of a second."""
+PREDICTION_S = 2.0
+"""A stop waits this long for its prediction, which usually takes some hundredths of a second."""
 
 
 def plan_stop(engine: Engine, container: str, signal: int | None = None, timeout_s: int | None = None) -> StopPlan:
-    """What a stop of this container would do, before anything is sent.
+    """Plans a stop of this container; sends nothing.
 
     Raises Gone (no such container), Unreachable, BadRequest (no such signal).
     """
@@ -32,7 +32,7 @@ def plan_stop(engine: Engine, container: str, signal: int | None = None, timeout
     seen, reason = see_processes(engine, details)
     number = number_of(details.stop_signal) if signal is None else signal
     if number == 0:
-        raise BadRequest("Signal 0 stops nothing: name a signal such as SIGTERM.")
+        raise BadRequest("Signal 0 does not stop a process: use a signal such as SIGTERM.")
     return StopPlan(
         container=details.id,
         name=details.name,
@@ -55,9 +55,9 @@ def run_stop(
     history: History | None = None,
     events: EventSource | None = None,
 ) -> StopState:
-    """Stops the container as planned; returns when the stop is over. `on_change` gets every state on the way.
+    """Stops the container as planned; returns when the stop is over. `on_change` gets every state.
 
-    `history` is where the stop is remembered; `events` a shared source of events, else the stop opens its own.
+    `history` records the stop; `events` a shared source of events, else the stop opens its own.
     """
     details = engine.inspect(plan.container)
     if details.state not in RUNNING:
@@ -71,7 +71,7 @@ def run_stop(
 
 
 def _remembered(state: StopState, history: History | None, on_change: Callable[[StopState], None]) -> StopState:
-    """The stop is kept; where that fails, the timeline says so."""
+    """Records the stop in the history; a failure becomes a note in the timeline."""
     remark = history.remember(state, state.plan.image) if history is not None else ""
     if remark:
         state = fold(state, StopEvent(time.time(), Kind.NOTE, Source.ENGINE, detail=remark))
@@ -80,19 +80,19 @@ def _remembered(state: StopState, history: History | None, on_change: Callable[[
 
 
 def _predict(engine: Engine, plan: StopPlan) -> Diagnosis | None:
-    """What the doctor says; a stop doesn't wait for it for long."""
+    """Returns the doctor's prediction, or None if it takes too long."""
     answers: queue.SimpleQueue[Diagnosis | None] = queue.SimpleQueue()
 
     def work() -> None:
         clone = engine.clone()
         try:
-            answers.put(foretell(clone, plan))
+            answers.put(predict(clone, plan))
         finally:
             clone.close()
 
     threading.Thread(target=work, name="stop-forecast", daemon=True).start()
     try:
-        return answers.get(timeout=FORETELL_S)
+        return answers.get(timeout=PREDICTION_S)
     except queue.Empty:
         return None
 
@@ -107,26 +107,26 @@ def follow_stop(
     survived_s: float = SURVIVED_S,
     events: EventSource | None = None,
 ) -> StopState:
-    """Follow a stop that something else began at `since` (epoch seconds); sends nothing.
+    """Follows a stop that was started outside this program at `since` (epoch seconds); sends nothing.
 
-    Settles without a verdict where neither the end nor SIGKILL has come `survived_s` after the grace period;
-    follows without limit where the container waits forever.
+    Finishes without a verdict if neither an exit nor SIGKILL follows within `survived_s` after the grace period; never
+    gives up if there is no limit.
     """
     watch = StopMonitor(engine, plan, began=since, on_change=on_change, survived_s=survived_s, events=events)
-    prediction = _predict(engine, plan)  # the watchers are in place: what happens meanwhile isn't missed
+    prediction = _predict(engine, plan)  # the watchers are running, so nothing is missed meanwhile
     watch.set_prediction(prediction and read_late(prediction))
     return _remembered(watch.run(), history, on_change)
 
 
 def begins_stop(event: EngineEvent, details: Details) -> bool:
-    """Whether an engine event is the first sign of a stop: the stop signal to PID 1, or SIGKILL outright."""
+    """Returns whether an engine event begins a stop: the stop signal to PID 1, or SIGKILL."""
     if event.action != "kill":
         return False
     return event.attributes.get("signal") in (str(number_of(details.stop_signal)), str(SIGKILL))
 
 
 def _ask_engine(engine: Engine, plan: StopPlan, details: Details, watch: StopMonitor) -> None:
-    """The request itself, in a thread of its own; returns when the engine says that the stop is done."""
+    """Sends the request and returns when the engine reports the stop as done. Runs in its own thread."""
     timeout_s = None if plan.timeout_source != "request" else int(plan.timeout_s)
     if plan.signal_source != "request" or plan.signal == number_of(details.stop_signal):
         engine.stop(plan.container, timeout_s)
@@ -134,7 +134,7 @@ def _ask_engine(engine: Engine, plan: StopPlan, details: Details, watch: StopMon
     try:
         engine.stop(plan.container, int(plan.timeout_s), name_of(plan.signal))
     except Unsupported as why:
-        watch.note(f"{why} The two phases are run from here: docker kill, the grace period, then stop with 0 s.")
+        watch.note(f"{why} So this program runs both phases: docker kill, the grace period, then a stop with 0 s.")
         engine.kill(plan.container, name_of(plan.signal))
         if not watch.wait_for_end(plan.timeout_s):
             engine.stop(plan.container, 0)

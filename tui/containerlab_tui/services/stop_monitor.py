@@ -1,4 +1,4 @@
-"""Watches one stop under way and folds what comes into its state.
+"""Watches one stop in progress and updates its state.
 
 Four threads feed one queue: the engine's events, the pidfds of the container's processes (opened before the
 signal is sent), the kernel's record of signals where it can be had, and the request itself. The caller's
@@ -26,26 +26,26 @@ from containerlab_tui.present.states import grace_period
 from containerlab_tui.services.kernel_trace import KernelTrace, Record
 
 STRAGGLERS_S = 0.5
-"""How long after PID 1's end the other processes' ends are waited for: the kernel kills them with it."""
+"""Time to wait for the other exits after PID 1's: the kernel kills all processes with it."""
 GATHER_S = 0.03
-"""The engine, pidfds and the trace tell of one moment a little apart: what comes so close together is put in order."""
+"""Sources report the same moment with some skew; items within this time are sorted by time."""
 RESTART_S = 1.0
-"""How long after the end of a stop begun elsewhere a `start` event is waited for, as `docker restart` gives."""
+"""After a stop started elsewhere, time to wait for the `start` event of `docker restart`."""
 SURVIVED_S = 14.0
-"""How long after the grace period of a stop begun elsewhere its SIGKILL or the container's end is waited for. Where
-neither comes it was no stop but a lone signal, such as `docker kill --signal TERM`, that the container outlived."""
+"""After the grace period of a stop started elsewhere, time to wait for SIGKILL or the exit. Without either it was not a
+stop but a single signal, such as `docker kill --signal TERM`, that the container survived."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A batch of the kernel's record."""
+    """A batch of the kernel trace."""
 
     records: tuple[TraceRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The request has returned, or ended with an error."""
+    """The request has returned or failed."""
 
     error: str = ""
 
@@ -54,7 +54,7 @@ Item = StopEvent | Answered | Recorded
 
 
 class Exits(Protocol):
-    """What the monitor needs of `ExitWatch`."""
+    """The part of `ExitWatch` that the monitor uses."""
 
     def wait(self, timeout_s: float | None = None) -> tuple[Exit, ...]: ...
 
@@ -65,7 +65,7 @@ WatchExits = Callable[[Iterable[ProcessId]], Exits]
 
 
 class Inbox:
-    """What the threads of a monitor have found, in the order it came. `clock` counts as time.monotonic does."""
+    """The queue of items from the monitor's threads. `clock` is like time.monotonic."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
@@ -76,14 +76,14 @@ class Inbox:
         self._queue.put(item)
 
     def gather(self, deadline: float | None) -> list[Item]:
-        """Returns the next item and all that come within `GATHER_S` of it. Raises queue.Empty at the deadline."""
+        """Returns the next item and all within `GATHER_S` of it. Raises queue.Empty at the deadline."""
         left = None if deadline is None else max(0.0, deadline - self.clock())
         items = [self._queue.get(timeout=left)]
         time.sleep(GATHER_S)
         return items + self.rest()
 
     def rest(self) -> list[Item]:
-        """Returns what is there now."""
+        """Returns the waiting items."""
         items = []
         with contextlib.suppress(queue.Empty):
             while True:
@@ -92,7 +92,7 @@ class Inbox:
 
 
 class StopMonitor:
-    """One stop under way."""
+    """Monitors one stop."""
 
     def __init__(
         self,
@@ -108,14 +108,14 @@ class StopMonitor:
         record: Record = KernelTrace,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`events` is a source that is shared; without it this stop opens a stream of its own."""
+        """`events` is a shared source; without it this stop opens its own stream."""
         self._engine, self._clock = engine, clock
         self._survived_s = survived_s
         self._on_change = on_change
         self._queue = inbox or Inbox()
         self._ended = threading.Event()
         self._asked = False
-        # A second back: the engine's clock and ours are one, but the event may be older than our wish.
+        # One second earlier: the event may be older than the start of this monitor.
         self._own: Engine | None = None
         if events is None:
             events = self._own = engine.clone()
@@ -123,15 +123,15 @@ class StopMonitor:
         ids = tuple(process.id for process in plan.processes)
         self._exits = watch_exits(ids)
         self._ends: dict[ProcessId, int | str | None] = {}
-        """Ends that have been told, each with its status where that was known."""
+        """Reported exits, each with its status if known."""
         self._known = {process.pid: process for process in plan.processes}
         self._recording = record(ids, lambda records: self._queue.put(Recorded(records))) if ids else None
         recorded = self._recording is not None and not self._recording.blind
-        # What came before the recording of a stop begun elsewhere is not known, so nothing is called unsent.
+        # Signals before the trace of a stop started elsewhere are unknown, so no process counts as not signalled.
         self._state = begin(replace(plan, traced=recorded and not plan.started_elsewhere), began)
 
     def request(self, ask: Callable[[Engine], None]) -> None:
-        """Begin the stop with `ask`, which blocks until the engine has answered."""
+        """Starts the stop with `ask`, which blocks until the engine has answered."""
         self._asked = True
 
         def work() -> None:
@@ -146,25 +146,25 @@ class StopMonitor:
             finally:
                 engine.close()
 
-        self._state = replace(self._state, began=self._clock())  # all watchers are in place by now
+        self._state = replace(self._state, began=self._clock())  # all watchers are running now
         plan = self._state.plan
         grace = grace_period(plan.timeout_s)
         self._put(Kind.REQUESTED, detail=f"stop with {name_of(plan.signal)}, grace period {grace}")
         threading.Thread(target=work, name="stop-request", daemon=True).start()
 
     def set_prediction(self, prediction: Diagnosis | None) -> None:
-        """Take over what the doctor says while the stop is under way. To be called before `run`."""
+        """Sets the doctor's prediction. Call it before `run`."""
         self._state = replace(self._state, plan=replace(self._state.plan, prediction=prediction))
 
     def note(self, text: str) -> None:
         self._put(Kind.NOTE, detail=text)
 
     def wait_for_end(self, timeout_s: float) -> bool:
-        """Whether PID 1 has ended within the time; without limit where it is negative."""
+        """Waits for the exit of PID 1. Returns whether it exited in time; a negative time is no limit."""
         return self._ended.wait(None if timeout_s < 0 else timeout_s)
 
     def run(self) -> StopState:
-        """Fold what comes until nothing more can come."""
+        """Updates the state until the stop is finished. Returns the final state."""
         for work in (self._read_events, self._read_exits):
             threading.Thread(target=work, name="stop-watch", daemon=True).start()
         try:
@@ -191,7 +191,7 @@ class StopMonitor:
         return self._state
 
     def _is_over(self, answered: bool) -> bool:
-        """Everything has been seen: no need to wait for a deadline."""
+        """Returns whether everything was seen, so that no deadline is needed."""
         state = self._state
         if answered and any(event.kind is Kind.FAILED for event in state.events) and self._asked:
             return True
@@ -199,19 +199,19 @@ class StopMonitor:
         return self._asked and answered and state.died_at is not None and everyone
 
     def _survival(self) -> float | None:
-        """When a stop begun elsewhere is over because nothing came of it; None where that can't be said."""
+        """Returns the time after which a stop started elsewhere counts as survived; None if there is no limit."""
         plan = self._state.plan
         if self._asked or plan.timeout_s < 0:
             return None
         return self._queue.clock() + max(0.0, self._state.began + plan.timeout_s + self._survived_s - self._clock())
 
     def _is_ending(self) -> bool:
-        """PID 1 has ended, or SIGKILL was sent: the engine's word that the container has ended will come."""
+        """Returns whether PID 1 exited or SIGKILL was sent, so that the engine's event will follow."""
         state = self._state
         return state.ended_at is not None or state.phase_2 is not None
 
     def _deadline(self, answered: bool) -> float | None:
-        """When to stop waiting for more, once PID 1 has ended."""
+        """Returns the time to stop waiting after the exit of PID 1."""
         if self._state.died_at is None or not answered:
             return None
         return self._queue.clock() + (STRAGGLERS_S if self._asked else RESTART_S)
@@ -223,7 +223,7 @@ class StopMonitor:
         self._on_change(self._state)
 
     def _take_all(self, items: Iterable[Item]) -> bool:
-        """Fold them in the order of time; whether the request has been answered among them."""
+        """Takes items sorted by time. Returns whether the answer to the request is among them."""
         events: list[StopEvent] = []
         answered = False
         for item in items:
@@ -241,7 +241,7 @@ class StopMonitor:
         return answered
 
     def _each_end_once(self, events: Sequence[StopEvent]) -> Iterator[StopEvent]:
-        """The trace and a pidfd tell of the same end: the first one counts, unless only the other says how."""
+        """Yields each exit once: trace and pidfd both report it. The first with a status counts."""
         ends: dict[ProcessId, StopEvent] = {}
         for event in events:
             if event.kind is Kind.ENDED and event.id is not None:
@@ -259,13 +259,13 @@ class StopMonitor:
         for record in records:
             if isinstance(record, Lost):
                 self._state = replace(self._state, plan=replace(self._state.plan, traced=False))
-                lost = f"{record.count or 'some'} events of the kernel's record were lost"
+                lost = f"{record.count or 'some'} events of the kernel trace were lost"
                 yield StopEvent(record.at, Kind.NOTE, Source.KERNEL, detail=lost)
             elif event := as_stop_event(record, self._known):
                 yield event
 
     def _end_recording(self) -> None:
-        """Close it and take what it still had."""
+        """Closes the trace and takes its last records."""
         if self._recording is not None:
             self._recording.close()
         self._take_all(self._queue.rest())
@@ -290,7 +290,7 @@ class StopMonitor:
             if not exits:
                 return
             for ended in exits:
-                # Their times are those of the waking-up: a little late, and later on a busy machine.
+                # These times are those of the wake-up: slightly late, more so on a busy machine.
                 self._queue.put(
                     StopEvent(
                         ended.at, Kind.ENDED, Source.KERNEL, ended.id, container_pid.pop(ended.id), None, ended.ended_by
@@ -309,7 +309,7 @@ _KINDS = {
 
 
 def _translated(event: EngineEvent, init: Process | None) -> StopEvent | None:
-    """An engine event as a stop sees it; None where it says nothing about a stop. `init` is whom signals are for."""
+    """Translates an engine event; None if it is not about a stop. `init` is the target of signals."""
     kind = _KINDS.get(event.action)
     if kind is None:
         return None

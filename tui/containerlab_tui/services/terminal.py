@@ -1,10 +1,10 @@
-"""The user's own terminal, lent to a container: a shell in its namespaces, or its standard streams.
+"""Runs a shell or an attach session on the user's terminal.
 
-Both functions expect the bare terminal on standard input and output (the screens put aside) and leave it as they
-found it. They belong to the main thread, because signals do.
+Both functions need the terminal on standard input and output (with the UI suspended) and restore its modes. They run
+on the main thread, because they handle signals.
 
-What a program writes to a terminal of its own (`docker run --tty`) goes to the user's terminal as it is, as with
-`docker attach`: that is what a terminal program needs. Output of a container without one is made safe first.
+Output of a container with a tty (`docker run --tty`) reaches the user's terminal unchanged, as with `docker attach`:
+terminal programs need that. Other output is made safe first.
 """
 
 import codecs
@@ -32,21 +32,21 @@ from containerlab_tui.present.safe_text import safe_line, safe_lines
 from containerlab_tui.services.policy import Operation, Policy
 
 SHELLS = ("/bin/bash", "/usr/bin/bash", "/bin/sh", "/usr/bin/sh", "/bin/ash", "/busybox/sh")
-"""Looked for in this order."""
+"""Searched in this order."""
 NAMESPACES = ("uts", "ipc", "net", "pid")
-"""Entered in any case; the mount namespace comes first where a shell of the image is run."""
+"""Always entered; for a shell of the image, the mount namespace comes first."""
 
 DETACH = b"\x1d"
 """Ctrl+]"""
 DETACH_DOCKER = b"\x10\x11"
 """Ctrl+P Ctrl+Q, as in the docker client."""
 _CLEAN = "\x1b[0m\x1b[?25h"
-"""Plain colours and a visible cursor, which a program may have left otherwise."""
+"""Resets colours and shows the cursor."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def find_shell(pid: int, wanted: str = "") -> str | None:
-    """The first shell that the image of a running container has, as the container sees it; None: it has none.
+    """Returns the first shell in a running container's image, as a path in the container; None if it has none.
 
     `pid` is PID 1 on the host; `wanted` is tried first. Raises `Gone`, `Denied`, `Unsupported`.
     """
@@ -73,32 +73,32 @@ def _is_program(root: int, path: str) -> bool:
 
 
 def enter(details: Details, policy: Policy, shell: str = "") -> int:
-    """Run a shell with the container's mount, uts, ipc, net and pid namespaces until it ends; its exit status.
+    """Runs a shell in the container's mount, uts, ipc, net and pid namespaces. Returns its exit status.
 
-    Where the image has no shell, the host's runs with all of them but mount. It is no `docker exec`: it has the
-    privileges of whoever runs this, not the container's. Raises `Gone` (not running), `Denied`, `Unsupported`
+    If the image has no shell, the host's shell runs without the mount namespace. Unlike with `docker exec`, the shell
+    has the privileges of this program's user, not the container's. Raises `Gone` (not running), `Denied`, `Unsupported`
     (no terminal, no nsenter).
     """
     policy.require(Operation.ENTER, f"enter {details.name}")
     if not details.pid:
-        raise Gone(f"{details.name} is not running: there is nothing to enter.")
+        raise Gone(f"{details.name} is not running. Start it first.")
     terminal = _terminal()
     nsenter = shutil.which("nsenter")
     if nsenter is None:
         raise Unsupported("nsenter is missing: install the package util-linux.")
     found = find_shell(details.pid, shell)
     command, environment = shell_command(details.pid, found)
-    _say(f"Entering {safe_line(details.name, 80)}: {_entered(found)} `exit` comes back.")
-    with _kept(terminal):
+    _say(f"Entering {safe_line(details.name, 80)}: {_entered(found)} Type `exit` to come back.")
+    with _restored(terminal):
         done = subprocess.run([nsenter, *command[1:]], env=environment, check=False)
     _say(f"Left {safe_line(details.name, 80)}.")
     return done.returncode if done.returncode >= 0 else 128 - done.returncode
 
 
 def shell_command(pid: int, found: str | None) -> tuple[list[str], dict[str, str]]:
-    """The command line and environment for a shell in the namespaces of a process.
+    """Returns the command line and environment for a shell in the namespaces of a process.
 
-    Nothing of the container's configured environment goes in: nsenter is a program of the host's.
+    The container's environment is not used: nsenter is a program of the host.
     """
     kept = {key: value for key, value in os.environ.items() if key in ("TERM", "COLORTERM", "LANG", "LC_ALL")}
     if found is not None:
@@ -113,32 +113,32 @@ def _entered(found: str | None) -> str:
     if found is not None:
         return f"{found} in its mount, uts, ipc, net and pid namespaces, with the privileges of the host's root."
     return (
-        "its image has no shell, so the host's runs in its uts, ipc, net and pid namespaces."
-        " Files, and what ps shows, are the host's."
+        "its image has no shell, so the host's shell runs in its uts, ipc, net and pid namespaces."
+        " Files and the output of ps are the host's."
     )
 
 
 def attach(engine: Engine, details: Details) -> int:
-    """Join the container's standard streams until its output ends or the person detaches.
+    """Attaches to the container's standard streams until its output ends or the user detaches.
 
-    Answers its exit code, 0 after detaching. Ctrl+C is a signal to the program. Raises `Gone` (not running),
+    Returns its exit code, 0 after detaching. Ctrl+C is a signal to the program. Raises `Gone` (not running),
     `Unreachable`, `Denied`, `Unsupported` (no terminal).
     """
     if not details.pid:
-        raise Gone(f"{details.name} is not running: there is nothing to attach to.")
+        raise Gone(f"{details.name} is not running. Start it first.")
     terminal = _terminal()
     streams = engine.attach(details.id)
     try:
         _say(_attached(details, streams.tty))
-        with _kept(terminal):
+        with _restored(terminal):
             detached = _Attachment(engine, details, streams, terminal).run()
     finally:
         streams.close()
     if detached:
-        _say(f"\nDetached from {safe_line(details.name, 80)}; it runs on.")
+        _say(f"\nDetached from {safe_line(details.name, 80)}; it keeps running.")
         return 0
     code = engine.wait(details.id, 5.0)
-    _say(f"\n{safe_line(details.name, 80)} has ended with exit code {code}. Press enter.")
+    _say(f"\n{safe_line(details.name, 80)} exited with code {code}. Press Enter.")
     with suppress(OSError):
         os.read(terminal, 1024)
     return code
@@ -153,7 +153,7 @@ def _attached(details: Details, has_tty: bool) -> str:
 
 
 class _Attachment:
-    """The user's terminal on one side, a container's streams on the other."""
+    """Connects the user's terminal to a container's streams."""
 
     def __init__(self, engine: Engine, details: Details, streams: AttachedStreams, terminal: int) -> None:
         self._engine, self._details, self._streams, self._terminal = engine, details, streams, terminal
@@ -163,17 +163,17 @@ class _Attachment:
         """Ctrl+P was the last key: with Ctrl+Q it detaches."""
 
     def run(self) -> bool:
-        """Carry bytes both ways. True: the person detached; False: the output has ended."""
+        """Copies bytes both ways. Returns True if the user detached, False at the end of the output."""
         with _interrupts() as interrupted:
             if self._streams.tty:
-                terminal_modes.setraw(self._terminal, termios.TCSADRAIN)  # what was typed already is kept
+                terminal_modes.setraw(self._terminal, termios.TCSADRAIN)  # keeps keys already typed
             else:
                 _set_line_modes(self._terminal)
             return self._carry(interrupted)
 
     def _carry(self, interrupted: int) -> bool:
         sources: list[int] = [self._terminal, self._streams.fileno(), interrupted]
-        # What came together with the engine's answer has been read already: select can't see it.
+        # Output that arrived with the engine's answer is already read, so select() does not report it.
         pending = getattr(self._streams, "pending", None)
         if pending is not None and pending() and not self._show(self._streams.read()):
             return False
@@ -192,7 +192,7 @@ class _Attachment:
                     return True
 
     def _show(self, data: bytes) -> bool:
-        """Output to the terminal; False at its end."""
+        """Writes output to the terminal. Returns False at the end of the output."""
         if self._streams.tty:
             _write_all(data)
         else:
@@ -200,7 +200,7 @@ class _Attachment:
         return bool(data)
 
     def _type(self, typed: bytes) -> bool:
-        """Input to the program; True where the keys that detach are in it."""
+        """Sends input to the program. Returns True if it contains the detach keys."""
         data = (DETACH_DOCKER[:1] if self._half else b"") + typed
         ends = [at for at in (data.find(DETACH), data.find(DETACH_DOCKER)) if at >= 0]
         data = data[: min(ends)] if ends else data
@@ -214,7 +214,7 @@ class _Attachment:
         return bool(ends)
 
     def _interrupt(self) -> None:
-        """Ctrl+C, where no terminal of the container's makes a signal of it."""
+        """Sends SIGINT on Ctrl+C, for a container without a tty."""
         try:
             if self._id is not None:
                 send(self._id, signal.SIGINT)
@@ -225,7 +225,7 @@ class _Attachment:
 
 
 def _identity(engine: Engine, details: Details) -> ProcessId | None:
-    """PID 1 to signal through a pidfd, which leaves the restart policy alone; None: only the engine can signal it."""
+    """Returns PID 1 for signals through a pidfd, which do not affect the restart policy; None: use the engine."""
     if not engine.local or os.geteuid() != 0:
         return None
     try:
@@ -235,7 +235,7 @@ def _identity(engine: Engine, details: Details) -> ProcessId | None:
 
 
 def _terminal() -> int:
-    """The file descriptor of the terminal. Raises Unsupported where there is none."""
+    """Returns the file descriptor of the terminal. Raises Unsupported if there is none."""
     try:
         fd = sys.stdin.fileno()
     except (OSError, ValueError) as error:
@@ -246,7 +246,7 @@ def _terminal() -> int:
 
 
 def _set_line_modes(terminal: int) -> None:
-    """Lines are edited and echoed here, but the keys that detach end a line at once and Ctrl+Z does nothing."""
+    """Sets line editing with echo; the detach keys end a line at once and Ctrl+Z does nothing."""
     modes = termios.tcgetattr(terminal)
     modes[0] &= ~(termios.IXON | termios.IXOFF)
     characters = list(modes[6])
@@ -259,14 +259,14 @@ def _set_line_modes(terminal: int) -> None:
 
 
 @contextmanager
-def _kept(terminal: int) -> Iterator[None]:
-    """The terminal's modes and foreground process group are afterwards what they were, and Ctrl+C ends nothing here."""
+def _restored(terminal: int) -> Iterator[None]:
+    """Restores the terminal's modes and foreground process group afterwards; Ctrl+C does not end this program."""
     modes = termios.tcgetattr(terminal)
     before = {number: signal.signal(number, _nothing) for number in (signal.SIGINT, signal.SIGQUIT)}
     try:
         yield
     finally:
-        # A shell that was killed leaves its own group in the foreground: without this, setting modes stops us.
+        # A killed shell leaves its group in the foreground; without this, setting modes would suspend this program.
         before[signal.SIGTTOU] = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         with suppress(OSError):
             os.tcsetpgrp(terminal, os.getpgrp())
@@ -279,12 +279,12 @@ def _kept(terminal: int) -> Iterator[None]:
 
 
 def _nothing(_number: int, _frame: object) -> None:
-    """A handler, not SIG_IGN: a program that is run inherits what is ignored, but no handler."""
+    """Handles a signal by doing nothing. Not SIG_IGN, which child programs would inherit."""
 
 
 @contextmanager
 def _interrupts() -> Iterator[int]:
-    """SIGINT becomes a byte to be read from the descriptor that this gives."""
+    """Yields a file descriptor that delivers a byte for each SIGINT."""
     reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     before = signal.signal(signal.SIGINT, lambda _number, _frame: os.write(writer, b"c") and None)
     try:
@@ -302,6 +302,6 @@ def _write_all(data: bytes) -> None:
 
 
 def _say(text: str) -> None:
-    """A line of ours, set apart from what programs write."""
+    """Writes a line of this program, distinct from program output."""
     lines: Sequence[str] = text.split("\n")
     _write_all("".join(f"\x1b[7m {line} \x1b[0m\r\n" if line else "\r\n" for line in lines).encode("utf-8", "replace"))
