@@ -1,4 +1,4 @@
-"""How fast and how frugal the program is, as a table: `python bench/run.py [--host unix://SOCKET] [--quick]`.
+"""Measures the program's speed and resource use, as a table: `python bench/run.py [--host unix://SOCKET] [--quick]`.
 
 Without --host a private engine is started with 100 containers that sleep. Times are medians, taken from outside: the
 program runs in a terminal of 160x50, and what counts is what stands on the screen.
@@ -59,7 +59,7 @@ class Line:
 
     what: str
     value: float | None
-    """None: it never came."""
+    """None: never reached."""
     budget: float
     unit: str
 
@@ -87,7 +87,7 @@ class Bench:
         self._terminal.close()
 
     def screens(self) -> Iterator[Line]:
-        """Everything that is seen in the terminal."""
+        """Measures the UI in the terminal."""
         self._start()  # once for the page cache
         self._terminal.end_program()
         starts = []
@@ -98,7 +98,7 @@ class Bench:
         yield Line("start to rows on the screen", _median(starts), 0.5, "s")
         before = self._idle()
         self._start()
-        time.sleep(10)  # what is found out about each container comes after the first frame
+        time.sleep(10)  # details of each container are read after the first frame
         yield from self._idle_lines(before)
         yield Line("a change in the engine to its row", _median([self._change() for _ in range(self._runs)]), 0.15, "s")
         keys = [self._key() for _ in range(3 * self._runs)]
@@ -107,7 +107,7 @@ class Bench:
         self._terminal.end_program()
 
     def watching(self) -> Iterator[Line]:
-        """The live view of signals while one process sends itself 10,000 a second."""
+        """Measures the signal watch while one process sends itself 10,000 signals per second."""
         what = "watching 10,000 signals a second: "
         self._engine.run(RunRequest(BUSY_IMAGE, ("python3", "-c", BUSY), BUSY_NAME, labels={LABEL: ""}))
         try:
@@ -141,7 +141,7 @@ class Bench:
         return re.search(pattern, "\n".join(self._terminal.screen()))
 
     def _pause(self, then: str) -> float | None:
-        """Hold the list still, or let it go on."""
+        """Pauses or resumes the list."""
         pressed = time.monotonic()
         self._terminal.press("p")
         seen = self._terminal.wait(lambda: self._shows(then) is not None, 3, 0.002)
@@ -157,7 +157,7 @@ class Bench:
         return {found.group() for line in self._terminal.screen() if (found := ROW.search(line))}
 
     def _idle(self) -> float:
-        """CPU seconds of the daemon while nobody asks it anything."""
+        """Returns the daemon's CPU seconds while idle."""
         daemon = peer_pid(self._engine.endpoint.removeprefix("unix://"))
         before = cpu_s([daemon], ended_children=False)
         time.sleep(self._idle_s)
@@ -172,7 +172,7 @@ class Bench:
         yield Line("60 s idle: CPU more in dockerd", max(0.0, daemon - daemon_alone) * scale, 0.1, "s")
 
     def _change(self) -> float | None:
-        """Pause a container that is shown; from the engine's answer to the word on the screen."""
+        """Measures the time from the engine's response to a pause until the screen shows it."""
         name = sorted(self._rows())[4]
 
         def shows(word: str) -> bool:
@@ -198,7 +198,7 @@ class Bench:
 
 
 def agents(engine: Engine, runs: int) -> Iterator[Line]:
-    """What a probe agent takes for its first and for a further question."""
+    """Measures a probe agent's first and later questions."""
     details = engine.inspect("bench-001")
     firsts, further = list[float | None](), list[float | None]()
     for _ in range(runs):
@@ -221,7 +221,7 @@ def agents(engine: Engine, runs: int) -> Iterator[Line]:
 
 
 def doctors(engine: Engine, command: str, count: int, runs: int) -> Iterator[Line]:
-    """The doctor as a command: what it takes beyond what `--version` takes, and its sweep over all."""
+    """Measures the doctor command, without the start-up time of `--version`, and `doctor --all`."""
     ones = list[float | None]()
     for _ in range(runs):
         began = _took(command, engine.endpoint, "--version")
@@ -232,7 +232,7 @@ def doctors(engine: Engine, command: str, count: int, runs: int) -> Iterator[Lin
 
 
 def _took(command: str, endpoint: str, *words: str) -> float:
-    """Seconds from the start of one command to its end."""
+    """Returns the duration of a command in seconds."""
     began = time.monotonic()
     subprocess.run((command, "--host", endpoint, *words), stdout=subprocess.DEVNULL, check=True)
     return time.monotonic() - began
@@ -247,14 +247,14 @@ def _closing(client: C) -> Iterator[C]:
 
 
 def _median(values: list[float | None], scale: float = 1) -> float | None:
-    """None where more than half never came."""
+    """Returns the median; None if more than half were never reached."""
     found = [value for value in values if value is not None]
     return statistics.median(found) * scale if 2 * len(found) > len(values) else None
 
 
 @contextmanager
 def engine_with_containers(host: str | None, count: int, keep: bool) -> Iterator[Engine]:
-    """The engine at `host` or a private one, with that many sleeping containers; what was made goes afterwards."""
+    """Yields the engine at `host` or a private one with sleeping containers, and removes them afterwards."""
     lab = None
     if host is None:
         state, runtime = directories.state_dir(create=True), directories.runtime_dir(create=True)
@@ -282,7 +282,7 @@ def table(lines: list[Line]) -> str:
     rows = [("", "median", "at most", "")]
     for line in lines:
         value = "never" if line.value is None else f"{line.value:.3g} {line.unit}"
-        rows.append((line.what, value, f"{line.budget:g} {line.unit}", "✓ met" if line.met else "✗ missed"))
+        rows.append((line.what, value, f"{line.budget:g} {line.unit}", "met" if line.met else "missed"))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join(
         f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip() for row in rows
@@ -290,7 +290,7 @@ def table(lines: list[Line]) -> str:
 
 
 def main() -> int:
-    """Print the table; 1 where a budget is missed."""
+    """Prints the table. Returns 1 if a budget is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--host", help="an engine at a Unix socket; without it a private one is started")
     parser.add_argument("--containers", type=int, default=100)
@@ -317,7 +317,7 @@ def main() -> int:
             lines += agents(engine, runs)
             lines += doctors(engine, str(ours), arguments.containers, runs)
     busy = os.getloadavg()[0]
-    print(f"{arguments.containers} containers, {COLUMNS}x{ROWS}, load of the machine {busy:.1f}\n{table(lines)}")
+    print(f"{arguments.containers} containers, {COLUMNS}x{ROWS}, machine load {busy:.1f}\n{table(lines)}")
     return 0 if all(line.met for line in lines) else 1
 
 

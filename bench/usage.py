@@ -1,4 +1,4 @@
-"""CPU time and memory of a process and everything below it."""
+"""Measures CPU time and memory of a process and its descendants."""
 
 import re
 import socket
@@ -10,7 +10,7 @@ import psutil
 
 
 def family(pid: int) -> list[int]:
-    """Returns the process and its descendants; the number alone where it has ended."""
+    """Returns the process and its descendants; only the number if it has exited."""
     found = [pid]
     with suppress(psutil.NoSuchProcess):
         found += [child.pid for child in psutil.Process(pid).children(recursive=True)]
@@ -18,7 +18,7 @@ def family(pid: int) -> list[int]:
 
 
 def cpu_s(pids: list[int], ended_children: bool = True) -> float:
-    """Returns seconds of CPU, those of children that were waited for included."""
+    """Returns seconds of CPU, including waited-for children."""
     total = 0.0
     for pid in pids:
         with suppress(psutil.NoSuchProcess):
@@ -29,7 +29,7 @@ def cpu_s(pids: list[int], ended_children: bool = True) -> float:
 
 
 def peak_mb(pids: list[int]) -> float:
-    """Returns the sum of their highest resident sizes, in MB. psutil has the present size only."""
+    """Returns the sum of their peak resident sizes, in MB. psutil has only the current size."""
     total = 0
     for pid in pids:
         try:

@@ -1,4 +1,4 @@
-"""Says which signal came and carries on; ends on SIGTERM, having said so."""
+"""Logs each signal and keeps running; exits on SIGTERM."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from types import FrameType
 
 
 def say(text: str) -> None:
-    """One line in one write(2): nothing is left in a buffer, and a handler may interrupt another."""
+    """Writes a line with one write(2): unbuffered, and safe when a handler interrupts another."""
     os.write(1, f"{text}\n".encode())
 
 

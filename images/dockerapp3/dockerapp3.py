@@ -1,7 +1,7 @@
-"""Parent and child, each ready to end in order on SIGTERM; the parent tells its child nothing.
+"""Parent and child, both with a clean shutdown on SIGTERM; the parent forwards nothing to its child.
 
-Whoever signals the parent alone (as a container's stop does) ends the child without a word: the kernel kills
-what is left in a PID namespace whose first process has ended.
+A container's stop signals only the parent, so the child gets no SIGTERM: after the exit of PID 1 the kernel
+kills all other processes of the PID namespace.
 """
 
 import os
@@ -11,7 +11,7 @@ from types import FrameType
 
 
 def say(text: str) -> None:
-    """One line in one write(2): two processes share the stream, and a handler may interrupt another."""
+    """Writes a line with one write(2): safe for two processes, and when a handler interrupts another."""
     os.write(1, f"{text}\n".encode())
 
 

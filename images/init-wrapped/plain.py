@@ -1,4 +1,4 @@
-"""A program that knows nothing of signals: each does what the kernel does by default."""
+"""A program without signal handlers: every signal has its default action."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Ends in order on SIGTERM, if it is ever told: its container starts it behind a shell, which tells it nothing."""
+"""Exits cleanly on SIGTERM, but its container runs it under a shell that does not forward SIGTERM."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from types import FrameType
 
 
 def say(text: str) -> None:
-    """One line in one write(2): nothing is left in a buffer, and a handler may interrupt another."""
+    """Writes a line with one write(2): unbuffered, and safe when a handler interrupts another."""
     os.write(1, f"{text}\n".encode())
 
 

@@ -1,4 +1,4 @@
-"""A supervised program: ends on the one signal that its command line names, having said so."""
+"""A supervised program: logs each signal and exits on the one named on its command line."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ WORDS = {signal.SIGTERM: "terminate", signal.SIGQUIT: "quit"}
 
 
 def say(text: str) -> None:
-    """One line in one write(2): nothing is left in a buffer, and a handler may interrupt another."""
+    """Writes a line with one write(2): unbuffered, and safe when a handler interrupts another."""
     os.write(1, f"{text}\n".encode())
 
 

@@ -278,7 +278,7 @@ def test_a_process_that_has_exited_is_refused_before_anything_is_sent() -> None:
     engine = ScriptedEngine(local=False)
     with pytest.raises(Denied, match="app can't be read"):
         refresh(engine, details(), made(1, 0))
-    with pytest.raises(Gone, match="nothing was sent"):
+    with pytest.raises(Gone, match="Nothing sent"):
         refresh(engine, details(pid=0), made(1, 0))
 
 
