@@ -13,10 +13,14 @@ KILLED = "✗"
 RESTARTED = "↻"
 UNKNOWN = "?"
 
-YES = "●"
-NO = "○"
-NOT_YET = "◌"
+RUNNING = "●"
+STOPPED = "○"
+STARTING = "◌"
+REMOVING = "–"
 MARKED = "*"
+
+SURVIVES = "■"
+LOST = "□"
 
 ERROR = "▲"
 WARNING = "!"
@@ -31,8 +35,8 @@ MAIN: Legend = (
     (DELAYED, "$text-warning", "delayed: deferred handler or blocked signal"),
     (NO_EFFECT, "$text-error", "no effect: ignored, or discarded because PID 1 has no handler"),
     (UNKNOWN, "$text-muted", "unknown: could not be read"),
-    (f"{YES} {SUSPENDED} {NO}", "$foreground", "running, paused, stopped"),
-    (f"{YES} {NO}", "$foreground", "in the IPC and Files tabs: survives, does not survive"),
+    (f"{RUNNING} {SUSPENDED} {STOPPED}", "$foreground", "running, paused, stopped"),
+    (f"{SURVIVES} {LOST}", "$foreground", "in the IPC and Files tabs: survives, is lost"),
     (MARKED, "$text-accent", "marked for a bulk action"),
 )
 
@@ -47,9 +51,9 @@ DOCTOR: Legend = (
 )
 
 WATCH: Legend = (
-    (YES, "$text-success", "kernel trace running"),
-    (NOT_YET, "$text-muted", "kernel trace starting"),
-    (NO, "$text-warning", f"kernel trace not available; the {WARNING} line says why"),
+    (RUNNING, "$text-success", "kernel trace running"),
+    (STARTING, "$text-muted", "kernel trace starting"),
+    (STOPPED, "$text-warning", f"kernel trace not available; the {WARNING} line says why"),
     (f"{WARNING} lost", "$text-error", "events lost: they arrived faster than they could be read"),
     ("7 name", "$foreground", "a process with its PID in the container"),
     ("name [7]", "$foreground", "host PID: a process outside the container, or its own PID is unknown"),

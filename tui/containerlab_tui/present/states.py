@@ -49,12 +49,12 @@ def forecast_tone(forecast: "Forecast") -> str:
 
 
 _STATES = {
-    "running": Word(signs.YES, "running", "good"),
+    "running": Word(signs.RUNNING, "running", "good"),
     "paused": Word(signs.SUSPENDED, "paused", "warn"),
     "restarting": Word(signs.RESTARTED, "restarting", "warn"),
-    "removing": Word(signs.DELAYED, "removing", "muted"),
-    "created": Word(signs.NOT_YET, "created", "muted"),
-    "exited": Word(signs.NO, "stopped", "muted"),
+    "removing": Word(signs.REMOVING, "removing", "muted"),
+    "created": Word(signs.STARTING, "created", "muted"),
+    "exited": Word(signs.STOPPED, "stopped", "muted"),
     "dead": Word(signs.KILLED, "dead", "bad"),
 }
 

@@ -130,17 +130,17 @@ class SignalWatchScreen(Screen[None]):
         if self._feed.no_trace_reason and not line.has_class("shown"):
             line.add_class("shown")
             reason = safe_line(self._feed.no_trace_reason, 300)
-            line.update(Content(f"! kernel trace ○ not available: {reason} {INSTEAD}"))
+            line.update(Content(f"! kernel trace {signs.STOPPED} not available: {reason} {INSTEAD}"))
         self._list.empty_text = self._nothing()
 
     def _head(self) -> Content:
         log = self._log
         if not self._feed.opened:
-            mark = ("kernel trace ◌ starting …", "$text-muted")
+            mark = (f"kernel trace {signs.STARTING} starting …", "$text-muted")
         elif self._feed.no_trace_reason:
-            mark = ("kernel trace ○", "$text-warning")
+            mark = (f"kernel trace {signs.STOPPED}", "$text-warning")
         else:
-            mark = ("kernel trace ●", "$text-success")
+            mark = (f"kernel trace {signs.RUNNING}", "$text-success")
         rate = self._drawn[2]
         parts: list[str | tuple[str, str | Style]] = [
             ("Signals in ", "$text-muted"), (safe_line(self._container, 40), "bold"), "  ", mark, "  ",

@@ -17,7 +17,7 @@ from containerlab_probes.signals.names import name_of
 from containerlab_tui.model import signal_log
 from containerlab_tui.model.signal_filter import ALL
 from containerlab_tui.model.views import Sent
-from containerlab_tui.present import wording
+from containerlab_tui.present import signs, wording
 from containerlab_tui.present.safe_text import log_line, safe_line
 from containerlab_tui.present.signal_text import line_of, outcome, sentence
 from containerlab_tui.present.states import forecast_word
@@ -140,9 +140,9 @@ class SignalsLog(Widget):
         where = self.query_one("#trace", Static)
         where.set_class(on is not None or bool(reason), "shown")
         if reason:
-            where.update(Content(f"kernel trace ○ not available: {safe_line(reason, 200)}"))
+            where.update(Content(f"kernel trace {signs.STOPPED} not available: {safe_line(reason, 200)}"))
         else:
-            parts = [Content("kernel trace ●" if on else "kernel trace ◌ starting …")]
+            parts = [Content(f"kernel trace {signs.RUNNING}" if on else f"kernel trace {signs.STARTING} starting …")]
             parts += [Content.styled(lost, "$text-error")] if lost else []
             parts += [Content(f"{forgotten:,} older rows dropped")] if forgotten else []
             where.update(Content(" · ").join(parts))

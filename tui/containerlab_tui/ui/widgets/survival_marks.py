@@ -4,7 +4,7 @@ from containerlab_tui.model.survival import Answer, Survival
 from containerlab_tui.present import signs
 from containerlab_tui.ui.widgets.grid import Cell
 
-MARKS = {Answer.YES: signs.YES, Answer.NO: signs.NO, Answer.UNKNOWN: signs.UNKNOWN}
+MARKS = {Answer.YES: signs.SURVIVES, Answer.NO: signs.LOST, Answer.UNKNOWN: signs.UNKNOWN}
 HEADING = "E S R B"
 LEGEND = "survives  E process exit  S restart  R removal  B host reboot"
 """Fits in a border's title at 80 columns."""
