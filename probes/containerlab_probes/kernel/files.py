@@ -1,6 +1,7 @@
 """Reads files of /proc and of cgroups."""
 
 import os
+from itertools import islice
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.kernel.os_errors import failure
@@ -38,10 +39,11 @@ def read_link(path: str) -> str:
         raise unreadable(error, path) from error
 
 
-def names_in(path: str) -> list[str]:
-    """Returns the names in a directory. Raises as `read_text`."""
+def names_in(path: str, limit: int | None = None) -> list[str]:
+    """Returns the names in a directory, at most `limit` of them. Raises as `read_text`."""
     try:
-        return os.listdir(path)
+        with os.scandir(path) as entries:
+            return [entry.name for entry in islice(entries, limit)]
     except OSError as error:
         raise unreadable(error, path) from error
 

@@ -46,7 +46,7 @@ _NEVER_BLOCKED = frozenset((int(signal.SIGKILL), int(signal.SIGSTOP)))
 _PAUSES_S = (0.0, 0.0003, 0.001, 0.003)
 """Before each look at a thread that is running: what it will sleep in shows only when it does."""
 _FD_LIMIT = 4096
-"""Open files that are looked at in search of a signalfd."""
+"""Open files of one process that are searched for a signalfd; it can have a million."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,17 +196,21 @@ def _memory(path: str, address: int) -> bytes:
 
 
 def _signalfds(pid: int) -> tuple[frozenset[int], str]:
-    """What the signalfds of a process cover (man 2 signalfd), and a sentence where they can't be read."""
+    """Returns the signals that the signalfds of a process cover (man 2 signalfd), and why some may be missing."""
     covered: set[int] = set()
+    problem = ""
     try:
-        fds = names_in(f"/proc/{pid}/fd")
+        fds = names_in(f"/proc/{pid}/fd", _FD_LIMIT + 1)
     except ContainerlabError:
         return frozenset(), f"The open files of process {pid} can't be read without root, so a signalfd isn't seen."
+    if len(fds) > _FD_LIMIT:
+        problem = f"Process {pid} has more than {_FD_LIMIT} open files; a signalfd beyond these isn't seen."
     for fd in fds[:_FD_LIMIT]:
         try:
             if read_link(f"/proc/{pid}/fd/{fd}") == "anon_inode:[signalfd]":
                 covered |= procfs.parse_signalfd(read_text(f"/proc/{pid}/fdinfo/{fd}")) or frozenset()
+        except Gone:
+            continue  # it was closed meanwhile
         except (ContainerlabError, ValueError):
-            continue
-    problem = f"Process {pid} has more than {_FD_LIMIT} open files, not all were searched for a signalfd."
-    return frozenset(covered), problem if len(fds) > _FD_LIMIT else ""
+            problem = problem or f"Open file {fd} of process {pid} can't be read, so a signalfd there isn't seen."
+    return frozenset(covered), problem

@@ -321,3 +321,24 @@ def test_reading_from_several_threads(namespace: ProcessId) -> None:
     for worker in workers:
         worker.join(10)
     assert seen == [expected] * 8
+
+
+def test_a_signalfd_is_searched_for_in_a_limited_number_of_open_files() -> None:
+    program = (
+        "import os, resource, signal\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (5000, 5000))\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {15})\n"
+        "for _ in range(4200): os.dup(0)\n"
+        "print('ready', flush=True)\n"
+        "signal.sigwait({10})\n"
+    )
+    child = subprocess.Popen((sys.executable, "-c", program), stdout=subprocess.PIPE)
+    try:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        found = read_process(child.pid).dispositions
+        assert any("more than 4096 open files" in reason for reason in found.unread)
+        assert TERM in found.unsure
+    finally:
+        child.kill()
+        child.wait()
