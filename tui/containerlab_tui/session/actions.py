@@ -271,23 +271,58 @@ def named(scope: Scope, name: str) -> Action | None:
 def key_problems(keys: Mapping[str, str]) -> dict[str, str]:
     """Returns a sentence for each binding id of the settings file that can't be used, by id.
 
-    `keys` is binding id -> keys. Two actions that are offered in the same place must not share a key.
+    `keys` is binding id -> keys, in the order of the file. Two actions that are offered in the same place must not
+    share a key: of two entries the first one is kept.
     """
-    problems: dict[str, str] = {}
+    problems = {
+        id: f"unknown binding {id!r}{did_you_mean(id, BY_ID)}; press ? to see the ids."
+        for id in keys
+        if id not in BY_ID
+    }
+    usable = {id: each for id, each in keys.items() if id in BY_ID}
+    while clash := _first_clash(usable):
+        id, other, key = clash
+        problems[id] = f"{id} and {other} are both on {key}. The default key of {id} is kept."
+        del usable[id]
+    return problems
+
+
+def _first_clash(keys: Mapping[str, str]) -> tuple[str, str, str] | None:
+    """Returns two actions on one key, first the one whose entry is to be dropped, and the key."""
+    order = list(keys)
     for id in keys:
-        if id not in BY_ID:
-            problems[id] = f"unknown binding {id!r}{did_you_mean(id, list(BY_ID))}; press ? to see the ids."
-    for id in keys.keys() - problems.keys():
-        for scope in {action.scope for action in ACTIONS if action.id == id}:
+        for scope in {action.scope: None for action in ACTIONS if action.id == id}:
             own = _keys_of(id, keys, scope)
             for other in of(scope):
                 shared = own & _keys_of(other.id, keys, scope) if other.id != id else set()
                 if shared:
-                    first, second = (id, other.id)
-                    problems[id] = f"{first} and {second} are both on {min(shared)}. The default key is kept."
-    return problems
+                    is_later = other.id in keys and order.index(other.id) > order.index(id)
+                    return (other.id, id, min(shared)) if is_later else (id, other.id, min(shared))
+    return None
 
 
 def _keys_of(id: str, keys: Mapping[str, str], scope: Scope) -> set[str]:
     default = next((action.key for action in of(scope) if action.id == id), "")
-    return {key.strip() for key in keys.get(id, default).split(",")}
+    return {_key_name(key) for key in keys.get(id, default).split(",")}
+
+
+_KEY_NAMES = {
+    "solidus": "slash",
+    "reverse_solidus": "backslash",
+    "commercial_at": "at",
+    "hyphen_minus": "minus",
+    "plus_sign": "plus",
+    "low_line": "underscore",
+}
+"""Unicode's name -> textual's, where they differ."""
+
+
+def _key_name(key: str) -> str:
+    """Returns the name that textual gives a key: `question_mark` for `?`. It reads a single character as that name."""
+    key = key.strip() or key[:1]
+    if len(key) != 1 or key.isalnum():
+        return key
+    import unicodedata  # only for a settings file that sets keys
+
+    name = unicodedata.name(key, key).lower().replace("-", "_").replace(" ", "_")
+    return _KEY_NAMES.get(name, name)
