@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from textual.binding import Binding
 
 from containerlab_tui.config import Loaded, Settings, load
+from containerlab_tui.config_lines import key_lines
 from containerlab_tui.session.actions import key_problems
 
 
@@ -172,3 +174,56 @@ def test_a_problem_names_line_and_alternatives(tmp_path: Path, text: str, senten
 def test_two_actions_may_swap_their_keys_and_other_places_have_their_own() -> None:
     assert key_problems({"container.stop": "s", "container.signal": "x"}) == {}
     assert key_problems({"container.remove": "v"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("display", "name"), [("?", "question_mark"), ("/", "slash"), ("[", "left_square_bracket"), (" ", "space")]
+)
+def test_a_key_has_one_name_however_it_is_written(display: str, name: str) -> None:
+    (binding,) = Binding.make_bindings([(display, "act", "")]) if display.strip() else (Binding(name, "act"),)
+    assert binding.key == name
+    problems = [key_problems({"container.stop": key, "container.start": name}) for key in (display, name)]
+    assert problems[0] == problems[1] != {}
+
+
+@pytest.mark.parametrize("ids", [("container.stop", "container.start"), ("container.start", "container.stop")])
+def test_of_two_entries_on_one_key_the_first_is_kept(ids: tuple[str, str]) -> None:
+    first, second = ids
+    assert key_problems({first: "f9", second: "f9"}) == {
+        second: f"{second} and {first} are both on f9. The default key of {second} is kept."
+    }
+
+
+def test_a_dropped_entry_leaves_its_default_key_taken() -> None:
+    problems = key_problems({"container.stop": "f9", "container.signal": "f9", "container.start": "s"})
+    assert set(problems) == {"container.signal", "container.start"}
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        'shell = """\nlog_lines = 1\n[keys]\n"""\n',
+        "shell = '''\nlog_lines = [\n1]\n'''\n",
+        'confirm = [\n  "stop",  # log_lines = 1\n]\n',
+    ],
+)
+def test_what_looks_like_a_key_inside_a_value_is_none(before: str) -> None:
+    text = f'{before}log_lines = 5\n[keys]\n"a.b" = "x"\n'
+    lines = key_lines(text)
+    last = len(text.splitlines())
+    assert (lines["log_lines",], lines["keys",], lines["keys", "a.b"]) == (last - 2, last - 1, last)
+
+
+def test_lines_of_dotted_keys_inline_tables_and_arrays_of_tables() -> None:
+    lines = key_lines('keys.x = "a"\nt = { y = 1 }\n[[list]]\nz = 1\n[[list]]\nz = 2\n[u.v]\nw = 1\n')
+    assert lines["keys",] == lines["keys", "x"] == 1
+    assert lines["t", "y"] == 2
+    assert (lines["list",], lines["list", "z"], lines["u",], lines["u", "v", "w"]) == (3, 4, 7, 8)
+
+
+def test_a_setting_is_broken_until_a_later_source_sets_it(tmp_path: Path) -> None:
+    text = "log_lines = 5\nhide_private_mapings = true\n"
+    assert set(loaded(tmp_path, text).broken) == {"log_lines", "hide_private_mappings"}
+    assert set(loaded(tmp_path, text, CONTAINERLAB_TUI_LOG_LINES="200").broken) == {"hide_private_mappings"}
+    assert "theme" in loaded(tmp_path, "theme = ").broken
+    assert "theme" not in loaded(tmp_path, "theme = ", CONTAINERLAB_TUI_THEME="nord").broken

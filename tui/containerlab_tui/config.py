@@ -1,8 +1,7 @@
 """Settings: defaults < file < environment < flags, each with where it comes from. `load` reads one file."""
 
 import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -51,8 +50,10 @@ class Loaded:
     sources: Mapping[str, str] = field(default_factory=dict)
     """Setting -> where it comes from: `PATH, line N`, an environment variable, a flag. Missing: the default."""
     unread: str = ""
-    """Why the file could not be read as a whole, a sentence; empty: it could, or there is none. `read_only` is true
-    then, unless the environment or a flag sets it."""
+    """Why the whole file could not be read, a sentence; empty: it could, or there is none. `read_only` is true then,
+    unless the environment or a flag sets it."""
+    broken: Mapping[str, str] = field(default_factory=dict)
+    """Setting that could not be used, and that no later source sets -> the sentence about it."""
 
     def source(self, setting: str) -> str:
         """Returns where a setting comes from."""
@@ -70,21 +71,22 @@ def load(
     """
     environ = os.environ if environ is None else environ
     file = _File(config_file(environ))
-    settings, problems, sources = Settings(), [file.unread] if file.unread else [], dict[str, str]()
-    values, found = _check(file.values, file.place, check_keys)
-    layers = [(values, {key: file.place(key) for key in values})]
     if file.unread:
-        layers.append(({"read_only": True}, {"read_only": UNREAD}))
-    problems += found
-    variables, found = _check(_from_environment(environ), lambda key, _=None: f"Environment variable {_variable(key)}")
-    layers.append((variables, {key: _variable(key) for key in variables}))
-    problems += found
-    given = {key: value for key, value in (flags or {}).items() if value is not None}
-    layers.append((given, {key: f"--{key.replace('_', '-')}" for key in given}))
-    for values, places in layers:
-        settings = replace(settings, **values)  # type: ignore[arg-type]  # each was checked by its reader
-        sources |= places
-    return Loaded(settings, tuple(problems), sources, file.unread)
+        from_file = _Checked({"read_only": True}, [file.unread], dict.fromkeys(_READERS, file.unread))
+    else:
+        from_file = _check(file.values, file.place, check_keys)
+    variables = _check(_from_environment(environ), lambda key, _=None: f"Environment variable {_variable(key)}")
+    given = _Checked({key: value for key, value in (flags or {}).items() if value is not None})
+    settings, sources, broken = Settings(), dict[str, str](), dict[str, str]()
+    for layer, source in (
+        (from_file, file.source),
+        (variables, _variable),
+        (given, lambda key: f"--{key.replace('_', '-')}"),
+    ):
+        settings = replace(settings, **layer.values)  # type: ignore[arg-type]  # each was checked by its reader
+        sources |= {key: source(key) for key in layer.values}
+        broken = {key: sentence for key, sentence in broken.items() if key not in layer.values} | layer.broken
+    return Loaded(settings, (*from_file.problems, *variables.problems), sources, file.unread, broken)
 
 
 class _Wrong(ValueError):
@@ -135,43 +137,64 @@ _READERS: dict[str, Callable[[object], object]] = {
 }
 
 
-def did_you_mean(word: object, known: "tuple[str, ...] | list[str]") -> str:
-    """Returns ` (did you mean …?)` for what is near a known word; empty: nothing is near."""
-    import difflib  # costs milliseconds that only a mistake is worth
-
-    near = difflib.get_close_matches(str(word), known, n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """Returns ` (did you mean …?)` with the known word that is nearest; empty: none is near."""
+    near = _near(word, known)
+    return f" (did you mean {near!r}?)" if near else ""
 
 
-def _check(
-    values: Mapping[str, object], place: Callable[..., str], check_keys: KeyCheck = lambda keys: {}
-) -> tuple[dict[str, object], list[str]]:
-    """The values that can be used, and a sentence for each that can't; `place` says where a key stands."""
-    good, problems = dict[str, object](), list[str]()
+def _near(word: object, known: Iterable[str]) -> str:
+    """Returns the known word that is nearest; empty: none is near."""
+    import difflib  # takes milliseconds, so it is imported only after a mistake
+
+    return next(iter(difflib.get_close_matches(str(word), list(known), n=1)), "")
+
+
+@dataclass(slots=True)
+class _Checked:
+    """The settings of one source."""
+
+    values: dict[str, object] = field(default_factory=dict)
+    """Those that can be used."""
+    problems: list[str] = field(default_factory=list)
+    broken: dict[str, str] = field(default_factory=dict)
+    """Known setting that can't be used -> the sentence about it."""
+
+
+def _check(values: Mapping[str, object], place: Callable[..., str], check_keys: KeyCheck = lambda keys: {}) -> _Checked:
+    """Checks the settings of one source; `place` returns where a key stands."""
+    checked = _Checked()
     for key, value in values.items():
         reader = _READERS.get(key)
         if reader is None:
-            known = ", ".join(_READERS)
-            near = did_you_mean(key, list(_READERS))
-            problems.append(f"{place(key)}: unknown setting {key!r}{near}; the settings are {known}.")
-            if "'read_only'" in near and value is not False:
-                good["read_only"] = True
-                problems[-1] += " Treated as read_only = true."
+            _unknown(checked, key, value, place(key))
             continue
         try:
-            good[key] = reader(value)
+            checked.values[key] = reader(value)
         except _Wrong as wrong:
+            kept = "Treated as true." if key == "read_only" else "The previous value is kept."
             if key == "read_only":
-                good[key] = True
-                problems.append(f"{place(key)}: read_only {wrong}. Treated as true.")
-            else:
-                problems.append(f"{place(key)}: {key} {wrong}. The previous value is kept.")
-    keys = good.get("keys")
+                checked.values[key] = True
+            checked.broken[key] = f"{place(key)}: {key} {wrong}. {kept}"
+            checked.problems.append(checked.broken[key])
+    keys = checked.values.get("keys")
     if isinstance(keys, dict):
         wrong_keys = check_keys(keys)
-        problems += [f"{place('keys', id)}: {sentence}" for id, sentence in wrong_keys.items()]
-        good["keys"] = {id: each for id, each in keys.items() if id not in wrong_keys}
-    return good, problems
+        checked.problems += [f"{place('keys', id)}: {sentence}" for id, sentence in wrong_keys.items()]
+        checked.values["keys"] = {id: each for id, each in keys.items() if id not in wrong_keys}
+    return checked
+
+
+def _unknown(checked: _Checked, key: str, value: object, place: str) -> None:
+    """Adds the problem of an unknown setting. One whose name is near `read_only` counts as that."""
+    near = _near(key, _READERS)
+    sentence = f"{place}: unknown setting {key!r}{did_you_mean(key, _READERS)}; the settings are {', '.join(_READERS)}."
+    if near == "read_only" and value is not False:
+        checked.values[near] = True
+        sentence += " Treated as read_only = true."
+    if near and near not in checked.values:
+        checked.broken[near] = sentence
+    checked.problems.append(sentence)
 
 
 class _File:
@@ -181,42 +204,33 @@ class _File:
         self.path = path
         self.values: dict[str, object] = {}
         self.unread = ""
-        self._text = ""
+        self._lines: Mapping[tuple[str, ...], int] = {}
         try:
-            self._text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             self.unread = f"Cannot read {path} ({reason}). The defaults are in force, and nothing is changed."
             return
-        import tomllib  # costs a few milliseconds that a user without a file need not spend
+        import tomllib  # takes a few milliseconds, so it is imported only where there is a file
+
+        from containerlab_tui.config_lines import key_lines
 
         try:
-            self.values = tomllib.loads(self._text)
+            self.values = tomllib.loads(text)
+            self._lines = key_lines(text)
         except tomllib.TOMLDecodeError as error:
             self.unread = f"{path} is not valid TOML ({error}). The defaults are in force, and nothing is changed."
 
+    def source(self, key: str) -> str:
+        """Returns where a setting comes from."""
+        return UNREAD if self.unread else self.place(key)
+
     def place(self, key: str, within: str | None = None) -> str:
         """Returns the file and line of a top-level key or table; with `within`, of a key inside that table."""
-        return f"{self.path}, line {self._line_of(key, within)}"
-
-    def _line_of(self, key: str, within: str | None) -> int:
-        """1 where it can't be found. A key of an inline table stands on the line of the table."""
-        table, first = "", 1
-        for number, line in enumerate(self._text.splitlines(), 1):
-            if header := re.match(r"""\s*\[\[?\s*["']?([^"'\]]+?)["']?\s*\]""", line):
-                table = header[1]
-                if table == key:
-                    first = number
-                continue
-            name = re.match(r"""\s*(?:"([^"]*)"|'([^']*)'|([A-Za-z0-9_-]+))\s*[.=]""", line)
-            found = next((part for part in name.groups() if part is not None), "") if name else ""
-            if table == "" and found == key:
-                first = number
-            if within is not None and table == key and found == within:
-                return number
-        return first
+        line = self._lines.get((key,), 1)
+        return f"{self.path}, line {line if within is None else self._lines.get((key, within), line)}"
 
 
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}

@@ -16,11 +16,18 @@ if TYPE_CHECKING:
     from containerlab_tui.services.policy import Operation, Policy
 
 
-def settings(arguments: argparse.Namespace) -> "Loaded":
-    """Returns the settings in force for this command line. Never raises for a bad file."""
+def settings(arguments: argparse.Namespace, *needed: str) -> "Loaded":
+    """Returns the settings in force for this command line.
+
+    Raises BadRequest where one of `needed` could not be used; the other problems are left to `config`.
+    """
     from containerlab_tui import config
 
-    return config.load(flags={"read_only": arguments.read_only or None})
+    loaded = config.load(flags={"read_only": arguments.read_only or None})
+    for setting in needed:
+        if setting in loaded.broken:
+            raise BadRequest(loaded.broken[setting])
+    return loaded
 
 
 def policy(arguments: argparse.Namespace) -> "Policy":

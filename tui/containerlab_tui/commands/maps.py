@@ -11,14 +11,20 @@ from containerlab_tui.services.inspection import Inspector, inspector
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0. Raises Gone (no such container, process or mapping), BadRequest, Denied."""
+    is_list = arguments.command == "maps"
+    with_private = is_list and (arguments.private or arguments.json or not _hides_private(arguments))
     engine = common.engine(arguments)
     with inspector(engine, engine.inspect(arguments.name), engine.policy) as opened:
-        return _maps(arguments, opened) if arguments.command == "maps" else _maps_read(arguments, opened)
+        return _maps(arguments, opened, with_private) if is_list else _maps_read(arguments, opened)
 
 
-def _maps(arguments: argparse.Namespace, inspector: Inspector) -> int:
+def _hides_private(arguments: argparse.Namespace) -> bool:
+    """Returns the setting. Raises BadRequest where it could not be used."""
+    return common.settings(arguments, "hide_private_mappings").settings.hide_private_mappings
+
+
+def _maps(arguments: argparse.Namespace, inspector: Inspector, with_private: bool) -> int:
     whole = inspector.files()
-    with_private = arguments.private or arguments.json or not common.settings(arguments).settings.hide_private_mappings
     rows = tuple(row for row in whole.rows if row.mapping.shared or with_private)
     view = FilesView(rows, whole.unread)
     if arguments.json:
