@@ -1,7 +1,7 @@
 """`python -m containerlab_probes --serve`, or this file run by its path.
 
-`python -I -S FILE NAME=DIRECTORY … --serve` runs it isolated: beside the standard library it then imports this package
-and the named ones, each from its directory, and nothing else that is installed there.
+`python -I -S FILE NAME=DIRECTORY … --serve` runs it isolated: it can import the standard library, this package and the
+named packages, each from its directory, and no other installed package.
 """
 
 import sys
@@ -12,7 +12,7 @@ from types import ModuleType
 
 
 class NamedPackages:
-    """Finds the packages that it was given, and no other."""
+    """Finds the named packages and no others."""
 
     def __init__(self, directories: dict[str, str]) -> None:
         self._directories = directories
@@ -20,7 +20,7 @@ class NamedPackages:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Returns where the package is, None for any other (the protocol of sys.meta_path)."""
+        """Returns the location of a named package, None for any other (the protocol of sys.meta_path)."""
         directory = self._directories.get(name)
         return PathFinder.find_spec(name, [directory], target) if directory else None
 

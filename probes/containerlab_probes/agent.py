@@ -1,9 +1,9 @@
-"""Answers questions about one container (or, as the overview agent, about all) on its standard streams.
+"""Answers questions about one container (the overview agent: about all containers) on its standard streams.
 
-One JSON line a question, `{"id": N, "ask": NAME, …}`; one JSON line an answer, `{"id": N, "answer": …}` or
-`{"id": N, "error": {"kind", "sentence"}}`. The agent runs in the container's IPC namespace and otherwise on the
-host: nothing of the container's is run. It ends with its input, with the process that started it, and with the
-container's first process, so it never is what keeps a namespace and the memory in it alive.
+Each question is one JSON line, `{"id": N, "ask": NAME, …}`; each answer is one JSON line, `{"id": N, "answer": …}` or
+`{"id": N, "error": {"kind", "sentence"}}`. The agent runs in the container's IPC namespace and otherwise on the host:
+it runs no program of the container. It exits when its input ends, when its parent process exits and when the
+container's PID 1 exits, so it never keeps a namespace and the memory in it alive.
 """
 
 import json
@@ -35,7 +35,7 @@ Fields = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, as the line had it, with its fields checked on use."""
+    """One question as it was received; its fields are checked when they are read."""
 
     id: int
     ask: str
@@ -44,11 +44,11 @@ class Question:
     def text(self, name: str, empty: bool = False) -> str:
         value = self.fields[name]
         if not isinstance(value, str) or not (value or empty) or "\0" in value:
-            raise BadRequest(f"{name} must be a text.")
+            raise BadRequest(f"{name} must be a string.")
         try:
             os.fsencode(value)
         except UnicodeEncodeError as error:
-            raise BadRequest(f"{name} must be a text that can be a name.") from error
+            raise BadRequest(f"{name} must be a string that can be a file name.") from error
         return value
 
     def number(self, name: str) -> int:
@@ -70,19 +70,19 @@ class Question:
 
 
 def parse_question(line: bytes) -> Question:
-    """The question on a line. Raises `BadRequest`, whose sentence says what is wrong with it."""
+    """Parses one line. Raises `BadRequest`, which names the mistake."""
     try:
         plain = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise BadRequest("A question is one JSON object on one line.") from error
     if not isinstance(plain, dict) or type(plain.get("id")) is not int or not isinstance(plain.get("ask"), str):
-        raise BadRequest("A question is an object with a number `id` and a text `ask`.")
+        raise BadRequest("A question is an object with a number `id` and a string `ask`.")
     fields = {name: value for name, value in plain.items() if name not in ("id", "ask")}
     return Question(plain["id"], plain["ask"], fields)
 
 
 class Agent:
-    """Knows the answers. `init` is the container's first process; None: this is the overview agent."""
+    """Answers questions. `init` is the container's PID 1; None: this is the overview agent."""
 
     def __init__(self, init: ProcessId | None) -> None:
         self._init = init
@@ -98,25 +98,28 @@ class Agent:
         }
 
     def answer(self, question: Question) -> object:
-        """The answer, as a plain value. Raises the errors of this package."""
+        """Returns the answer as plain JSON values. Raises the errors of this package."""
         if question.ask not in self._questions:
-            raise BadRequest(f"There is no question {question.ask!r}; there are {', '.join(self._questions)}.")
+            raise BadRequest(f"Unknown question {question.ask!r}; use one of {', '.join(self._questions)}.")
         method, names = self._questions[question.ask]
         if question.fields.keys() != names:
-            raise BadRequest(f"The question {question.ask} has the fields {', '.join(sorted(names)) or '(none)'}.")
+            raise BadRequest(f"The question {question.ask} takes these fields: {', '.join(sorted(names)) or 'none'}.")
         return to_plain(method(question))
 
     @property
     def _target(self) -> ProcessId:
-        """The container's first process, still the same one, and this agent in its IPC namespace."""
+        """The container's PID 1.
+
+        Raises `Gone` unless it is still the same process, `Unsupported` in another namespace.
+        """
         init = self._init
         if init is None:
-            raise BadRequest("This agent was started for no container: it answers hello and overview only.")
+            raise BadRequest("This agent belongs to no container, so it answers hello and overview only.")
         here, there = namespace_inode(0, "ipc"), namespace_inode(init.pid, "ipc")
         if identify(init.pid) != init:
-            raise Gone("The container has ended.")
+            raise Gone("The container has exited.")
         if here != there:
-            raise Unsupported("The container's first process is in another IPC namespace than this agent.")
+            raise Unsupported("PID 1 of the container is in another IPC namespace than this agent.")
         return init
 
     def _pids(self) -> Iterable[ProcessId]:
@@ -160,7 +163,7 @@ class Agent:
     def _map_read(self, question: Question) -> object:
         id, (offset, length) = ProcessId(question.number("pid"), question.number("started")), question.window()
         if id not in self._pids():
-            raise Gone(f"Process {id.pid} is not, or no longer, one of the container's.")
+            raise Gone(f"Process {id.pid} is not a process of this container, or no longer is.")
         return mappings.read_mapping(id, question.text("range"), offset, length)
 
 
@@ -169,7 +172,7 @@ def _error(error: ContainerlabError) -> dict[str, str]:
 
 
 def answer_line(agent: Agent, line: bytes) -> bytes:
-    """The line that answers a line, whatever that is: a failure to answer is an answer too."""
+    """Returns the answer to one line. An error of any kind becomes an answer too."""
     number: int | None = None
     try:
         question = parse_question(line)
@@ -178,17 +181,17 @@ def answer_line(agent: Agent, line: bytes) -> bytes:
         if len(answer) < ANSWER_LIMIT:
             return answer.encode("ascii") + b"\n"
         error: ContainerlabError = Unsupported(
-            f"The answer to {question.ask} is larger than {ANSWER_LIMIT >> 20} MiB, which is the limit."
+            f"The answer to {question.ask} is larger than the limit of {ANSWER_LIMIT >> 20} MiB."
         )
     except ContainerlabError as caught:
         error = caught
     except Exception as caught:  # noqa: BLE001 - a defect in one answer must not silence the next
-        error = Unsupported(f"The probe agent failed at this question: {type(caught).__name__}: {caught}")
+        error = Unsupported(f"The probe agent failed on this question: {type(caught).__name__}: {caught}")
     return json.dumps({"id": number, "error": _error(error)}).encode("ascii") + b"\n"
 
 
 def serve(init: ProcessId | None) -> int:
-    """Answer standard input's questions on standard output until it ends; answers this program's exit status."""
+    """Answers the questions on standard input until it is closed; returns the exit status."""
     agent = Agent(init)
     poll = select.poll()
     parent = os.pidfd_open(os.getppid()) if os.getppid() > 1 else -1
@@ -226,7 +229,7 @@ def _write(data: bytes) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """`--serve [--init PID:STARTED]`; answers the exit status."""
+    """Parses `--serve [--init PID:STARTED]` and serves; returns the exit status."""
     if arguments[:1] != ["--serve"] or len(arguments) not in (1, 3) or arguments[1:2] not in ([], ["--init"]):
         sys.stderr.write("usage: containerlab_probes --serve [--init PID:STARTED]\n")
         return 2

@@ -1,7 +1,6 @@
-"""Asks a probe agent: starts it when first needed, gives each question a time limit and each answer a size limit.
+"""Asks a probe agent. Starts it with the first question; limits the time of each question and the size of each answer.
 
-An agent that misses a limit is ended, by the child process that it is; whoever asked gets an error with a
-sentence, and the next question starts a new agent.
+An agent that exceeds a limit is killed and the question fails with an error. The next question starts a new agent.
 """
 
 import json
@@ -23,24 +22,24 @@ from containerlab_probes.kernel.namespaces import nsenter_command
 from containerlab_probes.records import IpcKind, IpcSnapshot, Mappings, Overview, Process, ProcessId, Window
 
 TIME_LIMIT_S = 5.0
-"""For one question, its agent's start included."""
+"""For one question, including the start of its agent."""
 
 PACKAGES = ("psutil", "sysv_ipc")
-"""What an agent may import beside the standard library and this package."""
+"""Packages that an agent may import besides the standard library and this package."""
 
 _CAPABILITIES = {"SYS_PTRACE": 19, "SYS_ADMIN": 21}
-"""What an agent needs (include/uapi/linux/capability.h)."""
+"""Capabilities that an agent needs (include/uapi/linux/capability.h)."""
 
 
 def unavailable_reason() -> str:
-    """Why probes can't work here, a sentence; empty: they can. A container of a remote engine is another matter."""
+    """Returns why probes can't work here, a sentence; empty if they can. It does not cover remote engines."""
     if sys.platform != "linux":
-        return "Processes and memory of containers can be looked into on Linux only."
+        return "Inspecting processes and memory of containers needs Linux."
     if shutil.which("nsenter") is None:
-        return "nsenter is missing; it comes with the package util-linux."
+        return "nsenter is missing; install the package util-linux."
     missing = [name for name, bit in _CAPABILITIES.items() if not _effective_capabilities() >> bit & 1]
     if missing:
-        return f"Looking into containers needs root ({' and '.join(missing)} are missing here); run this with sudo."
+        return f"Inspecting containers needs root (missing: {', '.join(missing)}); run this with sudo."
     return ""
 
 
@@ -55,8 +54,9 @@ def _effective_capabilities() -> int:
 
 
 def agent_command(*arguments: str) -> list[str]:
-    """Returns the command line of an agent: this interpreter, isolated. It can import the standard library, this
-    package and `PACKAGES`, and nothing else that is installed.
+    """Returns the command line of an agent: this interpreter, isolated.
+
+    The agent can import the standard library, this package and `PACKAGES`, and no other installed package.
     """
     main = str(Path(__file__).with_name("__main__.py"))
     named = [f"{name}={directory}" for name in PACKAGES if (directory := _directory_of(name))]
@@ -64,7 +64,7 @@ def agent_command(*arguments: str) -> list[str]:
 
 
 def _directory_of(package: str) -> str:
-    """Where a package or module is installed, without importing it; empty where it is missing."""
+    """Returns the directory where a package or module is installed, without importing it; empty if it is missing."""
     from importlib.util import find_spec
 
     found = find_spec(package)
@@ -91,7 +91,7 @@ class _Agent:
                 start_new_session=True,
             )
         except FileNotFoundError as error:
-            raise Unsupported(f"{command[0]} is missing here, so nothing can be looked into.") from error
+            raise Unsupported(f"{command[0]} is missing, so containers can't be inspected; install it.") from error
         except OSError as error:
             raise Unsupported(f"{command[0]} can't be started: {error.strerror}.") from error
         pipes = [pipe.fileno() for pipe in (self.process.stdin, self.process.stdout, self.process.stderr) if pipe]
@@ -104,7 +104,10 @@ class _Agent:
         return self.process.poll() is None
 
     def ask(self, question: bytes, until: float) -> bytes:
-        """The answer's line. Raises `TimedOut`, `Unsupported` (too large, or a defect) or what its end means."""
+        """Returns the answer's line.
+
+        Raises `TimedOut`, `Unsupported` (too large, or a defect) or the error for its exit.
+        """
         try:
             self._send(question, until)
             return self._receive(until)
@@ -129,30 +132,30 @@ class _Agent:
         return bytes(answer)
 
     def _explain(self, until: float) -> ContainerlabError:
-        """What the end of the agent means."""
+        """Returns the error for an agent that has closed its streams."""
         try:
             status = self.process.wait(max(0.0, until - time.monotonic()))
         except subprocess.TimeoutExpired:
-            return TimedOut("A probe agent closed its streams and did not end in time.")
+            return TimedOut("A probe agent closed its streams but did not exit in time.")
         try:
             said = os.read(self._stderr, 4096).decode("utf-8", "replace").strip()
         except OSError:
             said = ""
         if status == CONTAINER_GONE or "No such" in said:
-            return Gone("The container has ended.")
+            return Gone("The container has exited.")
         if "not permitted" in said or "Permission denied" in said:
             return Denied(
                 "The container's namespaces can't be entered without root (SYS_ADMIN, SYS_PTRACE); run this with sudo."
             )
-        last = said.splitlines()[-1] if said else "it said nothing"
-        return Unsupported(f"A probe agent ended with status {status}: {last}.")
+        last = said.splitlines()[-1] if said else "no message"
+        return Unsupported(f"A probe agent exited with status {status}: {last}.")
 
 
 def _wait(fd: int, event: int, until: float) -> None:
     poll = select.poll()
     poll.register(fd, event)
     if not poll.poll(max(0.0, (until - time.monotonic()) * 1000)):
-        raise TimedOut("A probe agent did not answer in time and was ended.")
+        raise TimedOut("A probe agent did not answer in time and was killed.")
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -177,11 +180,11 @@ class _Client:
 
     @property
     def is_running(self) -> bool:
-        """Whether an agent runs: it is started with the first question."""
+        """Whether an agent runs; the first question starts it."""
         return self._agent is not None
 
     def close(self) -> None:
-        """End the agent; a question under way fails. Further questions are refused. Safe to call twice."""
+        """Kills the agent. A question in progress fails and later ones are refused. Safe to call twice."""
         self._closed = True
         agent = self._agent
         if agent is not None and agent.alive():
@@ -195,7 +198,7 @@ class _Client:
             self._agent = None
 
     def _ask(self, form: object, ask: str, /, **fields: object) -> object:
-        """The answer as a value of that type. Raises whatever error the agent answered, or what its failure means."""
+        """Returns the answer as a value of the type `form`. Raises the agent's error, or one for its failure."""
         with self._lock:
             until = time.monotonic() + self._time_limit_s
             try:
@@ -205,11 +208,11 @@ class _Client:
                 return decoder(form)(plain)
             except (ValueError, TypeError, KeyError, RecursionError) as error:
                 self._drop()
-                raise Unsupported("A probe agent's answer could not be understood.") from error
+                raise Unsupported("A probe agent sent an invalid answer.") from error
 
     def _start(self, until: float) -> _Agent:
         if self._closed:
-            raise Gone("This container is no longer being looked into.")
+            raise Gone("The inspection of this container has been closed.")
         reason = unavailable_reason() if self._needs_privileges else ""
         if reason:
             raise (Denied if "root" in reason else Unsupported)(reason)
@@ -235,68 +238,66 @@ class _Client:
 
 
 def error_of(plain: object) -> ContainerlabError:
-    """The error that an agent answered."""
+    """Returns the error in an agent's answer."""
     if not isinstance(plain, dict) or not isinstance(plain.get("sentence"), str):
-        raise TypeError("no error as an agent has them")
+        raise TypeError("not an error of an agent")
     return BY_KIND.get(str(plain.get("kind")), Unsupported)(plain["sentence"])
 
 
 class ProbeClient(_Client):
-    """Looks into one container: its processes, IPC objects and mappings.
+    """Inspects one container: its processes, IPC objects and mappings.
 
-    Every method blocks for `time_limit_s` at the most once the question before it is done, and raises `Gone` (the
-    container or the object), `Denied`, `TimedOut`, `Unsupported` or `BadRequest`.
+    Once the previous question is done, each method takes at most `time_limit_s`. It raises `Gone` (the container or the
+    object), `Denied`, `TimedOut`, `Unsupported` or `BadRequest`.
     """
 
     def __init__(
         self, init: ProcessId, *, time_limit_s: float = TIME_LIMIT_S, command: Sequence[str] | None = None
     ) -> None:
-        """`init` is the container's first process; `command` starts the agent another way than through nsenter."""
+        """`init` is the container's PID 1; `command` replaces the command that starts the agent through nsenter."""
         self.init = init
         ours = agent_command("--init", f"{init.pid}:{init.started}")
         super().__init__(nsenter_command(init.pid, ("ipc",), ours), command, time_limit_s)
 
     def processes(self) -> tuple[Process, ...]:
-        """The container's processes, as `processes.container_processes` finds them."""
+        """Returns the container's processes, as `container_processes` returns them."""
         return cast(tuple[Process, ...], self._ask(tuple[Process, ...], "processes"))
 
     def ipc(self) -> IpcSnapshot:
-        """Every IPC object of the container's namespace and POSIX directories."""
+        """Returns every IPC object of the container's namespace and POSIX directories."""
         return cast(IpcSnapshot, self._ask(IpcSnapshot, "ipc"))
 
     def read_ipc(self, kind: IpcKind, object_id: str, offset: int, length: int) -> Window:
-        """A window of a segment (`shm`) or of a POSIX object's file."""
+        """Returns a window of a segment (`shm`) or of a POSIX object's file."""
         fields = {"kind": kind, "object": object_id, "offset": offset, "length": length}
         return cast(Window, self._ask(Window, "ipc-read", **fields))
 
     def remove_ipc(self, kind: IpcKind, object_id: str) -> None:
-        """Remove one object of any kind."""
+        """Removes one object of any kind."""
         self._ask(type(None), "ipc-remove", kind=kind, object=object_id)
 
     def maps(self, upper_dir: str = "") -> tuple[Mappings, frozenset[str] | None]:
-        """Every mapping of the container's processes, and which of their paths the writable layer has.
+        """Returns every mapping of the container's processes, and which of their paths the writable layer has.
 
-        `upper_dir` is the overlay's upper directory, from the engine; the second answer is None without it, or
-        where it can't be opened.
+        `upper_dir` is the overlay's upper directory as the engine reports it. The second value is None if it is empty
+        or can't be opened.
         """
         found = cast(Located, self._ask(Located, "maps", upper_dir=upper_dir))
         return found.mappings, found.in_upper
 
     def read_mapping(self, id: ProcessId, range_: str, offset: int, length: int) -> Window:
-        """A window of the file behind a mapping of one of the container's processes (`Mapping.range`)."""
+        """Returns a window of the file behind a mapping of one of the container's processes (`Mapping.range`)."""
         fields = {"pid": id.pid, "started": id.started, "range": range_, "offset": offset, "length": length}
         return cast(Window, self._ask(Window, "map-read", **fields))
 
 
 class OverviewClient(_Client):
-    """Looks at the IPC namespaces of many containers, with one agent that visits each."""
+    """Counts the IPC objects of many containers, with one agent that visits each namespace."""
 
     def __init__(self, *, time_limit_s: float = TIME_LIMIT_S, command: Sequence[str] | None = None) -> None:
         super().__init__(agent_command(), command, time_limit_s)
 
     def overview(self, pids: Iterable[int]) -> dict[int, Overview | ContainerlabError]:
-        """What each process's container holds, by the host's PID, or why that could not be seen. Raises as a whole
-        what `ProbeClient` raises.
-        """
+        """Returns the totals for the container of each process, or an error, by host PID. Raises as `ProbeClient`."""
         plain = cast(dict[str, OneOverview], self._ask(dict[str, OneOverview], "overview", pids=list(pids)))
         return {int(pid): one.overview or error_of(one.error) for pid, one in plain.items()}

@@ -1,7 +1,7 @@
 """Records as plain JSON values and back, for the lines between an agent and its client.
 
-A record is an object with its fields' names, bytes are `{"base64": …}`, a set is a sorted list. Text that is no
-UTF-8 keeps its surrogate escapes.
+A record becomes an object with its fields' names, bytes become `{"base64": …}`, a set becomes a sorted list. Text that
+is not UTF-8 keeps its surrogate escapes.
 """
 
 from base64 import b64decode, b64encode
@@ -12,12 +12,12 @@ from enum import Enum
 from containerlab_probes.records import Mappings, Overview
 
 PROTOCOL = 1
-"""Version of the questions and answers; the agent says its own in `hello`."""
+"""Version of the questions and answers; the agent reports its own in `hello`."""
 ANSWER_LIMIT = 8 << 20
 """Bytes of one answer's line."""
 QUESTION_LIMIT = 1 << 20
 CONTAINER_GONE = 3
-"""Exit status of an agent whose container has ended."""
+"""Exit status of an agent whose container has exited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,14 @@ class Located:
 
 @dataclass(frozen=True, slots=True)
 class OneOverview:
-    """Of one process in the answer to `overview`: either the one or the other."""
+    """The part for one process of the answer to `overview`: an overview or an error."""
 
     overview: Overview | None = None
     error: dict[str, str] | None = None
 
 
 def to_plain(value: object) -> object:
-    """What json can write, of a record or of anything that records hold."""
+    """Converts a record, or a value of a record's field, to plain JSON values."""
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, str):
@@ -53,7 +53,7 @@ def to_plain(value: object) -> object:
         return [to_plain(item) for item in value]
     if is_dataclass(value):
         return {one.name: to_plain(getattr(value, one.name)) for one in fields(value)}
-    raise TypeError(f"{type(value).__name__} does not cross the line")
+    raise TypeError(f"{type(value).__name__} can't be sent between agent and client")
 
 
 _Decoder = Callable[[object], object]
@@ -61,10 +61,10 @@ _decoders: dict[object, _Decoder] = {}
 
 
 def decoder(kind: object) -> _Decoder:
-    """A function that makes a value of that type (a record, or what records hold) of a plain value.
+    """Returns a function that converts a plain value to a type: a record, or the type of a record's field.
 
-    It raises ValueError, TypeError or KeyError for a value of another form; a record's fields that have
-    defaults may be missing, fields it doesn't know are refused.
+    It raises ValueError, TypeError or KeyError for a value of another form. Fields with defaults may be missing;
+    unknown fields are refused.
     """
     if kind not in _decoders:
         _decoders[kind] = _make_decoder(kind)
@@ -96,7 +96,7 @@ def _make_decoder(kind: object) -> _Decoder:
         return _float
     if isinstance(kind, type):
         return _decoder_of_class(kind, get_type_hints)
-    raise TypeError(f"{kind} does not cross the line")
+    raise TypeError(f"{kind} can't be sent between agent and client")
 
 
 def _decoder_of_class(kind: type, hints_of: Callable[[type], dict[str, object]]) -> _Decoder:
@@ -107,28 +107,28 @@ def _decoder_of_class(kind: type, hints_of: Callable[[type], dict[str, object]])
         return kind
     if kind in (int, str, bool):
         return lambda value: _scalar(value, kind)
-    raise TypeError(f"{kind} does not cross the line")
+    raise TypeError(f"{kind} can't be sent between agent and client")
 
 
 def _list(value: object) -> list[object]:
     if not isinstance(value, list):
-        raise TypeError(f"{type(value).__name__} where a list is due")
+        raise TypeError(f"expected a list, got {type(value).__name__}")
     return value
 
 
 def _dict(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
-        raise TypeError(f"{type(value).__name__} where an object is due")
+        raise TypeError(f"expected an object, got {type(value).__name__}")
     return value
 
 
 def _scalar(value: object, kind: type) -> object:
     if not isinstance(value, kind):
-        raise TypeError(f"{type(value).__name__} where {kind.__name__} is due")
+        raise TypeError(f"expected {kind.__name__}, got {type(value).__name__}")
     return value
 
 
 def _float(value: object) -> float:
     if not isinstance(value, (int, float)):
-        raise TypeError(f"{type(value).__name__} where a number is due")
+        raise TypeError(f"expected a number, got {type(value).__name__}")
     return float(value)

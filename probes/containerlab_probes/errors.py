@@ -1,16 +1,16 @@
-"""The few errors that cross the boundary to the kernel or to the engine.
+"""The errors of the kernel and of the engine, as the rest of the program sees them.
 
-An OS error or a client library's error is translated into one of these once, where it happens. Each
-carries one sentence for the person: what was asked, what stood in the way, what to do about it.
+An error of the OS or of a client library is translated into one of these where it happens. Each carries one sentence
+for the user: what was asked, what prevented it, what to do about it.
 """
 
 
 class ContainerlabError(Exception):
-    """Base of every error that a person may see. `str(error)` is the sentence for that person."""
+    """Base of every error that is shown to the user. `str(error)` is the sentence."""
 
-    #: The name that the error has in a probe agent's answer and in logs.
+    #: Name of the error in a probe agent's answer and in logs.
     kind = "error"
-    #: The exit status that the command line ends with.
+    #: Exit status of the command line.
     exit_status = 1
 
 
@@ -36,21 +36,21 @@ class Unsupported(ContainerlabError):
 
 
 class TimedOut(ContainerlabError):
-    """No answer within the time that was allowed."""
+    """No answer within the time limit."""
 
     kind = "timed-out"
     exit_status = 5
 
 
 class BadRequest(ContainerlabError):
-    """What was asked makes no sense as asked; the sentence says what would."""
+    """The request is invalid; the sentence says what would be valid."""
 
     kind = "bad-request"
     exit_status = 2
 
 
 class Unreachable(ContainerlabError):
-    """The engine can't be reached, or went away before the answer."""
+    """The engine can't be reached, or the connection closed before the answer."""
 
     kind = "unreachable"
     exit_status = 5

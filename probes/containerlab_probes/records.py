@@ -1,7 +1,7 @@
-"""What is true of a process and of its memory, as frozen records: the only things that cross rooms.
+"""Facts about processes and their memory as frozen records, which the other packages exchange.
 
-Signals are numbers here (`signals.name_of` makes names of them at the edge), sizes are bytes, times are
-seconds. Text that comes out of a container is kept as it is: showing it safely is the reader's duty.
+Signals are numbers (`signals.names.name_of` converts them for display), sizes are bytes, times are seconds. Text from a
+container is unchanged: the code that shows it must make it safe.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class ProcessId:
-    """One process and no other: a PID is used again, a PID with its start time is not."""
+    """Identifies one process: the kernel uses a PID again, but not with the same start time."""
 
     pid: int
     """As the host sees it."""
@@ -20,7 +20,7 @@ class ProcessId:
 
 @dataclass(frozen=True, slots=True)
 class Dispositions:
-    """What a process does with signals, read from /proc at one instant. Sets of signal numbers.
+    """What a process does with signals, read from /proc at one instant, as sets of signal numbers.
 
     `blocked` holds what *every* thread blocks: only that stays pending when sent to the process.
     """
@@ -30,45 +30,45 @@ class Dispositions:
     blocked: frozenset[int] = frozenset()
     pending: frozenset[int] = frozenset()
     sigwait: frozenset[int] = frozenset()
-    """Taken by a thread in rt_sigtimedwait (sigwait, sigwaitinfo, sigtimedwait), no other thread being open to it."""
+    """Taken by a thread in rt_sigtimedwait (sigwait, sigwaitinfo, sigtimedwait); no other thread can take it."""
     signalfd: frozenset[int] = frozenset()
     """Covered by the mask of an open signalfd."""
     in_sigsuspend: bool = False
-    """A thread sits in rt_sigsuspend or pause: a caught signal is handled at once."""
+    """A thread is in rt_sigsuspend or pause, so a signal with a handler is handled at once."""
     foreground: tuple[int, ...] = ()
-    """Of a shell: host PIDs of the children that it seems to wait for before it runs a trap."""
+    """For a shell: host PIDs of the children that it seems to wait for before it runs a trap."""
     leader_blocked: frozenset[int] = frozenset()
-    """What the main thread blocks, which the kernel asks first; other threads may be open to it."""
-    unsure: frozenset[int] = frozenset()
-    """Signals whose way can't be told: what is named in `unread` decides, or either of two threads may take them."""
+    """Blocked by the main thread, which the kernel asks first; another thread may still take them."""
+    unclear: frozenset[int] = frozenset()
+    """Signals whose delivery is unknown: it depends on `unread`, or on which of two threads takes them."""
     unread: tuple[str, ...] = ()
-    """What could not be read and so may be missing above, a sentence each; empty: all was read."""
+    """Sentences about what could not be read and may be missing above; empty: everything was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessLoad:
-    """What one process uses. None: it could not be read."""
+    """Resource usage of one process. None: could not be read."""
 
     cpu_percent: float | None = None
     """CPU time since the previous reading, as a share of one core; None also at the first reading."""
     memory_bytes: int | None = None
     """Resident."""
     descriptors: int | None = None
-    """Open file descriptors; None also where they are more than can be counted cheaply."""
+    """Open file descriptors; None also if there are too many to count cheaply."""
     read_bytes: int | None = None
-    """Fetched from storage since the process started, so without what the page cache had."""
+    """Read from storage since the process started; reads from the page cache do not count."""
     written_bytes: int | None = None
-    """Sent to storage since the process started."""
+    """Written to storage since the process started."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostLoad:
-    """What this machine uses as a whole."""
+    """Resource usage of the whole machine."""
 
     cpu_percent: float | None
     """Share of all cores since the previous reading; None at the first one."""
     memory_bytes: int
-    """Memory that programs could not get: the total without what is available."""
+    """Total memory less available memory."""
     memory_total: int
 
 
@@ -80,31 +80,31 @@ class Process:
     container_pid: int
     """As the container's own PID namespace sees it; 1 is its init."""
     parent_pid: int
-    """The parent's PID on the host; for a process that `docker exec` began it lies outside the container."""
+    """The parent's PID on the host; the parent of a process started by `docker exec` is outside the container."""
     started_at: float
     """Seconds since the epoch."""
     state: str
     """The kernel's letter: R, S, D, T, t, Z, X, I (man 5 proc)."""
     uid: int
     user: str
-    """The name that the container's /etc/passwd gives the uid, or the number as text."""
+    """User name from the container's /etc/passwd, or the uid as text."""
     name: str
-    """comm: at most 15 bytes, what the kernel calls it."""
+    """comm, the kernel's name for it: at most 15 bytes."""
     argv: tuple[str, ...]
-    """The command line; empty for a zombie. Bytes that are no UTF-8 are surrogate escapes."""
+    """The command line; empty for a zombie. Bytes that are not UTF-8 are surrogate escapes."""
     threads: int
     dispositions: Dispositions
     exe: str = ""
-    """The program's file as the container sees it; empty where it could not be read."""
+    """The program's file as the container sees it; empty if it could not be read."""
     namespace_init: bool = False
-    """It is the init of a PID namespace, its own innermost one."""
+    """Whether it is PID 1 of its innermost PID namespace."""
     orphaned_group: bool | None = None
-    """Its process group is orphaned, so TSTP, TTIN and TTOU don't stop it; None: not looked."""
+    """Whether its process group is orphaned, so TSTP, TTIN and TTOU don't suspend it; None: not checked."""
     spared_by_kernel: bool | None = None
-    """Of an init whose main thread blocks a signal that another thread doesn't: whether this kernel discards the signal
-    instead of killing the init; None: the kernel could not be asked, or it makes no difference here."""
+    """For a PID 1 whose main thread blocks a signal that another thread doesn't block: whether this kernel discards the
+    signal instead of killing PID 1. None: the kernel could not be tested, or there is no such signal."""
     load: ProcessLoad | None = None
-    """What it uses; None: not read."""
+    """None: not read."""
 
     @property
     def pid(self) -> int:
@@ -112,12 +112,12 @@ class Process:
 
     @property
     def command(self) -> str:
-        """The command line as one line, or the kernel's name in brackets where there is none."""
+        """The command line as one line, or the kernel's name in brackets if there is none."""
         return " ".join(self.argv) if self.argv else f"[{self.name}]"
 
 
 class Delivery(StrEnum):
-    """What the kernel does with a signal for a process. The words are those of the command line's documents."""
+    """What the kernel does with a signal for a process. The values appear in the JSON documents."""
 
     HANDLER = "handler"
     SIGWAIT = "sigwait"
@@ -125,16 +125,16 @@ class Delivery(StrEnum):
     DEFAULT = "default"
     IGNORED = "ignored"
     DROPPED = "dropped"
-    """Init of a PID namespace with no handler: the kernel throws the signal away."""
+    """PID 1 has no handler, so the kernel discards the signal."""
     DEFERRED = "deferred"
-    """Caught, but the handler runs only when something else ends (a shell's trap behind a foreground child)."""
+    """The handler runs later (a shell runs its trap when its foreground child has exited)."""
     PENDING = "pending"
-    """Blocked by every thread and awaited by none: it waits in the queue."""
+    """Every thread blocks it and none waits for it, so it stays pending."""
     UNKNOWN = "unknown"
 
 
 class Effect(StrEnum):
-    """What becomes of the process."""
+    """What the signal does to the process."""
 
     PROGRAM_DECIDES = "program-decides"
     TERMINATES = "terminates"
@@ -147,7 +147,7 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What one signal would do to one process."""
+    """The expected effect of one signal on one process."""
 
     id: ProcessId
     container_pid: int
@@ -155,7 +155,7 @@ class Forecast:
     delivery: Delivery
     effect: Effect
     evidence: str
-    """One sentence that names what was read and where."""
+    """One sentence that names the fact and its source."""
 
 
 class IpcKind(StrEnum):
@@ -192,7 +192,7 @@ class IpcObject:
     name: str
     """POSIX name with its leading slash; empty for System V."""
     bytes: int | None
-    """Segment or file size; for a queue the bytes queued now; None for a semaphore set."""
+    """Size of the segment or file; for a queue, the bytes queued now; None for a semaphore set."""
     owner: int
     """uid"""
     group: int
@@ -202,18 +202,18 @@ class IpcObject:
     last_pid: int = 0
     """Last shmat/shmdt, or last msgsnd/msgrcv."""
     attached: int | None = None
-    """Segments: attach count. POSIX shared memory: processes that map it. None where it has no meaning."""
+    """Segments: attach count. Shared memory objects: processes that map it. None for other kinds."""
     users: tuple[int, ...] = ()
-    """PIDs of the container that have it mapped or open now."""
+    """Host PIDs of the container's processes that have it mapped or open now."""
     changed_at: float | None = None
     """ctime (System V) or mtime (POSIX), seconds since the epoch."""
     removed: bool = False
-    """A segment marked for removal that lives until its last detach (SHM_DEST)."""
+    """Whether the segment is marked for removal and exists until its last detach (SHM_DEST)."""
     semaphores: tuple[Semaphore, ...] = ()
     messages: int | None = None
-    """Queues: messages in it."""
+    """Queues: number of messages."""
     inode: int = 0
-    """POSIX: the inode of its file, which tells it from a later object of the same name; 0 for System V."""
+    """POSIX: the inode of its file, which distinguishes it from a later object of that name; 0 for System V."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,12 +227,12 @@ class IpcSnapshot:
     """shmmax, shmall, shmmni, semmsl, semmns, semopm, semmni, msgmax, msgmnb, msgmni, mq_queues_max,
     mq_msg_max, mq_msgsize_max, and dev_shm_bytes / dev_shm_free (the tmpfs on /dev/shm)."""
     unread: tuple[str, ...] = ()
-    """What could not be read, a sentence each."""
+    """Sentences about what could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What one container's IPC namespace holds, in two figures, for the table of all containers."""
+    """Totals of one container's IPC namespace, for the table of all containers."""
 
     namespace: int
     objects: int
@@ -263,7 +263,7 @@ class Mapping:
     permissions: str
     """Four characters as in /proc/PID/maps, e.g. `rw-s`."""
     offset: int
-    """Where in the file the mapping begins."""
+    """Offset in the file at which the mapping begins."""
     device: str
     """major:minor in hexadecimal, as in /proc/PID/maps."""
     inode: int
@@ -271,7 +271,7 @@ class Mapping:
     """As the process sees it, without the kernel's ` (deleted)` mark."""
     deleted: bool
     file_bytes: int | None
-    """Size of the file behind it; None where it could not be read."""
+    """Size of the mapped file; None if it could not be read."""
 
     @property
     def range(self) -> str:
@@ -294,19 +294,22 @@ class Mount:
     device: str
     """major:minor in decimal."""
     root: str
-    """The directory of the file system that is mounted."""
+    """The mounted directory of the file system."""
     point: str
-    """Where, as the process sees it."""
+    """The mount point as the process sees it."""
     filesystem: str
     """overlay, tmpfs, ext4 …"""
     source: str
     options: str = ""
-    """Options of a version 1 cgroup hierarchy, its controllers among them. Empty for others: an overlay's are long."""
+    """Options of a version 1 cgroup hierarchy, including its controllers.
+
+    Empty for others: those of an overlay are long.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Mappings:
-    """Every mapping of a container's processes, with the mounts they see, read at one instant."""
+    """All mappings of a container's processes, and the mounts they see, read at one instant."""
 
     mappings: tuple[Mapping, ...]
     mounts: tuple[Mount, ...]
@@ -315,7 +318,7 @@ class Mappings:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A window of bytes out of something larger. Never more than 64 KiB."""
+    """A part of an object or file, at most 64 KiB."""
 
     offset: int
     data: bytes
@@ -324,7 +327,7 @@ class Window:
 
 
 WINDOW_LIMIT = 64 * 1024
-"""Bytes that one answer holds at the most."""
+"""Maximum number of bytes in one window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,74 +335,79 @@ class Usage:
     """CPU and memory of a container, from its cgroup's files."""
 
     cpu_seconds: float
-    """CPU time used since it began."""
+    """CPU time used since its start."""
     memory_bytes: int
-    """Without the page cache that can be dropped (what `docker stats` shows)."""
+    """Without the page cache that can be dropped, as in `docker stats`."""
     memory_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryRecord:
-    """What a container's memory cgroup has counted since it was made."""
+    """The counters of a container's memory cgroup since its creation."""
 
     oom_kills: int
-    """Processes that the kernel killed for want of memory."""
+    """Processes that the kernel killed because memory ran out."""
     limit_hits: int
-    """How often its limit stood in the way of an allocation."""
+    """How often an allocation hit the limit."""
     source: str
-    """The files that say so."""
+    """The files that were read."""
 
 
 class SignalResult(StrEnum):
     """What the kernel did with a signal at the moment it was generated (include/trace/events/signal.h)."""
 
     QUEUED = "queued"
-    """It waits in the target's queue. A handler or the default action is a `TracedDelivery`; what sigwait or a
-    signalfd takes out of the queue, and what stays blocked, gives none."""
+    """It is pending for the target. A handler or the default action gives a `TracedDelivery`; a signal taken by sigwait
+    or a signalfd, or left blocked, gives none."""
     IGNORED = "ignored"
-    """Thrown away: ignored by the target, or at the default action in the init of a PID namespace."""
+    """Discarded: ignored by the target, or without a handler in PID 1 of a PID namespace."""
     ALREADY_PENDING = "already-pending"
-    """The target has one of the same that it has not yet taken; this one is merged with it."""
+    """The same signal is already pending for the target; this one is merged with it."""
     OVERFLOW = "overflow"
-    """A real-time signal that was thrown away because the queue is full."""
+    """A real-time signal that was discarded because the queue is full."""
 
 
 class Taken(StrEnum):
-    """How a process took a signal out of its queue."""
+    """How a process took a pending signal."""
 
     HANDLER = "handler"
     DEFAULT = "default"
-    """The default action; in the init of a PID namespace that is nothing, but for SIGKILL and SIGSTOP from outside."""
+    """The default action; PID 1 of a PID namespace has none, except for SIGKILL and SIGSTOP from outside."""
     IGNORED = "ignored"
 
 
 @dataclass(frozen=True, slots=True)
 class TracedSignal:
-    """A signal to a watched process, as the kernel generated it. PIDs are processes (not threads) on the host."""
+    """A signal that the kernel generated for a watched process.
+
+    PIDs are those of processes (not threads) on the host.
+    """
 
     at: float
     """Epoch seconds, as in every record of the trace."""
     sender_pid: int
-    """In whose context it was generated; 0: an interrupt (a timer, say), so nobody's."""
+    """The process in whose context it was generated; 0: an interrupt (for example a timer)."""
     sender_name: str
-    """comm of that process; empty where it ended too soon to be known."""
+    """comm of that process; empty if it exited before it could be read."""
     pid: int
     signal: int
     result: SignalResult
     code: int
     """si_code (man 2 sigaction): 0 kill, -1 sigqueue, -6 tgkill, above 0 the kernel itself."""
     group: bool
-    """To the whole process; false: to one thread of it."""
+    """Whether it was sent to the whole process; false: to one of its threads."""
 
     @property
     def by_kernel(self) -> bool:
-        """No program asked for it with kill and its like: a fault, a timer, a terminal, the end of PID 1, no memory."""
+        """Whether no program sent it with kill(2) or a similar call: a fault, a timer, a terminal, PID 1's exit, no
+        memory.
+        """
         return self.code > 0 or self.sender_pid == 0
 
 
 @dataclass(frozen=True, slots=True)
 class TracedDelivery:
-    """A watched process takes a signal. The SIGKILL of a process is told once, not for each of its threads."""
+    """A watched process takes a signal. The SIGKILL of a process is reported once, not for each of its threads."""
 
     at: float
     pid: int
@@ -409,21 +417,21 @@ class TracedDelivery:
 
 @dataclass(frozen=True, slots=True)
 class TracedExit:
-    """The last thread of a watched process has ended."""
+    """The last thread of a watched process has exited."""
 
     at: float
     pid: int
     ended_by: int | str | None
-    """Exit code, or the name of the signal; None where the kernel didn't tell."""
+    """Exit code, or the name of the signal; None if the kernel did not report it."""
 
 
 @dataclass(frozen=True, slots=True)
 class TracedFork:
-    """A new process that is watched from now on."""
+    """A new process; it is watched from now on."""
 
     at: float
     parent_pid: int
-    """Who made it; 0: it came in from outside, as what `docker exec` starts does."""
+    """The process that forked; 0: it entered from outside, as a process of `docker exec` does."""
     pid: int
 
 
@@ -434,16 +442,16 @@ class TracedExec:
     at: float
     pid: int
     path: str
-    """As it was given to execve(2): inside the container, perhaps relative."""
+    """The argument of execve(2): inside the container, perhaps relative."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The kernel threw away events before they were read: what comes before may be incomplete."""
+    """The kernel discarded events before they were read, so the records before this one may be incomplete."""
 
     at: float
     count: int | None
-    """Events of all processes of the machine; None: not known how many."""
+    """Events of all processes of the machine; None: unknown."""
 
 
 TraceRecord = TracedSignal | TracedDelivery | TracedExit | TracedFork | TracedExec | Lost

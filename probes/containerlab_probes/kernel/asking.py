@@ -1,4 +1,4 @@
-"""Has the running kernel asked about its rules, by a short-lived program (`experiments`)."""
+"""Tests the rules of the running kernel with a short-lived program (`experiments`)."""
 
 import functools
 import json
@@ -13,33 +13,33 @@ from containerlab_probes.errors import BY_KIND, ContainerlabError, Denied, Unsup
 from containerlab_probes.kernel.rules import DISCARDED, KILLED, MAIN_THREAD_BLOCKS, RULES, Rule
 
 LIMIT_S = 60.0
-"""For all experiments; they take some hundredths of a second."""
+"""Time limit for all experiments, which take a few hundredths of a second."""
 ONE_LIMIT_S = 3.0
-"""For one experiment in the middle of other work."""
+"""Time limit for one experiment that other work waits for."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What one experiment saw."""
+class RuleResult:
+    """The result of one experiment."""
 
     rule: Rule
     seen: str
-    """Empty where the experiment failed."""
+    """Empty if the experiment failed."""
     problem: str = ""
 
     @property
     def as_documented(self) -> bool:
-        """Whether this kernel does what the table says."""
+        """Whether this kernel follows the rule."""
         return self.seen in self.rule.expected
 
 
-def ask(rules: Iterable[Rule] = RULES, limit_s: float = LIMIT_S) -> tuple[Answer, ...]:
-    """Returns the running kernel's answer about each rule.
+def ask(rules: Iterable[Rule] = RULES, limit_s: float = LIMIT_S) -> tuple[RuleResult, ...]:
+    """Tests each rule on the running kernel and returns the results.
 
-    Raises Denied (not root, or without CAP_SYS_ADMIN) or Unsupported (the experiments can't be run here).
+    Raises Denied (not root, or without CAP_SYS_ADMIN) or Unsupported (the experiments can't run here).
     """
     if os.geteuid():
-        raise Denied("The kernel's rules can be tested by root only (it takes PID namespaces); run this with sudo.")
+        raise Denied("Testing the kernel's rules needs root (for PID namespaces); run this with sudo.")
     asked = tuple(rules)
     program = str(Path(__file__).with_name("experiments.py"))
     command = [sys.executable, "-I", "-S", program, *(rule.name for rule in asked)]
@@ -54,24 +54,24 @@ def ask(rules: Iterable[Rule] = RULES, limit_s: float = LIMIT_S) -> tuple[Answer
             start_new_session=True,
         )
     except subprocess.TimeoutExpired as error:
-        raise Unsupported("The experiments with the kernel did not finish in time and were ended.") from error
+        raise Unsupported("The kernel experiments did not finish in time and were killed.") from error
     except OSError as error:
-        raise Unsupported(f"The experiments with the kernel can't be started: {error.strerror}.") from error
+        raise Unsupported(f"Could not start the kernel experiments: {error.strerror}.") from error
     try:
         found = json.loads(done.stdout)
         seen, problems, refused = found["seen"], found["problems"], found["refused"]
     except (ValueError, KeyError, TypeError) as error:
-        raise Unsupported(f"The experiments with the kernel failed (status {done.returncode}).") from error
+        raise Unsupported(f"The kernel experiments failed (status {done.returncode}).") from error
     if refused:
         raise BY_KIND[refused["kind"]](refused["sentence"])
-    return tuple(Answer(rule, seen.get(rule.name, ""), problems.get(rule.name, "")) for rule in asked)
+    return tuple(RuleResult(rule, seen.get(rule.name, ""), problems.get(rule.name, "")) for rule in asked)
 
 
 @functools.cache
 def spares_init_when_main_thread_blocks() -> bool | None:
     """Returns whether PID 1 survives a signal without a handler that only its main thread blocks.
 
-    Kernels differ. This one is asked once for each run of this program; None where it could not be asked.
+    Kernels differ. This one is tested once for each run of this program; None if it could not be tested.
     """
     rule = next(one for one in RULES if one.name == MAIN_THREAD_BLOCKS)
     try:

@@ -12,18 +12,17 @@ from containerlab_probes.kernel.mounts import read_mounts
 from containerlab_probes.records import MemoryRecord, Mount, Usage
 
 _CONTAINER = re.compile(r".*[0-9a-f]{64}[^/]*")
-"""A path up to the last part that names a container: what runs in it may have made cgroups below."""
+"""A path up to the last part that names a container: its programs may have made cgroups below."""
 _MEMBERSHIP = ("pids", "memory", "cpuacct", "freezer", "name=systemd", "")
-"""Hierarchies by how well they tell a container's processes; the empty string is version 2's."""
+"""Hierarchies that list a container's processes, the most reliable first; the empty string is version 2."""
 _NO_LIMIT = 1 << 62
-"""Version 1 writes a number near 2**63 where there is no limit."""
+"""Version 1 writes a number near 2**63 if there is no limit."""
 
 
 def directory_of(paths: dict[str, str], mounts: Iterable[Mount], controller: str) -> str | None:
     """Returns the directory of a container for one controller; None if that hierarchy isn't mounted.
 
-    `paths` is what /proc/PID/cgroup says of one of its processes. Also None for the root
-    cgroup.
+    `paths` is the content of /proc/PID/cgroup of one of its processes. Also None for the root cgroup.
     """
     path = paths.get(controller)
     if path is None or path == "/" or "/.." in path:
@@ -39,7 +38,7 @@ def directory_of(paths: dict[str, str], mounts: Iterable[Mount], controller: str
 def members(pid: int) -> frozenset[int]:
     """Returns the PIDs in the cgroup of the container that `pid` belongs to, and in those below it.
 
-    Empty if it has no cgroup of its own, or none is visible. Raises `Gone`.
+    Empty if it is in the root cgroup, or no hierarchy is visible. Raises `Gone`.
     """
     paths = procfs.parse_cgroups(read_text(f"/proc/{pid}/cgroup"))
     for controller in _MEMBERSHIP:
@@ -53,7 +52,8 @@ def memory_record(pid: int) -> MemoryRecord | None:
     """Returns the counters of the memory cgroup of the container that `pid` belongs to; None if it isn't visible.
 
     Version 2: memory.events (Documentation/admin-guide/cgroup-v2.rst); version 1: memory.oom_control, which counts
-    kills from Linux 4.13, and memory.failcnt (cgroup-v1/memory.rst). Raises `Gone`: it goes with the last process.
+    kills from Linux 4.13, and memory.failcnt (cgroup-v1/memory.rst). Raises `Gone`: the cgroup is removed with its last
+    process.
     """
     paths = procfs.parse_cgroups(read_text(f"/proc/{pid}/cgroup"))
     directory = directory_of(paths, _mounts(), "memory")
@@ -92,7 +92,7 @@ class UsageReader:
         return self._read_1() if self._version_1 else self._read_2()
 
     def _read_1(self) -> Usage:
-        """Files of version 1 (Documentation/admin-guide/cgroup-v1/memory.rst)."""
+        """Reads the files of version 1 (Documentation/admin-guide/cgroup-v1/memory.rst)."""
         seconds = int(read_text(f"{self._cpu}/cpuacct.usage")) / 1e9
         used = int(read_text(f"{self._memory}/memory.usage_in_bytes"))
         stat = _table(read_text(f"{self._memory}/memory.stat"))
@@ -100,7 +100,7 @@ class UsageReader:
         return Usage(seconds, max(0, used - stat.get("total_inactive_file", 0)), None if limit >= _NO_LIMIT else limit)
 
     def _read_2(self) -> Usage:
-        """Files of version 2 (Documentation/admin-guide/cgroup-v2.rst)."""
+        """Reads the files of version 2 (Documentation/admin-guide/cgroup-v2.rst)."""
         seconds = _table(read_text(f"{self._cpu}/cpu.stat"))["usage_usec"] / 1e6
         try:
             used = int(read_text(f"{self._memory}/memory.current"))
@@ -119,18 +119,18 @@ def _mounts() -> tuple[Mount, ...]:
 
 
 def _controllers(mount: Mount) -> frozenset[str]:
-    """The controllers of a hierarchy as in /proc/PID/cgroup: `memory`, `name=systemd`; "" alone for version 2."""
+    """Returns the controllers of a hierarchy as /proc/PID/cgroup names them; only "" for version 2."""
     if mount.filesystem == "cgroup2":
         return frozenset(("",))
     return frozenset(mount.options.split(",")) if mount.filesystem == "cgroup" else frozenset()
 
 
 def _members_below(directory: str) -> set[int]:
-    """Returns the PIDs of a cgroup and of those below it. One that vanishes meanwhile had no processes left."""
+    """Returns the PIDs of a cgroup and of those below it. A cgroup that is removed meanwhile had no processes left."""
     found: set[int] = set()
     try:
         found.update(procfs.parse_pids(read_text(f"{directory}/cgroup.procs")))
-        # One link is the directory's own, one its `.`; each further one is a cgroup below.
+        # Two links are the directory's entry and its `.`; each further one is a cgroup below.
         below = os.stat(directory).st_nlink > 2
         names = [entry.name for entry in os.scandir(directory) if entry.is_dir()] if below else []
     except (Gone, Unsupported, FileNotFoundError):  # a threaded cgroup: its processes are listed in its domain
@@ -141,5 +141,5 @@ def _members_below(directory: str) -> set[int]:
 
 
 def _table(text: str) -> dict[str, int]:
-    """A flat keyed file: a name and a number on each line."""
+    """Parses a flat keyed file, which has a name and a number on each line."""
     return {name: int(value) for name, _, value in (line.partition(" ") for line in text.split("\n")) if value}

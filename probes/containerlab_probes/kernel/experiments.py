@@ -1,8 +1,8 @@
-"""Asks the running kernel what it does with signals: one experiment for each rule of `rules`.
+"""Experiments that show what the running kernel does with signals: one for each rule of `rules`.
 
-Run as a separate program (`python -I -S FILE NAME …`), because whoever asks may have threads and a process with
-threads must not fork. Prints one JSON object: what was seen by the experiment's name, what failed, and why this machine
-refuses experiments.
+This is a separate program (`python -I -S FILE NAME …`), because the caller may have threads and a process with threads
+must not fork. It prints one JSON object: the results by experiment, the failures, and why this machine refuses
+experiments.
 """
 
 import ctypes
@@ -19,8 +19,8 @@ if not __package__:
     sys.path.insert(0, dirname(dirname(dirname(__file__))))
 
 from containerlab_probes.errors import ContainerlabError
+from containerlab_probes.kernel.experiment_child import LIMIT_S, ChildPipes, ExperimentChild, Role
 from containerlab_probes.kernel.libc import last_failure, libc
-from containerlab_probes.kernel.subject import LIMIT_S, Line, Role, Subject
 
 _TERM, _QUIT, _KILL, _STOP, _CONT, _TSTP, _CHLD = (
     signal.SIGTERM, signal.SIGQUIT, signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT, signal.SIGTSTP, signal.SIGCHLD,
@@ -31,41 +31,41 @@ _EXIT = {"x86_64": 60, "aarch64": 93}
 Experiment = Callable[[], str]
 
 
-# ---- roles: what the child does with signals
+# ---- roles: how the child treats signals
 
 
-def plain(line: Line) -> None:
+def plain(line: ChildPipes) -> None:
     """Has no handler and blocks nothing."""
 
 
-def handles(line: Line) -> None:
+def handles(line: ChildPipes) -> None:
     """Has a handler for SIGTERM."""
     signal.signal(_TERM, lambda *_: line.say(b"h"))
 
 
-def ignores(line: Line) -> None:
+def ignores(line: ChildPipes) -> None:
     """Ignores SIGTERM."""
     signal.signal(_TERM, signal.SIG_IGN)
 
 
-def blocks(line: Line) -> None:
+def blocks(line: ChildPipes) -> None:
     """Blocks SIGTERM."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {_TERM})
 
 
-def ignores_and_blocks(line: Line) -> None:
+def ignores_and_blocks(line: ChildPipes) -> None:
     """Ignores SIGTERM and blocks it too."""
     ignores(line)
     blocks(line)
 
 
-def ignores_and_blocks_continue(line: Line) -> None:
+def ignores_and_blocks_continue(line: ChildPipes) -> None:
     """Ignores SIGCONT and blocks it too."""
     signal.signal(_CONT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {_CONT})
 
 
-def blocks_in_the_main_thread(line: Line) -> None:
+def blocks_in_the_main_thread(line: ChildPipes) -> None:
     """Blocks SIGTERM and SIGQUIT in the main thread; another thread doesn't."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {_TERM, _QUIT})
 
@@ -79,7 +79,7 @@ def blocks_in_the_main_thread(line: Line) -> None:
         time.sleep(LIMIT_S)
 
 
-def waits(line: Line) -> None:
+def waits(line: ChildPipes) -> None:
     """Waits for SIGTERM in sigwait."""
     blocks(line)
     line.say(b"r")
@@ -88,13 +88,13 @@ def waits(line: Line) -> None:
     line.serve()
 
 
-def waits_and_ignores(line: Line) -> None:
+def waits_and_ignores(line: ChildPipes) -> None:
     """Ignores SIGTERM and waits for it in sigwait."""
     ignores(line)
     waits(line)
 
 
-def waits_in_another_thread(line: Line) -> None:
+def waits_in_another_thread(line: ChildPipes) -> None:
     """Waits for SIGTERM in another thread; the main thread doesn't block it."""
 
     def other() -> None:
@@ -105,7 +105,7 @@ def waits_in_another_thread(line: Line) -> None:
     threading.Thread(target=other, daemon=True).start()
 
 
-def reads_from_a_signalfd(line: Line) -> None:
+def reads_from_a_signalfd(line: ChildPipes) -> None:
     """Blocks SIGTERM and reads it from a signalfd."""
     blocks(line)
     fd = libc.signalfd(-1, (ctypes.c_uint64 * 16)(1 << (_TERM - 1)), 0)
@@ -117,18 +117,18 @@ def reads_from_a_signalfd(line: Line) -> None:
     line.serve()
 
 
-def leads_a_group(line: Line) -> None:
+def leads_a_group(line: ChildPipes) -> None:
     """Is in a process group whose leader's parent is in another group of the session."""
     os.setpgid(0, 0)
 
 
-def leads_an_orphaned_group(line: Line) -> None:
-    """Is in a process group that nobody in its session watches over."""
+def leads_an_orphaned_group(line: ChildPipes) -> None:
+    """Is in an orphaned process group: no parent of a member is in the same session."""
     os.setsid()
 
 
-def ends_its_main_thread(line: Line) -> None:
-    """Goes on in another thread."""
+def exits_its_main_thread(line: ChildPipes) -> None:
+    """Exits the main thread; another thread continues."""
 
     def other() -> NoReturn:
         line.say(b"r")
@@ -139,7 +139,7 @@ def ends_its_main_thread(line: Line) -> None:
     libc.syscall(number, 0)
 
 
-def has_a_child(line: Line) -> None:
+def has_a_child(line: ChildPipes) -> None:
     """Has a child that never exits on its own and keeps the pipe for answers open."""
     if os.fork() == 0:
         while True:
@@ -150,10 +150,10 @@ def has_a_child(line: Line) -> None:
 
 
 def _sent(role: Role, number: int, *, init: bool = False) -> Experiment:
-    """One signal from outside."""
+    """Returns an experiment that sends one signal from outside."""
 
     def experiment() -> str:
-        with Subject(role, init=init) as child:
+        with ExperimentChild(role, init=init) as child:
             child.send(number)
             return child.after(number)
 
@@ -161,20 +161,20 @@ def _sent(role: Role, number: int, *, init: bool = False) -> Experiment:
 
 
 def _raised(question: bytes, number: int) -> Experiment:
-    """A signal that PID 1 sends to itself."""
+    """Returns an experiment in which PID 1 sends a signal to itself."""
 
     def experiment() -> str:
-        with Subject(plain, init=True) as child:
+        with ExperimentChild(plain, init=True) as child:
             return child.after(number, question)
 
     return experiment
 
 
 def _waited_for(role: Role) -> Experiment:
-    """SIGTERM for a thread that is in sigwait."""
+    """Returns an experiment that sends SIGTERM while a thread is in sigwait."""
 
     def experiment() -> str:
-        with Subject(role) as child:
+        with ExperimentChild(role) as child:
             child.wait(lambda: child.opens(_TERM))
             child.send(_TERM)
             return child.after(_TERM)
@@ -183,10 +183,10 @@ def _waited_for(role: Role) -> Experiment:
 
 
 def _suspended(role: Role, number: int) -> Experiment:
-    """A signal for a suspended process that takes effect at once."""
+    """Returns an experiment that sends a suspended process a signal with an immediate effect."""
 
     def experiment() -> str:
-        with Subject(role) as child:
+        with ExperimentChild(role) as child:
             child.send(_STOP)
             before = child.next_change()
             child.send(number)
@@ -196,7 +196,7 @@ def _suspended(role: Role, number: int) -> Experiment:
 
 
 def _term_while_suspended() -> str:
-    with Subject(plain) as child:
+    with ExperimentChild(plain) as child:
         child.send(_STOP)
         child.next_change()
         child.send(_TERM)
@@ -207,7 +207,7 @@ def _term_while_suspended() -> str:
 
 
 def _term_while_init_is_suspended() -> str:
-    with Subject(plain, init=True) as child:
+    with ExperimentChild(plain, init=True) as child:
         child.send(_STOP)
         child.next_change()
         child.send(_TERM)
@@ -215,21 +215,21 @@ def _term_while_init_is_suspended() -> str:
 
 
 def _blocked_by_init() -> str:
-    with Subject(blocks, init=True) as child:
+    with ExperimentChild(blocks, init=True) as child:
         child.send(_TERM)
         before = child.after(_TERM)
         return f"{before}, then {child.after(_TERM, b'u')}"
 
 
 def _main_thread_ended() -> str:
-    with Subject(ends_its_main_thread) as child:
+    with ExperimentChild(exits_its_main_thread) as child:
         child.wait(child.is_zombie)
         child.send(_TERM)
         return child.after(_TERM)
 
 
 def _zombie() -> str:
-    with Subject(plain) as child:
+    with ExperimentChild(plain) as child:
         child.send(_KILL)
         child.wait(child.is_zombie)
         child.send(_TERM)
@@ -237,10 +237,10 @@ def _zombie() -> str:
 
 
 def _init_exits() -> str:
-    with Subject(has_a_child, init=True) as child:
-        fate = child.after(_TERM, b"x")
+    with ExperimentChild(has_a_child, init=True) as child:
+        result = child.after(_TERM, b"x")
         child.wait(child.is_silent)
-        return "killed" if fate == "exited" else fate
+        return "killed" if result == "exited" else result
 
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -282,10 +282,10 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 
 def main(names: Iterable[str]) -> None:
-    """Runs the experiments of these names and prints what was seen."""
+    """Runs the experiments of these names and prints the results."""
     import json
 
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # whoever started this program may block or ignore them
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the parent may block or ignore them
     for number in (_TERM, _QUIT, _CONT, _TSTP, _CHLD):
         signal.signal(number, signal.SIG_DFL)
     seen: dict[str, str] = {}

@@ -7,7 +7,7 @@ from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.kernel.os_errors import failure
 
 LIMIT = 256 * 1024
-"""Bytes that are read of one file unless told otherwise; command lines and lists of PIDs may be longer."""
+"""Default limit of bytes that are read from one file; command lines and lists of PIDs may be longer."""
 
 
 def read_text(path: str, limit: int = LIMIT) -> str:

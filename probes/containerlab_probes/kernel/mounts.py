@@ -6,7 +6,7 @@ from containerlab_probes.kernel.files import read_text
 from containerlab_probes.records import Mount
 
 MOUNTS_BYTES = 16 * 1024 * 1024
-"""Bytes of one mountinfo that are read; a namespace may have 100,000 mounts (fs.mount-max)."""
+"""Bytes that are read from one mountinfo; a namespace may have 100,000 mounts (fs.mount-max)."""
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 

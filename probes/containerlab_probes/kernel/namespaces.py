@@ -1,4 +1,4 @@
-"""Namespaces of a process: which one it is in, how to run a program in it, how to visit it."""
+"""Namespaces of a process: their identity, a command that runs in them, a visit of one thread."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,7 +30,7 @@ def _path(pid: int | str, kind: str) -> str:
 def namespace_inode(pid: int, kind: str) -> int:
     """Returns the inode of /proc/PID/ns/KIND, which identifies a namespace (man 7 namespaces).
 
-    `pid` is the host's; 0 stands for the thread that asks. Raises `Gone`, `Denied`, `BadRequest` (unknown kind).
+    `pid` is the host's number; 0 stands for the calling thread. Raises `Gone`, `Denied`, `BadRequest` (unknown kind).
     """
     try:
         return os.stat(_path(pid or "thread-self", kind)).st_ino
@@ -54,9 +54,8 @@ def nsenter_command(pid: int, kinds: Iterable[str], argv: Sequence[str]) -> list
 def visit_ipc(pid: int) -> Iterator[int]:
     """Moves the calling thread into the IPC namespace of a process and back (man 2 setns); yields its inode.
 
-    Nothing but this thread moves, so only a program of one thread should do it. Raises `Gone` and `Denied`
-    before the visit; a thread that can't go home ends its program, so that nothing is ever asked of the wrong
-    namespace.
+    Only this thread moves, so only a program with one thread should call this. Raises `Gone` and `Denied` before the
+    visit. A thread that can't return exits the program, so that no later call runs in the wrong namespace.
     """
     home = os.open("/proc/thread-self/ns/ipc", os.O_RDONLY | os.O_CLOEXEC)
     try:

@@ -1,7 +1,7 @@
-"""Translates an errno into one of this program's own errors, in one place.
+"""Translates an errno into one of this program's errors, in one place.
 
-The same errno is the same kind of error whatever was asked. What differs is the sentence, and which errno says that
-the object no longer exists: EINVAL does for a System V object, ENODEV for a file of a cgroup.
+An errno is the same kind of error for every call. Calls differ in the sentence and in the errnos that mean that the
+object no longer exists: EINVAL for a System V object, ENODEV for a file of a cgroup.
 """
 
 import errno

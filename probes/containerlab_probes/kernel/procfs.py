@@ -1,7 +1,7 @@
-"""Text of /proc -> values (man 5 proc). Pure: nothing here opens a file.
+"""Parsers for the text of /proc (man 5 proc). No I/O.
 
-Every parser takes the text as it was read (bytes that are no UTF-8 as surrogate escapes) and raises
-`ValueError` where the text is not what the kernel writes.
+Every parser takes the text as it was read (bytes that are not UTF-8 as surrogate escapes) and raises `ValueError` for
+text that the kernel does not write.
 """
 
 import re
@@ -18,11 +18,11 @@ SIGSET_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """/proc/PID/stat, as far as it is used."""
+    """The fields of /proc/PID/stat that are used."""
 
     pid: int
     name: str
-    """comm, with whatever a program put there: blanks, parentheses, line ends."""
+    """comm, which may contain anything: blanks, parentheses, line ends."""
     state: str
     parent: int
     group: int
@@ -31,12 +31,12 @@ class Stat:
     started: int
     """Clock ticks after boot."""
     exit_code: int | None
-    """As waitpid gives it; 0 where the reader may not see it, None where the kernel doesn't tell."""
+    """The status as waitpid returns it; 0 if the reader may not see it, None if the kernel has no such field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """/proc/PID/status or /proc/PID/task/TID/status, as far as it is used."""
+    """The fields of /proc/PID/status or /proc/PID/task/TID/status that are used."""
 
     pid: int
     tgid: int
@@ -46,7 +46,7 @@ class Status:
     """The effective one."""
     threads: int
     namespace_pids: tuple[int, ...]
-    """The PID in each namespace, the reader's first, the process's own last."""
+    """The PID in each namespace, from the reader's to the process's own."""
     thread_pending: frozenset[int]
     shared_pending: frozenset[int]
     blocked: frozenset[int]
@@ -56,20 +56,20 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Syscall:
-    """/proc/PID/syscall of a thread that sleeps: where in the kernel it does."""
+    """/proc/PID/syscall of a sleeping thread: the system call that it sleeps in."""
 
     number: int
-    """-1: it sleeps, but not in a system call (a page fault, say)."""
+    """-1: it sleeps outside a system call (for example in a page fault)."""
     arguments: tuple[int, ...]
     stack: int
 
 
 def parse_stat(text: str) -> Stat:
-    """The fields of /proc/PID/stat; comm ends at the last parenthesis, as nothing after it holds one."""
+    """Parses /proc/PID/stat. comm ends at the last parenthesis, because no later field contains one."""
     opening, closing = text.find("("), text.rfind(")")
     fields = text[closing + 1 :].split()
     if opening < 1 or closing < opening or len(fields) < 20 or len(fields[0]) != 1:
-        raise ValueError(f"no line of /proc/PID/stat: {text[:80]!r}")
+        raise ValueError(f"not a line of /proc/PID/stat: {text[:80]!r}")
     exit_code = int(fields[49]) if len(fields) > 49 else None
     parent, group, session = (int(field) for field in fields[1:4])
     name = text[opening + 1 : closing]
@@ -79,15 +79,15 @@ def parse_stat(text: str) -> Stat:
 
 
 def parse_status(text: str) -> Status:
-    """The fields of /proc/PID/status. A kernel without PID namespaces writes no NSpid: then it is the PID alone."""
+    """Parses /proc/PID/status. Without NSpid (a kernel without PID namespaces) `namespace_pids` is the PID alone."""
     lines = dict(_STATUS_LINE.findall(text))
     missing = [key for key in _STATUS_KEYS if not lines.get(key)]
     if missing:
-        raise ValueError(f"no text of /proc/PID/status: {missing[0]} is missing")
+        raise ValueError(f"not a text of /proc/PID/status: {missing[0]} is missing")
     pid = int(lines["Pid"])
     uids = lines["Uid"].split()
     if len(uids) != 4:
-        raise ValueError(f"no text of /proc/PID/status: Uid {lines['Uid']!r}")
+        raise ValueError(f"not a text of /proc/PID/status: Uid {lines['Uid']!r}")
     return Status(
         pid=pid,
         tgid=int(lines["Tgid"]),
@@ -105,47 +105,47 @@ def parse_status(text: str) -> Status:
 
 
 def parse_mask(text: str) -> frozenset[int]:
-    """A signal mask as /proc writes it, 16 hexadecimal digits, bit 0 for signal 1."""
+    """Parses a signal mask of /proc: 16 hexadecimal digits, bit 0 for signal 1."""
     return signals_of(int(text.strip(), 16))
 
 
 def signals_of(mask: int) -> frozenset[int]:
-    """The signals whose bits are set in a mask of up to 64 bits."""
+    """Returns the signals whose bits are set in a mask of at most 64 bits."""
     if mask == 0:
         return frozenset()
     if not 0 < mask < 1 << 64:
-        raise ValueError(f"no signal mask: {mask:#x}")
+        raise ValueError(f"not a signal mask: {mask:#x}")
     return frozenset(bit + 1 for bit in range(mask.bit_length()) if mask >> bit & 1)
 
 
 def parse_sigset(data: bytes) -> frozenset[int]:
-    """The kernel's sigset_t as it lies in memory, in the machine's byte order."""
+    """Parses the kernel's sigset_t as it is in memory, in the machine's byte order."""
     if len(data) != SIGSET_BYTES:
         raise ValueError(f"a sigset_t has {SIGSET_BYTES} bytes, not {len(data)}")
     return signals_of(int.from_bytes(data, sys.byteorder))
 
 
 def parse_syscall(text: str) -> Syscall | None:
-    """/proc/PID/syscall; None: the thread was running at that instant."""
+    """Parses /proc/PID/syscall. None: the thread was running at that instant."""
     fields = text.split()
     if fields == ["running"]:
         return None
     if len(fields) not in (3, 9):
-        raise ValueError(f"no line of /proc/PID/syscall: {text[:80]!r}")
+        raise ValueError(f"not a line of /proc/PID/syscall: {text[:80]!r}")
     numbers = tuple(int(field, 16) for field in fields[1:])
     return Syscall(int(fields[0]), numbers[:-2], numbers[-2])
 
 
 def parse_signalfd(fdinfo: str) -> frozenset[int] | None:
-    """The mask in /proc/PID/fdinfo/FD of a signalfd; None where the text is that of another kind of file."""
+    """Returns the mask in /proc/PID/fdinfo/FD of a signalfd; None for another kind of file."""
     found = re.search(r"^sigmask:[ \t]*([0-9a-fA-F]+)$", fdinfo, re.MULTILINE)
     return parse_mask(found.group(1)) if found else None
 
 
 def parse_cgroups(text: str) -> dict[str, str]:
-    """/proc/PID/cgroup: the path of each controller (man 7 cgroups).
+    """Parses /proc/PID/cgroup: the path of each controller (man 7 cgroups).
 
-    A named hierarchy of version 1 has its `name=…`, the one of version 2 the empty string.
+    The key is `name=…` for a named hierarchy of version 1, and the empty string for version 2.
     """
     paths: dict[str, str] = {}
     for line in text.split("\n"):
@@ -153,29 +153,29 @@ def parse_cgroups(text: str) -> dict[str, str]:
             number, _, rest = line.partition(":")
             controllers, colon, path = rest.partition(":")
             if not number.isdecimal() or not colon or not path.startswith("/"):
-                raise ValueError(f"no line of /proc/PID/cgroup: {line[:80]!r}")
+                raise ValueError(f"not a line of /proc/PID/cgroup: {line[:80]!r}")
             paths.update(dict.fromkeys(controllers.split(","), path))
     return paths
 
 
 def parse_pids(text: str) -> tuple[int, ...]:
-    """PIDs between blanks, as in cgroup.procs and in children; 0 (outside the reader's PID namespace) is left out."""
+    """Parses PIDs between blanks, as in cgroup.procs and children. Omits 0 (outside the reader's PID namespace)."""
     return tuple(pid for pid in map(int, text.split()) if pid > 0)
 
 
 def parse_command_line(data: str) -> tuple[str, ...]:
-    """/proc/PID/cmdline: arguments, each ended by a NUL.
+    """Parses /proc/PID/cmdline: arguments, each followed by a NUL.
 
-    A program that wrote a title over its arguments leaves a row of NULs behind; those are no arguments.
+    A program that overwrote its arguments with a title leaves trailing NULs; those are not arguments.
     """
-    ended = data.removesuffix("\0")
-    if ended.endswith("\0\0"):
-        ended = ended.rstrip("\0")
-    return tuple(ended.split("\0")) if data.strip("\0") or ended else ()
+    arguments = data.removesuffix("\0")
+    if arguments.endswith("\0\0"):
+        arguments = arguments.rstrip("\0")
+    return tuple(arguments.split("\0")) if data.strip("\0") or arguments else ()
 
 
 def parse_users(passwd: str) -> dict[int, str]:
-    """Names by uid, from /etc/passwd (man 5 passwd). The first line of a uid counts; others are skipped."""
+    """Parses /etc/passwd (man 5 passwd) and returns names by uid. The first line of a uid counts."""
     users: dict[int, str] = {}
     for line in passwd.split("\n"):
         fields = line.split(":")

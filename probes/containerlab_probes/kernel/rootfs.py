@@ -1,7 +1,7 @@
-"""Opens files of a container by the path that the container itself uses, and nothing else.
+"""Opens files of a container by the path that the container itself uses.
 
-A path is resolved by openat2(2) with RESOLVE_IN_ROOT below the root directory of one of the container's
-processes: `..` and absolute symbolic links stay inside it, magic links (those of /proc) are never followed.
+openat2(2) resolves a path with RESOLVE_IN_ROOT below the root directory of one of the container's processes: `..` and
+absolute symbolic links stay inside it, and magic links (those of /proc) are never followed.
 """
 
 import ctypes
@@ -34,8 +34,8 @@ class _OpenHow(ctypes.Structure):
 def open_root(pid: int) -> int:
     """Opens the root directory of a process (O_PATH), for `open_in_root`. The caller closes the descriptor.
 
-    `pid` is the host's number: who can't be sure of it compares the start time after this call. Raises
-    `Gone` where there is no such process and `Denied` where it may not be looked into (man 2 ptrace).
+    `pid` is the host's number; a caller that needs one exact process compares the start time after this call. Raises
+    `Gone` if there is no such process, and `Denied` if it may not be inspected (man 2 ptrace).
     """
     try:
         return os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -51,8 +51,8 @@ def open_root(pid: int) -> int:
 def open_in_root(root_fd: int, path: str, flags: int = os.O_PATH) -> int:
     """Opens `path` below a directory that `open_root` returned; the caller closes the descriptor.
 
-    `path` is as the container sees it, absolute or not. Opened without O_PATH, a device or FIFO may have
-    effects of its own: `open_file` is the way to the bytes of a file of unknown kind. Raises `Gone` (no such
+    `path` is as the container sees it, absolute or not. Without O_PATH, opening a device or FIFO can have side effects:
+    use `open_file` for a file of unknown kind. Raises `Gone` (no such
     file), `Denied`, `BadRequest` (a magic link, a loop, not a directory, a name too long) or `Unsupported`.
     """
     flags |= _ALWAYS
@@ -74,8 +74,8 @@ def open_in_root(root_fd: int, path: str, flags: int = os.O_PATH) -> int:
 def open_file(root_fd: int, path: str) -> int:
     """Opens a regular file below `root_fd` for reading; the caller closes the descriptor.
 
-    It is looked at before it is opened, so a FIFO can't hang it and no driver is woken. Raises as
-    `open_in_root`, and `BadRequest` where it is no regular file.
+    The kind is checked before the file is opened, so a FIFO can't block the call and no driver is activated. Raises as
+    `open_in_root`, and `BadRequest` for other kinds of files.
     """
     place = open_in_root(root_fd, path)
     try:

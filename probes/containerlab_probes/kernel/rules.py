@@ -1,7 +1,7 @@
-"""The kernel's rules about signals on which a prediction rests that is called certain. No I/O.
+"""The kernel's signal rules on which certain predictions rest. No I/O.
 
-Functions are those of Linux. `experiments` asks the running kernel about each rule; `containerlab-tui selftest` shows
-the result.
+The named functions are those of Linux. `experiments` tests each rule on the running kernel; `containerlab-tui selftest`
+shows the results.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ KILLED = "killed by SIGTERM"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One thing that the kernel does with a signal."""
+    """One rule of the kernel about a signal."""
 
     name: str
     """Also the name of its experiment."""
@@ -22,7 +22,7 @@ class Rule:
     source: str
     """File and function."""
     expected: tuple[str, ...]
-    """What the experiment sees; several where kernels legitimately differ."""
+    """The possible results of the experiment; several if kernels differ."""
 
 
 _SIGNAL = "kernel/signal.c: "
@@ -84,14 +84,14 @@ RULES = (
     ),
     Rule(
         "init-main-thread-first",
-        "PID 1's main thread does not block the signal: it is discarded, though another thread waits for it.",
+        "PID 1's main thread does not block the signal: it is discarded, even if another thread waits for it.",
         f"{_SIGNAL}sig_ignored (the main thread's mask)",
         (DISCARDED,),
     ),
-    # sig_ignored looks at the main thread's mask only and never discards a blocked signal, so complete_signal gives it
-    # to the other thread. It spared PID 1 (SIGNAL_UNKILLABLE) until commit 426915796cca of Linux 4.15, also in older
-    # stable branches, took that check out: from then on it kills all threads at once. Newer kernels spare PID 1 again
-    # and get_signal discards the signal: measured on 6.18.44. No version number decides, so the kernel is asked.
+    # sig_ignored checks only the main thread's mask and never discards a blocked signal, so complete_signal gives it to
+    # the other thread. It spared PID 1 (SIGNAL_UNKILLABLE) until commit 426915796cca of Linux 4.15 (also in older
+    # stable branches) removed that check; from then on it kills all threads at once. Newer kernels spare PID 1 again,
+    # and get_signal discards the signal: measured on 6.18.44. No version number decides, so the kernel is tested.
     Rule(
         MAIN_THREAD_BLOCKS,
         "PID 1's main thread blocks a signal without a handler, and another thread does not.",
@@ -172,7 +172,7 @@ RULES = (
     ),
     Rule(
         "main-thread-first",
-        "The main thread takes a signal that it does not block, though another thread waits for it.",
+        "The main thread takes a signal that it does not block, even if another thread waits for it.",
         f"{_SIGNAL}complete_signal (wants_signal)",
         (KILLED,),
     ),

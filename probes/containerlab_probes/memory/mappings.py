@@ -1,8 +1,8 @@
-"""What processes have mapped, and where those bytes live.
+"""Reads the mappings of processes, and finds where their bytes are stored.
 
-/proc/PID/maps (man 5 proc_pid_maps) names the mappings, /proc/PID/map_files leads to the file behind each,
-deleted or not, without any path being resolved. Paths in here are data: they are compared and shown, never
-opened, except for the question whether an overlay's upper directory has a file, asked strictly below it.
+/proc/PID/maps (man 5 proc_pid_maps) lists the mappings. /proc/PID/map_files links to the mapped files, deleted or not,
+without resolving a path. Paths here are data: they are compared and shown, never opened. One exception: a lookup
+strictly below an overlay's upper directory checks whether it has the file.
 """
 
 import os
@@ -22,9 +22,9 @@ from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import Backing, Mapping, Mappings, Mount, Process, ProcessId, Window
 
 MAPPINGS_LIMIT = 20_000
-"""Mappings in one answer at the most; a process may have 65,530 (man 5 proc_sys_vm, max_map_count)."""
+"""Maximum number of mappings in one answer; a process may have 65,530 (man 5 proc_sys_vm, max_map_count)."""
 MAPS_BYTES = 64 * 1024 * 1024
-"""Bytes of one /proc/PID/maps that are read."""
+"""Maximum number of bytes to read from one /proc/PID/maps."""
 
 _DELETED = " (deleted)"
 _KERNEL_FILE = re.compile(r"/dev/zero|/memfd:.*|/anon_hugepage|/secretmem", re.DOTALL)
@@ -44,10 +44,10 @@ class MapsLine:
     device: str
     inode: int
     path: str
-    """Without the mark ` (deleted)`; a newline in it is one again."""
+    """Without the mark ` (deleted)`, and with newlines unescaped."""
     deleted: bool
     doubtful: bool = False
-    """The text can't tell a file deleted from one so named, or a newline from a backslash and digits."""
+    """Whether the text is ambiguous: a deleted file or a name like that, a newline or a backslash and digits."""
 
     @property
     def range(self) -> str:
@@ -61,9 +61,9 @@ class MapsLine:
 
 
 def parse_maps(text: str) -> list[MapsLine]:
-    """The lines of /proc/PID/maps that have a file, or shared memory, behind them.
+    """Parses the lines of /proc/PID/maps that map a file or shared memory; omits lines of another form.
 
-    The kernel escapes the newline only (fs/proc/task_mmu.c, seq_path). Lines of another form are left out.
+    The kernel escapes only the newline (fs/proc/task_mmu.c, seq_path).
     """
     return [line for raw in text.split("\n") if (line := _maps_line(raw)) is not None]
 
@@ -97,15 +97,14 @@ def _maps_line(raw: str) -> MapsLine | None:
 
 
 def read_maps(pid: int) -> list[MapsLine]:
-    """The mappings of a process that have a file, or shared memory, behind them. Raises `Gone`, `Denied`."""
+    """Reads the mappings of files and shared memory of a process. Raises `Gone` and `Denied`."""
     return parse_maps(read_text(f"/proc/{pid}/maps", MAPS_BYTES))
 
 
 def container_mappings(init: ProcessId, processes: Iterable[Process]) -> Mappings:
-    """Every mapping of these processes with a file or shared memory behind it, and the mounts that `init` sees.
+    """Returns all mappings of files and shared memory of these processes, and the mounts that `init` sees.
 
-    What ends meanwhile is left out; what may not be read is named in `unread`. Raises `Gone` where `init` has
-    ended.
+    Omits processes that exit meanwhile; `unread` names those that can't be read. Raises `Gone` if `init` has exited.
     """
     found: list[Mapping] = []
     unread: list[str] = []
@@ -117,7 +116,7 @@ def container_mappings(init: ProcessId, processes: Iterable[Process]) -> Mapping
         except ContainerlabError as error:
             unread.append(str(error))
         if len(found) > MAPPINGS_LIMIT:
-            unread.append(f"There are more mappings than {MAPPINGS_LIMIT}; those beyond are left out.")
+            unread.append(f"There are more than {MAPPINGS_LIMIT} mappings; the rest is omitted.")
             break
     mounts = read_mounts(init.pid)
     if identify(init.pid) != init:
@@ -129,7 +128,7 @@ def _mappings_of(process: Process) -> list[Mapping]:
     sizes: dict[tuple[str, int], int | None] = {}
     found = []
     for line in read_maps(process.pid):
-        path, deleted = _settle(process.pid, line) if line.doubtful else (line.path, line.deleted)
+        path, deleted = _resolve_doubt(process.pid, line) if line.doubtful else (line.path, line.deleted)
         key = (line.device, line.inode)
         if key not in sizes:
             sizes[key] = _file_bytes(process.pid, line)
@@ -152,7 +151,7 @@ def _mappings_of(process: Process) -> list[Mapping]:
 
 
 def _file_bytes(pid: int, line: MapsLine) -> int | None:
-    """Size of the file behind a mapping, where it is a regular one; stat(2) opens nothing."""
+    """Returns the size of the mapped file, None if it is not a regular file. stat(2) does not open it."""
     try:
         state = os.stat(f"/proc/{pid}/map_files/{line.range}")
     except OSError:
@@ -160,11 +159,11 @@ def _file_bytes(pid: int, line: MapsLine) -> int | None:
     return state.st_size if stat.S_ISREG(state.st_mode) else None
 
 
-def _settle(pid: int, line: MapsLine) -> tuple[str, bool]:
-    """The path and whether it is deleted, where the text of maps can mean two things.
+def _resolve_doubt(pid: int, line: MapsLine) -> tuple[str, bool]:
+    """Returns the path and whether it is deleted, for an ambiguous line of maps.
 
-    The link in map_files has the path without escapes. A file that is there under the very name that ends in
-    ` (deleted)`, looked up below the process's root, is not deleted.
+    The link in map_files has the path without escapes. If a lookup below the process's root finds the same file under
+    the name that ends in ` (deleted)`, it is not deleted.
     """
     try:
         entry = f"/proc/{pid}/map_files/{line.range}"
@@ -174,10 +173,10 @@ def _settle(pid: int, line: MapsLine) -> tuple[str, bool]:
         state = os.stat(entry)
     except OSError:
         return line.path, line.deleted
-    return (text, False) if state.st_nlink and _is_there(pid, text, state) else (text[: -len(_DELETED)], True)
+    return (text, False) if state.st_nlink and _is_same_file(pid, text, state) else (text[: -len(_DELETED)], True)
 
 
-def _is_there(pid: int, path: str, state: os.stat_result) -> bool:
+def _is_same_file(pid: int, path: str, state: os.stat_result) -> bool:
     try:
         root = open_root(pid)
     except ContainerlabError:
@@ -195,9 +194,9 @@ def _is_there(pid: int, path: str, state: os.stat_result) -> bool:
 
 
 def paths_in_upper(mappings: Iterable[Mapping], upper_dir: str) -> frozenset[str] | None:
-    """Those paths of the mappings that are files in an overlay's upper directory, the container's writable layer.
+    """Returns the paths of mappings that exist in an overlay's upper directory, the container's writable layer.
 
-    Each is looked up below the directory, never outside it. None: the directory can't be opened.
+    Each lookup stays below the directory. None: the directory can't be opened.
     """
     try:
         upper = os.open(upper_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -222,15 +221,15 @@ def _regular_below(directory: int, path: str) -> bool:
 
 
 def open_mapped(id: ProcessId, range_: str) -> int:
-    """A file descriptor, for reading, of the regular file behind a mapping. The caller closes it.
+    """Opens the regular file behind a mapping for reading. The caller closes the descriptor.
 
     `range_` is the mapping's name in /proc/PID/map_files. Needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE.
-    Raises `Gone` (the process or the mapping), `Denied`, `BadRequest` (no range), `Unsupported`.
+    Raises `Gone` (the process or the mapping), `Denied`, `BadRequest` (not a range), `Unsupported`.
     """
     if not _RANGE.fullmatch(range_):
-        raise BadRequest(f"{range_!r} is no range of a mapping; one looks like 7f0000000000-7f0000001000.")
+        raise BadRequest(f"{range_!r} is not the range of a mapping; use a form like 7f0000000000-7f0000001000.")
     name = "-".join(f"{int(part, 16):x}" for part in range_.split("-"))
-    what = f"open what process {id.pid} has mapped at {name}"
+    what = f"open the mapping {name} of process {id.pid}"
     try:
         place = os.open(f"/proc/{id.pid}/map_files/{name}", os.O_PATH | os.O_CLOEXEC)
     except OSError as error:
@@ -248,30 +247,30 @@ def open_mapped(id: ProcessId, range_: str) -> int:
 
 
 def read_mapping(id: ProcessId, range_: str, offset: int, length: int) -> Window:
-    """A window of the file behind a mapping, also of a deleted one, a segment or an anonymous shared mapping.
+    """Reads a window of the mapped file; it may be deleted, a segment or anonymous shared memory.
 
-    `offset` counts from the beginning of the file. Raises as `open_mapped` and `read_window`.
+    `offset` is relative to the start of the file. Raises as `open_mapped` and `read_window`.
     """
     check_window(offset, length)
     fd = open_mapped(id, range_)
     try:
-        return read_window(fd, offset, length, f"what process {id.pid} has mapped at {range_}")
+        return read_window(fd, offset, length, f"the mapping {range_} of process {id.pid}")
     finally:
         os.close(fd)
 
 
 Volumes = Dict[str, tuple[str, str]]
-"""Target in the container -> (`volume`, `bind` or `tmpfs`, source on the host), as the engine's inspect has them."""
+"""Target in the container -> (`volume`, `bind` or `tmpfs`, source on the host), from the engine's inspect."""
 
 
 def mount_of(mapping: Mapping, mounts: Iterable[Mount]) -> Mount | None:
-    """The mount that a mapping's path lies on, or None where it lies on none of them.
+    """Returns the mount that contains a mapping's path, None if there is none.
 
-    Of several that fit the later one covers the earlier. Older kernels show for a file on an overlay the
-    device of the file system below it, so the overlay fits whatever the device.
+    A later mount at the same point covers an earlier one. For a file on an overlay, older kernels show the device of
+    the file system below it, so an overlay matches any device.
     """
     device = _decimal(mapping.device)
-    around = [mount for mount in mounts if _rest(mapping.path, mount.point) is not None]
+    around = [mount for mount in mounts if _path_below(mapping.path, mount.point) is not None]
     for fits in ([mount for mount in around if mount.device == device], around):
         best = max(enumerate(fits), key=lambda item: (len(item[1].point), item[0]), default=None)
         if best and (best[1].device == device or best[1].filesystem == "overlay"):
@@ -280,9 +279,9 @@ def mount_of(mapping: Mapping, mounts: Iterable[Mount]) -> Mount | None:
 
 
 def backing_of(mapping: Mapping, mounts: Iterable[Mount], volumes: Volumes, in_upper: bool | None) -> Backing | None:
-    """Where the bytes of a mapping live; None where that can't be told.
+    """Returns where the bytes of a mapping are stored; None: unknown.
 
-    `in_upper` says whether the overlay's upper directory has a file of this path; None: not known.
+    `in_upper` is whether the overlay's upper directory has a file with this path; None: unknown.
     """
     mounts = tuple(mounts)
     if mapping.deleted:
@@ -313,7 +312,7 @@ def host_path_of(
     merged_dir: str,
     upper_dir: str,
 ) -> str | None:
-    """Where the host would find the bytes: a text to show, never to open. None where there is no such path."""
+    """Returns the path of the bytes on the host, only to be shown and never opened. None if there is no such path."""
     if backing is Backing.WRITABLE_LAYER:
         return upper_dir + mapping.path if upper_dir else None
     if backing is Backing.IMAGE:
@@ -322,14 +321,16 @@ def host_path_of(
         mount = mount_of(mapping, mounts)
         volume = mount and _volume_at(mount, volumes)
         if mount and volume and volume[1]:
-            return volume[1].rstrip("/") + (_rest(mapping.path, mount.point) or "")
+            return volume[1].rstrip("/") + (_path_below(mapping.path, mount.point) or "")
     return None
 
 
 def _volume_at(mount: Mount, volumes: Volumes) -> tuple[str, str] | None:
-    """The volume or bind mount that a mount is. Where its target went through a symbolic link the mount lies
-    elsewhere: then the source tells. It ends in the mount's root within its file system, or, where the host's own root
-    is a folder of a file system (a subvolume of btrfs), the mount's root ends in the source.
+    """Returns the volume or bind mount of a mount.
+
+    If the target contained a symbolic link, the mount point differs from the target. Then the source decides: it ends
+    in the mount's root within its file system. If the host's root is a folder of a file system (a subvolume of btrfs),
+    the mount's root ends in the source instead.
     """
     for target, volume in volumes.items():
         if (target.rstrip("/") or "/") == mount.point:
@@ -342,8 +343,8 @@ def _volume_at(mount: Mount, volumes: Volumes) -> tuple[str, str] | None:
     return None
 
 
-def _rest(path: str, point: str) -> str | None:
-    """What follows a mount point in a path, with its slash; empty: the point itself; None: not below it."""
+def _path_below(path: str, point: str) -> str | None:
+    """Returns the rest of a path below a mount point, with its slash; empty: the mount point; None: not below it."""
     point = point.rstrip("/")
     if path == point:
         return ""
@@ -351,5 +352,5 @@ def _rest(path: str, point: str) -> str | None:
 
 
 def _decimal(device: str) -> str:
-    """`00:3a` of maps as mountinfo has it, `0:58`."""
+    """Converts a device of maps (`00:3a`) to the form of mountinfo (`0:58`)."""
     return ":".join(str(int(part, 16)) for part in device.split(":"))

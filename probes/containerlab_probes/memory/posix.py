@@ -1,6 +1,6 @@
-"""POSIX shared memory, semaphores and message queues of a container: its /dev/shm and its /dev/mqueue.
+"""Reads and removes a container's POSIX shared memory, semaphores and message queues in /dev/shm and /dev/mqueue.
 
-Both are reached below the root of one of its processes, never by a path of the host. Symbolic links in them
+Both directories are opened below the root of one of its processes, never by a path of the host. Symbolic links in them
 are not followed; devices and FIFOs are not opened (man 7 shm_overview, sem_overview, mq_overview).
 """
 
@@ -23,7 +23,7 @@ from containerlab_probes.records import IpcKind, IpcObject, ProcessId, Semaphore
 SHM = "/dev/shm"  # noqa: S108 - a path of the container, opened below its root only
 MQUEUE = "/dev/mqueue"
 OBJECTS_LIMIT = 10_000
-"""Files of one directory that are looked at."""
+"""Maximum number of files to read in one directory."""
 
 _DIRECTORIES = {IpcKind.POSIX_SHM: SHM, IpcKind.POSIX_SEM: SHM, IpcKind.POSIX_MQ: MQUEUE}
 _SEM_PREFIX = "sem."
@@ -34,8 +34,8 @@ _QSIZE = re.compile(r"QSIZE:(\d+)")
 
 
 @dataclass(slots=True)
-class Found:
-    """A POSIX object with the device and inode that tell who has it open or mapped."""
+class PosixObject:
+    """A POSIX object, and the device and inode by which its users are found."""
 
     object: IpcObject
     file: tuple[int, int]
@@ -43,11 +43,11 @@ class Found:
 
 @contextmanager
 def _root(id: ProcessId) -> Iterator[int]:
-    """The root of that process and of no later one of the same number."""
+    """Opens the root of exactly this process."""
     root = open_root(id.pid)
     try:
         if identify(id.pid) != id:
-            raise Gone(f"Process {id.pid} has ended.")
+            raise Gone(f"Process {id.pid} has exited.")
         yield root
     finally:
         os.close(root)
@@ -63,17 +63,17 @@ def _directory(root: int, path: str) -> Iterator[int]:
 
 
 def _file_system(fd: int) -> int:
-    """Magic number of the file system (man 2 fstatfs: f_type comes first)."""
+    """Returns the magic number of the file system (man 2 fstatfs: f_type comes first)."""
     buffer = (ctypes.c_long * 64)()
     return int(buffer[0]) if libc.fstatfs(fd, buffer) == 0 else 0
 
 
-def objects(id: ProcessId) -> tuple[list[Found], dict[str, int], list[str]]:
-    """The POSIX objects that a process's container has, the limits that hold for them, and what could not be read.
+def objects(id: ProcessId) -> tuple[list[PosixObject], dict[str, int], list[str]]:
+    """Returns a container's POSIX objects, their limits, and sentences about what could not be read.
 
-    `attached` and `users` are left for who knows the container's processes. Raises `Gone`, `Denied`.
+    The caller fills in `attached` and `users`. Raises `Gone` and `Denied`.
     """
-    found: list[Found] = []
+    found: list[PosixObject] = []
     limits = _queue_limits()
     unread: list[str] = []
     with _root(id) as root:
@@ -97,8 +97,9 @@ def objects(id: ProcessId) -> tuple[list[Found], dict[str, int], list[str]]:
 
 
 def totals(pid: int) -> tuple[int, int]:
-    """How many POSIX objects a process's container has, and their bytes; those that can't be seen don't count.
-    Raises `Gone`, `Denied`.
+    """Returns the number of POSIX objects of a process's container, and their bytes.
+
+    Unreadable objects don't count. Raises `Gone` and `Denied`.
     """
     count = size = 0
     root = open_root(pid)
@@ -128,10 +129,10 @@ def _sizes(fd: int, queues: bool) -> Iterator[int]:
 
 def _listed(
     fd: int, path: str, make: Callable[[int, str, os.stat_result], IpcObject], unread: list[str]
-) -> list[Found]:
+) -> list[PosixObject]:
     names = os.listdir(fd)
     if len(names) > OBJECTS_LIMIT:
-        unread.append(f"{path} holds {len(names)} files; {OBJECTS_LIMIT} of them are read.")
+        unread.append(f"{path} has {len(names)} files; {OBJECTS_LIMIT} of them are read.")
     found = []
     for name in sorted(names)[:OBJECTS_LIMIT]:
         try:
@@ -139,7 +140,7 @@ def _listed(
         except OSError:
             continue
         if stat.S_ISREG(state.st_mode):
-            found.append(Found(make(fd, name, state), (state.st_dev, state.st_ino)))
+            found.append(PosixObject(make(fd, name, state), (state.st_dev, state.st_ino)))
     return found
 
 
@@ -174,8 +175,10 @@ def _object(
 
 
 def parse_semaphore(data: bytes) -> Semaphore | None:
-    """The value and the waiters out of a 64-bit program's sem_t: the low and the high half of its first eight
-    bytes (glibc, sysdeps/nptl/internaltypes.h, struct new_sem). None: too short.
+    """Parses the sem_t of a 64-bit program. None: too short.
+
+    The value and the number of waiters are the low and the high half of its first eight bytes (glibc,
+    sysdeps/nptl/internaltypes.h, struct new_sem).
     """
     if len(data) < 8:
         return None
@@ -184,7 +187,7 @@ def parse_semaphore(data: bytes) -> Semaphore | None:
 
 
 def parse_queue(data: bytes) -> int | None:
-    """Bytes queued, out of a queue's file: `QSIZE:129 NOTIFY:2 …` (man 7 mq_overview). None: another form."""
+    """Parses the queued bytes in a queue's file, `QSIZE:129 NOTIFY:2 …` (man 7 mq_overview). None: another form."""
     match = _QSIZE.match(data.decode("ascii", "replace"))
     return int(match[1]) if match else None
 
@@ -201,18 +204,18 @@ def _bytes(directory: int, name: str) -> bytes:
 
 
 def _open(directory: int, name: str) -> int:
-    """Open a regular file of a directory for reading, having looked at it first."""
+    """Opens a regular file of a directory for reading; checks its kind first."""
     place = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
     try:
         if not stat.S_ISREG(os.fstat(place).st_mode):
-            raise Gone(f"{name!r} is no POSIX object: it is no regular file.")
+            raise Gone(f"{name!r} is not a POSIX object: it is not a regular file.")
         return os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     finally:
         os.close(place)
 
 
 def _queue_limits() -> dict[str, int]:
-    """/proc/sys/fs/mqueue, which shows the IPC namespace of the reader (man 7 mq_overview)."""
+    """Reads /proc/sys/fs/mqueue, which shows the reader's IPC namespace (man 7 mq_overview)."""
     limits = {}
     for name, file_name in (
         ("mq_queues_max", "queues_max"),
@@ -228,17 +231,17 @@ def _queue_limits() -> dict[str, int]:
 
 
 def file_name(kind: IpcKind, name: str) -> str:
-    """The file of an object in its directory. Raises `BadRequest` where it can't be a name of one file."""
+    """Returns the name of an object's file. Raises `BadRequest` for a name that can't be one file."""
     if kind not in _DIRECTORIES:
-        raise BadRequest(f"{kind} is no kind of POSIX object.")
+        raise BadRequest(f"{kind} is not a kind of POSIX object.")
     full = (_SEM_PREFIX if kind is IpcKind.POSIX_SEM else "") + name
     if not name or "/" in full or "\0" in full or full in (".", ".."):
-        raise BadRequest(f"{name!r} is no name of a POSIX object.")
+        raise BadRequest(f"{name!r} is not the name of a POSIX object.")
     return full
 
 
 def read(id: ProcessId, kind: IpcKind, name: str, offset: int, length: int) -> Window:
-    """A window of a shared memory object. Raises `Gone`, `Denied`, `BadRequest`, `Unsupported`."""
+    """Reads a window of a shared memory object. Raises `Gone`, `Denied`, `BadRequest`, `Unsupported`."""
     file = file_name(kind, name)
     with _root(id) as root, _directory(root, _DIRECTORIES[kind]) as directory:
         try:
@@ -252,13 +255,13 @@ def read(id: ProcessId, kind: IpcKind, name: str, offset: int, length: int) -> W
 
 
 def remove(id: ProcessId, kind: IpcKind, name: str) -> None:
-    """Remove an object's name; who has it open or mapped keeps it (man 3 shm_unlink). Raises as `read`."""
+    """Removes an object's name; processes that have it open or mapped keep it (man 3 shm_unlink). Raises as `read`."""
     file = file_name(kind, name)
     what = f"remove {kind} {name!r}"
     with _root(id) as root, _directory(root, _DIRECTORIES[kind]) as directory:
         try:
             if not stat.S_ISREG(os.stat(file, dir_fd=directory, follow_symlinks=False).st_mode):
-                raise Gone(f"Could not {what}: no such object, only a file of another kind.")
+                raise Gone(f"Could not {what}: there is only a file of another kind.")
             os.unlink(file, dir_fd=directory)
         except OSError as error:
             raise failure(error, what) from error

@@ -1,4 +1,4 @@
-"""One container's IPC objects as a whole: System V and POSIX, with the processes that use each."""
+"""All IPC objects of one container, System V and POSIX, with the processes that use each."""
 
 import os
 from collections.abc import Iterable
@@ -16,12 +16,12 @@ SYSTEM_V = (IpcKind.SHM, IpcKind.SEM, IpcKind.MSG)
 READABLE = (IpcKind.SHM, IpcKind.POSIX_SHM, IpcKind.POSIX_SEM)
 
 File = tuple[int, int]
-"""Device and inode, as stat(2) has them."""
+"""Device and inode of stat(2)."""
 
 
 @dataclass(slots=True)
 class Uses:
-    """Which processes have which objects."""
+    """The processes that use each object."""
 
     segments: dict[int, dict[ProcessId, str]] = field(default_factory=dict)
     """shmid -> process -> the range of one of its mappings."""
@@ -31,7 +31,8 @@ class Uses:
 
 
 def kernel_memory_device() -> int:
-    """The device that shared memory without a file system of its own lies on: segments, memfd, anonymous mappings.
+    """Returns the device of segments, memfds and anonymous shared mappings: the kernel's own tmpfs.
+
     The kernel has one such mount (mm/shmem.c, shm_mnt).
     """
     fd = os.memfd_create("probe")
@@ -42,10 +43,10 @@ def kernel_memory_device() -> int:
 
 
 def uses_of(processes: Iterable[ProcessId], posix_objects: dict[File, str]) -> Uses:
-    """Who of these processes has which segment attached, and who has which POSIX object mapped or open.
+    """Returns which of these processes have which segment attached, and which POSIX object mapped or open.
 
-    Segments count for processes that are in the caller's IPC namespace only: their ids repeat in others.
-    `posix_objects` gives each file's name.
+    Segments count only for processes in the caller's IPC namespace: other namespaces use the same ids. `posix_objects`
+    maps each file to its name.
     """
     uses = Uses()
     here, device = namespace_inode(0, "ipc"), kernel_memory_device()
@@ -70,7 +71,7 @@ def uses_of(processes: Iterable[ProcessId], posix_objects: dict[File, str]) -> U
 
 
 def _open_files(pid: int, links: set[str]) -> set[File]:
-    """Files that a process has open, of those whose links in /proc/PID/fd are among `links`."""
+    """Returns the open files of a process whose links in /proc/PID/fd are among `links`."""
     found = set()
     try:
         for fd in os.listdir(f"/proc/{pid}/fd"):
@@ -87,9 +88,9 @@ def _open_files(pid: int, links: set[str]) -> set[File]:
 
 
 def snapshot(init: ProcessId, processes: Iterable[ProcessId]) -> IpcSnapshot:
-    """Everything in the caller's IPC namespace and in the POSIX directories of `init`'s container.
+    """Returns all objects in the caller's IPC namespace and in the POSIX directories of `init`'s container.
 
-    Raises `Gone` where `init` has ended.
+    Raises `Gone` if `init` has exited.
     """
     found, unread = sysv.objects()
     posix_found, limits, posix_unread = posix.objects(init)
@@ -98,7 +99,7 @@ def snapshot(init: ProcessId, processes: Iterable[ProcessId]) -> IpcSnapshot:
     objects = [_with_segment_users(item, uses) for item in found]
     objects += [_with_file_users(item, uses) for item in posix_found]
     if identify(init.pid) != init:
-        raise Gone("The container's first process has ended.")
+        raise Gone("PID 1 of the container has exited.")
     return IpcSnapshot(
         namespace_inode(0, "ipc"), tuple(objects), sysv.limits() | limits, (*unread, *posix_unread, *uses.unread)
     )
@@ -115,7 +116,7 @@ def _with_segment_users(item: IpcObject, uses: Uses) -> IpcObject:
     return replace(item, users=tuple(sorted(process.pid for process in users)))
 
 
-def _with_file_users(item: posix.Found, uses: Uses) -> IpcObject:
+def _with_file_users(item: posix.PosixObject, uses: Uses) -> IpcObject:
     mapped, opened = uses.mapped.get(item.file, set()), uses.opened.get(item.file, set())
     attached = None if item.object.kind is IpcKind.POSIX_MQ else len(mapped)
     return replace(item.object, attached=attached, users=tuple(sorted(mapped | opened)))
@@ -124,14 +125,14 @@ def _with_file_users(item: posix.Found, uses: Uses) -> IpcObject:
 def read(
     init: ProcessId, processes: Iterable[ProcessId], kind: IpcKind, object_id: str, *, offset: int, length: int
 ) -> Window:
-    """A window of a segment or of a POSIX object's file.
+    """Reads a window of a segment or of a POSIX object's file.
 
-    A segment is read through a process of the container that has it attached, which leaves its times and its
-    last user as they are; one that nobody has attached is attached for the time of the reading. Raises `Gone`,
-    `Denied`, `BadRequest`, `Unsupported`.
+    A segment is read through a process of the container that has it attached, which changes neither its times nor its
+    last user. A segment without such a process is attached during the reading. Raises `Gone`, `Denied`, `BadRequest`,
+    `Unsupported`.
     """
     if kind not in READABLE:
-        raise BadRequest(f"There are no bytes to read in an object of kind {kind}; there are in {', '.join(READABLE)}.")
+        raise BadRequest(f"An object of kind {kind} has no bytes to read; use one of {', '.join(READABLE)}.")
     if kind is not IpcKind.SHM:
         return posix.read(init, kind, object_id, offset, length)
     number = _number(object_id)
@@ -162,7 +163,7 @@ def open_segment(process: ProcessId, range_: str, number: int) -> int:
 
 
 def remove(init: ProcessId, kind: IpcKind, object_id: str) -> None:
-    """Remove an object. Raises `Gone`, `Denied`, `BadRequest`."""
+    """Removes an object. Raises `Gone`, `Denied`, `BadRequest`."""
     if kind in SYSTEM_V:
         sysv.remove(kind, _number(object_id))
     else:
@@ -172,12 +173,13 @@ def remove(init: ProcessId, kind: IpcKind, object_id: str) -> None:
 def _number(object_id: str) -> int:
     if object_id.isascii() and object_id.isdecimal() and int(object_id) < 1 << 31:
         return int(object_id)
-    raise BadRequest(f"{object_id!r} is no id of a System V object: that is a number from 0 to 2**31 - 1.")
+    raise BadRequest(f"{object_id!r} is not the id of a System V object; use a number from 0 to 2**31 - 1.")
 
 
 def overview(pid: int) -> Overview:
-    """What the IPC namespace of a process holds, and the POSIX directories that it sees; the calling thread visits the
-    namespace for it. Raises `Gone`, `Denied`.
+    """Returns the totals of a process's IPC namespace and POSIX directories. Raises `Gone` and `Denied`.
+
+    The calling thread visits the namespace.
     """
     with visit_ipc(pid) as namespace:
         count, size = sysv.totals()

@@ -1,10 +1,10 @@
-"""System V shared memory, semaphores and message queues of the IPC namespace that the caller is in.
+"""Reads and removes System V shared memory, semaphores and message queues of the caller's IPC namespace.
 
-Tables come from /proc/sysvipc (man 7 sysvipc, ipc/shm.c, ipc/sem.c, ipc/msg.c), which shows the reader's IPC
-namespace and gives PIDs in the reader's PID namespace: whoever enters the IPC namespace alone gets host PIDs.
+The tables of /proc/sysvipc (man 7 sysvipc, ipc/shm.c, ipc/sem.c, ipc/msg.c) show the reader's IPC namespace, with PIDs
+of the reader's PID namespace. A process that enters only the IPC namespace therefore gets host PIDs.
 
-Attaching and removing are sysv_ipc's. It has neither these tables nor the members of a set by its id (it opens sets of
-one member, by key), so those are read here.
+sysv_ipc attaches and removes. It provides neither these tables nor the members of a set by its id (it opens sets of one
+member, by key), so this module reads those.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ from containerlab_probes.memory.windows import check_window, read_window
 from containerlab_probes.records import IpcKind, IpcObject, Semaphore, Window
 
 MEMBERS_LIMIT = 1024
-"""Members of one semaphore set that are asked for, each with three calls; a set may have 32,000."""
+"""Maximum number of members to read from one semaphore set, each with three calls; a set may have 32,000."""
 
 _SHM_DEST = 0o1000
 _GETPID, _GETALL, _GETNCNT, _GETZCNT = 11, 13, 14, 15
@@ -30,7 +30,8 @@ _NO_SUCH_ID = NO_SUCH_OBJECT | {errno.EINVAL}
 
 @contextmanager
 def sysv_ipc_errors(what: str) -> Iterator[None]:
-    """Makes sysv_ipc's errors this program's: `Gone`, `Denied`, or `Unsupported` (also where it isn't installed).
+    """Translates sysv_ipc's errors to `Gone`, `Denied` or `Unsupported` (also if it is not installed).
+
     `what` completes "Could not …".
     """
     try:
@@ -51,9 +52,9 @@ def sysv_ipc_errors(what: str) -> Iterator[None]:
 
 
 def parse_table(text: str) -> list[dict[str, int]]:
-    """The rows of a table of /proc/sysvipc, by the names in its first line; `perms` is read as octal.
+    """Parses a table of /proc/sysvipc: rows by the names in its first line, with `perms` as octal.
 
-    Raises `Unsupported` where the text is no such table.
+    Raises `Unsupported` if the text is not such a table.
     """
     lines = text.splitlines()
     names = lines[0].split() if lines else []
@@ -63,7 +64,7 @@ def parse_table(text: str) -> list[dict[str, int]]:
             cells = zip(names, line.split(), strict=True)
             rows.append({name: int(cell, 8 if name == "perms" else 10) for name, cell in cells})
     except ValueError as error:
-        raise Unsupported("This kernel's tables in /proc/sysvipc have a form that is not known here.") from error
+        raise Unsupported("Could not read /proc/sysvipc: this kernel's tables have an unknown form.") from error
     return rows
 
 
@@ -81,7 +82,7 @@ def _common(row: dict[str, int], kind: IpcKind, id_name: str) -> dict[str, objec
 
 
 def segments(text: str) -> list[IpcObject]:
-    """The segments of /proc/sysvipc/shm. Raises `Unsupported` where the text is no such table."""
+    """Parses the segments of /proc/sysvipc/shm. Raises `Unsupported` if the text is not such a table."""
     return [
         _object(
             _common(row, IpcKind.SHM, "shmid"),
@@ -96,15 +97,16 @@ def segments(text: str) -> list[IpcObject]:
 
 
 def semaphore_sets(text: str) -> list[tuple[IpcObject, int]]:
-    """The sets of /proc/sysvipc/sem, each with its number of members. Raises as `segments`."""
+    """Parses the sets of /proc/sysvipc/sem, each with its number of members. Raises as `segments`."""
     return [
         (_object(_common(row, IpcKind.SEM, "semid"), bytes=None), row["nsems"]) for row in _rows(text, "semid", "nsems")
     ]
 
 
 def queues(text: str) -> list[IpcObject]:
-    """The queues of /proc/sysvipc/msg; the last user is the later of the last sender and receiver. Raises as
-    `segments`.
+    """Parses the queues of /proc/sysvipc/msg. Raises as `segments`.
+
+    The last user is the last sender or the last receiver, whichever is later.
     """
     return [
         _object(
@@ -125,14 +127,14 @@ def _rows(text: str, *needed: str) -> list[dict[str, int]]:
     rows = parse_table(text)
     for name in ("key", "perms", "uid", "gid", "ctime", *needed):
         if any(name not in row for row in rows):
-            raise Unsupported(f"This kernel's table in /proc/sysvipc has no column {name}.")
+            raise Unsupported(f"Could not read /proc/sysvipc: this kernel's table has no column {name}.")
     return rows
 
 
 def members(set_id: int, count: int) -> tuple[Semaphore, ...]:
-    """The members of a set, at most MEMBERS_LIMIT of them (man 2 semctl: GETALL, GETNCNT, GETZCNT, GETPID).
+    """Returns the members of a set, at most MEMBERS_LIMIT of them (man 2 semctl: GETALL, GETNCNT, GETZCNT, GETPID).
 
-    Each call is an instant of its own. Raises `Gone`, `Denied`.
+    The calls read at different instants. Raises `Gone` and `Denied`.
     """
     what = f"read semaphore set {set_id}"
     values = (ctypes.c_ushort * count)()
@@ -160,7 +162,7 @@ def _table(name: str) -> str:
 
 
 def objects() -> tuple[list[IpcObject], list[str]]:
-    """All System V objects of this namespace, and what could not be read, a sentence each."""
+    """Returns all System V objects of this namespace, and sentences about what could not be read."""
     found, unread = segments(_table("shm")), []
     for semaphore_set, count in semaphore_sets(_table("sem")):
         try:
@@ -169,21 +171,21 @@ def objects() -> tuple[list[IpcObject], list[str]]:
             continue
         if count > len(semaphores):
             unread.append(
-                f"Semaphore set {semaphore_set.id} has {count} members; the first {len(semaphores)} are read."
+                f"Semaphore set {semaphore_set.id} has {count} members; only the first {len(semaphores)} are read."
             )
         found.append(replace(semaphore_set, semaphores=semaphores))
     return found + queues(_table("msg")), unread
 
 
 def totals() -> tuple[int, int]:
-    """How many objects this namespace has, and the bytes of its segments and queues."""
+    """Returns the number of objects in this namespace, and the bytes of its segments and queues."""
     tables = [parse_table(_table(name)) for name in ("shm", "sem", "msg")]
     size = sum(row["size"] for row in tables[0]) + sum(row["cbytes"] for row in tables[2])
     return sum(map(len, tables)), size
 
 
 def limits() -> dict[str, int]:
-    """This namespace's limits (man 5 proc, /proc/sys/kernel); what can't be read is left out."""
+    """Returns this namespace's limits (man 5 proc, /proc/sys/kernel), without those that can't be read."""
     found = {}
     for name in ("shmmax", "shmall", "shmmni", "msgmax", "msgmnb", "msgmni"):
         found.update(_numbers(name, (name,)))
@@ -199,10 +201,11 @@ def _numbers(file_name: str, names: tuple[str, ...]) -> dict[str, int]:
 
 
 def read_by_attaching(segment_id: int, offset: int, length: int) -> Window:
-    """A window of a segment, read-only (man 2 shmat): its last user and its times are then this process's.
+    """Attaches a segment read-only and reads a window (man 2 shmat); this changes its last user and its times.
 
-    The bytes come through the entry of /proc/self/map_files, never through `SharedMemory.read`, which copies from
-    memory: a page never written to then reads as zeros without being made. Raises `Gone`, `Denied`, `BadRequest`.
+    The bytes come from the entry in /proc/self/map_files, not from `SharedMemory.read`, which reads the memory and so
+    allocates pages that were never written. Here they read as zeros and stay unallocated. Raises `Gone`, `Denied`,
+    `BadRequest`.
     """
     check_window(offset, length)
     with sysv_ipc_errors(f"read segment {segment_id}"):
@@ -226,13 +229,13 @@ def _range_at(address: int) -> str:
             first = line.split(" ", 1)[0]
             if first.lstrip("0").startswith(start):
                 return "-".join(part.lstrip("0") for part in first.split("-"))
-    raise Unsupported("An attached segment does not show in /proc/self/maps.")
+    raise Unsupported("Could not read the segment: it is attached but missing in /proc/self/maps.")
 
 
 def remove(kind: IpcKind, object_id: int) -> None:
-    """Removes an object (IPC_RMID). A segment that is attached lives, marked, until its last detach.
+    """Removes an object (IPC_RMID). An attached segment is only marked, and exists until its last detach.
 
-    Raises `Gone`, `Denied`, `BadRequest` (no System V kind).
+    Raises `Gone`, `Denied`, `BadRequest` (not a System V kind).
     """
     with sysv_ipc_errors(f"remove {kind} {object_id}"):
         import sysv_ipc

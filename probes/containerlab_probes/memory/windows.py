@@ -1,4 +1,4 @@
-"""Windows: a bounded stretch of bytes out of something that may be large."""
+"""Reads windows: limited parts of objects that may be large."""
 
 import os
 import stat
@@ -9,16 +9,18 @@ from containerlab_probes.records import WINDOW_LIMIT, Window
 
 
 def check_window(offset: int, length: int) -> None:
-    """Raise `BadRequest` unless a window of that place and size may be asked for."""
+    """Raises `BadRequest` unless the offset and length of a window are valid."""
     if not 0 <= offset < 1 << 63:
-        raise BadRequest(f"A window begins at an offset from 0 to 2**63, not {offset}.")
+        raise BadRequest(f"The offset of a window must be from 0 to 2**63, not {offset}.")
     if not 0 < length <= WINDOW_LIMIT:
-        raise BadRequest(f"A window holds 1 to {WINDOW_LIMIT} bytes, not {length}.")
+        raise BadRequest(f"The length of a window must be from 1 to {WINDOW_LIMIT}, not {length}.")
 
 
 def read_window(fd: int, offset: int, length: int, what: str) -> Window:
-    """A window of an open file. Past its end the window is empty. A hole in a tmpfs file reads as zeros and stays a
-    hole. Raises `BadRequest` (the window), `Unsupported` (no regular file, or not readable).
+    """Reads a window of an open file; it is empty past the end of the file.
+
+    A hole in a tmpfs file reads as zeros and stays a hole. Raises `BadRequest` (the window) and `Unsupported` (not a
+    regular file, or not readable).
     """
     check_window(offset, length)
     try:

@@ -1,8 +1,8 @@
-"""What one process does with signals, read from /proc at one instant.
+"""Reads what one process does with signals, from /proc at one instant.
 
-The masks of /proc/PID/status alone mislead: a thread in rt_sigtimedwait has opened its mask for the time of
-the call, a signalfd takes signals that look blocked, and a mask belongs to a thread, not to the process.
-The rules for who takes a signal are those of kernel/signal.c (sig_ignored, complete_signal).
+The masks of /proc/PID/status alone mislead: a thread in rt_sigtimedwait has unblocked its signals during the call, a
+signalfd takes signals that look blocked, and a mask belongs to a thread, not to the process. Which thread takes a
+signal follows kernel/signal.c (sig_ignored, complete_signal).
 """
 
 import errno
@@ -20,7 +20,7 @@ from containerlab_probes.records import Dispositions
 
 
 class Call(Enum):
-    """What a thread sleeps in, as far as signals care."""
+    """The system call that a thread sleeps in, where it matters for signals."""
 
     SIGWAIT = "rt_sigtimedwait"
     SIGSUSPEND = "rt_sigsuspend or pause"
@@ -39,12 +39,12 @@ _CALLS: dict[str, dict[int, Call]] = {
 """arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h."""
 _CALLS_32 = {177: Call.SIGWAIT, 421: Call.SIGWAIT, 179: Call.SIGSUSPEND, 72: Call.SIGSUSPEND, 29: Call.SIGSUSPEND,
              7: Call.WAIT, 114: Call.WAIT, 280: Call.WAIT, 284: Call.WAIT, 3: Call.READ}  # fmt: skip
-"""Programs of 32 bits on such a machine; i386 and ARM have the same numbers here but for waitid."""
+"""32-bit programs on these machines; i386 and ARM use the same numbers here, except for waitid."""
 
 _ALL = frozenset(range(1, 65))
 _NEVER_BLOCKED = frozenset((int(signal.SIGKILL), int(signal.SIGSTOP)))
 _PAUSES_S = (0.0, 0.0003, 0.001, 0.003)
-"""Before each look at a thread that is running: what it will sleep in shows only when it does."""
+"""Pauses before each reading of a running thread: its system call is visible only when it sleeps."""
 _FD_LIMIT = 4096
 """Open files of one process that are searched for a signalfd; it can have a million."""
 
@@ -65,55 +65,59 @@ class Thread:
         return self.status.state not in "ZX"
 
 
-def read_threads(pid: int, status: procfs.Status, patient: bool) -> tuple[Thread, ...]:
-    """The threads of a process, the leader first. `status` is that of /proc/PID/status. Raises `Gone`.
+def read_threads(pid: int, status: procfs.Status, wait_for_sleep: bool) -> tuple[Thread, ...]:
+    """Returns the threads of a process, the leader first. `status` is that of /proc/PID/status. Raises `Gone`.
 
-    A running thread that blocks signals may be about to await them: it is looked at again. With `patient`
-    every running thread is.
+    A running thread that blocks signals may be about to wait for them, so it is read again. With `wait_for_sleep` every
+    running thread is read again.
     """
     if status.threads == 1 and status.state in "ZX":
         return (Thread(status, Call.OTHER),)
     tids = [pid] if status.threads == 1 else sorted(map(int, names_in(f"/proc/{pid}/task")))
     threads: dict[int, Thread] = {}
-    look_at = tids
+    to_read = tids
     for pause_s in _PAUSES_S:
         if pause_s:
             time.sleep(pause_s)
-        for tid in look_at:
+        for tid in to_read:
             try:
                 known = None if pause_s or len(tids) > 1 else status
                 threads[tid] = _read_thread(f"/proc/{pid}/task/{tid}", known)
             except Gone:
                 threads.pop(tid, None)
-        look_at = [
-            tid for tid, thread in threads.items() if thread.call is Call.RUNNING and (patient or thread.status.blocked)
+        to_read = [
+            tid
+            for tid, thread in threads.items()
+            if thread.call is Call.RUNNING and (wait_for_sleep or thread.status.blocked)
         ]
-        if not look_at:
+        if not to_read:
             break
     if pid not in threads:
-        raise Gone(f"Process {pid} has ended.")
+        raise Gone(f"Process {pid} has exited.")
     return tuple(threads[tid] for tid in sorted(threads, key=lambda tid: (tid != pid, tid)))
 
 
 def dispositions_of(pid: int, threads: tuple[Thread, ...]) -> Dispositions:
-    """What a process does with signals, put together from its threads. Raises `Gone`.
+    """Returns what a process does with signals, from its threads. Raises `Gone`.
 
-    `pending` is what waits in the queue of the process or in that of any thread.
+    `pending` covers the process and all its threads.
     """
     leader = threads[0].status
     alive = [thread for thread in threads if thread.alive]
     blocked = frozenset.intersection(*(thread.status.blocked for thread in alive)) if alive else frozenset[int]()
-    sigwait, contested = _awaited(leader, alive)
+    sigwait, contested = _waited_for(leader, alive)
     by_fd, fd_problem = _signalfds(pid) if any(thread.status.blocked for thread in alive) else (frozenset[int](), "")
     calls = {thread.call for thread in alive}
-    unsure = set(contested)
+    unclear = set(contested)
     if Call.UNREAD in calls:
-        unsure |= _ALL - (leader.caught - blocked)
+        unclear |= _ALL - (leader.caught - blocked)
     if Call.RUNNING in calls or fd_problem:
-        unsure |= blocked - by_fd
+        unclear |= blocked - by_fd
     sentences = [thread.unread for thread in alive if thread.unread]
     if Call.RUNNING in calls and blocked:
-        sentences.append(f"A thread of process {pid} was running each time: what it waits for when idle isn't known.")
+        sentences.append(
+            f"A thread of process {pid} was running each time, so the signals that it waits for are unknown."
+        )
     if contested:
         sentences.append(f"Several threads of process {pid} may take the same signal, one of them in rt_sigtimedwait.")
     return Dispositions(
@@ -125,17 +129,17 @@ def dispositions_of(pid: int, threads: tuple[Thread, ...]) -> Dispositions:
         signalfd=by_fd & blocked,
         in_sigsuspend=Call.SIGSUSPEND in calls,
         leader_blocked=leader.blocked,
-        unsure=frozenset(unsure) - sigwait - _NEVER_BLOCKED,
+        unclear=frozenset(unclear) - sigwait - _NEVER_BLOCKED,
         unread=tuple(dict.fromkeys([*sentences, fd_problem] if fd_problem else sentences)),
     )
 
 
-def _awaited(leader: procfs.Status, alive: list[Thread]) -> tuple[frozenset[int], frozenset[int]]:
-    """What threads in rt_sigtimedwait will take, and what one of them or another thread may take.
+def _waited_for(leader: procfs.Status, alive: list[Thread]) -> tuple[frozenset[int], frozenset[int]]:
+    """Returns the signals that threads in rt_sigtimedwait will take, and those that another thread may take instead.
 
-    The kernel offers a signal to the leader first. One that the leader neither blocks nor awaits never gets
-    as far as a thread that waits for it. A signal that isn't blocked outside of the call would end the
-    process in spite of it; that the program blocks what it waits for is taken for granted (man 3 sigwait).
+    The kernel offers a signal to the leader first. A signal that the leader neither blocks nor waits for never reaches
+    a thread that waits for it. A signal that is unblocked outside the call could still terminate the process; the code
+    assumes that the program blocks the signals that it waits for (man 3 sigwait).
     """
     taken, contested = set(), set()
     for number in frozenset[int]().union(*(thread.waits_for for thread in alive)) - _NEVER_BLOCKED:
@@ -165,9 +169,9 @@ def _read_thread(base: str, status: procfs.Status | None) -> Thread:
             return Thread(status, Call.RUNNING)
         return Thread(status, call, found.arguments, waits_for)
     except Denied:
-        reason = f"The system call that process {status.tgid} sleeps in can't be read without root (CAP_SYS_PTRACE)."
+        reason = f"Could not read the system call of process {status.tgid}: it needs root (CAP_SYS_PTRACE)."
     except ValueError:
-        reason = f"The system call that process {status.tgid} sleeps in can't be read."
+        reason = f"Could not read the system call of process {status.tgid}."
     return Thread(status, Call.UNREAD, unread=reason)
 
 
@@ -188,7 +192,7 @@ def _memory(path: str, address: int) -> bytes:
         finally:
             os.close(fd)
     except OverflowError as error:
-        raise ValueError(f"no address: {address:#x}") from error
+        raise ValueError(f"not an address: {address:#x}") from error
     except OSError as error:
         if error.errno == errno.EIO:
             raise ValueError(f"no memory at {address:#x}") from error

@@ -1,4 +1,4 @@
-"""A process is its number together with its start time; a pidfd then means that process and no other."""
+"""Identifies a process by its number and start time, and opens a pidfd of exactly that process."""
 
 import errno
 import os
@@ -16,10 +16,10 @@ def identify(pid: int) -> ProcessId:
 
 
 def open_pidfd(id: ProcessId) -> int:
-    """A pidfd (man 2 pidfd_open) of exactly this process; the caller closes it.
+    """Returns a pidfd (man 2 pidfd_open) of exactly this process; the caller closes it.
 
-    The start time is compared after opening: from then on the descriptor can't come to mean another
-    process. Raises `Gone`, also for a zombie that has been reaped, and `Unsupported` before Linux 5.3.
+    The start time is compared after opening; from then on the descriptor can't refer to another process. Raises `Gone`,
+    also for a reaped zombie, and `Unsupported` before Linux 5.3.
     """
     try:
         fd = os.pidfd_open(id.pid)
@@ -29,7 +29,7 @@ def open_pidfd(id: ProcessId) -> int:
         raise failure(
             error,
             f"open process {id.pid}",
-            gone=NO_SUCH_OBJECT | {errno.EINVAL},  # EINVAL: a thread that leads no process
+            gone=NO_SUCH_OBJECT | {errno.EINVAL},  # EINVAL: a thread that is not a process leader
             missing="it has exited; nothing was sent",
             unsupported="this kernel has no pidfd_open (it came with Linux 5.3)",
         ) from error

@@ -1,7 +1,7 @@
-"""What processes and the whole machine use: CPU, memory, descriptors and I/O, read with psutil.
+"""Reads CPU, memory, descriptors and I/O of processes and of the whole machine, with psutil.
 
 A load belongs to a process only if its raw start ticks are the same after the reading. psutil rounds them to a time of
-day, so the comparison is ours. psutil is imported when something is first read: that takes about 40 ms.
+day, so this module compares them. psutil is imported at the first reading, because that takes about 40 ms.
 """
 
 import os
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SHORTEST_RATE_S = 0.2
-"""CPU time is counted in ticks of 10 ms: a rate over less time would jump."""
+"""CPU time is counted in ticks of 10 ms, so a rate over a shorter time would jump."""
 TIME_LIMIT_S = 1.0
-"""For one reading of many processes (about 0.25 ms each); the ones after that stay unread."""
+"""Time limit for one reading of many processes (about 0.25 ms each); the rest stay unread."""
 DESCRIPTORS_LIMIT = 65_536
-"""Names in /proc/PID/fd that are counted where the kernel doesn't give their number (before Linux 6.2)."""
+"""Maximum number of names in /proc/PID/fd to count where the kernel does not report it (before Linux 6.2)."""
 
 
 @contextmanager
 def psutil_errors(pid: int) -> Iterator[None]:
-    """Makes psutil's errors this project's: `Gone`, `Denied`, or `Unsupported` where psutil isn't installed."""
+    """Translates psutil's errors to `Gone`, `Denied`, or `Unsupported` (psutil is not installed)."""
     try:
         import psutil
     except ImportError as error:
-        raise Unsupported("The Python package psutil is missing here; install it (`pip install psutil`).") from error
+        raise Unsupported("The Python package psutil is missing; install it (`pip install psutil`).") from error
     try:
         yield
     except (psutil.AccessDenied, psutil.ZombieProcess) as error:
         raise Denied(f"The load of process {pid} can't be read without root; run this with sudo.") from error
     except psutil.NoSuchProcess as error:
-        raise Gone(f"Process {pid} has ended.") from error
+        raise Gone(f"Process {pid} has exited.") from error
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """CPU seconds of a process at one instant, and the rate that was computed then."""
+    """CPU seconds of a process at one instant, and the rate computed then."""
 
     at: float
     cpu_s: float
@@ -55,7 +55,7 @@ class _Reading:
 
 
 class ProcessLoadReader:
-    """Reads the loads of processes. Remembers the CPU time of those that it read last, because CPU is a rate."""
+    """Reads the loads of processes. Remembers the CPU times of the last reading, because CPU is a rate."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -63,7 +63,7 @@ class ProcessLoadReader:
         self._lock = threading.Lock()
 
     def read(self, processes: Sequence[Process]) -> tuple[Process, ...]:
-        """Returns the same processes with their loads, None for one that has ended. Raises `Unsupported`."""
+        """Returns the processes with their loads, None for a process that has exited. Raises `Unsupported`."""
         with self._lock:
             until = self._clock() + TIME_LIMIT_S
             readings: dict[ProcessId, _Reading] = {}
@@ -88,7 +88,7 @@ class ProcessLoadReader:
                 at = self._clock()
                 load = _without_cpu(id.pid, process)
         if identify(id.pid) != id:
-            raise Gone(f"Process {id.pid} has ended.")
+            raise Gone(f"Process {id.pid} has exited.")
         reading = readings[id] = self._rate(self._last.get(id), at, times.user + times.system)
         return replace(load, cpu_percent=reading.percent)
 
@@ -113,7 +113,7 @@ def _without_cpu(pid: int, process: "psutil.Process") -> ProcessLoad:
 
 
 def _permitted(pid: int, read: Callable[[], T]) -> T | None:
-    """The value, or None where it may not be read. Raises `Gone`."""
+    """Returns the value, or None if it may not be read. Raises `Gone`."""
     try:
         with psutil_errors(pid):
             return read()
@@ -122,7 +122,7 @@ def _permitted(pid: int, read: Callable[[], T]) -> T | None:
 
 
 def _descriptors(pid: int) -> int | None:
-    """How many descriptors are open. psutil.num_fds lists them all, and a container can open a million."""
+    """Returns how many descriptors are open. psutil.num_fds lists them all, and a container can open a million."""
     directory = f"/proc/{pid}/fd"
     try:
         return os.stat(directory).st_size or _counted(directory)
@@ -131,14 +131,14 @@ def _descriptors(pid: int) -> int | None:
 
 
 def _counted(directory: str) -> int | None:
-    """How many names a directory has, None for more than `DESCRIPTORS_LIMIT`."""
+    """Returns how many names a directory has, None for more than `DESCRIPTORS_LIMIT`."""
     with os.scandir(directory) as names:
         count = sum(1 for _ in islice(names, DESCRIPTORS_LIMIT + 1))
     return count if count <= DESCRIPTORS_LIMIT else None
 
 
 class HostLoadReader:
-    """Reads what the machine uses. Ask it from one thread: psutil keeps the previous CPU times for each."""
+    """Reads the load of the machine. Use it from one thread: psutil keeps the previous CPU times for each thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -146,7 +146,7 @@ class HostLoadReader:
         self._percent: float | None = None
 
     def read(self) -> HostLoad | None:
-        """Returns the load; None where psutil is missing or can't read it."""
+        """Returns the load; None if psutil is missing or can't read it."""
         try:
             with psutil_errors(0):
                 import psutil

@@ -1,10 +1,10 @@
-"""Which child a shell waits for before it runs a trap.
+"""Finds the child that a shell waits for before it runs a trap.
 
-Shells put a trap off until the command in the foreground has ended, and run it at once while they are in
-`wait`. Both look alike in the masks. What tells them apart, seen with dash, bash, busybox, mksh, posh, yash and zsh:
-a shell without job control starts a background command with SIGINT and SIGQUIT ignored (POSIX, Asynchronous
-Lists) and, most of them, with standard input from /dev/null; dash and busybox sit in rt_sigsuspend only in
-`wait`; and in `X=$(command)` the shell reads a pipe.
+A shell defers a trap until the foreground command has exited, and runs it at once while it is in `wait`. Both look the
+same in the masks. These differences were measured with dash, bash, busybox, mksh, posh, yash and zsh: a shell without
+job control starts a background command with SIGINT and SIGQUIT ignored (POSIX, Asynchronous Lists), and most shells
+give it /dev/null as standard input; dash and busybox are in rt_sigsuspend only in `wait`; in `X=$(command)` the shell
+reads a pipe.
 """
 
 import os
@@ -23,7 +23,7 @@ _SHELLS = frozenset(("sh", "dash", "ash", "bash", "rbash", "mksh", "lksh", "ksh"
 _ASH = frozenset(("dash", "ash", "busybox"))
 _TRAPS_DURING_SUBSTITUTION = frozenset(("zsh", "ksh", "ksh93"))
 _NULL_INPUT = _ASH | {"mksh", "lksh", "yash"}
-"""Shells that give each background command /dev/null, those in a pipeline too (bash and zsh don't)."""
+"""Shells that give each background command /dev/null, also in a pipeline (bash and zsh don't)."""
 _INT, _QUIT = int(signal.SIGINT), int(signal.SIGQUIT)
 _KCMP = {"x86_64": 312, "aarch64": 272}
 _KCMP_FILE = 0
@@ -37,37 +37,37 @@ class _Child(Enum):
 
 
 def shell_of(name: str, exe: str, argv: tuple[str, ...]) -> str | None:
-    """The shell that a process is, e.g. `dash`, by its file, else by its name; None: it is none.
+    """Returns the name of the shell that a process runs, e.g. `dash`, from its file or else its name; None: no shell.
 
-    busybox is one where it runs under a shell's name.
+    busybox counts as a shell if it runs under a shell's name.
     """
     file = os.path.basename(exe.removesuffix(" (deleted)"))
-    called = os.path.basename(argv[0]).removeprefix("-") if argv else name
+    command_name = os.path.basename(argv[0]).removeprefix("-") if argv else name
     if file.startswith("busybox"):
-        applet = argv[1] if called.startswith("busybox") and len(argv) > 1 else called
+        applet = argv[1] if command_name.startswith("busybox") and len(argv) > 1 else command_name
         return "busybox" if applet in ("sh", "ash", "hush") or name in ("sh", "ash") else None
     if file:
         return file if file in _SHELLS else None
-    return next((one for one in (called, name) if one in _SHELLS), None)
+    return next((one for one in (command_name, name) if one in _SHELLS), None)
 
 
 def foreground_of(pid: int, shell: str, thread: Thread) -> tuple[tuple[int, ...], str]:
-    """The children of a shell that put its traps off, and a sentence where that can't be told.
+    """Returns the children for which a shell defers its traps, and a sentence if that is unknown.
 
-    Both are empty where a trap runs at once. `thread` is the shell's leader.
+    Both are empty if a trap runs at once. `thread` is the shell's leader.
     """
     if thread.call in (Call.UNREAD, Call.RUNNING):
-        return (), f"Whether shell {pid} waits for a command in the foreground can't be told."
+        return (), f"Whether shell {pid} waits for a foreground command is unknown."
     if not _waits(shell, thread):
         return (), ""
     try:
         children = procfs.parse_pids(read_text(f"/proc/{pid}/task/{pid}/children"))
     except (ContainerlabError, ValueError):
-        return (), f"The children of shell {pid} can't be read, so a command in the foreground isn't seen."
+        return (), f"The children of shell {pid} can't be read, so a foreground command isn't seen."
     kinds = {child: _kind(pid, shell, thread.status, child) for child in children}
     found = tuple(child for child, kind in kinds.items() if kind is _Child.FOREGROUND)
     if not found and _Child.UNCLEAR in kinds.values():
-        return (), f"Whether shell {pid} waits for its child in the foreground or in the background can't be told."
+        return (), f"Whether the child of shell {pid} runs in the foreground or in the background is unknown."
     return found, ""
 
 
@@ -82,7 +82,7 @@ def _waits(shell: str, thread: Thread) -> bool:
 
 
 def _kind(shell_pid: int, name: str, shell: procfs.Status, child: int) -> _Child | None:
-    """How the shell started a child; None: it is ending."""
+    """Returns how the shell started a child; None: the child is exiting."""
     try:
         status = procfs.parse_status(read_text(f"/proc/{child}/status"))
     except (ContainerlabError, ValueError):
@@ -101,7 +101,7 @@ def _kind(shell_pid: int, name: str, shell: procfs.Status, child: int) -> _Child
 
 
 def _kind_by_input(shell_pid: int, child: int) -> _Child:
-    """A program that handles SIGINT and SIGQUIT itself shows nothing there: look at its standard input."""
+    """Decides by standard input, for a child that handles SIGINT and SIGQUIT itself."""
     number = _KCMP.get(platform.machine())
     if number is None:
         return _Child.UNCLEAR

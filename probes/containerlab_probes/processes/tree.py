@@ -1,4 +1,4 @@
-"""The processes of one container, as a tree, each with what it does with signals."""
+"""Reads the process tree of one container, with the signal dispositions of each process."""
 
 import errno
 import fcntl
@@ -19,7 +19,7 @@ from containerlab_probes.records import Dispositions, Process, ProcessId
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _BOOT = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-"""Epoch seconds of the machine's start; taken once, so that a process always shows the same start."""
+"""Epoch seconds of the machine's boot; measured once, so that the start of a process never changes."""
 _PASSWD_LIMIT = 256 * 1024
 _NS_GET_PARENT = 0xB702
 """_IO(0xb7, 2) (include/uapi/linux/nsfs.h)."""
@@ -27,7 +27,7 @@ _CHILD_SIGNAL = 17
 
 
 def read_process(pid: int) -> Process:
-    """One process by its number on the host. Raises `Gone`.
+    """Reads one process by its number on the host. Raises `Gone`.
 
     `container_pid` is its number in its own innermost PID namespace.
     """
@@ -35,30 +35,30 @@ def read_process(pid: int) -> Process:
 
 
 def level_of(pid: int) -> int:
-    """How many PID namespaces lie above that of this process. Raises `Gone`."""
-    return len(procfs.parse_status(_of(pid, "status")).namespace_pids) - 1
+    """Returns the number of PID namespaces above that of a process. Raises `Gone`."""
+    return len(procfs.parse_status(_proc_text(pid, "status")).namespace_pids) - 1
 
 
-def glance(pid: int, level: int) -> tuple[int, str]:
-    """The number that a process has `level` namespaces below the host's (0: none, it isn't in there), and its comm.
+def pid_and_name(pid: int, level: int) -> tuple[int, str]:
+    """Returns the number of a process `level` PID namespaces below the host's (0: it is not in that one), and its comm.
 
-    Costs two reads, so it can be asked of each new process. Raises `Gone`.
+    It takes only two reads, so it is cheap enough for each new process. Raises `Gone`.
     """
-    numbers = procfs.parse_status(_of(pid, "status")).namespace_pids
+    numbers = procfs.parse_status(_proc_text(pid, "status")).namespace_pids
     return numbers[level] if level < len(numbers) else 0, _read_stat(pid).name
 
 
 def container_processes(init: ProcessId) -> tuple[Process, ...]:
-    """Every process of the container whose PID 1 is `init`; parents before children, children by PID.
+    """Returns every process of the container whose PID 1 is `init`; parents before children, children by PID.
 
-    They are those in its PID namespace and in those below, and those in its cgroup and in those below: what
-    `docker exec` started, and what entered by nsenter, comes after PID 1's tree. Where the container has no
-    PID namespace of its own (`--pid=host` or `container:…`) only the cgroup decides. A process that ends
-    while it is read is left out. Raises `Gone` where `init` has ended.
+    These are the processes in its PID namespace and its cgroup, and in those below. Processes that `docker exec`
+    started or that entered through nsenter follow PID 1's tree. If the container shares a PID namespace (`--pid=host`
+    or `container:…`), only the cgroup counts. A process that exits during the reading is omitted. Raises `Gone` if
+    `init` has exited.
     """
     if identify(init.pid) != init:
-        raise Gone(f"Process {init.pid} has ended, and with it its container.")
-    numbers = procfs.parse_status(_of(init.pid, "status")).namespace_pids
+        raise Gone(f"PID 1 of the container (process {init.pid}) has exited.")
+    numbers = procfs.parse_status(_proc_text(init.pid, "status")).namespace_pids
     pids = set(cgroups.members(init.pid))
     if numbers[-1] == 1 and len(numbers) > 1:
         pids |= _pid_namespaces.members(init.pid)
@@ -70,19 +70,19 @@ def container_processes(init: ProcessId) -> tuple[Process, ...]:
         except Gone:
             continue
     if all(process.id != init for process in found):
-        raise Gone(f"Process {init.pid} has ended, and with it its container.")
+        raise Gone(f"PID 1 of the container (process {init.pid}) has exited.")
     return _in_tree_order(_with_orphaned_groups(found), init)
 
 
 class _Users:
-    """Names by uid as the container's /etc/passwd has them; read when the first is asked for."""
+    """User names from the container's /etc/passwd, which is read at the first use."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._names: dict[int, str] | None = None
 
     def name(self, uid: int) -> str:
-        """The number as text where the container has no such file or no such user."""
+        """Returns the name, or the uid as text without such a file or user."""
         if self._names is None:
             try:
                 self._names = _users_below(self._pid)
@@ -101,21 +101,21 @@ def _users_below(pid: int) -> dict[int, str]:
 
 
 def _read(pid: int, level: int, users: _Users) -> Process:
-    """`level` says which of its numbers is the container's: 0 the host's, -1 that of its innermost namespace."""
+    """`level` selects the container's number among its PIDs: 0 is the host's, -1 that of its innermost namespace."""
     stat = _read_stat(pid)
-    status = procfs.parse_status(_of(pid, "status"))
-    argv = procfs.parse_command_line(_of(pid, "cmdline"))
+    status = procfs.parse_status(_proc_text(pid, "status"))
+    argv = procfs.parse_command_line(_proc_text(pid, "cmdline"))
     try:
         exe = read_link(f"/proc/{pid}/exe")
     except ContainerlabError:
         exe = ""
     shell = shell_of(stat.name, exe, argv)
-    threads = read_threads(pid, status, patient=shell is not None)
+    threads = read_threads(pid, status, wait_for_sleep=shell is not None)
     dispositions = dispositions_of(pid, threads)
     if shell and dispositions.caught - {_CHILD_SIGNAL}:
         dispositions = _with_foreground(dispositions, *foreground_of(pid, shell, threads[0]))
     if _read_stat(pid).started != stat.started:
-        raise Gone(f"Process {pid} has ended.")
+        raise Gone(f"Process {pid} has exited.")
     numbers = status.namespace_pids
     namespace_init = numbers[-1] == 1
     return Process(
@@ -137,7 +137,7 @@ def _read(pid: int, level: int, users: _Users) -> Process:
 
 
 def _spared_by_kernel(init: Dispositions) -> bool | None:
-    """Asks the kernel only where it matters; few programs block a signal without a handler in one thread alone."""
+    """Tests the kernel only if it matters: few programs block a signal without a handler in one thread only."""
     if not init.leader_blocked - init.blocked - init.caught - init.ignored - init.sigwait:
         return None
     from containerlab_probes.kernel.asking import spares_init_when_main_thread_blocks
@@ -149,21 +149,21 @@ def _with_foreground(dispositions: Dispositions, children: tuple[int, ...], unre
     if not unread:
         return replace(dispositions, foreground=children)
     open_to = dispositions.caught - dispositions.blocked - {_CHILD_SIGNAL}
-    return replace(dispositions, unsure=dispositions.unsure | open_to, unread=(*dispositions.unread, unread))
+    return replace(dispositions, unclear=dispositions.unclear | open_to, unread=(*dispositions.unread, unread))
 
 
 def _read_stat(pid: int) -> procfs.Stat:
-    return procfs.parse_stat(_of(pid, "stat"))
+    return procfs.parse_stat(_proc_text(pid, "stat"))
 
 
-def _of(pid: int, name: str) -> str:
+def _proc_text(pid: int, name: str) -> str:
     return read_text(f"/proc/{pid}/{name}")
 
 
 def _with_orphaned_groups(processes: list[Process]) -> list[Process]:
-    """Says of each whether its process group is orphaned, so that job control signals don't stop it.
+    """Returns the processes with `orphaned_group`: job control signals don't suspend an orphaned process group.
 
-    It is where no member has a parent in the same session but another group (kernel/exit.c,
+    A group is orphaned if no member has a parent in the same session but another group (kernel/exit.c,
     will_become_orphaned_pgrp).
     """
     held: set[int] = set()
@@ -199,15 +199,15 @@ def _in_tree_order(processes: list[Process], init: ProcessId) -> tuple[Process, 
         if process.pid not in ordered:
             ordered[process.pid] = process
             waiting.extend(sorted(by_parent[process.pid], key=lambda child: -child.pid))
-    # A parent that ended between two reads leaves a number that is in the list no more than by accident.
+    # A parent that exited between two reads leaves a PID that may belong to another process in the list.
     return (*ordered.values(), *(process for process in processes if process.pid not in ordered))
 
 
 class _PidNamespaces:
-    """Which process is in which PID namespaces; remembered, as none ever moves to another.
+    """Remembers the PID namespaces of each process, because a process never moves to another one.
 
-    A process is remembered by its number and the inode of its directory in /proc, which a later process of
-    the same number doesn't share: one look at the list of /proc then serves every container.
+    The key is the PID and the inode of its directory in /proc, which a later process of the same number doesn't share.
+    So one listing of /proc serves all containers.
     """
 
     def __init__(self) -> None:
@@ -215,7 +215,7 @@ class _PidNamespaces:
         self._lock = threading.Lock()
 
     def members(self, pid: int) -> set[int]:
-        """PIDs in the PID namespace of `pid` and in those below it; empty where that can't be seen."""
+        """Returns the PIDs in the PID namespace of `pid` and in those below it; empty if they can't be read."""
         try:
             wanted = os.stat(f"/proc/{pid}/ns/pid").st_ino
             own = os.stat("/proc/self/ns/pid").st_ino
@@ -233,7 +233,7 @@ class _PidNamespaces:
 
 
 def _namespace_chain(pid: str, own: int) -> tuple[int, ...] | None:
-    """The PID namespaces of a process from its own up to, without it, ours; None where it can't be read."""
+    """Returns the PID namespaces of a process, from its own up to but without this program's; None: can't be read."""
     try:
         if os.stat(f"/proc/{pid}/ns/pid").st_ino == own:
             return ()

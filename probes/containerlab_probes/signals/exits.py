@@ -1,4 +1,4 @@
-"""Sees processes exit, through pidfds."""
+"""Reports the exits of processes, through pidfds."""
 
 import contextlib
 import fcntl
@@ -19,24 +19,24 @@ from containerlab_probes.signals.names import name_of
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """The end of one process."""
+    """The exit of one process."""
 
     id: ProcessId
     at: float
-    """Epoch seconds, taken when the kernel reported it."""
+    """Epoch seconds at which the kernel reported it."""
     ended_by: int | str | None
-    """Exit code, or the name of the signal; None where the kernel doesn't tell."""
+    """Exit code, or the name of the signal; None if the kernel does not report it."""
 
 
 class ExitWatch:
-    """Sees processes end, through pidfds that are opened before anything is sent to them.
+    """Waits for processes to exit, through pidfds that are opened before any signal is sent.
 
-    One thread waits; any thread may add, wake and close. A process that had already ended when it was
-    added is reported by the next `wait`, without saying how it ended.
+    One thread waits; any thread may add, wake and close. The next `wait` reports a process that had already exited when
+    it was added, without its status.
     """
 
     def __init__(self, ids: Iterable[ProcessId] = ()) -> None:
-        """Raises as `open_pidfd`, but for `Gone`."""
+        """Raises as `open_pidfd`, except `Gone`."""
         self._poll = select.epoll()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll.register(self._bell, select.EPOLLIN)
@@ -52,7 +52,7 @@ class ExitWatch:
             raise
 
     def add(self, id: ProcessId) -> None:
-        """Watch one more process."""
+        """Watches one more process."""
         if self._closed:
             return
         try:
@@ -65,9 +65,9 @@ class ExitWatch:
         self._poll.register(fd, select.EPOLLIN)
 
     def wait(self, timeout_s: float | None = None) -> tuple[Exit, ...]:
-        """The processes that have ended since the last call; waits for one, for ever where no time is given.
+        """Returns the exits since the last call; waits for one, without limit if `timeout_s` is None.
 
-        Empty when the time is over, or `wake` or `close` was called.
+        Empty after the time, or after a call of `wake` or `close`.
         """
         with self._waiting:
             if self._closed:
@@ -82,12 +82,12 @@ class ExitWatch:
             return (*early, *(self._ended(fd, at) for fd in fds))
 
     def wake(self) -> None:
-        """Make the `wait` that is under way, or else the next one, return at once."""
+        """Makes the `wait` in progress, or else the next one, return at once."""
         if not self._closed:
             os.eventfd_write(self._bell, 1)
 
     def close(self) -> None:
-        """Stop watching; a `wait` in another thread returns. May be called again."""
+        """Stops watching; a `wait` in another thread returns. May be called again."""
         self.wake()
         self._closed = True
         with self._waiting:
@@ -99,7 +99,7 @@ class ExitWatch:
 
     def _ended(self, fd: int, at: float) -> Exit:
         id = self._watched.pop(fd)
-        ended = Exit(id, at, _how_it_ended(fd, id))
+        ended = Exit(id, at, _exit_status(fd, id))
         self._poll.unregister(fd)
         os.close(fd)
         return ended
@@ -109,11 +109,11 @@ _PIDFD_GET_INFO = 0xC040FF0B
 """_IOWR(0xFF, 11, struct pidfd_info) with the structure's first 64 bytes (include/uapi/linux/pidfd.h)."""
 _PIDFD_INFO_EXIT = 0x8
 _PIDFD_INFO = struct.Struct("=QQ11Ii")
-"""mask, cgroup, eleven ids, exit code."""
+"""Mask, cgroup, eleven ids, exit code."""
 
 
-def _how_it_ended(fd: int, id: ProcessId) -> int | str | None:
-    """From the pidfd once the process has been reaped (Linux 6.15), from its zombie until then."""
+def _exit_status(fd: int, id: ProcessId) -> int | str | None:
+    """Reads the status from the zombie or, once the process has been reaped, from the pidfd (Linux 6.15)."""
     status = _reaped_status(fd)
     if status is None:
         status = _zombie_status(id)
@@ -123,7 +123,7 @@ def _how_it_ended(fd: int, id: ProcessId) -> int | str | None:
 
 
 def ended_by(status: int) -> int | str:
-    """What a status as waitpid gives it says: the exit code, or the name of the signal."""
+    """Returns the exit code, or the name of the signal, for a status of waitpid."""
     return name_of(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
@@ -138,7 +138,7 @@ def _reaped_status(fd: int) -> int | None:
 
 
 def _zombie_status(id: ProcessId) -> int | None:
-    """The kernel shows 0 to a reader that may not trace the process; such a 0 proves nothing."""
+    """Reads the status of a zombie. The kernel shows 0 to a reader that may not trace it, so that 0 does not count."""
     try:
         with open(f"/proc/{id.pid}/stat", encoding="utf-8", errors="surrogateescape") as file:
             stat = procfs.parse_stat(file.read())

@@ -1,7 +1,7 @@
-"""(process, signal) -> what the kernel and the program will do with it. Pure: it reads no file and sends nothing.
+"""Predicts what the kernel and the program do with a signal. No I/O.
 
-The order of the questions is the kernel's (kernel/signal.c: prepare_signal, sig_ignored, complete_signal,
-get_signal) for a signal that comes from outside of the process's PID namespace, as those of an engine do.
+The order of the checks is that of the kernel (kernel/signal.c: prepare_signal, sig_ignored, complete_signal,
+get_signal) for a signal from outside the process's PID namespace, such as the signals of an engine.
 """
 
 import signal as posix
@@ -15,88 +15,88 @@ _KILL, _STOP, _CONT, _CHLD, _HUP = (
 )
 _JOB_CONTROL = frozenset((int(posix.SIGTSTP), int(posix.SIGTTIN), int(posix.SIGTTOU)))
 _BASH_WITH_EXIT_TRAP = frozenset((int(posix.SIGILL), int(posix.SIGTRAP), int(posix.SIGSYS)))
-"""No program catches these for a trap on SIGTERM; bash does for a trap on EXIT, with every other that ends it."""
+"""bash catches these for a trap on EXIT, along with all other signals that terminate it; no trap on SIGTERM does."""
 
 _Answer = tuple[Delivery, Effect, str]
 
 
 def forecast(process: Process, signal: int, children: tuple[Process, ...] = ()) -> Forecast:
-    """What a signal sent to `process` from outside of its PID namespace would do now (man 7 signal).
+    """Predicts the effect of a signal sent to `process` now from outside its PID namespace (man 7 signal).
 
-    `children` name the ones that a shell waits for. Raises BadRequest for no signal.
+    `children` supplies the names of the children that a shell waits for. Raises BadRequest (no such signal).
     """
     if not 1 <= signal <= 64:
-        raise BadRequest(f"There is no signal {signal}.")
+        raise BadRequest(f"No such signal: {signal}. Signals go from 1 to 64.")
     answer = (
-        _ended(process)
-        or _forced(process, signal)
-        or _awaited_or_unknown(process, signal)
-        or _held_back(process, signal)
-        or _disposed(process, signal, process.namespace_init, children)
+        _exited(process)
+        or _unconditional(process, signal)
+        or _waited_for_or_unknown(process, signal)
+        or _blocked(process, signal)
+        or _by_disposition(process, signal, process.namespace_init, children)
     )
     return Forecast(process.id, process.container_pid, signal, *answer)
 
 
-def _ended(process: Process) -> _Answer | None:
+def _exited(process: Process) -> _Answer | None:
     if process.state in ("Z", "X") and process.threads <= 1:
-        evidence = f"it has ended already and is a zombie (state {process.state} in /proc/{process.pid}/stat)"
+        evidence = f"it has already exited and is a zombie (state {process.state} in /proc/{process.pid}/stat)"
         return Delivery.IGNORED, Effect.NOTHING, evidence
     return None
 
 
-def _forced(process: Process, signal: int) -> _Answer | None:
-    """What no process has a say in."""
+def _unconditional(process: Process, signal: int) -> _Answer | None:
+    """Returns the answer for SIGKILL, SIGSTOP, and SIGCONT to a suspended process."""
     if signal in (_KILL, _STOP):
-        evidence = f"{name_of(signal)} can't be caught, blocked or ignored (man 7 signal)"
+        evidence = f"{name_of(signal)} can't be handled, blocked or ignored (man 7 signal)"
         return Delivery.DEFAULT, default_action(signal), evidence
     if signal == _CONT and process.state == "T":
         delivery = Delivery.HANDLER if signal in process.dispositions.caught else Delivery.DEFAULT
-        evidence = f"it is stopped (state T in /proc/{process.pid}/stat), and SIGCONT resumes it in any case"
+        evidence = f"it is suspended (state T in /proc/{process.pid}/stat), and SIGCONT always resumes it"
         return delivery, Effect.CONTINUES, evidence
     return None
 
 
-def _awaited_or_unknown(process: Process, signal: int) -> _Answer | None:
+def _waited_for_or_unknown(process: Process, signal: int) -> _Answer | None:
     found = process.dispositions
     if process.state == "t":
-        evidence = f"a debugger has stopped it (state t in /proc/{process.pid}/stat) and decides"
+        evidence = f"a debugger has suspended it (state t in /proc/{process.pid}/stat) and decides"
         return Delivery.UNKNOWN, Effect.UNKNOWN, evidence
     if process.state == "T":
         return None
     if signal in found.sigwait:
         evidence = (
-            f"a thread awaits it in rt_sigtimedwait (/proc/{process.pid}/task/*/syscall, its set read from memory)"
+            f"a thread waits for it in rt_sigtimedwait (/proc/{process.pid}/task/*/syscall, its set read from memory)"
         )
         return Delivery.SIGWAIT, Effect.PROGRAM_DECIDES, evidence
-    if signal in found.unsure:
-        return Delivery.UNKNOWN, Effect.UNKNOWN, " ".join(found.unread) or "what decides could not be read"
+    if signal in found.unclear:
+        return Delivery.UNKNOWN, Effect.UNKNOWN, " ".join(found.unread) or "the facts that decide could not be read"
     return None
 
 
-def _held_back(process: Process, signal: int) -> _Answer | None:
-    """Blocked by every thread: read from a signalfd, or left in the queue."""
+def _blocked(process: Process, signal: int) -> _Answer | None:
+    """Returns the answer for a signal that every thread blocks: read from a signalfd, or pending."""
     found, pid = process.dispositions, process.pid
     if signal in found.blocked and signal in found.signalfd and process.state != "T":
         evidence = f"blocked, and read from a signalfd (sigmask in /proc/{pid}/fdinfo)"
         return Delivery.SIGNALFD, Effect.PROGRAM_DECIDES, evidence
     if signal in found.blocked:
-        already = "; one is waiting already" if signal in found.pending else ""
-        evidence = f"every thread blocks it and none awaits it (SigBlk of /proc/{pid}/task/*/status){already}"
+        already = "; one is already pending" if signal in found.pending else ""
+        evidence = f"every thread blocks it and none waits for it (SigBlk of /proc/{pid}/task/*/status){already}"
         return Delivery.PENDING, Effect.NOTHING, evidence
     return None
 
 
-def _disposed(process: Process, signal: int, init: bool, children: tuple[Process, ...]) -> _Answer:
-    """At least one thread is open to it: the disposition decides."""
+def _by_disposition(process: Process, signal: int, init: bool, children: tuple[Process, ...]) -> _Answer:
+    """Returns the answer for a signal that at least one thread can take: the disposition decides."""
     found, pid = process.dispositions, process.pid
     if signal in found.ignored:
         return Delivery.IGNORED, Effect.NOTHING, f"ignored (SigIgn of /proc/{pid}/status)"
     if signal not in found.caught and init and _kernels_differ(process, signal):
-        return _as_the_kernel_says(process)
+        return _as_this_kernel_does(process)
     if signal not in found.caught and init:
-        usual = " whose default action is to do nothing anyway" if default_action(signal) is Effect.NOTHING else ""
+        usual = "; its default action is to do nothing anyway" if default_action(signal) is Effect.NOTHING else ""
         evidence = (
-            f"PID 1 without a handler for it: the kernel drops a signal{usual}"
+            f"PID 1 has no handler, so the kernel drops the signal{usual}"
             f" (neither SigCgt nor SigIgn of /proc/{pid}/status; man 7 pid_namespaces)"
         )
         return Delivery.DROPPED, Effect.NOTHING, evidence
@@ -104,25 +104,25 @@ def _disposed(process: Process, signal: int, init: bool, children: tuple[Process
         evidence = f"no handler (SigCgt of /proc/{pid}/status), and the default action is to do nothing (man 7 signal)"
         return Delivery.DEFAULT, Effect.NOTHING, evidence
     if process.state == "T":
-        evidence = f"it is stopped (state T in /proc/{pid}/stat): the signal waits until SIGCONT resumes it"
+        evidence = f"it is suspended (state T in /proc/{pid}/stat); the signal stays pending until SIGCONT"
         return Delivery.PENDING, Effect.NOTHING, evidence
-    return _caught(process, signal, children) if signal in found.caught else _by_default(process, signal)
+    return _handled(process, signal, children) if signal in found.caught else _by_default(process, signal)
 
 
 def _kernels_differ(process: Process, signal: int) -> bool:
-    """Whether a signal without a handler may get past the protection of an init.
+    """Returns whether a signal without a handler may get past the protection of an init.
 
-    What the main thread blocks isn't discarded when it is sent, and another thread takes it. Some kernels then kill
-    all threads at once (complete_signal); in others that thread looks at the protection (get_signal), and so does
-    each kernel if the signal would dump core. See kernel/rules.py.
+    A signal that the main thread blocks isn't discarded when it is sent, and another thread takes it. Some kernels then
+    kill all threads at once (complete_signal). In others that thread checks the protection (get_signal); all kernels
+    do so if the signal would dump core. See kernel/rules.py.
     """
     fatal = default_action(signal) is Effect.TERMINATES
     return fatal and process.threads > 1 and process.state != "T" and signal in process.dispositions.leader_blocked
 
 
-def _as_the_kernel_says(process: Process) -> _Answer:
+def _as_this_kernel_does(process: Process) -> _Answer:
     how = (
-        "PID 1 without a handler for it; its main thread blocks it and another thread does not"
+        "PID 1 has no handler; its main thread blocks the signal and another thread does not"
         f" (SigBlk of /proc/{process.pid}/task/*/status)"
     )
     match process.spared_by_kernel:
@@ -137,19 +137,19 @@ def _as_the_kernel_says(process: Process) -> _Answer:
             return Delivery.UNKNOWN, Effect.UNKNOWN, evidence
 
 
-def _caught(process: Process, signal: int, children: tuple[Process, ...]) -> _Answer:
+def _handled(process: Process, signal: int, children: tuple[Process, ...]) -> _Answer:
     found = process.dispositions
     source = f"SigCgt of /proc/{process.pid}/status"
     if not found.foreground or signal == _CHLD:
-        return Delivery.HANDLER, Effect.PROGRAM_DECIDES, f"caught ({source})"
+        return Delivery.HANDLER, Effect.PROGRAM_DECIDES, f"handled ({source})"
     waits = f"a shell that waits for {_named(found.foreground, children)} in the foreground"
     if found.caught >= _BASH_WITH_EXIT_TRAP:
-        evidence = f"caught ({source}) by {waits}: at once if bash does it for a trap on EXIT, else only afterwards"
+        evidence = f"handled ({source}) by {waits}: at once if this is for a trap on EXIT in bash, otherwise afterwards"
         return Delivery.UNKNOWN, Effect.UNKNOWN, evidence
     if signal == _HUP and process.exe.endswith("zsh"):
-        evidence = f"caught ({source}) by {waits}: zsh does so without a trap too, and then at once"
+        evidence = f"handled ({source}) by {waits}: zsh does so also without a trap, and then at once"
         return Delivery.UNKNOWN, Effect.UNKNOWN, evidence
-    evidence = f"caught ({source}), but by {waits}: its trap runs only when that has ended"
+    evidence = f"handled ({source}), but by {waits}: its trap runs only after that process has exited"
     return Delivery.DEFERRED, Effect.PROGRAM_DECIDES, evidence
 
 
@@ -157,13 +157,15 @@ def _by_default(process: Process, signal: int) -> _Answer:
     action = default_action(signal)
     evidence = f"no handler: neither SigCgt nor SigIgn of /proc/{process.pid}/status has it"
     if action is Effect.CONTINUES:
-        evidence = f"{evidence}; it isn't stopped, so nothing changes"
+        evidence = f"{evidence}; it isn't suspended, so nothing changes"
     if signal in _JOB_CONTROL:
         if process.orphaned_group:
-            evidence = f"{evidence}, and its process group is orphaned, which job control doesn't stop (man 7 signal)"
+            evidence = (
+                f"{evidence}, and its process group is orphaned, so job control doesn't suspend it (man 7 signal)"
+            )
             return Delivery.DEFAULT, Effect.NOTHING, evidence
         if process.orphaned_group is None:
-            evidence = f"{evidence}; whether its process group is orphaned, and so isn't stopped, was not looked at"
+            evidence = f"{evidence}; whether its process group is orphaned (and so isn't suspended) was not checked"
             return Delivery.DEFAULT, Effect.UNKNOWN, evidence
     return Delivery.DEFAULT, action, evidence
 

@@ -28,29 +28,29 @@ _NOTHING = frozenset((signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH))
 
 
 def all_signals() -> tuple[int, ...]:
-    """Every signal that this kernel lets a program use, in ascending order.
+    """Returns every signal that a program can use on this kernel, in ascending order.
 
-    32 and 33 (up to SIGRTMIN) are missing: the C library keeps them for itself (man 7 signal).
+    32 and 33 (below SIGRTMIN) are missing: the C library reserves them (man 7 signal).
     """
     return tuple(sorted(_NAMES))
 
 
 def name_of(number: int) -> str:
-    """The name of a signal: `SIGTERM`, `SIGRTMIN+3`; what has no name is given as `32`."""
+    """Returns the name of a signal (`SIGTERM`, `SIGRTMIN+3`), or the number as text if it has no name."""
     return _NAMES.get(number, str(number))
 
 
 def number_of(text: str) -> int:
-    """The number of a signal given as `SIGUSR1`, `usr1`, `10`, `rtmin+3` or `SIGRTMAX-1`.
+    """Returns the number of a signal given as `SIGUSR1`, `usr1`, `10`, `rtmin+3` or `SIGRTMAX-1`.
 
-    Raises `BadRequest` for everything else, naming what comes near.
+    Raises `BadRequest` for any other text, with similar names.
     """
     name = text.strip().upper()
     if re.fullmatch(r"[0-9]{1,3}", name):
         number = int(name)
         if 1 <= number <= _RTMAX:
             return number
-        raise BadRequest(f"There is no signal {number}: signals go from 1 to {_RTMAX}.")
+        raise BadRequest(f"No such signal: {number}. Signals go from 1 to {_RTMAX}.")
     name = name if name.startswith("SIG") else f"SIG{name}"
     if name in _NUMBERS:
         return _NUMBERS[name]
@@ -59,17 +59,17 @@ def number_of(text: str) -> int:
         number = {"RTMIN": _RTMIN, "RTMAX": _RTMAX}[found[1]] + int((found[2] or "+") + (found[3] or "0"))
         if _RTMIN <= number <= _RTMAX:
             return number
-        raise BadRequest(f"There is no signal {text!r}: real-time signals go from RTMIN to RTMIN+{_RTMAX - _RTMIN}.")
-    import difflib  # costs milliseconds that only a mistake is worth
+        raise BadRequest(f"No such signal: {text!r}. Real-time signals go from RTMIN to RTMIN+{_RTMAX - _RTMIN}.")
+    import difflib  # takes milliseconds, so it is imported only after a mistake
 
     shorts = [known.removeprefix("SIG") for known in _NUMBERS]
     near = difflib.get_close_matches(name.removeprefix("SIG"), shorts, n=3)
-    hint = f"did you mean {' or '.join(f'SIG{one}' for one in near)}?" if near else "`kill -l` lists them."
-    raise BadRequest(f"There is no signal {text!r}; {hint}")
+    hint = f"Did you mean {' or '.join(f'SIG{one}' for one in near)}?" if near else "`kill -l` lists all."
+    raise BadRequest(f"No such signal: {text!r}. {hint}")
 
 
 def default_action(number: int) -> Effect:
-    """What a signal at its default action does to a process (man 7 signal, include/linux/signal.h)."""
+    """Returns the effect of a signal's default action (man 7 signal, include/linux/signal.h)."""
     if number in _DUMPS_CORE:
         return Effect.DUMPS_CORE
     if number in _STOPS:

@@ -1,4 +1,4 @@
-"""Sends a signal to exactly the process that was meant."""
+"""Sends a signal to exactly one process, never to a later one with the same PID."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from containerlab_probes.signals.names import name_of
 
 
 def send(id: ProcessId, number: int) -> None:
-    """Send a signal to exactly this process (man 2 pidfd_send_signal).
+    """Sends a signal to exactly this process (man 2 pidfd_send_signal).
 
     Raises `Gone`, `Denied` (another user's process), `BadRequest` (no such signal) or `Unsupported`.
     """
@@ -27,6 +27,6 @@ def send(id: ProcessId, number: int) -> None:
             denied="it belongs to another user; run this with sudo",
         ) from error
     except (OSError, OverflowError) as error:
-        raise BadRequest(f"The kernel has no signal {number}.") from error
+        raise BadRequest(f"No such signal: {number}.") from error
     finally:
         os.close(fd)

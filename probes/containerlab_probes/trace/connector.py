@@ -1,7 +1,7 @@
-"""The kernel's process connector: every thread's end on the machine, with its status.
+"""Reads the kernel's process connector, which reports the exit of every thread on the machine with its status.
 
-The tracepoint of an exit doesn't tell the status; the connector does, in the same clock (CLOCK_MONOTONIC) and
-before a pidfd becomes readable (kernel/exit.c). It needs CAP_NET_ADMIN and the machine's own network namespace.
+The tracepoint of an exit does not report the status. The connector does, with the same clock (CLOCK_MONOTONIC) and
+before a pidfd becomes readable (kernel/exit.c). It needs CAP_NET_ADMIN and the host's network namespace.
 
 Sources: include/uapi/linux/cn_proc.h, connector.h, netlink.h, filter.h.
 """
@@ -42,7 +42,7 @@ _LOAD_WORD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
 
 
 def parse(message: bytes) -> tuple[Ended, ...]:
-    """The ends of threads that one datagram tells of; other events and what is cut off are left out."""
+    """Parses the thread exits in one datagram; omits other events and truncated ones."""
     found = []
     position = 0
     while position + _BODY + _EXIT.size <= len(message):
@@ -59,10 +59,10 @@ def parse(message: bytes) -> tuple[Ended, ...]:
 
 
 class Connector:
-    """A socket that tells the ends of threads, and nothing else: the kernel filters the rest."""
+    """A socket that reports only thread exits: the kernel filters all other events."""
 
     def __init__(self) -> None:
-        """Raises `Denied` without CAP_NET_ADMIN, `Unsupported` where the kernel or network namespace has none."""
+        """Raises `Denied` without CAP_NET_ADMIN, `Unsupported` if the kernel or network namespace has no connector."""
         try:
             self._socket = socket.socket(
                 socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, _NETLINK_CONNECTOR
@@ -81,11 +81,11 @@ class Connector:
             raise _refused(error) from error
 
     def fileno(self) -> int:
-        """For poll."""
+        """Returns the descriptor, for poll."""
         return self._socket.fileno()
 
     def read(self) -> tuple[list[Ended], bool]:
-        """What has come since the last call, and whether something was lost before it. Doesn't wait."""
+        """Returns the exits since the last call, and whether events were lost. Does not wait."""
         found: list[Ended] = []
         lost = False
         while True:
@@ -102,18 +102,18 @@ class Connector:
                 found.extend(parse(message))
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stops listening."""
         with contextlib.suppress(OSError):
             self._ask(_IGNORE)
         self._socket.close()
 
     def _ask(self, operation: int) -> None:
-        wish = struct.pack("=I", operation)
-        body = _CONNECTOR.pack(_CN_IDX_PROC, _CN_VAL_PROC, 0, 0, len(wish), 0) + wish
+        request = struct.pack("=I", operation)
+        body = _CONNECTOR.pack(_CN_IDX_PROC, _CN_VAL_PROC, 0, 0, len(request), 0) + request
         self._socket.send(_NETLINK.pack(_NETLINK.size + len(body), _NLMSG_DONE, 0, 0, os.getpid()) + body)
 
     def _filter(self) -> None:
-        """Let the answer to the request and the exits pass. BPF loads words as if they were big-endian."""
+        """Filters all but exits and the answer to the request. BPF loads words as if they were big-endian."""
 
         def as_loaded(what: int) -> int:
             return int.from_bytes(what.to_bytes(4, sys.byteorder), "big")

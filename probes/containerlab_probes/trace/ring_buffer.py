@@ -1,7 +1,7 @@
-"""Pages of the kernel's trace ring buffer (trace_pipe_raw) -> the events that signals are traced with. Pure.
+"""Parses pages of the kernel's trace ring buffer (trace_pipe_raw) into the events of the trace. No I/O.
 
-The binary form is read, not the text of trace_pipe: a program chooses its own name and the paths it runs, line
-ends included, so in the text it could forge lines of the kernel's.
+It parses the binary form, not the text of trace_pipe: a program chooses its own name and the paths that it runs, with
+any characters, so in the text it could forge lines of the kernel.
 
 Sources: kernel/trace/ring_buffer.c and include/linux/ring_buffer.h; the offsets come from the `header_page` and
 `format` files of the running kernel.
@@ -27,7 +27,7 @@ _DELTA_BITS = 27
 _COMMIT_MASK = (1 << 27) - 1
 _MISSED_EVENTS = 1 << 31
 _UPPER_TIME = 0xF8 << 56
-"""An absolute time stamp has 59 bits; the page's own time gives the rest."""
+"""An absolute time stamp has 59 bits; the page's time has the upper bits."""
 _WORD = struct.Struct("<I")
 _TWO_WORDS = struct.Struct("<II")
 
@@ -73,7 +73,7 @@ class NewTask(NamedTuple):
 
 
 class Execed(NamedTuple):
-    """sched_process_exec: `thread` was `before` until now if another thread than the leader called execve."""
+    """sched_process_exec. `before` differs from `thread` if a thread other than the leader called execve."""
 
     time: int
     thread: int
@@ -82,7 +82,7 @@ class Execed(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """The end of a thread; `status` as waitpid gives it, None where it isn't told."""
+    """The exit of a thread; `status` as waitpid returns it, None if it is not reported."""
 
     time: int
     thread: int
@@ -91,11 +91,14 @@ class Ended(NamedTuple):
 
 Event = Generated | Delivered | NewTask | Execed | Ended
 Decoder = Callable[[int, bytes, int, int], Event]
-"""From the time, the page, and where in it the record begins and ends. Raises `ValueError` where it is too short."""
+"""Takes the time, the page, and the start and end of the record in it.
+
+Raises `ValueError` if the record is too short.
+"""
 
 
 def parse_fields(text: str) -> dict[str, Field]:
-    """The fields of a `format` or `header_page` file by name."""
+    """Parses the fields of a `format` or `header_page` file, by name."""
     fields = {}
     for declaration, offset, size, signed in _FIELD.findall(text):
         name = _NAME.search(declaration)
@@ -105,23 +108,23 @@ def parse_fields(text: str) -> dict[str, Field]:
 
 
 def parse_id(text: str) -> int:
-    """The number that records of this event carry. Raises `ValueError` where the text is no `format` file."""
+    """Parses the event's id in its records. Raises `ValueError` if the text is not a `format` file."""
     found = _ID.search(text)
     if not found:
-        raise ValueError(f"no format of a trace event: {text[:80]!r}")
+        raise ValueError(f"not a format of a trace event: {text[:80]!r}")
     return int(found[1])
 
 
-def picker(fields: Mapping[str, Field], *names: str) -> struct.Struct:
-    """What takes these fields out of a record, in this order, which must be the record's own.
+def unpacker(fields: Mapping[str, Field], *names: str) -> struct.Struct:
+    """Returns a struct that unpacks these fields of a record, given in the order of the record.
 
-    Raises `ValueError` where a field is missing, out of order or of an unknown size.
+    Raises `ValueError` if a field is missing, out of order or of an unknown size.
     """
     pattern, end = "=", 0
     for name in names:
         field = fields.get(name)
         if field is None or field.offset < end:
-            raise ValueError(f"the kernel's record has no field {name} where it is looked for")
+            raise ValueError(f"the kernel's record has no field {name} at the expected place")
         is_text = "char" in field.declaration and field.size > 1 and "__data_loc" not in field.declaration
         code = f"{field.size}s" if is_text else {1: "b", 2: "h", 4: "i", 8: "q"}.get(field.size)
         if code is None:
@@ -133,11 +136,11 @@ def picker(fields: Mapping[str, Field], *names: str) -> struct.Struct:
 
 def generated(fields: Mapping[str, Field]) -> Decoder:
     """Decodes signal/signal_generate."""
-    pick = picker(fields, "common_flags", "common_pid", "sig", "code", "pid", "group", "result")
-    unpack = pick.unpack_from
+    layout = unpacker(fields, "common_flags", "common_pid", "sig", "code", "pid", "group", "result")
+    unpack = layout.unpack_from
 
     def decode(time: int, page: bytes, start: int, end: int) -> Event:
-        _check(pick, start, end)
+        _check(layout, start, end)
         flags, sender, signal, code, target, group, result = unpack(page, start)
         return Generated(time, 0 if flags & _IN_INTERRUPT else sender, target, signal, code, group != 0, result)
 
@@ -146,11 +149,11 @@ def generated(fields: Mapping[str, Field]) -> Decoder:
 
 def delivered(fields: Mapping[str, Field]) -> Decoder:
     """Decodes signal/signal_deliver."""
-    pick = picker(fields, "common_pid", "sig", "sa_handler")
-    unpack = pick.unpack_from
+    layout = unpacker(fields, "common_pid", "sig", "sa_handler")
+    unpack = layout.unpack_from
 
     def decode(time: int, page: bytes, start: int, end: int) -> Event:
-        _check(pick, start, end)
+        _check(layout, start, end)
         return Delivered(time, *unpack(page, start))
 
     return decode
@@ -158,23 +161,23 @@ def delivered(fields: Mapping[str, Field]) -> Decoder:
 
 def new_task(fields: Mapping[str, Field]) -> Decoder:
     """Decodes task/task_newtask."""
-    pick = picker(fields, "common_pid", "pid", "comm", "clone_flags")
+    layout = unpacker(fields, "common_pid", "pid", "comm", "clone_flags")
 
     def decode(time: int, page: bytes, start: int, end: int) -> Event:
-        _check(pick, start, end)
-        parent, thread, name, flags = pick.unpack_from(page, start)
+        _check(layout, start, end)
+        parent, thread, name, flags = layout.unpack_from(page, start)
         return NewTask(time, parent, thread, _text(name), bool(flags & CLONE_THREAD))
 
     return decode
 
 
 def execed(fields: Mapping[str, Field]) -> Decoder:
-    """Decodes sched/sched_process_exec; where its path lies is said by the lower half of `filename`."""
-    pick = picker(fields, "filename", "pid", "old_pid")
+    """Decodes sched/sched_process_exec; the lower half of `filename` is the offset of the path."""
+    layout = unpacker(fields, "filename", "pid", "old_pid")
 
     def decode(time: int, page: bytes, start: int, end: int) -> Event:
-        _check(pick, start, end)
-        place, thread, before = pick.unpack_from(page, start)
+        _check(layout, start, end)
+        place, thread, before = layout.unpack_from(page, start)
         path_start = start + (place & 0xFFFF)
         return Execed(time, thread, before, _text(page[path_start : min(end, path_start + (place >> 16))]))
 
@@ -182,35 +185,35 @@ def execed(fields: Mapping[str, Field]) -> Decoder:
 
 
 def ended(fields: Mapping[str, Field]) -> Decoder:
-    """Decodes sched/sched_process_exit, which doesn't tell the status."""
-    pick = picker(fields, "common_pid")
+    """Decodes sched/sched_process_exit, which has no status."""
+    layout = unpacker(fields, "common_pid")
 
     def decode(time: int, page: bytes, start: int, end: int) -> Event:
-        _check(pick, start, end)
-        (thread,) = pick.unpack_from(page, start)
+        _check(layout, start, end)
+        (thread,) = layout.unpack_from(page, start)
         return Ended(time, thread, None)
 
     return decode
 
 
 class Pages:
-    """Takes pages apart, for one kernel's layout and one set of events."""
+    """Parses pages, for one kernel's layout and one set of events."""
 
     def __init__(self, header_page: str, decoders: Mapping[int, Decoder]) -> None:
         """`header_page` is the text of events/header_page; decoders by the event's number. Raises `ValueError`."""
         fields = parse_fields(header_page)
-        self._head = picker(fields, "timestamp", "commit")
+        self._head = unpacker(fields, "timestamp", "commit")
         self._data = fields["data"].offset if "data" in fields else 0
         if not self._data:
-            raise ValueError("the kernel's header_page names no data")
+            raise ValueError("the kernel's header_page has no field data")
         self._decoders = dict(decoders)
 
     def missed(self, page: bytes) -> bool:
-        """Whether the kernel overwrote events before this page."""
+        """Returns whether the kernel overwrote events before this page."""
         return len(page) >= self._data and bool(self._head.unpack_from(page)[1] & _MISSED_EVENTS)
 
     def events(self, page: bytes) -> list[Event]:
-        """The events of one page, oldest first; what is cut off or unknown is left out."""
+        """Parses the events of one page, oldest first; omits truncated and unknown ones."""
         decoders, events = self._decoders, []
         for time, start, end in self.records(page):
             decode = decoders.get(page[start] | page[start + 1] << 8)
@@ -222,7 +225,7 @@ class Pages:
         return events
 
     def records(self, page: bytes) -> Iterator[tuple[int, int, int]]:
-        """The time, start and end of each record of a page."""
+        """Yields the time, start and end of each record of a page."""
         if len(page) < self._data:
             return
         time, commit = self._head.unpack_from(page)
@@ -254,8 +257,8 @@ class Pages:
                 yield time, start, position
 
 
-def _check(pick: struct.Struct, start: int, end: int) -> None:
-    if end - start < pick.size:
+def _check(layout: struct.Struct, start: int, end: int) -> None:
+    if end - start < layout.size:
         raise ValueError("a record is shorter than its format")
 
 

@@ -1,7 +1,8 @@
-"""A private instance of the kernel's tracing: made, set up, read page by page, and removed.
+"""Creates, configures, reads and removes a private instance of the kernel's tracing.
 
-An instance has buffers, clock, filters and switches of its own, so nobody else's tracing is touched (kernel
-document trace/ftrace, "Instances"). Its name says whose it is; one whose process is gone is removed by the next.
+An instance has separate buffers, clock, filters and switches, so other tracing is not affected (kernel document
+trace/ftrace, "Instances"). Its name contains its process; if that process has exited, the next run removes the
+instance.
 """
 
 import contextlib
@@ -21,7 +22,7 @@ from containerlab_probes.kernel.os_errors import failure
 from containerlab_probes.records import ProcessId
 
 _MOUNTED = "/sys/kernel/tracing"
-"""Not the older place below debugfs: to look there would mount it."""
+"""The older place below debugfs is not used, because an access would mount it."""
 _FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432
 """The same numbers on every architecture (include/uapi/asm-generic/unistd.h); since Linux 5.2."""
 _FSOPEN_CLOEXEC = _FSMOUNT_CLOEXEC = 1
@@ -30,17 +31,18 @@ _FSCONFIG_CMD_CREATE = 6
 _PREFIX = "containerlab-tui"
 _NAME = re.compile(rf"{_PREFIX}\.([1-9][0-9]{{0,9}})\.([0-9]{{1,19}})\.[0-9]{{1,9}}")
 _PAGE_LIMIT = 65536
-"""More than any sub-buffer is by default; a read gives one of them at the most."""
+"""Larger than any default sub-buffer; a read returns at most one sub-buffer."""
 _BUFFERS_KB = 16384
+"""For all buffers together."""
 _CPU_KB = (64, 1024)
-"""All buffers together, and the least and most for one CPU. 1 MiB is about a second of 10,000 signals in one."""
+"""Minimum and maximum for one CPU. 1 MiB holds about one second at 10,000 signals a second."""
 
 
 _REMOVE_TRIES, _REMOVE_PAUSE_S = 100, 0.01
 
 
 def started(pid: int) -> int | None:
-    """When this process began, clock ticks after boot; None: there is no such process, or only its zombie."""
+    """Returns the start of a process in clock ticks after boot; None: no such process, or only its zombie."""
     try:
         seen = procfs.parse_stat(read_text(f"/proc/{pid}/stat"))
     except Gone:
@@ -49,22 +51,22 @@ def started(pid: int) -> int | None:
 
 
 def owner_of(name: str) -> ProcessId | None:
-    """The process that made an instance of this name; None: it isn't one of this program's."""
+    """Returns the process that created an instance, from its name; None: another program's instance."""
     found = _NAME.fullmatch(name)
     return ProcessId(int(found[1]), int(found[2])) if found else None
 
 
 def leftovers(names: Iterable[str], started: Callable[[int], int | None]) -> list[str]:
-    """The instances whose makers, of this program, no longer run."""
+    """Returns the instances of this program whose processes no longer run."""
     owners = ((name, owner_of(name)) for name in names)
     return [name for name, owner in owners if owner and started(owner.pid) != owner.started]
 
 
 def open_tracefs() -> int:
-    """A descriptor of the root of tracefs; the caller closes it.
+    """Opens the root of tracefs; the caller closes the descriptor.
 
-    Where it isn't mounted it is reached by a mount that is attached nowhere (man 2 fsmount) and gone with its
-    descriptor. Raises `Denied` without root (CAP_SYS_ADMIN), `Unsupported` where the kernel has no tracefs.
+    If tracefs isn't mounted, it is opened through a detached mount (man 2 fsmount) that disappears with its descriptor.
+    Raises `Denied` without root (CAP_SYS_ADMIN), `Unsupported` if the kernel has no tracefs.
     """
     with contextlib.suppress(OSError):
         fd = os.open(_MOUNTED, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -75,11 +77,11 @@ def open_tracefs() -> int:
 
 
 def check_events(events: Iterable[str]) -> None:
-    """Raises `Denied` or `Unsupported` where tracefs can't be reached or has not all of these events."""
+    """Raises `Denied` or `Unsupported` if tracefs can't be opened or lacks one of these events."""
     root = open_tracefs()
     try:
         if not all(_is_dir(f"events/{event}", root) for event in events):
-            raise Unsupported("Could not use the kernel trace: this kernel lacks the events that are needed.")
+            raise Unsupported("Could not use the kernel trace: this kernel lacks a required event.")
     finally:
         os.close(root)
 
@@ -113,12 +115,12 @@ def refused(error: OSError | int) -> ContainerlabError:
         "use the kernel trace",
         gone=(),
         denied="it needs root (CAP_SYS_ADMIN, and no kernel lockdown); run this with sudo",
-        unsupported="this kernel has no tracefs, or not the events that are needed",
+        unsupported="this kernel has no tracefs, or lacks a required event",
     )
 
 
 def sweep() -> None:
-    """Remove the instances of this program's earlier runs that could not do so themselves. Raises as `open_tracefs`."""
+    """Removes the instances that earlier runs of this program left behind. Raises as `open_tracefs`."""
     root = open_tracefs()
     try:
         _remove_leftovers(root)
@@ -130,7 +132,7 @@ def sweep() -> None:
 
 def _remove_leftovers(root: int) -> None:
     for name in leftovers(os.listdir(f"/proc/self/fd/{root}/instances"), started):
-        with contextlib.suppress(OSError):  # busy: somebody reads it; another run's turn
+        with contextlib.suppress(OSError):  # busy: it is being read; a later run removes it
             os.rmdir(f"instances/{name}", dir_fd=root)
 
 
@@ -138,7 +140,7 @@ class Instance:
     """One instance and its buffers. Not shared between threads."""
 
     def __init__(self, number: int) -> None:
-        """Make it, number `number` of this process, and remove what earlier runs left. Raises as `open_tracefs`."""
+        """Creates instance `number` of this process, and removes those of earlier runs. Raises as `open_tracefs`."""
         self._root = open_tracefs()
         self._buffers: list[int] = []
         pid = os.getpid()
@@ -151,33 +153,33 @@ class Instance:
             raise refused(error) from error
 
     def prepare(self) -> None:
-        """Monotonic clock, a reader that is woken by the first event, and buffers in proportion to the machine."""
+        """Sets the monotonic clock, wake-up of the reader at the first event, and buffer sizes by CPU count."""
         cpus = len(self._cpus())
-        least, most = _CPU_KB
+        minimum, maximum = _CPU_KB
         for name, value in (
             ("tracing_on", "0"),
             ("trace_clock", "mono"),
             ("buffer_percent", "0"),
             ("trace_options", "norecord-cmd"),
-            ("buffer_size_kb", str(max(least, min(most, _BUFFERS_KB // cpus)))),
+            ("buffer_size_kb", str(max(minimum, min(maximum, _BUFFERS_KB // cpus)))),
         ):
             self.write(name, value)
 
     def enable(self, event: str, only: str = "") -> None:
-        """Trace this event, only where the filter holds (kernel document trace/events, "Event filtering")."""
+        """Traces an event, filtered by `only` (kernel document trace/events, "Event filtering")."""
         if only:
             self.write(f"events/{event}/filter", only)
         self.write(f"events/{event}/enable", "1")
 
     def open_buffers(self) -> list[int]:
-        """One descriptor a CPU, for poll; tracing begins."""
+        """Starts tracing; returns one descriptor for each CPU, for poll."""
         for cpu in self._cpus():
             self._buffers.append(self._open(f"per_cpu/{cpu}/trace_pipe_raw", os.O_RDONLY | os.O_NONBLOCK))
         self.write("tracing_on", "1")
         return list(self._buffers)
 
     def pages(self) -> list[list[bytes]]:
-        """What can be read now, a list a CPU, in the order of `open_buffers`."""
+        """Returns the pages that can be read now: a list for each CPU, in the order of `open_buffers`."""
         return [self._drain(fd) for fd in self._buffers]
 
     def _drain(self, fd: int) -> list[bytes]:
@@ -188,7 +190,7 @@ class Instance:
         return pages
 
     def overrun(self) -> int:
-        """How many events were overwritten before they were read, since the beginning."""
+        """Returns the number of events that were overwritten before they were read, since the start."""
         total = 0
         for cpu in self._cpus():
             total += sum(
@@ -197,7 +199,7 @@ class Instance:
         return total
 
     def read(self, name: str) -> str:
-        """The text of one of the instance's files. Raises as `open_tracefs`."""
+        """Reads one of the instance's files. Raises as `open_tracefs`."""
         fd = self._open(name, os.O_RDONLY)
         try:
             parts = []
@@ -210,7 +212,7 @@ class Instance:
         return b"".join(parts).decode("utf-8", "replace")
 
     def write(self, name: str, value: str) -> None:
-        """Write one of the instance's files. Raises as `open_tracefs`."""
+        """Writes one of the instance's files. Raises as `open_tracefs`."""
         fd = self._open(name, os.O_WRONLY)
         try:
             os.write(fd, value.encode())
@@ -220,7 +222,7 @@ class Instance:
             os.close(fd)
 
     def close(self) -> None:
-        """Remove it, with all that is in it. May be called again."""
+        """Removes the instance and its contents. May be called again."""
         if self._root < 0:
             return
         with contextlib.suppress(ContainerlabError):
@@ -233,7 +235,9 @@ class Instance:
         self._root = -1
 
     def _remove(self) -> None:
-        """It is busy while a child of ours that was just forked has not yet come to execve, which closes its copies."""
+        """Retries while a child that this program has just forked still has copies of the descriptors, until its
+        execve.
+        """
         for _ in range(_REMOVE_TRIES):
             try:
                 os.rmdir(f"instances/{self.name}", dir_fd=self._root)

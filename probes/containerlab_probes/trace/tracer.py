@@ -1,10 +1,10 @@
-"""Signals to watched processes, their deliveries, and forks, execs and exits of those, as the kernel reports them.
+"""Traces the signals of watched processes, their deliveries, and the forks, execs and exits of these processes.
 
-Signals, forks and execs come from tracepoints in a private tracefs instance; exits from the process connector, as
-their tracepoint tells no status (where the connector can't be had, the tracepoint serves, without it). Both clocks
-are CLOCK_MONOTONIC. The kernel drops SIGCHLD of ended children and SIGURG of Go's scheduler; of the rest it gives
-the whole machine's, because a signal is generated in the sender's context and a child may get one before a
-filter of PIDs could be changed. What nobody watches is dropped as soon as it is decoded.
+Signals, forks and execs come from tracepoints in a private tracefs instance. Exits come from the process connector,
+because their tracepoint has no status; without the connector, the tracepoint is used and the status is unknown. Both
+clocks are CLOCK_MONOTONIC. A filter in the kernel drops SIGCHLD of exited children and SIGURG of Go's scheduler. All
+other events of the machine are read, because a signal is generated in the sender's context, and a child may get one
+before a filter of PIDs could be changed. Events of unwatched processes are dropped once they are decoded.
 """
 
 import atexit
@@ -26,10 +26,10 @@ from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import Lost, ProcessId, TracedExit, TraceRecord
 from containerlab_probes.trace import ring_buffer, tracefs
 from containerlab_probes.trace.connector import Connector
-from containerlab_probes.trace.watched import Following, Newcomer
+from containerlab_probes.trace.watched import EnteredProcess, WatchedProcesses
 
 _QUIET = "(sig != 17 || code < 1) && (sig != 23 || code != -6)"
-"""All but SIGCHLD by the kernel and SIGURG by tgkill; those that a person sends with kill stay."""
+"""Drops SIGCHLD from the kernel and SIGURG from tgkill; keeps those that a user sends with kill."""
 _EXIT_EVENT = "sched/sched_process_exit"
 _EVENTS = (
     ("signal/signal_generate", _QUIET, ring_buffer.generated),
@@ -39,31 +39,31 @@ _EVENTS = (
     (_EXIT_EVENT, "", ring_buffer.ended),
 )
 _TICK_S = 0.01
-"""Between two readings while something comes: events carry the kernel's time, so nothing is lost by waiting."""
+"""Between two readings while events arrive: they carry the kernel's time, so waiting loses nothing."""
 _LATE_NS = 2_000_000
-"""How long after its time stamp an event may become readable; younger ones wait, to be put in order."""
+"""Maximum delay until an event is readable; younger events are held back, to be sorted."""
 _RESYNC_S = 1.0
 """After a loss /proc is searched at most this often."""
 _CLOCK_STEP_NS = 500_000
 _FIRST_PID_NAMESPACE = 0xEFFFFFFC
-"""Inode of the machine's own PID namespace (include/linux/proc_ns.h)."""
+"""Inode of the host's PID namespace (include/linux/proc_ns.h)."""
 
 _numbers = itertools.count(1)
 
 
 class Tracer:
-    """Reads the kernel's record in a daemon thread and tells what concerns the watched processes.
+    """Reads the kernel trace in a daemon thread and reports the records of the watched processes.
 
-    One may be in use beside others, in this program and elsewhere. `watch` may be called at any time and
-    from any thread.
+    Several tracers can run at the same time, in this program and in others. `watch` may be called at any time and from
+    any thread.
     """
 
     def __init__(self) -> None:
-        self._following = Following(_look, self._newcomer)
+        self._processes = WatchedProcesses(_process_of, self._entered)
         self._namespaces: dict[int, int] = {}
         self._lock = threading.Lock()
-        self._beginning = threading.Lock()
-        """Held by `start`: whoever ends it meanwhile waits until there is a thread to end."""
+        self._starting = threading.Lock()
+        """Held by `start`, so that a `close` meanwhile waits until there is a thread to stop."""
         self._instance: tracefs.Instance | None = None
         self._connector: Connector | None = None
         self._thread: threading.Thread | None = None
@@ -71,9 +71,9 @@ class Tracer:
         self._closing = False
 
     def available(self) -> str:
-        """Why the kernel's record can't be had here, in a sentence; empty: it can."""
+        """Returns a sentence that says why the kernel trace is not available; empty if it is."""
         try:
-            _check_place()
+            _check_machine()
             tracefs.check_events(event for event, _, _ in _EVENTS)
         except ContainerlabError as error:
             return str(error)
@@ -81,13 +81,14 @@ class Tracer:
 
     @property
     def watched(self) -> frozenset[int]:
-        """The processes that are watched now, by their PIDs on the host."""
+        """Host PIDs of the processes that are watched now."""
         with self._lock:
-            return frozenset(self._following.pids)
+            return frozenset(self._processes.pids)
 
     def watch(self, ids: Iterable[ProcessId]) -> None:
-        """Watch these processes, what has descended from them and what will; of a PID namespace's init, whatever
-        is in that namespace or enters it. One that has ended is left out.
+        """Watches these processes and their present and later descendants; omits processes that have exited.
+
+        For PID 1 of a PID namespace, it watches all processes that are in that namespace or enter it.
         """
         for id in ids:
             try:
@@ -96,16 +97,18 @@ class Tracer:
                 self._register_namespace(id.pid)
             except ContainerlabError:
                 continue
-            self._take_in(id.pid, id.pid)
-        self._take_in_kin()
+            self._watch_process(id.pid, id.pid)
+        self._watch_relatives()
 
     def start(self, on_records: Callable[[tuple[TraceRecord, ...]], None]) -> None:
-        """Begin. `on_records` is called in the reading thread with what has come, in the order of time (but for what
-        the kernel tells more than 2 ms late), at most 100 times a second. Raises `Denied` or `Unsupported`.
+        """Starts the trace. Raises `Denied` or `Unsupported`.
+
+        The reading thread calls `on_records` at most 100 times a second, with records in the order of time (except
+        those that the kernel reports more than 2 ms late).
         """
-        _check_place()
-        with self._beginning:
-            atexit.register(self.close)  # before there is anything to remove: the program may end at any moment
+        _check_machine()
+        with self._starting:
+            atexit.register(self.close)  # before there is anything to remove: the program may exit at any moment
             with contextlib.suppress(ContainerlabError):  # without it exits are reported without their status
                 self._connector = Connector()
             try:
@@ -123,11 +126,12 @@ class Tracer:
             self._thread.start()
 
     def close(self) -> None:
-        """End and remove every trace of it in the kernel; what has come until now is told before. May be called
-        again, and from `on_records`.
+        """Stops the trace and removes its instance from the kernel, after it has reported all records until now.
+
+        May be called again, and from `on_records`.
         """
         self._closing = True
-        with self._beginning:
+        with self._starting:
             thread = self._thread
         if thread is None:
             return
@@ -149,7 +153,7 @@ class Tracer:
                 instance.enable(event, only)
             return ring_buffer.Pages(instance.read("../../events/header_page"), decoders)
         except ValueError as error:
-            raise Unsupported(f"The kernel's trace can't be read: {error}.") from error
+            raise Unsupported(f"Could not read the kernel trace: {error}.") from error
 
     def _run(self, source: "_Source", on_records: Callable[[tuple[TraceRecord, ...]], None]) -> None:
         lost, last_resync = False, 0.0
@@ -160,18 +164,18 @@ class Tracer:
                     source.wait()
                 resync = lost and time.monotonic() - last_resync > _RESYNC_S
                 with self._lock:
-                    known = tuple(self._following.pids)
-                gone = [pid for pid in known if not _threads(pid)] if resync else []
+                    known = tuple(self._processes.pids)
+                vanished = [pid for pid in known if not _threads(pid)] if resync else []
                 events, losses = source.read(everything=resync or closing)
                 with self._lock:
-                    records: list[TraceRecord] = [*losses, *self._following.fold(events, source.offset_ns)]
-                    for pid in gone:
-                        records += self._following.gone(pid, time.time())
+                    records: list[TraceRecord] = [*losses, *self._processes.fold(events, source.offset_ns)]
+                    for pid in vanished:
+                        records += self._processes.vanished(pid, time.time())
                     self._forget_namespaces(record.pid for record in records if isinstance(record, TracedExit))
                     if losses or resync:
-                        self._following.forget_strangers()
+                        self._processes.forget_unwatched()
                 if resync:
-                    self._take_in_kin(anew=True)
+                    self._watch_relatives(refresh=True)
                     lost, last_resync = False, time.monotonic()
                 lost = lost or bool(losses)
                 if records:
@@ -202,52 +206,53 @@ class Tracer:
                     self._namespaces.setdefault(namespace, pid)
 
     def _forget_namespaces(self, roots: Iterable[int]) -> None:
-        """The inode of a namespace is used again for a later one. Called while the lock is held."""
-        for gone in roots:
-            for namespace in [key for key, root in self._namespaces.items() if root == gone]:
+        """Forgets the namespaces of these processes, because inodes are reused. The caller holds the lock."""
+        for exited in roots:
+            for namespace in [key for key, root in self._namespaces.items() if root == exited]:
                 del self._namespaces[namespace]
 
-    def _take_in(self, pid: int, root: int) -> None:
-        """Watch a process with its threads; those it makes meanwhile are found by the next look."""
+    def _watch_process(self, pid: int, root: int) -> None:
+        """Watches a process and its threads; reads again until there are no new threads."""
         seen: frozenset[int] = frozenset()
-        _, name = _look(pid) or (pid, "")
+        _, name = _process_of(pid) or (pid, "")
         while (threads := _threads(pid)) - seen:
             with self._lock:
-                self._following.add(pid, threads - seen, root, name)
+                self._processes.add(pid, threads - seen, root, name)
             seen |= threads
         with self._lock:
-            self._following.leave_out(pid, seen - threads)
+            self._processes.remove_threads(pid, seen - threads)
 
-    def _take_in_kin(self, anew: bool = False) -> None:
-        """Watch what has descended from watched processes, and what is in watched namespaces; `anew` looks for new
-        threads and names of those that are watched already, too.
+    def _watch_relatives(self, refresh: bool = False) -> None:
+        """Watches the descendants of watched processes, and the processes in watched namespaces.
+
+        `refresh` also reads the threads and names of the already watched processes again.
         """
         with self._lock:
-            known = {pid: self._following.root_of(pid) for pid in self._following.pids}
+            known = {pid: self._processes.root_of(pid) for pid in self._processes.pids}
             namespaces = dict(self._namespaces)
-        for pid in known if anew else ():
-            self._take_in(pid, known[pid])
+        for pid in known if refresh else ():
+            self._watch_process(pid, known[pid])
         parents = _parents()
         for pid in parents:
-            line = [pid]
-            while line[-1] in parents and line[-1] not in known and len(line) < len(parents):
-                line.append(parents[line[-1]])
-            root = known.get(line[-1]) or (namespaces.get(_namespace(pid)) if namespaces else None)
+            ancestry = [pid]
+            while ancestry[-1] in parents and ancestry[-1] not in known and len(ancestry) < len(parents):
+                ancestry.append(parents[ancestry[-1]])
+            root = known.get(ancestry[-1]) or (namespaces.get(_namespace(pid)) if namespaces else None)
             if root and pid not in known:
                 known[pid] = root
-                self._take_in(pid, root)
+                self._watch_process(pid, root)
 
-    def _newcomer(self, thread: int) -> Newcomer | None:
-        """Called while the lock is held."""
+    def _entered(self, thread: int) -> EnteredProcess | None:
+        """Returns the process of a thread that has entered a watched namespace. The caller holds the lock."""
         root = self._namespaces.get(_namespace(thread)) if self._namespaces else None
-        if root is None or root not in self._following.pids:
+        if root is None or root not in self._processes.pids:
             return None
-        found = _look(thread)
-        return Newcomer(found[0], _threads(found[0]), root) if found else None
+        found = _process_of(thread)
+        return EnteredProcess(found[0], _threads(found[0]), root) if found else None
 
 
 class _Source:
-    """Both sources as one: what has come, in the order of time."""
+    """Merges the events of both sources in the order of time."""
 
     def __init__(
         self, instance: tracefs.Instance, connector: Connector | None, pages: ring_buffer.Pages, buffers: list[int],
@@ -261,19 +266,19 @@ class _Source:
             self._idle.register(fd, select.POLLIN)
         self._busy.register(bell, select.POLLIN)
         self._held: list[ring_buffer.Event] = []
-        self._came = False
+        self._has_news = False
         self._overrun = 0
         self.offset_ns = _offset_ns()
 
     def wait(self) -> None:
-        """Until something comes; while something does, until the next tick."""
-        if self._came or self._held:
+        """Waits for an event; while events arrive, until the next tick."""
+        if self._has_news or self._held:
             self._busy.poll(_TICK_S * 1000)
         else:
             self._idle.poll()
 
     def read(self, everything: bool) -> tuple[list[ring_buffer.Event], list[Lost]]:
-        """The events that are old enough to be in order, or `everything` that is there; and what was lost."""
+        """Returns the events that are old enough to be sorted (with `everything`, all events), and the losses."""
         until = time.monotonic_ns() - _LATE_NS
         events, losses = self._held, []
         before = len(events)
@@ -289,7 +294,7 @@ class _Source:
             events += exits
             if lost:
                 losses.append(Lost(time.time(), None))
-        self._came = len(events) > before
+        self._has_news = len(events) > before
         events.sort(key=itemgetter(0))
         ready = len(events)
         while not everything and ready and events[ready - 1].time > until:
@@ -301,16 +306,16 @@ class _Source:
         return events[:ready], losses
 
 
-def _check_place() -> None:
-    """Raises `Unsupported` where numbers of processes, or the buffers' bytes, wouldn't mean what is read here."""
+def _check_machine() -> None:
+    """Raises `Unsupported` on a big-endian machine and outside the host's PID namespace."""
     if sys.byteorder != "little":
-        raise Unsupported("The kernel's trace is read on little-endian machines only.")
+        raise Unsupported("The kernel trace needs a little-endian machine.")
     if namespace_inode(0, "pid") != _FIRST_PID_NAMESPACE:
-        raise Unsupported("The kernel's trace needs the machine's own PID namespace (docker run --pid=host).")
+        raise Unsupported("The kernel trace needs the host's PID namespace (docker run --pid=host).")
 
 
 def _offset_ns() -> int:
-    """Epoch less CLOCK_MONOTONIC, of three measurements the one that was disturbed least."""
+    """Returns epoch time minus CLOCK_MONOTONIC: the best of three measurements."""
 
     def measure() -> tuple[int, int]:
         before, epoch, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
@@ -319,8 +324,8 @@ def _offset_ns() -> int:
     return min(measure() for _ in range(3))[1]
 
 
-def _look(thread: int) -> tuple[int, str] | None:
-    """The process of a thread, and that process's name; None: it is gone."""
+def _process_of(thread: int) -> tuple[int, str] | None:
+    """Returns the process of a thread, and that process's name; None: it has exited."""
     try:
         pid = procfs.parse_status(read_text(f"/proc/{thread}/status")).tgid
         return pid, procfs.parse_stat(read_text(f"/proc/{pid}/stat")).name
@@ -329,7 +334,7 @@ def _look(thread: int) -> tuple[int, str] | None:
 
 
 def _threads(pid: int) -> frozenset[int]:
-    """The threads of a process that have not ended."""
+    """Returns the threads of a process that have not exited."""
     threads = set()
     with contextlib.suppress(ContainerlabError):
         for name in names_in(f"/proc/{pid}/task"):
@@ -340,7 +345,7 @@ def _threads(pid: int) -> frozenset[int]:
 
 
 def _parents() -> dict[int, int]:
-    """The parent of each process of the machine."""
+    """Returns the parent of each process of the machine."""
     parents = {}
     for name in names_in("/proc"):
         if name.isdecimal():
@@ -350,7 +355,7 @@ def _parents() -> dict[int, int]:
 
 
 def _namespace(thread: int) -> int:
-    """The inode of its PID namespace; 0 where it is gone."""
+    """Returns the inode of a thread's PID namespace; 0 if it has exited."""
     try:
         return namespace_inode(thread, "pid")
     except ContainerlabError:

@@ -1,7 +1,7 @@
-"""Events of all threads of the machine, in the order of time -> records of the watched processes. Pure.
+"""Folds the events of all threads of the machine, in the order of time, into records of the watched processes. No I/O.
 
-Forks of a watched process are watched too. The kernel speaks of threads; records speak of processes, so for
-each thread that is watched or that was born since the beginning its process is remembered.
+Forks of a watched process are watched too. The kernel's events are about threads, the records about processes. So this
+module remembers the process of each thread that is watched or was created since the start.
 """
 
 from collections.abc import Callable, Iterable, KeysView
@@ -33,36 +33,36 @@ _NAME_BYTES = 15
 
 
 @dataclass(frozen=True, slots=True)
-class Newcomer:
-    """A process that came into a watched PID namespace from outside."""
+class EnteredProcess:
+    """A process that entered a watched PID namespace from outside."""
 
     pid: int
     threads: frozenset[int]
     root: int
-    """The watched process by which it is followed."""
+    """The watched process on whose account it is watched."""
 
 
 @dataclass(slots=True)
-class _Followed:
+class _Watched:
     threads: set[int]
     root: int
     killed: bool = False
 
 
-class Following:
+class WatchedProcesses:
     """The watched processes and their threads, and who sent them signals."""
 
     def __init__(
-        self, look: Callable[[int], tuple[int, str] | None], newcomer: Callable[[int], Newcomer | None]
+        self, identify: Callable[[int], tuple[int, str] | None], entered_process: Callable[[int], EnteredProcess | None]
     ) -> None:
-        """`look` answers process and name of a thread that was there before; `newcomer` whether an unknown one
-        is in a watched namespace.
+        """`identify` returns process and name of an older thread; `entered_process` looks an unknown thread up in the
+        watched namespaces.
         """
-        self._look = look
-        self._newcomer = newcomer
+        self._identify = identify
+        self._entered = entered_process
         self._process_of: dict[int, int] = {}
-        self._followed: dict[int, _Followed] = {}
-        self._strangers: dict[int, int] = {}
+        self._watched: dict[int, _Watched] = {}
+        self._unwatched: dict[int, int] = {}
         self._names: dict[int, str] = {}
         self._folds: dict[type, Callable[..., Iterable[TraceRecord]]] = {
             Generated: self._generated,
@@ -74,38 +74,38 @@ class Following:
 
     @property
     def pids(self) -> KeysView[int]:
-        """The processes that are watched now; changes with them."""
-        return self._followed.keys()
+        """A live view of the processes that are watched now."""
+        return self._watched.keys()
 
     def root_of(self, pid: int) -> int:
-        """On whose account a watched process is watched. Raises `KeyError` where it isn't."""
-        return self._followed[pid].root
+        """Returns the process on whose account a process is watched. Raises `KeyError`."""
+        return self._watched[pid].root
 
     def add(self, pid: int, threads: Iterable[int], root: int, name: str = "") -> None:
-        """Watch these threads of a process from now on, on account of `root`."""
+        """Watches these threads of a process from now on, on account of `root`."""
         if name:
             self._names[pid] = name
-        followed = self._followed.setdefault(pid, _Followed(set(), root))
+        watched = self._watched.setdefault(pid, _Watched(set(), root))
         for thread in threads:
-            followed.threads.add(thread)
+            watched.threads.add(thread)
             self._process_of[thread] = pid
 
-    def leave_out(self, pid: int, threads: Iterable[int]) -> None:
-        """These threads of a process ended, perhaps before they were added; it lives on if it has others."""
-        followed = self._followed.get(pid)
-        if followed and followed.threads - (ended := set(threads)):
-            followed.threads -= ended
+    def remove_threads(self, pid: int, threads: Iterable[int]) -> None:
+        """Removes threads that exited, perhaps before they were added, unless the process has no others."""
+        watched = self._watched.get(pid)
+        if watched and watched.threads - (ended := set(threads)):
+            watched.threads -= ended
             for thread in ended:
                 self._process_of.pop(thread, None)
 
-    def forget_strangers(self) -> None:
-        """Forget what was remembered of others: after a loss it may be wrong, and it can be looked up again."""
-        self._strangers.clear()
-        self._names = {pid: self._names[pid] for pid in self._followed if pid in self._names}
+    def forget_unwatched(self) -> None:
+        """Forgets the unwatched processes: after lost events they may be wrong, and they can be looked up again."""
+        self._unwatched.clear()
+        self._names = {pid: self._names[pid] for pid in self._watched if pid in self._names}
 
-    def gone(self, pid: int, at: float) -> tuple[TraceRecord, ...]:
-        """A watched process whose end was not told, as events were lost, is no longer there."""
-        if pid not in self._followed:
+    def vanished(self, pid: int, at: float) -> tuple[TraceRecord, ...]:
+        """Returns a watched process whose end was not told, as events were lost, is no longer there."""
+        if pid not in self._watched:
             return ()
         self._forget(pid)
         return (TracedExit(at, pid, None),)
@@ -133,25 +133,25 @@ class Following:
         if pid is None:
             return ()
         if event.signal == _SIGKILL:
-            followed = self._followed[pid]
-            if followed.killed:
+            watched = self._watched[pid]
+            if watched.killed:
                 return ()
-            followed.killed = True
+            watched.killed = True
         return (TracedDelivery(at, pid, event.signal, _TAKEN.get(event.handler, Taken.HANDLER)),)
 
     def _new_task(self, event: NewTask, at: float) -> Iterable[TraceRecord]:
         parent, thread = self._process_of.get(event.parent), event.thread
-        self._strangers.pop(thread, None)
+        self._unwatched.pop(thread, None)
         self._names.pop(thread, None)
         if parent is not None:
             pid, name = (parent, "") if event.is_thread else (thread, event.name)
-            self.add(pid, (thread,), self._followed[parent].root, name)
+            self.add(pid, (thread,), self._watched[parent].root, name)
             return () if event.is_thread else (TracedFork(at, parent, pid),)
         if not event.is_thread:
-            self._strangers[thread] = thread
+            self._unwatched[thread] = thread
             self._names[thread] = event.name
-        elif event.parent in self._strangers:
-            self._strangers[thread] = self._strangers[event.parent]
+        elif event.parent in self._unwatched:
+            self._unwatched[thread] = self._unwatched[event.parent]
         return ()
 
     def _execed(self, event: Execed, at: float) -> Iterable[TraceRecord]:
@@ -160,62 +160,62 @@ class Following:
             self._leader_changed(pid, before)
         self._names[pid] = _comm(event.path)
         entered: tuple[TraceRecord, ...] = ()
-        if pid not in self._followed:
-            self._strangers[pid] = pid
+        if pid not in self._watched:
+            self._unwatched[pid] = pid
             found, entered = self._enter(pid, at)
             if found is None:
                 return ()
         return (*entered, TracedExec(at, pid, event.path))
 
     def _leader_changed(self, pid: int, before: int) -> None:
-        """Another thread than the leader called execve: it takes over the leader's number."""
-        self._strangers.pop(before, None)
+        """Handles an execve by a thread other than the leader: it takes over the leader's number."""
+        self._unwatched.pop(before, None)
         if self._process_of.pop(before, None) == pid:
-            self._followed[pid].threads.discard(before)
-            self.add(pid, (pid,), self._followed[pid].root)
+            self._watched[pid].threads.discard(before)
+            self.add(pid, (pid,), self._watched[pid].root)
 
     def _ended(self, event: Ended, at: float) -> Iterable[TraceRecord]:
         thread = event.thread
-        self._strangers.pop(thread, None)
+        self._unwatched.pop(thread, None)
         self._names.pop(thread, None)
         pid = self._process_of.pop(thread, None)
         if pid is None:
             return ()
-        followed = self._followed[pid]
-        followed.threads.discard(thread)
-        if followed.threads:
+        watched = self._watched[pid]
+        watched.threads.discard(thread)
+        if watched.threads:
             return ()
-        del self._followed[pid]
+        del self._watched[pid]
         return (TracedExit(at, pid, None if event.status is None else ended_by(event.status)),)
 
     def _enter(self, thread: int, at: float) -> tuple[int | None, tuple[TraceRecord, ...]]:
-        """The process of a thread that turns out to be in a watched namespace, and the record of its coming in."""
-        newcomer = self._newcomer(thread)
-        if newcomer is None:
+        """Returns the process of a thread in a watched namespace, and the record of its entry."""
+        entered_process = self._entered(thread)
+        if entered_process is None:
             return None, ()
-        known = newcomer.pid in self._followed
-        self.add(newcomer.pid, newcomer.threads | {thread}, newcomer.root)
-        return newcomer.pid, () if known else (TracedFork(at, 0, newcomer.pid),)
+        known = entered_process.pid in self._watched
+        self.add(entered_process.pid, entered_process.threads | {thread}, entered_process.root)
+        return entered_process.pid, () if known else (TracedFork(at, 0, entered_process.pid),)
 
     def _sender(self, thread: int) -> tuple[int, str]:
         if thread == 0:
             return 0, ""
-        pid = self._process_of.get(thread) or self._strangers.get(thread)
+        pid = self._process_of.get(thread) or self._unwatched.get(thread)
         if pid is None or pid not in self._names:
-            found = self._look(thread)
+            found = self._identify(thread)
             if found is None:
                 return pid or thread, ""
             pid, self._names[found[0]] = found
             if thread not in self._process_of:
-                self._strangers[thread] = pid
+                self._unwatched[thread] = pid
         return pid, self._names[pid]
 
     def _forget(self, pid: int) -> None:
-        for thread in self._followed.pop(pid).threads:
+        for thread in self._watched.pop(pid).threads:
             self._process_of.pop(thread, None)
 
 
 def _comm(path: str) -> str:
-    """The name that execve gives a process: the last part of the path, at most 15 bytes of it."""
+    """Returns the name that execve gives a process: at most 15 bytes of the path's last part."""
     name = path.rpartition("/")[2].encode("utf-8", "surrogateescape")[:_NAME_BYTES]
     return name.decode("utf-8", "surrogateescape")

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 
 import pytest
 
-from containerlab_probes.kernel.asking import Answer
+from containerlab_probes.kernel.asking import RuleResult
 from containerlab_probes.kernel.rules import MAIN_THREAD_BLOCKS, RULES
 from containerlab_tui.cli import main, parser
 from containerlab_tui.commands import selftest
 
 
-def as_expected(**other: str) -> tuple[Answer, ...]:
-    """Answers of a kernel that follows every rule, but for what `other` says it did."""
-    return tuple(Answer(rule, other.get(rule.name.replace("-", "_"), rule.expected[0])) for rule in RULES)
+def as_expected(**other: str) -> tuple[RuleResult, ...]:
+    """Results of a kernel that follows every rule, except those in `other`."""
+    return tuple(RuleResult(rule, other.get(rule.name.replace("-", "_"), rule.expected[0])) for rule in RULES)
 
 
-def run(answers: Sequence[Answer], *options: str) -> int:
+def run(answers: Sequence[RuleResult], *options: str) -> int:
     return selftest.run(parser().parse_args(["selftest", *options]), lambda: answers)
 
 
@@ -29,7 +29,7 @@ def test_a_kernel_that_follows_all_rules_ends_with_0(capsys: pytest.CaptureFixtu
     assert lines[-1].endswith(f"follows all {len(RULES)} rules.")
 
 
-def test_a_kernel_that_does_otherwise_ends_with_1_and_the_rule_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_kernel_that_breaks_a_rule_ends_with_1_and_the_rule_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(as_expected(init_default="killed by SIGTERM")) == 1
     out = capsys.readouterr().out
     assert f"does not follow 1 of {len(RULES)} rules" in out
@@ -37,14 +37,14 @@ def test_a_kernel_that_does_otherwise_ends_with_1_and_the_rule_is_named(capsys: 
 
 
 def test_an_experiment_without_an_answer_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
-    answers = (Answer(RULES[0], "", "the child process did not react in time"), *as_expected()[1:])
+    answers = (RuleResult(RULES[0], "", "the child process did not react in time"), *as_expected()[1:])
     assert run(answers) == 1
-    assert "no answer: the child process did not react in time" in capsys.readouterr().out
+    assert "no result: the child process did not react in time" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("seen", ["discarded", "killed by SIGTERM"])
-def test_where_kernels_differ_the_table_says_what_this_one_does(seen: str, capsys: pytest.CaptureFixture[str]) -> None:
-    answers = tuple(Answer(one.rule, seen) if one.rule.name == MAIN_THREAD_BLOCKS else one for one in as_expected())
+def test_the_table_shows_this_kernel_where_kernels_differ(seen: str, capsys: pytest.CaptureFixture[str]) -> None:
+    answers = tuple(RuleResult(one.rule, seen) if one.rule.name == MAIN_THREAD_BLOCKS else one for one in as_expected())
     assert run(answers) == 0
     assert f"discarded or killed by SIGTERM   {seen} " in capsys.readouterr().out
 

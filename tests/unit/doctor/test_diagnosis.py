@@ -51,7 +51,7 @@ def test_where_kernels_differ_the_answer_of_this_kernel_decides(
 ) -> None:
     found = diagnosed(replace(MAIN_THREAD_BLOCKS, spared_by_kernel=spared))
     assert (found.delivery, *verdict(found)) == (delivery, outlook, confidence)
-    assert "its main thread blocks it and another thread does not" in found.evidence[0]
+    assert "its main thread blocks the signal and another thread does not" in found.evidence[0]
 
 
 def test_a_young_process_may_still_be_starting() -> None:

@@ -1,4 +1,4 @@
-"""Where a container's cgroup lies, for both versions and both drivers, and what its files say."""
+"""The directory of a container's cgroup, for both versions and drivers, and the content of its files."""
 
 import os
 import subprocess
@@ -48,7 +48,7 @@ def test_directories(mounts: str, cgroup: str, controller: str, directory: str |
 
 @pytest.fixture
 def version_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with files as version 2 has them, found as this process's cgroup."""
+    """A directory with the files of version 2, which stands for this process's cgroup."""
     paths = procfs.parse_cgroups(Path("/proc/self/cgroup").read_text())
     own = tmp_path / paths.get("", "/x").lstrip("/") / "own"
     own.mkdir(parents=True)
@@ -80,19 +80,19 @@ def test_usage_of_version_2(version_2: Path) -> None:
         reader.read()
 
 
-def test_what_version_2_counts_of_memory(version_2: Path) -> None:
+def test_memory_counters_of_version_2(version_2: Path) -> None:
     assert cgroups.memory_record(os.getpid()) is None
     (version_2 / "memory.events").write_text("low 0\nhigh 0\nmax 252\noom 2\noom_kill 1\noom_group_kill 0\n")
     assert cgroups.memory_record(os.getpid()) == MemoryRecord(1, 252, "memory.events")
 
 
 @pytest.mark.usefixtures("version_2")
-def test_members_below_count() -> None:
+def test_processes_of_cgroups_below_are_members() -> None:
     assert cgroups.members(os.getpid()) == {1, 2, 3, 4}
 
 
 @pytest.mark.usefixtures("version_2")
-def test_the_end_of_a_container_is_gone() -> None:
+def test_an_exited_container_is_gone() -> None:
     process = subprocess.Popen(("sleep", "1000"))
     reader = UsageReader(process.pid)
     assert reader.read().memory_bytes == 6000

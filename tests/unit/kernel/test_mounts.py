@@ -28,7 +28,11 @@ def test_lines() -> None:
 
 @given(st.lists(NAMES, min_size=4, max_size=4))
 def test_any_mount_is_read_back(names: list[str]) -> None:
-    names = [f"/{names[0]}", f"/{names[1]}", *names[2:]]  # what stands there begins so: a lone hyphen is a separator
+    names = [
+        f"/{names[0]}",
+        f"/{names[1]}",
+        *names[2:],
+    ]  # the kernel writes a slash here; a single hyphen would be a separator
     root, point, filesystem, source = names
     escaped = ["".join(f"\\{ord(one):03o}" if one in " \t\n\\" else one for one in name) for name in names]
     text = f"1 2 0:5 {escaped[0]} {escaped[1]} rw shared:3 master:7 - {escaped[2]} {escaped[3]} rw"

@@ -1,4 +1,4 @@
-"""Command lines of nsenter, the identity of namespaces, and a visit that comes back."""
+"""Command lines of nsenter, the identity of namespaces, and a visit that returns."""
 
 import ctypes
 import os
@@ -23,7 +23,7 @@ def test_command_lines() -> None:
 
 
 @pytest.mark.parametrize("kind", ["ipc", "mnt", "net", "pid", "uts", "user", "cgroup"])
-def test_identity_is_what_the_link_says(kind: str) -> None:
+def test_the_inode_is_that_of_the_link(kind: str) -> None:
     assert os.readlink(f"/proc/self/ns/{kind}") == f"{kind}:[{namespace_inode(os.getpid(), kind)}]"
     assert namespace_inode(0, kind) == namespace_inode(os.getpid(), kind)
 
@@ -37,7 +37,7 @@ def test_no_such_process_or_kind() -> None:
         pass
 
 
-def test_a_visit_comes_back() -> None:
+def test_a_visit_returns() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     home = namespace_inode(0, "ipc")
     program = "import sys; print('ready', flush=True); sys.stdin.read()"

@@ -1,4 +1,4 @@
-"""One errno is one kind of error, whoever asked."""
+"""An errno is the same kind of error for every call."""
 
 import errno
 import os
@@ -32,19 +32,19 @@ def test_kinds_and_reasons(code: int, kind: type[ContainerlabError], reason: str
         assert (type(made), str(made)) == (kind, f"Could not read it: {reason}.")
 
 
-def test_texts_of_the_caller() -> None:
+def test_the_caller_supplies_the_reasons() -> None:
     assert str(failure(errno.EPERM, "x", denied="because")) == "Could not x: because."
     assert str(failure(errno.ESRCH, "x", missing="it has exited")) == "Could not x: it has exited."
     assert str(failure(errno.ENOSYS, "x", unsupported="too old")) == "Could not x: too old."
 
 
-def test_what_means_gone_is_the_callers_to_say() -> None:
+def test_the_caller_chooses_the_errnos_for_gone() -> None:
     assert isinstance(failure(errno.EINVAL, "x", gone=NO_SUCH_OBJECT | {errno.EINVAL}), Gone)
     made = failure(errno.ENODEV, "x", gone=(), unsupported="the kernel has none")
     assert (type(made), str(made)) == (Unsupported, "Could not x: the kernel has none.")
 
 
-def test_a_file_that_is_no_file_is_not_called_ended() -> None:
+def test_a_path_that_is_not_a_file_is_not_reported_as_exited() -> None:
     with pytest.raises(BadRequest):
         read_text("/proc/self/fdinfo")
     with pytest.raises(Gone, match="exited"):

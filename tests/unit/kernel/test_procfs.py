@@ -1,4 +1,4 @@
-"""Texts of /proc -> values: canned texts, round trips, and nothing but ValueError on garbage."""
+"""Parsers for /proc: recorded texts, round trips, and only ValueError for garbage."""
 
 import contextlib
 import os
@@ -68,7 +68,7 @@ def test_stat() -> None:
 @example(") S 1 2 3")
 @example("a\nb (c) R 1 (")
 @example("")
-def test_a_name_may_hold_anything(name: str) -> None:
+def test_a_name_may_contain_anything(name: str) -> None:
     found = procfs.parse_stat(STAT.replace("(sh)", f"({name})"))
     assert (found.name, found.state, found.started) == (name, "S", 143238)
 
@@ -96,14 +96,14 @@ def test_status_without_pid_namespaces() -> None:
 
 
 @pytest.mark.parametrize("key", ["State", "Tgid", "Pid", "PPid", "Uid", "Threads", "SigPnd", "SigCgt"])
-def test_status_that_lacks_a_line(key: str) -> None:
+def test_status_without_a_required_line(key: str) -> None:
     text = "\n".join(line for line in STATUS.split("\n") if not line.startswith(f"{key}:"))
     with pytest.raises(ValueError, match=key):
         procfs.parse_status(text)
 
 
 def test_a_name_can_not_forge_a_line_of_status() -> None:
-    """The kernel escapes line ends in it, so the real line is the only one that begins with its key."""
+    """The kernel escapes line ends in the name, so only the real line begins with its key."""
     assert procfs.parse_status(STATUS.replace("Name:\tsh", "Name:\tx\\nSigCgt:\\t0")).caught == frozenset({2, 17})
 
 
@@ -126,7 +126,7 @@ def test_the_masks_of_status_round_trip(numbers: tuple[frozenset[int], ...]) -> 
 
 
 @pytest.mark.parametrize("text", ["", "xyz", "-1", "1" * 17])
-def test_what_is_no_mask(text: str) -> None:
+def test_an_invalid_mask(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         procfs.parse_mask(text)
 
@@ -137,7 +137,7 @@ def test_a_sigset_has_eight_bytes(data: bytes) -> None:
         procfs.parse_sigset(data)
 
 
-def test_other_files_are_no_signalfd() -> None:
+def test_fdinfo_of_other_files() -> None:
     assert procfs.parse_signalfd("pos:\t0\nflags:\t0100002\nmnt_id:\t15\n") is None
 
 
@@ -150,13 +150,13 @@ def test_syscall() -> None:
 
 @given(st.integers(-1, 600), st.lists(st.integers(0, (1 << 64) - 1), min_size=8, max_size=8))
 def test_system_calls_round_trip(number: int, values: list[int]) -> None:
-    """As fs/proc/base.c writes it: number, six arguments, stack pointer, program counter."""
+    """The form that fs/proc/base.c writes: number, six arguments, stack pointer, program counter."""
     line = " ".join([str(number), *(f"{value:#x}" for value in values)])
     assert procfs.parse_syscall(f"{line}\n") == procfs.Syscall(number, tuple(values[:6]), values[6])
 
 
 @pytest.mark.parametrize("text", ["", "running now", "1 2", "128 0x1 0x2 0x3", "x 0x1 0x2"])
-def test_what_is_no_syscall(text: str) -> None:
+def test_an_invalid_syscall(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         procfs.parse_syscall(text)
 
@@ -204,14 +204,14 @@ def test_users() -> None:
 
 @pytest.mark.parametrize("parse", PARSERS, ids=lambda parse: parse.__name__)
 @given(text=any_text | st.text("0123456789abcdefx:/ ()\n\t-,"))
-def test_garbage_is_nothing_but_a_value_error(parse: Callable[[str], object], text: str) -> None:
+def test_garbage_raises_only_value_error(parse: Callable[[str], object], text: str) -> None:
     with contextlib.suppress(ValueError):
         parse(text)
 
 
 @pytest.mark.parametrize("parse", [procfs.parse_stat, procfs.parse_status], ids=["stat", "status"])
 @given(data=st.data())
-def test_a_damaged_text_is_nothing_but_a_value_error(parse: Callable[[str], object], data: st.DataObject) -> None:
+def test_a_damaged_text_raises_only_value_error(parse: Callable[[str], object], data: st.DataObject) -> None:
     text = STAT if parse is procfs.parse_stat else STATUS
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, len(text)))

@@ -1,4 +1,4 @@
-"""Files of a container are reached below its root and never outside it."""
+"""Files of a container are opened below its root and never outside it."""
 
 import ctypes
 import errno
@@ -20,7 +20,7 @@ from containerlab_probes.kernel import rootfs
 
 @pytest.fixture
 def root(tmp_path: Path) -> Iterator[int]:
-    """A directory that plays the container's root; a file of the same name lies outside it."""
+    """A directory that stands for the container's root; a file with the same name is outside it."""
     inside = tmp_path / "root"
     (inside / "etc").mkdir(parents=True)
     (inside / "etc/passwd").write_text("inside")
@@ -41,7 +41,7 @@ def test_symbolic_links_stay_inside(root: int, tmp_path: Path, target: str) -> N
     assert rootfs.read_file(root, "/link") == b"inside"
 
 
-def test_outside_is_not_reached(root: int, tmp_path: Path) -> None:
+def test_files_outside_the_root_are_not_opened(root: int, tmp_path: Path) -> None:
     (tmp_path / "root/link").symlink_to(tmp_path / "secret")
     for path in ("/link", "/../secret", str(tmp_path / "secret")):
         with pytest.raises(Gone):
@@ -81,7 +81,7 @@ def test_reads_are_bounded_and_windowed(root: int) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "a\0b", "x" * 5000])
-def test_paths_that_are_none(root: int, path: str) -> None:
+def test_invalid_paths(root: int, path: str) -> None:
     with pytest.raises(BadRequest):
         rootfs.read_file(root, path)
 

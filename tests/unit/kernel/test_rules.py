@@ -1,4 +1,4 @@
-"""The table of the kernel's rules, and each of them asked of the kernel that runs here."""
+"""The table of the kernel's rules, and a test of each on the running kernel."""
 
 import json
 import os
@@ -33,48 +33,48 @@ def test_each_rule_names_its_source_and_one_rule_differs_between_kernels() -> No
 
 
 @pytest.fixture(scope="module")
-def answers() -> dict[str, asking.Answer]:
+def answers() -> dict[str, asking.RuleResult]:
     return {answer.rule.name: answer for answer in asking.ask()}
 
 
 @as_root
 @pytest.mark.parametrize("name", NAMES)
-def test_this_kernel_does_what_the_table_says(answers: dict[str, asking.Answer], name: str) -> None:
+def test_this_kernel_follows_the_rule(answers: dict[str, asking.RuleResult], name: str) -> None:
     answer = answers[name]
     assert answer.problem == ""
     assert answer.seen in answer.rule.expected
 
 
 @as_root
-def test_the_short_question_has_the_answer_of_the_experiment(answers: dict[str, asking.Answer]) -> None:
+def test_the_function_returns_the_result_of_the_experiment(answers: dict[str, asking.RuleResult]) -> None:
     seen = answers[MAIN_THREAD_BLOCKS].seen
     assert asking.spares_init_when_main_thread_blocks() is (seen == "discarded")
 
 
-def test_an_answer_that_the_table_does_not_have_is_not_as_documented() -> None:
+def test_a_result_outside_the_table_is_not_as_documented() -> None:
     rule = named("init-default")
-    assert asking.Answer(rule, "discarded").as_documented
-    assert not asking.Answer(rule, "killed by SIGTERM").as_documented
-    assert not asking.Answer(rule, "", "the child process did not react in time").as_documented
+    assert asking.RuleResult(rule, "discarded").as_documented
+    assert not asking.RuleResult(rule, "killed by SIGTERM").as_documented
+    assert not asking.RuleResult(rule, "", "the child process did not react in time").as_documented
     either = named(MAIN_THREAD_BLOCKS)
-    assert asking.Answer(either, "discarded").as_documented
-    assert asking.Answer(either, "killed by SIGTERM").as_documented
+    assert asking.RuleResult(either, "discarded").as_documented
+    assert asking.RuleResult(either, "killed by SIGTERM").as_documented
 
 
-def test_without_root_the_kernel_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_root_no_experiment_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(Denied, match="root"):
         asking.ask()
     assert asking.spares_init_when_main_thread_blocks.__wrapped__() is None
 
 
-def test_a_kernel_that_can_not_be_asked_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_experiment_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(Unsupported, match="in time"):
         asking.ask((named("default"),), limit_s=0.0)
 
 
-def test_what_fails_is_told_and_the_rest_is_asked() -> None:
+def test_a_failure_is_reported_and_the_other_experiments_run() -> None:
     done = subprocess.run(
         (sys.executable, "-I", "-S", PROGRAM, "no-such-rule", "default"), capture_output=True, text=True, check=True
     )
@@ -84,7 +84,7 @@ def test_what_fails_is_told_and_the_rest_is_asked() -> None:
 
 
 @as_root
-def test_root_without_the_capability_is_told_so() -> None:
+def test_root_without_the_capability_gets_a_sentence() -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(Path(PROGRAM).parents[2])!r})\n"
         "from containerlab_probes.errors import Denied\n"
@@ -110,13 +110,13 @@ def test_masks_and_ignored_signals_of_the_caller_do_not_matter() -> None:
 
 @as_root
 @pytest.mark.parametrize("name", ["init-exits", MAIN_THREAD_BLOCKS])
-def test_a_child_dies_with_the_program_that_asked(name: str) -> None:
-    """The program is killed while its child lives: nothing is left over."""
+def test_a_child_is_killed_with_its_program(name: str) -> None:
+    """The program is killed while its child runs: no process is left."""
     code = (
         f"import sys, time; sys.argv = ['x']; sys.path.insert(0, {str(Path(PROGRAM).parents[2])!r})\n"
-        "from containerlab_probes.kernel import experiments, subject\n"
+        "from containerlab_probes.kernel import experiments, experiment_child\n"
         f"role = {{'init-exits': experiments.has_a_child}}.get({name!r}, experiments.blocks_in_the_main_thread)\n"
-        "with subject.Subject(role, init=True) as child:\n"
+        "with experiment_child.ExperimentChild(role, init=True) as child:\n"
         "    print(child.pid, flush=True)\n    time.sleep(1000)\n"
     )
     program = subprocess.Popen((sys.executable, "-c", code), stdout=subprocess.PIPE, text=True)
@@ -125,7 +125,7 @@ def test_a_child_dies_with_the_program_that_asked(name: str) -> None:
         child = int(output.readline())
         assert Path(f"/proc/{child}").exists()
         program.kill()
-        # Its children have the pipe too, so its end is the end of the last of them.
+        # Its children have the pipe too, so it closes when the last of them exits.
         assert select.select([output], [], [], 30)[0]
         assert output.read() == ""
     program.wait()

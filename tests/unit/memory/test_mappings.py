@@ -1,4 +1,4 @@
-"""Lines of /proc/PID/maps, and where the bytes of a mapping live."""
+"""Lines of /proc/PID/maps, and where the bytes of a mapping are stored."""
 
 import mmap
 import os
@@ -61,7 +61,7 @@ def test_maps_lines() -> None:
     assert lines[6].device_number == os.makedev(0x103, 2)
 
 
-def test_a_last_line_that_was_cut_off_is_left_out() -> None:
+def test_a_truncated_last_line_is_omitted() -> None:
     assert [line.path for line in parse_maps(MAPS[:60])] == []
 
 
@@ -127,7 +127,7 @@ CASES = [
     (mapping("/plain.bin", deleted=True), False, Backing.DELETED, None),
     (mapping("/dev/shm/a", "00:3a", deleted=True), None, Backing.DELETED, None),
     (mapping("anon_inode:[io_uring]", "00:0f"), None, None, None),
-    # Names that a container gives to deleted files of its own.
+    # Misleading names that a container gives to its deleted files.
     (mapping("/SYSV0000162e", deleted=True), False, Backing.DELETED, None),
     (mapping("/memfd:x", "00:3a", deleted=True), None, Backing.DELETED, None),
     (mapping("/SYSV0000162e\n", "00:01", deleted=True), None, Backing.DELETED, None),
@@ -135,7 +135,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("one", "in_upper", "backing", "host_path"), CASES)
-def test_where_bytes_live(one: Mapping, in_upper: bool | None, backing: Backing | None, host_path: str | None) -> None:
+def test_where_bytes_are_stored(
+    one: Mapping, in_upper: bool | None, backing: Backing | None, host_path: str | None
+) -> None:
     assert backing_of(one, MOUNTS, VOLUMES, in_upper) is backing
     assert host_path_of(one, backing, MOUNTS, VOLUMES, merged_dir="/merged", upper_dir="/upper") == host_path
 
@@ -175,7 +177,7 @@ def test_a_bind_mount_whose_target_was_a_link_is_found_by_its_source(
     assert found is backing
 
 
-def test_the_upper_directory_is_never_left(tmp_path: Path) -> None:
+def test_lookups_stay_below_the_upper_directory(tmp_path: Path) -> None:
     upper, outside = tmp_path / "upper", tmp_path / "outside"
     upper.mkdir()
     outside.write_text("host")
@@ -212,13 +214,13 @@ def test_windows_of_a_file_of_this_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("range_", ["", "1", "../../fd/0", "0-1/../../root", "10-zz", "1-2-3", "1-2\n"])
-def test_what_is_no_range(range_: str) -> None:
+def test_an_invalid_range(range_: str) -> None:
     with pytest.raises(BadRequest):
         read_mapping(identify(os.getpid()), range_, 0, 4)
 
 
 @pytest.mark.parametrize(("offset", "length"), [(-1, 1), (0, 0), (0, 65537), (1 << 63, 1)])
-def test_what_is_no_window(offset: int, length: int) -> None:
+def test_an_invalid_window(offset: int, length: int) -> None:
     with pytest.raises(BadRequest):
         read_mapping(identify(os.getpid()), "1-2", offset, length)
 
@@ -234,7 +236,7 @@ def test_a_device_is_not_read() -> None:
 
 @pytest.mark.parametrize("name", ["a (deleted)", "new\nline", "back\\012slash", "b (deleted)\n", "\udcff"])
 @pytest.mark.parametrize("deleted", [False, True])
-def test_names_that_the_text_of_maps_can_not_tell(name: str, deleted: bool) -> None:
+def test_ambiguous_names_in_maps(name: str, deleted: bool) -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, name)
         fd = os.open(path, os.O_RDWR | os.O_CREAT)
@@ -244,6 +246,9 @@ def test_names_that_the_text_of_maps_can_not_tell(name: str, deleted: bool) -> N
             if deleted:
                 os.unlink(path)
             lines = [line for line in mappings.read_maps(os.getpid()) if line.path.startswith(directory)]
-            assert [mappings._settle(os.getpid(), line) for line in lines if line.doubtful] in ([(path, deleted)], [])
+            assert [mappings._resolve_doubt(os.getpid(), line) for line in lines if line.doubtful] in (
+                [(path, deleted)],
+                [],
+            )
             assert [(line.path, line.deleted) for line in lines if not line.doubtful] in ([(path, deleted)], [])
             assert len(lines) == 1

@@ -1,4 +1,4 @@
-"""POSIX objects: the layouts in their files, the names they may have, and this machine's own through the C library."""
+"""POSIX objects: the layouts of their files, valid names, and real objects of the C library."""
 
 import ctypes
 import os
@@ -26,7 +26,7 @@ def test_semaphores_as_glibc_lays_them_out(value: int, waiters: int) -> None:
 
 
 @given(st.binary(max_size=40))
-def test_any_bytes_are_a_semaphore_or_none(data: bytes) -> None:
+def test_any_bytes_can_be_parsed_as_a_semaphore(data: bytes) -> None:
     assert (posix.parse_semaphore(data) is None) == (len(data) < 8)
 
 
@@ -46,12 +46,12 @@ def test_queues(data: bytes, size: int | None) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x", "/etc/passwd", "a\0b"])
 @pytest.mark.parametrize("kind", [IpcKind.POSIX_SHM, IpcKind.POSIX_MQ])
-def test_names_that_lead_elsewhere_are_refused(kind: IpcKind, name: str) -> None:
+def test_names_of_other_files_are_refused(kind: IpcKind, name: str) -> None:
     with pytest.raises(BadRequest):
         posix.file_name(kind, name)
 
 
-def test_files_of_names() -> None:
+def test_file_names() -> None:
     assert posix.file_name(IpcKind.POSIX_SEM, "a") == "sem.a"
     assert posix.file_name(IpcKind.POSIX_SHM, "..a") == "..a"
     with pytest.raises(BadRequest):
@@ -72,7 +72,7 @@ def name() -> Iterator[str]:
     libc.shm_unlink(NAME.encode())
 
 
-def test_a_semaphore_that_the_c_library_made(name: str) -> None:
+def test_a_semaphore_of_the_c_library(name: str) -> None:
     assert libc.sem_open(name.encode(), os.O_CREAT | os.O_EXCL, 0o640, 41)
     found = find(IpcKind.POSIX_SEM, name)
     assert found is not None
@@ -83,7 +83,7 @@ def test_a_semaphore_that_the_c_library_made(name: str) -> None:
         posix.remove(identify(os.getpid()), IpcKind.POSIX_SEM, name)
 
 
-def test_shared_memory_that_the_c_library_made(name: str) -> None:
+def test_shared_memory_of_the_c_library(name: str) -> None:
     fd = libc.shm_open(name.encode(), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
     os.pwrite(fd, b"tail", 1 << 20)
     os.close(fd)
@@ -95,7 +95,7 @@ def test_shared_memory_that_the_c_library_made(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind_of_file", ["link", "fifo", "directory"])
-def test_what_is_no_regular_file_is_no_object(name: str, kind_of_file: str) -> None:
+def test_only_regular_files_are_objects(name: str, kind_of_file: str) -> None:
     path, me = f"/dev/shm/{name}", identify(os.getpid())
     make = {"link": lambda: os.symlink("/etc/passwd", path), "fifo": lambda: os.mkfifo(path)}
     make.get(kind_of_file, lambda: os.mkdir(path))()

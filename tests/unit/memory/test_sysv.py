@@ -1,4 +1,4 @@
-"""Tables of /proc/sysvipc, as a kernel printed them and as hypothesis makes them; then this kernel's own objects."""
+"""Tables of /proc/sysvipc, recorded and generated; then real objects of this kernel."""
 
 # ruff: noqa: E501 - lines as the kernel prints them
 
@@ -66,7 +66,7 @@ def test_columns_that_a_kernel_adds_or_lacks() -> None:
 
 
 @pytest.mark.parametrize("text", ["a b\n1\n", "a b\n1 2 3\n", "a\nx\n", "perms\n9\n"])
-def test_what_is_no_table_is_refused(text: str) -> None:
+def test_an_invalid_table_is_refused(text: str) -> None:
     with pytest.raises(Unsupported):
         sysv.parse_table(text)
 
@@ -87,7 +87,7 @@ def test_an_empty_table() -> None:
         )
     )
 )
-def test_what_the_kernel_prints_is_read_back(rows: list[tuple[int, int, int, int, list[int]]]) -> None:
+def test_printed_tables_are_parsed(rows: list[tuple[int, int, int, int, list[int]]]) -> None:
     header = SHM.splitlines()[0][:-44]
     form = "%10d %10d  %4o %21u %5d %5d  %5d %5d %5d %5d %5d %10d %10d %10d"
     text = "\n".join([header, *(form % (*row[:4], *row[4]) for row in rows)])
@@ -100,7 +100,7 @@ def test_what_the_kernel_prints_is_read_back(rows: list[tuple[int, int, int, int
 
 
 @given(st.text(alphabet=" \n0123456789-abckeyperms"))
-def test_any_text_is_a_table_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
         rows = sysv.parse_table(text)
     except Unsupported:
@@ -119,7 +119,7 @@ def test_limits_of_this_kernel() -> None:
 
 
 @pytest.mark.parametrize("kind", [IpcKind.SHM, IpcKind.SEM, IpcKind.MSG])
-def test_what_does_not_exist_is_gone(kind: IpcKind) -> None:
+def test_a_missing_object_is_gone(kind: IpcKind) -> None:
     with pytest.raises(Gone, match=f"{kind} 2147483647"):
         sysv.remove(kind, (1 << 31) - 1)
     with pytest.raises(Gone):
@@ -132,7 +132,7 @@ def test_what_does_not_exist_is_gone(kind: IpcKind) -> None:
 
 @pytest.fixture
 def segment() -> Iterator[int]:
-    """The id of a segment of 1 MiB without a key (IPC_PRIVATE), in whose middle a word is written."""
+    """The id of a segment of 1 MiB without a key (IPC_PRIVATE), with a word in its middle."""
     memory = sysv_ipc.SharedMemory(sysv_ipc.IPC_PRIVATE, sysv_ipc.IPC_CREAT, mode=0o600, size=1 << 20)
     memory.write(b"middle", 1 << 19)
     memory.detach()
@@ -146,7 +146,7 @@ def row_of(segment: int) -> dict[str, int]:
     return next(row for row in sysv.parse_table(text) if row["shmid"] == segment)
 
 
-def test_a_private_segment_is_read_by_its_id_and_no_page_is_made(segment: int) -> None:
+def test_reading_a_private_segment_by_its_id_allocates_no_page(segment: int) -> None:
     assert row_of(segment)["rss"] == os.sysconf("SC_PAGE_SIZE")
     assert sysv.read_by_attaching(segment, 0, 10).data == bytes(10)
     window = sysv.read_by_attaching(segment, 1 << 19, 6)
@@ -156,7 +156,7 @@ def test_a_private_segment_is_read_by_its_id_and_no_page_is_made(segment: int) -
 
 
 def test_a_segment_is_attached_read_only(segment: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asked of the kernel: the permissions of the mapping while it is there."""
+    """Checks the kernel's permissions of the mapping while it exists."""
     attach, permissions = sysv_ipc.attach, list[str]()
 
     def observed(*arguments: int) -> object:
@@ -190,7 +190,7 @@ def test_private_objects_are_removed_by_their_ids(segment: int) -> None:
         (OSError(errno.EMFILE, "x"), Unsupported, "limit of open files"),
     ],
 )
-def test_errors_of_sysv_ipc_become_ours(theirs: Exception, ours: type[Exception], words: str) -> None:
+def test_errors_of_sysv_ipc_are_translated(theirs: Exception, ours: type[Exception], words: str) -> None:
     with pytest.raises(ours, match=f"Could not read it: .*{words}"), sysv.sysv_ipc_errors("read it"):
         raise theirs
 

@@ -1,4 +1,4 @@
-"""The agent's half of the conversation: strict about questions, and never silent or dead because of one."""
+"""The agent's answers: invalid questions are refused, and no question silences or kills it."""
 
 import json
 import os
@@ -53,9 +53,9 @@ def test_hello() -> None:
 @pytest.mark.parametrize(
     ("question", "words"),
     [
-        ({"ask": "fly"}, "no question 'fly'"),
-        ({"ask": "hello", "more": 1}, "hello has the fields (none)"),
-        ({"ask": "ipc-read", "kind": "shm"}, "fields kind, length, object, offset"),
+        ({"ask": "fly"}, "Unknown question 'fly'"),
+        ({"ask": "hello", "more": 1}, "hello takes these fields: none"),
+        ({"ask": "ipc-read", "kind": "shm"}, "fields: kind, length, object, offset"),
         ({"ask": "overview", "pids": [0]}, "list of process numbers"),
         ({"ask": "overview", "pids": ["1"]}, "list of process numbers"),
         ({"ask": "overview", "pids": [True]}, "list of process numbers"),
@@ -63,17 +63,17 @@ def test_hello() -> None:
         ({"ask": "ipc-read", "kind": "shm", "object": "0", "offset": -1, "length": 1}, "offset must be"),
         ({"ask": "ipc-read", "kind": "shm", "object": "0", "offset": 0, "length": 65537}, "65536"),
         ({"ask": "ipc-read", "kind": "shm", "object": "0", "offset": 0, "length": True}, "length must be"),
-        ({"ask": "ipc-read", "kind": "shm", "object": "x", "offset": 0, "length": 1}, "'x' is no id"),
+        ({"ask": "ipc-read", "kind": "shm", "object": "x", "offset": 0, "length": 1}, "'x' is not the id"),
         ({"ask": "ipc-read", "kind": "sem", "object": "0", "offset": 0, "length": 1}, "no bytes to read"),
-        ({"ask": "ipc-read", "kind": "posix-shm", "object": "../a", "offset": 0, "length": 1}, "no name"),
-        ({"ask": "ipc-remove", "kind": "shm", "object": "-1"}, "'-1' is no id"),
+        ({"ask": "ipc-read", "kind": "posix-shm", "object": "../a", "offset": 0, "length": 1}, "not the name"),
+        ({"ask": "ipc-remove", "kind": "shm", "object": "-1"}, "'-1' is not the id"),
         ({"ask": "ipc-remove", "kind": "shm", "object": ""}, "object must be"),
-        ({"ask": "ipc-remove", "kind": "posix-shm", "object": "\ud800"}, "can be a name"),
+        ({"ask": "ipc-remove", "kind": "posix-shm", "object": "\ud800"}, "can be a file name"),
         ({"ask": "maps", "upper_dir": 7}, "upper_dir must be"),
         ({"ask": "maps", "upper_dir": "a\0b"}, "upper_dir must be"),
         (
             {"ask": "map-read", "pid": ME.pid, "started": ME.started, "range": "../fd/0", "offset": 0, "length": 1},
-            "no range",
+            "not the range",
         ),
     ],
 )
@@ -84,12 +84,12 @@ def test_questions_that_are_refused(question: dict[str, object], words: str) -> 
 @pytest.mark.parametrize(
     "line", [b"", b"{", b"7", b"[]", b'{"id":7}', b'{"id":"7","ask":"hello"}', b"\xff", b"[" * 9999]
 )
-def test_lines_that_are_no_question(line: bytes) -> None:
+def test_invalid_lines(line: bytes) -> None:
     assert sentence(json.loads(answer_line(Agent(None), line)), "bad-request")
 
 
 @given(st.binary())
-def test_any_line_has_one_line_for_an_answer(line: bytes) -> None:
+def test_any_line_gets_one_line_as_an_answer(line: bytes) -> None:
     answer = answer_line(Agent(None), line)
     assert answer.count(b"\n") == 1
     assert answer.endswith(b"\n")
@@ -97,13 +97,13 @@ def test_any_line_has_one_line_for_an_answer(line: bytes) -> None:
 
 
 @pytest.mark.parametrize("question", [{"ask": "ipc"}, {"ask": "maps", "upper_dir": ""}, {"ask": "processes"}])
-def test_what_needs_a_container(question: dict[str, object]) -> None:
+def test_questions_that_need_a_container(question: dict[str, object]) -> None:
     assert "hello and overview" in sentence(ask(Agent(None), **question), "bad-request")
     gone = Agent(ProcessId(ME.pid, ME.started - 1))
-    assert "ended" in sentence(ask(gone, **question), "gone")
+    assert "exited" in sentence(ask(gone, **question), "gone")
 
 
-def test_an_answer_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_too_large_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("containerlab_probes.agent.ANSWER_LIMIT", 20)
     assert "larger than" in sentence(ask(Agent(None), ask="hello"), "unsupported")
 
@@ -126,7 +126,7 @@ def test_processes_outside_the_container_are_not_read() -> None:
 @pytest.mark.parametrize(
     "arguments", [[], ["--help"], ["--serve", "--init"], ["--serve", "--init", "1"], ["--serve", "x", "1:2"]]
 )
-def test_command_lines_that_are_wrong(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_command_lines(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     assert "--init" in capsys.readouterr().err
 
@@ -166,15 +166,15 @@ def test_two_questions_at_once_are_answered_in_order(started: Started) -> None:
     assert json.loads(started.process.stdout.readline())["id"] == 2
 
 
-def test_it_ends_with_its_input(started: Started) -> None:
+def test_it_exits_when_its_input_ends(started: Started) -> None:
     started.hello()
     assert started.process.stdin is not None
     started.process.stdin.close()
     assert started.process.wait(10) == 0
 
 
-def test_it_ends_with_the_process_that_started_it() -> None:
-    """Also where somebody else still holds the other end of its input."""
+def test_it_exits_with_its_parent() -> None:
+    """It exits even if another process still holds the other end of its input."""
     reading, writing = os.pipe()
     answers, answering = os.pipe()
     program = (
@@ -194,7 +194,7 @@ def test_it_ends_with_the_process_that_started_it() -> None:
         os.close(fd)
 
 
-def test_it_ends_with_the_container() -> None:
+def test_it_exits_with_the_container() -> None:
     with subprocess.Popen(["sleep", "1000"]) as init:
         id = identify(init.pid)
         command = agent_command("--init", f"{id.pid}:{id.started}")
@@ -241,7 +241,7 @@ RECORDS = st.one_of(
 
 
 @given(RECORDS)
-def test_what_crosses_the_line_arrives_the_same(record: object) -> None:
+def test_records_round_trip(record: object) -> None:
     line = json.dumps(codec.to_plain(record)).encode("ascii")
     assert codec.decoder(record.__class__)(json.loads(line)) == record
 
@@ -253,7 +253,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_what_has_another_form_is_refused(plain: object) -> None:
+def test_values_of_another_form_are_refused(plain: object) -> None:
     try:
         window = codec.decoder(Window)(plain)
     except (ValueError, TypeError, KeyError):

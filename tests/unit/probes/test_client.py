@@ -1,4 +1,4 @@
-"""The client's half: limits are kept, failures are sentences, and no process or file descriptor stays behind."""
+"""The client: it keeps its limits, reports failures in sentences, and leaves no process or file descriptor behind."""
 
 import gc
 import os
@@ -25,7 +25,7 @@ HELLO = f'{{"id":1,"answer":{{"protocol":{PROTOCOL}}}}}'
 
 
 def agent_that(then: str, hello: str = HELLO) -> list[str]:
-    """The command line of an agent that greets and then does something else."""
+    """Returns the command line of an agent that answers `hello` and then runs `then`."""
     program = (
         f"import sys, os, time\nsys.stdin.readline()\nprint('''{hello}''', flush=True)\nsys.stdin.readline()\n{then}"
     )
@@ -101,18 +101,18 @@ def test_an_agent_killed_between_questions_is_replaced(probe: Make) -> None:
     [
         ("time.sleep(60)", TimedOut, "did not answer in time"),
         ("print('x' * (9 << 20), flush=True)", Unsupported, "larger than the limit of 8 MiB"),
-        ("print('{}' , flush=True); time.sleep(60)", Unsupported, "could not be understood"),
-        ("print('[' * 100000, flush=True); time.sleep(60)", Unsupported, "could not be understood"),
-        ("print('''{\"id\":2,\"answer\":{}}''', flush=True); time.sleep(60)", Unsupported, "could not be understood"),
-        ("print('''{\"id\":2,\"error\":7}''', flush=True); time.sleep(60)", Unsupported, "could not be understood"),
+        ("print('{}' , flush=True); time.sleep(60)", Unsupported, "sent an invalid answer"),
+        ("print('[' * 100000, flush=True); time.sleep(60)", Unsupported, "sent an invalid answer"),
+        ("print('''{\"id\":2,\"answer\":{}}''', flush=True); time.sleep(60)", Unsupported, "sent an invalid answer"),
+        ("print('''{\"id\":2,\"error\":7}''', flush=True); time.sleep(60)", Unsupported, "sent an invalid answer"),
         ("print('half', end='', flush=True)", Unsupported, "status 0"),
         ("sys.exit('it hurts')", Unsupported, "status 1: it hurts"),
         ("os.kill(os.getpid(), 9)", Unsupported, "status -9"),
-        ("sys.exit(3)", Gone, "has ended"),
-        ("os.close(1); time.sleep(60)", TimedOut, "did not end in time"),
+        ("sys.exit(3)", Gone, "has exited"),
+        ("os.close(1); time.sleep(60)", TimedOut, "did not exit in time"),
     ],
 )
-def test_an_agent_that_fails_is_ended(probe: Make, then: str, error: type[ContainerlabError], words: str) -> None:
+def test_a_failing_agent_is_killed(probe: Make, then: str, error: type[ContainerlabError], words: str) -> None:
     client, before = probe(time_limit_s=0.7, command=agent_that(then)), children()
     for _ in range(2):
         with pytest.raises(error, match=words):
@@ -120,8 +120,8 @@ def test_an_agent_that_fails_is_ended(probe: Make, then: str, error: type[Contai
         assert children() == before
 
 
-def test_an_agent_that_reads_nothing_is_ended() -> None:
-    """A question larger than the pipe does not hang whoever asks it."""
+def test_an_agent_that_reads_nothing_is_killed() -> None:
+    """A question larger than the pipe does not block the client."""
     program = "import sys, time\nsys.stdin.readline()\nprint('''" + HELLO + "''', flush=True)\ntime.sleep(60)"
     client = OverviewClient(time_limit_s=0.5, command=[sys.executable, "-I", "-S", "-c", program])
     with pytest.raises(TimedOut):
@@ -131,11 +131,11 @@ def test_an_agent_that_reads_nothing_is_ended() -> None:
 
 def test_another_protocol_is_refused(probe: Make) -> None:
     hello = '{"id":1,"answer":{"protocol":0}}'
-    with pytest.raises(Unsupported, match="understood"):
+    with pytest.raises(Unsupported, match="invalid answer"):
         probe(command=agent_that("time.sleep(60)", hello)).ipc()
 
 
-def test_an_error_leaves_the_agent_at_work(probe: Make) -> None:
+def test_an_error_keeps_the_agent_running(probe: Make) -> None:
     client = probe()
     with pytest.raises(Gone):
         client.remove_ipc(IpcKind.POSIX_SHM, "no such name at all")
@@ -145,7 +145,7 @@ def test_an_error_leaves_the_agent_at_work(probe: Make) -> None:
     assert client._agent.process is process
 
 
-def test_a_container_that_ends_between_questions(probe: Make) -> None:
+def test_a_container_that_exits_between_questions(probe: Make) -> None:
     with subprocess.Popen(["sleep", "1000"]) as init:
         client = probe(identify(init.pid))
         client.ipc()
@@ -153,12 +153,12 @@ def test_a_container_that_ends_between_questions(probe: Make) -> None:
         init.send_signal(signal.SIGKILL)
         init.wait()
         client._agent.process.wait(10)
-        with pytest.raises(Gone, match="ended"):
+        with pytest.raises(Gone, match="exited"):
             client.ipc()
 
 
-def test_a_process_number_that_is_used_again(probe: Make) -> None:
-    with pytest.raises(Gone, match="ended"):
+def test_a_reused_pid(probe: Make) -> None:
+    with pytest.raises(Gone, match="exited"):
         probe(ProcessId(ME.pid, ME.started - 1)).ipc()
 
 
@@ -167,11 +167,11 @@ def test_closing(probe: Make) -> None:
     client.ipc()
     client.close()
     client.close()
-    with pytest.raises(Gone, match="no longer"):
+    with pytest.raises(Gone, match="has been closed"):
         client.ipc()
 
 
-def test_closing_ends_a_question_under_way(probe: Make) -> None:
+def test_closing_ends_a_question_in_progress(probe: Make) -> None:
     client = probe(
         time_limit_s=600.0, command=agent_that("print('asked', file=sys.stderr, flush=True); time.sleep(60)")
     )
@@ -214,7 +214,7 @@ def test_the_agent_outlives_the_thread_that_started_it(probe: Make) -> None:
     client.close()
 
 
-def test_a_forgotten_client_leaves_nothing() -> None:
+def test_a_deleted_client_kills_its_agent() -> None:
     before = children()
     client = ProbeClient(ME)
     client.ipc()
@@ -224,7 +224,7 @@ def test_a_forgotten_client_leaves_nothing() -> None:
     assert children() == before
 
 
-def test_an_interpreter_that_ends_takes_its_agent_along() -> None:
+def test_an_exiting_interpreter_kills_its_agent() -> None:
     program = (
         "import os\nfrom containerlab_probes.client import ProbeClient\n"
         "from containerlab_probes.processes.tree import identify\n"
@@ -248,7 +248,7 @@ def test_overview() -> None:
     client.close()
 
 
-def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, probe: Make) -> None:
+def test_missing_requirements_are_named(monkeypatch: pytest.MonkeyPatch, probe: Make) -> None:
     assert unavailable_reason() == ""
     monkeypatch.setattr(client_module, "_effective_capabilities", lambda: 1 << 19)
     assert "SYS_ADMIN" in unavailable_reason()
@@ -263,13 +263,13 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, probe: Make) 
     assert "Linux" in unavailable_reason()
 
 
-def test_a_program_that_is_not_there(probe: Make) -> None:
+def test_a_missing_program(probe: Make) -> None:
     with pytest.raises(Unsupported, match="/no/such/program is missing"):
         probe(command=["/no/such/program"]).ipc()
 
 
-def test_nsenter_that_is_refused(probe: Make) -> None:
-    """As nobody, entering another process's namespaces fails: the sentence says which privilege is missing."""
+def test_a_refused_nsenter(probe: Make) -> None:
+    """The user nobody can't enter another process's namespaces; the sentence names the missing privilege."""
     command = [
         "setpriv",
         "--reuid=65534",
@@ -285,7 +285,7 @@ def test_nsenter_that_is_refused(probe: Make) -> None:
         probe(command=command).ipc()
 
 
-def test_errors_of_answers() -> None:
+def test_errors_in_answers() -> None:
     assert isinstance(error_of({"kind": "gone", "sentence": "a"}), Gone)
     assert isinstance(error_of({"kind": "strange", "sentence": "a"}), Unsupported)
     with pytest.raises(TypeError):

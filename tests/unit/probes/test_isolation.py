@@ -1,4 +1,4 @@
-"""An agent imports the standard library, its own package, psutil and sysv_ipc, wherever those are installed."""
+"""An agent can import the standard library, its package, psutil and sysv_ipc, wherever they are installed."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Loads of real processes; the rate between two readings; what has ended; what may not be read; no psutil."""
+"""Loads of real processes: rates, exited processes, unreadable values, and a missing psutil."""
 
 import os
 import signal
@@ -50,7 +50,7 @@ def test_the_first_reading_has_no_cpu_and_the_next_has(started: Start) -> None:
     def percent() -> float | None:
         return load_of(busy, reader).cpu_percent
 
-    # Two processors are shared with whatever else runs: any time of its own shows.
+    # The machine may be busy, so any CPU time counts.
     assert 0 < (eventually(percent, "it has used CPU time between two readings") or 0) < 110
 
 
@@ -71,7 +71,7 @@ def test_a_rate_over_too_short_a_time_is_not_computed() -> None:
     assert load_of(me, reader).cpu_percent == percent
 
 
-def test_memory_descriptors_and_io_are_the_kernel_s(started: Start) -> None:
+def test_memory_descriptors_and_io_match_the_kernel(started: Start) -> None:
     program = (
         "import os, sys\nfiles = [open('/dev/null') for _ in range(200)]\nprint('ready', flush=True)\nsys.stdin.read()"
     )
@@ -95,7 +95,7 @@ def test_a_zombie_uses_nothing(started: Start) -> None:
     assert load_of(zombie, ProcessLoadReader()).memory_bytes == 0
 
 
-def test_one_that_has_ended_has_no_load_and_the_others_have(started: Start) -> None:
+def test_an_exited_process_has_no_load_and_the_others_have(started: Start) -> None:
     child, me = started("sleep", "1000"), read_process(os.getpid())
     seen = (read_process(child.pid), me)
     child.send_signal(signal.SIGKILL)
@@ -105,7 +105,7 @@ def test_one_that_has_ended_has_no_load_and_the_others_have(started: Start) -> N
     assert alive.load is not None
 
 
-def test_a_process_number_that_is_used_again_is_another_process() -> None:
+def test_a_reused_pid_is_another_process() -> None:
     me = read_process(os.getpid())
     before = replace(me, id=ProcessId(me.pid, me.id.started - 1))
     assert ProcessLoadReader().read((before,))[0].load is None
@@ -119,7 +119,7 @@ def test_a_reading_that_takes_too_long_leaves_the_rest_unread() -> None:
 
 
 def test_descriptors_are_counted_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a kernel that doesn't give their number."""
+    """As on a kernel that does not report their number."""
     assert load._counted("/proc/self/fd") == psutil.Process().num_fds()
     monkeypatch.setattr(load, "DESCRIPTORS_LIMIT", 2)
     assert load._counted("/proc/self/fd") is None
@@ -133,7 +133,7 @@ def test_descriptors_are_counted_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) 
         (psutil.AccessDenied(7), Denied),
     ],
 )
-def test_errors_of_psutil_become_ours(theirs: psutil.Error, ours: type[Exception]) -> None:
+def test_errors_of_psutil_are_translated(theirs: psutil.Error, ours: type[Exception]) -> None:
     with pytest.raises(ours, match="7"), psutil_errors(7):
         raise theirs
 
@@ -146,7 +146,7 @@ def test_without_psutil_a_sentence_says_what_to_install(monkeypatch: pytest.Monk
 
 
 def test_io_that_may_not_be_read_is_unknown_and_the_rest_is_known() -> None:
-    """As nobody, root's I/O counters may not be read; memory may."""
+    """The user nobody can't read root's I/O counters, but its memory."""
     program = (
         "import os, sys\nfrom containerlab_probes.processes.load import ProcessLoadReader\n"
         "from containerlab_probes.processes.tree import read_process\n"

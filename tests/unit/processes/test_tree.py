@@ -1,4 +1,4 @@
-"""Processes as /proc has them, against ps and psutil; threads put together; shells told apart."""
+"""Processes compared with ps and psutil; dispositions from threads; shells and their foreground children."""
 
 import contextlib
 import os
@@ -30,7 +30,7 @@ NONE: frozenset[int] = frozenset()
 
 @pytest.fixture
 def namespace() -> Iterator[ProcessId]:
-    """The init of a PID namespace of its own with two children, one of them with a child."""
+    """PID 1 of a separate PID namespace with two children, one of them with a child."""
     script = "sleep 1000 & sh -c 'sleep 1000; true' & wait"
     outer = subprocess.Popen(("unshare", "--pid", "--fork", "--kill-child", "sh", "-c", script))
 
@@ -49,11 +49,11 @@ def namespace() -> Iterator[ProcessId]:
 
 @pytest.fixture(autouse=True)
 def only_by_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Test processes have no cgroup of their own."""
+    """Ignores cgroups: test processes share the cgroup of the test run."""
     monkeypatch.setattr(cgroups, "members", lambda pid: frozenset())
 
 
-def test_the_tree_is_that_of_psutil(namespace: ProcessId) -> None:
+def test_the_tree_matches_psutil(namespace: ProcessId) -> None:
     seen = container_processes(namespace)
     theirs = psutil.Process(namespace.pid)
     assert {one.pid for one in seen} == {namespace.pid, *(one.pid for one in theirs.children(recursive=True))}
@@ -73,7 +73,7 @@ def test_the_tree_is_that_of_psutil(namespace: ProcessId) -> None:
     assert siblings == sorted(siblings)
 
 
-def test_numbers_and_masks_are_those_of_ps(namespace: ProcessId) -> None:
+def test_numbers_and_masks_match_ps(namespace: ProcessId) -> None:
     eventually(lambda: all(one.state == "S" for one in container_processes(namespace)), "all of them sleep")
     for one in container_processes(namespace):
         line = subprocess.run(
@@ -85,14 +85,14 @@ def test_numbers_and_masks_are_those_of_ps(namespace: ProcessId) -> None:
         assert [procfs.parse_mask(mask) for mask in line[3:]] == [found.caught, found.ignored, found.blocked]
 
 
-def test_container_pids_are_those_of_the_namespace(namespace: ProcessId) -> None:
+def test_container_pids_match_the_namespace(namespace: ProcessId) -> None:
     numbers = [one.container_pid for one in container_processes(namespace)]
     assert numbers[0] == 1
     assert sorted(numbers) == [1, 2, 3, 4]
     assert [one.namespace_init for one in container_processes(namespace)] == [True, False, False, False]
 
 
-def test_another_process_of_the_same_number_is_gone(namespace: ProcessId) -> None:
+def test_another_process_with_the_same_pid_is_gone(namespace: ProcessId) -> None:
     with pytest.raises(Gone):
         container_processes(ProcessId(namespace.pid, namespace.started - 1))
     for pid in (0, 2**22 + 1):
@@ -107,7 +107,7 @@ def test_a_process_that_vanishes_is_left_out(namespace: ProcessId, monkeypatch: 
 
 
 def test_later_processes_are_found_too(namespace: ProcessId) -> None:
-    """What is remembered of the list of /proc must not hide a new process, nor keep an old one."""
+    """The remembered list of /proc must neither hide a new process nor keep an old one."""
     before = {one.id for one in container_processes(namespace)}
     entered = subprocess.Popen(("nsenter", "--target", str(namespace.pid), "--pid", "--", "sleep", "1000"))
     try:
@@ -122,7 +122,7 @@ def test_later_processes_are_found_too(namespace: ProcessId) -> None:
     assert {one.id for one in container_processes(namespace)} == before
 
 
-def test_the_order_survives_a_parent_that_ended_meanwhile(namespace: ProcessId) -> None:
+def test_a_parent_that_exited_meanwhile_does_not_break_the_order(namespace: ProcessId) -> None:
     one, two = container_processes(namespace)[1:3]
     circle = [replace(one, parent_pid=two.pid), replace(two, parent_pid=one.pid)]
     assert set(tree._in_tree_order(circle, namespace)) == set(circle)
@@ -138,7 +138,7 @@ def python(code: str) -> subprocess.Popen[str]:
 
 
 def test_threads_of_a_real_process() -> None:
-    """One thread waits for SIGTERM, one blocks SIGUSR1 alone, SIGUSR2 waits in the queue; all block SIGUSR2."""
+    """One thread waits for SIGTERM, one does not block SIGUSR1, all block SIGUSR2, which is pending."""
     process = python(
         "signal.pthread_sigmask(signal.SIG_BLOCK, {10, 12, 15})\n"
         "def unblock(): signal.pthread_sigmask(signal.SIG_UNBLOCK, {10}); signal.pause()\n"
@@ -152,7 +152,7 @@ def test_threads_of_a_real_process() -> None:
             found = seen.dispositions
             return seen if found.sigwait and found.in_sigsuspend and not found.unread else None
 
-        seen = eventually(at_rest, "the threads are where they stay")
+        seen = eventually(at_rest, "all threads sleep")
         assert seen is not None
         found = seen.dispositions
         assert (seen.threads, found.sigwait, found.pending) == (3, T, frozenset({12}))
@@ -165,7 +165,7 @@ def test_threads_of_a_real_process() -> None:
 
 
 @pytest.mark.parametrize(("number", "asked"), [(15, True), (1, False)])
-def test_the_kernel_is_asked_about_an_init_whose_main_thread_blocks_a_signal(number: int, asked: bool) -> None:
+def test_the_kernel_is_tested_for_an_init_whose_main_thread_blocks_a_signal(number: int, asked: bool) -> None:
     """Not where there is a handler (SIGHUP here) or every thread blocks the signal."""
     code = (
         "import signal, sys, threading, time\nsignal.signal(1, print)\n"
@@ -192,11 +192,11 @@ def test_the_kernel_is_asked_about_an_init_whose_main_thread_blocks_a_signal(num
         outer.wait()
 
 
-def test_a_busy_thread_leaves_what_it_blocks_unsure() -> None:
+def test_blocked_signals_of_a_busy_thread_are_unclear() -> None:
     process = python("signal.pthread_sigmask(signal.SIG_BLOCK, {15})\nprint('ready', flush=True)\nwhile True: pass")
     try:
         found = read_process(process.pid).dispositions
-        assert found.unsure == T
+        assert found.unclear == T
         assert "running" in found.unread[0]
     finally:
         process.kill()
@@ -217,7 +217,7 @@ def thread(pid: int, blocked: frozenset[int] = NONE, waits: bool = False, state:
 
 
 @pytest.mark.parametrize(
-    ("threads", "sigwait", "blocked", "unsure"),
+    ("threads", "sigwait", "blocked", "unclear"),
     [
         ([thread(7, waits=True)], T, NONE, NONE),
         ([thread(7, T), thread(8, waits=True)], T, NONE, NONE),
@@ -231,17 +231,17 @@ def thread(pid: int, blocked: frozenset[int] = NONE, waits: bool = False, state:
         ([thread(7, NONE, state="Z"), thread(8, T)], NONE, T, NONE),
     ],
 )
-def test_who_takes_a_signal(
-    threads: list[Thread], sigwait: frozenset[int], blocked: frozenset[int], unsure: frozenset[int]
+def test_which_thread_takes_a_signal(
+    threads: list[Thread], sigwait: frozenset[int], blocked: frozenset[int], unclear: frozenset[int]
 ) -> None:
-    """7 is the main thread."""
+    """Thread 7 is the main thread."""
     found = dispositions_of(2**22 + 1, tuple(threads))
     assert (found.sigwait, found.blocked) == (sigwait, blocked)
-    assert found.unsure >= unsure
-    assert TERM in found.unsure or not unsure
+    assert found.unclear >= unclear
+    assert TERM in found.unclear or not unclear
 
 
-def test_kill_and_stop_are_never_awaited() -> None:
+def test_no_thread_can_wait_for_kill_and_stop() -> None:
     waiting = Thread(status(), Call.SIGWAIT, waits_for=frozenset({9, 15, 19}))
     assert dispositions_of(os.getpid(), (waiting,)).sigwait == T
 
@@ -280,7 +280,7 @@ def test_shells(name: str, exe: str, argv: tuple[str, ...], shell: str | None) -
         ("sleep 1000 & read x", False),
     ],
 )
-def test_what_a_shell_waits_for(shell: str, body: str, waits: bool) -> None:
+def test_the_foreground_child_of_a_shell(shell: str, body: str, waits: bool) -> None:
     script = f"trap 'exit 3' TERM; {body}"
     process = subprocess.Popen((*shell.split(), "-c", script), stdin=subprocess.PIPE, start_new_session=True)
     try:
@@ -288,10 +288,15 @@ def test_what_a_shell_waits_for(shell: str, body: str, waits: bool) -> None:
             lambda: "sleep" in {child.name() for child in psutil.Process(process.pid).children(recursive=True)},
             "the command runs",
         )
-        eventually(lambda: bool(read_process(process.pid).dispositions.foreground) is waits, "what the shell waits for")
+        eventually(
+            lambda: bool(read_process(process.pid).dispositions.foreground) is waits,
+            "the foreground child of the shell",
+        )
         process.terminate()
         if waits:
-            foreground = eventually(lambda: read_process(process.pid).dispositions.foreground, "the shell waits on")
+            foreground = eventually(
+                lambda: read_process(process.pid).dispositions.foreground, "the shell keeps waiting"
+            )
             for pid in foreground:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -302,7 +307,7 @@ def test_what_a_shell_waits_for(shell: str, body: str, waits: bool) -> None:
         process.communicate()
 
 
-def test_a_shell_that_can_not_be_looked_at_says_so() -> None:
+def test_an_unreadable_shell_gives_a_reason() -> None:
     assert foreground_of(7, "dash", Thread(status(), Call.UNREAD))[1]
     assert foreground_of(2**22 + 1, "dash", Thread(status(), Call.WAIT))[1]
     assert foreground_of(7, "dash", Thread(status(), Call.SIGSUSPEND)) == ((), "")
@@ -338,7 +343,7 @@ def test_a_signalfd_is_searched_for_in_a_limited_number_of_open_files() -> None:
         assert child.stdout.readline() == b"ready\n"
         found = read_process(child.pid).dispositions
         assert any("more than 4096 open files" in reason for reason in found.unread)
-        assert TERM in found.unsure
+        assert TERM in found.unclear
     finally:
         child.kill()
         child.wait()

@@ -1,4 +1,4 @@
-"""What a signal would do: each rule of the kernel, and what holds for every process and signal."""
+"""Forecasts: each rule of the kernel, and the invariants for every process and signal."""
 
 import dataclasses
 import signal
@@ -59,10 +59,10 @@ CASES = [
     (Dispositions(), 37, False, "default", "terminates"),
     (Dispositions(), signal.SIGTSTP, True, "dropped", "nothing"),
     (Dispositions(), signal.SIGTSTP, False, "default", "unknown"),
-    # What no process has a say in.
+    # Signals that no process can handle, block or ignore.
     (Dispositions(), signal.SIGKILL, True, "default", "terminates"),
     (Dispositions(), signal.SIGSTOP, True, "default", "stops"),
-    # Held back.
+    # Blocked.
     (Dispositions(blocked=T), TERM, True, "pending", "nothing"),
     (Dispositions(blocked=T), TERM, False, "pending", "nothing"),
     (Dispositions(blocked=T, caught=T), TERM, False, "pending", "nothing"),
@@ -71,15 +71,15 @@ CASES = [
     (Dispositions(blocked=T, signalfd=T, ignored=T), TERM, True, "signalfd", "program-decides"),
     (Dispositions(signalfd=T), TERM, True, "dropped", "nothing"),
     (Dispositions(signalfd=T), TERM, False, "default", "terminates"),
-    # Awaited.
+    # Waited for.
     (Dispositions(sigwait=T), TERM, True, "sigwait", "program-decides"),
     (Dispositions(sigwait=T, blocked=T, signalfd=T), TERM, True, "sigwait", "program-decides"),
     (Dispositions(sigwait=T, caught=T), TERM, False, "sigwait", "program-decides"),
-    (Dispositions(sigwait=T, unsure=frozenset(range(1, 65))), TERM, True, "sigwait", "program-decides"),
-    # What couldn't be read.
-    (Dispositions(unsure=T), TERM, True, "unknown", "unknown"),
-    (Dispositions(unsure=T, blocked=T), TERM, True, "unknown", "unknown"),
-    (Dispositions(unsure=T), INT, True, "dropped", "nothing"),
+    (Dispositions(sigwait=T, unclear=frozenset(range(1, 65))), TERM, True, "sigwait", "program-decides"),
+    # Unreadable.
+    (Dispositions(unclear=T), TERM, True, "unknown", "unknown"),
+    (Dispositions(unclear=T, blocked=T), TERM, True, "unknown", "unknown"),
+    (Dispositions(unclear=T), INT, True, "dropped", "nothing"),
     (Dispositions(unread=("A thread was running.",)), TERM, True, "dropped", "nothing"),
     # Shells.
     (Dispositions(caught=T, foreground=(9,)), TERM, True, "deferred", "program-decides"),
@@ -103,7 +103,7 @@ MAIN_BLOCKS = Dispositions(leader_blocked=frozenset({TERM, QUIT, CHLD}))
 @pytest.mark.parametrize(
     ("fields", "number", "init", "delivery", "effect"),
     [
-        # An init whose main thread alone blocks a signal: kernels differ, but not where a core would be dumped.
+        # Only the main thread of PID 1 blocks a signal: kernels differ, except for signals that dump core.
         ({"dispositions": MAIN_BLOCKS, "threads": 2}, TERM, True, "unknown", "unknown"),
         ({"dispositions": MAIN_BLOCKS, "threads": 2, "spared_by_kernel": True}, TERM, True, "dropped", "nothing"),
         ({"dispositions": MAIN_BLOCKS, "threads": 2, "spared_by_kernel": False}, TERM, True, "default", "terminates"),
@@ -134,7 +134,7 @@ MAIN_BLOCKS = Dispositions(leader_blocked=frozenset({TERM, QUIT, CHLD}))
         ({"orphaned_group": True}, signal.SIGTSTP, False, "default", "nothing"),
         ({"orphaned_group": False}, signal.SIGTTIN, False, "default", "stops"),
         ({"orphaned_group": True}, signal.SIGSTOP, False, "default", "stops"),
-        # Stopped.
+        # Suspended.
         ({"state": "T"}, TERM, False, "pending", "nothing"),
         ({"state": "T"}, TERM, True, "dropped", "nothing"),
         ({"state": "T"}, CHLD, False, "default", "nothing"),
@@ -146,10 +146,10 @@ MAIN_BLOCKS = Dispositions(leader_blocked=frozenset({TERM, QUIT, CHLD}))
         ({"state": "T", "dispositions": Dispositions(sigwait=T, blocked=T)}, TERM, False, "pending", "nothing"),
         ({"state": "t"}, TERM, True, "unknown", "unknown"),
         ({"state": "t"}, signal.SIGKILL, True, "default", "terminates"),
-        # Ended.
+        # Exited.
         ({"state": "Z"}, signal.SIGKILL, False, "ignored", "nothing"),
         ({"state": "Z", "threads": 3}, TERM, False, "default", "terminates"),
-        # zsh catches SIGHUP without a trap too.
+        # zsh handles SIGHUP also without a trap.
         (
             {"exe": "/bin/zsh", "dispositions": Dispositions(caught=frozenset({HUP, TERM}), foreground=(9,))},
             HUP, True, "unknown", "unknown",
@@ -165,8 +165,8 @@ def test_rules_of_states(fields: dict[str, Any], number: int, init: bool, delive
 
 
 def test_the_evidence_names_what_was_read() -> None:
-    assert forecast(process(Dispositions(caught=T)), TERM).evidence == "caught (SigCgt of /proc/7475/status)"
-    assert forecast(process(Dispositions(unsure=T, unread=("Not readable.",))), TERM).evidence == "Not readable."
+    assert forecast(process(Dispositions(caught=T)), TERM).evidence == "handled (SigCgt of /proc/7475/status)"
+    assert forecast(process(Dispositions(unclear=T, unread=("Not readable.",))), TERM).evidence == "Not readable."
     child = dataclasses.replace(process(), id=ProcessId(9, 1), name="sleep")
     made = forecast(process(Dispositions(caught=T, foreground=(9, 10))), TERM, (child,))
     assert "process 9 (sleep) and process 10" in made.evidence
@@ -199,7 +199,7 @@ dispositions = st.builds(
     in_sigsuspend=st.booleans(),
     foreground=st.sampled_from([(), (9,)]),
     leader_blocked=masks,
-    unsure=masks,
+    unclear=masks,
     unread=st.sampled_from([(), ("Not readable.",)]),
 )
 processes = st.builds(
@@ -216,7 +216,7 @@ NOTHING = {Delivery.IGNORED, Delivery.DROPPED, Delivery.PENDING}
 
 
 @given(processes, st.integers(1, 64))
-def test_what_always_holds(one: Process, number: int) -> None:
+def test_invariants(one: Process, number: int) -> None:
     made = forecast(one, number)
     assert (made.id, made.container_pid, made.signal) == (one.id, 1, number)
     assert made.evidence

@@ -1,4 +1,4 @@
-"""Signals by name; sending to exactly one process; the ends of processes."""
+"""Names of signals, sending to exactly one process, and exits of processes."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ from containerlab_probes.signals import exits, names, send
 from tests.support.docker import eventually
 
 
-def test_names_are_those_of_kill() -> None:
+def test_names_match_kill() -> None:
     """bash counts real-time signals up from SIGRTMIN in the lower half and down from SIGRTMAX in the upper."""
     listed = subprocess.run(("bash", "-c", "kill -l"), capture_output=True, text=True, check=True).stdout
     theirs = {int(number): name for number, name in re.findall(r"(\d+)\) (\S+)", listed)}
@@ -52,7 +52,7 @@ def test_numbers(text: str, number: int) -> None:
     [("SIGTREM", "SIGTERM"), ("usr", "SIGUSR"), ("0", "from 1 to 64"), ("65", "from 1 to 64"), ("rtmin+31", "RTMIN+30"),
      ("rtmax+1", "RTMIN+30"), ("rtmin-1", "RTMIN+30"), ("", "kill -l"), ("sig", "kill -l"), ("²", "kill -l")],
 )  # fmt: skip
-def test_what_is_no_signal(text: str, hint: str) -> None:
+def test_an_unknown_signal_gives_a_hint(text: str, hint: str) -> None:
     with pytest.raises(BadRequest, match=re.escape(hint)):
         names.number_of(text)
 
@@ -63,8 +63,8 @@ def test_any_text_is_a_signal_or_a_bad_request(text: str) -> None:
         assert 1 <= names.number_of(text) <= 64
 
 
-def test_default_actions_are_those_of_the_manual() -> None:
-    """The table of man 7 signal, by its words."""
+def test_default_actions_match_the_manual() -> None:
+    """The table of man 7 signal."""
     by_action = {
         Effect.TERMINATES: "HUP INT KILL PIPE ALRM TERM USR1 USR2 STKFLT IO PROF PWR VTALRM RTMIN RTMAX RTMIN+3",
         Effect.DUMPS_CORE: "QUIT ILL TRAP ABRT BUS FPE SEGV SYS XCPU XFSZ",
@@ -72,9 +72,9 @@ def test_default_actions_are_those_of_the_manual() -> None:
         Effect.NOTHING: "CHLD URG WINCH",
         Effect.CONTINUES: "CONT",
     }
-    told = {names.number_of(name): action for action, listed in by_action.items() for name in listed.split()}
-    assert told == {number: names.default_action(number) for number in told}
-    assert {number for number in names.all_signals() if number < 32} <= set(told)
+    expected = {names.number_of(name): action for action, listed in by_action.items() for name in listed.split()}
+    assert expected == {number: names.default_action(number) for number in expected}
+    assert {number for number in names.all_signals() if number < 32} <= set(expected)
 
 
 @pytest.fixture
@@ -90,14 +90,14 @@ def test_send(sleeper: subprocess.Popen[bytes]) -> None:
     assert sleeper.wait(10) == -signal.SIGUSR1
 
 
-def test_a_reused_number_is_no_target(sleeper: subprocess.Popen[bytes]) -> None:
+def test_a_reused_pid_is_not_signalled(sleeper: subprocess.Popen[bytes]) -> None:
     meant = identify(sleeper.pid)
     with pytest.raises(Gone):
         send.send(ProcessId(meant.pid, meant.started - 1), signal.SIGKILL)
     assert sleeper.poll() is None
 
 
-def test_who_has_ended_is_gone(sleeper: subprocess.Popen[bytes]) -> None:
+def test_an_exited_process_is_gone(sleeper: subprocess.Popen[bytes]) -> None:
     meant = identify(sleeper.pid)
     sleeper.kill()
     sleeper.wait()
@@ -138,8 +138,8 @@ def start(script: str) -> subprocess.Popen[bytes]:
     ("script", "ended_by"), [("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", "SIGTERM"), ("kill -38 $$", "SIGRTMIN+4")]
 )
 @pytest.mark.parametrize("reaped", [False, True])
-def test_how_a_process_ended(script: str, ended_by: int | str, reaped: bool) -> None:
-    """From its zombie before the parent has waited, from the pidfd afterwards."""
+def test_the_status_of_an_exit(script: str, ended_by: int | str, reaped: bool) -> None:
+    """It is read from the zombie before the parent has waited, and from the pidfd afterwards."""
     process = start(script)
     watch = exits.ExitWatch((identify(process.pid),))
     assert watch.wait(0) == ()
@@ -167,7 +167,7 @@ def test_an_exit_is_seen_within_a_few_milliseconds() -> None:
     assert abs(seen[0].at - waited) < 0.1
 
 
-def test_several_ends_and_one_that_was_early() -> None:
+def test_several_exits_and_an_early_one() -> None:
     early = start("true")
     gone = identify(early.pid)
     early.communicate(b"\n")
@@ -182,14 +182,14 @@ def test_several_ends_and_one_that_was_early() -> None:
         ended.extend(watch.wait(0.1))
         return len(ended) == 4
 
-    eventually(all_seen, "four ends")
+    eventually(all_seen, "four exits")
     watch.close()
     expected = {process.pid: number for number, process in enumerate(others, 1)} | {early.pid: None}
     assert {one.id.pid: one.ended_by for one in ended} == expected
 
 
 @pytest.mark.parametrize("end", ["wake", "close"])
-def test_a_wait_can_be_ended_from_another_thread(sleeper: subprocess.Popen[bytes], end: str) -> None:
+def test_another_thread_can_interrupt_a_wait(sleeper: subprocess.Popen[bytes], end: str) -> None:
     before = len(os.listdir("/proc/self/fd"))
     watch = exits.ExitWatch((identify(sleeper.pid),))
     answers: list[tuple[exits.Exit, ...]] = []

@@ -22,18 +22,18 @@ def test_an_exit() -> None:
     assert parse(message(EXIT, 42, 9, time=77)) == (Ended(77, 42, 9),)
 
 
-def test_other_events_are_left_out() -> None:
+def test_other_events_are_omitted() -> None:
     assert parse(message(FORK, 42, 9)) == ()
     assert parse(message(EXIT, 42, 9, idx=2)) == ()
 
 
 @given(st.lists(st.tuples(st.sampled_from((EXIT, FORK)), st.integers(1, 1 << 22), st.integers(0, 0xFFFF)), max_size=8))
-def test_several_in_one(told: list[tuple[int, int, int]]) -> None:
-    data = b"".join(message(*one) for one in told)
-    assert parse(data) == tuple(Ended(5, thread, status) for what, thread, status in told if what == EXIT)
+def test_several_exits_in_one_datagram(exits: list[tuple[int, int, int]]) -> None:
+    data = b"".join(message(*one) for one in exits)
+    assert parse(data) == tuple(Ended(5, thread, status) for what, thread, status in exits if what == EXIT)
 
 
 @given(st.binary(max_size=300), st.integers(0, 300))
-def test_noise(data: bytes, cut: int) -> None:
+def test_random_bytes(data: bytes, cut: int) -> None:
     parse(data)
     parse((message(EXIT, 1, 0) + data)[:cut])

@@ -1,4 +1,4 @@
-"""Pages of the ring buffer: one from a real kernel, ones made for the purpose, and ones made of noise."""
+"""Pages of the ring buffer: a recorded one, constructed ones and random ones."""
 
 import base64
 import contextlib
@@ -99,7 +99,7 @@ REAL = base64.b85decode(
     "#GnNFLiTrFJftKFLP)Bj6Z|{1pxs8H#GnN3IG5A0000000000b7%kn000000000000000H#GnN0RR91000003XlK*1OWj7H#GnN3IG5A000000000"
     "0b7%knz`epLxK#iE0000400000X<ZWlaRC4TH#GnNb7%kn000000000000000H#GnNcmMzZ0RR91"
 )
-"""What `sh -c "trap : USR1; kill -USR1 $$; exit 3"`, started by Python, left on a 6.18 kernel (x86-64)."""
+"""The page of `sh -c "trap : USR1; kill -USR1 $$; exit 3"`, started by Python, on a 6.18 kernel (x86-64)."""
 
 
 PAGES = Pages(HEADER_PAGE, {parse_id(text): make(parse_fields(text)) for text, make in FORMATS})
@@ -111,7 +111,7 @@ def page(*pieces: bytes, time: int = 1_000_000, flags: int = 0) -> bytes:
 
 
 def record(payload: bytes, delta: int = 0) -> bytes:
-    """A data event as the kernel lays it down: in words, the length in the head where it fits."""
+    """Returns a data event in the kernel's layout: in words, with the length in the header if it fits."""
     payload = payload.ljust(-(-len(payload) // 4) * 4, b"\0")
     if len(payload) <= 112:
         return struct.pack("<I", delta << 5 | len(payload) // 4) + payload
@@ -179,7 +179,7 @@ def test_a_path_cannot_forge_a_record() -> None:
     assert event == Execed(10**6, 7, 7, path.decode("utf-8", "surrogateescape"))
 
 
-def test_missed_events_are_told() -> None:
+def test_missed_events_are_reported() -> None:
     assert PAGES.missed(page(record(a_signal()), flags=1 << 31))
     assert len(PAGES.events(page(record(a_signal()), flags=1 << 31 | 1 << 30))) == 1
 
@@ -193,7 +193,7 @@ def test_missed_events_are_told() -> None:
     ],
     ids=["missing", "size", "order"],
 )
-def test_a_format_that_is_not_known_is_refused(text: str) -> None:
+def test_an_unknown_format_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"code|common_flags|common_pid|pid"):
         ring_buffer.generated(parse_fields(text))
 
@@ -202,7 +202,7 @@ def test_a_format_that_is_not_known_is_refused(text: str) -> None:
     "make", [ring_buffer.generated, ring_buffer.delivered, ring_buffer.new_task], ids=lambda one: one.__name__
 )
 @given(data=st.data())
-def test_a_damaged_format_is_nothing_but_a_value_error(
+def test_a_damaged_format_raises_only_value_error(
     make: Callable[[Mapping[str, Field]], Decoder], data: st.DataObject
 ) -> None:
     text = data.draw(st.sampled_from((GENERATE, NEW_TASK)))
@@ -215,7 +215,7 @@ def test_a_damaged_format_is_nothing_but_a_value_error(
         make(parse_fields(damaged))
 
 
-def test_fields_may_lie_elsewhere() -> None:
+def test_fields_may_have_other_offsets() -> None:
     text = NEW_TASK.replace("u64 clone_flags;	offset:32", "unsigned long clone_flags;	offset:40").replace(
         "offset:40;	size:2", "offset:48;	size:2"
     )
@@ -225,7 +225,7 @@ def test_fields_may_lie_elsewhere() -> None:
 
 
 @given(st.binary(max_size=4096))
-def test_noise_is_read_to_its_end_and_never_beyond(data: bytes) -> None:
+def test_random_pages_are_never_read_beyond_their_end(data: bytes) -> None:
     for _, start, end in PAGES.records(data):
         assert 16 < start < end <= len(data)
     PAGES.events(data)
@@ -233,7 +233,7 @@ def test_noise_is_read_to_its_end_and_never_beyond(data: bytes) -> None:
 
 
 @given(st.binary(max_size=512), st.integers(0, 1 << 60))
-def test_noise_in_a_valid_frame(data: bytes, time: int) -> None:
+def test_random_bytes_in_a_valid_frame(data: bytes, time: int) -> None:
     PAGES.events(page(data, time=time))
 
 
@@ -247,7 +247,7 @@ events = st.lists(
 
 
 @given(events)
-def test_what_was_written_is_read(written: list[tuple[int, int, int, int, int, int]]) -> None:
+def test_written_records_are_read(written: list[tuple[int, int, int, int, int, int]]) -> None:
     pieces, expected, time = [], list[Event](), 1_000_000
     for delta, sig, target, sender, code, result in written:
         time += delta

@@ -1,4 +1,4 @@
-"""Which instances of the kernel's tracing are this program's leftovers."""
+"""Instances of the kernel's tracing that earlier runs left behind."""
 
 import pytest
 from hypothesis import given
@@ -26,7 +26,7 @@ RUNNING = {100: 5000, 200: 6000}
         ("٣containerlab-tui.3٠0.5000.1", False),
     ],
 )
-def test_only_what_is_provably_its_own(name: str, is_leftover: bool) -> None:
+def test_only_instances_of_this_program_are_leftovers(name: str, is_leftover: bool) -> None:
     assert leftovers([name], RUNNING.get) == [name] * is_leftover
 
 
@@ -35,5 +35,5 @@ def test_the_owner_is_in_the_name() -> None:
 
 
 @given(st.text())
-def test_any_other_name_is_nobodys(name: str) -> None:
+def test_other_names_have_no_owner(name: str) -> None:
     assert owner_of(name) is None

@@ -16,22 +16,22 @@ from containerlab_probes.records import (
 )
 from containerlab_probes.signals.exits import ended_by
 from containerlab_probes.trace.ring_buffer import Delivered, Ended, Event, Execed, Generated, NewTask
-from containerlab_probes.trace.watched import Following, Newcomer
+from containerlab_probes.trace.watched import EnteredProcess, WatchedProcesses
 
-PEOPLE = {900: (900, "bash"), 901: (900, "bash")}
-NEWCOMERS = {50: Newcomer(50, frozenset({50, 51}), 10)}
+NAMES = {900: (900, "bash"), 901: (900, "bash")}
+ENTERED = {50: EnteredProcess(50, frozenset({50, 51}), 10)}
 HANDLER = 0x400000
 
 
-def following() -> Following:
+def watched_processes() -> WatchedProcesses:
     """Process 10 with its threads 10 and 11 is watched."""
-    made = Following(PEOPLE.get, NEWCOMERS.get)
+    made = WatchedProcesses(NAMES.get, ENTERED.get)
     made.add(10, (10, 11), 10, "init")
     return made
 
 
 def fold(*events: Event) -> list[TraceRecord]:
-    return following().fold(events, 0)
+    return watched_processes().fold(events, 0)
 
 
 def at(ns: int) -> float:
@@ -60,11 +60,11 @@ def test_results(result: int, said: SignalResult) -> None:
     assert record.result is said
 
 
-def test_signals_among_others_are_left_out() -> None:
+def test_signals_between_unwatched_processes_are_omitted() -> None:
     assert fold(Generated(5, 10, 999, 15, 0, True, 0), Generated(6, 900, 901, 15, 0, True, 0)) == []
 
 
-def test_a_sender_born_since_the_beginning_is_known_after_its_end() -> None:
+def test_a_sender_forked_during_the_trace_is_known_after_its_exit() -> None:
     events: list[Event] = [
         NewTask(1, 800, 801, "dockerd", False),
         Execed(2, 801, 801, "/usr/bin/runc-with-a-long-name"),
@@ -80,7 +80,7 @@ def test_a_sender_born_since_the_beginning_is_known_after_its_end() -> None:
     ]
 
 
-def test_by_whom() -> None:
+def test_senders() -> None:
     kill, fault, timer = fold(
         Generated(1, 900, 10, 15, 0, True, 0),
         Generated(2, 10, 10, 11, 1, False, 0),
@@ -99,14 +99,14 @@ def test_deliveries() -> None:
     ]
 
 
-def test_a_process_is_killed_once_and_ends_with_its_last_thread() -> None:
+def test_a_process_is_killed_once_and_exits_with_its_last_thread() -> None:
     assert fold(Delivered(1, 11, 9, 0), Delivered(2, 10, 9, 0), Ended(3, 10, 9), Ended(4, 11, 9)) == [
         TracedDelivery(at(1), 10, 9, Taken.DEFAULT),
         TracedExit(at(4), 10, "SIGKILL"),
     ]
 
 
-def test_forks_are_followed_and_threads_belong_to_their_process() -> None:
+def test_forks_are_watched_and_threads_belong_to_their_process() -> None:
     records = fold(
         NewTask(1, 11, 20, "init", False),
         NewTask(2, 20, 21, "init", True),
@@ -143,44 +143,44 @@ def test_a_process_that_enters_the_namespace_is_watched_from_its_execve_on() -> 
     ]
 
 
-def test_what_a_watched_process_signals_in_its_namespace_is_watched() -> None:
+def test_a_process_signalled_in_a_watched_namespace_is_watched() -> None:
     assert fold(Generated(1, 10, 50, 9, 128, True, 0)) == [
         TracedFork(at(1), 0, 50),
         TracedSignal(at(1), 10, "init", 50, 9, SignalResult.QUEUED, 128, True),
     ]
 
 
-def test_an_end_that_was_lost_is_told_without_its_status_and_once() -> None:
-    made = following()
-    assert made.gone(10, 5.0) == (TracedExit(5.0, 10, None),)
-    assert made.gone(10, 5.0) == ()
+def test_a_lost_exit_is_reported_once_without_its_status() -> None:
+    made = watched_processes()
+    assert made.vanished(10, 5.0) == (TracedExit(5.0, 10, None),)
+    assert made.vanished(10, 5.0) == ()
     assert made.fold([Ended(6, 10, 0)], 0) == []
 
 
 def test_after_a_loss_names_of_watched_processes_are_kept_and_others_looked_up_again() -> None:
-    made = following()
+    made = watched_processes()
     made.fold([NewTask(1, 800, 801, "runc", False)], 0)
-    made.forget_strangers()
+    made.forget_unwatched()
     senders = made.fold([Generated(2, 10, 11, 9, 128, True, 0), Generated(3, 801, 10, 15, 0, True, 0)], 0)
     assert [getattr(one, "sender_name", None) for one in senders] == ["init", ""]
 
 
-def test_a_thread_that_ended_before_it_was_added_holds_up_no_exit() -> None:
-    made = following()
-    made.leave_out(10, (11,))
-    made.leave_out(10, (10,))
-    made.leave_out(99, (99,))
+def test_a_thread_that_exited_before_it_was_added_does_not_delay_the_exit() -> None:
+    made = watched_processes()
+    made.remove_threads(10, (11,))
+    made.remove_threads(10, (10,))
+    made.remove_threads(99, (99,))
     assert made.fold([Ended(5, 10, 0), Ended(6, 99, 0)], 0) == [TracedExit(at(5), 10, 0)]
 
 
 def test_times_are_epoch_seconds() -> None:
-    (record,) = following().fold([Generated(1_500_000_000, 900, 10, 15, 0, True, 0)], 1_700_000_000_000_000_000)
+    (record,) = watched_processes().fold([Generated(1_500_000_000, 900, 10, 15, 0, True, 0)], 1_700_000_000_000_000_000)
     assert record.at == pytest.approx(1_700_000_001.5, abs=1e-6)
 
 
-@pytest.mark.parametrize(("status", "how"), [(0, 0), (143 << 8, 143), (9, "SIGKILL"), (0x80 | 11, "SIGSEGV")])
-def test_how_it_ended(status: int, how: int | str) -> None:
-    assert ended_by(status) == how
+@pytest.mark.parametrize(("status", "expected"), [(0, 0), (143 << 8, 143), (9, "SIGKILL"), (0x80 | 11, "SIGSEGV")])
+def test_the_status(status: int, expected: int | str) -> None:
+    assert ended_by(status) == expected
 
 
 ids = st.integers(0, 15)
@@ -195,9 +195,9 @@ any_event = st.one_of(
 
 
 @given(st.lists(any_event, max_size=80))
-def test_whatever_comes_in_whatever_order(events: list[Event]) -> None:
-    """After losses and with numbers used again: no error, and every record is about a process that was taken in."""
-    made = Following(PEOPLE.get, lambda thread: None)
+def test_any_events_in_any_order(events: list[Event]) -> None:
+    """After lost events and with reused PIDs there is no error, and every record is about a watched process."""
+    made = WatchedProcesses(NAMES.get, lambda thread: None)
     made.add(10, (10, 11), 10)
     known = {10}
     for record in made.fold(events, 0):

@@ -1,16 +1,16 @@
-"""`selftest`: asks the running kernel about the rules on which a certain prediction rests. Needs no engine."""
+"""`selftest`: tests the kernel rules on which certain predictions rest. Needs no engine."""
 
 import argparse
 import os
 from collections.abc import Callable, Sequence
 
 from containerlab_probes.kernel import asking
-from containerlab_probes.kernel.asking import Answer
+from containerlab_probes.kernel.asking import RuleResult
 from containerlab_tui.commands import common
 from containerlab_tui.present.documents import SCHEMA, Document
 
 
-def run(arguments: argparse.Namespace, ask: Callable[[], Sequence[Answer]] = asking.ask) -> int:
+def run(arguments: argparse.Namespace, ask: Callable[[], Sequence[RuleResult]] = asking.ask) -> int:
     """Returns 0 if this kernel follows every rule, 1 if not. Raises Denied (not root) or Unsupported."""
     answers = ask()
     if arguments.json:
@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace, ask: Callable[[], Sequence[Answer]] = ask
     return 0 if all(answer.as_documented for answer in answers) else 1
 
 
-def document(answers: Sequence[Answer]) -> Document:
+def document(answers: Sequence[RuleResult]) -> Document:
     """Returns the JSON document."""
     return {
         "schema": SCHEMA,
@@ -41,13 +41,13 @@ def document(answers: Sequence[Answer]) -> Document:
     }
 
 
-def text(answers: Sequence[Answer]) -> str:
-    """Returns the table, and one sentence that sums it up."""
+def text(answers: Sequence[RuleResult]) -> str:
+    """Returns the table and a summary."""
     rows = [
         (
             answer.rule.sentence,
             " or ".join(answer.rule.expected),
-            answer.seen or f"no answer: {answer.problem}",
+            answer.seen or f"no result: {answer.problem}",
             answer.rule.source,
         )
         for answer in answers

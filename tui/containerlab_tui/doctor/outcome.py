@@ -44,7 +44,7 @@ def outcome_of(case: Case, process: Process, signal: int, group: bool = False) -
 def _only_the_kernel_decides(process: Process, signal: int) -> bool:
     """Returns whether the result depends only on the kernel: kernels differ here, and this one was not tested."""
     found = process.dispositions
-    return process.state not in ("T", "t") and signal not in found.caught | found.unsure
+    return process.state not in ("T", "t") and signal not in found.caught | found.unclear
 
 
 def _blocked_with_handler(case: Case, process: Process, signal: int, forecast: Forecast, group: bool) -> Outcome:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.processes.tree import container_processes, glance, level_of
+from containerlab_probes.processes.tree import container_processes, level_of, pid_and_name
 from containerlab_probes.records import Lost, Process, ProcessId, TracedExit, TracedFork, TraceRecord
 from containerlab_probes.signals.exits import ExitWatch
 from containerlab_probes.signals.names import number_of
@@ -133,7 +133,7 @@ class SignalWatch:
         for pid in pids:
             self._known.add(pid)
             try:
-                known.append(Known(pid, Who(*glance(pid, self._level))))
+                known.append(Known(pid, Who(*pid_and_name(pid, self._level))))
             except (ContainerlabError, ValueError):
                 continue
         return known

@@ -1,7 +1,7 @@
-"""One child process on which an experiment tries what the kernel does with a signal.
+"""The child process of an experiment with signals.
 
-For a program without threads: it forks. The child dies with the program, is signalled through a pidfd only, and every
-wait for it ends.
+It is forked, so the program must not have threads. The child is killed when the program exits, is signalled only
+through a pidfd, and every wait for it has a time limit.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from typing import NoReturn
 from containerlab_probes.kernel.libc import last_failure, libc
 
 LIMIT_S = 5.0
-"""For one child, which usually takes a millisecond or two."""
+"""Time limit for one child, which usually takes a millisecond or two."""
 
 _NEW_PID_NAMESPACE = 0x20000000
 """CLONE_NEWPID (include/uapi/linux/sched.h)."""
@@ -23,18 +23,18 @@ _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _SAID = {b"h": "handled", b"w": "taken by sigwait", b"f": "read from a signalfd"}
 
 
-class Line:
+class ChildPipes:
     """The child's end of the two pipes between it and the experiment."""
 
     def __init__(self, questions: int, answers: int) -> None:
         self._questions, self._answers = questions, answers
 
     def say(self, word: bytes) -> None:
-        """Sends one word: `r` (ready), or what happened to the signal (`_SAID`)."""
+        """Sends one letter: `r` (ready), or what happened to the signal (`_SAID`)."""
         os.write(self._answers, word)
 
     def serve(self) -> NoReturn:
-        """Gives a sign of life for each question, after what it asks for; exits when there are no more."""
+        """Does what each question asks and answers `.`; exits after the last one."""
         while True:
             match os.read(self._questions, 1):
                 case b"t":
@@ -50,12 +50,12 @@ class Line:
             self.say(b".")
 
 
-Role = Callable[[Line], None]
-"""What the child does before it serves. A role that serves on its own, perhaps in another thread, never returns."""
+Role = Callable[[ChildPipes], None]
+"""What the child does before it calls `serve`. A role that calls `serve` itself never returns."""
 
 
-class Subject:
-    """The child, PID 1 of a new PID namespace where `init`. Leaving the context kills and reaps it."""
+class ExperimentChild:
+    """The child process; with `init` it is PID 1 of a new PID namespace. Leaving the context kills and reaps it."""
 
     def __init__(self, role: Role, *, init: bool = False) -> None:
         questions, self._questions = os.pipe()
@@ -64,7 +64,7 @@ class Subject:
         if self.pid == 0:
             os.close(self._questions)
             os.close(self._answers)
-            _play(role, Line(questions, answers))
+            _play(role, ChildPipes(questions, answers))
         os.close(questions)
         os.close(answers)
         self._pidfd = os.pidfd_open(self.pid)  # a child that has not been reaped keeps its number
@@ -72,9 +72,9 @@ class Subject:
         self._ended = False
         self._said = b""
 
-    def __enter__(self) -> "Subject":
+    def __enter__(self) -> "ExperimentChild":
         try:
-            self.wait(lambda: self._hears(b"r") or bool(self.change()))
+            self.wait(lambda: self._has_said(b"r") or bool(self.change()))
             if self._ended:
                 raise ChildProcessError("the child process failed before the experiment")
         except BaseException:
@@ -94,44 +94,45 @@ class Subject:
         signal.pidfd_send_signal(self._pidfd, number)
 
     def wait(self, condition: Callable[[], bool]) -> None:
-        """Raises TimeoutError."""
+        """Waits until the condition is true. Raises TimeoutError."""
         while not condition():
             if time.monotonic() > self._until:
                 raise TimeoutError("the child process did not react in time")
             time.sleep(0.0002)
 
     def after(self, number: int, question: bytes = b"?") -> str:
-        """Returns what became of the child or, if it still gives a sign of life, of the signal.
+        """Returns what happened to the child or, if it still answers, to the signal.
 
-        The thread that serves must be one that would take the signal: it can't answer before the kernel has dealt
-        with it.
+        The thread that answers must be one that can take the signal, so that it answers only after the kernel has
+        handled the signal.
         """
-        self._said, fate = b"", ""
+        self._said, change = b"", ""
         with contextlib.suppress(BrokenPipeError):
             os.write(self._questions, question)
 
         def settled() -> bool:
-            nonlocal fate
-            fate = self.change()
-            return bool(fate) or self._hears(b".")
+            nonlocal change
+            change = self.change()
+            return bool(change) or self._has_said(b".")
 
         self.wait(settled)
-        return fate or next((text for word, text in _SAID.items() if word in self._said), "") or self.queued(number)
+        said = next((text for word, text in _SAID.items() if word in self._said), "")
+        return change or said or self.queued(number)
 
     def next_change(self) -> str:
         """Waits until the child is suspended, is resumed or has exited, and returns which."""
-        fate = ""
+        change = ""
 
         def changed() -> bool:
-            nonlocal fate
-            fate = self.change()
-            return bool(fate)
+            nonlocal change
+            change = self.change()
+            return bool(change)
 
         self.wait(changed)
-        return fate
+        return change
 
     def change(self) -> str:
-        """Returns whether the child was suspended, was resumed or has exited since the last look; empty: neither."""
+        """Returns whether the child was suspended, was resumed or has exited since the last call; empty: neither."""
         pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
         if not pid:
             return ""
@@ -143,11 +144,11 @@ class Subject:
         return f"killed by {signal.Signals(os.WTERMSIG(status)).name}" if os.WIFSIGNALED(status) else "exited"
 
     def queued(self, number: int) -> str:
-        """Returns whether a signal is pending for the child, for a child that did not die of it."""
+        """Returns `pending` if the signal is pending for the child, otherwise `discarded`."""
         return "pending" if number in self._masks("SigPnd", "ShdPnd") else "discarded"
 
     def opens(self, number: int) -> bool:
-        """Returns whether no thread blocks it: sigwait opens a thread's mask while it waits."""
+        """Returns whether no thread blocks the signal: sigwait unblocks it while it waits."""
         return number not in self._masks("SigBlk")
 
     def is_zombie(self) -> bool:
@@ -156,16 +157,16 @@ class Subject:
             return file.read().rpartition(b")")[2].split()[0] == b"Z"
 
     def is_silent(self) -> bool:
-        """Returns whether nobody is left to answer: the child and all that it started have exited."""
+        """Returns whether the child and all its descendants have exited."""
         return bool(select.select([self._answers], [], [], 0)[0]) and not os.read(self._answers, 64)
 
-    def _hears(self, word: bytes) -> bool:
+    def _has_said(self, word: bytes) -> bool:
         if select.select([self._answers], [], [], 0)[0]:
             self._said += os.read(self._answers, 64)
         return self._said.endswith(word)
 
     def _masks(self, *names: str) -> set[int]:
-        """The signals in these masks of any thread."""
+        """Returns the signals in these masks of any thread."""
         found = 0
         for thread in os.listdir(f"/proc/{self.pid}/task"):
             with open(f"/proc/{self.pid}/task/{thread}/status", encoding="utf-8", errors="replace") as file:
@@ -176,7 +177,7 @@ class Subject:
 
 
 def _fork_init() -> int:
-    """Forks the first process of a new PID namespace; what is forked later is in the caller's own again."""
+    """Forks PID 1 of a new PID namespace; later children are in the caller's own namespace again."""
     own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     try:
         if libc.unshare(_NEW_PID_NAMESPACE):
@@ -189,8 +190,8 @@ def _fork_init() -> int:
         os.close(own)
 
 
-def _play(role: Role, line: Line) -> NoReturn:
-    """The whole life of the child."""
+def _play(role: Role, line: ChildPipes) -> NoReturn:
+    """Runs the child; never returns."""
     try:
         libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
         libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # no core file
