@@ -1,4 +1,4 @@
-"""The command line as it is parsed; what the commands do stands in tests/engine/test_commands.py."""
+"""Parsing of the command line; tests/engine/test_commands.py tests the commands."""
 
 import pytest
 
@@ -44,9 +44,9 @@ def test_a_wrong_command_line_ends_with_2(words: list[str], capsys: pytest.Captu
     assert "usage" in capsys.readouterr().err
 
 
-def test_two_engines_are_one_too_many(capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_engines_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--lab", "--host", "unix:///x", "ps"]) == 2
-    assert "give one of them" in capsys.readouterr().err
+    assert "use one of them" in capsys.readouterr().err
 
 
 def test_an_engine_out_of_reach_is_one_sentence_and_5(capsys: pytest.CaptureFixture[str]) -> None:

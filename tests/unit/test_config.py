@@ -1,4 +1,4 @@
-"""Settings: which source wins, where each comes from, and what a mistake does."""
+"""Settings: the priority of sources, the source of each setting, and the handling of mistakes."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ def loaded(folder: Path, text: str | None, **environ: str) -> Loaded:
     return load({"XDG_CONFIG_HOME": str(folder), **environ})
 
 
-def test_without_anything_the_defaults_are_in_force(tmp_path: Path) -> None:
+def test_defaults(tmp_path: Path) -> None:
     assert loaded(tmp_path, None) == Loaded(Settings())
     assert loaded(tmp_path, None).source("theme") == "default"
 
@@ -57,7 +57,7 @@ def test_file_then_environment_then_flags(tmp_path: Path) -> None:
         ("colour = 1", "colour"),
     ],
 )
-def test_a_mistake_names_file_line_and_key_and_leaves_the_rest(tmp_path: Path, line: str, key: str) -> None:
+def test_a_bad_value_names_file_line_and_key_and_other_settings_count(tmp_path: Path, line: str, key: str) -> None:
     found = loaded(tmp_path, f"read_only = true\n\n{line}\n")
     assert found.settings == Settings(read_only=True)
     (sentence,) = found.problems
@@ -65,7 +65,7 @@ def test_a_mistake_names_file_line_and_key_and_leaves_the_rest(tmp_path: Path, l
     assert key in sentence
 
 
-def test_what_is_no_toml_leaves_the_defaults_and_may_have_forbidden_changes(tmp_path: Path) -> None:
+def test_invalid_toml_keeps_the_defaults_and_disables_changes(tmp_path: Path) -> None:
     found = loaded(tmp_path, "theme = \nread_only = true\n")
     assert found.settings == Settings(read_only=True)
     assert found.source("read_only") == "a settings file that cannot be read"
@@ -75,7 +75,7 @@ def test_what_is_no_toml_leaves_the_defaults_and_may_have_forbidden_changes(tmp_
 
 
 @pytest.mark.parametrize("data", [b"\xff\xfe", None])
-def test_a_file_that_cannot_be_read_leaves_the_defaults(tmp_path: Path, data: bytes | None) -> None:
+def test_an_unreadable_file_keeps_the_defaults_and_disables_changes(tmp_path: Path, data: bytes | None) -> None:
     file = tmp_path / "containerlab-tui" / "config.toml"
     file.parent.mkdir()
     if data is None:
@@ -115,7 +115,7 @@ def test_flags_in_the_environment(tmp_path: Path, word: str, value: bool) -> Non
     assert not found.problems
 
 
-def test_a_wish_to_be_careful_that_is_not_understood_is_granted(tmp_path: Path) -> None:
+def test_an_invalid_read_only_counts_as_true(tmp_path: Path) -> None:
     for found in (
         loaded(tmp_path, None, CONTAINERLAB_TUI_READ_ONLY="please"),
         loaded(tmp_path, 'read_only = "yes"'),
@@ -124,7 +124,7 @@ def test_a_wish_to_be_careful_that_is_not_understood_is_granted(tmp_path: Path) 
         assert "read_only" in found.problems[0]
 
 
-def test_an_environment_variable_that_makes_no_sense_is_named(tmp_path: Path) -> None:
+def test_an_invalid_environment_variable_is_named(tmp_path: Path) -> None:
     found = loaded(tmp_path, "log_lines = 300", CONTAINERLAB_TUI_LOG_LINES="many")
     assert found.settings.log_lines == 300
     assert "CONTAINERLAB_TUI_LOG_LINES" in found.problems[0]
@@ -139,7 +139,7 @@ def test_importing_touches_nothing(tmp_path: Path) -> None:
     assert done.stdout.split() == ["[]", "False"]
 
 
-def test_each_setting_says_where_it_comes_from(tmp_path: Path) -> None:
+def test_sources(tmp_path: Path) -> None:
     text = 'theme = "nord"\n# a remark\nread_only = true\n\n[keys]\n"main.stops" = "X"\n'
     found = loaded(tmp_path, text, CONTAINERLAB_TUI_THEME="dracula")
     file = tmp_path / "containerlab-tui" / "config.toml"
@@ -207,7 +207,7 @@ def test_a_dropped_entry_leaves_its_default_key_taken() -> None:
         'confirm = [\n  "stop",  # log_lines = 1\n]\n',
     ],
 )
-def test_what_looks_like_a_key_inside_a_value_is_none(before: str) -> None:
+def test_a_key_like_line_inside_a_value_is_ignored(before: str) -> None:
     text = f'{before}log_lines = 5\n[keys]\n"a.b" = "x"\n'
     lines = key_lines(text)
     last = len(text.splitlines())

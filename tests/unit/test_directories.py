@@ -1,4 +1,4 @@
-"""Directories that nobody else may control."""
+"""The program's directories, which no other user may control."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ def test_directories_follow_the_variables(tmp_path: Path) -> None:
     assert directories.state_dir(environ=relative) == tmp_path / "h" / ".local/state" / directories.NAME
 
 
-def test_a_directory_of_somebody_else_is_refused(tmp_path: Path) -> None:
+def test_a_directory_of_another_user_is_refused(tmp_path: Path) -> None:
     environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
     own = tmp_path / directories.NAME
     own.symlink_to("/")
@@ -31,7 +31,7 @@ def test_a_directory_of_somebody_else_is_refused(tmp_path: Path) -> None:
     own.unlink()
     own.mkdir()
     own.chmod(0o777)
-    with pytest.raises(Denied, match="written by others"):
+    with pytest.raises(Denied, match="Other users can write"):
         directories.runtime_dir(environ=environ)
     own.chmod(0o755)
     uid = os.geteuid()
@@ -41,6 +41,6 @@ def test_a_directory_of_somebody_else_is_refused(tmp_path: Path) -> None:
             directories.runtime_dir(create=True, environ=environ)
 
 
-def test_a_runtime_directory_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_runtime_directory_of_another_user_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 54321)
     assert directories.runtime_dir(environ={"XDG_RUNTIME_DIR": str(tmp_path)}).name == f"{directories.NAME}-54321"

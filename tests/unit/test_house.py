@@ -44,7 +44,7 @@ def test_the_check_sees_a_heavy_library() -> None:
     assert "docker" in loaded_by("containerlab_tui.engine.lab_client")
 
 
-def test_probes_load_nothing_of_the_rest() -> None:
+def test_probes_do_not_load_the_program() -> None:
     assert "containerlab_tui" not in loaded_by("containerlab_probes.agent, containerlab_probes.client")
 
 

@@ -1,4 +1,4 @@
-"""The wheel holds the two packages, their stylesheets and the images' folders, and nothing else."""
+"""The wheel contains only the two packages, their stylesheets and the images' folders."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 
 def wanted() -> set[str]:
-    """What belongs into the wheel, by its path there."""
+    """Returns the wanted files of the wheel, by their paths in it."""
     files = {
         str(path.relative_to(root))
         for package, root in PACKAGES.items()
@@ -36,7 +36,7 @@ def wanted() -> set[str]:
     return files | images
 
 
-def test_holds_exactly_what_belongs_into_it(wheel: zipfile.ZipFile) -> None:
+def test_contains_exactly_the_wanted_files(wheel: zipfile.ZipFile) -> None:
     inside = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert inside == wanted()
     assert any(name.endswith(".tcss") for name in inside)

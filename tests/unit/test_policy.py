@@ -1,4 +1,4 @@
-"""Read-only mode: whatever changes anything is refused, however the mode was set, and reaches no engine or agent."""
+"""Read-only mode: every change is refused before it reaches an engine or agent, from every source of the setting."""
 
 import os
 import subprocess
@@ -44,7 +44,7 @@ THROUGH_THE_ENGINE: dict[Operation, tuple[Callable[[Engine], object], ...]] = {
 
 @pytest.fixture(params=["flag before", "flag after", "environment", "file", "file, not understood"])
 def setting(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
-    """Sets read-only mode one way; gives where the flag stands (`before`, `after`, empty) and what a refusal names."""
+    """Sets read-only mode in one way; returns the place of the flag (`before`, `after`, empty) and the named source."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.delenv("CONTAINERLAB_TUI_READ_ONLY", raising=False)
     file = tmp_path / "containerlab-tui" / "config.toml"
@@ -146,7 +146,7 @@ def test_removing_an_object_reaches_no_agent() -> None:
         assert not inspector.has_agent
 
 
-def test_only_what_the_settings_name_asks_first() -> None:
+def test_only_operations_named_in_the_settings_ask_first() -> None:
     policy = Policy(confirm=frozenset({"stop"}))
     assert policy.asks(Operation.STOP)
     assert not policy.asks(Operation.REMOVE)

@@ -1,6 +1,6 @@
-"""The command line: parses it, runs one command, turns errors into a sentence and an exit status.
+"""Parses the command line, runs one command, and turns errors into a sentence and an exit status.
 
-Importing this costs the standard library only; each command imports what it needs inside `commands/`.
+This module imports only the standard library; each module of `commands/` imports what it needs.
 """
 
 import argparse
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 PROGRAM = "containerlab-tui"
 
-#: Commands of two words; the second could be a container's name, so it counts only when something follows.
+#: Commands of two words. The second could be a container's name, so it counts only if more words follow.
 _TWO_WORDS = {("ipc", "read"), ("ipc", "remove"), ("maps", "read")}
 
 
 def main(argv: Sequence[str] | None = None, connect: "Connect | None" = None) -> int:
     """Runs one command; returns the exit status (0 done, 1 bad result, 2 usage, 3 gone, 4 denied, 5 no engine).
 
-    `connect` takes the host and the context that were named and returns an engine; by default a Docker engine.
+    `connect` takes the values of --host and --context and returns an engine; by default a Docker engine.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = parser().parse_args(join_command(words))
     arguments.connect = connect or _connect
     if arguments.host and arguments.lab:
-        return _fail("--host and --lab name two engines: give one of them.", 2)
+        return _fail("--host and --lab name two engines; use one of them.", 2)
     try:
         return _run(arguments)
     except ContainerlabError as error:
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None, connect: "Connect | None" = None) ->
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader of our output has gone (head, less): nothing more to say, and no complaint at exit either.
+        # The reader of the output has exited (head, less). Without this, Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
@@ -73,7 +73,7 @@ def _fail(sentence: str, status: int) -> int:
 
 
 def join_command(words: Sequence[str]) -> list[str]:
-    """`ipc read NAME …` as one command word; `ipc read` alone asks for a container that is named `read`."""
+    """Joins `ipc read NAME …` to one command word; `ipc read` alone means a container named `read`."""
     for index in range(len(words) - 2):
         if (words[index], words[index + 1]) in _TWO_WORDS and not words[index + 2].startswith("-"):
             return [*words[:index], f"{words[index]} {words[index + 1]}", *words[index + 2 :]]
@@ -81,7 +81,7 @@ def join_command(words: Sequence[str]) -> list[str]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The whole command line. Global options are taken before and after the command."""
+    """Returns the parser of the whole command line. Global options may stand before or after the command."""
     whole = argparse.ArgumentParser(
         PROGRAM,
         description="Predict, watch and fix container stops; inspect shared memory and mapped files. "
@@ -95,7 +95,7 @@ def parser() -> argparse.ArgumentParser:
     def command(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, parents=[everywhere])
 
-    lab = command("lab", "start, stop or show the private engine with its images and demonstration containers")
+    lab = command("lab", "manage the private engine with its images and demonstration containers")
     lab.add_argument("action", choices=("up", "down", "status"))
     lab.add_argument("--purge", action="store_true", help="with down: also remove its data")
 
@@ -112,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
     _name(signal)
     signal.add_argument("signal", metavar="SIGNAL")
     target = signal.add_mutually_exclusive_group()
-    target.add_argument("--pid", type=int, metavar="N", help="a process, by its PID in the container")
+    target.add_argument("--pid", type=int, metavar="N", help="one process, by its PID in the container")
     target.add_argument("--children", action="store_true", help="all processes below PID 1")
     target.add_argument("--all", action="store_true", help="every process of the container")
 
@@ -122,14 +122,14 @@ def parser() -> argparse.ArgumentParser:
     stop.add_argument("--timeout", type=int, metavar="SECONDS", help="grace period; negative: no limit")
 
     doctor = command("doctor", "predict how a stop will go, and how to fix it; changes nothing")
-    whom = doctor.add_mutually_exclusive_group(required=True)
-    whom.add_argument("name", metavar="NAME", nargs="?", help="a container's name, id, or unambiguous id prefix")
-    whom.add_argument("--all", action="store_true", help="all running containers, worst first")
+    target = doctor.add_mutually_exclusive_group(required=True)
+    target.add_argument("name", metavar="NAME", nargs="?", help="a container's name, id, or unambiguous id prefix")
+    target.add_argument("--all", action="store_true", help="all running containers, worst first")
     doctor.add_argument("--strict", action="store_true", help="exit status 1 on an error finding")
 
     _name(command("why", "explain why a container stopped"))
 
-    command("selftest", "test the kernel's signal rules on which predictions rest; needs root, but no engine")
+    command("selftest", "test the kernel's signal rules behind predictions; needs root, but no engine")
 
     command("config", "print the effective settings, where each comes from, and problems")
 
@@ -151,7 +151,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _global_options(first: bool) -> argparse.ArgumentParser:
-    """`first`: those before the command carry the defaults; after it they only override."""
+    """Returns the global options. Only those before the command (`first`) have defaults, so later ones override."""
     options = argparse.ArgumentParser(add_help=False)
     group = options.add_argument_group("everywhere")
 
@@ -184,7 +184,7 @@ def _window(command: argparse.ArgumentParser) -> None:
 
 
 class _Version(argparse.Action):
-    """Looks up the version only on request: that takes longer than the rest of the parser."""
+    """Looks up the version only on request, because that takes longer than the rest of the parser."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib.metadata import PackageNotFoundError, version

@@ -1,4 +1,4 @@
-"""Settings: defaults < file < environment < flags, each with where it comes from. `load` reads one file."""
+"""Loads the settings and their sources. Priority: defaults < file < environment < flags."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -9,35 +9,35 @@ from containerlab_tui.directories import config_file
 
 ENVIRONMENT_PREFIX = "CONTAINERLAB_TUI_"
 DEFAULT = "default"
-"""The source of a setting that nothing has set."""
+"""The source of a setting without a value from file, environment or flags."""
 UNREAD = "a settings file that cannot be read"
-"""The source of `read_only` where the file may have set it and nobody knows."""
+"""The source of `read_only` if the file may have set it but can't be read."""
 
 ACTIONS = ("signal", "stop", "restart", "pause", "remove", "ipc-remove", "copy")
-"""Operations that can be made to ask first."""
+"""Operations for which confirmation can be set."""
 
 KeyCheck = Callable[[Mapping[str, str]], Mapping[str, str]]
-"""Binding id -> keys, as the file has them; returns a sentence for each id that can't be used."""
+"""Takes binding id -> keys of the file; returns a sentence for each id that can't be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a user can choose. Field names are the keys of the file."""
+    """The settings. Field names are the keys of the file."""
 
     theme: str = ""
-    """A theme's name; empty: the program's default."""
+    """Name of a theme; empty: the program's default."""
     keys: Mapping[str, str] = field(default_factory=dict)
-    """Binding id -> keys, several with commas between, as Textual's key maps take them."""
+    """Binding id -> keys separated by commas, in the form of Textual's key maps."""
     confirm: frozenset[str] = frozenset({"stop", "remove", "ipc-remove"})
-    """Which of ACTIONS ask first."""
+    """Those of ACTIONS that ask first."""
     read_only: bool = False
-    """Refuse whatever changes a container."""
+    """Whether all changes of containers are refused."""
     shell: str = ""
     """Shell for entering a container; empty: the first one found."""
     log_lines: int = 5000
     """Log lines kept for one container."""
     hide_private_mappings: bool = True
-    """Whether the Files tab and `maps` leave out private mappings at first."""
+    """Whether the Files tab and `maps` hide private mappings by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +46,17 @@ class Loaded:
 
     settings: Settings
     problems: tuple[str, ...] = ()
-    """A sentence for each thing that could not be used; its default, or the layer below, stays in force."""
+    """Sentences about what could not be used; the default, or the value of the source before, is kept."""
     sources: Mapping[str, str] = field(default_factory=dict)
-    """Setting -> where it comes from: `PATH, line N`, an environment variable, a flag. Missing: the default."""
+    """Setting -> its source: `PATH, line N`, an environment variable or a flag. Missing: the default."""
     unread: str = ""
-    """Why the whole file could not be read, a sentence; empty: it could, or there is none. `read_only` is true then,
-    unless the environment or a flag sets it."""
+    """A sentence that says why the whole file could not be read; empty if it was read, or there is none. If it is set,
+    `read_only` is true unless the environment or a flag sets it."""
     broken: Mapping[str, str] = field(default_factory=dict)
     """Setting that could not be used, and that no later source sets -> the sentence about it."""
 
     def source(self, setting: str) -> str:
-        """Returns where a setting comes from."""
+        """Returns the source of a setting."""
         return self.sources.get(setting, DEFAULT)
 
 
@@ -67,7 +67,7 @@ def load(
 ) -> Loaded:
     """Returns the settings in force. `flags` are fields by name, None for those not given. Never raises for a bad file.
 
-    A `read_only` that can't be understood counts as true: the cautious reading of a wish to be careful.
+    An invalid `read_only` counts as true, because the user meant to be careful.
     """
     environ = os.environ if environ is None else environ
     file = _File(config_file(environ))
@@ -90,12 +90,12 @@ def load(
 
 
 class _Wrong(ValueError):
-    """What a value should have been."""
+    """An invalid value; the message completes "SETTING …"."""
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or any(ord(char) < 32 for char in value):
-        raise _Wrong("must be a text on one line")
+        raise _Wrong("must be a string on one line")
     return value
 
 
@@ -113,16 +113,16 @@ def _lines(value: object) -> int:
 
 def _actions(value: object) -> frozenset[str]:
     if not isinstance(value, list):
-        raise _Wrong("must be a list of some of " + ", ".join(ACTIONS))
+        raise _Wrong(f"must be a list of any of {', '.join(ACTIONS)}")
     for item in value:
         if item not in ACTIONS:
-            raise _Wrong(f"must be a list of some of {', '.join(ACTIONS)}, not {item!r}{did_you_mean(item, ACTIONS)}")
+            raise _Wrong(f"must be a list of any of {', '.join(ACTIONS)}, not {item!r}{did_you_mean(item, ACTIONS)}")
     return frozenset(value)
 
 
 def _key_map(value: object) -> Mapping[str, str]:
     if not isinstance(value, dict) or not all(isinstance(keys, str) and keys for keys in value.values()):
-        raise _Wrong("must be a table of binding id = keys, each a text")
+        raise _Wrong("must be a table of binding id = keys, each a string")
     return dict(value)
 
 
@@ -198,7 +198,7 @@ def _unknown(checked: _Checked, key: str, value: object, place: str) -> None:
 
 
 class _File:
-    """The settings file, read once."""
+    """The settings file; it is read once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -211,7 +211,7 @@ class _File:
             return
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            self.unread = f"Cannot read {path} ({reason}). The defaults are in force, and nothing is changed."
+            self.unread = f"Cannot read {path} ({reason}). The defaults are in force, and changes are disabled."
             return
         import tomllib  # takes a few milliseconds, so it is imported only where there is a file
 
@@ -221,10 +221,10 @@ class _File:
             self.values = tomllib.loads(text)
             self._lines = key_lines(text)
         except tomllib.TOMLDecodeError as error:
-            self.unread = f"{path} is not valid TOML ({error}). The defaults are in force, and nothing is changed."
+            self.unread = f"{path} is not valid TOML ({error}). The defaults are in force, and changes are disabled."
 
     def source(self, key: str) -> str:
-        """Returns where a setting comes from."""
+        """Returns the source of a setting."""
         return UNREAD if self.unread else self.place(key)
 
     def place(self, key: str, within: str | None = None) -> str:
@@ -241,14 +241,14 @@ def _variable(key: str) -> str:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
-    """What environment variables set, unknown ones included; keys can't be set there."""
+    """Returns the settings of the environment variables, including unknown ones; `keys` can't be set there."""
     names = (name for name in environ if name.startswith(ENVIRONMENT_PREFIX) and name != _variable("keys"))
     settings = {name.removeprefix(ENVIRONMENT_PREFIX).lower(): environ[name].strip() for name in sorted(names)}
     return {setting: _of_text(setting, raw) for setting, raw in settings.items()}
 
 
 def _of_text(key: str, raw: str) -> object:
-    """An environment variable's text as the type that the file would have given; unchanged where it is none."""
+    """Converts an environment variable's text to the type of the setting; unchanged if that fails."""
     if key not in ("theme", "shell", "confirm", "log_lines"):
         return _WORDS.get(raw.lower(), raw)
     if key == "log_lines":

@@ -1,6 +1,6 @@
-"""Directories that this program may use, after the XDG Base Directory Specification 0.8.
+"""Directories of this program, by the XDG Base Directory Specification 0.8.
 
-Importing touches nothing; a directory is made only where that is asked for.
+A directory is created only with `create`.
 """
 
 import os
@@ -19,26 +19,27 @@ def config_file(environ: Mapping[str, str] | None = None) -> Path:
 
 
 def state_dir(create: bool = False, environ: Mapping[str, str] | None = None) -> Path:
-    """Returns where this user's lasting data lives: $XDG_STATE_HOME/containerlab-tui.
+    """Returns the directory of this user's persistent data: $XDG_STATE_HOME/containerlab-tui.
 
-    Raises Denied where it exists and belongs to somebody else, or can't be made.
+    Raises Denied if it belongs to another user or can't be created.
     """
     return _own(_xdg("XDG_STATE_HOME", ".local/state", environ) / NAME, create)
 
 
 def runtime_dir(create: bool = False, environ: Mapping[str, str] | None = None) -> Path:
-    """Returns where this user's sockets, locks and pid files live: nobody else can write there (mode 0700).
+    """Returns the directory of this user's sockets, locks and pid files; no other user can write to it (mode 0700).
 
-    $XDG_RUNTIME_DIR/containerlab-tui; without that variable, or where it names a directory of somebody else (sudo
-    keeps it), /run/containerlab-tui for root, /run/user/UID/containerlab-tui or a directory in the temporary one for
-    others. Raises Denied where the directory belongs to somebody else, is a link, or can be written by others.
+    It is $XDG_RUNTIME_DIR/containerlab-tui. If that variable is missing or names another user's directory (sudo keeps
+    the variable), it is /run/containerlab-tui for root, and /run/user/UID/containerlab-tui or a directory in the
+    temporary directory for others. Raises Denied if the directory belongs to another user or others can write to it,
+    and BadRequest if it is a link or a file.
     """
     uid = os.geteuid()
     named = (os.environ if environ is None else environ).get("XDG_RUNTIME_DIR", "")
     for base in (named, "/run" if uid == 0 else f"/run/user/{uid}"):
         if base.startswith("/") and _owner(base) == uid:
             return _own(Path(base) / NAME, create)
-    import tempfile  # rarely needed, and it brings random and hashlib along
+    import tempfile  # rarely needed, and it imports random and hashlib
 
     return _own(Path(tempfile.gettempdir()) / f"{NAME}-{uid}", create)
 
@@ -46,7 +47,7 @@ def runtime_dir(create: bool = False, environ: Mapping[str, str] | None = None) 
 def _xdg(variable: str, default: str, environ: Mapping[str, str] | None) -> Path:
     environ = os.environ if environ is None else environ
     value = environ.get(variable, "")
-    if value.startswith("/"):  # the specification: relative paths are to be ignored
+    if value.startswith("/"):  # the specification: relative paths must be ignored
         return Path(value)
     home = environ.get("HOME") or os.path.expanduser("~")
     return Path(home) / default
@@ -60,7 +61,7 @@ def _owner(path: str) -> int | None:
 
 
 def _own(path: Path, create: bool) -> Path:
-    """The directory, made with mode 0700 where asked for; refuses one that somebody else could control."""
+    """Returns the directory, created with mode 0700 if asked; refuses one that another user could control."""
     try:
         if create:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -71,11 +72,11 @@ def _own(path: Path, create: bool) -> Path:
     except FileExistsError:
         status = path.lstat()
     except OSError as error:
-        raise Denied(f"{path} can't be used ({error.strerror}); make it a directory of your own.") from error
+        raise Denied(f"Could not use {path} ({error.strerror}); make it a directory that you own.") from error
     if not stat.S_ISDIR(status.st_mode):
         raise BadRequest(f"{path} is not a directory (or is a link to one); remove it and try again.")
     if status.st_uid != os.geteuid():
         raise Denied(f"{path} belongs to user {status.st_uid}, not to you; remove it or set the XDG variables.")
     if status.st_mode & 0o022:
-        raise Denied(f"{path} can be written by others; run `chmod go-w` on it and try again.")
+        raise Denied(f"Other users can write to {path}; run `chmod go-w` on it and try again.")
     return path

@@ -1,4 +1,4 @@
-"""What every command shares: the engine it was asked for, its answer as JSON or as text, refusals."""
+"""Shared by all commands: the engine, the settings, the policy, and output as JSON or text."""
 
 import argparse
 import json
@@ -33,13 +33,13 @@ def settings(arguments: argparse.Namespace, *needed: str) -> "Loaded":
 def policy(arguments: argparse.Namespace) -> "Policy":
     """Returns what this command may change. Raises BadRequest where the settings file can't be read.
 
-    A file that can't be read may hold `read_only = true`, so nothing is changed before it is repaired.
+    A file that can't be read may hold `read_only = true`, so changes are refused until it is fixed.
     """
     from containerlab_tui.config import UNREAD
 
     loaded = settings(arguments)
     if loaded.source("read_only") == UNREAD:
-        raise BadRequest(f"{loaded.unread} It may set read_only, so repair or remove it first.")
+        raise BadRequest(f"{loaded.unread} It may set read_only, so fix or remove it first.")
     for problem in loaded.problems:
         if "read_only" in problem or "READ_ONLY" in problem:
             tell(problem)
@@ -47,26 +47,26 @@ def policy(arguments: argparse.Namespace) -> "Policy":
 
 
 def policy_of(loaded: "Loaded") -> "Policy":
-    """Returns the policy that these settings ask for."""
+    """Returns the policy of these settings."""
     from containerlab_tui.services.policy import Policy
 
     return Policy(loaded.settings.read_only, loaded.source("read_only"), loaded.settings.confirm)
 
 
 def engine(arguments: argparse.Namespace) -> "GuardedEngine":
-    """Returns the engine that the options name, or the one that `docker` would use, for questions only.
+    """Returns the engine of the options, or the one that `docker` would use. It refuses all changes.
 
     Raises Unreachable.
     """
     from containerlab_tui.services.policy import Policy
 
-    return _guarded(arguments, Policy(read_only=True, source="a command that only reads"))
+    return _guarded(arguments, Policy(read_only=True, source="a read-only command"))
 
 
 def changing_engine(arguments: argparse.Namespace, what: str, operation: "Operation") -> "GuardedEngine":
-    """Returns the same for a command that changes something, which is refused before the engine is asked anything.
+    """Returns the engine for a command that changes something. A refusal comes before any request to the engine.
 
-    `what` is a verb phrase for the sentence. Raises ReadOnly, BadRequest (the settings file can't be read) and
+    `what` is a verb phrase for the refusal. Raises ReadOnly, BadRequest (the settings file can't be read) and
     Unreachable.
     """
     allowed = policy(arguments)
@@ -86,8 +86,11 @@ def _guarded(arguments: argparse.Namespace, allowed: "Policy") -> "GuardedEngine
 
 
 def answer(document: "Document") -> None:
-    """One JSON document on standard output. Bytes out of a container that were no UTF-8, wherever they stand (a user's
-    name, what a process now runs), become U+FFFD: half a surrogate pair is no JSON string to a strict reader."""
+    """Prints one JSON document on standard output.
+
+    Bytes of a container that are not UTF-8 (in a user's name, a command line) become U+FFFD: strict readers reject half
+    a surrogate pair.
+    """
     from containerlab_tui.present.safe_text import plain
 
     json.dump(json.loads(plain(json.dumps(document, ensure_ascii=False))), sys.stdout, ensure_ascii=True)
@@ -95,12 +98,12 @@ def answer(document: "Document") -> None:
 
 
 def tell(text: str) -> None:
-    """Progress and remarks, on standard error."""
+    """Prints progress and remarks on standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """Aligned columns, two spaces apart; `right` are the columns of numbers. Every cell is made safe."""
+    """Returns aligned columns, two spaces apart; `right` are the columns of numbers. Every cell is made safe."""
     cells = [list(headings), *([safe(cell) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
     lines = (

@@ -1,4 +1,4 @@
-"""`config`: the effective settings, where each comes from, and what is wrong with them."""
+"""`config`: prints the effective settings, their sources and their problems."""
 
 import argparse
 from dataclasses import asdict
@@ -12,7 +12,7 @@ from containerlab_tui.session.actions import key_problems
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit status 0: all settings are in force; 2: one of them, or the file, could not be used."""
+    """Returns 0 without problems, 2 with any problem."""
     loaded = config.load(flags={"read_only": arguments.read_only or None}, check_keys=key_problems)
     values = {name: _plain(value) for name, value in asdict(loaded.settings).items()}
     if arguments.json:

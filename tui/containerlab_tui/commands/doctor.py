@@ -1,4 +1,4 @@
-"""`doctor`: how a stop would go, why, and how to mend it. Reads; changes and sends nothing."""
+"""`doctor`: predicts how a stop will go, and how to fix it. Changes and sends nothing."""
 
 import argparse
 
@@ -12,7 +12,7 @@ from containerlab_tui.services import diagnosis as service
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit status 0: answered; 1: an error finding under --strict."""
+    """Returns 0, or 1 for an error finding with --strict."""
     engine = common.engine(arguments)
     if arguments.all:
         diagnoses, unseen = service.doctor_all(engine, service.recorded_stops)
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _page(one: Diagnosis) -> str:
-    """One container, for a person."""
+    """Returns one container, for a person."""
     lines = [
         f"{safe(one.container)}: {doctor_text.headline(one)}",
         f"  stop       {one.signal} ({one.signal_source}), "
@@ -47,7 +47,9 @@ def _page(one: Diagnosis) -> str:
         lines.append(f"  takes      {took}")
     lines += [f"  {'because' if not index else '':<9}  {safe(why, 500)}" for index, why in enumerate(one.evidence)]
     for index, process in enumerate(one.unreached):
-        lines.append(f"  {'not told' if not index else '':<9}  {process.container_pid:>5}  {safe(process.command, 80)}")
+        lines.append(
+            f"  {'no signal' if not index else '':<9}  {process.container_pid:>5}  {safe(process.command, 80)}"
+        )
     for finding in doctor_text.by_weight(one.findings):
         lines += ["", f"{finding.severity.upper()}  {finding.code}: {safe(finding.summary, 500)}"]
         lines += [f"    {safe(each, 500)}" for each in finding.evidence]
@@ -57,7 +59,7 @@ def _page(one: Diagnosis) -> str:
 
 
 def _table(diagnoses: tuple[Diagnosis, ...]) -> str:
-    """All containers, the worst first."""
+    """Returns the table of all containers, worst first."""
     rows = [
         (
             one.container,
@@ -71,5 +73,5 @@ def _table(diagnoses: tuple[Diagnosis, ...]) -> str:
         )
         for one in diagnoses
     ]
-    headings = ("NAME", "OUTLOOK", "HOW SURE", "STOP", "DELIVERY", "GRACEFUL", "PROGRAM", "FINDINGS")
+    headings = ("NAME", "PREDICTION", "CONFIDENCE", "STOP", "DELIVERY", "GRACEFUL", "PROGRAM", "FINDINGS")
     return common.table(headings, rows)

@@ -1,4 +1,4 @@
-"""`forecast`: prints what each signal would do to each process. Sends nothing."""
+"""`forecast`: predicts the effect of each signal on each process. Sends nothing."""
 
 import argparse
 
@@ -11,7 +11,7 @@ from containerlab_tui.services.processes import children_of, visible_processes
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit status 0. Raises BadRequest (no such signal), and as `processes`."""
+    """Returns 0. Raises BadRequest (no such signal), and as `processes`."""
     engine = common.engine(arguments)
     details = engine.inspect(arguments.name)
     chosen = [number_of(text) for text in arguments.signals or [details.stop_signal]]

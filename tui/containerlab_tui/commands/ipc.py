@@ -1,4 +1,4 @@
-"""`ipc`, `ipc read`, `ipc remove`: IPC objects of a container."""
+"""`ipc`, `ipc read`, `ipc remove`: lists, dumps and removes a container's IPC objects."""
 
 import argparse
 
@@ -14,7 +14,7 @@ from containerlab_tui.services.policy import Operation
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit status 0. Raises Gone (no such container or object), BadRequest, Denied, ReadOnly."""
+    """Returns 0. Raises Gone (no such container or object), BadRequest, Denied, ReadOnly."""
     if arguments.command == "ipc remove":
         what = f"remove {safe(arguments.kind)} {safe(arguments.id)} of {safe(arguments.name)}"
         engine = common.changing_engine(arguments, what, Operation.IPC_REMOVE)
@@ -48,13 +48,13 @@ def _ipc(arguments: argparse.Namespace, inspector: Inspector, engine: Engine) ->
     shared = f", shared with {', '.join(view.shared_with)}" if view.shared_with else ""
     print(f"IPC namespace {view.snapshot.namespace} ({view.mode}{shared})")
     if not view.rows:
-        print("no System V or POSIX IPC objects")
+        print("No System V or POSIX IPC objects.")
         return 0
     headings = ("KIND", "ID", "KEY", "NAME", "BYTES", "OWNER", "MODE", "CREATOR", "ATTACHED", "SURVIVES")
     print(common.table(headings, [_ipc_row(row) for row in view.rows], right=(4, 5, 8)))
     for row in view.rows:
         for number, one in enumerate(row.object.semaphores):
-            waiting = f", {one.waiting_for_increase} wait for more, {one.waiting_for_zero} for zero"
+            waiting = f", waiting: {one.waiting_for_increase} for an increase, {one.waiting_for_zero} for zero"
             print(f"  sem {row.object.id}[{number}] = {one.value}{waiting}")
     memory_text.tell_unread(view.snapshot.unread)
     return 0
@@ -84,5 +84,5 @@ def _remove(arguments: argparse.Namespace, inspector: Inspector) -> int:
         common.answer({"schema": documents.SCHEMA, "container": inspector.details.name,
                         "removed": {"kind": kind.value, "id": arguments.id}})  # fmt: skip
     else:
-        print(f"removed {kind} {arguments.id} of {inspector.details.name}")
+        print(f"Removed {kind} {arguments.id} of {inspector.details.name}.")
     return 0

@@ -1,4 +1,4 @@
-"""`lab up`, `lab down`, `lab status`: the private engine with its images and demonstration containers."""
+"""`lab up`, `lab down`, `lab status`: manages the private engine, its images and demonstration containers."""
 
 import argparse
 import sys
@@ -12,7 +12,7 @@ BAR_WIDTH = 30
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Raises Denied without root, Unsupported where a package is missing, Unreachable where dockerd fails."""
+    """Returns 0. Raises Denied (not root), Unsupported (a package is missing), Unreachable (dockerd failed)."""
     lab = Lab()
     match arguments.action:
         case "up":
@@ -20,13 +20,13 @@ def run(arguments: argparse.Namespace) -> int:
             if arguments.json:
                 common.answer(_document(lab.status()))
             else:
-                print(f"The lab is up: {endpoint}")
+                print(f"The lab is running: {endpoint}")
         case "down":
             ended = lab.down(purge=arguments.purge)
             if arguments.json:
                 common.answer({"schema": SCHEMA, "ended": ended, "purged": arguments.purge})
             else:
-                print("The lab is down" + (" and its data is removed." if arguments.purge else "."))
+                print("The lab is stopped" + (" and its data is removed." if arguments.purge else "."))
         case _:
             status = lab.status()
             if arguments.json:
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def up(lab: Lab) -> str:
-    """Bring the lab up with a progress bar on standard error; its endpoint."""
+    """Starts the lab with a progress bar on standard error; returns its endpoint."""
     bar = ProgressBar(live=sys.stderr.isatty())
     try:
         return lab.up(bar)
@@ -46,7 +46,7 @@ def up(lab: Lab) -> str:
 
 
 class ProgressBar:
-    """One line that is drawn over on a terminal, a line a step elsewhere. Quiet where nothing had to be done."""
+    """Progress as one updated line on a terminal, as one line for each step elsewhere. Silent without steps."""
 
     def __init__(self, live: bool) -> None:
         self._live = live
@@ -65,7 +65,7 @@ class ProgressBar:
         self._last = text
 
     def close(self) -> None:
-        """Leave the cursor on a line of its own."""
+        """Clears the line on a terminal."""
         if self._drawn:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
@@ -85,7 +85,9 @@ def _document(status: LabStatus) -> Document:
 
 
 def _print(status: LabStatus) -> None:
-    running = f"running (pid {status.pid})" if status.running else "not running: `containerlab-tui lab up` starts it"
+    running = (
+        f"running (pid {status.pid})" if status.running else "not running; start it with `containerlab-tui lab up`"
+    )
     print(f"engine      {status.endpoint}\n            {running}")
     print(f"data        {status.data}\nlog         {status.log}\n")
     print(common.table(("IMAGE", "BUILT"), [(name, "yes" if done else "no") for name, done in status.images]))

@@ -1,4 +1,4 @@
-"""`maps`, `maps read`: files that a container's processes have mapped."""
+"""`maps`, `maps read`: lists and dumps the files that a container's processes have mapped."""
 
 import argparse
 
@@ -10,7 +10,7 @@ from containerlab_tui.services.inspection import Inspector, inspector
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit status 0. Raises Gone (no such container, process or mapping), BadRequest, Denied."""
+    """Returns 0. Raises Gone (no such container, process or mapping), BadRequest, Denied."""
     is_list = arguments.command == "maps"
     with_private = is_list and (arguments.private or arguments.json or not _hides_private(arguments))
     engine = common.engine(arguments)
@@ -44,10 +44,10 @@ def _maps(arguments: argparse.Namespace, inspector: Inspector, with_private: boo
         for row in view.rows
     ]
     headings = ("IN", "RANGE", "PERM", "BYTES", "FILE", "BACKING", "PATH", "SURVIVES")
-    print(common.table(headings, cells, right=(0, 3, 4)) if cells else "no shared mappings of files")
+    print(common.table(headings, cells, right=(0, 3, 4)) if cells else "No shared mappings of files.")
     hidden = len(whole.rows) - len(rows)
     if hidden:
-        common.tell(f"{hidden} private mappings (programs, libraries) are not shown: --private shows them.")
+        common.tell(f"Private mappings (programs, libraries) not shown: {hidden}. Show them with --private.")
     memory_text.tell_unread(view.unread)
     return 0
 

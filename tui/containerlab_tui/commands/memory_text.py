@@ -1,4 +1,4 @@
-"""What `ipc` and `maps` share: windows of bytes, survival in words, what could not be read."""
+"""Shared by `ipc` and `maps`: windows of bytes, the text for survival, and unread parts."""
 
 import argparse
 
@@ -13,12 +13,12 @@ from containerlab_tui.services.inspection import Inspector
 def window(arguments: argparse.Namespace) -> tuple[int, int]:
     """Returns offset and length. Raises BadRequest."""
     if arguments.offset < 0 or not 0 < arguments.length <= WINDOW_LIMIT:
-        raise BadRequest(f"--offset must not be negative and --length must lie between 1 and {WINDOW_LIMIT}.")
+        raise BadRequest(f"--offset must not be negative, and --length must be from 1 to {WINDOW_LIMIT}.")
     return arguments.offset, arguments.length
 
 
 def survival_words(survives: Survival) -> str:
-    """Returns what it survives, e.g. `process exit, stop and start`; `?` marks what isn't known."""
+    """Returns the events that an object survives, e.g. `process exit, restart`; `?` marks unknown ones."""
     answers = {
         "process exit": survives.process_exit,
         "restart": survives.stop_start,
@@ -30,18 +30,18 @@ def survival_words(survives: Survival) -> str:
 
 
 def tell_unread(unread: tuple[str, ...]) -> None:
-    """Prints what could not be read on standard error."""
+    """Printses what could not be read on standard error."""
     for sentence in unread:
         common.tell(f"not read: {sentence}")
 
 
 def print_bytes(arguments: argparse.Namespace, inspector: Inspector, of: documents.Document, read: Window) -> int:
-    """Prints a window as a hexadecimal dump, or as JSON; returns the exit status."""
+    """Printses a window as a hexadecimal dump, or as JSON; returns the exit status."""
     if arguments.json:
         common.answer(documents.window(inspector.details.name, of, read))
         return 0
     if read.data:
         print("\n".join(hexdump.lines(read)))
     else:
-        common.tell(f"Nothing from byte {read.offset} on: it has {read.total} bytes.")
+        common.tell(f"No bytes at offset {read.offset}: the size is {read.total} bytes.")
     return 0

@@ -1,4 +1,4 @@
-"""`processes`: prints the process tree, each process with its loads and signal dispositions."""
+"""`processes`: prints the process tree with loads and signal dispositions."""
 
 import argparse
 
@@ -11,7 +11,7 @@ from containerlab_tui.services.processes import measure, visible_processes
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit status 0. Raises Gone where the container isn't running, Denied where its processes can't be seen."""
+    """Returns 0. Raises Gone (the container is not running), Denied (its processes can't be read)."""
     engine = common.engine(arguments)
     details = engine.inspect(arguments.name)
     seen = visible_processes(engine, details)
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     headings = (
         "PID", "IN", "USER", "S", "THR", "CPU %", "MEM", "FDS", "READ", "WRITTEN",
-        "PROCESS", "CAUGHT", "IGNORED", "BLOCKED", "AWAITED",
+        "PROCESS", "HANDLED", "IGNORED", "BLOCKED", "WAITED FOR",
     )  # fmt: skip
     print(common.table(headings, rows, right=(0, 1, *range(4, 10))))
     for one in seen:
@@ -59,7 +59,7 @@ def _load(load: ProcessLoad) -> tuple[str, ...]:
 
 
 def _depths(seen: tuple[Process, ...]) -> dict[int, int]:
-    """How deep in the tree each process stands, by host PID. Parents come before their children."""
+    """Returns the depth of each process in the tree, by host PID. Parents come before their children."""
     depths: dict[int, int] = {}
     for one in seen:
         depths[one.pid] = depths[one.parent_pid] + 1 if one.parent_pid in depths else 0
@@ -67,7 +67,7 @@ def _depths(seen: tuple[Process, ...]) -> dict[int, int]:
 
 
 def _brief(numbers: frozenset[int]) -> str:
-    """Names without SIG; more than eight are counted."""
+    """Returns the names without SIG, or the number of signals if there are more than eight."""
     if len(numbers) > 8:
         return f"{len(numbers)} signals"
     return " ".join(name_of(number).removeprefix("SIG") for number in sorted(numbers)) or "·"

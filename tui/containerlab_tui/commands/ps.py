@@ -1,4 +1,4 @@
-"""`ps`: lists the containers."""
+"""`ps`: lists containers."""
 
 import argparse
 
@@ -10,7 +10,7 @@ from containerlab_tui.present.states import grace_period
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit status 0. Raises Unreachable."""
+    """Returns 0. Raises Unreachable."""
     engine = common.engine(arguments)
     containers = ordered(one for one in engine.containers() if arguments.all or one.state in LISTED)
     details: dict[str, Details] = {}

@@ -1,4 +1,4 @@
-"""Opens the screens: puts together what they get their facts from."""
+"""Opens the UI and connects it to its sources."""
 
 import argparse
 import gc
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def open_screens(arguments: argparse.Namespace) -> int:
-    """Until the person leaves; answers the exit status. Raises Unreachable where there is no engine."""
-    gc.disable()  # until the first frame: importing and composing makes many objects and hardly any garbage
+    """Runs the UI until the user quits; returns the exit status. Raises Unreachable."""
+    gc.disable()  # until the first frame: imports create many objects but hardly any garbage
     from containerlab_tui import config
     from containerlab_tui.commands import common
     from containerlab_tui.engine import endpoint
@@ -43,7 +43,7 @@ def open_screens(arguments: argparse.Namespace) -> int:
 
         return GuardedEngine(connect(), policy)
 
-    first = _First(lambda: _raw_list(where, connect))
+    first = _FirstList(lambda: _raw_list(where, connect))
     from containerlab_tui.session.actions import key_problems
 
     loaded = config.load(flags={"read_only": arguments.read_only or None}, check_keys=key_problems)
@@ -66,15 +66,15 @@ def open_screens(arguments: argparse.Namespace) -> int:
 
 
 def _raw_list(where: Endpoint, engine: Callable[[], Engine]) -> Sequence[Container]:
-    """The list, without the client library where that can be: it takes longer to import than the engine to answer."""
+    """Returns the containers, if possible without the client library, because its import is slower than the request."""
     from containerlab_tui.engine.container_list import snapshot
 
     found = snapshot(where)
     return engine().containers() if found is None else found
 
 
-class _First:
-    """The first list, fetched in a thread while the screens are imported."""
+class _FirstList:
+    """The first list of containers, fetched in a thread while the UI is imported."""
 
     def __init__(self, fetch: Callable[[], Sequence[Container]]) -> None:
         self._fetch = fetch
@@ -84,7 +84,7 @@ class _First:
         self._thread.start()
 
     def answer(self) -> Sequence[Container]:
-        """Wait for it. Raises what fetching raised."""
+        """Waits for the list. Raises the error of the fetch."""
         self._thread.join()
         if self._error is not None:
             raise self._error

@@ -1,4 +1,4 @@
-"""`signal`: sends one signal and says what came of it."""
+"""`signal`: sends one signal and shows the result."""
 
 import argparse
 
@@ -14,7 +14,7 @@ from containerlab_tui.services.signals import Sent, send, send_by_engine
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit status 0: sent to every target; 3 or 4: one of them couldn't be signalled."""
+    """Returns 0 if every target was signalled, 3 or 4 if one of them was not."""
     signal = number_of(arguments.signal)
     what = f"send {name_of(signal)} to {safe(arguments.name)}"
     engine = common.changing_engine(arguments, what, Operation.SIGNAL)
@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     except Denied as why:
         if not to_init:
             raise
-        common.tell(f"{why} The engine sends it to PID 1; what comes of it can't be seen from here.")
+        common.tell(f"{why} The engine sends the signal to PID 1; its effect can't be observed.")
         sent: tuple[Sent, ...] = (send_by_engine(engine, details, signal),)
     else:
         sent = send(engine, details, _targets(arguments, seen, details.name), signal, policy=engine.policy)
@@ -58,4 +58,4 @@ def _targets(arguments: argparse.Namespace, seen: tuple[Process, ...], name: str
 def _row(one: Sent) -> tuple[str, ...]:
     expected = f"{one.forecast.delivery}: {one.forecast.effect}" if one.forecast else "unknown"
     return (str(one.id.pid), str(one.container_pid), name_of(one.signal), expected,
-            one.error or one.observed or "sent; not seen")  # fmt: skip
+            one.error or one.observed or "sent; effect unknown")  # fmt: skip

@@ -1,4 +1,4 @@
-"""`stop`: stops a container and prints the two phases as they happen, or the whole timeline as JSON."""
+"""`stop`: stops a container and prints both phases live, or the whole timeline as JSON."""
 
 import argparse
 
@@ -16,7 +16,7 @@ from containerlab_tui.services.stop import plan_stop, run_stop
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit status 0: it ended by itself or wasn't running; 1: it was killed, or the stop failed."""
+    """Returns 0 if it exited on its own or wasn't running, 1 if it was killed or the stop failed."""
     engine = common.changing_engine(arguments, f"stop {safe(arguments.name)}", Operation.STOP)
     signal = number_of(arguments.signal) if arguments.signal else None
     plan = plan_stop(engine, arguments.name, signal, arguments.timeout)
@@ -44,25 +44,25 @@ def _heading(plan: StopPlan) -> str:
     lines = [f"stop {safe(plan.name)}: {name_of(plan.signal)} ({plan.signal_source}), grace period {grace}"]
     lines += [
         f"  {process.container_pid:>5}  {safe(process.command, 60)}: {forecast.delivery}, {forecast.effect}"
-        + ("" if process.pid == plan.pid else "; Docker sends it nothing")
+        + ("" if process.pid == plan.pid else "; not signalled")
         for process, forecast in zip(plan.processes, plan.forecasts, strict=True)
     ]
     if plan.unseen_reason:
-        lines.append(f"  processes not seen: {plan.unseen_reason}")
+        lines.append(f"  processes unknown: {plan.unseen_reason}")
     return "\n".join(lines)
 
 
 class _Printer:
-    """Prints each event once, when it comes."""
+    """Prints each event once, when it arrives."""
 
     def __init__(self, plan: StopPlan) -> None:
         self._commands = {process.id: process.command for process in plan.processes}
         self._printed: set[StopEvent] = set()
-        self._prediction_shown = False
+        self._has_printed_prediction = False
 
     def __call__(self, state: StopState) -> None:
-        if state.plan.prediction is not None and not self._prediction_shown:
-            self._prediction_shown = True
+        if state.plan.prediction is not None and not self._has_printed_prediction:
+            self._has_printed_prediction = True
             print(f"  {comparison.words(state.plan.prediction)}.", flush=True)
         for event in state.events:
             if event not in self._printed and event.kind is not Kind.SETTLED:

@@ -1,4 +1,4 @@
-"""`why`: how a container that has stopped came to stop."""
+"""`why`: explains why a container stopped."""
 
 import argparse
 
@@ -11,7 +11,7 @@ from containerlab_tui.services.history import History
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit status 0 also where two stories fit: that is an answer."""
+    """Returns 0, also if two explanations are possible."""
     name, ending = why(common.engine(arguments), arguments.name, History())
     if arguments.json:
         before = None if ending.before is None else _body(ending.before)
@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     for source in ending.evidence:
         print(f"  {safe(source)}")
     for source in ending.before.evidence if ending.before else ():
-        print(f"  the run before: {safe(source)}")
+        print(f"  previous run: {safe(source)}")
     return 0
 
 
