@@ -1,4 +1,4 @@
-"""`ipc`, `ipc read`, `ipc remove`, `maps`, `maps read`: their documents, their bytes, and how they fail."""
+"""`ipc`, `ipc read`, `ipc remove`, `maps`, `maps read`: their documents, bytes and failures."""
 
 import base64
 import string
@@ -20,14 +20,14 @@ WORDS = b"the child's words"
 def command(
     engine_host: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Command:
-    """The command line with a memory of stops of its own."""
+    """The command line, with a separate record of stops."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     return Command(engine_host, capsys)
 
 
 @pytest.fixture
 def written(docker: Docker, container: Containers) -> str:
-    """systemv-shm with its segment, semaphores and queue, and somebody who has attached the segment."""
+    """systemv-shm with its segment, semaphores and queue, and a process that has attached the segment."""
     name = container("systemv-shm", options=("--ipc=shareable",), ready="ready")
     docker("exec", name, "writer")
     docker("exec", "-d", name, "waiter")
@@ -106,7 +106,7 @@ def test_ipc_read_gives_a_window_of_bytes(command: Command, written: str) -> Non
 def test_ipc_remove_removes_one_object(command: Command, docker: Docker, written: str, kind: str) -> None:
     eventually(lambda: objects(command, written)["shm"]["attached"] == 1, "the waiter has attached the segment")
     docker("exec", written, "waiter", "--post")
-    eventually(lambda: objects(command, written)["shm"]["attached"] == 0, "nobody has attached it")
+    eventually(lambda: objects(command, written)["shm"]["attached"] == 0, "no process has attached it")
     held = objects(command, written)[kind]["id"]
     assert "--read-only" in command.fails(4, "--read-only", "ipc", "remove", written, kind, held)
     assert kind in objects(command, written)
@@ -136,7 +136,7 @@ def test_posix_shared_memory_is_read_and_removed(command: Command, docker: Docke
         (3, "ipc read NAME posix-shm nothing", "nothing"),
         (2, "ipc read NAME msg 0", "no bytes to read"),
         (2, "ipc read NAME paper 0", "Unknown IPC kind paper"),
-        (2, "ipc remove NAME shm one", "'one' is no id"),
+        (2, "ipc remove NAME shm one", "'one' is not the id"),
         (2, "ipc read NAME posix-shm ../../etc/passwd", "../../etc/passwd"),
         (2, "ipc read NAME shm 0 --offset=-1", "--offset must not be negative"),
         (2, "ipc read NAME shm 0 --length 65537", "--length must lie between 1 and 65536"),
@@ -155,7 +155,7 @@ def test_scratch_has_a_namespace_without_objects(command: Command, container: Co
     name = container("scratch-static")
     document = command.asks("ipc", name)
     assert (document["container"], document["objects"], document["shared_with"]) == (name, [], [])
-    assert command("ipc", name).out.splitlines()[1] == "no System V or POSIX IPC objects"
+    assert command("ipc", name).out.splitlines()[1] == "No System V or POSIX IPC objects."
 
 
 # maps
@@ -221,5 +221,5 @@ def test_maps_of_scratch(command: Command, container: Containers) -> None:
     first = min(rows, key=lambda one: int(one["range"].split("-")[0], 16))
     assert data(command.asks("maps", "read", name, "1", first["range"], "--length", "4")) == b"\x7fELF"
     page = command("maps", name)
-    assert (page.status, page.out) == (0, "no shared mappings of files\n")
+    assert (page.status, page.out) == (0, "No shared mappings of files.\n")
     assert "/sleep" in command("maps", "--private", name).out

@@ -1,4 +1,4 @@
-"""Each image shows what it is there for, on a real engine."""
+"""Each image behaves as documented, on a real engine."""
 
 import re
 import subprocess
@@ -108,7 +108,7 @@ def test_init_wrapped_exits_at_once_without_a_handler(docker: Docker, container:
     assert exit_code(docker, name) == "143"
 
 
-def test_systemv_segment_lives_with_the_container_and_ends_with_it(docker: Docker, container: Containers) -> None:
+def test_systemv_segment_is_destroyed_with_the_container(docker: Docker, container: Containers) -> None:
     name = container("systemv-shm", ready="ready")
     assert docker("exec", name, "writer") == "SystemV Share Memory Create and Write Ok"
     alphabet = "a b c d e f g h i j k l m n o p q r s t u v w x y z"
@@ -126,7 +126,7 @@ def test_systemv_segment_lives_with_the_container_and_ends_with_it(docker: Docke
     assert (gone.returncode, gone.stderr.strip()) == (1, "SystemV Share Memory Create and Read Error: -1")
 
 
-def test_systemv_waiter_is_attached_until_somebody_posts(docker: Docker, container: Containers) -> None:
+def test_systemv_waiter_is_attached_until_a_post(docker: Docker, container: Containers) -> None:
     name = container("systemv-shm", ready="ready")
     docker("exec", name, "writer")
     docker("exec", "-d", name, "waiter")
@@ -136,7 +136,7 @@ def test_systemv_waiter_is_attached_until_somebody_posts(docker: Docker, contain
 
     eventually(lambda: attached() == "1", "the waiter has attached the segment")
     docker("exec", name, "waiter", "--post")
-    eventually(lambda: attached() == "0", "the waiter has ended")
+    eventually(lambda: attached() == "0", "the waiter has exited")
 
 
 def test_a_mapped_file_survives_the_processes(docker: Docker, container: Containers) -> None:
@@ -185,7 +185,7 @@ def test_scratch_static_has_one_program_and_no_handler(docker: Docker, container
 
 
 @pytest.mark.parametrize("image", ["dockerapp1", "dockerapp2", "dockerapp3", "shell-form", "supervisor-v2"])
-def test_container_ends_on_sigkill(docker: Docker, container: Containers, image: str) -> None:
+def test_containers_stop_on_sigkill(docker: Docker, container: Containers, image: str) -> None:
     name = container(image)
     docker("kill", name)
     assert docker("wait", name) == KILLED
