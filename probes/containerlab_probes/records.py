@@ -446,7 +446,7 @@ class TracedExec:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostEvents:
     """The kernel discarded events before they were read, so the records before this one may be incomplete."""
 
     at: float
@@ -454,4 +454,4 @@ class Lost:
     """Events of all processes of the machine; None: unknown."""
 
 
-TraceRecord = TracedSignal | TracedDelivery | TracedExit | TracedFork | TracedExec | Lost
+TraceRecord = TracedSignal | TracedDelivery | TracedExit | TracedFork | TracedExec | LostEvents

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import Lost, ProcessId
+from containerlab_probes.records import LostEvents, ProcessId
 from containerlab_probes.signals.send import send
 from containerlab_probes.trace import tracefs
 from containerlab_tui.engine.docker_engine import connect
@@ -164,7 +164,7 @@ def test_untaken_records_are_counted(docker: Docker, container: Containers, watc
     seen.watching.close()
     seen.lines()
     assert seen.log.lost > 0
-    assert any(isinstance(row.record, Lost) for row in seen.log.rows)
+    assert any(isinstance(row.record, LostEvents) for row in seen.log.rows)
     assert seen.log.lost + 2 * seen.log.signals >= 6000
 
 

@@ -20,7 +20,7 @@ import pytest
 
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import (
-    Lost,
+    LostEvents,
     ProcessId,
     SignalResult,
     Taken,
@@ -66,7 +66,7 @@ class Records:
         self.seen += records
 
     def of(self, pid: int) -> list[TraceRecord]:
-        return [record for record in self.seen if not isinstance(record, Lost) and record.pid == pid]
+        return [record for record in self.seen if not isinstance(record, LostEvents) and record.pid == pid]
 
     def deliveries(self, pid: int) -> list[TracedDelivery]:
         return [one for one in self.of(pid) if isinstance(one, TracedDelivery)]
@@ -104,18 +104,18 @@ def tracing(*ids: ProcessId) -> Iterator[Records]:
 @pytest.fixture
 def host_process() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts processes outside containers, and kills them after the test."""
-    begun: list[subprocess.Popen[str]] = []
+    started_processes: list[subprocess.Popen[str]] = []
 
     def start(*argv: str, ready: str = "") -> subprocess.Popen[str]:
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-        begun.append(process)
+        started_processes.append(process)
         if ready:
             assert process.stdout is not None
             assert process.stdout.readline().strip() == ready
         return process
 
     yield start
-    for process in begun:
+    for process in started_processes:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         process.communicate()
@@ -352,12 +352,12 @@ def test_ten_thousand_signals_a_second_take_less_than_half_a_core(docker: Docker
         send(init, signal.SIGUSR2)
         fork = records.one(lambda one: isinstance(one, TracedFork), "the fork after the signals")
         took, cpu = time.monotonic() - began, time.process_time() - cpu
-    lost = sum(one.count or 0 for one in records.seen if isinstance(one, Lost))
-    told = [one for one in records.of(init.pid) if getattr(one, "signal", 0) == signal.SIGUSR1]
-    assert len(told) + lost >= 40_000
-    assert sum(isinstance(one, TracedSignal) for one in told) == 20_000 or lost
+    lost = sum(one.count or 0 for one in records.seen if isinstance(one, LostEvents))
+    seen = [one for one in records.of(init.pid) if getattr(one, "signal", 0) == signal.SIGUSR1]
+    assert len(seen) + lost >= 40_000
+    assert sum(isinstance(one, TracedSignal) for one in seen) == 20_000 or lost
     assert cpu < 0.5 * max(took, 2.0)
-    assert fork.at >= told[-1].at
+    assert fork.at >= seen[-1].at
 
 
 def test_lost_events_are_counted_and_missed_processes_are_followed(docker: Docker, container: Containers) -> None:
@@ -377,14 +377,14 @@ def test_lost_events_are_counted_and_missed_processes_are_followed(docker: Docke
         records.tracer.watch([init])
         records.tracer.start(pause_reading)
         send(init, signal.SIGUSR2)
-        records.one(lambda one: isinstance(one, Lost), "the loss")
+        records.one(lambda one: isinstance(one, LostEvents), "the loss")
         (child,) = eventually(lambda: records.tracer.watched - {init.pid}, "the child that was forked meanwhile")
         send(identify(child), signal.SIGUSR2)
         records.signal_to(child, signal.SIGUSR2)
-    lost = sum(one.count or 0 for one in records.seen if isinstance(one, Lost))
-    told = [one for one in records.of(init.pid) if getattr(one, "signal", 0) == signal.SIGUSR1]
+    lost = sum(one.count or 0 for one in records.seen if isinstance(one, LostEvents))
+    seen = [one for one in records.of(init.pid) if getattr(one, "signal", 0) == signal.SIGUSR1]
     assert lost > 0
-    assert len(told) + lost >= 120_000
+    assert len(seen) + lost >= 120_000
 
 
 TRACES = """
@@ -549,7 +549,7 @@ def test_pages_agree_with_the_kernels_text() -> None:
 SENDS = """
 import os, signal, sys
 from signal import SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH
-begun, begin = os.pipe()
+started, begin = os.pipe()
 
 def child(act):
     pid = os.fork()
@@ -573,7 +573,7 @@ print("ready", flush=True)
 signal.pause()
 for number in (SIGTERM, SIGINT, SIGKILL):
     pid = child(waits)
-    os.read(begun, 1)
+    os.read(started, 1)
     os.kill(pid, number)
     os.waitpid(pid, 0)
 os.waitpid(child(signals_init), 0)

@@ -8,7 +8,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from containerlab_probes.records import (
-    Lost,
+    LostEvents,
     ProcessId,
     SignalResult,
     Taken,

@@ -11,7 +11,7 @@ from syrupy.assertion import SnapshotAssertion
 from textual.widgets import Input, Static
 
 from containerlab_probes.records import (
-    Lost,
+    LostEvents,
     SignalResult,
     Taken,
     TracedDelivery,
@@ -68,7 +68,7 @@ STOP: tuple[LogRecord, ...] = (
     TracedDelivery(BEGAN + 0.601, 7007, 15, Taken.DEFAULT),
     TracedExit(BEGAN + 0.61, 7007, "SIGTERM"),
     TracedSignal(BEGAN + 0.7, 7001, "supervisord", 7008, 37, PENDING, -1, True),
-    Lost(BEGAN + 0.75, 1200),
+    LostEvents(BEGAN + 0.75, 1200),
     TracedSignal(BEGAN + 0.8, 7001, "supervisord", 7008, 9, QUEUED, 128, True),
     TracedDelivery(BEGAN + 0.8001, 7008, 9, Taken.DEFAULT),
     TracedExit(BEGAN + 0.81, 7008, "SIGKILL"),
@@ -100,7 +100,7 @@ async def test_snapshot(scene: str, size: tuple[int, int], snapshot: SnapshotAss
         "stop": Played(*STOP),
         "blind": Played(*WITHOUT, no_trace_reason=NO_TRACE),
         "beginning": Played(opened=False),
-        "lost": Played(Lost(BEGAN, None)),
+        "lost": Played(LostEvents(BEGAN, None)),
     }[scene]
     app = Host(SignalWatchScreen("shop-web-1", feed, lambda: BEGAN))
     async with app.run_test(size=size) as pilot:

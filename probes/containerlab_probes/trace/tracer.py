@@ -23,7 +23,7 @@ from containerlab_probes.kernel import procfs
 from containerlab_probes.kernel.files import names_in, read_text
 from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import Lost, ProcessId, TracedExit, TraceRecord
+from containerlab_probes.records import LostEvents, ProcessId, TracedExit, TraceRecord
 from containerlab_probes.trace import ring_buffer, tracefs
 from containerlab_probes.trace.connector import Connector
 from containerlab_probes.trace.watched import EnteredProcess, WatchedProcesses
@@ -277,7 +277,7 @@ class _Source:
         else:
             self._idle.poll()
 
-    def read(self, everything: bool) -> tuple[list[ring_buffer.Event], list[Lost]]:
+    def read(self, everything: bool) -> tuple[list[ring_buffer.Event], list[LostEvents]]:
         """Returns the events that are old enough to be sorted (with `everything`, all events), and the losses."""
         until = time.monotonic_ns() - _LATE_NS
         events, losses = self._held, []
@@ -287,13 +287,13 @@ class _Source:
                 events += self._pages.events(page)
             if any(map(self._pages.missed, pages)):
                 overrun = self._instance.overrun()
-                losses.append(Lost(time.time(), overrun - self._overrun))
+                losses.append(LostEvents(time.time(), overrun - self._overrun))
                 self._overrun = overrun
         if self._connector:
             exits, lost = self._connector.read()
             events += exits
             if lost:
-                losses.append(Lost(time.time(), None))
+                losses.append(LostEvents(time.time(), None))
         self._has_news = len(events) > before
         events.sort(key=itemgetter(0))
         ready = len(events)

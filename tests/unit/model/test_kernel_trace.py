@@ -7,7 +7,7 @@ import pytest
 
 from containerlab_probes.records import (
     Dispositions,
-    Lost,
+    LostEvents,
     Process,
     ProcessId,
     SignalResult,
@@ -74,7 +74,7 @@ def later(kind: Kind, number: int | None = None, ended_by: int | str | None = No
         (TracedExit(AT, 777, None), later(Kind.ENDED, detail="host PID 777, started later")),
         (TracedFork(AT, 500, 777), None),
         (TracedExec(AT, 500, "/bin/sh"), None),
-        (Lost(AT, 5), None),
+        (LostEvents(AT, 5), None),
     ],
 )
 def test_each_kind_of_record(record: TraceRecord, event: StopEvent | None) -> None:
@@ -121,7 +121,7 @@ def taken(how: Taken, pid: int = 500, number: int = TERM) -> TracedDelivery:
         ((replace(SENT, signal=1),), ""),
         ((SENT, taken(Taken.HANDLER, pid=777)), "queued"),
         ((SENT, taken(Taken.HANDLER, number=1)), "queued"),
-        ((SENT, TracedExit(AT, 500, 0), Lost(AT, None)), "queued"),
+        ((SENT, TracedExit(AT, 500, 0), LostEvents(AT, None)), "queued"),
     ],
 )
 def test_result_of_one_signal_to_one_process(records: tuple[TraceRecord, ...], clause: str) -> None:

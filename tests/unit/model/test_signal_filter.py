@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_probes.records import Lost, SignalResult, TracedExec, TracedExit, TracedFork, TracedSignal
+from containerlab_probes.records import LostEvents, SignalResult, TracedExec, TracedExit, TracedFork, TracedSignal
 from containerlab_tui.model.signal_filter import ALL, parse
 from containerlab_tui.model.signal_log import Known, LogRecord, Note, Row, SignalLog, Who
 
@@ -18,7 +18,7 @@ RECORDS: dict[str, LogRecord] = {
     "exit": TracedExit(6, 7007, 0),
     "fork": TracedFork(7, 7001, 7020),
     "exec": TracedExec(8, 7015, "/bin/kill"),
-    "lost": Lost(9, 3),
+    "lost": LostEvents(9, 3),
     "note": Note(10, "started again"),
 }
 ALWAYS = {"lost", "note"}

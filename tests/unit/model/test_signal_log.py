@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from containerlab_probes.records import (
-    Lost,
+    LostEvents,
     SignalResult,
     Taken,
     TracedDelivery,
@@ -99,11 +99,11 @@ LINES = [
     ((Asked(3.0, 0, TERM),), ("the engine", "PID 1", "TERM", "sent; result not visible", "plain")),
     ((Note(3.0, "started again"),), ("", "", "", "— started again —", "accent")),
     (
-        (Lost(3.0, 1234),),
+        (LostEvents(3.0, 1234),),
         ("", "", "", "! 1,234 events lost here: they arrived faster than they could be read", "bad"),
     ),
     (
-        (Lost(3.0, None),),
+        (LostEvents(3.0, None),),
         ("", "", "", "! Events lost here: they arrived faster than they could be read", "bad"),
     ),
 ]
@@ -159,10 +159,10 @@ def test_a_reused_pid_is_another_process() -> None:
 
 
 def test_after_lost_events_older_signals_take_no_delivery() -> None:
-    log = folded(signal(), Lost(1.5, 3), HANDLED)
+    log = folded(signal(), LostEvents(1.5, 3), HANDLED)
     assert log.rows[0].taken is None
     assert (log.lost, log.lost_uncounted) == (3, False)
-    log.add([Lost(1.6, None), Lost(1.7, 4)])
+    log.add([LostEvents(1.6, None), LostEvents(1.7, 4)])
     assert (log.lost, log.lost_uncounted) == (7, True)
 
 
@@ -217,7 +217,7 @@ RECORDS = st.one_of(
     st.builds(TracedExit, st.floats(0, 1e9), PIDS, st.one_of(st.none(), st.integers(0, 255), st.just("SIGTERM"))),
     st.builds(TracedFork, st.floats(0, 1e9), PIDS, PIDS),
     st.builds(TracedExec, st.floats(0, 1e9), PIDS, NAMES),
-    st.builds(Lost, st.floats(0, 1e9), st.one_of(st.none(), st.integers(1, 9))),
+    st.builds(LostEvents, st.floats(0, 1e9), st.one_of(st.none(), st.integers(1, 9))),
     st.builds(Known, PIDS, st.builds(Who, st.integers(0, 9), NAMES)),
 )  # fmt: skip
 
@@ -234,7 +234,7 @@ def test_batches_give_the_same_rows_and_all_are_counted(batches: list[list[LogRe
     ]
     assert log.signals == sum(isinstance(one, TracedSignal) for one in records)
     assert log.exits == sum(isinstance(one, TracedExit) for one in records)
-    assert log.lost == sum(one.count or 0 for one in records if isinstance(one, Lost))
+    assert log.lost == sum(one.count or 0 for one in records if isinstance(one, LostEvents))
     assert len(log.rows) == min(limit, len(log.rows) + log.dropped)
     rows = sum(not isinstance(one, TracedDelivery | Known) for one in records)
     assert rows <= len(log.rows) + log.dropped <= len(records)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from containerlab_probes.processes.tree import read_process
-from containerlab_probes.records import Lost, Process, ProcessId, TracedExit, TracedFork
+from containerlab_probes.records import LostEvents, Process, ProcessId, TracedExit, TracedFork
 from containerlab_tui.model.signal_log import Asked, Known, LogRecord, Note
 from containerlab_tui.services.signal_watch import NOT_LOCAL, SignalWatch
 from tests.support.docker import eventually
@@ -74,7 +74,7 @@ def test_processes_whose_fork_was_lost_are_found(init: Process) -> None:
     made.take()
     with running() as child:
         trace.ids.append(child.id)
-        trace.play(Lost(1.0, 5))
+        trace.play(LostEvents(1.0, 5))
     assert known(made.take()) == [child.pid]
 
 

@@ -9,7 +9,7 @@ import pytest
 from containerlab_probes.errors import Gone, Unreachable
 from containerlab_probes.records import (
     Dispositions,
-    Lost,
+    LostEvents,
     Process,
     ProcessId,
     TracedExit,
@@ -221,7 +221,7 @@ def test_the_kernel_trace_is_merged_with_the_rest() -> None:
 
 @pytest.mark.parametrize(("count", "words"), [(3, "3 events"), (None, "some events")])
 def test_after_a_loss_nothing_is_called_unsent(count: int | None, words: str) -> None:
-    inbox = PlayedInbox((0.1, [Recorded((Lost(T0 + 0.1, count),))]), (0.3, [died(0.2), Answered()]))
+    inbox = PlayedInbox((0.1, [Recorded((LostEvents(T0 + 0.1, count),))]), (0.3, [died(0.2), Answered()]))
     made = asked(inbox)
     state = made.monitor.run()
     assert made.states[0].plan.traced

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from containerlab_probes.errors import BadRequest
-from containerlab_probes.records import Lost, TracedExec, TracedExit, TracedFork, TracedSignal
+from containerlab_probes.records import LostEvents, TracedExec, TracedExit, TracedFork, TracedSignal
 from containerlab_probes.signals.names import number_of
 from containerlab_tui.model.signal_log import Note, Row
 
@@ -68,7 +68,7 @@ class Filter:
     def passes(self, row: Row) -> bool:
         """Returns whether a row is shown. Lost events and notes always are."""
         kind = type(row.record)
-        if kind is Lost or kind is Note:
+        if kind is LostEvents or kind is Note:
             return True
         if kind in self.quiet or any(word.holds(row) for word in self.without):
             return False

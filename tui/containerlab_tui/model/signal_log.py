@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from containerlab_probes.records import (
-    Lost,
+    LostEvents,
     SignalResult,
     Taken,
     TracedDelivery,
@@ -72,7 +72,7 @@ LogRecord = TraceRecord | Known | Asked | Note
 class Row:
     """One row of the list. Changes once, when a signal is delivered."""
 
-    record: TracedSignal | TracedDelivery | TracedExit | TracedFork | TracedExec | Lost | Asked | Note
+    record: TracedSignal | TracedDelivery | TracedExit | TracedFork | TracedExec | LostEvents | Asked | Note
     who: Who | None
     """The target, or the process that exits, forks or execs; None: unknown."""
     sender: Who | None
@@ -161,7 +161,7 @@ class SignalLog:
                 before = self._who.get(record.pid)
                 who = self._who[record.pid] = Who(before.container_pid if before else 0, _comm(record.path))
                 return Row(record, who, None)
-            case Lost():
+            case LostEvents():
                 self.lost += record.count or 0
                 self.lost_uncounted = self.lost_uncounted or record.count is None
                 self._undelivered.clear()

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from containerlab_probes.records import (
-    Lost,
+    LostEvents,
     SignalResult,
     Taken,
     TracedDelivery,
@@ -56,11 +56,11 @@ def line_of(row: Row) -> Line:
         case Asked():
             return Line("the engine", _process(record.pid, row.who) if record.pid else "PID 1", _short(record.signal),
                         "sent; result not visible", "plain")  # fmt: skip
-        case Lost() | Note():
-            return Line("", "", "", sentence(record), "bad" if isinstance(record, Lost) else "accent")
+        case LostEvents() | Note():
+            return Line("", "", "", sentence(record), "bad" if isinstance(record, LostEvents) else "accent")
 
 
-def sentence(record: Lost | Note) -> str:
+def sentence(record: LostEvents | Note) -> str:
     """Returns a sentence that fills a whole row."""
     if isinstance(record, Note):
         return f"— {record.text} —"
@@ -172,7 +172,7 @@ def as_document(row: Row) -> dict[str, Any]:
             document |= {"kind": "fork", "parent": parent, "process": _whose(record.pid, row.who)}
         case TracedExec():
             document |= {"kind": "exec", "process": _whose(record.pid, row.who), "path": plain(record.path)}
-        case Lost():
+        case LostEvents():
             document |= {"kind": "lost", "count": record.count}
         case Asked():
             target = _whose(record.pid, row.who) if record.pid else None

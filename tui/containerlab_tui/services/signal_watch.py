@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.tree import container_processes, level_of, pid_and_name
-from containerlab_probes.records import Lost, Process, ProcessId, TracedExit, TracedFork, TraceRecord
+from containerlab_probes.records import LostEvents, Process, ProcessId, TracedExit, TracedFork, TraceRecord
 from containerlab_probes.signals.exits import ExitWatch
 from containerlab_probes.signals.names import number_of
 from containerlab_tui.model.inventory import Details, EngineEvent

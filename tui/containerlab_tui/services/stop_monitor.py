@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from containerlab_probes.errors import ContainerlabError
-from containerlab_probes.records import Lost, Process, ProcessId, TraceRecord
+from containerlab_probes.records import LostEvents, Process, ProcessId, TraceRecord
 from containerlab_probes.signals.exits import Exit, ExitWatch
 from containerlab_probes.signals.names import name_of
 from containerlab_tui.engine.api import Engine, EventSource
@@ -257,7 +257,7 @@ class StopMonitor:
 
     def _recorded(self, records: tuple[TraceRecord, ...]) -> Iterator[StopEvent]:
         for record in records:
-            if isinstance(record, Lost):
+            if isinstance(record, LostEvents):
                 self._state = replace(self._state, plan=replace(self._state.plan, traced=False))
                 lost = f"{record.count or 'some'} events of the kernel trace were lost"
                 yield StopEvent(record.at, Kind.NOTE, Source.KERNEL, detail=lost)

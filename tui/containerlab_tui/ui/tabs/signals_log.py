@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from containerlab_probes.records import Lost, TracedSignal
+from containerlab_probes.records import LostEvents, TracedSignal
 from containerlab_probes.signals.names import name_of
 from containerlab_tui.model import signal_log
 from containerlab_tui.model.signal_filter import ALL
@@ -230,7 +230,7 @@ def _recorded_row(key: str, row: signal_log.Row) -> GridRow:
 
 def _recorded_detail(row: signal_log.Row) -> Content:
     record = row.record
-    if isinstance(record, Lost | signal_log.Note):
+    if isinstance(record, LostEvents | signal_log.Note):
         return Content(safe_line(sentence(record), 300))
     line = line_of(row)
     what = f"{line.what} from {line.sender} to {line.target}" if line.sender else f"{line.target} exited"

@@ -11,7 +11,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from containerlab_probes.records import Lost, TracedDelivery, TracedSignal
+from containerlab_probes.records import LostEvents, TracedDelivery, TracedSignal
 from containerlab_tui.model.signal_log import KEPT, Note, Row
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.signal_text import brief, line_of, sentence
@@ -150,8 +150,8 @@ class SignalList(ScrollView, can_focus=True, inherit_bindings=False):
     def _line(self, row: Row, width: int) -> Strip:
         record = row.record
         when = cell(clock_ms(record.at), "muted")
-        if isinstance(record, Lost | Note):
-            tone = "bad" if isinstance(record, Lost) else "accent"
+        if isinstance(record, LostEvents | Note):
+            tone = "bad" if isinstance(record, LostEvents) else "accent"
             return self._across((*when, ("  ", "plain"), (safe_line(sentence(record), 200), tone)), width)
         line = line_of(row)
         result = safe_line(line.result, 200)
