@@ -20,7 +20,7 @@ _RESOLVE_NO_MAGICLINKS = 0x02
 _RESOLVE_IN_ROOT = 0x10
 _ALWAYS = os.O_CLOEXEC | os.O_NOCTTY
 _O_PATH_KEEPS = os.O_PATH | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW
-"""openat2 refuses any other flag beside O_PATH."""
+"""The flags that openat2 accepts together with O_PATH."""
 _TRIES = 16
 """A rename at the wrong moment makes openat2 return EAGAIN: try again."""
 

@@ -104,14 +104,14 @@ class WatchedProcesses:
         self._names = {pid: self._names[pid] for pid in self._watched if pid in self._names}
 
     def vanished(self, pid: int, at: float) -> tuple[TraceRecord, ...]:
-        """Returns a watched process whose end was not told, as events were lost, is no longer there."""
+        """Removes a watched process whose exit was not reported because events were lost; returns its record."""
         if pid not in self._watched:
             return ()
         self._forget(pid)
         return (TracedExit(at, pid, None),)
 
     def fold(self, events: Iterable[Event], offset_ns: int) -> list[TraceRecord]:
-        """Records for events in the order of time; `offset_ns` makes epoch nanoseconds of the events' clock."""
+        """Returns the records for events in the order of time; `offset_ns` converts their clock to epoch time."""
         records: list[TraceRecord] = []
         for event in events:
             records += self._folds[type(event)](event, (event.time + offset_ns) / 1e9)

@@ -92,7 +92,7 @@ def test_processes_of_cgroups_below_are_members() -> None:
 
 
 @pytest.mark.usefixtures("version_2")
-def test_an_exited_container_is_gone() -> None:
+def test_an_exited_container_raises_gone() -> None:
     process = subprocess.Popen(("sleep", "1000"))
     reader = UsageReader(process.pid)
     assert reader.read().memory_bytes == 6000

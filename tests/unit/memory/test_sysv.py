@@ -119,7 +119,7 @@ def test_limits_of_this_kernel() -> None:
 
 
 @pytest.mark.parametrize("kind", [IpcKind.SHM, IpcKind.SEM, IpcKind.MSG])
-def test_a_missing_object_is_gone(kind: IpcKind) -> None:
+def test_a_missing_object_raises_gone(kind: IpcKind) -> None:
     with pytest.raises(Gone, match=f"{kind} 2147483647"):
         sysv.remove(kind, (1 << 31) - 1)
     with pytest.raises(Gone):

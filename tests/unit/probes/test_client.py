@@ -202,7 +202,7 @@ def test_many_threads_share_one_agent(probe: Make) -> None:
     assert answers == [namespace_inode(0, "ipc")] * 8
 
 
-def test_the_agent_outlives_the_thread_that_started_it(probe: Make) -> None:
+def test_the_agent_survives_the_thread_that_started_it(probe: Make) -> None:
     client = probe()
     thread = threading.Thread(target=client.ipc)
     thread.start()

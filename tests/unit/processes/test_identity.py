@@ -60,12 +60,12 @@ def test_another_process_with_the_number_is_refused(shift: int) -> None:
 
 
 @pytest.mark.parametrize("pid", [NOBODY, 2**31, 2**70])
-def test_a_number_that_nobody_has_is_gone(pid: int) -> None:
+def test_an_unused_pid_raises_gone(pid: int) -> None:
     with pytest.raises(Gone, match=str(pid)):
         open_pidfd(ProcessId(pid, 1))
 
 
-def test_a_process_that_was_reaped_is_gone(child: "subprocess.Popen[bytes]") -> None:
+def test_a_reaped_process_raises_gone(child: "subprocess.Popen[bytes]") -> None:
     id, before = identify(child.pid), open_fds()
     child.kill()
     child.wait()
@@ -74,7 +74,7 @@ def test_a_process_that_was_reaped_is_gone(child: "subprocess.Popen[bytes]") -> 
     assert open_fds() == before
 
 
-def test_a_process_that_exits_between_the_two_looks_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_exits_between_the_two_readings_raises_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pidfd is there, its /proc entry no longer: what was opened is closed again."""
     other, before = os.pidfd_open(os.getpid()), open_fds()
     monkeypatch.setattr(os, "pidfd_open", lambda pid: os.dup(other))

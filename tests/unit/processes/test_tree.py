@@ -92,7 +92,7 @@ def test_container_pids_match_the_namespace(namespace: ProcessId) -> None:
     assert [one.namespace_init for one in container_processes(namespace)] == [True, False, False, False]
 
 
-def test_another_process_with_the_same_pid_is_gone(namespace: ProcessId) -> None:
+def test_another_process_with_the_same_pid_raises_gone(namespace: ProcessId) -> None:
     with pytest.raises(Gone):
         container_processes(ProcessId(namespace.pid, namespace.started - 1))
     for pid in (0, 2**22 + 1):
@@ -107,7 +107,7 @@ def test_a_process_that_vanishes_is_left_out(namespace: ProcessId, monkeypatch: 
 
 
 def test_later_processes_are_found_too(namespace: ProcessId) -> None:
-    """The remembered list of /proc must neither hide a new process nor keep an old one."""
+    """The cached list of /proc must neither hide a new process nor keep an old one."""
     before = {one.id for one in container_processes(namespace)}
     entered = subprocess.Popen(("nsenter", "--target", str(namespace.pid), "--pid", "--", "sleep", "1000"))
     try:

@@ -97,7 +97,7 @@ def test_a_reused_pid_is_not_signalled(sleeper: subprocess.Popen[bytes]) -> None
     assert sleeper.poll() is None
 
 
-def test_an_exited_process_is_gone(sleeper: subprocess.Popen[bytes]) -> None:
+def test_an_exited_process_raises_gone(sleeper: subprocess.Popen[bytes]) -> None:
     meant = identify(sleeper.pid)
     sleeper.kill()
     sleeper.wait()
