@@ -1,4 +1,4 @@
-"""Each finding of the doctor: a real container that has it, and some that only look like it or have the remedy."""
+"""Each finding of the doctor: a container that has it, and similar ones without it or with the fix."""
 
 from dataclasses import dataclass, field
 
@@ -14,29 +14,29 @@ class Box:
     """One container."""
 
     image: str
-    """Of the lab, or with a tag."""
+    """An image of the lab, or another one with its tag."""
     command: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     grace_s: int = 2
     says: str = ""
-    """A text that must be in its log before it counts as started."""
+    """Text in the log that shows that it has started."""
     runs: str = ""
-    """A program (comm) that must be there before."""
+    """Name (comm) of a program that must run before it counts as started."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A finding, who has it and who hasn't."""
+    """A finding, and containers with and without it."""
 
     code: str
     has: Box
     without: tuple[Box, ...]
     killed: bool | None = True
-    """Whether a stop of `has` ends in SIGKILL while those `without` end by themselves; None: see `unstopped`."""
+    """Whether a stop of `has` ends in SIGKILL while those `without` exit on their own; None: see `unstopped`."""
     unstopped: str = ""
-    """Why these aren't stopped."""
+    """The reason why these containers are not stopped."""
     better: str = field(default="")
-    """A field of the diagnosis that is `no` with the finding and `yes` without it, where both end in time."""
+    """A field of the diagnosis that is `no` with the finding and `yes` without it, where both exit in time."""
 
 
 def _sh(script: str) -> tuple[str, ...]:

@@ -161,8 +161,8 @@ def test_the_text_shows_the_phases_live(container: Containers, command: Command)
     assert answer.status == 1
     heading, *rest = answer.out.splitlines()
     assert heading == f"stop {name}: SIGTERM (default), grace period 1 s (request)"
-    told = "\n".join(rest)
-    assert told.index("SIGTERM to PID 1") < told.index("SIGKILL to PID 1") < told.index("Did not end on SIGTERM")
+    shown = "\n".join(rest)
+    assert shown.index("SIGTERM to PID 1") < shown.index("SIGKILL to PID 1") < shown.index("Did not end on SIGTERM")
     sentence = command("why", name)
     assert (sentence.status, sentence.err) == (0, "")
     assert "did not end within 1 s, and was killed after" in sentence.out.splitlines()[0]
@@ -170,8 +170,8 @@ def test_the_text_shows_the_phases_live(container: Containers, command: Command)
 
 def test_the_shell_form_gets_no_signal(container: Containers, stopped: Callable[..., Seen], command: Command) -> None:
     name = container("shell-form", ready="waiting for signals")
-    told = {one["container_pid"]: one for one in command.asks("forecast", name)["forecasts"]}
-    assert (told[1]["delivery"], told[1]["effect"]) == ("dropped", "nothing")
+    shown = {one["container_pid"]: one for one in command.asks("forecast", name)["forecasts"]}
+    assert (shown[1]["delivery"], shown[1]["effect"]) == ("dropped", "nothing")
     seen = stopped(name, "--timeout", "1")
     assert (seen.status, seen.document["verdict"], seen.document["exit_code"]) == (1, "killed", 137)
     assert {one["ended_by"] for one in seen.document["processes"]} == {"SIGKILL"}
@@ -219,8 +219,8 @@ def test_an_init_forwards_the_signal(container: Containers, stopped: Callable[..
 
 def test_scratch_has_no_handler(container: Containers, stopped: Callable[..., ObservedStop], command: Command) -> None:
     name = container("scratch-static")
-    (told,) = command.asks("forecast", name)["forecasts"]
-    assert (told["delivery"], told["effect"]) == ("dropped", "nothing")
+    (shown,) = command.asks("forecast", name)["forecasts"]
+    assert (shown["delivery"], shown["effect"]) == ("dropped", "nothing")
     seen = stopped(name, "--timeout", "1")
     assert (seen.status, seen.document["verdict"]) == (1, "killed")
 
@@ -312,7 +312,7 @@ def test_a_survived_signal_is_not_a_stop(engine_host: str, docker: Docker, conta
     assert 1.4 < time.monotonic() - began < 8
     assert (state.settled, state.verdict, state.phase_2) == (True, None, None)
     (sentence,) = explain(state)
-    assert "lone signal" in sentence
+    assert "A single SIGTERM" in sentence
     assert "SIGTERM" in sentence
     assert docker.state(name) == "running"
 

@@ -29,9 +29,9 @@ def test_dockerapp1_handles_three_signals_and_exits_on_term(docker: Docker, cont
 
 def test_dockerapp2_handles_term_and_runs_until_phase_2(docker: Docker, container: Containers) -> None:
     name = container("dockerapp2", ready="pid = 1")
-    begun = time.monotonic()
+    began = time.monotonic()
     docker("stop", "--time=1", name)
-    assert time.monotonic() - begun >= 1
+    assert time.monotonic() - began >= 1
     assert docker.logs(name).endswith("handle signal: SIGTERM\n")
     assert exit_code(docker, name) == KILLED
 
@@ -69,13 +69,16 @@ def test_shell_form_does_not_forward_the_signal(docker: Docker, container: Conta
 
 def test_bash_as_pid_1_does_not_forward_the_signal(docker: Docker, container: Containers) -> None:
     name = container("shell-form", "bash", options=("-t", "-i"))
-    said = "/tmp/said"  # inside the container
-    docker("exec", "-d", name, "bash", "-c", f"exec python3 shell_form.py > {said}")
-    eventually(lambda: "waiting" in docker.run("exec", name, "cat", said).stdout, "the program started by hand waits")
+    output = "/tmp/output"  # inside the container
+    docker("exec", "-d", name, "bash", "-c", f"exec python3 shell_form.py > {output}")
+    eventually(
+        lambda: "waiting" in docker.run("exec", name, "cat", output).stdout,
+        "the program of exec waits",
+    )
     docker("stop", "--time=1", name)
     assert exit_code(docker, name) == KILLED
     docker("start", name)
-    assert "handle signal" not in docker("exec", name, "cat", said)
+    assert "handle signal" not in docker("exec", name, "cat", output)
 
 
 def test_supervisor_v1_exits_at_once(docker: Docker, container: Containers) -> None:
@@ -95,16 +98,16 @@ def test_supervisor_v2_signals_both_programs(docker: Docker, container: Containe
     assert exit_code(docker, name) == "0"
     for program, signal, word in (("dockerapp1", "SIGTERM", "terminate"), ("dockerapp1-brother", "SIGQUIT", "quit")):
         docker("cp", f"{name}:/tmp/{program}.log", str(tmp_path))
-        said = (tmp_path / f"{program}.log").read_text()
-        assert said.endswith(f"handle signal: {signal}\nsignal {word} received, app exit normally\n")
+        output = (tmp_path / f"{program}.log").read_text()
+        assert output.endswith(f"handle signal: {signal}\nsignal {word} received, app exit normally\n")
 
 
 def test_init_wrapped_exits_at_once_without_a_handler(docker: Docker, container: Containers) -> None:
     name = container("init-wrapped", ready="no handlers here")
     assert "parent = 1\n" in docker.logs(name)
-    begun = time.monotonic()
+    began = time.monotonic()
     docker("stop", "--time=30", name)
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - began < 15
     assert exit_code(docker, name) == "143"
 
 
