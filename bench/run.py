@@ -65,6 +65,7 @@ class Measurement:
 
     @property
     def is_met(self) -> bool:
+        """Whether the value is within the budget."""
         return self.value is not None and self.value <= self.budget
 
 
@@ -84,6 +85,7 @@ class Bench:
         }
 
     def close(self) -> None:
+        """Closes the terminal."""
         self._terminal.close()
 
     def screens(self) -> Iterator[Line]:
@@ -281,6 +283,7 @@ def engine_with_containers(host: str | None, count: int, keep: bool) -> Iterator
 
 
 def table(lines: list[Measurement]) -> str:
+    """Returns the table of the measurements."""
     rows = [("", "median", "at most", "")]
     for line in lines:
         value = "never" if line.value is None else f"{line.value:.3g} {line.unit}"

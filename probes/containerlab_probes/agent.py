@@ -42,6 +42,7 @@ class Question:
     fields: Fields
 
     def text(self, name: str, empty: bool = False) -> str:
+        """Returns a field that is a string, perhaps the name of a file. Raises `BadRequest`."""
         value = self.fields[name]
         if not isinstance(value, str) or not (value or empty) or "\0" in value:
             raise BadRequest(f"{name} must be a string.")
@@ -52,18 +53,21 @@ class Question:
         return value
 
     def number(self, name: str) -> int:
+        """Returns a field that is a whole number, 0 or greater. Raises `BadRequest`."""
         value = self.fields[name]
         if type(value) is not int or not 0 <= value < 1 << 63:
             raise BadRequest(f"{name} must be a whole number, 0 or greater.")
         return value
 
     def kind(self) -> IpcKind:
+        """Returns the field `kind`. Raises `BadRequest`."""
         try:
             return IpcKind(self.text("kind"))
         except ValueError as error:
             raise BadRequest(f"kind must be one of {', '.join(IpcKind)}.") from error
 
     def window(self) -> tuple[int, int]:
+        """Returns the fields `offset` and `length`. Raises `BadRequest`."""
         offset, length = self.number("offset"), self.number("length")
         check_window(offset, length)
         return offset, length

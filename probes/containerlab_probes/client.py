@@ -100,7 +100,8 @@ class _Agent:
         self._stdin, self._stdout, self._stderr = pipes
         self.end = weakref.finalize(self, _end, self.process)
 
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
+        """Returns whether the process runs."""
         return self.process.poll() is None
 
     def ask(self, question: bytes, until: float) -> bytes:
@@ -187,7 +188,7 @@ class _Client:
         """Kills the agent. A question in progress fails and later ones are refused. Safe to call twice."""
         self._closed = True
         agent = self._agent
-        if agent is not None and agent.alive():
+        if agent is not None and agent.is_alive():
             agent.process.kill()
         with self._lock:
             self._drop()
@@ -202,7 +203,7 @@ class _Client:
         with self._lock:
             until = time.monotonic() + self._time_limit_s
             try:
-                if self._agent is not None and not self._agent.alive():
+                if self._agent is not None and not self._agent.is_alive():
                     self._drop()
                 plain = self._exchange(self._agent or self._start(until), until, ask, fields)
                 return decoder(form)(plain)

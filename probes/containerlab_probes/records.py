@@ -108,6 +108,7 @@ class Process:
 
     @property
     def pid(self) -> int:
+        """The host PID."""
         return self.id.pid
 
     @property
@@ -280,10 +281,12 @@ class Mapping:
 
     @property
     def shared(self) -> bool:
+        """Whether writes reach the file or the other processes."""
         return self.permissions.endswith("s")
 
     @property
     def bytes(self) -> int:
+        """The size of the mapped range."""
         return self.end - self.start
 
 

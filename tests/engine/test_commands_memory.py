@@ -99,7 +99,7 @@ def test_ipc_read_gives_a_window_of_bytes(command: Command, written: str) -> Non
     assert printed.out == "00000000  61 62 63 64 65 66 67 68  69 6a 6b 6c 6d 6e 6f 70  abcdefghijklmnop\n"
     assert data(command.asks("ipc", "read", written, "shm", held, "--offset", "1000")) == b""
     beyond = command("ipc", "read", written, "shm", held, "--offset", "1000")
-    assert (beyond.status, beyond.out, beyond.err) == (0, "", "Nothing from byte 1000 on: it has 27 bytes.\n")
+    assert (beyond.status, beyond.out, beyond.err) == (0, "", "No bytes at offset 1000: the size is 27 bytes.\n")
 
 
 @pytest.mark.parametrize("kind", ["shm", "sem", "msg"])
@@ -124,22 +124,22 @@ def test_posix_shared_memory_is_read_and_removed(command: Command, docker: Docke
     assert (data(read), read["total"]) == (WORDS, 4096)
     answer = command("ipc", "remove", mapped, "posix-shm", held["id"])
     assert (answer.status, answer.err) == (0, "")
-    assert answer.out == f"removed posix-shm {held['id']} of {mapped}\n"
+    assert answer.out == f"Removed posix-shm {held['id']} of {mapped}.\n"
     assert docker.run("exec", mapped, "test", "-e", "/dev/shm/containerlab").returncode == 1
 
 
 @pytest.mark.parametrize(
     ("status", "words", "sentence"),
     [
-        (3, "ipc read NAME shm 77", "Reading segment 77"),
-        (3, "ipc remove NAME shm 77", "Removing shm 77"),
+        (3, "ipc read NAME shm 77", "Could not read segment 77"),
+        (3, "ipc remove NAME shm 77", "Could not remove shm 77"),
         (3, "ipc read NAME posix-shm nothing", "nothing"),
         (2, "ipc read NAME msg 0", "no bytes to read"),
         (2, "ipc read NAME paper 0", "Unknown IPC kind paper"),
         (2, "ipc remove NAME shm one", "'one' is not the id"),
         (2, "ipc read NAME posix-shm ../../etc/passwd", "../../etc/passwd"),
         (2, "ipc read NAME shm 0 --offset=-1", "--offset must not be negative"),
-        (2, "ipc read NAME shm 0 --length 65537", "--length must lie between 1 and 65536"),
+        (2, "ipc read NAME shm 0 --length 65537", "--length must be from 1 to 65536"),
         (3, "maps read NAME 1 0-1000", "has no mapping 0-1000"),
         (3, "maps read NAME 4000 0-1000", "has no mapping 0-1000"),
     ],
@@ -187,7 +187,7 @@ def test_maps_show_the_storage(command: Command, mapped: str) -> None:
     assert seen["/dev/zero"]["host_path"] is None
     page = command("maps", mapped)
     assert page.out.count("/srv/shm.txt") == 2
-    assert "private mappings (programs, libraries) are not shown: --private shows them." in page.err
+    assert page.err.startswith("Private mappings (programs, libraries) not shown: ")
 
 
 def test_maps_read_gives_the_bytes_of_the_file(command: Command, mapped: str) -> None:
@@ -201,7 +201,7 @@ def test_maps_read_gives_the_bytes_of_the_file(command: Command, mapped: str) ->
         part = command.asks("maps", "read", *where, "--offset", "2", "--length", "3")
         assert (part["offset"], data(part)) == (2, begins[2:5])
     printed = command("maps", "read", *where, "--length", "17")
-    assert printed.out.splitlines()[1] == f"00000010  {'73':<47}  s"
+    assert printed.out.splitlines()[1] == f"00000010  {'73':<48}  s"
 
 
 def test_an_attached_segment_is_a_mapping(command: Command, written: str) -> None:

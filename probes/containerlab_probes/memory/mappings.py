@@ -46,11 +46,12 @@ class MapsLine:
     path: str
     """Without the mark ` (deleted)`, and with newlines unescaped."""
     deleted: bool
-    doubtful: bool = False
+    is_ambiguous: bool = False
     """Whether the text is ambiguous: a deleted file or a name like that, a newline or a backslash and digits."""
 
     @property
     def range(self) -> str:
+        """The name of its entry in /proc/PID/map_files."""
         return f"{self.start:x}-{self.end:x}"
 
     @property
@@ -90,7 +91,7 @@ def _maps_line(raw: str) -> MapsLine | None:
             inode=int(inode),
             path=(path[: -len(_DELETED)] if deleted else path).replace("\\012", "\n"),
             deleted=deleted,
-            doubtful=deleted or escaped,
+            is_ambiguous=deleted or escaped,
         )
     except ValueError:
         return None
@@ -128,7 +129,7 @@ def _mappings_of(process: Process) -> list[Mapping]:
     sizes: dict[tuple[str, int], int | None] = {}
     found = []
     for line in read_maps(process.pid):
-        path, deleted = _resolve_doubt(process.pid, line) if line.doubtful else (line.path, line.deleted)
+        path, deleted = _resolve_ambiguity(process.pid, line) if line.is_ambiguous else (line.path, line.deleted)
         key = (line.device, line.inode)
         if key not in sizes:
             sizes[key] = _file_bytes(process.pid, line)
@@ -159,7 +160,7 @@ def _file_bytes(pid: int, line: MapsLine) -> int | None:
     return state.st_size if stat.S_ISREG(state.st_mode) else None
 
 
-def _resolve_doubt(pid: int, line: MapsLine) -> tuple[str, bool]:
+def _resolve_ambiguity(pid: int, line: MapsLine) -> tuple[str, bool]:
     """Returns the path and whether it is deleted, for an ambiguous line of maps.
 
     The link in map_files has the path without escapes. If a lookup below the process's root finds the same file under

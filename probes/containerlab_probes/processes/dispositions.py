@@ -61,7 +61,8 @@ class Thread:
     unread: str = ""
 
     @property
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
+        """Whether the thread has not exited."""
         return self.status.state not in "ZX"
 
 
@@ -103,7 +104,7 @@ def dispositions_of(pid: int, threads: tuple[Thread, ...]) -> Dispositions:
     `pending` covers the process and all its threads.
     """
     leader = threads[0].status
-    alive = [thread for thread in threads if thread.alive]
+    alive = [thread for thread in threads if thread.is_alive]
     blocked = frozenset.intersection(*(thread.status.blocked for thread in alive)) if alive else frozenset[int]()
     sigwait, contested = _waited_for(leader, alive)
     by_fd, fd_problem = _signalfds(pid) if any(thread.status.blocked for thread in alive) else (frozenset[int](), "")

@@ -101,7 +101,7 @@ def _users_below(pid: int) -> dict[int, str]:
 
 
 def _read(pid: int, level: int, users: _Users) -> Process:
-    """`level` selects the container's number among its PIDs: 0 is the host's, -1 that of its innermost namespace."""
+    """Reads one process. `level` selects its container PID: 0 is the host's, -1 that of the innermost namespace."""
     stat = _read_stat(pid)
     status = procfs.parse_status(_proc_text(pid, "status"))
     argv = procfs.parse_command_line(_proc_text(pid, "cmdline"))

@@ -246,9 +246,9 @@ def test_ambiguous_names_in_maps(name: str, deleted: bool) -> None:
             if deleted:
                 os.unlink(path)
             lines = [line for line in mappings.read_maps(os.getpid()) if line.path.startswith(directory)]
-            assert [mappings._resolve_doubt(os.getpid(), line) for line in lines if line.doubtful] in (
+            assert [mappings._resolve_ambiguity(os.getpid(), line) for line in lines if line.is_ambiguous] in (
                 [(path, deleted)],
                 [],
             )
-            assert [(line.path, line.deleted) for line in lines if not line.doubtful] in ([(path, deleted)], [])
+            assert [(line.path, line.deleted) for line in lines if not line.is_ambiguous] in ([(path, deleted)], [])
             assert len(lines) == 1
