@@ -1,7 +1,7 @@
 """Measures the program's speed and resource use, as a table: `python bench/run.py [--host unix://SOCKET] [--quick]`.
 
-Without --host it starts a private engine with 100 sleeping containers. Times are medians measured from outside: the
-program runs in a terminal of 160x50, and the text on the screen counts.
+Without --host a private engine is started with 100 containers that sleep. Times are medians, taken from outside: the
+program runs in a terminal of 160x50, and what counts is what stands on the screen.
 """
 
 import argparse
@@ -54,8 +54,8 @@ C = TypeVar("C", ProbeClient, OverviewClient)
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
-    """One measurement, a line of the table."""
+class Line:
+    """One line of the table."""
 
     what: str
     value: float | None
@@ -64,8 +64,7 @@ class Measurement:
     unit: str
 
     @property
-    def is_met(self) -> bool:
-        """Whether the value is within the budget."""
+    def met(self) -> bool:
         return self.value is not None and self.value <= self.budget
 
 
@@ -85,7 +84,6 @@ class Bench:
         }
 
     def close(self) -> None:
-        """Closes the terminal."""
         self._terminal.close()
 
     def screens(self) -> Iterator[Line]:
@@ -97,17 +95,15 @@ class Bench:
             starts.append(self._start())
             self._terminal.end_program()
             time.sleep(0.5)
-        yield Measurement("start to rows on the screen", _median(starts), 0.5, "s")
+        yield Line("start to rows on the screen", _median(starts), 0.5, "s")
         before = self._idle()
         self._start()
         time.sleep(10)  # details of each container are read after the first frame
         yield from self._idle_lines(before)
-        yield Measurement(
-            "a change in the engine to its row", _median([self._change() for _ in range(self._runs)]), 0.15, "s"
-        )
+        yield Line("a change in the engine to its row", _median([self._change() for _ in range(self._runs)]), 0.15, "s")
         keys = [self._key() for _ in range(3 * self._runs)]
-        yield Measurement("key press to repaint", _median(keys, 1000), 30, "ms")
-        yield Measurement("peak memory, program and agents", peak_mb(family(self._terminal.pid)), 90, "MB")
+        yield Line("key press to repaint", _median(keys, 1000), 30, "ms")
+        yield Line("peak memory, program and agents", peak_mb(family(self._terminal.pid)), 90, "MB")
         self._terminal.end_program()
 
     def watching(self) -> Iterator[Line]:
@@ -124,19 +120,19 @@ class Bench:
             self._terminal.wait(lambda: self._shows("kernel trace ●"), 5, 0.05)
             self._engine.kill(BUSY_NAME, "SIGUSR2")
             if self._terminal.wait(lambda: self._shows(r"\d,\d{3}/s"), 5, 0.05) is None:
-                yield Measurement(f"{what}CPU", None, 0.5, "cores")
+                yield Line(f"{what}CPU", None, 0.5, "cores")
                 return
             pids = family(self._terminal.pid)
             before, began = cpu_s(pids), time.monotonic()
             time.sleep(BUSY_S)
             share = (cpu_s(pids) - before) / (time.monotonic() - began)
             seen = self._shows(r"\d,\d{3}/s")
-            yield Measurement(f"{what}CPU", share if seen else None, 0.5, "cores")
+            yield Line(f"{what}CPU", share if seen else None, 0.5, "cores")
             lost = self._shows(r"! (\S+) lost")
             count = lost[1].rstrip("+").replace(",", "") if lost else "0"
-            yield Measurement(f"{what}lost", int(count) if count.isdecimal() else None, 0, "events")  # None: "some"
+            yield Line(f"{what}lost", int(count) if count.isdecimal() else None, 0, "events")  # None: "some"
             keys = [self._pause(("paused,", "following")[number % 2]) for number in range(6)]
-            yield Measurement(f"{what}key press to repaint", _median(keys, 1000), 100, "ms")
+            yield Line(f"{what}key press to repaint", _median(keys, 1000), 100, "ms")
         finally:
             self._terminal.end_program()
             self._engine.remove(BUSY_NAME, force=True)
@@ -163,17 +159,17 @@ class Bench:
     def _idle(self) -> float:
         """Returns the daemon's CPU seconds while idle."""
         daemon = peer_pid(self._engine.endpoint.removeprefix("unix://"))
-        before = cpu_s([daemon], reaped_children=False)
+        before = cpu_s([daemon], ended_children=False)
         time.sleep(self._idle_s)
-        return cpu_s([daemon], reaped_children=False) - before
+        return cpu_s([daemon], ended_children=False) - before
 
-    def _idle_lines(self, daemon_alone: float) -> Iterator[Measurement]:
+    def _idle_lines(self, daemon_alone: float) -> Iterator[Line]:
         pid = self._terminal.pid
         before = cpu_s(family(pid))
         daemon = self._idle()
         scale = 60 / self._idle_s
-        yield Measurement("60 s idle: CPU, program and agents", (cpu_s(family(pid)) - before) * scale, 0.5, "s")
-        yield Measurement("60 s idle: additional CPU in dockerd", max(0.0, daemon - daemon_alone) * scale, 0.1, "s")
+        yield Line("60 s idle: CPU, program and agents", (cpu_s(family(pid)) - before) * scale, 0.5, "s")
+        yield Line("60 s idle: CPU more in dockerd", max(0.0, daemon - daemon_alone) * scale, 0.1, "s")
 
     def _change(self) -> float | None:
         """Measures the time from the engine's response to a pause until the screen shows it."""
@@ -214,14 +210,14 @@ def agents(engine: Engine, runs: int) -> Iterator[Line]:
                 began = time.monotonic()
                 client.ipc()
                 further.append(time.monotonic() - began)
-    yield Measurement("first question to a probe agent", _median(firsts, 1000), 80, "ms")
-    yield Measurement("question to a running probe agent", _median(further, 1000), 5, "ms")
+    yield Line("first question to a probe agent", _median(firsts, 1000), 80, "ms")
+    yield Line("question to a running probe agent", _median(further, 1000), 5, "ms")
     pids = [engine.inspect(one.id).pid for one in engine.containers() if one.name.startswith("bench-")]
     with _closing(OverviewClient()) as overviews:
         overviews.overview(pids)
         began = time.monotonic()
         overviews.overview(pids)
-        yield Measurement(f"IPC overview of {len(pids)} containers", (time.monotonic() - began) * 1000, 50, "ms")
+        yield Line(f"IPC overview of {len(pids)} containers", (time.monotonic() - began) * 1000, 50, "ms")
 
 
 def doctors(engine: Engine, command: str, count: int, runs: int) -> Iterator[Line]:
@@ -230,9 +226,9 @@ def doctors(engine: Engine, command: str, count: int, runs: int) -> Iterator[Lin
     for _ in range(runs):
         began = _took(command, engine.endpoint, "--version")
         ones.append(_took(command, engine.endpoint, "doctor", "bench-001", "--json") - began)
-    yield Measurement("doctor NAME beyond start-up", _median(ones, 1000), 150, "ms")
+    yield Line("doctor NAME beyond start-up", _median(ones, 1000), 150, "ms")
     sweeps: list[float | None] = [_took(command, engine.endpoint, "doctor", "--all", "--json") for _ in range(runs)]
-    yield Measurement(f"doctor --all, {count} containers", _median(sweeps), 2.0, "s")
+    yield Line(f"doctor --all, {count} containers", _median(sweeps), 2.0, "s")
 
 
 def _took(command: str, endpoint: str, *words: str) -> float:
@@ -282,8 +278,7 @@ def engine_with_containers(host: str | None, count: int, keep: bool) -> Iterator
                 lab.down()
 
 
-def table(lines: list[Measurement]) -> str:
-    """Returns the table of the measurements."""
+def table(lines: list[Line]) -> str:
     rows = [("", "median", "at most", "")]
     for line in lines:
         value = "never" if line.value is None else f"{line.value:.3g} {line.unit}"
@@ -297,17 +292,17 @@ def table(lines: list[Measurement]) -> str:
 def main() -> int:
     """Prints the table. Returns 1 if a budget is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--host", help="an engine at a Unix socket; default: a private one")
+    parser.add_argument("--host", help="an engine at a Unix socket; without it a private one is started")
     parser.add_argument("--containers", type=int, default=100)
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--idle", type=float, default=60, metavar="SECONDS")
-    parser.add_argument("--keep", action="store_true", help="keep the containers and the engine for the next run")
+    parser.add_argument("--keep", action="store_true", help="leave the containers and the engine for the next time")
     parser.add_argument("--quick", action="store_true", help="3 runs, 10 s idle")
-    parser.add_argument("--peer", metavar="COMMAND", help="measure another program's screens instead")
+    parser.add_argument("--peer", metavar="COMMAND", help="measure this program's screens instead of ours")
     arguments = parser.parse_args()
     runs, idle_s = (3, 10.0) if arguments.quick else (arguments.runs, arguments.idle)
     ours = Path(sys.executable).with_name("containerlab-tui")
-    lines = list[Measurement]()
+    lines = list[Line]()
     with engine_with_containers(arguments.host, arguments.containers, arguments.keep) as engine:
         bench = Bench(engine, arguments.peer or f"{ours} --host {engine.endpoint}", runs, idle_s)
         try:

@@ -24,7 +24,7 @@ def cpu_s(pids: list[int], ended_children: bool = True) -> float:
         with suppress(psutil.NoSuchProcess):
             times = psutil.Process(pid).cpu_times()
             total += times.user + times.system
-            total += times.children_user + times.children_system if reaped_children else 0
+            total += times.children_user + times.children_system if ended_children else 0
     return total
 
 

@@ -1,10 +1,10 @@
-"""Runs the README's two commands, `make run` and `make test`, on a Debian with only the README's requirements.
+"""Runs the README's two commands, `make run` and `make test`, on a Debian with nothing but what the README asks for.
 
     scripts/fresh.py [bookworm] [trixie] [--tests ARGS]
 
-The Debian is a folder built by mmdebstrap that becomes the root of a private mount namespace (scripts/fresh-root). It
-shares kernel, PIDs and network with this machine, and has its certificates and its settings of apt and pip for package
-sources. The test uses a clone of the last commit, without uncommitted changes.
+The Debian is a folder made by mmdebstrap that becomes the root of a private mount namespace (scripts/fresh-root). It
+shares kernel, PIDs and network with this machine, and nothing else but the certificates and the settings of apt and pip
+that lead to the packages. A clone of the last commit is tested: what isn't committed is left out.
 """
 
 import argparse
@@ -30,19 +30,19 @@ HOME = "/root"
 INSIDE = f"{HOME}/containerlab-tui"
 SCREEN_WITHIN_S = 900.0
 LIMIT_S = 2400
-"""Time limit for one suite, including its tests."""
+"""For one suite, from nothing to the end of the tests."""
 PR_SET_CHILD_SUBREAPER = 36
 FOLDER = "/var/tmp"  # noqa: S108 -- on a disk: /tmp may be in memory, where survival of a reboot can't be tested
 CERTIFICATES = Path("/usr/local/share/ca-certificates")
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 FIRST_SCREEN = ("NAME", "dockerapp1", "scratch-static", "handled")
-"""The main screen shows all of these once it knows its containers; the progress before shows one name at a time."""
+"""All of it is on the main screen once it knows its containers; the progress before it has one name at a time."""
 ANNOUNCED = "It needs the network"
-"""Text that scripts/setup prints first."""
+"""What scripts/setup says before it begins."""
 
 
 class Failed(Exception):
-    """A failed step; the message is a sentence."""
+    """What didn't work, as a sentence."""
 
 
 def say(text: str) -> None:
@@ -61,7 +61,7 @@ def run(*command: str, **named: str) -> str:
 
 
 def make_root(suite: str, root: Path) -> None:
-    """Builds the minimal Debian, with this machine's certificates and settings for packages."""
+    """Makes the minimal Debian, with this machine's own certificates and settings for packages."""
     run("mmdebstrap", "--variant=minbase", f"--include={','.join(README_ASKS_FOR)}", suite, str(root))
     for certificate in CERTIFICATES.glob("*.crt"):
         shutil.copy(certificate, root / CERTIFICATES.relative_to("/"))
@@ -76,7 +76,7 @@ def make_root(suite: str, root: Path) -> None:
 
 
 def write_pip_settings(target: Path) -> None:
-    """Writes which index and proxy pip uses on this machine. Local package folders are not in the new root."""
+    """Writes which index and proxy pip uses on this machine. Its folders of packages aren't in the new root."""
     listed = run(sys.executable, "-m", "pip", "config", "list")
     lines = {"cert = /etc/ssl/certs/ca-certificates.crt"}
     for line in listed.splitlines():
@@ -88,15 +88,15 @@ def write_pip_settings(target: Path) -> None:
 
 
 def clone(root: Path) -> None:
-    """Puts the last commit of this checkout into the new root, with the available history."""
+    """Puts the last commit of this checkout into the new root, with its history as far as it is here."""
     settings = root / "tmp/git-settings"
-    settings.write_text("[safe]\n\tdirectory = *\n")  # with sudo, the checkout belongs to another user
+    settings.write_text("[safe]\n\tdirectory = *\n")  # with sudo, the checkout belongs to somebody else
     run("git", "clone", "--quiet", f"file://{CHECKOUT}", str(root) + INSIDE, GIT_CONFIG_GLOBAL=str(settings))
     settings.unlink()
 
 
 class Machine:
-    """The new root, whose mount namespace a process keeps alive."""
+    """The new root, while a process keeps its mount namespace."""
 
     def __init__(self, root: Path, keeper: int) -> None:
         self._keeper = keeper
@@ -127,13 +127,13 @@ class Machine:
         run(*self._tmux, "send-keys", key)
 
     def close_terminal(self) -> None:
-        """Closes the terminal."""
+        """Ends the terminal."""
         with contextlib.suppress(Failed):
             run(*self._tmux, "kill-server")
 
 
 def until(condition: Callable[[], bool], machine: Machine, what: str, within_s: float) -> None:
-    """Waits for the condition; raises Failed with the text of the terminal."""
+    """Waits for the condition; raises Failed with what the terminal shows."""
     deadline = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > deadline or "ended with" in machine.screen():
@@ -145,7 +145,7 @@ def until(condition: Callable[[], bool], machine: Machine, what: str, within_s: 
 
 @contextmanager
 def started(root: Path) -> Iterator[Machine]:
-    """Starts the machine; afterwards stops its terminal and its lab."""
+    """Starts the machine, and ends its terminal and its lab."""
     keeper = subprocess.Popen(
         ("unshare", "--mount", "--propagation=private", str(CHECKOUT / "scripts/fresh-root"), str(root),
          "sh", "-c", "echo up; exec sleep infinity"),
@@ -168,7 +168,7 @@ def started(root: Path) -> Iterator[Machine]:
 
 
 def descendants() -> list[int]:
-    """Returns the PIDs of all processes below this one. As a subreaper it also adopts orphaned processes."""
+    """Returns the PIDs of all processes below this one. As a subreaper it also has those that were left by a parent."""
     parents = dict[int, int]()
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -180,7 +180,7 @@ def descendants() -> list[int]:
 
 
 def end_descendants(within_s: float = 30.0) -> None:
-    """Stops all descendants: first with SIGTERM, so that a Docker daemon can stop its containers, then with SIGKILL."""
+    """Ends what still runs: asks first, so that a Docker daemon can end its containers, and kills in the end."""
     deadline = time.monotonic() + within_s
     asked = set[int]()
     while alive := descendants():
@@ -197,7 +197,7 @@ def end_descendants(within_s: float = 30.0) -> None:
 
 
 def used_mb(root: Path) -> int:
-    """Returns the disk usage of the new root in MB."""
+    """Returns how much of the disk the new root takes, in MB."""
     return int(run("du", "--summarize", "--one-file-system", "--block-size=1MB", str(root)).split()[0])
 
 
@@ -228,14 +228,14 @@ def check(suite: str, tests: str, root: Path) -> None:
 
 
 def interrupted(number: int, frame: FrameType | None) -> None:
-    """Turns a signal (time limit or termination) into an exception, so that the clean-up runs."""
+    """Turns a signal into an exception that passes through the clean-up: the time limit's, or one that ends all."""
     if number == signal.SIGALRM:
-        raise Failed("The time limit was exceeded.")
+        raise Failed("The time limit is over.")
     sys.exit(128 + number)
 
 
 def work(suite: str, tests: str, root: Path) -> bool:
-    """Checks a suite within the time limit; returns whether it passed."""
+    """Checks a suite within the time limit; returns whether all went well."""
     signal.alarm(LIMIT_S)
     try:
         check(suite, tests, root)
@@ -249,8 +249,8 @@ def work(suite: str, tests: str, root: Path) -> bool:
 def fresh(suite: str, tests: str) -> bool:
     """Makes the machine, checks it and removes it; returns whether all went well.
 
-    A child does the work. This process acts as init: it reaps orphaned processes, because tests wait until they have
-    disappeared.
+    The work is a child's. This process stands for init meanwhile: it reaps each process that its parent left, since
+    tests wait until such a process has disappeared.
     """
     folder = Path(tempfile.mkdtemp(prefix="containerlab-fresh-", dir=FOLDER))
     try:
@@ -268,12 +268,12 @@ def fresh(suite: str, tests: str) -> bool:
         return status == 0
     finally:
         end_descendants()
-        # The mounts belonged to the namespace, which was destroyed with its processes.
+        # The mounts were those of the namespace, which has ended with its processes.
         run("rm", "--recursive", "--force", "--one-file-system", str(folder))
 
 
 def main() -> int:
-    """Checks the suites on the command line, by default all."""
+    """Checks the suites that the command line names, by default all."""
     parser = argparse.ArgumentParser(prog="scripts/fresh.py", description=__doc__)
     parser.add_argument("suite", nargs="*", help=f"of Debian: {', '.join(SUITES)} (default: both)")
     parser.add_argument("--tests", default="", metavar="ARGS", help="arguments for pytest, as in make test ARGS=…")

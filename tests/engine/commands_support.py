@@ -1,4 +1,4 @@
-"""Calls the command line in tests: takes arguments; returns output, errors and exit status."""
+"""The command line as a test calls it: the arguments, and then what it answered, wrote and ended with."""
 
 import datetime
 import json
@@ -12,7 +12,7 @@ import pytest
 from containerlab_tui.cli import main
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-SIGNAL = re.compile(r"SIG[A-Z0-9]+([+]\d+)?|32|33")  # the C library reserves 32 and 33: they have no name
+SIGNAL = re.compile(r"SIG[A-Z0-9]+([+]\d+)?|32|33")  # the C library keeps 32 and 33 to itself: no name
 DELIVERIES = {
     "handler", "sigwait", "signalfd", "default", "ignored", "dropped", "deferred", "pending", "unknown",
 }  # fmt: skip
@@ -21,8 +21,8 @@ SURVIVAL = {"process-exit", "stop-start", "remove", "host-reboot"}
 
 
 @dataclass(frozen=True, slots=True)
-class CommandResult:
-    """The result of one command."""
+class Answer:
+    """What one command did."""
 
     status: int
     out: str
@@ -30,7 +30,7 @@ class CommandResult:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The JSON document; fails if there is other output, or if it doesn't begin with the schema."""
+        """The one JSON document; fails where there is anything beside it or it doesn't begin with the schema."""
         document = json.loads(self.out)
         assert isinstance(document, dict)
         assert next(iter(document.items())) == ("schema", 1)
@@ -44,36 +44,36 @@ class Command:
     host: str
     capsys: pytest.CaptureFixture[str]
 
-    def __call__(self, *arguments: str) -> CommandResult:
+    def __call__(self, *arguments: str) -> Answer:
         self.capsys.readouterr()
         status = main(["--host", self.host, *arguments])
         out, err = self.capsys.readouterr()
         assert "Traceback" not in out + err
-        return CommandResult(status, out, err)
+        return Answer(status, out, err)
 
     def asks(self, *arguments: str) -> dict[str, Any]:
-        """Returns the document of a command that ends with status 0."""
-        result = self(*arguments, "--json")
-        assert result.status == 0, result.err
-        return result.document
+        """The document of a command that is done with status 0."""
+        answer = self(*arguments, "--json")
+        assert answer.status == 0, answer.err
+        return answer.document
 
     def fails(self, status: int, *arguments: str) -> str:
-        """Returns the sentence of a command that ends with this status and prints no output."""
-        result = self(*arguments)
-        assert (result.status, result.out) == (status, "")
-        assert len(result.err.strip().splitlines()) == 1, result.err
-        assert re.fullmatch(r"containerlab-tui: .+[.?]", result.err.strip()), result.err
-        return result.err
+        """The one sentence of a command that ends with that status and answers nothing."""
+        answer = self(*arguments)
+        assert (answer.status, answer.out) == (status, "")
+        assert len(answer.err.strip().splitlines()) == 1, answer.err
+        assert re.fullmatch(r"containerlab-tui: .+[.?]", answer.err.strip()), answer.err
+        return answer.err
 
 
 def has(document: dict[str, Any], fields: str) -> None:
-    """Asserts that the document has these fields (words of one string)."""
+    """Each of the fields (words of one string) is there."""
     missing = set(fields.split()) - document.keys()
     assert not missing, f"{missing} not in {sorted(document)}"
 
 
 def is_moment(text: object) -> float:
-    """Returns the epoch seconds of an ISO time with microseconds in UTC."""
+    """The epoch seconds of an ISO time with microseconds in UTC."""
     assert isinstance(text, str)
     assert MOMENT.fullmatch(text), text
     return datetime.datetime.fromisoformat(text).timestamp()

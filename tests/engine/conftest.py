@@ -22,7 +22,7 @@ from tests.support.docker import Containers, Docker
 
 @pytest.fixture(scope="session")
 def base_cache() -> Path:
-    """The directory with the base of the images, which the user's lab shares."""
+    """Where the base of the images is kept; a lab of the user's finds it in the same place."""
     return directories.state_dir(create=True) / "base"
 
 
@@ -43,13 +43,13 @@ def engine_host(base_cache: Path) -> Iterator[str]:
         try:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return  # another test run still uses it
+            return  # somebody else still uses it
         lab.down()
 
 
 @pytest.fixture(scope="session")
 def docker(engine_host: str, tmp_path_factory: pytest.TempPathFactory) -> Docker:
-    """The docker client for that engine."""
+    """The docker client on that engine."""
     return Docker(engine_host, str(tmp_path_factory.mktemp("docker-config")))
 
 
@@ -69,7 +69,7 @@ def servers_image(engine_host: str, base_cache: Path) -> str:
 
 @pytest.fixture
 def names(docker: Docker) -> Iterator[list[str]]:
-    """Takes the names of containers that a test creates; removes them afterwards."""
+    """For the names of containers that a test makes: removed afterwards."""
     made: list[str] = []
     yield made
     if made:

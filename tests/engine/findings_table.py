@@ -1,4 +1,4 @@
-"""Each finding of the doctor: a container that has it, and similar ones without it or with the fix."""
+"""Each finding of the doctor: a real container that has it, and some that only look like it or have the remedy."""
 
 from dataclasses import dataclass, field
 
@@ -14,29 +14,29 @@ class Box:
     """One container."""
 
     image: str
-    """An image of the lab, or another one with its tag."""
+    """Of the lab, or with a tag."""
     command: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     grace_s: int = 2
     says: str = ""
-    """Text in the log that shows that it has started."""
+    """A text that must be in its log before it counts as started."""
     runs: str = ""
-    """Name (comm) of a program that must run before it counts as started."""
+    """A program (comm) that must be there before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A finding, and containers with and without it."""
+    """A finding, who has it and who hasn't."""
 
     code: str
     has: Box
     without: tuple[Box, ...]
     killed: bool | None = True
-    """Whether a stop of `has` ends in SIGKILL while those `without` exit on their own; None: see `unstopped`."""
+    """Whether a stop of `has` ends in SIGKILL while those `without` end by themselves; None: see `unstopped`."""
     unstopped: str = ""
-    """The reason why these containers are not stopped."""
+    """Why these aren't stopped."""
     better: str = field(default="")
-    """A field of the diagnosis that is `no` with the finding and `yes` without it, where both exit in time."""
+    """A field of the diagnosis that is `no` with the finding and `yes` without it, where both end in time."""
 
 
 def _sh(script: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Real programs in the forms in which containers run them, for the table of predictions and results."""
+"""Real programs and the forms in which containers run them, for the table of forecasts against outcomes."""
 
 from dataclasses import dataclass
 
@@ -40,7 +40,7 @@ SERVICE = "mkdir -p /tmp/s/a; printf '#!/bin/sh\\nexec sleep 1000\\n' > /tmp/s/a
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One container: its program, its stop, and the sign that it has started."""
+    """One container: what runs in it, how it is stopped, and when it has started."""
 
     name: str
     command: tuple[str, ...]
@@ -48,9 +48,9 @@ class Form:
     options: tuple[str, ...] = ()
     grace_s: int = 3
     runs: str = ""
-    """Name (comm) of a program that must run before the container counts as started."""
+    """A program's name (comm) that must be there before the container counts as started."""
     says: str = ""
-    """Text in the log that shows that it has started."""
+    """A text that must be in its log before."""
 
 
 def _sh(script: str) -> tuple[str, ...]:
@@ -120,7 +120,7 @@ FORMS: tuple[Form, ...] = (
     Form("runsvdir", _sh(f"{SERVICE} exec runsvdir /tmp/s"), runs="sleep"),
     Form("runsv", _sh(f"{SERVICE} exec runsv /tmp/s/a"), runs="sleep"),
     Form("s6-supervise", _sh(f"{SERVICE} exec s6-supervise /tmp/s/a"), runs="sleep"),
-    Form("s6-svscan, a service with its own stop signal",
+    Form("s6-svscan, a service with a signal of its own",
          _sh(f"{SERVICE} echo SIGWINCH > /tmp/s/a/down-signal; exec s6-svscan /tmp/s"), runs="sleep"),
     Form("supervisord hup", _supervised("[program:a]", "command=sleep 1000"), "SIGHUP", says="a entered RUNNING"),
     Form("supervisord", _supervised("[program:a]", "command=sleep 1000", "[program:b]", "command=sleep 1001"),
@@ -137,8 +137,8 @@ FORMS: tuple[Form, ...] = (
     # Shells
     Form("dash in front", _sh("sleep 1000; true"), runs="sleep"),
     Form("bash -c that becomes its command", ("bash", "-c", "sleep 1000"), runs="sleep"),
-    Form("dash, deferred trap", _sh("trap 'exit 0' TERM; sleep 1000"), runs="sleep"),
-    Form("bash, deferred trap", ("bash", "-c", "trap 'exit 0' TERM; sleep 1000; true"), runs="sleep"),
+    Form("dash, trap put off", _sh("trap 'exit 0' TERM; sleep 1000"), runs="sleep"),
+    Form("bash, trap put off", ("bash", "-c", "trap 'exit 0' TERM; sleep 1000; true"), runs="sleep"),
     Form("dash, trap while it waits", _sh("trap 'exit 0' TERM; sleep 1000 & wait"), runs="sleep"),
     Form("bash, trap while it waits", ("bash", "-c", "trap 'exit 0' TERM; sleep 1000 & wait"), runs="sleep"),
     Form("busybox sh, trap in a loop", ("busybox", "sh", "-c", "trap 'exit 0' TERM; while :; do sleep 1; done")),
@@ -146,12 +146,12 @@ FORMS: tuple[Form, ...] = (
     Form("zsh, a trap that passes it on", ("zsh", "-c", "sleep 1000 & p=$!; trap 'kill $p' TERM; wait $p; wait $p"),
          runs="sleep"),
     Form("bash at a terminal", ("bash",), options=("-t", "-i"), runs="bash"),
-    Form("bash, read continues after the trap", ("bash", "-c", "trap 'echo x' TERM; while read x; do echo $x; done"),
+    Form("bash, a trap that read outlives", ("bash", "-c", "trap 'echo x' TERM; while read x; do echo $x; done"),
          options=("-i",), grace_s=1, runs="bash"),
     Form("bash, traps set in a loop", ("bash", "-c", "for s in INT TERM; do trap \"echo $s; exit 0\" $s; done; "
                                        "while :; do sleep 1000 & wait; done"), runs="sleep"),
     Form("bash, set -e", ("bash", "-ec", "trap 'echo x' TERM; while :; do sleep 1000 & wait $!; done"), runs="sleep"),
-    Form("bash, deferred EXIT and TERM", ("bash", "-c", "trap 'echo x' EXIT; trap 'exit 0' TERM; sleep 1000; true"),
+    Form("bash, EXIT and TERM put off", ("bash", "-c", "trap 'echo x' EXIT; trap 'exit 0' TERM; sleep 1000; true"),
          grace_s=1, runs="sleep"),
     Form("dash, a trap in another file", _sh("echo \"trap 'exit 0' TERM\" > /lib.sh; . /lib.sh; sleep 1000 & wait"),
          runs="sleep"),

@@ -1,4 +1,4 @@
-"""CPU, memory and members of real containers' cgroups, compared with the engine."""
+"""CPU, memory and members of real containers' cgroups, against what the engine says."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def test_a_stopped_container_raises_gone_even_after_a_restart(docker: Docker, co
 def test_a_cgroup_below_belongs_to_the_container(docker: Docker, container: Containers) -> None:
     name = container(BASE, "dash", "-c", "sleep 993 & wait")
     pid = int(docker.state(name, "State.Pid"))
-    members = eventually(lambda: found if len(found := cgroups.members(pid)) == 2 else None, "the child exists")
+    members = eventually(lambda: found if len(found := cgroups.members(pid)) == 2 else None, "the child is there")
     assert members is not None
     paths = procfs.parse_cgroups(Path(f"/proc/{pid}/cgroup").read_text())
     found = (cgroups.directory_of(paths, cgroups._mounts(), one) for one in cgroups._MEMBERSHIP)

@@ -1,4 +1,4 @@
-"""`ps`, `processes`, `forecast`, `signal`: their documents, texts, effects and failures."""
+"""`ps`, `processes`, `forecast`, `signal`: their documents, their words, what they do, and how they fail."""
 
 import json
 import os
@@ -40,7 +40,7 @@ READY = {
 def command(
     engine_host: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Command:
-    """The command line, with a separate record of stops."""
+    """The command line with a memory of stops of its own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     return Command(engine_host, capsys)
 
@@ -150,19 +150,19 @@ def test_forecast_sends_nothing(docker: Docker, container: Containers, command: 
     name = container("dockerapp1", ready="pid = 1")
     document = command.asks("forecast", name, "usr1", "SIGKILL", "SIGRTMIN+3", "1", "STOP")
     assert document["container"] == name
-    sentence_or_forecast = {}
+    told = {}
     for row in document["forecasts"]:
         has(row, "pid container_pid signal delivery effect evidence")
         assert row["delivery"] in DELIVERIES
         assert row["effect"] in EFFECTS
         assert row["evidence"]
-        sentence_or_forecast[row["signal"]] = (row["delivery"], row["effect"])
-    assert sentence_or_forecast == {
+        told[row["signal"]] = (row["delivery"], row["effect"])
+    assert told == {
         "SIGUSR1": ("handler", "program-decides"),
         "SIGKILL": ("default", "terminates"),
         "SIGRTMIN+3": ("dropped", "nothing"),
         "SIGHUP": ("dropped", "nothing"),
-        "SIGSTOP": sentence_or_forecast["SIGSTOP"],
+        "SIGSTOP": told["SIGSTOP"],
     }
     assert "handle signal" not in docker.logs(name)
     assert docker.state(name) == "running"
@@ -176,7 +176,7 @@ def test_forecast_is_of_the_stop_signal_by_default(container: Containers, comman
     assert table.out.splitlines()[0].split() == ["PID", "IN", "SIGNAL", "DELIVERY", "EFFECT", "PROCESS", "EVIDENCE"]
 
 
-# forecasts compared with the results, for each row of the image table
+# forecast against what happens, one row of the image table after the other
 
 WITH_CHILDREN = ("dockerapp3", "shell-form", "supervisor-v2", "init-wrapped")
 EXPECTED = {
@@ -196,32 +196,32 @@ EXPECTED = {
 TAKEN = {"handler": "its handler runs", "dropped": "discarded", "default": "default action", "sigwait": "queued"}
 
 
-def assert_came_true(row: dict[str, Any], result: str) -> None:
-    """Asserts that the observation matches the forecast."""
+def came_true(row: dict[str, Any], became: str) -> None:
+    """What was observed is what was forecast."""
     forecast = row["forecast"]
     ended_by_it = became == f"terminated by {row['signal']}"
     taken = TAKEN[forecast["delivery"]]
-    if terminated_by_it and row["signal"] != "SIGKILL":
-        # The kernel turns a fatal signal into SIGKILL at once (kernel/signal.c, complete_signal): no thread takes it.
+    if ended_by_it and row["signal"] != "SIGKILL":
+        # The kernel makes SIGKILL of a fatal signal at once (kernel/signal.c, complete_signal): nobody takes this one.
         taken = "queued"
-    assert row["observed"] == (result if Tracer().available() else f"{taken}; {result}")
-    assert (forecast["effect"] in ("terminates", "dumps-core")) == terminated_by_it
+    assert row["observed"] == (became if Tracer().available() else f"{taken}; {became}")
+    assert (forecast["effect"] in ("terminates", "dumps-core")) == ended_by_it
 
 
 @pytest.mark.parametrize(("image", "signal"), EXPECTED)
 def test_the_forecast_for_pid_1_comes_true(
     container: Containers, command: Command, docker: Docker, image: str, signal: str
 ) -> None:
-    delivery, result = EXPECTED[image, signal]
+    delivery, became = EXPECTED[image, signal]
     name = container(image, ready=READY[image])
-    forecast = by_pid(command.asks("forecast", name, signal)["forecasts"])[1]
+    told = by_pid(command.asks("forecast", name, signal)["forecasts"])[1]
     document = command.asks("signal", name, signal)
     assert document["container"] == name
     (row,) = document["sent"]
     has(row, "pid container_pid signal forecast observed")
-    assert (row["container_pid"], row["signal"], row["forecast"]) == (1, signal, forecast)
-    assert forecast["delivery"] == delivery
-    assert_came_true(row, result)
+    assert (row["container_pid"], row["signal"], row["forecast"]) == (1, signal, told)
+    assert told["delivery"] == delivery
+    came_true(row, became)
     running = docker.state(name) == "running"
     assert running == (became == "still running") or eventually(
         lambda: docker.state(name) != "running", f"{name} has ended"
@@ -229,7 +229,7 @@ def test_the_forecast_for_pid_1_comes_true(
 
 
 @pytest.mark.parametrize(
-    ("image", "signal", "delivery", "result"),
+    ("image", "signal", "delivery", "became"),
     [
         ("dockerapp3", "SIGTERM", "handler", "exited with code 0"),
         ("dockerapp3", "SIGHUP", "default", "terminated by SIGHUP"),
@@ -239,7 +239,7 @@ def test_the_forecast_for_pid_1_comes_true(
     ],
 )
 def test_the_forecast_for_a_child_comes_true(
-    docker: Docker, container: Containers, command: Command, image: str, signal: str, delivery: str, result: str
+    docker: Docker, container: Containers, command: Command, image: str, signal: str, delivery: str, became: str
 ) -> None:
     name = container(image, ready=READY[image])
     if image == "supervisor-v2":
@@ -252,7 +252,7 @@ def test_the_forecast_for_a_child_comes_true(
     child = min(pid for pid in by_pid(command.asks("processes", name)["processes"]) if pid != 1)
     (row,) = command.asks("signal", name, signal, "--pid", str(child))["sent"]
     assert (row["container_pid"], row["forecast"]["delivery"], row["route"]) == (child, delivery, "pidfd")
-    assert_came_true(row, result)
+    came_true(row, became)
 
 
 # signal
@@ -292,8 +292,8 @@ def test_the_text_shows_the_result(docker: Docker, container: Containers, comman
         (2, ("signal", "NAME", "99"), "No such signal: 99"),
         (2, ("signal", "NAME", "0"), "No such signal: 0"),
         (2, ("forecast", "NAME", "TERMM"), "Did you mean SIGTERM"),
-        (4, ("--read-only", "signal", "NAME", "TERM"), "Refused by --read-only: send SIGTERM"),
-        (4, ("signal", "NAME", "TERM", "--all", "--read-only"), "Refused by --read-only: send SIGTERM"),
+        (4, ("--read-only", "signal", "NAME", "TERM"), "--read-only refuses to send SIGTERM"),
+        (4, ("signal", "NAME", "TERM", "--all", "--read-only"), "--read-only refuses to send SIGTERM"),
     ],
 )
 @pytest.mark.parametrize("json_too", [(), ("--json",)])
@@ -307,8 +307,8 @@ def test_a_refused_signal_sets_the_exit_status(
     json_too: tuple[str, ...],
 ) -> None:
     name = container("dockerapp1", ready="pid = 1")
-    shown = command.fails(status, *(name if word == "NAME" else word for word in arguments), *json_too)
-    assert sentence in shown
+    told = command.fails(status, *(name if word == "NAME" else word for word in arguments), *json_too)
+    assert sentence in told
     assert "handle signal" not in docker.logs(name)
     assert docker.state(name) == "running"
 

@@ -1,4 +1,4 @@
-"""`ipc`, `ipc read`, `ipc remove`, `maps`, `maps read`: their documents, bytes and failures."""
+"""`ipc`, `ipc read`, `ipc remove`, `maps`, `maps read`: their documents, their bytes, and how they fail."""
 
 import base64
 import string
@@ -20,14 +20,14 @@ WORDS = b"the child's words"
 def command(
     engine_host: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Command:
-    """The command line, with a separate record of stops."""
+    """The command line with a memory of stops of its own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     return Command(engine_host, capsys)
 
 
 @pytest.fixture
 def written(docker: Docker, container: Containers) -> str:
-    """systemv-shm with its segment, semaphores and queue, and a process that has attached the segment."""
+    """systemv-shm with its segment, semaphores and queue, and somebody who has attached the segment."""
     name = container("systemv-shm", options=("--ipc=shareable",), ready="ready")
     docker("exec", name, "writer")
     docker("exec", "-d", name, "waiter")
@@ -106,7 +106,7 @@ def test_ipc_read_gives_a_window_of_bytes(command: Command, written: str) -> Non
 def test_ipc_remove_removes_one_object(command: Command, docker: Docker, written: str, kind: str) -> None:
     eventually(lambda: objects(command, written)["shm"]["attached"] == 1, "the waiter has attached the segment")
     docker("exec", written, "waiter", "--post")
-    eventually(lambda: objects(command, written)["shm"]["attached"] == 0, "no process has attached it")
+    eventually(lambda: objects(command, written)["shm"]["attached"] == 0, "nobody has attached it")
     held = objects(command, written)[kind]["id"]
     assert "--read-only" in command.fails(4, "--read-only", "ipc", "remove", written, kind, held)
     assert kind in objects(command, written)

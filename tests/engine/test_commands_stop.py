@@ -1,4 +1,4 @@
-"""`stop` and `why` on real containers: both phases, the verdict, the timeline and the explanation afterwards."""
+"""`stop` and `why` on real containers: the two phases, the verdict, the timeline, and the story afterwards."""
 
 import contextlib
 import os
@@ -22,37 +22,37 @@ from tests.support.docker import Containers, Docker, eventually
 
 VERDICTS = {"graceful", "killed", "already-stopped", "restarted", "failed"}
 NEAR_S = 0.02
-"""Maximum error of the reported time of an exit."""
+"""How near the truth the end of a process must be told."""
 
 
 @pytest.fixture
 def command(
     engine_host: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Command:
-    """The command line, with a separate record of stops."""
+    """The command line with a memory of stops of its own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     return Command(engine_host, capsys)
 
 
 class Witness:
-    """Records when processes exit, through its own pidfds, independently of the program."""
+    """Sees when processes end, by pidfds of its own, apart from all that the program has."""
 
     def __init__(self, pids: list[int]) -> None:
-        self.exits: dict[int, float] = {}
+        self.ends: dict[int, float] = {}
         self._files = {os.pidfd_open(pid): pid for pid in pids}
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
     def _watch(self) -> None:
-        with contextlib.suppress(OSError):  # on a busy machine this thread would wake up too late
+        with contextlib.suppress(OSError):  # on a busy machine its own waking-up would be what is late
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
         poll = select.poll()
         for file in self._files:
             poll.register(file, select.POLLIN)
         deadline = time.monotonic() + 60
-        while len(self.exits) < len(self._files) and time.monotonic() < deadline:
+        while len(self.ends) < len(self._files) and time.monotonic() < deadline:
             for file, _ in poll.poll(1000):
-                self.exits[self._files[file]] = time.time()
+                self.ends[self._files[file]] = time.time()
                 poll.unregister(file)
 
     def close(self) -> None:
@@ -62,10 +62,10 @@ class Witness:
 
 
 @dataclass(frozen=True, slots=True)
-class ObservedStop:
+class Seen:
     document: dict[str, Any]
     status: int
-    exits: dict[int, float]
+    ends: dict[int, float]
 
     @property
     def by_pid(self) -> dict[int, dict[str, Any]]:
@@ -96,11 +96,11 @@ def is_stop_document(document: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-def stopped(command: Command) -> Iterator[Callable[..., ObservedStop]]:
-    """Stops a container while a witness watches; checks the fields of the document and the time of each exit."""
+def stopped(command: Command) -> Iterator[Callable[..., Seen]]:
+    """Stops a container with a witness beside it; the document has its fields, and each end is near the truth."""
     witnesses: list[Witness] = []
 
-    def stop(name: str, *options: str) -> ObservedStop:
+    def stop(name: str, *options: str) -> Seen:
         pids = [one["pid"] for one in command.asks("processes", name)["processes"]]
         witness = Witness(pids)
         witnesses.append(witness)
@@ -108,11 +108,11 @@ def stopped(command: Command) -> Iterator[Callable[..., ObservedStop]]:
         document = answer.document
         is_stop_document(document)
         began = is_moment(document["began"])
-        eventually(lambda: set(pids) <= witness.exits.keys(), "the witness has seen all exits")
+        eventually(lambda: set(pids) <= witness.ends.keys(), "the witness has seen all ends")
         for one in document["processes"]:
-            assert one["pid"] in witness.exits
-            assert abs(began + one["ended_t_s"] - witness.exits[one["pid"]]) < NEAR_S, one
-        return ObservedStop(document, answer.status, witness.exits)
+            assert one["pid"] in witness.ends
+            assert abs(began + one["ended_t_s"] - witness.ends[one["pid"]]) < NEAR_S, one
+        return Seen(document, answer.status, witness.ends)
 
     yield stop
     for witness in witnesses:
@@ -161,8 +161,8 @@ def test_the_text_shows_the_phases_live(container: Containers, command: Command)
     assert answer.status == 1
     heading, *rest = answer.out.splitlines()
     assert heading == f"stop {name}: SIGTERM (default), grace period 1 s (request)"
-    shown = "\n".join(rest)
-    assert shown.index("SIGTERM to PID 1") < shown.index("SIGKILL to PID 1") < shown.index("Did not end on SIGTERM")
+    told = "\n".join(rest)
+    assert told.index("SIGTERM to PID 1") < told.index("SIGKILL to PID 1") < told.index("Did not end on SIGTERM")
     sentence = command("why", name)
     assert (sentence.status, sentence.err) == (0, "")
     assert "did not end within 1 s, and was killed after" in sentence.out.splitlines()[0]
@@ -170,8 +170,8 @@ def test_the_text_shows_the_phases_live(container: Containers, command: Command)
 
 def test_the_shell_form_gets_no_signal(container: Containers, stopped: Callable[..., Seen], command: Command) -> None:
     name = container("shell-form", ready="waiting for signals")
-    shown = {one["container_pid"]: one for one in command.asks("forecast", name)["forecasts"]}
-    assert (shown[1]["delivery"], shown[1]["effect"]) == ("dropped", "nothing")
+    told = {one["container_pid"]: one for one in command.asks("forecast", name)["forecasts"]}
+    assert (told[1]["delivery"], told[1]["effect"]) == ("dropped", "nothing")
     seen = stopped(name, "--timeout", "1")
     assert (seen.status, seen.document["verdict"], seen.document["exit_code"]) == (1, "killed", 137)
     assert {one["ended_by"] for one in seen.document["processes"]} == {"SIGKILL"}
@@ -217,10 +217,10 @@ def test_an_init_forwards_the_signal(container: Containers, stopped: Callable[..
     assert (program["got_signal"], program["ended_by"]) == (True, "SIGTERM")
 
 
-def test_scratch_has_no_handler(container: Containers, stopped: Callable[..., ObservedStop], command: Command) -> None:
+def test_scratch_has_no_handler(container: Containers, stopped: Callable[..., Seen], command: Command) -> None:
     name = container("scratch-static")
-    (shown,) = command.asks("forecast", name)["forecasts"]
-    assert (shown["delivery"], shown["effect"]) == ("dropped", "nothing")
+    (told,) = command.asks("forecast", name)["forecasts"]
+    assert (told["delivery"], told["effect"]) == ("dropped", "nothing")
     seen = stopped(name, "--timeout", "1")
     assert (seen.status, seen.document["verdict"]) == (1, "killed")
 
@@ -253,7 +253,7 @@ def test_supervisor_v1_is_already_stopped(docker: Docker, container: Containers,
 def test_another_signal_on_an_old_engine_runs_both_phases_here(
     engine_host: str,
     container: Containers,
-    stopped: Callable[..., ObservedStop],
+    stopped: Callable[..., Seen],
     image: str,
     own: str,
     asked: str,
@@ -281,7 +281,7 @@ def test_a_negative_timeout_is_no_limit(container: Containers, stopped: Callable
     assert (seen.status, seen.document["verdict"], seen.document["timeout_s"]) == (0, "graceful", -1)
 
 
-def test_read_only_commands_work_in_read_only_mode(docker: Docker, container: Containers, command: Command) -> None:
+def test_no_more_than_looking_in_read_only(docker: Docker, container: Containers, command: Command) -> None:
     name = container("dockerapp1", ready="pid = 1")
     assert "--read-only" in command.fails(4, "--read-only", "stop", name)
     assert docker.state(name) == "running"
@@ -294,7 +294,7 @@ def test_read_only_commands_work_in_read_only_mode(docker: Docker, container: Co
 
 
 def follow(engine_host: str, name: str, act: Callable[[], object], survived_s: float, grace_s: int) -> StopState:
-    """Follows an action of another program on a container, as the UI does."""
+    """Follow, as the screens do, what something else does to a container."""
     engine = connect(engine_host)
     try:
         plan = replace(plan_stop(engine, name, timeout_s=grace_s), started_elsewhere=True)
@@ -312,7 +312,7 @@ def test_a_survived_signal_is_not_a_stop(engine_host: str, docker: Docker, conta
     assert 1.4 < time.monotonic() - began < 8
     assert (state.settled, state.verdict, state.phase_2) == (True, None, None)
     (sentence,) = explain(state)
-    assert "A single SIGTERM" in sentence
+    assert "lone signal" in sentence
     assert "SIGTERM" in sentence
     assert docker.state(name) == "running"
 
@@ -334,7 +334,7 @@ def test_a_stop_started_elsewhere_is_followed_to_its_end(
 
 @pytest.mark.parametrize("pid_mode", ["host", "container"])
 def test_a_container_in_another_pid_namespace_has_its_lane_too(
-    docker: Docker, container: Containers, stopped: Callable[..., ObservedStop], pid_mode: str
+    docker: Docker, container: Containers, stopped: Callable[..., Seen], pid_mode: str
 ) -> None:
     other = container("dockerapp1", ready="pid = 1")
     mode = "host" if pid_mode == "host" else f"container:{other}"

@@ -1,4 +1,4 @@
-"""Signals to processes of real containers: the forecast, then the signal, then the result."""
+"""What processes of real containers do with signals: the forecast, then the signal, then what came of it."""
 
 import contextlib
 import os
@@ -25,13 +25,13 @@ from tests.support.docker import Containers, Docker, eventually
 BASE = "containerlab/base:latest"
 TERM = int(signal.SIGTERM)
 
-RECEIVE = "def receive(*a): print('received', flush=True)"
+HEAR = "def hear(*a): print('heard', flush=True)"
 BLOCK = "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})"
 OPEN = "signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})"
 WAIT_IN_THREAD = f"""
     def waiter():
         {BLOCK}
-        signal.sigwait({{signal.SIGTERM}}); print('received', flush=True)
+        signal.sigwait({{signal.SIGTERM}}); print('heard', flush=True)
     thread = threading.Thread(target=waiter, daemon=True); thread.start()
     """
 SLEEP_IN_THREAD = f"""
@@ -58,98 +58,97 @@ SLEEP = "time.sleep(1000)"
 
 
 @dataclass(frozen=True)
-class SignalCase:
-    """A program, the forecast for SIGTERM, and the result of sending it."""
+class Case:
+    """A program, what SIGTERM to it is expected to do, and what has to be seen when it is sent."""
 
     name: str
     command: tuple[str, ...]
     delivery: Delivery
     effect: Effect
     then: str
-    """`received` (it prints so), `nothing` (it runs on, nothing is pending), `pending`, or its exit code."""
+    """`heard` (it says so), `nothing` (it lives on, nothing waits), `waits` (in the queue), or its exit code."""
     init: bool = False
-    """Whether it runs as a child of Docker's init, so it is not PID 1."""
+    """Run it as the child of Docker's init: it is not PID 1 then, and the case is about it."""
     number: int = TERM
     kernels_differ: bool = False
-    """Whether some kernels discard the signal (as in this table) and others terminate PID 1."""
+    """Some kernels discard the signal, as it stands here; others terminate PID 1."""
 
-    def here(self) -> "SignalCase":
-        """Returns the case for the kernel of this machine."""
+    def here(self) -> "Case":
+        """The case as this machine's kernel decides it."""
         if not self.kernels_differ or spares_init_when_main_thread_blocks():
             return self
         return replace(self, delivery=Delivery.DEFAULT, effect=Effect.TERMINATES, then="143")
 
 
 CASES = (
-    SignalCase("handled", python(RECEIVE, "signal.signal(15, receive)", READY, "while True: signal.pause()"),
-         Delivery.HANDLER, Effect.PROGRAM_DECIDES, "received"),
-    SignalCase("ignored", python("signal.signal(15, signal.SIG_IGN)", READY, SLEEP),
+    Case("caught", python(HEAR, "signal.signal(15, hear)", READY, "while True: signal.pause()"),
+         Delivery.HANDLER, Effect.PROGRAM_DECIDES, "heard"),
+    Case("ignored", python("signal.signal(15, signal.SIG_IGN)", READY, SLEEP),
          Delivery.IGNORED, Effect.NOTHING, "nothing"),
-    SignalCase("PID 1 with the default action", python(READY, SLEEP), Delivery.DROPPED, Effect.NOTHING, "nothing"),
-    SignalCase("a child with the default action", python(READY, SLEEP),
+    Case("PID 1 at the default action", python(READY, SLEEP), Delivery.DROPPED, Effect.NOTHING, "nothing"),
+    Case("a child at the default action", python(READY, SLEEP),
          Delivery.DEFAULT, Effect.TERMINATES, "143", init=True),
-    SignalCase("blocked by all", python(BLOCK, READY, SLEEP), Delivery.PENDING, Effect.NOTHING, "pending"),
-    SignalCase("blocked by all, threads", python(BLOCK, "threading.Thread(target=time.sleep, args=(1000,)).start()",
+    Case("blocked by all", python(BLOCK, READY, SLEEP), Delivery.PENDING, Effect.NOTHING, "waits"),
+    Case("blocked by all, threads", python(BLOCK, "threading.Thread(target=time.sleep, args=(1000,)).start()",
                                            READY, SLEEP),
-         Delivery.PENDING, Effect.NOTHING, "pending"),
-    SignalCase("blocked and ignored", python("signal.signal(15, signal.SIG_IGN)", BLOCK, READY, SLEEP),
-         Delivery.PENDING, Effect.NOTHING, "pending"),
-    SignalCase("blocked by the leader only, PID 1", python(BLOCK, SLEEP_IN_THREAD, READY, SLEEP),
+         Delivery.PENDING, Effect.NOTHING, "waits"),
+    Case("blocked and ignored", python("signal.signal(15, signal.SIG_IGN)", BLOCK, READY, SLEEP),
+         Delivery.PENDING, Effect.NOTHING, "waits"),
+    Case("blocked by the leader only, PID 1", python(BLOCK, SLEEP_IN_THREAD, READY, SLEEP),
          Delivery.DROPPED, Effect.NOTHING, "nothing", kernels_differ=True),
-    SignalCase("blocked by the leader only, PID 1, core",
+    Case("blocked by the leader only, PID 1, core",
          tuple(part.replace("SIGTERM", "SIGQUIT") for part in python(BLOCK, SLEEP_IN_THREAD, READY, SLEEP)),
          Delivery.DROPPED, Effect.NOTHING, "nothing", number=signal.SIGQUIT),
-    SignalCase("a child with the default action, core", python(READY, SLEEP),
+    Case("a child at the default action, core", python(READY, SLEEP),
          Delivery.DEFAULT, Effect.DUMPS_CORE, "131", init=True, number=signal.SIGQUIT),
-    SignalCase("real time", python(RECEIVE, "signal.signal(37, receive)", READY, "while True: signal.pause()"),
-         Delivery.HANDLER, Effect.PROGRAM_DECIDES, "received", number=37),
-    SignalCase("ignored by default", python(READY, SLEEP), Delivery.DEFAULT, Effect.NOTHING, "nothing", init=True,
+    Case("real time", python(HEAR, "signal.signal(37, hear)", READY, "while True: signal.pause()"),
+         Delivery.HANDLER, Effect.PROGRAM_DECIDES, "heard", number=37),
+    Case("ignored by default", python(READY, SLEEP), Delivery.DEFAULT, Effect.NOTHING, "nothing", init=True,
          number=signal.SIGWINCH),
-    SignalCase("blocked by the leader only, child", python(BLOCK, SLEEP_IN_THREAD, READY, SLEEP),
+    Case("blocked by the leader only, child", python(BLOCK, SLEEP_IN_THREAD, READY, SLEEP),
          Delivery.DEFAULT, Effect.TERMINATES, "143", init=True),
-    SignalCase("sigwait", python(BLOCK, READY, "signal.sigwait({15})", "print('received', flush=True)", SLEEP),
-         Delivery.SIGWAIT, Effect.PROGRAM_DECIDES, "received"),
-    SignalCase("sigwait in a thread", python(BLOCK, WAIT_IN_THREAD, READY, SLEEP),
-         Delivery.SIGWAIT, Effect.PROGRAM_DECIDES, "received"),
-    SignalCase("sigwait in a thread, ignored", python("signal.signal(15, signal.SIG_IGN)", BLOCK, WAIT_IN_THREAD, READY,
+    Case("sigwait", python(BLOCK, READY, "signal.sigwait({15})", "print('heard', flush=True)", SLEEP),
+         Delivery.SIGWAIT, Effect.PROGRAM_DECIDES, "heard"),
+    Case("sigwait in a thread", python(BLOCK, WAIT_IN_THREAD, READY, SLEEP),
+         Delivery.SIGWAIT, Effect.PROGRAM_DECIDES, "heard"),
+    Case("sigwait in a thread, ignored", python("signal.signal(15, signal.SIG_IGN)", BLOCK, WAIT_IN_THREAD, READY,
                                                 SLEEP),
-         Delivery.SIGWAIT, Effect.PROGRAM_DECIDES, "received"),
-    SignalCase("sigwait in a thread, open leader, PID 1", python(WAIT_IN_THREAD, READY, SLEEP),
+         Delivery.SIGWAIT, Effect.PROGRAM_DECIDES, "heard"),
+    Case("sigwait in a thread, open leader, PID 1", python(WAIT_IN_THREAD, READY, SLEEP),
          Delivery.DROPPED, Effect.NOTHING, "nothing"),
-    SignalCase("sigwait in a thread, open leader, child", python(WAIT_IN_THREAD, READY, SLEEP),
+    Case("sigwait in a thread, open leader, child", python(WAIT_IN_THREAD, READY, SLEEP),
          Delivery.DEFAULT, Effect.TERMINATES, "143", init=True),
-    SignalCase("sigwait in the leader, open thread", python(BLOCK, SLEEP_IN_THREAD, READY, "signal.sigwait({15})",
-                                                      "print('received', flush=True)", SLEEP),
-         Delivery.SIGWAIT, Effect.PROGRAM_DECIDES, "received", init=True),
-    SignalCase("signalfd", python(BLOCK, SIGNALFD, READY, "os.read(fd, 128); print('received', flush=True)", SLEEP),
-         Delivery.SIGNALFD, Effect.PROGRAM_DECIDES, "received"),
-    SignalCase("signalfd, not blocked", python(SIGNALFD, READY, SLEEP),
+    Case("sigwait in the leader, open thread", python(BLOCK, SLEEP_IN_THREAD, READY, "signal.sigwait({15})",
+                                                      "print('heard', flush=True)", SLEEP),
+         Delivery.SIGWAIT, Effect.PROGRAM_DECIDES, "heard", init=True),
+    Case("signalfd", python(BLOCK, SIGNALFD, READY, "os.read(fd, 128); print('heard', flush=True)", SLEEP),
+         Delivery.SIGNALFD, Effect.PROGRAM_DECIDES, "heard"),
+    Case("signalfd, not blocked", python(SIGNALFD, READY, SLEEP),
          Delivery.DEFAULT, Effect.TERMINATES, "143", init=True),
-    SignalCase("dash without a trap", ("dash", "-c", "echo ready; sleep 1000; true"),
+    Case("dash without a trap", ("dash", "-c", "echo ready; sleep 1000; true"),
          Delivery.DROPPED, Effect.NOTHING, "nothing"),
-    SignalCase("trap with wait", ("dash", "-c", "trap 'echo received' TERM; sleep 1000 & echo ready; wait; sleep 1000"),
-         Delivery.HANDLER, Effect.PROGRAM_DECIDES, "received"),
-    SignalCase("trap with wait, bash",
-         ("bash", "-c", "trap 'echo received' TERM; sleep 1000 & echo ready; wait; sleep 1000"),
-         Delivery.HANDLER, Effect.PROGRAM_DECIDES, "received"),
-    SignalCase("trap with wait, bash, input kept",
-         ("bash", "-c", "trap 'echo received' TERM; sleep 1000 <&0 & echo ready; wait $!; sleep 1000"),
-         Delivery.HANDLER, Effect.PROGRAM_DECIDES, "received"),
-    SignalCase("trap with wait, bash, a program that sets its own SIGINT",
-         ("bash", "-c", "trap 'echo received' TERM; python3 -c 'import signal,time\n"
+    Case("trap with wait", ("dash", "-c", "trap 'echo heard' TERM; sleep 1000 & echo ready; wait; sleep 1000"),
+         Delivery.HANDLER, Effect.PROGRAM_DECIDES, "heard"),
+    Case("trap with wait, bash", ("bash", "-c", "trap 'echo heard' TERM; sleep 1000 & echo ready; wait; sleep 1000"),
+         Delivery.HANDLER, Effect.PROGRAM_DECIDES, "heard"),
+    Case("trap with wait, bash, input kept",
+         ("bash", "-c", "trap 'echo heard' TERM; sleep 1000 <&0 & echo ready; wait $!; sleep 1000"),
+         Delivery.HANDLER, Effect.PROGRAM_DECIDES, "heard"),
+    Case("trap with wait, bash, a program that sets its own SIGINT",
+         ("bash", "-c", "trap 'echo heard' TERM; python3 -c 'import signal,time\n"
                         "for n in (2, 3): signal.signal(n, print)\nprint(\"ready\", flush=True)\ntime.sleep(1000)' &"
                         " wait; sleep 1000"),
-         Delivery.HANDLER, Effect.PROGRAM_DECIDES, "received"),
+         Delivery.HANDLER, Effect.PROGRAM_DECIDES, "heard"),
 )  # fmt: skip
 
 SHELLS = ("dash", "bash")
 DEFERRED = {
-    "a command": "trap 'echo received' TERM; echo ready; sleep 1000; sleep 999",
-    "a pipeline": "trap 'echo received' TERM; echo ready; sleep 1000 | cat; sleep 999",
-    "a substitution": "trap 'echo received' TERM; echo ready; x=$(sleep 1000); sleep 999",
-    "beside a background command": "trap 'echo received' TERM; sleep 998 & echo ready; sleep 1000; sleep 999",
+    "a command": "trap 'echo heard' TERM; echo ready; sleep 1000; sleep 999",
+    "a pipeline": "trap 'echo heard' TERM; echo ready; sleep 1000 | cat; sleep 999",
+    "a substitution": "trap 'echo heard' TERM; echo ready; x=$(sleep 1000); sleep 999",
+    "beside a background command": "trap 'echo heard' TERM; sleep 998 & echo ready; sleep 1000; sleep 999",
     "a program that sets its own SIGINT": (
-        "trap 'echo received' TERM; python3 -c 'import signal,time\nfor n in (2, 3): signal.signal(n, print)\n"
+        "trap 'echo heard' TERM; python3 -c 'import signal,time\nfor n in (2, 3): signal.signal(n, print)\n"
         'print("ready", flush=True)\ntime.sleep(1000)\'; sleep 999'
     ),
 }
@@ -169,7 +168,7 @@ def expect(process: Process, processes: tuple[Process, ...], number: int = TERM)
 
 
 def settled(look: Callable[[], Forecast], delivery: Delivery) -> Forecast:
-    """Returns the forecast with this delivery, or the last one: a program prints `ready` before it sleeps."""
+    """The program says `ready` just before it goes to where it stays: the forecast once it is there, or the last."""
     last = look()
 
     def there() -> bool:
@@ -199,15 +198,13 @@ def test_predicted_effects_come_true(docker: Docker, container: Containers, case
     with_exit = ExitWatch((chosen.id,))
     try:
         send(chosen.id, case.number)
-        if case.then == "received":
-            docker.says(name, "received")
+        if case.then == "heard":
+            docker.says(name, "heard")
         elif case.then == "nothing":
-            eventually(
-                lambda: case.number not in read_process(chosen.pid).dispositions.pending, "the signal has been taken"
-            )
+            eventually(lambda: case.number not in read_process(chosen.pid).dispositions.pending, "it has been taken")
             assert identify(chosen.pid) == chosen.id
             assert read_process(chosen.pid).state not in "ZX"
-        elif case.then == "pending":
+        elif case.then == "waits":
             now = read_process(chosen.pid)
             assert now.id == chosen.id
             assert case.number in now.dispositions.pending
@@ -229,27 +226,29 @@ def test_a_trap_waits_for_the_foreground(docker: Docker, container: Containers, 
     foreground = init.dispositions.foreground
     assert foreground
     assert f"process {foreground[0]} (" in made.evidence
-    eventually(lambda: read_process(init.pid).dispositions.foreground == foreground, "the shell keeps waiting")
-    assert "received" not in docker.logs(name)
+    eventually(lambda: read_process(init.pid).dispositions.foreground == foreground, "the shell waits on")
+    assert "heard" not in docker.logs(name)
     for child in foreground:
         with contextlib.suppress(Gone):
             send(identify(child), signal.SIGKILL)
-    docker.says(name, "received")
+    docker.says(name, "heard")
 
 
 @pytest.mark.parametrize(("traps", "at_once"), [("EXIT", True), ("EXIT TERM", False)])
-def test_bash_with_a_trap_on_exit_is_unknown(docker: Docker, container: Containers, traps: str, at_once: bool) -> None:
-    """The masks are the same but the result differs, and nothing readable shows which."""
-    script = f"trap 'echo received' {traps}; echo ready; sleep 1000; sleep 999"
+def test_bash_with_a_trap_on_exit_is_unknown_for_a_reason(
+    docker: Docker, container: Containers, traps: str, at_once: bool
+) -> None:
+    """The masks are the same, the outcome isn't: nothing that can be read tells."""
+    script = f"trap 'echo heard' {traps}; echo ready; sleep 1000; sleep 999"
     name = container(BASE, "bash", "-c", script, ready="ready")
     made = settled(lambda: expect(of(seen := processes_of(docker, name), 1), seen), Delivery.UNKNOWN)
     assert made.delivery is Delivery.UNKNOWN, made.evidence
     init = of(processes_of(docker, name), 1)
     send(init.id, TERM)
     if not at_once:
-        assert "received" not in docker.logs(name)
+        assert "heard" not in docker.logs(name)
         send(identify(init.dispositions.foreground[0]), signal.SIGKILL)
-    docker.says(name, "received")
+    docker.says(name, "heard")
 
 
 def test_an_init_takes_signals_that_seem_neither_handled_nor_blocked(docker: Docker, container: Containers) -> None:
@@ -278,10 +277,10 @@ def test_kill_reaches_an_init_without_handlers(docker: Docker, container: Contai
     assert [one.ended_by for one in watch.wait(10)] == ["SIGKILL"]
     watch.close()
     with pytest.raises(Gone):
-        eventually(lambda: container_processes(seen[0].id) == (), "the container has exited")
+        eventually(lambda: container_processes(seen[0].id) == (), "the container has gone")
 
 
-def test_suspended_and_resumed(docker: Docker, container: Containers) -> None:
+def test_stopped_and_resumed(docker: Docker, container: Containers) -> None:
     name = container(BASE, *python(READY, SLEEP), options=("--init",), ready="ready")
 
     def child() -> Process:
@@ -291,10 +290,10 @@ def test_suspended_and_resumed(docker: Docker, container: Containers) -> None:
     for number in (signal.SIGTSTP, signal.SIGSTOP):
         assert expect(program, (), number).effect is Effect.STOPS
         send(program.id, number)
-        eventually(lambda: child().state == "T", "the program is suspended")
+        eventually(lambda: child().state == "T", "the program is stopped")
         if number == signal.SIGTSTP:
             send(program.id, signal.SIGCONT)
-            eventually(lambda: child().state == "S", "the program is resumed")
+            eventually(lambda: child().state == "S", "the program goes on")
     assert expect(child(), ()).delivery is Delivery.PENDING
     send(program.id, TERM)
     assert TERM in child().dispositions.pending
@@ -303,20 +302,18 @@ def test_suspended_and_resumed(docker: Docker, container: Containers) -> None:
     assert docker("wait", name) == "143"
 
 
-def test_job_control_does_not_suspend_an_orphaned_group(docker: Docker, container: Containers) -> None:
+def test_job_control_does_not_stop_an_orphaned_group(docker: Docker, container: Containers) -> None:
     name = container(BASE, "dash", "-c", "sleep 1000 & wait")
     seen = eventually(
         lambda: all_ if len(all_ := processes_of(docker, name)) == 2 else (), "the shell has started its child"
     )
     assert expect(seen[1], seen, signal.SIGTSTP).effect is Effect.NOTHING
     send(seen[1].id, signal.SIGTSTP)
-    eventually(
-        lambda: signal.SIGTSTP not in read_process(seen[1].pid).dispositions.pending, "the signal has been taken"
-    )
+    eventually(lambda: signal.SIGTSTP not in read_process(seen[1].pid).dispositions.pending, "it has been taken")
     assert read_process(seen[1].pid).state == "S"
 
 
-def test_exec_is_listed_after_the_tree_and_takes_its_own_signals(docker: Docker, container: Containers) -> None:
+def test_exec_is_seen_after_the_tree_and_takes_its_own_signals(docker: Docker, container: Containers) -> None:
     name = container(BASE, "dash", "-c", "sleep 1000 & wait")
     eventually(lambda: len(processes_of(docker, name)) == 2, "the shell has started its child")
     docker("exec", "-d", name, "dash", "-c", "sleep 998; true")
@@ -355,7 +352,7 @@ def test_a_process_entered_by_nsenter_is_listed(docker: Docker, container: Conta
 
 
 def test_nested_pid_namespace_and_cgroup(docker: Docker, container: Containers) -> None:
-    """A process in a nested namespace has its number in the container, and its PID 1 is protected."""
+    """A process in a namespace below has the number that the container gives it, and its init is protected."""
     name = container(BASE, "sleep", "1000")
     pid = docker.state(name, "State.Pid")
     inner = subprocess.Popen(
@@ -376,7 +373,7 @@ def test_nested_pid_namespace_and_cgroup(docker: Docker, container: Containers) 
         inner.wait(10)
 
 
-def test_the_cgroup_decides_with_the_pid_namespace_of_the_host(docker: Docker, container: Containers) -> None:
+def test_the_cgroup_decides_with_the_host_s_pids(docker: Docker, container: Containers) -> None:
     name = container(BASE, "dash", "-c", "sleep 995 & wait", options=("--pid=host",))
     seen = eventually(
         lambda: all_ if len(all_ := processes_of(docker, name)) == 2 else (), "the shell has started its child"
@@ -388,9 +385,8 @@ def test_the_cgroup_decides_with_the_pid_namespace_of_the_host(docker: Docker, c
     assert docker("wait", name) == "143"
 
 
-def test_a_container_in_another_container_s_pid_namespace(docker: Docker, container: Containers) -> None:
-    """The container that owns the namespace lists the other one, whose processes it would kill. The other one lists
-    only its own, which are not protected."""
+def test_a_guest_in_another_container_s_namespace(docker: Docker, container: Containers) -> None:
+    """The host sees its guest, as it would take it along; the guest sees itself alone, and isn't protected."""
     host = container(BASE, "sleep", "1000")
     guest = container(BASE, "sleep", "994", options=(f"--pid=container:{host}",))
     assert [one.command for one in processes_of(docker, host)] == ["sleep 1000", "sleep 994"]
@@ -422,10 +418,10 @@ def test_users_are_the_container_s(docker: Docker, container: Containers) -> Non
     assert processes_of(docker, other)[0].user == "4242"
 
 
-def test_without_privileges_the_forecast_is_unknown(docker: Docker, container: Containers) -> None:
-    """A user without the privilege sees the masks, but not which thread waits for which signal."""
+def test_without_privileges_what_decides_is_unknown(docker: Docker, container: Containers) -> None:
+    """A user who may not look into the process sees the masks, not who awaits what."""
     waiting = container(BASE, "sleep", "1000", options=("--init",))
-    handling = container(BASE, *python(RECEIVE, "signal.signal(15, receive)", READY, SLEEP), ready="ready")
+    handling = container(BASE, *python(HEAR, "signal.signal(15, hear)", READY, SLEEP), ready="ready")
     script = """
 import os, sys
 from containerlab_probes.signals.forecast import forecast

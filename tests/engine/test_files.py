@@ -1,4 +1,4 @@
-"""Mapped files of real containers: where their bytes are stored, and that no other file is read."""
+"""Mapped files of real containers: where each one's bytes live, and that they are read from there and nowhere else."""
 
 import contextlib
 import json
@@ -55,8 +55,8 @@ while True:
 
 
 @dataclass
-class ContainerFiles:
-    """A container's mappings and the document of inspect."""
+class Found:
+    """A container's mappings with what inspect says of it."""
 
     client: ProbeClient
     inspected: dict[str, Any]
@@ -95,24 +95,24 @@ class ContainerFiles:
 
 
 @pytest.fixture
-def look(docker: Docker) -> Iterator[Callable[[str], ContainerFiles]]:
-    """Reads the mappings of a container by name."""
+def look(docker: Docker) -> Iterator[Callable[[str], Found]]:
+    """The mappings of a container by name."""
     with contextlib.ExitStack() as clients:
 
-        def make(name: str) -> ContainerFiles:
+        def make(name: str) -> Found:
             [inspected] = json.loads(docker("inspect", name))
             client = ProbeClient(identify(inspected["State"]["Pid"]))
-            return ContainerFiles(clients.enter_context(contextlib.closing(client)), inspected)
+            return Found(clients.enter_context(contextlib.closing(client)), inspected)
 
         yield make
 
 
-Look = Callable[[str], ContainerFiles]
+Look = Callable[[str], Found]
 
 
 @pytest.fixture
-def full(docker: Docker, container: Containers, look: Look, tmp_path: Path) -> ContainerFiles:
-    """A container with a mapping of each kind."""
+def full(docker: Docker, container: Containers, look: Look, tmp_path: Path) -> Found:
+    """A container that has everything mapped that can be told apart."""
     (tmp_path / "bound").mkdir()
     (tmp_path / "linked").mkdir()
     (tmp_path / "single").touch()
@@ -158,7 +158,7 @@ def test_contents_of_mappings(full: Found) -> None:
     assert full.read("/srv/file", 501, 100) == b""
 
 
-def test_shared_private_and_permissions(full: ContainerFiles) -> None:
+def test_shared_private_and_permissions(full: Found) -> None:
     assert (full.at("/srv/file").shared, full.at("/srv/file").permissions) == (True, "rw-s")
     assert (full.at("/srv/private").shared, full.at("/srv/private").permissions) == (False, "rw-p")
     assert (full.at("/etc/debian_version").shared, full.at("/etc/debian_version").permissions) == (True, "r--s")
@@ -167,7 +167,7 @@ def test_shared_private_and_permissions(full: ContainerFiles) -> None:
     assert full.mappings.unread == ()
 
 
-def test_sizes_match_stat(docker: Docker, full: ContainerFiles) -> None:
+def test_sizes_are_those_that_stat_gives(docker: Docker, full: Found) -> None:
     paths = sorted({one.path for one in full.mappings.mappings if not one.deleted and one.path.startswith("/")})
     shown = docker("exec", full.inspected["Name"].lstrip("/"), "stat", "--format=%s %n", *paths)
     assert shown.splitlines() == [f"{full.at(path).file_bytes} {path}" for path in paths]
@@ -179,7 +179,7 @@ def test_processes_of_docker_exec_and_children(docker: Docker, container: Contai
     docker("exec", name, "writer")
     docker("exec", "--detach", name, "holder")
 
-    def holders() -> ContainerFiles | None:
+    def holders() -> Found | None:
         found = look(name)
         return found if len([one for one in found.mappings.mappings if one.path == "/srv/shm.txt"]) == 2 else None
 
@@ -224,7 +224,7 @@ os.symlink(os.path.dirname(SECRET), "/trap/swapped")
 
 @pytest.fixture
 def secret(tmp_path: Path) -> Path:
-    """A file of the host that a container must not make the program read."""
+    """A file of the host that no container may make us read."""
     path = tmp_path / "secret"
     path.write_text("the host's secret")
     return path
@@ -236,7 +236,7 @@ def trap(container: Containers, program: str, secret: Path) -> str:
     return container(BASE, "python3", "-c", PROGRAM, code, options=options, ready="ready")
 
 
-def test_a_path_that_also_exists_on_the_host(container: Containers, look: Look, secret: Path) -> None:
+def test_a_path_that_the_host_has_too(container: Containers, look: Look, secret: Path) -> None:
     found = look(trap(container, SAME_PATH, secret))
     mappings = [one for one in found.mappings.mappings if one.path == str(secret)]
     assert len(mappings) == 3
@@ -272,7 +272,7 @@ os.unlink("/SYSV00000001"); os.unlink("/memfd:x")
         assert (found.at(path).deleted, found.backing(path)) == (True, Backing.DELETED)
 
 
-def test_only_the_container_s_processes_are_read(container: Containers, look: Look, full: ContainerFiles) -> None:
+def test_only_the_container_s_processes_are_read(container: Containers, look: Look, full: Found) -> None:
     other = look(container("mmap-shm", ready="ready"))
     one = full.at("/srv/file")
     with pytest.raises(Gone, match="is not a process of this container"):
@@ -292,7 +292,7 @@ def test_a_container_from_scratch(container: Containers, look: Look) -> None:
     assert found.read("/sleep", 0, 4) == b"\x7fELF"
 
 
-def test_a_container_that_vanishes(docker: Docker, full: ContainerFiles) -> None:
+def test_a_container_that_vanishes(docker: Docker, full: Found) -> None:
     one = full.at("/srv/file")
     docker("rm", "--force", "--volumes", full.inspected["Name"].lstrip("/"))
     with pytest.raises(Gone):
@@ -301,7 +301,7 @@ def test_a_container_that_vanishes(docker: Docker, full: ContainerFiles) -> None
         full.client.maps("")
 
 
-def test_an_upper_directory_that_can_not_be_opened(full: ContainerFiles) -> None:
+def test_an_upper_directory_that_can_not_be_opened(full: Found) -> None:
     found, in_upper = full.client.maps("/no/such/directory")
     assert in_upper is None
     assert found.mappings

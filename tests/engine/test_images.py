@@ -1,4 +1,4 @@
-"""Each image behaves as documented, on a real engine."""
+"""Each image shows what it is there for, on a real engine."""
 
 import re
 import subprocess
@@ -29,9 +29,9 @@ def test_dockerapp1_handles_three_signals_and_exits_on_term(docker: Docker, cont
 
 def test_dockerapp2_handles_term_and_runs_until_phase_2(docker: Docker, container: Containers) -> None:
     name = container("dockerapp2", ready="pid = 1")
-    began = time.monotonic()
+    begun = time.monotonic()
     docker("stop", "--time=1", name)
-    assert time.monotonic() - began >= 1
+    assert time.monotonic() - begun >= 1
     assert docker.logs(name).endswith("handle signal: SIGTERM\n")
     assert exit_code(docker, name) == KILLED
 
@@ -69,16 +69,13 @@ def test_shell_form_does_not_forward_the_signal(docker: Docker, container: Conta
 
 def test_bash_as_pid_1_does_not_forward_the_signal(docker: Docker, container: Containers) -> None:
     name = container("shell-form", "bash", options=("-t", "-i"))
-    output = "/tmp/output"  # inside the container
-    docker("exec", "-d", name, "bash", "-c", f"exec python3 shell_form.py > {output}")
-    eventually(
-        lambda: "waiting" in docker.run("exec", name, "cat", output).stdout,
-        "the program of exec waits",
-    )
+    said = "/tmp/said"  # inside the container
+    docker("exec", "-d", name, "bash", "-c", f"exec python3 shell_form.py > {said}")
+    eventually(lambda: "waiting" in docker.run("exec", name, "cat", said).stdout, "the program started by hand waits")
     docker("stop", "--time=1", name)
     assert exit_code(docker, name) == KILLED
     docker("start", name)
-    assert "handle signal" not in docker("exec", name, "cat", output)
+    assert "handle signal" not in docker("exec", name, "cat", said)
 
 
 def test_supervisor_v1_exits_at_once(docker: Docker, container: Containers) -> None:
@@ -98,20 +95,20 @@ def test_supervisor_v2_signals_both_programs(docker: Docker, container: Containe
     assert exit_code(docker, name) == "0"
     for program, signal, word in (("dockerapp1", "SIGTERM", "terminate"), ("dockerapp1-brother", "SIGQUIT", "quit")):
         docker("cp", f"{name}:/tmp/{program}.log", str(tmp_path))
-        output = (tmp_path / f"{program}.log").read_text()
-        assert output.endswith(f"handle signal: {signal}\nsignal {word} received, app exit normally\n")
+        said = (tmp_path / f"{program}.log").read_text()
+        assert said.endswith(f"handle signal: {signal}\nsignal {word} received, app exit normally\n")
 
 
 def test_init_wrapped_exits_at_once_without_a_handler(docker: Docker, container: Containers) -> None:
     name = container("init-wrapped", ready="no handlers here")
     assert "parent = 1\n" in docker.logs(name)
-    began = time.monotonic()
+    begun = time.monotonic()
     docker("stop", "--time=30", name)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - begun < 15
     assert exit_code(docker, name) == "143"
 
 
-def test_systemv_segment_is_destroyed_with_the_container(docker: Docker, container: Containers) -> None:
+def test_systemv_segment_lives_with_the_container_and_ends_with_it(docker: Docker, container: Containers) -> None:
     name = container("systemv-shm", ready="ready")
     assert docker("exec", name, "writer") == "SystemV Share Memory Create and Write Ok"
     alphabet = "a b c d e f g h i j k l m n o p q r s t u v w x y z"
@@ -129,7 +126,7 @@ def test_systemv_segment_is_destroyed_with_the_container(docker: Docker, contain
     assert (gone.returncode, gone.stderr.strip()) == (1, "SystemV Share Memory Create and Read Error: -1")
 
 
-def test_systemv_waiter_is_attached_until_a_post(docker: Docker, container: Containers) -> None:
+def test_systemv_waiter_is_attached_until_somebody_posts(docker: Docker, container: Containers) -> None:
     name = container("systemv-shm", ready="ready")
     docker("exec", name, "writer")
     docker("exec", "-d", name, "waiter")
@@ -139,7 +136,7 @@ def test_systemv_waiter_is_attached_until_a_post(docker: Docker, container: Cont
 
     eventually(lambda: attached() == "1", "the waiter has attached the segment")
     docker("exec", name, "waiter", "--post")
-    eventually(lambda: attached() == "0", "the waiter has exited")
+    eventually(lambda: attached() == "0", "the waiter has ended")
 
 
 def test_a_mapped_file_survives_the_processes(docker: Docker, container: Containers) -> None:
@@ -188,7 +185,7 @@ def test_scratch_static_has_one_program_and_no_handler(docker: Docker, container
 
 
 @pytest.mark.parametrize("image", ["dockerapp1", "dockerapp2", "dockerapp3", "shell-form", "supervisor-v2"])
-def test_containers_stop_on_sigkill(docker: Docker, container: Containers, image: str) -> None:
+def test_container_ends_on_sigkill(docker: Docker, container: Containers, image: str) -> None:
     name = container(image)
     docker("kill", name)
     assert docker("wait", name) == KILLED

@@ -1,4 +1,4 @@
-"""System V and POSIX objects of real containers, compared with the output of the system's tools."""
+"""IPC objects of real containers: System V and POSIX, compared with what the system's own tools say of them."""
 
 import contextlib
 import json
@@ -49,7 +49,7 @@ while True:
 
 @pytest.fixture
 def probe(docker: Docker) -> Iterator[Callable[[str], ProbeClient]]:
-    """Opens a client for a container by name."""
+    """A client of a container by name."""
     with contextlib.ExitStack() as clients:
 
         def make(name: str) -> ProbeClient:
@@ -68,7 +68,7 @@ def object_of(snapshot: IpcSnapshot, kind: IpcKind, id: str = "") -> IpcObject:
 
 
 def with_waiter(docker: Docker, container: Containers) -> str:
-    """A container with all objects of `writer`, and a process that has attached the segment and waits."""
+    """A container with everything that `writer` makes, and a process that has it attached and waits."""
     name = container("systemv-shm", ready="ready")
     docker("exec", name, "writer")
     docker("exec", "--detach", name, "waiter")
@@ -76,7 +76,7 @@ def with_waiter(docker: Docker, container: Containers) -> str:
 
 
 def waiting(client: ProbeClient) -> IpcSnapshot:
-    """Returns the snapshot once the waiter waits."""
+    """The snapshot once the waiter waits."""
 
     def look() -> IpcSnapshot | None:
         snapshot = client.ipc()
@@ -89,7 +89,7 @@ def waiting(client: ProbeClient) -> IpcSnapshot:
 
 
 def in_namespace(client: ProbeClient, *argv: str) -> str:
-    """Returns the output of a host program in a container's IPC namespace."""
+    """The output of a program of the host in a container's IPC namespace."""
     command = nsenter_command(client.init.pid, ("ipc",), argv)
     return subprocess.run(command, capture_output=True, text=True, check=True, env={"LC_ALL": "C", **os.environ}).stdout
 
@@ -114,7 +114,7 @@ def test_system_v_objects_with_their_users(docker: Docker, container: Containers
     assert (queue.bytes, queue.messages, queue.key) == (len("first messagesecond message"), 2, 5678)
 
 
-def test_objects_match_lsipc_and_ipcs(docker: Docker, container: Containers, probe: Probe) -> None:
+def test_the_same_as_lsipc_and_ipcs(docker: Docker, container: Containers, probe: Probe) -> None:
     client = probe(with_waiter(docker, container))
     snapshot = waiting(client)
 
@@ -155,7 +155,7 @@ def test_reading_an_attached_segment_leaves_no_trace(docker: Docker, container: 
     assert object_of(client.ipc(), IpcKind.SHM) == before
 
 
-def test_a_segment_without_an_attached_process(docker: Docker, container: Containers, probe: Probe) -> None:
+def test_a_segment_that_nobody_has_attached(docker: Docker, container: Containers, probe: Probe) -> None:
     name = container("systemv-shm", ready="ready")
     docker("exec", name, "writer")
     client = probe(name)
@@ -179,9 +179,7 @@ def test_removing_system_v_objects(docker: Docker, container: Containers, probe:
             marked = object_of(client.ipc(), IpcKind.SHM)
             assert (marked.removed, marked.key, len(marked.users)) == (True, 0, 1)
             assert client.read_ipc(IpcKind.SHM, one.id, 0, 26).data == LETTERS[:26]
-    eventually(
-        lambda: not client.ipc().objects, "no object is left after the waiter has exited because its set was removed"
-    )
+    eventually(lambda: not client.ipc().objects, "everything is gone once the waiter has ended for want of its set")
 
 
 def test_segments_of_a_private_namespace_are_destroyed_with_the_container(
@@ -207,7 +205,7 @@ def posix_container(container: Containers, secret: Path) -> str:
 
 @pytest.fixture
 def secret(tmp_path: Path) -> Path:
-    """A file of the host that a container must not make the program read."""
+    """A file of the host that no container may make us read."""
     path = tmp_path / "secret"
     path.write_text("the host's secret")
     return path
@@ -284,7 +282,7 @@ def test_a_segment_of_2_gib_is_read_in_windows(docker: Docker, container: Contai
     )
 
     def figures(client: ProbeClient) -> tuple[int, int]:
-        """Returns the agent's peak memory in KiB and the segment's resident bytes."""
+        """Peak memory of the agent in KiB, and resident bytes of the segment."""
         assert client._agent is not None
         status = Path(f"/proc/{client._agent.process.pid}/status").read_text()
         peak = int(status.partition("VmHWM:")[2].split()[0])
@@ -343,7 +341,7 @@ def test_a_container_from_scratch(docker: Docker, container: Containers, probe: 
     assert [process.container_pid for process in client.processes()] == [1]
 
 
-def test_an_agent_killed_and_a_container_removed_between_questions(
+def test_an_agent_killed_and_a_container_gone_between_questions(
     docker: Docker, container: Containers, probe: Probe
 ) -> None:
     name = container("systemv-shm", ready="ready")

@@ -1,4 +1,4 @@
-"""The private engine: start, stop, after a crash, two starts at once. Each test has a separate lab."""
+"""The private engine: up, down, after a crash, for two at once. Each test has a lab of its own."""
 
 import os
 import select
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root; m
 
 @pytest.fixture
 def root() -> Iterator[Path]:
-    """A directory with a short name, because paths of sockets have a limited length."""
+    """A directory with a short name: paths of sockets are bounded."""
     with tempfile.TemporaryDirectory(prefix="lab-") as name:
         yield Path(name)
 
@@ -39,13 +39,13 @@ def lab(root: Path, base_cache: Path) -> Iterator[Lab]:
 
 @pytest.fixture
 def places(lab: Lab, root: Path) -> daemon.Places:
-    """The paths of the lab's daemon."""
+    """Where the daemon of that lab is."""
     return daemon.Places(root / "state" / "lab", root / "run" / "lab")
 
 
 @pytest.fixture
 def client(lab: Lab, root: Path) -> Docker:
-    """The docker client for the lab, which need not run yet."""
+    """The docker client on that lab, which need not be up yet."""
     return Docker(lab.endpoint, str(root))
 
 
@@ -56,7 +56,7 @@ def pid_of(lab: Lab) -> int:
 
 
 def kill(pid: int) -> None:
-    """Sends SIGKILL and waits for the exit."""
+    """SIGKILL, and wait for the end."""
     pidfd = os.pidfd_open(pid)
     try:
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
@@ -78,7 +78,7 @@ def test_up_status_down(lab: Lab, client: Docker, root: Path) -> None:
     assert status.running
     assert all(current for _, current in status.images)
     states = dict(status.containers)
-    assert states.pop("supervisor-v1") in ("exited", "running")  # it exits soon after its start
+    assert states.pop("supervisor-v1") in ("exited", "running")  # it ends at once, in its own time
     assert set(states.values()) == {"running"}
     assert client("network", "ls", "--format", "{{.Name}}").split() == ["host", "none"]
     socket = Path(lab.endpoint.removeprefix("unix://"))
@@ -164,7 +164,7 @@ def test_another_process_with_the_daemons_pid_is_left_alone(places: daemon.Place
         stranger.kill()
 
 
-def test_two_ups_at_once_start_one_lab(lab: Lab, root: Path, base_cache: Path, client: Docker) -> None:
+def test_two_ups_at_once_make_one_lab(lab: Lab, root: Path, base_cache: Path, client: Docker) -> None:
     twin = Lab(root / "state" / "lab", root / "run" / "lab", base_cache)
     with ThreadPoolExecutor(2) as pool:
         endpoints = [future.result() for future in [pool.submit(each.up) for each in (lab, twin)]]

@@ -1,4 +1,4 @@
-"""The kernel trace of real containers, and that no instance of it is left behind."""
+"""The kernel's record of real containers, and that nothing of it stays behind."""
 
 import contextlib
 import itertools
@@ -47,7 +47,7 @@ print("ready", flush=True)
 while True: signal.pause()
 """
 
-HANDLES = """
+LISTENS = """
 import signal
 for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2): signal.signal(number, lambda *a: None)
 print("ready", flush=True)
@@ -56,7 +56,7 @@ while True: signal.pause()
 
 
 class Records:
-    """The records of a tracer so far."""
+    """What a tracer has told so far."""
 
     def __init__(self) -> None:
         self.seen: list[TraceRecord] = []
@@ -72,7 +72,7 @@ class Records:
         return [one for one in self.of(pid) if isinstance(one, TracedDelivery)]
 
     def one(self, is_meant: Callable[[TraceRecord], bool], what: str) -> TraceRecord:
-        """Returns the first such record, once it has arrived."""
+        """The first such record, once it has come."""
         return eventually(lambda: next((record for record in self.seen if is_meant(record)), None), what)  # type: ignore[return-value]
 
     def exit_of(self, pid: int) -> TracedExit:
@@ -103,19 +103,19 @@ def tracing(*ids: ProcessId) -> Iterator[Records]:
 
 @pytest.fixture
 def host_process() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts processes outside containers, and kills them after the test."""
-    started_processes: list[subprocess.Popen[str]] = []
+    """Starts processes outside of containers, and ends them."""
+    begun: list[subprocess.Popen[str]] = []
 
     def start(*argv: str, ready: str = "") -> subprocess.Popen[str]:
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-        started_processes.append(process)
+        begun.append(process)
         if ready:
             assert process.stdout is not None
             assert process.stdout.readline().strip() == ready
         return process
 
     yield start
-    for process in started_processes:
+    for process in begun:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         process.communicate()
@@ -126,7 +126,7 @@ def init_of(docker: Docker, name: str) -> ProcessId:
 
 
 def instances() -> list[str]:
-    """Returns this program's tracefs instances."""
+    """This program's tracefs instances."""
     root = tracefs.open_tracefs()
     try:
         names = os.listdir(f"/proc/self/fd/{root}/instances")
@@ -136,7 +136,7 @@ def instances() -> list[str]:
 
 
 _others: set[str] = set()
-"""Instances from before the test: a stop that another test still follows has one."""
+"""Instances that were there before the test: a stop that another test of this process still follows has one."""
 
 
 @pytest.fixture(autouse=True)
@@ -146,14 +146,14 @@ def _know_the_others() -> None:
 
 
 def instances_of(pid: int) -> list[str]:
-    """Returns the instances that a process has created since the test began."""
+    """The instances that a process has made since the test began."""
     made = (name for name in instances() if name not in _others)
     return [name for name in made if (owner := tracefs.owner_of(name)) and owner.pid == pid]
 
 
 @contextmanager
-def other_tracing() -> Iterator[Callable[[], bool]]:
-    """Another program's instance that traces signals; yields a function that returns whether it still does."""
+def somebody_tracing() -> Iterator[Callable[[], bool]]:
+    """An instance of another program that traces signals; gives whether it still does."""
     root = tracefs.open_tracefs()
     name = f"instances/somebody-{os.getpid()}"
     os.mkdir(name, dir_fd=root)
@@ -247,7 +247,7 @@ time.sleep(1000)
         assert records.exit_of(fork.pid).ended_by == "SIGTERM"
 
 
-def test_an_alarm_has_no_sender(docker: Docker, container: Containers) -> None:
+def test_an_alarm_comes_from_nobody(docker: Docker, container: Containers) -> None:
     code = """
 import signal
 signal.signal(signal.SIGALRM, lambda *a: None)
@@ -259,7 +259,7 @@ while True: signal.setitimer(signal.ITIMER_REAL, 0.1); signal.pause()
         assert records.signal_to(init.pid, signal.SIGALRM).by_kernel
 
 
-def test_names_and_paths_can_not_forge_records(docker: Docker, container: Containers) -> None:
+def test_names_and_paths_forge_nothing(docker: Docker, container: Containers) -> None:
     forged = "\n bash-1 [000] d..1. 9999.000000: signal_generate: sig=9 errno=0 code=0 comm=x pid=1 grp=1 res=0\n"
     code = f"""
 import ctypes, os, shutil, signal
@@ -304,8 +304,8 @@ def test_exits_have_the_time_that_a_pidfd_shows(docker: Docker, container: Conta
 def test_two_tracers_and_another_user_of_tracing_do_not_disturb_each_other(
     docker: Docker, container: Containers
 ) -> None:
-    first, second = (init_of(docker, container(BASE, "python3", "-c", HANDLES, ready="ready")) for _ in range(2))
-    with other_tracing() as is_enabled:
+    first, second = (init_of(docker, container(BASE, "python3", "-c", LISTENS, ready="ready")) for _ in range(2))
+    with somebody_tracing() as is_enabled:
         with tracing(first) as one, tracing(second) as two:
             assert len(instances_of(os.getpid())) == 2
             one.tracer.watch([second, ProcessId(second.pid, second.started + 1)])
@@ -353,11 +353,11 @@ def test_ten_thousand_signals_a_second_take_less_than_half_a_core(docker: Docker
         fork = records.one(lambda one: isinstance(one, TracedFork), "the fork after the signals")
         took, cpu = time.monotonic() - began, time.process_time() - cpu
     lost = sum(one.count or 0 for one in records.seen if isinstance(one, LostEvents))
-    seen = [one for one in records.of(init.pid) if getattr(one, "signal", 0) == signal.SIGUSR1]
-    assert len(seen) + lost >= 40_000
-    assert sum(isinstance(one, TracedSignal) for one in seen) == 20_000 or lost
+    told = [one for one in records.of(init.pid) if getattr(one, "signal", 0) == signal.SIGUSR1]
+    assert len(told) + lost >= 40_000
+    assert sum(isinstance(one, TracedSignal) for one in told) == 20_000 or lost
     assert cpu < 0.5 * max(took, 2.0)
-    assert fork.at >= seen[-1].at
+    assert fork.at >= told[-1].at
 
 
 def test_lost_events_are_counted_and_missed_processes_are_followed(docker: Docker, container: Containers) -> None:
@@ -367,7 +367,7 @@ def test_lost_events_are_counted_and_missed_processes_are_followed(docker: Docke
     with tracing(init) as records:
         take = records.take
 
-        def pause_reading(batch: tuple[TraceRecord, ...]) -> None:
+        def stand_still(batch: tuple[TraceRecord, ...]) -> None:
             docker.says(name, "done", within_s=30)
             records.take = take  # type: ignore[method-assign]
             take(batch)
@@ -375,16 +375,16 @@ def test_lost_events_are_counted_and_missed_processes_are_followed(docker: Docke
         records.tracer.close()
         records.tracer = Tracer()
         records.tracer.watch([init])
-        records.tracer.start(pause_reading)
+        records.tracer.start(stand_still)
         send(init, signal.SIGUSR2)
         records.one(lambda one: isinstance(one, LostEvents), "the loss")
         (child,) = eventually(lambda: records.tracer.watched - {init.pid}, "the child that was forked meanwhile")
         send(identify(child), signal.SIGUSR2)
         records.signal_to(child, signal.SIGUSR2)
     lost = sum(one.count or 0 for one in records.seen if isinstance(one, LostEvents))
-    seen = [one for one in records.of(init.pid) if getattr(one, "signal", 0) == signal.SIGUSR1]
+    told = [one for one in records.of(init.pid) if getattr(one, "signal", 0) == signal.SIGUSR1]
     assert lost > 0
-    assert len(seen) + lost >= 120_000
+    assert len(told) + lost >= 120_000
 
 
 TRACES = """
@@ -399,7 +399,7 @@ if "wait" in sys.argv: signal.pause()
 """
 
 
-def test_the_next_start_removes_the_instance_of_a_killed_program(
+def test_a_killed_program_leaves_what_the_next_start_removes(
     host_process: Callable[..., subprocess.Popen[str]],
 ) -> None:
     killed = host_process(sys.executable, "-c", TRACES, str(os.getpid()), "wait", ready="ready")
@@ -424,7 +424,7 @@ def test_the_next_start_removes_the_instance_of_a_killed_program(
 @pytest.mark.parametrize(
     "end", ["", "import signal; signal.signal(15, lambda *a: sys.exit(1)); os.kill(os.getpid(), 15)"]
 )
-def test_the_exit_of_the_interpreter_removes_it(end: str) -> None:
+def test_the_end_of_the_interpreter_removes_it(end: str) -> None:
     mounts = Path("/proc/self/mountinfo").read_text()
     done = subprocess.Popen((sys.executable, "-c", TRACES + end, str(os.getpid())), stdout=subprocess.DEVNULL)
     done.wait(timeout=20)
@@ -436,7 +436,7 @@ def test_the_exit_of_the_interpreter_removes_it(end: str) -> None:
 
 
 def test_it_is_removed_although_a_child_holds_copies_of_its_descriptors() -> None:
-    """As between fork and execve, when close-on-exec descriptors are still open in the child."""
+    """As between fork and execve, when those that are closed on execve are still open in the child."""
     read, write = os.pipe()
     with tracing():
         child = os.fork()
@@ -463,7 +463,7 @@ def test_an_error_in_the_callback_ends_the_trace_and_removes_it(monkeypatch: pyt
     tracer.watch([identify(os.getpid())])
     tracer.start(fail)
     subprocess.run(("true",), check=True)
-    eventually(lambda: failed == [KeyError], "the error is raised")
+    eventually(lambda: failed == [KeyError], "the error is told")
     assert not instances_of(os.getpid())
     tracer.close()
 
@@ -500,7 +500,7 @@ def test_without_the_connector_exits_have_no_status(
         tracer.communicate()
 
 
-def test_a_mounted_tracefs_is_used() -> None:
+def test_a_mounted_tracefs_is_used_as_it_is() -> None:
     code = """
 import os
 from containerlab_probes.trace.tracefs import open_tracefs
@@ -549,7 +549,7 @@ def test_pages_agree_with_the_kernels_text() -> None:
 SENDS = """
 import os, signal, sys
 from signal import SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH
-started, begin = os.pipe()
+begun, begin = os.pipe()
 
 def child(act):
     pid = os.fork()
@@ -563,7 +563,7 @@ def waits():
     os.write(begin, b"x")
     while True: signal.pause()
 
-def signals_init():
+def tells_init():
     for number in (SIGUSR1, SIGUSR2, SIGTERM, SIGHUP, SIGHUP, SIGWINCH): os.kill(1, number)
 
 for number in (SIGUSR1, SIGHUP): signal.signal(number, lambda *a: None)
@@ -573,24 +573,24 @@ print("ready", flush=True)
 signal.pause()
 for number in (SIGTERM, SIGINT, SIGKILL):
     pid = child(waits)
-    os.read(started, 1)
+    os.read(begun, 1)
     os.kill(pid, number)
     os.waitpid(pid, 0)
-os.waitpid(child(signals_init), 0)
+os.waitpid(child(tells_init), 0)
 signal.sigwait([SIGWINCH])
 signal.pthread_sigmask(signal.SIG_UNBLOCK, [SIGHUP])
 os.kill(1, SIGUSR1)
 sys.exit(3)
 """
-"""Signals that are handled, ignored, blocked (one of them twice, one waited for), with the default action in PID 1 and
-in children, SIGKILL, and from outside, in a separate PID namespace."""
+"""Signals that are caught, ignored, blocked (one of them twice, one awaited), at their default action in PID 1 and in
+children, SIGKILL, and from outside, in a PID namespace of its own."""
 NOT_COMPARED = frozenset((signal.SIGCHLD, signal.SIGURG))
-"""strace, as the tracer, is notified of a child's exit first, so this SIGCHLD differs from a run without it."""
+"""strace is the parent that hears of a child's end first, so this SIGCHLD is another than without it."""
 
 
 @dataclass(frozen=True, slots=True)
-class TracedStep:
-    """One line of strace or one record of the tracer, with host PIDs."""
+class Seen:
+    """One line of strace, or one of our records, in host PIDs."""
 
     what: str
     pid: int
@@ -600,14 +600,12 @@ class TracedStep:
 
     @property
     def by(self) -> int | None:
-        """The process that caused it: only the actions of one process have a defined order."""
+        """Whose doing it is: only what one process does has an order."""
         return self.sender if self.what == "sent" else self.pid
 
 
-def strace_saw(folder: Path, pid_of: dict[int, int]) -> list[TracedStep]:
-    """Parses the lines of strace: kill(2) calls, deliveries (`---`) and exits (`+++`); `pid_of` maps container to host
-    PIDs.
-    """
+def strace_saw(folder: Path, pid_of: dict[int, int]) -> list[Seen]:
+    """Its lines: kill(2) calls, deliveries (`---`) and ends (`+++`); `pid_of` are host PIDs by container PID."""
     seen = []
     for file in folder.glob("log.*"):
         own = int(file.suffix[1:])
@@ -616,16 +614,16 @@ def strace_saw(folder: Path, pid_of: dict[int, int]) -> list[TracedStep]:
         for line in file.read_text().splitlines():
             at, _, text = line.partition(" ")
             if found := re.match(r"kill\((\d+), (SIG\w+)\) += 0", text):
-                seen.append(TracedStep("sent", pid_of[int(found[1])], found[2], own, float(at)))
+                seen.append(Seen("sent", pid_of[int(found[1])], found[2], own, float(at)))
             elif found := re.match(r"--- (SIG\w+) \{.*si_pid=(\d+)", text):
                 sender = pid_of.get(int(found[2]), os.getpid())
-                seen.append(TracedStep("taken", own, found[1], sender, float(at)))
+                seen.append(Seen("taken", own, found[1], sender, float(at)))
             elif found := re.match(r"\+\+\+ (?:killed by|exited with) (\w+)", text):
-                seen.append(TracedStep("ended", own, found[1], None, float(at)))
+                seen.append(Seen("ended", own, found[1], None, float(at)))
     return sorted(seen, key=lambda one: one.at)
 
 
-def tracer_saw(records: list[TraceRecord]) -> list[TracedStep]:
+def tracer_saw(records: list[TraceRecord]) -> list[Seen]:
     seen = []
     senders: dict[tuple[int, int], int] = {}
     for record in records:
@@ -636,12 +634,12 @@ def tracer_saw(records: list[TraceRecord]) -> list[TracedStep]:
                 senders[record.pid, record.signal] = record.sender_pid
                 if record.code == 0:
                     name = signal.Signals(record.signal).name
-                    seen.append(TracedStep("sent", record.pid, name, record.sender_pid, record.at))
-            case TracedDelivery() if record.signal != signal.SIGKILL:  # strace can't stop at that one
+                    seen.append(Seen("sent", record.pid, name, record.sender_pid, record.at))
+            case TracedDelivery() if record.signal != signal.SIGKILL:  # strace can't stop for that one
                 sender = senders[record.pid, record.signal]
-                seen.append(TracedStep("taken", record.pid, signal.Signals(record.signal).name, sender, record.at))
+                seen.append(Seen("taken", record.pid, signal.Signals(record.signal).name, sender, record.at))
             case TracedExit():
-                seen.append(TracedStep("ended", record.pid, str(record.ended_by), None, record.at))
+                seen.append(Seen("ended", record.pid, str(record.ended_by), None, record.at))
     return seen
 
 

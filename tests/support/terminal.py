@@ -1,7 +1,6 @@
-"""A terminal of a given size in which a program runs and is observed: a private tmux server in control mode.
+"""A terminal of a given size to run a program in, and to look at it: a private tmux server in control mode.
 
-Control mode answers a command within a fraction of a millisecond (man tmux, CONTROL MODE), so frequent reading is
-cheap.
+Control mode answers a command within a fraction of a millisecond (man tmux, CONTROL MODE), so looking often is cheap.
 """
 
 import itertools
@@ -16,10 +15,10 @@ _numbers = itertools.count(1)
 
 
 class Terminal:
-    """A private tmux server with at most one program."""
+    """One tmux server of our own with at most one program in it."""
 
     def __init__(self, columns: int, rows: int) -> None:
-        name = f"bench-{os.getpid()}-{next(_numbers)}"  # a server that is exiting may still hold its socket
+        name = f"bench-{os.getpid()}-{next(_numbers)}"  # a server that is just ending may still hold its socket
         size = ("-x", str(columns), "-y", str(rows))
         self._tmux = ("tmux", "-L", name, "-f", "/dev/null")
         subprocess.run((*self._tmux, "new-session", "-d", "-s", "idle", *size, "sleep 1000000"), check=True)
@@ -41,10 +40,10 @@ class Terminal:
         ):
             self.ask(f"set-option {option}")
         self.pid = 0
-        """PID of the program."""
+        """Of the program."""
 
     def ask(self, command: str) -> list[str]:
-        """Runs one tmux command and returns the lines of its answer."""
+        """One tmux command, and the lines that it answers."""
         self._in.write(command.encode() + b"\n")
         self._in.flush()
         return self._answer()
@@ -60,10 +59,10 @@ class Terminal:
                 return lines
             else:
                 lines.append(line)
-        raise RuntimeError("tmux has exited")
+        raise RuntimeError("tmux has ended")
 
     def run(self, command: str, environment: Mapping[str, str]) -> float:
-        """Starts a program; returns the time just before (time.monotonic)."""
+        """Start a program; answers the moment just before (time.monotonic)."""
         words = ["exec", "env", "-i", *(f"{key}={value}" for key, value in environment.items()), *shlex.split(command)]
         line = shlex.quote(shlex.join(words))
         at = time.monotonic()
@@ -78,7 +77,7 @@ class Terminal:
         self.ask(f"send-keys -t program {key}")
 
     def wait(self, condition: Callable[[], bool], limit_s: float, every_s: float) -> float | None:
-        """Returns the time at which a condition became true; None: not within the limit."""
+        """The moment at which a condition was first seen to hold; None: not within the time."""
         end = time.monotonic() + limit_s
         while not condition():
             if time.monotonic() > end:

@@ -37,7 +37,7 @@ def records(now: float, pid: int) -> list[LogRecord]:
         TracedSignal(now + 5, os.getpid(), "python", pid, 12, QUEUED, 0, True),
         TracedDelivery(now + 5, pid, 12, Taken.HANDLER),
         TracedSignal(now + 6.2, 556, "runc", pid, 15, QUEUED, 0, True),
-        Lost(now + 7, 12),
+        LostEvents(now + 7, 12),
         Note(now + 8, "container stopped, exit code 0"),
     ]
 
@@ -110,7 +110,7 @@ async def test_lost_events_are_shown_after_their_row_was_dropped(stage: Callable
         await made.ready(pilot)
         watch = await open_tab(made, pilot)
         storm = [TracedSignal(made.now + 3, 555, "kill", watch.pid, 12, QUEUED, 0, True)] * RECORDED_KEPT
-        watch.waiting = [Lost(made.now + 1, 1200), Lost(made.now + 2, None), *storm]
+        watch.waiting = [LostEvents(made.now + 1, 1200), LostEvents(made.now + 2, None), *storm]
         shown = "kernel trace ● · ! 1,200+ lost · 2 older rows dropped"
         await settled(pilot, lambda: shown in text_of(made.app), "what was lost")
         watch.waiting = [storm[0]]

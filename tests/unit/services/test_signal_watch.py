@@ -88,7 +88,7 @@ def test_records_that_are_not_taken_are_limited_and_counted(init: Process, limit
         trace.play(TracedExit(1.0, pid, 0))
     found = rest(made.take())
     assert len([one for one in found if isinstance(one, TracedExit)]) == kept
-    assert [one for one in found if isinstance(one, Lost)] == ([] if kept == 10 else [Lost(NOW, 10 - kept)])
+    assert [one for one in found if isinstance(one, LostEvents)] == ([] if kept == 10 else [LostEvents(NOW, 10 - kept)])
     assert made.take() == []
 
 

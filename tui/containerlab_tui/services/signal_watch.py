@@ -86,7 +86,7 @@ class SignalWatch:
         with self._lock:
             records, self._waiting = self._waiting, []
             if self._over:
-                records.append(Lost(self._clock(), self._over))
+                records.append(LostEvents(self._clock(), self._over))
                 self._over = 0
         return records
 

@@ -209,7 +209,7 @@ def _enriched(one: Sent, recorded: Sequence[tuple[int, signal_log.Row]]) -> Sent
 def _recorded_row(key: str, row: signal_log.Row) -> GridRow:
     """Returns the row of a signal from elsewhere, or of an exit."""
     record = row.record
-    if isinstance(record, Lost | signal_log.Note):
+    if isinstance(record, LostEvents | signal_log.Note):
         return GridRow(key, (("time", cell(wording.clock_time(record.at), "muted")),
                          ("observed", cell(safe_line(sentence(record), 200), "muted"))))  # fmt: skip
     line = line_of(row)
