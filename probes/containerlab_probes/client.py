@@ -74,7 +74,7 @@ def _directory_of(package: str) -> str:
     return os.path.dirname(os.path.dirname(file) if found.submodule_search_locations else file)
 
 
-class _Agent:
+class _AgentProcess:
     """One running agent. Every wait is bounded; `end` leaves neither a process nor a file descriptor behind."""
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -175,7 +175,7 @@ class _Client:
         self._needs_privileges = command is None
         self._time_limit_s = time_limit_s
         self._lock = threading.Lock()
-        self._agent: _Agent | None = None
+        self._agent: _AgentProcess | None = None
         self._closed = False
         self._number = 0
 
@@ -211,19 +211,19 @@ class _Client:
                 self._drop()
                 raise Unsupported("A probe agent sent an invalid answer.") from error
 
-    def _start(self, until: float) -> _Agent:
+    def _start(self, until: float) -> _AgentProcess:
         if self._closed:
             raise Gone("The inspection of this container has been closed.")
         reason = unavailable_reason() if self._needs_privileges else ""
         if reason:
             raise (Denied if "root" in reason else Unsupported)(reason)
-        self._agent, self._number = _Agent(self._command), 0
+        self._agent, self._number = _AgentProcess(self._command), 0
         hello = self._exchange(self._agent, until, "hello", {})
         if not isinstance(hello, dict) or hello.get("protocol") != PROTOCOL:
             raise ValueError
         return self._agent
 
-    def _exchange(self, agent: _Agent, until: float, ask: str, fields: dict[str, object]) -> object:
+    def _exchange(self, agent: _AgentProcess, until: float, ask: str, fields: dict[str, object]) -> object:
         self._number += 1
         question = json.dumps({"id": self._number, "ask": ask, **fields}).encode("ascii") + b"\n"
         try:

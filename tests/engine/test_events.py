@@ -24,11 +24,11 @@ from containerlab_tui.lab.lab import Lab
 from containerlab_tui.model.inventory import (
     Changed,
     Details,
+    Disconnected,
     EngineEvent,
     Event,
     FeedRecord,
     Inventory,
-    Lost,
     Snapshot,
     fold,
 )
@@ -240,8 +240,8 @@ def test_a_daemon_that_is_killed_and_comes_back_is_followed_again_completely(own
     try:
         assert watched.inventory.containers.keys() == {first, second}
         kill(own_daemon)
-        _, lost = watched.next(lambda record: isinstance(record, Lost), within_s=5)
-        assert isinstance(lost, Lost)
+        _, lost = watched.next(lambda record: isinstance(record, Disconnected), within_s=5)
+        assert isinstance(lost, Disconnected)
         assert lost.sentence
         assert watched.inventory.stale
         assert watched.inventory.containers.keys() == {first, second}, "what was known stays"
@@ -262,7 +262,7 @@ def test_a_daemon_that_is_killed_and_comes_back_is_followed_again_completely(own
             ),
             "the events after it",
         )
-        assert sum(isinstance(record, Lost) for _, record in watched.records) == 1
+        assert sum(isinstance(record, Disconnected) for _, record in watched.records) == 1
         for each in (second, third):
             engine.remove(each, force=True)
     finally:
@@ -274,7 +274,7 @@ def test_close_is_prompt_while_the_engine_is_away(tmp_path: Path) -> None:
     feed = EngineFeed(lambda: connect(f"unix://{tmp_path}/nosuch.sock"), told.put)
     feed.start()
     lost = told.get(timeout=10)
-    assert isinstance(lost, Lost)
+    assert isinstance(lost, Disconnected)
     assert f"{tmp_path}/nosuch.sock" in lost.sentence
     began = time.monotonic()
     feed.close()

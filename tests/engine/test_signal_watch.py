@@ -19,7 +19,7 @@ from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.model.inventory import Details, EngineEvent
 from containerlab_tui.model.signal_filter import parse
 from containerlab_tui.model.signal_log import Note, SignalLog
-from containerlab_tui.present.signal_text import Line, line_of
+from containerlab_tui.present.signal_text import SignalLine, line_of
 from containerlab_tui.services.kernel_trace import KernelTrace, Record
 from containerlab_tui.services.signal_watch import WAITING_LIMIT, SignalWatch
 from tests.engine.test_trace import BUSY, instances
@@ -58,12 +58,12 @@ class Seen:
         self.watching = SignalWatch(details, record=record, limit=limit)
         self.log = SignalLog()
 
-    def lines(self, words: str = "") -> list[Line]:
+    def lines(self, words: str = "") -> list[SignalLine]:
         self.log.add(self.watching.take())
         return [line_of(row) for row in parse(words).select(self.log.rows)]
 
-    def has(self, target: str, what: str, result: str) -> Line:
-        def found() -> Line | None:
+    def has(self, target: str, what: str, result: str) -> SignalLine:
+        def found() -> SignalLine | None:
             return next((one for one in self.lines() if (one.target, one.what, one.result) == (target, what, result)),
                         None)  # fmt: skip
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from containerlab_tui.config import Settings
-from containerlab_tui.model.inventory import Connected, EngineEvent, Event, Lost, Snapshot
+from containerlab_tui.model.inventory import Connected, Disconnected, EngineEvent, Event, Snapshot
 from containerlab_tui.ui.palette import actions_of
 from containerlab_tui.ui.screens.help import HelpScreen
 from tests.support.engine import ENDPOINT
@@ -28,7 +28,7 @@ async def test_a_lost_engine_is_shown_until_it_is_back(stage: Callable[..., Stag
     made = stage()
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
-        made.post(Lost("No response."))
+        made.post(Disconnected("No response."))
         await settled(pilot, lambda: "! Lost the engine: No response." in text_of(made.app), "the banner")
         assert "dockerapp1" in text_of(made.app)
         made.post(Connected(VERSION, ENDPOINT, True))

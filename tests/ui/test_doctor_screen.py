@@ -21,7 +21,7 @@ from containerlab_tui.services import diagnosis as service
 from containerlab_tui.session.freshness import RESTARTED
 from containerlab_tui.ui.dialogs.stop import StopChoice, StopDialog
 from containerlab_tui.ui.messages import InventoryChanged
-from containerlab_tui.ui.screens.doctor import Checked, DoctorScreen, FindingBlock
+from containerlab_tui.ui.screens.doctor import CheckedContainer, DoctorScreen, FindingBlock
 from containerlab_tui.ui.screens.doctor_table import DoctorGrid, DoctorTable
 from containerlab_tui.ui.screens.help import GROUPS
 from tests.support.engine import ScriptedEngine
@@ -133,7 +133,7 @@ class Case:
 
     def screen(self) -> DoctorScreen:
         first = next((one for one in self.answers if isinstance(one, Diagnosis)), SHELL)
-        checked = Checked(
+        checked = CheckedContainer(
             first.container,
             self.diagnose,
             lambda: self.how_ended,

@@ -1,5 +1,6 @@
 """No import circle, between modules or between rooms; and docs/architecture.md agrees with the source."""
 
+import ast
 import tomllib
 from pathlib import Path
 
@@ -104,3 +105,14 @@ def test_the_check_sees_rooms_in_a_circle_whose_modules_are_not(tmp_path: Path) 
     graph = import_graph(modules_below(tmp_path / "house"))
     assert circles(graph) == set()
     assert circles(rooms(graph, "house")) == {frozenset({"a", "b"})}
+
+
+def test_no_two_classes_have_one_name() -> None:
+    """Nested messages of widgets are named together with their widget, so they don't count."""
+    named: dict[str, list[str]] = {}
+    for folder in ("probes", "tui"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef):
+                    named.setdefault(node.name.removeprefix("_"), []).append(str(path.relative_to(ROOT)))
+    assert {name: places for name, places in named.items() if len(places) > 1} == {}

@@ -119,7 +119,7 @@ class Tracer:
                 self._release()
                 raise
             self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-            source = _Source(self._instance, self._connector, pages, buffers, self._bell)
+            source = _TraceSource(self._instance, self._connector, pages, buffers, self._bell)
             self._thread = threading.Thread(
                 target=self._run, args=(source, on_records), name="kernel-trace", daemon=True
             )
@@ -155,7 +155,7 @@ class Tracer:
         except ValueError as error:
             raise Unsupported(f"Could not read the kernel trace: {error}.") from error
 
-    def _run(self, source: "_Source", on_records: Callable[[tuple[TraceRecord, ...]], None]) -> None:
+    def _run(self, source: "_TraceSource", on_records: Callable[[tuple[TraceRecord, ...]], None]) -> None:
         lost, last_resync = False, 0.0
         try:
             while True:
@@ -251,7 +251,7 @@ class Tracer:
         return EnteredProcess(found[0], _threads(found[0]), root) if found else None
 
 
-class _Source:
+class _TraceSource:
     """Merges the events of both sources in the order of time."""
 
     def __init__(

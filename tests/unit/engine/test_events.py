@@ -17,11 +17,11 @@ from containerlab_tui.model.inventory import (
     Connected,
     Container,
     Details,
+    Disconnected,
     EngineEvent,
     EngineVersion,
     Event,
     FeedRecord,
-    Lost,
     Snapshot,
 )
 
@@ -198,7 +198,7 @@ def test_a_lost_connection_is_followed_by_a_new_snapshot(engine: Scripted, runni
     engine.down = True
     engine.stream.queue.put(None)
     lost = running.next()
-    assert isinstance(lost, Lost)
+    assert isinstance(lost, Disconnected)
     engine.lines["b"] = line("b")
     engine.stream = Stream()
     engine.down = False
@@ -214,7 +214,7 @@ def test_a_missing_engine_is_reported_once(engine: Scripted, monkeypatch: pytest
     engine.down = True
     running = Running(engine)
     try:
-        assert running.next() == Lost("No Docker engine answers at unix:///scripted.sock.")
+        assert running.next() == Disconnected("No Docker engine answers at unix:///scripted.sock.")
         engine.down = False
         started(running)
     finally:

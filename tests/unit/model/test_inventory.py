@@ -12,11 +12,11 @@ from containerlab_tui.model.inventory import (
     Connected,
     Container,
     Details,
+    Disconnected,
     EngineEvent,
     EngineVersion,
     Event,
     Inventory,
-    Lost,
     Snapshot,
     fold,
     ordered,
@@ -43,7 +43,7 @@ def event(action: str, at: float, id: str = ID, name: str = "app", **attributes:
     return EngineEvent(at, action, id, name, "image", attributes)
 
 
-def after(*records: Snapshot | Event | Changed | Lost | Connected, start: Inventory | None = None) -> Inventory:
+def after(*records: Snapshot | Event | Changed | Disconnected | Connected, start: Inventory | None = None) -> Inventory:
     inventory = start or Inventory()
     for record in records:
         inventory, _ = fold(inventory, record)
@@ -126,7 +126,7 @@ def test_a_snapshot_reports_changed_containers() -> None:
 
 
 def test_a_lost_engine_keeps_the_last_state_until_the_next_snapshot() -> None:
-    inventory, changed = fold(running(), Lost("It went away."))
+    inventory, changed = fold(running(), Disconnected("It went away."))
     assert inventory.stale
     assert changed == {ID, OTHER}
     assert set(inventory.containers) == {ID, OTHER}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from containerlab_probes.records import Delivery, Effect, Forecast, Overview, ProcessId
-from containerlab_tui.model.inventory import Changed, Container, Event, Lost, Snapshot
+from containerlab_tui.model.inventory import Changed, Container, Disconnected, Event, Snapshot
 from containerlab_tui.session.store import Load, Store
 from tests.support.engine import ID, details, event
 
@@ -59,14 +59,14 @@ def test_a_new_name_keeps_results_of_probes(store: Store) -> None:
 
 
 def test_the_last_state_stays_while_the_engine_is_lost(store: Store) -> None:
-    store.take(Lost("It went away."))
+    store.take(Disconnected("It went away."))
     assert probed(store) == [True] * 4
     assert store.inventory.stale
 
 
 def test_everything_is_reread_after_the_engine_was_lost(store: Store) -> None:
     """It may have been restarted meanwhile."""
-    store.take(Lost("It went away."))
+    store.take(Disconnected("It went away."))
     store.take(Snapshot((LINE,), 1_010.0))
     assert not store.inventory.stale
     assert probed(store) == [False] * 4

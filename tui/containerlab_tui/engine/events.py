@@ -17,10 +17,10 @@ from containerlab_tui.model.inventory import (
     Connected,
     Container,
     Details,
+    Disconnected,
     EngineEvent,
     Event,
     FeedRecord,
-    Lost,
     Snapshot,
 )
 
@@ -92,7 +92,7 @@ class EngineFeed:
                 sentence = str(error)
             if not self._lost:
                 self._lost = True
-                self._post(Lost(sentence))
+                self._post(Disconnected(sentence))
             self._closing.wait(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 

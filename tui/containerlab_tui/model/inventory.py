@@ -167,13 +167,13 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class Disconnected:
     """The engine is unreachable. The sentence is shown to the user."""
 
     sentence: str
 
 
-FeedRecord = Connected | Snapshot | Event | Changed | Lost
+FeedRecord = Connected | Snapshot | Event | Changed | Disconnected
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,7 @@ def fold(inventory: Inventory, record: FeedRecord) -> tuple[Inventory, frozenset
             return _fold_event(inventory, event)
         case Changed():
             return _fold_changed(inventory, record)
-        case Lost():
+        case Disconnected():
             return replace(inventory, stale=True), frozenset(inventory.containers)
         case Connected():
             return inventory, frozenset()

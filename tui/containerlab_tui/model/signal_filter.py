@@ -19,7 +19,7 @@ _EVENTS: dict[str, type] = {"exit": TracedExit, "fork": TracedFork, "exec": Trac
 _QUIET = (TracedFork, TracedExec)
 
 
-class _Kind(Enum):
+class _FilterKind(Enum):
     SIGNAL = "signal"
     EVENT = "event"
     NUMBER = "number"
@@ -27,14 +27,14 @@ class _Kind(Enum):
     NAME = "name"
 
 
-_GROUPS = ((_Kind.SIGNAL, _Kind.EVENT), (_Kind.NUMBER,), (_Kind.PID, _Kind.NAME))
+_GROUPS = ((_FilterKind.SIGNAL, _FilterKind.EVENT), (_FilterKind.NUMBER,), (_FilterKind.PID, _FilterKind.NAME))
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class FilterWord:
     """One word of a filter."""
 
-    kind: _Kind
+    kind: _FilterKind
     number: int = 0
     text: str = ""
     event: type | None = None
@@ -43,15 +43,15 @@ class Word:
         """Returns whether a row matches the word."""
         record = row.record
         match self.kind:
-            case _Kind.SIGNAL:
+            case _FilterKind.SIGNAL:
                 return getattr(record, "signal", 0) == self.number
-            case _Kind.EVENT:
+            case _FilterKind.EVENT:
                 return type(record) is self.event
-            case _Kind.NUMBER:
+            case _FilterKind.NUMBER:
                 return getattr(record, "signal", 0) == self.number or self.number in _pids(row)
-            case _Kind.PID:
+            case _FilterKind.PID:
                 return self.number in _pids(row)
-            case _Kind.NAME:
+            case _FilterKind.NAME:
                 return any(self.text in name.casefold() for name in _names(row))
 
 
@@ -59,9 +59,9 @@ class Word:
 class Filter:
     """A parsed filter, made by `parse`."""
 
-    groups: tuple[tuple[Word, ...], ...] = ()
+    groups: tuple[tuple[FilterWord, ...], ...] = ()
     """At least one word of each group must match."""
-    without: tuple[Word, ...] = ()
+    without: tuple[FilterWord, ...] = ()
     quiet: frozenset[type] = frozenset(_QUIET)
     """Kinds of records that are hidden."""
 
@@ -86,7 +86,7 @@ ALL = Filter()
 
 def parse(text: str) -> Filter:
     """Parses a filter; every text is valid."""
-    wanted, without = list[Word](), list[Word]()
+    wanted, without = list[FilterWord](), list[FilterWord]()
     for part in text.split():
         minus = part.startswith("-")
         if word := _word(part.removeprefix("-")):
@@ -100,21 +100,21 @@ def parse(text: str) -> Filter:
     )
 
 
-def _word(text: str) -> Word | None:
+def _word(text: str) -> FilterWord | None:
     folded = text.casefold()
     if not text:
         return None
     if event := _EVENTS.get(folded):
-        return Word(_Kind.EVENT, event=event)
+        return FilterWord(_FilterKind.EVENT, event=event)
     if folded.startswith("name:"):
-        return Word(_Kind.NAME, text=folded[5:])
+        return FilterWord(_FilterKind.NAME, text=folded[5:])
     pid = folded.removeprefix("pid:")
     if pid.isascii() and pid.isdecimal() and len(pid) < 10:
-        return Word(_Kind.NUMBER if pid == folded else _Kind.PID, number=int(pid))
+        return FilterWord(_FilterKind.NUMBER if pid == folded else _FilterKind.PID, number=int(pid))
     try:
-        return Word(_Kind.SIGNAL, number=number_of(text))
+        return FilterWord(_FilterKind.SIGNAL, number=number_of(text))
     except BadRequest:
-        return Word(_Kind.NAME, text=folded)
+        return FilterWord(_FilterKind.NAME, text=folded)
 
 
 def _pids(row: Row) -> tuple[int, ...]:

@@ -24,7 +24,7 @@ _FORCED = frozenset((9, 19))
 _CONT = 18
 
 
-class Line(NamedTuple):
+class SignalLine(NamedTuple):
     """The columns of one row. Names come from containers: pass them through safe_text."""
 
     sender: str
@@ -36,28 +36,30 @@ class Line(NamedTuple):
     """good, warn, bad, muted or plain."""
 
 
-def line_of(row: Row) -> Line:
+def line_of(row: Row) -> SignalLine:
     """Returns the columns of a row."""
     record = row.record
     match record:
         case TracedSignal():
-            return Line(_sender(record, row.sender), _process(record.pid, row.who), _short(record.signal),
+            return SignalLine(_sender(record, row.sender), _process(record.pid, row.who), _short(record.signal),
                         outcome(row), _tone(row))  # fmt: skip
         case TracedDelivery():
-            return Line("sent before", _process(record.pid, row.who), _short(record.signal), outcome(row), _tone(row))
+            return SignalLine(
+                "sent before", _process(record.pid, row.who), _short(record.signal), outcome(row), _tone(row)
+            )
         case TracedExit():
             tone = "muted" if record.ended_by is None else "warn" if record.ended_by else "good"
-            return Line("", _process(record.pid, row.who), "exit", ending(record), tone)
+            return SignalLine("", _process(record.pid, row.who), "exit", ending(record), tone)
         case TracedFork():
             parent = _process(record.parent_pid, row.sender) if record.parent_pid else "from outside"
-            return Line(parent, _process(record.pid, row.who), "fork", "a new process", "muted")
+            return SignalLine(parent, _process(record.pid, row.who), "fork", "a new process", "muted")
         case TracedExec():
-            return Line("", _process(record.pid, row.who), "exec", f"runs {record.path}", "muted")
+            return SignalLine("", _process(record.pid, row.who), "exec", f"runs {record.path}", "muted")
         case Asked():
-            return Line("the engine", _process(record.pid, row.who) if record.pid else "PID 1", _short(record.signal),
-                        "sent; result not visible", "plain")  # fmt: skip
+            process = _process(record.pid, row.who) if record.pid else "PID 1"
+            return SignalLine("the engine", process, _short(record.signal), "sent; result not visible", "plain")
         case LostEvents() | Note():
-            return Line("", "", "", sentence(record), "bad" if isinstance(record, LostEvents) else "accent")
+            return SignalLine("", "", "", sentence(record), "bad" if isinstance(record, LostEvents) else "accent")
 
 
 def sentence(record: LostEvents | Note) -> str:

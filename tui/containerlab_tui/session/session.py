@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from containerlab_probes.errors import ContainerlabError
-from containerlab_tui.model.inventory import RUNNING, Changed, Connected, Event, Lost, Snapshot
+from containerlab_tui.model.inventory import RUNNING, Changed, Connected, Disconnected, Event, Snapshot
 from containerlab_tui.services.policy import Policy
 from containerlab_tui.session.changes import (
     Change,
@@ -237,7 +237,7 @@ class Session:
                     self._describe(record)
                 case Snapshot():
                     self._find()
-                case Lost():
+                case Disconnected():
                     self._lose(record.sentence)
         if changed:
             self.report(ContainersChanged(frozenset(changed)))

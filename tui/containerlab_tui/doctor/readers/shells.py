@@ -256,7 +256,7 @@ def _trapped(case: Case, process: Process, text: str, trap: Trap, passed: int | 
         return Outcome(Outlook.TIMES_OUT, Confidence.LIKELY, (goes_on,), graceful=Graceful.NO)
     children = case.children(process)
     outcomes = tuple(case.ask(child, passed, False) for child in children) if passed else ()
-    run = _Run(f"The script's {trap.signal} trap is `{' '.join(trap.body.split())[:80]}`.", trap.body, outcomes)
+    run = _TrapRun(f"The script's {trap.signal} trap is `{' '.join(trap.body.split())[:80]}`.", trap.body, outcomes)
     waits_inside = bool(traps.WAITS.search(trap.body)) and bool(children)
     if traps.never_ends(trap.body):
         why = "It has an endless loop."
@@ -298,7 +298,7 @@ def _goes_on(case: Case, process: Process, text: str, trap: Trap) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _TrapRun:
     """One run of a trap."""
 
     said: str

@@ -42,7 +42,7 @@ STYLES = {"good": "$text-success", "warn": "$text-warning", "bad": "$text-error"
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedContainer:
     """The container that the page is about."""
 
     name: str
@@ -69,7 +69,7 @@ class DoctorScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = bindings(SCOPE)
     AUTO_FOCUS = ""
 
-    def __init__(self, checked: Checked, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, checked: CheckedContainer, clock: Callable[[], float] = time.time) -> None:
         super().__init__()
         self._checked, self._clock = checked, clock
         self._diagnosis = checked.known
@@ -342,7 +342,7 @@ def open_page(
 
         stop_containers(page, session, [container])
 
-    checked = Checked(
+    checked = CheckedContainer(
         container.name,
         diagnose,
         lambda: stopped_clause(session.store, container.id, session.clock()),
