@@ -292,8 +292,8 @@ def test_the_text_shows_the_result(docker: Docker, container: Containers, comman
         (2, ("signal", "NAME", "99"), "No such signal: 99"),
         (2, ("signal", "NAME", "0"), "No such signal: 0"),
         (2, ("forecast", "NAME", "TERMM"), "Did you mean SIGTERM"),
-        (4, ("--read-only", "signal", "NAME", "TERM"), "--read-only refuses to send SIGTERM"),
-        (4, ("signal", "NAME", "TERM", "--all", "--read-only"), "--read-only refuses to send SIGTERM"),
+        (4, ("--read-only", "signal", "NAME", "TERM"), "Refused by --read-only: send SIGTERM to "),
+        (4, ("signal", "NAME", "TERM", "--all", "--read-only"), "Refused by --read-only: send SIGTERM to "),
     ],
 )
 @pytest.mark.parametrize("json_too", [(), ("--json",)])

@@ -152,7 +152,7 @@ def test_dockerapp2_is_killed_in_phase_2(container: Containers, stopped: Callabl
     assert (seen.by_pid[1]["got_signal"], seen.by_pid[1]["ended_by"]) == (True, "SIGKILL")
     why = command.asks("why", name)
     assert why["exit_code"] == 137
-    assert "did not end within 1 s, and was killed after" in why["sentence"]
+    assert "did not exit within 1 s, and was killed after" in why["sentence"]
 
 
 def test_the_text_shows_the_phases_live(container: Containers, command: Command) -> None:
@@ -162,10 +162,10 @@ def test_the_text_shows_the_phases_live(container: Containers, command: Command)
     heading, *rest = answer.out.splitlines()
     assert heading == f"stop {name}: SIGTERM (default), grace period 1 s (request)"
     told = "\n".join(rest)
-    assert told.index("SIGTERM to PID 1") < told.index("SIGKILL to PID 1") < told.index("Did not end on SIGTERM")
+    assert told.index("SIGTERM to PID 1") < told.index("SIGKILL to PID 1") < told.index("Did not exit on SIGTERM")
     sentence = command("why", name)
     assert (sentence.status, sentence.err) == (0, "")
-    assert "did not end within 1 s, and was killed after" in sentence.out.splitlines()[0]
+    assert "did not exit within 1 s, and was killed after" in sentence.out.splitlines()[0]
 
 
 def test_the_shell_form_gets_no_signal(container: Containers, stopped: Callable[..., Seen], command: Command) -> None:
@@ -243,7 +243,7 @@ def test_supervisor_v1_is_already_stopped(docker: Docker, container: Containers,
     assert (document["verdict"], document["exit_code"]) == ("already-stopped", 0)
     assert (document["processes"], document["phase_2"]) == ([], None)
     assert document["phase_1"] == {"started": None, "ended": None}
-    assert command("stop", name).out.splitlines()[-1] == "It was not running: nothing was sent."
+    assert command("stop", name).out.splitlines()[-1] == "It was not running. Nothing sent."
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_another_signal_on_an_old_engine_runs_both_phases_here(
     first = seen.kinds("signal", "engine")[0]
     assert (first["signal"], first["container_pid"]) == (asked, 1)
     notes = [one["detail"] for one in seen.kinds("note", "engine")]
-    assert any("two phases are run from here" in note for note in notes) == old
+    assert any("runs both phases" in note for note in notes) == old
     if verdict == "killed":
         assert 0.9 < seen.document["duration_s"] < 4
 
@@ -312,7 +312,7 @@ def test_a_survived_signal_is_not_a_stop(engine_host: str, docker: Docker, conta
     assert 1.4 < time.monotonic() - began < 8
     assert (state.settled, state.verdict, state.phase_2) == (True, None, None)
     (sentence,) = explain(state)
-    assert "lone signal" in sentence
+    assert "not a stop" in sentence
     assert "SIGTERM" in sentence
     assert docker.state(name) == "running"
 

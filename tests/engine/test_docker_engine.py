@@ -174,7 +174,7 @@ def test_a_stop_with_a_chosen_signal_is_done_or_refused_but_not_forgotten(engine
         (BadRequest, "not running|not paused", lambda engine, id: engine.unpause(id)),
         (BadRequest, "SIGNONE", lambda engine, id: engine.kill(id, "SIGNONE")),
         (BadRequest, "running container", lambda engine, id: engine.remove(id)),
-        (BadRequest, "created but does not start", lambda engine, id: bad_program(engine)),
+        (BadRequest, "created but did not start", lambda engine, id: bad_program(engine)),
         (TimedOut, "timed out", lambda engine, id: engine.wait(id, 0.2)),
     ],
 )

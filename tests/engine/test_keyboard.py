@@ -153,7 +153,7 @@ def test_changes_by_others_are_shown(session: Session, container: Containers, do
     docker("stop", name)
     eventually(lambda: not seen.row(), "an ended container leaves the list")
     seen.press("a")
-    eventually(lambda: "ended" in seen.row(), "the row says how it ended")
+    eventually(lambda: "exited" in seen.row() or "killed" in seen.row(), "the row says how it stopped")
 
 
 def test_a_container_removed_during_a_dialog(session: Session, container: Containers, docker: Docker) -> None:

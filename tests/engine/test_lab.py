@@ -186,7 +186,7 @@ def test_a_daemon_that_does_not_start_is_quoted(lab: Lab, root: Path) -> None:
     data = root / "state" / "lab" / "data"
     data.parent.mkdir(parents=True)
     data.write_text("a file where a directory has to be")
-    with pytest.raises(Unreachable, match=r"its log .*dockerd\.log ends: .*data"):
+    with pytest.raises(Unreachable, match=r"its log .*dockerd\.log ends with: .*data"):
         lab.up()
     assert not lab.status().running
     data.unlink()

@@ -80,6 +80,8 @@ class DetailsReader:
             return Inspected(container)
         except ContainerlabError as error:
             return Inspected(container, unseen_reason=str(error))
+        except Exception as error:  # noqa: BLE001  a defect here must not leave all later containers without details
+            return Inspected(container, unseen_reason=f"unexpected {type(error).__name__}: {error}")
         return Inspected(container, details, forecast, unseen_reason)
 
 
