@@ -3,7 +3,7 @@
 import errno
 import os
 
-from containerlab_probes.errors import Gone
+from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.kernel import procfs
 from containerlab_probes.kernel.files import read_text
 from containerlab_probes.kernel.os_errors import NO_SUCH_OBJECT, failure
@@ -34,12 +34,11 @@ def open_pidfd(id: ProcessId) -> int:
             unsupported="this kernel has no pidfd_open (it came with Linux 5.3)",
         ) from error
     try:
-        with open(f"/proc/{id.pid}/stat", encoding="utf-8", errors="surrogateescape") as file:
-            started = procfs.parse_stat(file.read()).started
-    except (OSError, ValueError) as error:
+        found = identify(id.pid)
+    except (ContainerlabError, ValueError) as error:
         os.close(fd)
         raise ended(id) from error
-    if started != id.started:
+    if found != id:
         os.close(fd)
         raise ended(id)
     return fd

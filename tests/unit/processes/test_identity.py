@@ -78,8 +78,9 @@ def test_a_process_that_exits_between_the_two_readings_raises_gone(monkeypatch: 
     """The pidfd is there, its /proc entry no longer: what was opened is closed again."""
     other, before = os.pidfd_open(os.getpid()), open_fds()
     monkeypatch.setattr(os, "pidfd_open", lambda pid: os.dup(other))
-    with pytest.raises(Gone):
+    with pytest.raises(Gone) as caught:
         open_pidfd(ProcessId(NOBODY, ME.started))
+    assert isinstance(caught.value.__cause__, Gone)
     assert open_fds() == before
     os.close(other)
 
@@ -95,6 +96,14 @@ def test_a_process_that_exits_between_the_two_readings_raises_gone(monkeypatch: 
 def test_what_the_machine_lacks_is_said(monkeypatch: pytest.MonkeyPatch, code: int, words: str) -> None:
     monkeypatch.setattr(os, "pidfd_open", failing(code))
     with pytest.raises(Unsupported, match=words):
+        open_pidfd(ME)
+
+
+@pytest.mark.parametrize("code", [errno.ESRCH, errno.EINVAL])
+def test_a_missing_process_was_sent_nothing(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """EINVAL: the number belongs to a thread that leads no process."""
+    monkeypatch.setattr(os, "pidfd_open", failing(code))
+    with pytest.raises(Gone, match="nothing was sent"):
         open_pidfd(ME)
 
 
