@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from containerlab_probes.errors import BadRequest, Denied, Gone, Unsupported
+from containerlab_probes.errors import BadRequest, ContainerlabError, Denied, Gone, Unsupported
 from containerlab_probes.kernel import rootfs
 
 
@@ -57,6 +57,32 @@ def test_only_regular_files_are_read(root: int, tmp_path: Path) -> None:
             rootfs.read_file(root, path)
 
 
+def refused(root: int, path: str, flags: int | None = None) -> str:
+    """The sentence of a refusal to open or, without flags, to read."""
+    with pytest.raises(ContainerlabError) as caught:
+        rootfs.read_file(root, path) if flags is None else rootfs.open_in_root(root, path, flags)
+    return str(caught.value)
+
+
+def test_a_refusal_names_the_path_and_the_reason(root: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "'/none'" in refused(root, "/none")
+    assert "no such file" in refused(root, "/none", os.O_RDONLY)
+    assert r"'a\x00b'" in refused(root, "a\0b")
+    assert "'/etc'" in refused(root, "/etc")
+    with pytest.raises(Unsupported, match="'/etc/passwd'"):
+        rootfs.read_file(root, "/etc/passwd", offset=-1)
+    monkeypatch.setattr(rootfs, "libc", WithoutOpenat2())
+    assert "openat2" in refused(root, "/etc/passwd")
+
+
+class WithoutOpenat2:
+    """The C library on a kernel before Linux 5.6."""
+
+    def syscall(self, number: int, *arguments: object) -> int:
+        ctypes.set_errno(errno.ENOSYS)
+        return -1
+
+
 def test_loops_are_refused(root: int, tmp_path: Path) -> None:
     (tmp_path / "root/a").symlink_to("b")
     (tmp_path / "root/b").symlink_to("a")
@@ -94,7 +120,7 @@ def test_the_root_of_a_process() -> None:
         os.close(opened)
     finally:
         os.close(fd)
-    with pytest.raises(Gone):
+    with pytest.raises(Gone, match=rf"process {2**22 + 1}\b.*exited"):
         rootfs.open_root(2**22 + 1)
 
 
@@ -145,7 +171,7 @@ def test_beside_o_path_what_the_kernel_refuses_there_is_left_out(root: int, tmp_
 @pytest.mark.parametrize("mode", [0o000, 0o600])
 def test_without_the_right_to_read_it_is_denied(root: int, tmp_path: Path, mode: int) -> None:
     (tmp_path / "root/etc/passwd").chmod(mode)
-    with nobody(), pytest.raises(Denied):
+    with nobody(), pytest.raises(Denied, match=r"'/etc/passwd'.*: not permitted; run this with sudo"):
         rootfs.read_file(root, "/etc/passwd")
 
 
@@ -156,7 +182,7 @@ def test_each_refusal_of_the_kernel_is_a_denial(root: int, tmp_path: Path) -> No
     (tmp_path / "root/etc").chmod(0o700)
     with nobody(), pytest.raises(Denied):  # EACCES
         rootfs.open_in_root(root, "/etc/passwd")
-    with nobody(), pytest.raises(Denied):
+    with nobody(), pytest.raises(Denied, match=r"process 1: it needs root \(CAP_SYS_PTRACE\)"):
         rootfs.open_root(1)
 
 
