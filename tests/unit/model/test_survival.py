@@ -37,7 +37,9 @@ def test_ipc_objects_by_mode(kind: IpcKind, mode: str, answers: str, word: str) 
 
 @pytest.mark.parametrize("mode", ["private", "host", "container:db", "shareable"])
 def test_a_segment_marked_for_removal_survives_nothing(mode: str) -> None:
-    assert four(survival_of_ipc(IpcKind.SHM, mode, removed=True)) == "nnnn"
+    survival = survival_of_ipc(IpcKind.SHM, mode, removed=True)
+    assert four(survival) == "nnnn"
+    assert "removal" in survival.reason
 
 
 def test_the_reason_names_the_storage() -> None:
@@ -104,9 +106,28 @@ def test_changes_in_a_private_mapping_are_lost() -> None:
 
 
 def test_a_container_that_is_removed_when_it_stops() -> None:
-    assert four(survival_of_file(Backing.WRITABLE_LAYER, auto_remove=True)) == "ynny"
+    layer = survival_of_file(Backing.WRITABLE_LAYER, auto_remove=True)
+    assert four(layer) == "ynny"
+    assert "--rm" in layer.reason
     assert four(survival_of_file(Backing.VOLUME, auto_remove=True)) == "yyyy"
-    assert "removed" in survival_of_ipc(IpcKind.SHM, "private", auto_remove=True).reason
+
+
+@pytest.mark.parametrize("kind", IpcKind)
+@pytest.mark.parametrize("mode", ["private", "none"])
+def test_the_reason_names_the_removal_of_the_container(kind: IpcKind, mode: str) -> None:
+    stays, goes = (survival_of_ipc(kind, mode, auto_remove=removed).reason for removed in (False, True))
+    assert goes.startswith(stays.rstrip("."))
+    assert ("removed" in goes, "removed" in stays) == (True, False)
+
+
+@pytest.mark.parametrize("auto_remove", [False, True])
+def test_a_mapping_survives_what_its_ipc_object_survives(auto_remove: bool) -> None:
+    for backing, path, kind in (
+        (Backing.SYSV, "/SYSV00000000", IpcKind.SHM),
+        (Backing.TMPFS, "/dev/shm/a", IpcKind.POSIX_SHM),
+    ):
+        mapping = survival_of_file(backing, path=path, ipc_mode="private", auto_remove=auto_remove)
+        assert mapping == survival_of_ipc(kind, "private", auto_remove=auto_remove)
 
 
 @pytest.mark.parametrize("kind", IpcKind)
@@ -118,5 +139,5 @@ def test_without_an_ipc_namespace_the_place_is_dev_for_posix_files_alone(kind: I
 
 def test_a_mapping_is_shared_and_a_container_stays_unless_said_otherwise() -> None:
     assert survival_of_file(Backing.IMAGE) == survival_of_file(Backing.IMAGE, shared=True)
-    assert survival_of_file(Backing.SYSV) == survival_of_file(Backing.SYSV, auto_remove=False)
+    assert survival_of_file(Backing.SYSV) == survival_of_file(Backing.SYSV, ipc_mode="", auto_remove=False)
     assert survival_of_ipc(IpcKind.SHM, "") == survival_of_ipc(IpcKind.SHM, "", removed=False, auto_remove=False)
