@@ -1,136 +1,148 @@
-"""Runs the tests of dangerous modules against mutants: `make mutants`, or `python -m tests.mutants.run [MODULE …]`.
+"""Runs mutmut over dangerous modules: `make mutants`, or `python -m tests.mutants.run [MODULE …]`.
 
-Each mutant lives in a forked process, where the import of its module finds the mutated code; no file changes. A mutant
-is killed when its tests fail or run out of time. modules.toml says which tests belong to a module and lists the
-mutants that may survive, each with the reason. The exit status is 1 where fewer than LEAST are killed, where a mutant
-survives that is not listed, and where a listed one is killed.
+Each module is mutated in a scratch folder with its own tests only; the checkout never changes. modules.toml names the
+tests of a module and lists the mutants that may survive, each with the reason. A mutant is named by its function and
+the changed line, with sentences left out, so that another wording changes no name. A mutant that only rewords a
+sentence is not counted. The exit status is 1 if fewer than LEAST are killed, if a mutant survives that is not listed,
+and if a listed one is killed.
+
+mutmut changes the bodies of functions and methods. Constants of a module, properties and f-strings stay as they are.
 """
 
-import importlib.abc
-import importlib.machinery
-import importlib.util
+import ast
+import json
 import os
-import select
-import signal
+import re
+import shutil
+import subprocess
 import sys
+import tempfile
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import ndiff
 from pathlib import Path
-from types import CodeType, ModuleType
-
-import hypothesis  # noqa: F401  imported once, before the forks
-import pytest
-
-from tests.mutants.mutate import Mutant, mutants
 
 ROOT = Path(__file__).parents[2]
+MUTMUT = Path(sys.executable).with_name("mutmut")
 LEAST = 0.9
 """Share of the mutants of a module that its tests must kill."""
-SLOWER = 10
-"""How many times longer than the unchanged module a mutant may take, after a second for each."""
-PROFILE = "--hypothesis-profile=mutants"
+BESIDE = ("tests", "scripts")
+"""Folders that the tests need, besides the packages."""
+KILLED = ("killed", "timeout", "segfault")
+PYTEST = ("-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin", "--assert=plain", "--hypothesis-profile=mutants")
+TEXT = re.compile(r"""[rf]{0,2}(?:"[^"]*"|'[^']*')""")
+COMMENT = re.compile(r"\s+# .*")
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A module, the tests that belong to it, and what may survive."""
+    """A module, its tests, and the mutants that may survive."""
 
     path: str
     tests: tuple[str, ...]
     survivors: dict[str, str]
     """Mutant -> reason."""
 
-    @property
-    def module(self) -> str:
-        return ".".join(Path(self.path).with_suffix("").parts[1:])
-
-
-class _Mutated(importlib.abc.Loader, importlib.abc.MetaPathFinder):
-    """Finds one module as the mutated code."""
-
-    def __init__(self, subject: Subject, code: CodeType) -> None:
-        self._subject, self._code = subject, code
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != self._subject.module:
-            return None
-        return importlib.util.spec_from_loader(fullname, self, origin=str(ROOT / self._subject.path))
-
-    def exec_module(self, module: ModuleType) -> None:
-        exec(self._code, module.__dict__)  # noqa: S102  the purpose of this file
-
 
 def subjects(names: Sequence[str]) -> Iterator[Subject]:
     """Yields the modules of modules.toml whose path contains one of these names; all where none is given."""
     for path, entry in tomllib.loads(Path(__file__).with_name("modules.toml").read_text(encoding="utf-8")).items():
-        if (ROOT / path).exists() and (not names or any(name in path for name in names)):
+        if not names or any(name in path for name in names):
             yield Subject(path, tuple(entry["tests"]), entry.get("survivors", {}))
 
 
-def tested(subject: Subject, code: CodeType, limit_s: float | None) -> bool:
-    """Returns whether the tests pass with this code in place of the module."""
-    child = os.fork()
-    if not child:
-        _test(subject, code)
-    pidfd = os.pidfd_open(child)
-    try:
-        if not select.select([pidfd], [], [], limit_s)[0]:
-            os.killpg(child, signal.SIGKILL)
-        return os.waitpid(child, 0)[1] == 0
-    finally:
-        os.close(pidfd)
+def prepare(scratch: Path, subject: Subject) -> None:
+    """Copies both packages and the tests, and configures mutmut for one module."""
+    ignored = shutil.ignore_patterns("__pycache__", "mutants")
+    for source in ("probes/containerlab_probes", "tui/containerlab_tui", "tests", "scripts"):
+        target = source if source in BESIDE else f"src/{source.partition('/')[2]}"
+        shutil.copytree(ROOT / source, scratch / target, ignore=ignored)
+    settings = {
+        "source_paths": ["src"],
+        "also_copy": BESIDE,
+        "only_mutate": [f"src/{subject.path.partition('/')[2]}"],
+        "pytest_add_cli_args": PYTEST,
+        "pytest_add_cli_args_test_selection": subject.tests,
+        "use_git_change_detection": False,
+    }
+    lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (scratch / "pyproject.toml").write_text(f"{project}\n[tool.mutmut]\n{lines}", encoding="utf-8")
 
 
-def _test(subject: Subject, code: CodeType) -> None:
-    """The child: never returns."""
-    os.setpgid(0, 0)
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(nowhere, stream)
-    sys.meta_path.insert(0, _Mutated(subject, code))
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # one of them imports textual
-    options = ("-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin", PROFILE)
-    try:
-        failed = pytest.main([*options, *subject.tests]) != 0
-    except BaseException:  # noqa: BLE001  a mutant may raise anything
-        failed = True
-    os._exit(failed)
+def mutmut(scratch: Path, *arguments: str) -> str:
+    """Returns what a command of mutmut prints."""
+    environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # one of the plugins imports textual
+    done = subprocess.run(
+        (MUTMUT, *arguments), check=False, cwd=scratch, env=environment, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise SystemExit(f"mutmut {' '.join(arguments)} failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    return done.stdout
 
 
-def survivors_of(subject: Subject) -> tuple[list[Mutant], int]:
-    """Returns the mutants that the tests let pass, and how many mutants there are."""
-    source = (ROOT / subject.path).read_text(encoding="utf-8")
+def tried(scratch: Path, subject: Subject) -> Iterator[tuple[str, bool]]:
+    """Yields the name of each mutant and whether it was killed."""
+    mutmut(scratch, "run", "--max-children", "1")
+    changes = dict(changed((scratch / "mutants/src" / subject.path.partition("/")[2]).read_text(encoding="utf-8")))
+    seen = Counter[str]()
+    for line in mutmut(scratch, "results", "--all", "true").splitlines():
+        mutant, _, status = line.strip().rpartition(": ")
+        name = changes[mutant.rpartition(".")[2]]
+        if name:
+            seen[name] += 1
+            yield f"{name} ({seen[name]})" if seen[name] > 1 else name, status in KILLED
+
+
+def changed(source: str) -> Iterator[tuple[str, str]]:
+    """Yields each mutant of a file that mutmut wrote with its function and change; empty: it rewords a sentence."""
+    lines, functions = source.splitlines(), dict[str, list[str]]()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef) and "__mutmut_" in node.name:
+            text = (line.strip().replace(node.name, "") for line in lines[node.lineno - 1 : node.end_lineno])
+            functions[node.name] = [TEXT.sub(without_prose, COMMENT.sub("", line)) for line in text]
+    for mutant, after in functions.items():
+        function = mutant.partition("__mutmut_")[0]
+        before = functions[f"{function}__mutmut_orig"]
+        parts = {sign: " ".join(line[2:] for line in ndiff(before, after) if line.startswith(sign)) for sign in "-+"}
+        scope = function[2:].replace("ǁ", ".")
+        yield mutant, f"{scope}: {parts['-']} -> {parts['+']}" if before != after else ""
+
+
+def without_prose(literal: re.Match[str]) -> str:
+    """Returns an ellipsis in place of a text of several words, and any other as it is."""
+    return '"…"' if " " in literal[0] else literal[0]
+
+
+def verdict(subject: Subject) -> bool:
+    """Prints a module's line and each unexpected mutant; returns whether there is none and enough were killed."""
     began = time.monotonic()
-    if not tested(subject, compile(source, subject.path, "exec"), None):
-        raise SystemExit(f"{subject.path}: its tests fail without any mutant")
-    limit_s = 1 + SLOWER * (time.monotonic() - began)
-    made = list(mutants(source, str(ROOT / subject.path)))
-    return [one for one in made if tested(subject, one.code, limit_s)], len(made)
+    with tempfile.TemporaryDirectory(prefix="containerlab-mutants-") as folder:
+        prepare(Path(folder), subject)
+        mutants = dict(tried(Path(folder), subject))
+    found = {name for name, killed in mutants.items() if not killed}
+    unlisted, dead = found - subject.survivors.keys(), subject.survivors.keys() - found
+    killed = len(mutants) - len(found)
+    share, spent = killed / len(mutants), time.monotonic() - began
+    print(f"{subject.path:50} {len(mutants):7} {killed:6} {share:6.1%} {len(unlisted):8} {spent:5.0f} s", flush=True)
+    for name in sorted(unlisted):
+        print(f"    survived: {name}", flush=True)
+    for name in sorted(dead):
+        print(f"    listed, but killed or no mutant: {name}", flush=True)
+    return share >= LEAST and not unlisted and not dead
 
 
 def main(names: Sequence[str]) -> int:
-    """Runs the mutants of these modules and prints a line for each module and for each unexpected survivor."""
-    os.chdir(ROOT)
-    good = True
-    for subject in subjects(names):
-        began = time.monotonic()
-        survivors, count = survivors_of(subject)
-        share = 1 - len(survivors) / count
-        good = good and share >= LEAST
-        spent = time.monotonic() - began
-        print(f"{share:6.1%} of {count:3} killed  {subject.path}  ({spent:.0f} s)", flush=True)
-        found = {one.name: one.line for one in survivors}
-        for name in found.keys() - subject.survivors.keys():
-            good = False
-            print(f"    survived: {subject.path}:{found[name]}  {name}", flush=True)
-        for name in subject.survivors.keys() - found.keys():
-            good = False
-            print(f"    listed, but killed: {name}", flush=True)
-    return 0 if good else 1
+    """Prints the table of these modules; returns the exit status."""
+    chosen = list(subjects(names))
+    if not chosen:
+        raise SystemExit(f"No module of modules.toml is named {' or '.join(names)}.")
+    print(f"{'module':50} mutants killed      % unlisted  time", flush=True)
+    verdicts = [verdict(subject) for subject in chosen]
+    return 0 if all(verdicts) else 1
 
 
 if __name__ == "__main__":
