@@ -38,7 +38,13 @@ def process(dispositions: Dispositions | None = None, **fields: Any) -> Process:
 
 def answer(one: Process, number: int, init: bool) -> tuple[str, str]:
     made = forecast(replace(one, namespace_init=init), number)
+    assert made.evidence
+    assert "None" not in made.evidence
     return made.delivery.value, made.effect.value
+
+
+def evidence(number: int, *, init: bool = False, **dispositions: Any) -> str:  # noqa: ANN401 (any field)
+    return forecast(process(Dispositions(**dispositions), namespace_init=init), number).evidence
 
 
 CASES = [
@@ -89,6 +95,7 @@ CASES = [
     (Dispositions(caught=frozenset({CHLD}), foreground=(9,)), CHLD, True, "handler", "program-decides"),
     (Dispositions(caught=EXIT_TRAP, foreground=(9,)), TERM, True, "unknown", "unknown"),
     (Dispositions(caught=EXIT_TRAP), TERM, True, "handler", "program-decides"),
+    (Dispositions(caught=frozenset({4, 5, 31}), foreground=(9,)), signal.SIGILL, True, "unknown", "unknown"),
 ]
 
 
@@ -144,11 +151,20 @@ MAIN_BLOCKS = Dispositions(leader_blocked=frozenset({TERM, QUIT, CHLD}))
         ({"state": "T", "dispositions": Dispositions(ignored=T)}, TERM, False, "ignored", "nothing"),
         ({"state": "T", "dispositions": Dispositions(caught=T)}, TERM, False, "pending", "nothing"),
         ({"state": "T", "dispositions": Dispositions(sigwait=T, blocked=T)}, TERM, False, "pending", "nothing"),
+        (
+            {"state": "T", "dispositions": Dispositions(signalfd=T, blocked=T)},
+            TERM, False, "pending", "nothing",
+        ),
+        (
+            {"state": "T", "dispositions": Dispositions(caught=frozenset({signal.SIGCONT}))},
+            signal.SIGCONT, False, "handler", "continues",
+        ),
         ({"state": "t"}, TERM, True, "unknown", "unknown"),
         ({"state": "t"}, signal.SIGKILL, True, "default", "terminates"),
         # Exited.
         ({"state": "Z"}, signal.SIGKILL, False, "ignored", "nothing"),
-        ({"state": "Z", "threads": 3}, TERM, False, "default", "terminates"),
+        ({"state": "X"}, signal.SIGKILL, False, "ignored", "nothing"),
+        ({"state": "Z", "threads": 2}, TERM, False, "default", "terminates"),
         # zsh handles SIGHUP also without a trap.
         (
             {"exe": "/bin/zsh", "dispositions": Dispositions(caught=frozenset({HUP, TERM}), foreground=(9,))},
@@ -181,10 +197,24 @@ def test_the_evidence_says_what_this_kernel_does(spared: bool | None, words: str
     assert words in forecast(init, TERM).evidence
 
 
+def test_each_further_fact_is_added_to_the_evidence() -> None:
+    longer = evidence(TERM, blocked=T, pending=T), evidence(signal.SIGCONT), evidence(CHLD, init=True)
+    shorter = evidence(TERM, blocked=T), evidence(TERM), evidence(TERM, init=True).split(" (")[0]
+    for more, plain in zip(longer, shorter, strict=True):
+        assert more.startswith(plain)
+    assert longer[0] != shorter[0]
+    assert longer[1] != shorter[1]
+    assert not longer[2].startswith(f"{shorter[2]} (")
+
+
 @pytest.mark.parametrize("number", [0, -1, 65])
 def test_no_such_signal(number: int) -> None:
-    with pytest.raises(BadRequest):
+    with pytest.raises(BadRequest, match=f"{number}\\."):
         forecast(process(), number)
+
+
+def test_the_first_and_the_last_signal() -> None:
+    assert {answer(process(), number, init=False) for number in (1, 64)} == {("default", "terminates")}
 
 
 masks = st.frozensets(st.sampled_from(all_signals()), max_size=8)
