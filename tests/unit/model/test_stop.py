@@ -226,7 +226,8 @@ def test_a_failure_counts_only_while_the_container_runs() -> None:
 
 def test_an_already_stopped_container() -> None:
     state = already_stopped(HANDLING, T0, 3)
-    assert (state.verdict, state.exit_code, state.settled) == (Verdict.ALREADY_STOPPED, 3, True)
+    assert (state.began, state.verdict) == (T0, Verdict.ALREADY_STOPPED)
+    assert (state.exit_code, state.settled) == (3, True)
     assert explain(state)
 
 

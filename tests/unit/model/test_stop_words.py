@@ -1,5 +1,7 @@
 """The words of a stop: which process was killed, by what, after how long, and each event."""
 
+from dataclasses import replace
+
 import pytest
 
 from containerlab_probes.records import Delivery, Dispositions, Effect, Forecast, Process, ProcessId
@@ -85,6 +87,7 @@ def test_a_state_knows_the_lane_of_pid_1() -> None:
     assert state.init_lane is not None
     assert state.init_lane.id == INIT
     assert [lane.got_signal for lane in state.lanes] == [None] * 3
+    assert {lane.command for lane in state.lanes} == {"app"}
     assert (state.settled, state.out_of_memory) == (False, False)
 
 
@@ -92,6 +95,10 @@ def test_the_exit_of_pid_1_counts_as_the_kernel_saw_it_and_else_as_the_engine_di
     assert run(plan(), died(1.0)).ended_at == T0 + 1.0
     assert run(plan(), died(1.0), ended(0.5)).ended_at == T0 + 0.5
     assert run(plan(1), ended(0.5, CHILDREN[0])).ended_at is None
+
+
+def test_a_second_report_without_an_exit_code_keeps_the_first() -> None:
+    assert run(plan(), died(1.0, 7), died(1.1, None)).exit_code == 7
 
 
 # signals
@@ -183,6 +190,15 @@ def test_why_it_stayed_is_about_pid_1() -> None:
     assert why == "PID 1 ignores SIGTERM."
 
 
+def test_an_unknown_reason_is_left_out() -> None:
+    killed = sent(0, TERM), sent(1, KILL), ended(2), died(2)
+    without_forecast = replace(plan(), forecasts=())
+    undecided = replace(plan(), forecasts=(replace(plan().forecasts[0], delivery=Delivery.UNKNOWN),))
+    for of in (without_forecast, undecided):
+        (sentence,) = explain(run(of, *killed))
+        assert "SIGTERM" in sentence
+
+
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(0.0, "0.00 s"), (0.994, "0.99 s"), (1.0, "1.0 s"), (1.49, "1.5 s"), (12.34, "12.3 s")]
 )
@@ -224,6 +240,7 @@ def test_at_most_three_children_are_named(killed: int) -> None:
     ("event", "named"),
     [
         (ended(1.96, CHILDREN[0]), True),  # the times of two sources differ a little
+        (ended(1.95, CHILDREN[0]), True),
         (ended(1.94, CHILDREN[0]), False),
         (ended(2.0, CHILDREN[0], by=0), False),
         (ended(2.0, CHILDREN[0], by="SIGTERM"), False),
@@ -251,7 +268,8 @@ def test_a_signal_that_the_container_survived_is_not_a_stop() -> None:
 
 def test_a_stop_that_could_not_begin_says_why() -> None:
     state = failed_to_begin(plan(), T0, "The engine went away.")
-    assert (state.verdict, state.settled) == (Verdict.FAILED, True)
+    assert (state.began, state.verdict, state.settled) == (T0, Verdict.FAILED, True)
+    assert {event.source for event in state.events} == {Source.ENGINE}
     assert first(state).endswith("The engine went away.")
     more = fold(state, StopEvent(T0 - 1, Kind.NOTE, Source.ENGINE, detail="a remark"))
     more = fold(more, StopEvent(T0 + 1, Kind.NOTE, Source.ENGINE, detail="another"))
@@ -273,9 +291,10 @@ def test_out_of_memory_is_the_reason_only_without_a_sigkill_of_the_engine() -> N
         (StopEvent(T0, Kind.SIGNAL, Source.ENGINE, None, 1, TERM), ["SIGTERM", "PID 1"]),
         (StopEvent(T0, Kind.SIGNAL, Source.KERNEL, None, None, TERM, detail="queued"), ["a process", ": queued"]),
         (StopEvent(T0, Kind.DELIVERED, Source.KERNEL, None, 7, USR1), ["PID 7", "SIGUSR1"]),
-        (StopEvent(T0, Kind.ENDED, Source.KERNEL, None, 7, ended_by=3), ["PID 7", " 3"]),
+        (StopEvent(T0, Kind.ENDED, Source.KERNEL, None, 7, ended_by=3), ["PID 7", "code 3"]),
         (StopEvent(T0, Kind.ENDED, Source.KERNEL, None, 7, ended_by="SIGKILL"), ["PID 7", " by SIGKILL"]),
-        (StopEvent(T0, Kind.DIED, Source.ENGINE, ended_by=137), ["container", " 137"]),
+        (StopEvent(T0, Kind.DIED, Source.ENGINE, ended_by=137), ["container", "code 137"]),
+        (StopEvent(T0, Kind.SIGNAL, Source.ENGINE, None, 1), ["a signal to PID 1"]),
         (StopEvent(T0, Kind.FAILED, Source.ENGINE, detail="Gone."), ["failed", ": Gone."]),
         (StopEvent(T0, Kind.NOTE, Source.ENGINE, detail="a remark"), ["a remark"]),
         (StopEvent(T0, Kind.NOTE, Source.ENGINE), ["note"]),

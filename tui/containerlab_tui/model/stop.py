@@ -234,7 +234,7 @@ def _with_phases(state: StopState) -> StopState:
     if asked is None:
         asked = killed
     if asked is None:
-        return replace(state, phase_1=None, phase_2=None)
+        return state
     first_end = killed if killed is not None else ended
     phase_1 = Phase(asked, None if first_end is None else max(asked, first_end))
     phase_2 = None if killed is None else Phase(killed, None if ended is None else max(killed, ended))
@@ -320,7 +320,7 @@ def _killed(state: StopState) -> tuple[str, ...]:
     if first_phase is None or not any(_is_stop_signal(event) for event in state.events):
         return (f"{after[0].upper()}{after[1:]}: SIGKILL was the first signal, as with docker kill or docker rm -f.",)
     forecast = next((one for one in state.plan.forecasts if one.id.pid == state.plan.pid), None)
-    why = _WHY_IT_STAYED.get(forecast.delivery, "") if forecast else ""
+    why = _WHY_IT_STAYED.get(forecast.delivery) if forecast else None
     return (f"Did not exit on {signal}: {after}.", *([why.format(signal=signal)] if why else []))
 
 
@@ -371,7 +371,7 @@ _HAPPENED = {
 
 def describe(event: StopEvent) -> str:
     """Describes one event, without its time and source."""
-    signal = name_of(event.signal) if event.signal else ""
+    signal = name_of(event.signal) if event.signal else "a signal"
     who = "a process" if event.container_pid is None else f"PID {event.container_pid}"
     match event.kind:
         case Kind.SIGNAL:
