@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from containerlab_tui.present.safe_text import ELLIPSIS, log_line, safe, safe_lines
+from containerlab_tui.present.safe_text import ELLIPSIS, log_line, plain, safe, safe_lines
 
 #: Built from the Unicode database here, from ranges there.
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -84,6 +84,8 @@ def test_format_characters_are_visible(char: str) -> None:
         (b"caf\xe9", r"caf\xe9"),
         ("caf\udce9", r"caf\xe9"),
         ("\x7f\x9b", r"\x7f\x9b"),
+        (b"\x80\xff", r"\x80\xff"),
+        ("\udc80\udcff\udd00\udc7f", r"\x80\xff\udd00\udc7f"),
         ("gpj.\u202eexe", r"gpj.\u202eexe"),
         ("a\u200bb\u2028c\ufeff", r"a\u200bb\u2028c\ufeff"),
         ("\U000e0061", r"\U000e0061"),
@@ -99,6 +101,12 @@ def test_longer_text_ends_in_an_ellipsis() -> None:
     assert safe("abcdefg", 6) == "abcde" + ELLIPSIS
     assert safe("é".encode() * 9, 3) == "éé" + ELLIPSIS
     assert safe("\x1b" * 5, 4) == r"\x1" + ELLIPSIS
+    assert safe("𝄞𝄞𝄞".encode(), 3) == "𝄞𝄞𝄞"
+    assert (safe("abc", 1), safe("abc", 0)) == (ELLIPSIS, "")
+
+
+def test_bytes_that_are_not_utf_8_become_replacement_characters() -> None:
+    assert plain("caf\udce9 é 漢") == "caf\ufffd é 漢"
 
 
 @pytest.mark.parametrize(
@@ -112,6 +120,27 @@ def test_longer_text_ends_in_an_ellipsis() -> None:
         (b"\x1b[38;5;9mx", (("x", "bright_red"),)),
         (b"\x1b[38;2;1;2;255mx\x1b[38:2::1:2:3my", (("x", "#0102ff"), ("y", "#010203"))),
         (b"\x1b[97;101mx", (("x", "bright_white on bright_red"),)),
+        (b"\x1b[98;108;99;109mx", (("x", ""),)),
+        (b"\x1b[1;3;1mx", (("x", "italic bold"),)),
+        (b"\x1b[31mx\x1b[my", (("x", "red"), ("y", ""))),
+        (b"\x1b[48;5;1mx\x1b[48;5;7my\x1b[48;5;8mz", (("x", "on red"), ("y", "on white"), ("z", "on bright_black"))),
+        (b"\x1b[38;5;16mx\x1b[m\x1b[38;5;256my", (("x", "color(16)"), ("y", ""))),
+        (b"\x1b[38;5;mx", (("x", "black"),)),
+        (b"\x1b[38;2;1;2;3;1mx", (("x", "bold #010203"),)),
+        (b"\x1b[38;2;0;0;256mx\x1b[38;2;256;0;0my\x1b[38:5:1:2mz", (("xyz", ""),)),
+        (b"\x1b[38:2:300:1:2:3mx", (("x", "#010203"),)),
+        (b"\x1b[4m\x1b[4:0:1mx", (("x", ""),)),
+        (b"\x1b[" + b"0;" * 99 + b"31mx", (("x", "red"),)),  # 200 characters: the longest sequence that counts
+        (b"\x1b[" + b"0;" * 99 + b"031mx", (("x", ""),)),
+        (b"aX\r\n", (("aX", ""),)),
+        (b"a \r\n", (("a ", ""),)),
+        (b"\x1b[44mx\x1b[49my", (("x", "on blue"), ("y", ""))),
+        (b"abc\bd", (("abd", ""),)),
+        (b"ab\bc", (("ac", ""),)),
+        (b"x\x1b[31ma\b\by", (("y", "red"),)),
+        (b"abc\b\tz", (("ab      z", ""),)),
+        (b"abc\r\tz", (("        z", ""),)),
+        (b"12345678\tz", (("12345678        z", ""),)),
         (b"\x1b[4:3mx\x1b[4:0my", (("x", "underline"), ("y", ""))),
         (b"\x1b[58;5;1mx\x1b[38;5mx\x1b[8;5mx", (("xxx", ""),)),
         (b"\x1b[>4;1mx\x1b[?25lx\x1b[ qx", (("xxx", ""),)),
@@ -172,6 +201,26 @@ def test_incomplete_sequences_are_removed(tail: bytes) -> None:
 def test_a_log_line_is_bounded() -> None:
     assert log_line(b"x" * 5000, 10) == (("x" * 9, ""), (ELLIPSIS, ""))
     assert log_line(b"old" * 100_000 + b"\rnew", 10) == (("new", ""),)
+    assert log_line(b"a\r" + b"old" * 100 + b"\rnew", 10) == (("new", ""),)
+
+
+@pytest.mark.parametrize(
+    ("line", "limit", "spans"),
+    [
+        (b"\x1b[31mabcd", 4, (("abcd", "red"),)),
+        (b"\x1b[31mabcde", 4, (("abc", "red"), (ELLIPSIS, ""))),
+        (b"\x1b[31mabc\x1b[32mdef", 4, (("abc", "red"), (ELLIPSIS, ""))),
+        (b"\x1b[31mab\x1b[32mcdef", 4, (("ab", "red"), ("c", "green"), (ELLIPSIS, ""))),
+        (b"\x1b[31mab", 1, ((ELLIPSIS, ""),)),
+        (b"\x1b[31mab", 0, ()),
+        # Reading is bounded too: 16 bytes for each character of the limit.
+        (b"\x1b[31m" * 12 + b"abcd", 4, (("abcd", "red"),)),
+        (b"ab" + b"\x1b[m" * 100, 4, (("ab", ""), (ELLIPSIS, ""))),
+        (b"\x1b[31m" * 24 + b"\rabcdefg", 8, (("abcdefg", "red"),)),
+    ],
+)
+def test_coloured_lines_are_bounded(line: bytes, limit: int, spans: tuple[tuple[str, str], ...]) -> None:
+    assert log_line(line, limit) == spans
 
 
 @pytest.mark.parametrize(

@@ -44,9 +44,8 @@ def safe_lines(text: str | bytes, limit: int = LINES_LIMIT) -> str:
 
 def _safe(text: str | bytes, limit: int, unsafe: re.Pattern[str]) -> str:
     if isinstance(text, bytes):
-        text = text[: 4 * (limit + 1)].decode("utf-8", "surrogateescape")
-    if len(text) > limit + 1:
-        text = text[: limit + 1]
+        text = text[: 4 * (limit + 1)].decode(errors="surrogateescape")
+    text = text[: limit + 1]
     if not (text.isascii() and text.isprintable()):
         text = unsafe.sub(_escaped, text)
     return text if len(text) <= limit else text[: max(0, limit - 1)] + ELLIPSIS[: max(0, limit)]
@@ -107,14 +106,14 @@ def log_line(line: bytes, limit: int = LOG_LIMIT) -> tuple[tuple[str, str], ...]
     """
     line = line.rstrip(b"\r\n")
     if len(line) <= limit and _ORDINARY.fullmatch(line):
-        return ((line.decode("ascii"), ""),) if line else ()
+        return ((line.decode(), ""),) if line else ()
     spans = _Spans(limit)
     bound = 16 * limit
     if len(line) > bound:
         line = line[line.rfind(b"\r") + 1 :]
     cut = len(line) > bound
     style = _PLAIN
-    for piece in _PIECE.finditer(line[:bound].decode("utf-8", "surrogateescape")):
+    for piece in _PIECE.finditer(line[:bound].decode(errors="surrogateescape")):
         if text := piece["text"]:
             spans.add(_UNSAFE.sub(_escaped, text), style.words)
         elif control := piece["control"]:
@@ -174,7 +173,7 @@ def _after_sgr(style: _Style, parameters: str) -> _Style:
         if code in (38, 48, 58):
             if not more:
                 values = [int(group[0][:4]) if group[0] else 0 for group in groups[index : index + 4]]
-                more = values[:4] if values[:1] == [2] else values[:2]
+                more = values if values[:1] == [2] else values[:2]
                 index += len(more)
             colour = _extended(more)
             if code != 58 and colour:
@@ -193,9 +192,10 @@ def _after_code(style: _Style, code: int, more: list[int]) -> _Style:
     if off:
         return replace(style, flags=tuple(flag for flag in style.flags if flag not in off))
     tens, ones = divmod(code, 10)
-    if tens in (3, 4, 9, 10) and (ones < 8 or (ones == 9 and tens < 9)):
-        colour = "" if ones == 9 else ("bright_" if tens > 4 else "") + _COLOURS[ones]
-        return _coloured(style, tens in (3, 9), colour)
+    if tens in (3, 4) and ones == 9:
+        return _coloured(style, tens == 3, "")
+    if tens in (3, 4, 9, 10) and ones < 8:
+        return _coloured(style, tens in (3, 9), ("bright_" if tens in (9, 10) else "") + _COLOURS[ones])
     return style
 
 
@@ -217,4 +217,4 @@ def _extended(values: list[int]) -> str:
 
 def plain(text: str) -> str:
     """Returns text from bytes in a form that JSON can hold: bytes that are not UTF-8 become U+FFFD."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return text.encode(errors="surrogateescape").decode(errors="replace")
