@@ -150,7 +150,7 @@ def test_without_a_kernel_trace_pidfds_and_the_engine_report(
     assert seen.watching.blind == "Not in this test."
     seen.watching.happened(event(docker, name, "kill", signal="9"))
     docker("kill", name)
-    assert seen.has("1 python3", "KILL", "sent; no more is seen").sender == "the engine"
+    assert seen.has("1 python3", "KILL", "sent; result not visible").sender == "the engine"
     eventually(lambda: [one for one in seen.lines("exit") if one.target == "1 python3"], "the exit of PID 1")
 
 

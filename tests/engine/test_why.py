@@ -63,7 +63,7 @@ class Row:
 
 BY_THEMSELVES = (
     Row(shell("exit 3"), 3, "exited", True, "It exited on its own with 3."),
-    Row(shell("exit 137"), 137, "unknown", False, "or PID 1 chose to exit with 137"),
+    Row(shell("exit 137"), 137, "unknown", False, "or PID 1 exited with 137"),
     Row(shell("exit 143"), 143, "exited", False, "143 is a deliberate exit"),
     Row(shell("sleep 1000 & kill -9 $!; wait $!"), 137, "unknown", False, "a shell does whose child was killed"),
     Row(shell("kill -TERM $$"), 143, "exited", False, "when its child was ended by SIGTERM", ("--init",)),
