@@ -1,11 +1,11 @@
 # Each target prepares what it needs (scripts/setup); sudo is used only where you are not root.
 #
-#   make run     the screens on a private engine with the demonstration containers   make run ARGS="--read-only"
-#   make test    all tests, those on a real engine included                          make test ARGS="tests/unit -k stop"
-#   make mutants whether tests notice small faults in dangerous modules              make mutants ARGS="rootfs"
+#   make run     the UI on a private engine with the demonstration containers    make run ARGS="--read-only"
+#   make test    all tests, including those on a real engine                     make test ARGS="tests/unit -k stop"
+#   make mutants checks that tests notice faults in dangerous modules            make mutants ARGS="rootfs"
 #   make lint    formatting, lint, types, import contracts
-#   make bench   how fast and how frugal, as a table
-#   make fresh   both of the README's commands on minimal Debian systems              make fresh ARGS=trixie
+#   make bench   times and memory, as a table
+#   make fresh   both of the README's commands on minimal Debian systems         make fresh ARGS=trixie
 #   make clean   remove what the targets made in this checkout
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -H)
