@@ -167,7 +167,7 @@ class Agent:
     def _map_read(self, question: Question) -> object:
         id, (offset, length) = ProcessId(question.number("pid"), question.number("started")), question.window()
         if id not in self._pids():
-            raise Gone(f"Process {id.pid} is not a process of this container, or no longer is.")
+            raise Gone(f"Process {id.pid} does not belong to this container, or has exited.")
         return mappings.read_mapping(id, question.text("range"), offset, length)
 
 

@@ -1,4 +1,4 @@
-"""What several tests share: waiting for a named condition, and the docker client as a function."""
+"""Shared by several tests: waiting for a named condition, and the docker client as a function."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ Answer = TypeVar("Answer")
 
 
 def eventually(condition: Callable[[], Answer], what: str, within_s: float = 10.0) -> Answer:
-    """The first answer of the condition that counts as true; fails with the condition's name when time is up."""
+    """Returns the first true result of the condition; fails with the condition's name at the time limit."""
     deadline = time.monotonic() + within_s
     while True:
         answer = condition()
@@ -27,14 +27,14 @@ def eventually(condition: Callable[[], Answer], what: str, within_s: float = 10.
 
 @dataclass(frozen=True, slots=True)
 class Docker:
-    """The docker client on one engine, deaf to the contexts and settings of whoever runs the tests."""
+    """The docker client for one engine; ignores the contexts and settings of the user who runs the tests."""
 
     host: str
     config: str
     """An empty directory."""
 
     def run(self, *arguments: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
-        """`docker ARGUMENTS`, whatever comes of it."""
+        """Runs `docker ARGUMENTS` and returns the result, whatever its status."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("DOCKER_")}
         return subprocess.run(
             ("docker", "--host", self.host, *arguments),
@@ -47,31 +47,31 @@ class Docker:
         )
 
     def __call__(self, *arguments: str, timeout_s: float = 60.0) -> str:
-        """What `docker ARGUMENTS` printed, without the white space at its end; fails if docker did."""
+        """Returns the output of `docker ARGUMENTS` without trailing white space; fails if docker fails."""
         done = self.run(*arguments, timeout_s=timeout_s)
         if done.returncode:
             raise AssertionError(f"docker {' '.join(arguments)}: status {done.returncode}: {done.stderr.strip()}")
         return done.stdout.strip()
 
     def logs(self, name: str) -> str:
-        """Both streams of the container so far."""
+        """Returns both output streams of the container so far."""
         done = self.run("logs", name)
         return done.stdout + done.stderr
 
     def says(self, name: str, text: str, within_s: float = 10.0) -> str:
-        """The container's log once it has that text."""
+        """Waits for a text in the container's log and returns the log."""
         return eventually(
             lambda: log if text in (log := self.logs(name)) else "", f"{name} says {text!r}", within_s=within_s
         )
 
     def state(self, name: str, field_path: str = "State.Status") -> str:
-        """One field of inspect."""
+        """Returns one field of inspect."""
         return self("inspect", "--format", f"{{{{.{field_path}}}}}", name)
 
 
 @dataclass(slots=True)
 class Containers:
-    """Makes containers with names of their own, and removes them all."""
+    """Creates containers with unique names, and removes them all."""
 
     docker: Docker
     made: list[str] = field(default_factory=list)
@@ -79,9 +79,9 @@ class Containers:
     def __call__(
         self, image: str, *command: str, options: tuple[str, ...] = (), name: str = "", ready: str = ""
     ) -> str:
-        """`docker run -d` of an image of the project (or any other, if it has a colon); the container's name.
+        """Runs an image of the project (any other, if it has a colon) in the background; returns the container's name.
 
-        `ready` is a text in its log to wait for.
+        `ready`: wait for this text in its log.
         """
         name = name or f"test-{image.replace(':', '-').replace('/', '-')}-{uuid.uuid4().hex[:8]}"
         tag = image if ":" in image else f"containerlab/{image}:latest"

@@ -1,4 +1,4 @@
-"""An engine that a test scripts: every method of the Protocol, and a refusal of each call that was not scripted."""
+"""An engine that a test scripts: it implements the whole Protocol and refuses each call that is not scripted."""
 
 import queue
 from collections.abc import Callable, Iterable, Iterator
@@ -22,13 +22,13 @@ Call = tuple[object, ...]
 
 @dataclass
 class PlayedEvents:
-    """An event stream: the test tells it what happens. Ends when closed, fails where it was told to."""
+    """An event stream that the test fills. Ends when closed, fails where the test says so."""
 
     _items: "queue.SimpleQueue[EngineEvent | ContainerlabError | None]" = field(default_factory=queue.SimpleQueue)
     closed: bool = False
 
     def tell(self, *events: EngineEvent) -> None:
-        """Sends these to whoever reads the stream."""
+        """Adds these to the stream."""
         for event in events:
             self._items.put(event)
 
@@ -63,10 +63,10 @@ class Chunks:
 
 @dataclass
 class ScriptedEngine:
-    """Answers what the test has scripted, notes each change in `calls`, and refuses everything else.
+    """Returns what the test has scripted, records each change in `calls`, and refuses everything else.
 
-    A container is known by its id or name from `inspected` (records) or `raw` (documents of the API); of any other
-    it says Gone. A method whose field is None was not scripted.
+    A container is known by its id or name from `inspected` (records) or `raw` (documents of the API); any other
+    raises Gone. A method whose field is None was not scripted.
     """
 
     endpoint: str = ENDPOINT
@@ -83,21 +83,21 @@ class ScriptedEngine:
     exit_code: int | None = None
     """The answer of `wait`."""
     may: dict[str, Callable[[], object]] = field(default_factory=dict)
-    """The changes that are allowed, each with what it does or answers; see `allow`."""
+    """The allowed changes, each with its function; see `allow`."""
     calls: list[Call] = field(default_factory=list)
-    """The changes that were asked for, refused ones too."""
+    """The requested changes, including refused ones."""
     asked: list[Call] = field(default_factory=list)
-    """The questions that were asked."""
+    """The requests that change nothing."""
     clones: int = 0
     closes: int = 0
 
     def allow(self, *methods: str, then: Callable[[], object] = lambda: None) -> None:
-        """Allows these changes; `then` runs at each call and may raise or answer."""
+        """Allows these changes; `then` runs at each call and may raise or return a result."""
         assert set(methods) <= CHANGES, methods
         self.may.update(dict.fromkeys(methods, then))
 
     def clone(self) -> "ScriptedEngine":
-        """Returns itself, so that calls from all threads are noted in one place; `clones` and `closes` must agree."""
+        """Returns itself, so calls from all threads are recorded in one place; `clones` and `closes` must agree."""
         self.clones += 1
         return self
 
@@ -216,7 +216,7 @@ def _refuse(method: str) -> Never:
 
 
 def as_engine(engine: ScriptedEngine) -> Engine:
-    """Returns it as what it implements: mypy compares it with the Protocol here."""
+    """Returns itself as an Engine, so that mypy compares it with the Protocol."""
     return engine
 
 
@@ -224,7 +224,7 @@ ID = "c" * 64
 
 
 def details(**changed: object) -> Details:
-    """Returns what inspect says of a running container `app`, but for what is changed."""
+    """Returns the details of a running container `app`, with these fields changed."""
     running = {"Status": "running", "Pid": 500, "StartedAt": "1970-01-01T00:16:40Z"}
     config = {"Image": "image:1"}
     document = {"Id": ID, "Name": "/app", "Path": "app", "Args": ["-x"], "State": running, "Config": config}

@@ -1,11 +1,11 @@
-"""Who imports whom, read from the source: imports inside functions and those for types alone count too."""
+"""The imports between modules, read from the source; imports inside functions and for types alone count too."""
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 Graph = Mapping[str, frozenset[str]]
-"""Module (or room) -> those that it imports."""
+"""Module (or room) -> its imports."""
 
 
 def modules_below(folder: Path) -> dict[str, Path]:
@@ -18,7 +18,7 @@ def modules_below(folder: Path) -> dict[str, Path]:
 
 
 def import_graph(modules: Mapping[str, Path]) -> Graph:
-    """Returns who of these modules imports whom of them."""
+    """Returns which of these modules each one imports."""
     return {name: frozenset(_imported(path, modules)) - {name} for name, path in modules.items()}
 
 
@@ -37,7 +37,7 @@ def _imported(path: Path, modules: Mapping[str, Path]) -> Iterator[str]:
 
 
 def rooms(graph: Graph, package: str) -> Graph:
-    """Returns the same between the first-level parts of a package: `containerlab_tui.ui.app` counts as `ui`."""
+    """Returns the imports between the first-level parts of a package: `containerlab_tui.ui.app` counts as `ui`."""
     inside: dict[str, set[str]] = {}
     for module, imported in graph.items():
         if (room := _room(module, package)) is not None:
@@ -53,7 +53,7 @@ def _room(module: str, package: str) -> str | None:
 
 
 def circles(graph: Graph) -> set[frozenset[str]]:
-    """Returns each set of nodes that import one another, directly or through others of the set."""
+    """Returns each set of nodes that import each other, directly or through other nodes of the set."""
     reach = {node: _reachable(graph, node) for node in graph}
     return {
         frozenset({node} | {other for other in reach[node] if node in reach.get(other, ())})

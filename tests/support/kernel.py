@@ -1,4 +1,4 @@
-"""What stands for the kernel in tests of services: a trace that the test plays, and processes to try things on."""
+"""Replaces the kernel in tests of services: a trace that the test plays, and real processes as targets."""
 
 import subprocess
 import sys
@@ -14,22 +14,22 @@ from containerlab_probes.records import Process, ProcessId, TraceRecord
 class PlayedTrace:
     """A kernel trace: `play` calls back as the tracer's thread would. Give `record` to a service."""
 
-    blind: str = ""
+    no_trace_reason: str = ""
     started: int = 0
     closed: int = 0
     ids: list[ProcessId] = field(default_factory=list)
-    """Every process that it was asked to watch."""
+    """Every process to watch."""
     _on_records: Callable[[tuple[TraceRecord, ...]], None] = lambda records: None
 
     def record(self, ids: Iterable[ProcessId], on_records: Callable[[tuple[TraceRecord, ...]], None]) -> "PlayedTrace":
-        """Starts it, in the place of `KernelTrace`."""
+        """Starts the trace, in place of `KernelTrace`."""
         self.started += 1
         self.ids.extend(ids)
         self._on_records = on_records
         return self
 
     def play(self, *records: TraceRecord) -> None:
-        """The kernel reports these."""
+        """Reports these records, as the kernel would."""
         self._on_records(records)
 
     def watch(self, ids: Iterable[ProcessId]) -> None:
@@ -45,7 +45,7 @@ class PlayedTrace:
 
 @contextmanager
 def running(code: str = "", *arguments: str) -> Iterator[Process]:
-    """A Python program of this user's that has got through `code` and then waits; killed afterwards."""
+    """Yields a Python process of this user that has run `code` and then waits; killed afterwards."""
     program = f"import signal, sys, time\n{code}\nprint(flush=True)\nwhile True: signal.pause()"
     command = (sys.executable, "-S", "-c", program, *arguments)
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as child:

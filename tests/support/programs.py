@@ -1,4 +1,4 @@
-"""Which programs the tests may start: those of scripts/programs, which scripts/setup installs, and no others.
+"""Limits the programs that tests may start to those in scripts/programs, which scripts/setup installs.
 
 Without this, a test that starts a program which happens to be installed here fails on every new machine.
 """
@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 LIST = Path(__file__).parents[2] / "scripts/programs"
 SYSTEM_FOLDERS = frozenset(f"{root}{name}" for root in ("/", "/usr/", "/usr/local/") for name in ("bin", "sbin"))
 RUN_ANOTHER = frozenset({"nsenter", "setpriv", "strace", "unshare"})
-"""Programs that start the program that their arguments name."""
+"""Programs that start the program named in their arguments."""
 
 
 class UnknownProgram(AssertionError):
@@ -37,7 +37,7 @@ def unknown(argv: Sequence[str]) -> str:
 
 
 def _is_of_the_system(program: str) -> bool:
-    """Returns False for the interpreter, the environment's programs, and what a test has made in a folder."""
+    """Returns False for the interpreter, the environment's programs, and programs that a test has created."""
     folder = str(PurePath(program).parent)
     return program != sys.executable and ("/" not in program or folder in SYSTEM_FOLDERS)
 

@@ -1,6 +1,6 @@
-"""A terminal of a given size to run a program in, and to look at it: a private tmux server in control mode.
+"""Runs a program in a terminal of a given size and reads its screen: a private tmux server in control mode.
 
-Control mode answers a command within a fraction of a millisecond (man tmux, CONTROL MODE), so looking often is cheap.
+A command in control mode takes a fraction of a millisecond (man tmux, CONTROL MODE), so frequent reading is cheap.
 """
 
 import itertools
@@ -15,7 +15,7 @@ _numbers = itertools.count(1)
 
 
 class Terminal:
-    """One tmux server of our own with at most one program in it."""
+    """A private tmux server with at most one program in it."""
 
     def __init__(self, columns: int, rows: int) -> None:
         name = f"bench-{os.getpid()}-{next(_numbers)}"  # a server that is just ending may still hold its socket
@@ -40,10 +40,10 @@ class Terminal:
         ):
             self.ask(f"set-option {option}")
         self.pid = 0
-        """Of the program."""
+        """The program's PID."""
 
     def ask(self, command: str) -> list[str]:
-        """One tmux command, and the lines that it answers."""
+        """Runs one tmux command and returns its output lines."""
         self._in.write(command.encode() + b"\n")
         self._in.flush()
         return self._answer()
@@ -62,7 +62,7 @@ class Terminal:
         raise RuntimeError("tmux has ended")
 
     def run(self, command: str, environment: Mapping[str, str]) -> float:
-        """Start a program; answers the moment just before (time.monotonic)."""
+        """Starts a program; returns the time just before (time.monotonic)."""
         words = ["exec", "env", "-i", *(f"{key}={value}" for key, value in environment.items()), *shlex.split(command)]
         line = shlex.quote(shlex.join(words))
         at = time.monotonic()
@@ -77,7 +77,7 @@ class Terminal:
         self.ask(f"send-keys -t program {key}")
 
     def wait(self, condition: Callable[[], bool], limit_s: float, every_s: float) -> float | None:
-        """The moment at which a condition was first seen to hold; None: not within the time."""
+        """Returns when a condition was first seen to hold; None: not within the time limit."""
         end = time.monotonic() + limit_s
         while not condition():
             if time.monotonic() > end:

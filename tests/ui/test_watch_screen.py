@@ -94,11 +94,11 @@ def head(app: Host) -> str:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("scene", ["stop", "blind", "beginning", "lost"])
+@pytest.mark.parametrize("scene", ["stop", "no-trace", "beginning", "lost"])
 async def test_snapshot(scene: str, size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
     feed = {
         "stop": Played(*STOP),
-        "blind": Played(*WITHOUT, no_trace_reason=NO_TRACE),
+        "no-trace": Played(*WITHOUT, no_trace_reason=NO_TRACE),
         "beginning": Played(opened=False),
         "lost": Played(LostEvents(BEGAN, None)),
     }[scene]
@@ -217,7 +217,7 @@ async def test_the_result_of_saving_is_shown_after_leaving_the_screen(
         await pilot.press("S")
         await settled(pilot, lambda: isinstance(app.screen, SaveForm), "the form")
         await pilot.press("enter")
-        await settled(pilot, lambda: isinstance(app.screen, SignalWatchScreen), "the form is gone")
+        await settled(pilot, lambda: isinstance(app.screen, SignalWatchScreen), "the form is closed")
         await pilot.press("q")
         await settled(pilot, lambda: app.answers == [None], "the screen closed")
         left.set()
@@ -249,7 +249,7 @@ async def test_saving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (tmp_path / proposed).read_text() == "mine\n"
         await pilot.press("enter")
         await settled(pilot, lambda: (tmp_path / proposed).read_text() != "mine\n", "it is replaced")
-        await settled(pilot, lambda: isinstance(app.screen, SignalWatchScreen), "the form is gone")
+        await settled(pilot, lambda: isinstance(app.screen, SignalWatchScreen), "the form is closed")
         await pilot.press("S")
         await settled(pilot, lambda: isinstance(app.screen, SaveForm), "the form again")
         app.screen.query_one(Input).value = "/no/such/place/x"

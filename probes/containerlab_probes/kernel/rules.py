@@ -100,7 +100,7 @@ RULES = (
     ),
     Rule(
         "init-main-thread-blocks-core",
-        "The same with a signal that would dump core: it is discarded.",
+        "PID 1's main thread blocks a core-dumping signal without a handler, another thread does not: discarded.",
         f"{_SIGNAL}complete_signal (sig_kernel_coredump), get_signal (SIGNAL_UNKILLABLE)",
         (DISCARDED,),
     ),
@@ -178,13 +178,13 @@ RULES = (
     ),
     Rule(
         "main-thread-blocks",
-        "Not PID 1: the main thread blocks SIGTERM, another thread does not: the process is terminated.",
+        "SIGTERM terminates another process if its main thread blocks it and another thread does not.",
         f"{_SIGNAL}complete_signal (wants_signal, sig_fatal)",
         (KILLED,),
     ),
     Rule(
         "main-thread-ended",
-        "The main thread has exited, another thread has not: SIGTERM terminates the process.",
+        "SIGTERM terminates another process whose main thread has exited but which has other threads.",
         f"{_SIGNAL}complete_signal (wants_signal)",
         (KILLED,),
     ),

@@ -96,7 +96,7 @@ def _by_disposition(process: Process, signal: int, init: bool, children: tuple[P
     if signal not in found.caught and init:
         usual = "; its default action is to do nothing anyway" if default_action(signal) is Effect.NOTHING else ""
         evidence = (
-            f"PID 1 has no handler, so the kernel drops the signal{usual}"
+            f"PID 1 has no handler, so the kernel discards the signal{usual}"
             f" (neither SigCgt nor SigIgn of /proc/{pid}/status; man 7 pid_namespaces)"
         )
         return Delivery.DROPPED, Effect.NOTHING, evidence
@@ -144,10 +144,10 @@ def _handled(process: Process, signal: int, children: tuple[Process, ...]) -> _A
         return Delivery.HANDLER, Effect.PROGRAM_DECIDES, f"handled ({source})"
     waits = f"a shell that waits for {_named(found.foreground, children)} in the foreground"
     if found.caught >= _BASH_WITH_EXIT_TRAP:
-        evidence = f"handled ({source}) by {waits}: at once if this is for a trap on EXIT in bash, otherwise afterwards"
+        evidence = f"handled ({source}) by {waits}: at once for an EXIT trap of bash, otherwise after that"
         return Delivery.UNKNOWN, Effect.UNKNOWN, evidence
     if signal == _HUP and process.exe.endswith("zsh"):
-        evidence = f"handled ({source}) by {waits}: zsh does so also without a trap, and then at once"
+        evidence = f"handled ({source}) by {waits}: zsh has this handler even without a trap, and then runs it at once"
         return Delivery.UNKNOWN, Effect.UNKNOWN, evidence
     evidence = f"handled ({source}), but by {waits}: its trap runs only after that process has exited"
     return Delivery.DEFERRED, Effect.PROGRAM_DECIDES, evidence

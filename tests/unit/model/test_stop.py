@@ -164,7 +164,7 @@ def test_an_exit_just_before_sigkill_is_graceful() -> None:
 
 
 def test_exit_code_137_is_not_sigkill() -> None:
-    """As of an init whose child was killed; without the kernel's word 137 counts as SIGKILL."""
+    """For example an init whose child was killed; without a kernel trace 137 counts as SIGKILL."""
     state = run(HANDLING, [signal(0, TERM), ended(0.2, INIT, 1, 137), died(0.3, 137)])
     assert state.verdict is Verdict.GRACEFUL
     assert explain(state)[0] == "Exited on its own after 0.20 s with code 137."
@@ -240,8 +240,8 @@ def test_a_stop_in_progress_has_no_verdict() -> None:
 
 
 def test_without_processes_the_engine_decides() -> None:
-    blind = plan()
-    state = run(blind, [signal(0.01, TERM), died(0.5, 0), event(0.6, Kind.SETTLED)])
+    untraced = plan()
+    state = run(untraced, [signal(0.01, TERM), died(0.5, 0), event(0.6, Kind.SETTLED)])
     assert state.verdict is Verdict.GRACEFUL
     assert state.phase_1 is not None
     assert state.phase_1.ended == T0 + 0.5

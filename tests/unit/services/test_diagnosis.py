@@ -13,7 +13,7 @@ from containerlab_tui.services.diagnosis import doctor_all
 
 @dataclass
 class FailingEngine:
-    """Three running containers and one that has ended; asked about `b` it fails."""
+    """An engine with three running containers and one stopped; requests about `b` fail."""
 
     error: ContainerlabError
     asked: list[str] = field(default_factory=list)

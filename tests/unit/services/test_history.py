@@ -1,4 +1,4 @@
-"""The memory of stops: bounded, shared between programs, and never in the way."""
+"""The history of stops: limited, shared between programs, and never a reason to fail."""
 
 import sqlite3
 import threading

@@ -12,7 +12,7 @@ from tests.support.docker import eventually
 from tests.support.engine import details, event
 from tests.support.kernel import PlayedTrace, running
 
-BLIND = "no trace in this test"
+NO_TRACE = "no trace in this test"
 NOW = 5_000.0
 
 
@@ -46,7 +46,7 @@ def test_what_the_kernel_reports_is_taken_once(init: Process) -> None:
     made = watch(init, trace)
     assert not made.opened
     made.open()
-    assert (made.opened, made.blind, trace.ids) == (True, "", [init.id])
+    assert (made.opened, made.no_trace_reason, trace.ids) == (True, "", [init.id])
     exit = TracedExit(1.0, 7, 0)
     trace.play(exit)
     found = made.take()
@@ -93,10 +93,10 @@ def test_records_that_are_not_taken_are_limited_and_counted(init: Process, limit
 
 
 def test_without_a_trace_pidfds_report_exits(init: Process) -> None:
-    trace = PlayedTrace(BLIND)
+    trace = PlayedTrace(NO_TRACE)
     made = watch(init, trace)
     made.open()
-    assert made.blind == BLIND
+    assert made.no_trace_reason == NO_TRACE
     with running() as child:
         made.started_again(details(pid=child.pid, started_at=9.0))
     seen: list[LogRecord] = []
@@ -110,9 +110,11 @@ def test_without_a_trace_pidfds_report_exits(init: Process) -> None:
     made.close()
 
 
-@pytest.mark.parametrize(("blind", "asked"), [("", []), (BLIND, [Asked(3.0, 0, 15)])])
-def test_the_engine_counts_as_a_sender_only_without_a_trace(init: Process, blind: str, asked: list[Asked]) -> None:
-    made = watch(init, PlayedTrace(blind))
+@pytest.mark.parametrize(("no_trace_reason", "asked"), [("", []), (NO_TRACE, [Asked(3.0, 0, 15)])])
+def test_the_engine_counts_as_a_sender_only_without_a_trace(
+    init: Process, no_trace_reason: str, asked: list[Asked]
+) -> None:
+    made = watch(init, PlayedTrace(no_trace_reason))
     made.open()
     made.take()
     made.happened(event(3.0, "kill", signal="15"))
@@ -158,7 +160,7 @@ def test_a_remote_container_has_no_trace(init: Process) -> None:
     trace = PlayedTrace()
     made = watch(init, trace, local=False)
     made.open()
-    assert (made.opened, made.blind, trace.started) == (True, NOT_LOCAL, 0)
+    assert (made.opened, made.no_trace_reason, trace.started) == (True, NOT_LOCAL, 0)
     made.started_again(details(pid=init.pid + 1, started_at=None))
     assert made.take() == [Note(NOW, "restarted")]
 

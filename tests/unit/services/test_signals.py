@@ -1,4 +1,4 @@
-"""Sending chosen signals to real processes of this user: who gets them, which way, and what is seen of it."""
+"""Sending chosen signals to real processes of this user: their targets, routes and observed results."""
 
 import os
 import signal
@@ -29,9 +29,9 @@ from tests.support.kernel import PlayedTrace, running
 
 TERM, KILL, USR1, STOP, CONT = signal.SIGTERM, signal.SIGKILL, signal.SIGUSR1, signal.SIGSTOP, signal.SIGCONT
 SHORT_S = 0.0
-"""Where the process is known to stay: nothing is waited for."""
+"""For a process that is known to keep running: no wait."""
 LONG_S = 60.0
-"""Where the process is known to exit: the waiting ends with it."""
+"""For a process that is known to exit: the wait ends with it."""
 BLIND = "no trace in this test"
 send = partial(signals.send, policy=UNRESTRICTED)
 

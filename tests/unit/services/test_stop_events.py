@@ -1,4 +1,4 @@
-"""Where a stop takes the engine's events from: its own stream, or a shared one."""
+"""The source of a stop's engine events: its own stream, or a shared one."""
 
 import time
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ ID = "a" * 64
 
 @dataclass
 class Scripted:
-    """An engine whose stop publishes what the daemon would; every other call fails."""
+    """An engine whose stop publishes the daemon's events; every other call fails."""
 
     published: SharedEvents = field(default_factory=SharedEvents)
     streams: int = 0

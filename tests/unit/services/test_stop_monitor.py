@@ -1,4 +1,4 @@
-"""Watching one stop: what several sources report is merged, and when the waiting ends. No clock runs here."""
+"""Watching one stop: how reports of several sources are merged, and when the wait ends. No clock runs here."""
 
 import queue
 from collections.abc import Callable, Iterable
@@ -57,14 +57,14 @@ PLAN = StopPlan(
 
 
 class PlayedInbox(Inbox):
-    """Plays batches, each at its moment. Where nothing is left it jumps to the deadline; without one it fails."""
+    """Plays batches, each at its time. After the last it jumps to the deadline; without one it fails."""
 
     def __init__(self, *batches: tuple[float, list[Item]]) -> None:
         super().__init__(lambda: self.now)
         self.now = T0
         self.batches = list(batches)
         self.late: list[Item] = []
-        """What is there when the watchers are closed."""
+        """Records that arrive when the watchers are closed."""
 
     def put(self, item: Item) -> None:
         """The threads of the monitor report nothing here."""
@@ -84,9 +84,9 @@ class PlayedInbox(Inbox):
 
 @dataclass
 class Watchers:
-    """Stands for the exit watch and for the kernel trace."""
+    """Replaces the exit watch and the kernel trace."""
 
-    blind: str = ""
+    no_trace_reason: str = ""
     closed: int = 0
     exits: tuple[Exit, ...] = ()
     watched: frozenset[int] = frozenset()
@@ -324,13 +324,13 @@ def test_everything_is_closed_at_the_end_and_after_a_fault() -> None:
 
 
 @pytest.mark.parametrize(
-    ("blind", "elsewhere", "traced"), [("", False, True), ("", True, False), ("no tracefs", False, False)]
+    ("no_trace_reason", "elsewhere", "traced"), [("", False, True), ("", True, False), ("no tracefs", False, False)]
 )
 def test_all_signals_count_as_seen_only_where_the_trace_covers_the_whole_stop(
-    blind: str, elsewhere: bool, traced: bool
+    no_trace_reason: str, elsewhere: bool, traced: bool
 ) -> None:
     inbox = PlayedInbox((0.1, [died(0.1)]))
-    made = stage(inbox, replace(PLAN, started_elsewhere=elsewhere), Watchers(blind))
+    made = stage(inbox, replace(PLAN, started_elsewhere=elsewhere), Watchers(no_trace_reason))
     made.monitor.run()
     assert made.states[0].plan.traced is traced
 

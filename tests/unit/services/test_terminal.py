@@ -1,4 +1,4 @@
-"""Shells and attaching: what is refused before a terminal is touched, and the command that is run."""
+"""Shell and attach sessions: refusals before a terminal is touched, and the command that is run."""
 
 import os
 from pathlib import Path

@@ -30,13 +30,13 @@ def survival_words(survives: Survival) -> str:
 
 
 def tell_unread(unread: tuple[str, ...]) -> None:
-    """Printses what could not be read on standard error."""
+    """Prints what could not be read on standard error."""
     for sentence in unread:
         common.tell(f"not read: {sentence}")
 
 
 def print_bytes(arguments: argparse.Namespace, inspector: Inspector, of: documents.Document, read: Window) -> int:
-    """Printses a window as a hexadecimal dump, or as JSON; returns the exit status."""
+    """Prints a window as a hexadecimal dump, or as JSON; returns the exit status."""
     if arguments.json:
         common.answer(documents.window(inspector.details.name, of, read))
         return 0

@@ -1,4 +1,4 @@
-"""What findings are made from: PID 1, the processes behind it, and the prediction."""
+"""The basis of all findings: PID 1, the processes behind it, and the prediction."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from containerlab_tui.model.diagnosis import Outcome, Outlook, Severity
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What findings are made from."""
+    """The basis of all findings."""
 
     case: Case
     root: Process

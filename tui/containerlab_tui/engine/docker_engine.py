@@ -204,10 +204,10 @@ class DockerEngine:
     # streams and waits
 
     def wait(self, container: str, timeout_s: float) -> int:
-        answer = self._post(_path(container, "wait"), f"wait for {_shown(container)} to end", timeout_s=timeout_s)
+        answer = self._post(_path(container, "wait"), f"wait for {_shown(container)} to exit", timeout_s=timeout_s)
         from containerlab_tui.engine import docker_client
 
-        with docker_client.translated(self.endpoint, f"wait for {_shown(container)} to end"):
+        with docker_client.translated(self.endpoint, f"wait for {_shown(container)} to exit"):
             code: int = answer.json()["StatusCode"]
         return code
 

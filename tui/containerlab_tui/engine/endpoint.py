@@ -1,4 +1,4 @@
-"""Finds the engine that `docker` would use, in the way of its command line (docker/cli cli/command/cli.go).
+"""Finds the engine that `docker` would use, like its command line (docker/cli cli/command/cli.go).
 
 In order: an explicit endpoint, an explicit context, DOCKER_HOST, DOCKER_CONTEXT, the current context of
 config.json in $DOCKER_CONFIG or ~/.docker, the socket at /var/run/docker.sock.

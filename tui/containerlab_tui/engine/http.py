@@ -1,6 +1,6 @@
 """Minimal HTTP client, used where docker-py is too slow or hides the socket. One request for each connection.
 
-On a Unix socket a question asked this way costs a sixth of what it costs through requests. An attached stream needs the
+On a Unix socket a request takes a sixth of the time that the requests library takes. An attached stream needs the
 socket itself.
 """
 

@@ -1,7 +1,7 @@
 """The lab's requests beyond `api.Engine`: builds and imports images, creates containers.
 
 A *mark* is the hash of everything that an image is made from; it is kept on the image as a label, so that one list
-of images tells what has to be built. Low-level client calls, one request each.
+of images shows which must be built. Low-level client calls, one request each.
 """
 
 import io

@@ -53,10 +53,10 @@ def from_recorded_stop(past: PastStop, recorded: tuple[str, ...], code: int | No
         cause = "out-of-memory"
         sentence = f"It reached its memory limit during a stop with {past.signal}, and the kernel killed it{took}."
     elif past.phase_2_s is None:
-        sentence = f"It was killed{sender}{took} of a stop with {past.signal}; Docker sent no SIGKILL."
+        sentence = f"During a stop with {past.signal} it was killed{sender}{took}; Docker sent no SIGKILL."
         if not sender:
             cause, sure = "unknown", False
-            sentence = f"It exited with 137{took} of a stop with {past.signal}, but Docker sent no SIGKILL. {_WHO_ELSE}"
+            sentence = f"During a stop with {past.signal} it exited with 137{took}; Docker sent no SIGKILL. {_WHO_ELSE}"
     elif past.signal == "SIGKILL":
         cause = "stop-killed" if stopped else "killed"
         sentence = "It was killed at once: its stop signal is SIGKILL."

@@ -1,6 +1,6 @@
 """The containers of one engine: a snapshot, folded with the engine's events.
 
-Events carry the time at which they happened, answers the time of the question. Of two records about one container the
+Events carry the time at which they happened, responses the time of the request. Of two records about one container the
 later wins, whatever order they arrive in.
 """
 

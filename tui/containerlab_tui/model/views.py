@@ -31,8 +31,8 @@ class Sent:
     """`pidfd`, or `engine`."""
     forecast: Forecast | None
     observed: str | None = None
-    """The result as one clause: `still there`, `ended with status 0`, `ended by SIGTERM` … None: not yet known, or
-    not visible."""
+    """The result as one clause: `still running`, `exited with code 0`, `terminated by SIGTERM` … None: not yet known,
+    or not visible."""
     error: str = ""
     """Why it was not sent."""
     error_status: int = 0

@@ -1,4 +1,4 @@
-"""Converts records to the JSON documents of the command line. Other programs rely on the names in here.
+"""Converts records to the JSON documents of the command line. Other programs rely on these names.
 
 Times are ISO 8601 with microseconds in UTC, durations are seconds (`_s`), sizes bytes, signals names, and a
 process carries `pid` (the host's number) and `container_pid`.

@@ -7,7 +7,7 @@ from typing import Literal
 from containerlab_probes.records import Window
 
 Role = Literal["plain", "mark", "offset", "zero", "changed"]
-"""What a part of a line is, for whoever gives it a colour."""
+"""The role of a part of a line, from which the caller chooses a colour."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from containerlab_probes.trace.tracer import Tracer
 class Recording(Protocol):
     """A kernel trace as services use it; tests pass their own."""
 
-    blind: str
+    no_trace_reason: str
 
     def watch(self, ids: Iterable[ProcessId]) -> None: ...
 
@@ -26,20 +26,20 @@ Record = Callable[[Iterable[ProcessId], Callable[[tuple[TraceRecord, ...]], None
 
 
 class KernelTrace:
-    """Traces from its creation to `close`. `blind` says why nothing is recorded; empty if all is."""
+    """Traces from its creation to `close`. `no_trace_reason` says why nothing is recorded; empty if all is."""
 
     def __init__(self, ids: Iterable[ProcessId], on_records: Callable[[tuple[TraceRecord, ...]], None]) -> None:
         """`on_records` is called in the tracer's thread, with records sorted by time."""
         self._tracer: Tracer | None = None
         tracer = Tracer()
-        self.blind = tracer.available()
-        if self.blind:
+        self.no_trace_reason = tracer.available()
+        if self.no_trace_reason:
             return
         try:
             tracer.watch(ids)
             tracer.start(on_records)
         except ContainerlabError as error:
-            self.blind = str(error)
+            self.no_trace_reason = str(error)
             tracer.close()
         else:
             self._tracer = tracer

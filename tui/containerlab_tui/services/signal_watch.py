@@ -50,7 +50,7 @@ class SignalWatch:
         self._closed = False
         self.opened = False
         """Whether `open` has finished: everything from now on is recorded."""
-        self.blind = "" if local else NOT_LOCAL
+        self.no_trace_reason = "" if local else NOT_LOCAL
         """Why there is no kernel trace, a sentence; empty if there is one."""
 
     @property
@@ -66,8 +66,8 @@ class SignalWatch:
             if self._local:
                 ids = self._processes()
                 self._recording = self._record(ids, self._recorded)
-                self.blind = self._recording.blind
-                if self.blind:
+                self.no_trace_reason = self._recording.no_trace_reason
+                if self.no_trace_reason:
                     self._recording = None
                     self._watch_exits(ids)
             self.opened = True
@@ -92,7 +92,7 @@ class SignalWatch:
 
     def happened(self, event: EngineEvent) -> None:
         """Adds an event of the engine."""
-        if self.blind and event.action == "kill":
+        if self.no_trace_reason and event.action == "kill":
             try:
                 signal = number_of(event.attributes.get("signal", ""))
             except ContainerlabError:

@@ -1,7 +1,7 @@
 """Watches one stop in progress and updates its state.
 
 Four threads feed one queue: the engine's events, the pidfds of the container's processes (opened before the
-signal is sent), the kernel's record of signals where it can be had, and the request itself. The caller's
+signal is sent), the kernel trace if available, and the request itself. The caller's
 thread folds the queue; nothing polls the engine.
 """
 
@@ -126,7 +126,7 @@ class StopMonitor:
         """Reported exits, each with its status if known."""
         self._known = {process.pid: process for process in plan.processes}
         self._recording = record(ids, lambda records: self._queue.put(Recorded(records))) if ids else None
-        recorded = self._recording is not None and not self._recording.blind
+        recorded = self._recording is not None and not self._recording.no_trace_reason
         # Signals before the trace of a stop started elsewhere are unknown, so no process counts as not signalled.
         self._state = begin(replace(plan, traced=recorded and not plan.started_elsewhere), began)
 
@@ -259,8 +259,8 @@ class StopMonitor:
         for record in records:
             if isinstance(record, LostEvents):
                 self._state = replace(self._state, plan=replace(self._state.plan, traced=False))
-                lost = f"{record.count or 'some'} events of the kernel trace were lost"
-                yield StopEvent(record.at, Kind.NOTE, Source.KERNEL, detail=lost)
+                lost = "1 event of" if record.count == 1 else f"{record.count or 'some'} events of"
+                yield StopEvent(record.at, Kind.NOTE, Source.KERNEL, detail=f"lost {lost} the kernel trace")
             elif event := as_stop_event(record, self._known):
                 yield event
 

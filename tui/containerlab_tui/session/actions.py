@@ -128,7 +128,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(Scope.MAIN, "tab.files", "f", "tab('files')", "files", "Show mapped files", is_shown=False),
     Action(Scope.MAIN, "tab.logs", "l", "tab('logs')", "logs", "Show the log", is_shown=False),
     Action(Scope.MAIN, "tab.inspect", "y", "tab('inspect')", "inspect", "Show the engine's details", is_shown=False),
-    Action(Scope.MAIN, "main.back", "escape", "back", "back", "Leave the tab, the filter or the marks",
+    Action(Scope.MAIN, "main.back", "escape", "back", "back", "Leave the tab, clear the filter or the marks",
            is_shown=False),
     Action(Scope.MAIN, "main.again", "f5", "reread", "re-read", "Re-read the tab", is_shown=False),
     Action(Scope.MAIN, "app.quit", "q", "app.quit", "quit", "Quit (containers keep running)"),
@@ -192,7 +192,7 @@ ACTIONS: tuple[Action, ...] = (
             Action(scope, "app.help", "question_mark", "app.help", "help", _HELP_TEXT),
         )
     ),
-    Action(Scope.SIGNAL_WATCH, "watch.leave", "escape,q", "leave", "leave", "Back; ends the trace"),
+    Action(Scope.SIGNAL_WATCH, "watch.leave", "escape,q", "leave", "leave", "Back (stops the trace)"),
     Action(Scope.SIGNAL_WATCH, "watch.filter", "slash", "filter", "filter",
            "Filter: TERM, 15, exit, a PID, a program, -CHLD …"),
     Action(Scope.SIGNAL_WATCH, "watch.pause", "space,p", "pause", "pause", "Pause the list (recording continues)"),

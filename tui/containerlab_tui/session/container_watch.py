@@ -37,7 +37,7 @@ class ContainerWatch:
     @property
     def no_trace_reason(self) -> str:
         """Why there is no kernel trace, a sentence; empty if there is one."""
-        return self._watch.blind
+        return self._watch.no_trace_reason
 
     def begin(self) -> None:
         """Starts watching in the background."""

@@ -80,14 +80,14 @@ class Kernel:
         return see_processes(engine, details)
 
     def load_reader(self, post: "Callable[[Loads], object]") -> "LoadReader":
-        """Returns what reads CPU, memory and IPC figures of containers, and CPU and memory of this machine."""
+        """Returns a reader of CPU, memory and IPC figures of containers, and of this machine's CPU and memory."""
         from containerlab_probes.processes.load import HostLoadReader
         from containerlab_tui.session.refreshers import LoadReader, Overviews, UsageReaders
 
         return LoadReader(UsageReaders().usage_of, Overviews().overviews_of, post, host_of=HostLoadReader().read)
 
     def process_loads(self) -> "ProcessLoads":
-        """Returns what adds to processes the loads that they have; CPU is the rate since it was called before."""
+        """Returns a function that adds loads to processes; CPU is the rate since its last call."""
         from containerlab_probes.processes.load import ProcessLoadReader
 
         return ProcessLoadReader().read
@@ -128,7 +128,7 @@ class Session:
         self.settings, self.clock, self.kernel = settings, clock, kernel or Kernel()
         self.policy = policy or Policy(settings.read_only, confirm=settings.confirm)
         self.problems = tuple(problems)
-        """What is wrong with the settings, a sentence each."""
+        """A sentence for each problem of the settings."""
         self.store = Store()
         self.store.take(Snapshot(tuple(sources.first()), clock()))
         self.engines = Engines(sources.engine)
@@ -167,7 +167,7 @@ class Session:
         self.run(self.kernel.clean_up)
 
     def close(self) -> None:
-        """Ends the watches now: at exit their threads may be cut off before they do."""
+        """Ends the watches now, because their threads may be killed at exit before they clean up."""
         for watch in tuple(self.open_watches):
             watch.close()
 

@@ -54,7 +54,7 @@ class Store:
     overviews: "dict[str, Overview]" = field(default_factory=dict)
     loads: dict[str, Load] = field(default_factory=dict)
     host: "HostLoad | None" = None
-    """What this machine uses; None: not read, or the engine is on another one."""
+    """Usage of this machine; None: not read, or the engine is on another one."""
     stopping: dict[str, str] = field(default_factory=dict)
     """The phase of a stop in progress, in words."""
 

@@ -54,7 +54,7 @@ pool = Pool()
 
 
 def in_own_thread(job: Callable[[], None]) -> None:
-    """Runs a job that mostly waits, as a stop does: it takes no thread of the pool from those who ask."""
+    """Runs a job that mostly waits, as a stop does: so that it does not occupy a thread of the pool."""
     threading.Thread(target=job, name="wait", daemon=True).start()
 
 
@@ -63,7 +63,7 @@ def attempt(
     done: Callable[[T], object],
     failed: Callable[[ContainerlabError], object],
 ) -> None:
-    """Calls `work` and hands its result to `done`, or its error to `failed`; nothing else leaves this function."""
+    """Calls `work` and passes its result to `done`, or its error to `failed`; nothing else leaves this function."""
     try:
         result = work()
     except ContainerlabError as error:
