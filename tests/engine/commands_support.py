@@ -1,4 +1,4 @@
-"""The command line as a test calls it: the arguments, and then what it answered, wrote and ended with."""
+"""The command line as tests call it: arguments in; output, error output and exit status out."""
 
 import datetime
 import json
@@ -12,7 +12,7 @@ import pytest
 from containerlab_tui.cli import main
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-SIGNAL = re.compile(r"SIG[A-Z0-9]+([+]\d+)?|32|33")  # the C library keeps 32 and 33 to itself: no name
+SIGNAL = re.compile(r"SIG[A-Z0-9]+([+]\d+)?|32|33")  # the C library reserves 32 and 33: they have no name
 DELIVERIES = {
     "handler", "sigwait", "signalfd", "default", "ignored", "dropped", "deferred", "pending", "unknown",
 }  # fmt: skip
@@ -22,7 +22,7 @@ SURVIVAL = {"process-exit", "stop-start", "remove", "host-reboot"}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one command did."""
+    """Output, error output and exit status of one command."""
 
     status: int
     out: str
@@ -30,7 +30,7 @@ class Answer:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The one JSON document; fails where there is anything beside it or it doesn't begin with the schema."""
+        """Returns the one JSON document; fails if the output has more or does not begin with the schema."""
         document = json.loads(self.out)
         assert isinstance(document, dict)
         assert next(iter(document.items())) == ("schema", 1)
@@ -39,7 +39,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`containerlab-tui --host ENGINE ARGUMENTS` in this process."""
+    """Runs `containerlab-tui --host ENGINE ARGUMENTS` in this process."""
 
     host: str
     capsys: pytest.CaptureFixture[str]
@@ -52,13 +52,13 @@ class Command:
         return Answer(status, out, err)
 
     def asks(self, *arguments: str) -> dict[str, Any]:
-        """The document of a command that is done with status 0."""
+        """Returns the document of a command that exits with status 0."""
         answer = self(*arguments, "--json")
         assert answer.status == 0, answer.err
         return answer.document
 
     def fails(self, status: int, *arguments: str) -> str:
-        """The one sentence of a command that ends with that status and answers nothing."""
+        """Returns the one sentence of a command that exits with that status and prints no output."""
         answer = self(*arguments)
         assert (answer.status, answer.out) == (status, "")
         assert len(answer.err.strip().splitlines()) == 1, answer.err
@@ -67,13 +67,13 @@ class Command:
 
 
 def has(document: dict[str, Any], fields: str) -> None:
-    """Each of the fields (words of one string) is there."""
+    """Asserts that each of the fields (words of one string) is there."""
     missing = set(fields.split()) - document.keys()
     assert not missing, f"{missing} not in {sorted(document)}"
 
 
 def is_moment(text: object) -> float:
-    """The epoch seconds of an ISO time with microseconds in UTC."""
+    """Returns the epoch seconds of an ISO time with microseconds in UTC."""
     assert isinstance(text, str)
     assert MOMENT.fullmatch(text), text
     return datetime.datetime.fromisoformat(text).timestamp()

@@ -22,13 +22,13 @@ from tests.support.docker import Containers, Docker
 
 @pytest.fixture(scope="session")
 def base_cache() -> Path:
-    """Where the base of the images is kept; a lab of the user's finds it in the same place."""
+    """Returns where the base of the images is kept, so that a lab of the same user finds it."""
     return directories.state_dir(create=True) / "base"
 
 
 @pytest.fixture(scope="session")
 def engine_host(base_cache: Path) -> Iterator[str]:
-    """The address of an engine that has the project's images and no demonstration containers."""
+    """Yields the address of an engine that has the project's images and no demonstration containers."""
     state = directories.state_dir(create=True)
     if host := os.environ.get("DOCKER_HOST"):
         with locked(state / "images.lock", lambda: None):
@@ -49,13 +49,13 @@ def engine_host(base_cache: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def docker(engine_host: str, tmp_path_factory: pytest.TempPathFactory) -> Docker:
-    """The docker client on that engine."""
+    """Returns a docker client for that engine."""
     return Docker(engine_host, str(tmp_path_factory.mktemp("docker-config")))
 
 
 @pytest.fixture
 def container(docker: Docker) -> Iterator[Containers]:
-    """Makes containers and removes them after the test."""
+    """Returns a function that creates containers; they are removed after the test."""
     containers = Containers(docker)
     yield containers
     containers.remove()
@@ -63,13 +63,13 @@ def container(docker: Docker) -> Iterator[Containers]:
 
 @pytest.fixture(scope="session")
 def servers_image(engine_host: str, base_cache: Path) -> str:
-    """The tag of an image with many of Debian's servers, inits and shells."""
+    """Returns the tag of an image with many of Debian's servers, inits and shells."""
     return servers.ensure(engine_host, base_cache)
 
 
 @pytest.fixture
 def names(docker: Docker) -> Iterator[list[str]]:
-    """For the names of containers that a test makes: removed afterwards."""
+    """Yields a list for the names of containers that a test creates; they are removed afterwards."""
     made: list[str] = []
     yield made
     if made:

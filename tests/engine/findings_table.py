@@ -1,4 +1,4 @@
-"""Each finding of the doctor: a real container that has it, and some that only look like it or have the remedy."""
+"""For each finding of the doctor: a real container that has it, and some that only look like it or have the fix."""
 
 from dataclasses import dataclass, field
 
@@ -26,13 +26,13 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A finding, who has it and who hasn't."""
+    """A finding, the container that has it and those that do not."""
 
     code: str
     has: Box
     without: tuple[Box, ...]
     killed: bool | None = True
-    """Whether a stop of `has` ends in SIGKILL while those `without` end by themselves; None: see `unstopped`."""
+    """Whether a stop of `has` ends in SIGKILL and those of `without` exit on their own; None: see `unstopped`."""
     unstopped: str = ""
     """Why these aren't stopped."""
     better: str = field(default="")

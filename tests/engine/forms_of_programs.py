@@ -1,4 +1,4 @@
-"""Real programs and the forms in which containers run them, for the table of forecasts against outcomes."""
+"""Real programs and the forms in which containers run them, for the table of predictions and outcomes."""
 
 from dataclasses import dataclass
 
@@ -97,7 +97,7 @@ FORMS: tuple[Form, ...] = (
     Form("gunicorn", _sh(f"{WSGI}; exec gunicorn -b 127.0.0.1:8000 web:app"), grace_s=5, says="Booting worker"),
     Form("uwsgi reloads", _sh(f"{RUN_UWSGI} --master"),
          says="spawned uWSGI"),
-    Form("uwsgi ends", _sh(f"{RUN_UWSGI} --master --die-on-term"), grace_s=5,
+    Form("uwsgi exits", _sh(f"{RUN_UWSGI} --master --die-on-term"), grace_s=5,
          says="spawned uWSGI"),
     Form("uwsgi with a master by its environment", _sh(RUN_UWSGI), options=("-e", "UWSGI_MASTER=1"),
          says="spawned uWSGI"),
@@ -120,12 +120,12 @@ FORMS: tuple[Form, ...] = (
     Form("runsvdir", _sh(f"{SERVICE} exec runsvdir /tmp/s"), runs="sleep"),
     Form("runsv", _sh(f"{SERVICE} exec runsv /tmp/s/a"), runs="sleep"),
     Form("s6-supervise", _sh(f"{SERVICE} exec s6-supervise /tmp/s/a"), runs="sleep"),
-    Form("s6-svscan, a service with a signal of its own",
+    Form("s6-svscan, a service with another stop signal",
          _sh(f"{SERVICE} echo SIGWINCH > /tmp/s/a/down-signal; exec s6-svscan /tmp/s"), runs="sleep"),
     Form("supervisord hup", _supervised("[program:a]", "command=sleep 1000"), "SIGHUP", says="a entered RUNNING"),
     Form("supervisord", _supervised("[program:a]", "command=sleep 1000", "[program:b]", "command=sleep 1001"),
          grace_s=5, says="b entered RUNNING"),
-    Form("supervisord with a stubborn program",
+    Form("supervisord with a program that does not exit",
          _supervised("[program:a]", "command=bash -c \"trap : TERM; while :; do sleep 1; done\""),
          says="a entered RUNNING"),
     # Wrappers
@@ -137,21 +137,21 @@ FORMS: tuple[Form, ...] = (
     # Shells
     Form("dash in front", _sh("sleep 1000; true"), runs="sleep"),
     Form("bash -c that becomes its command", ("bash", "-c", "sleep 1000"), runs="sleep"),
-    Form("dash, trap put off", _sh("trap 'exit 0' TERM; sleep 1000"), runs="sleep"),
-    Form("bash, trap put off", ("bash", "-c", "trap 'exit 0' TERM; sleep 1000; true"), runs="sleep"),
+    Form("dash, trap deferred", _sh("trap 'exit 0' TERM; sleep 1000"), runs="sleep"),
+    Form("bash, trap deferred", ("bash", "-c", "trap 'exit 0' TERM; sleep 1000; true"), runs="sleep"),
     Form("dash, trap while it waits", _sh("trap 'exit 0' TERM; sleep 1000 & wait"), runs="sleep"),
     Form("bash, trap while it waits", ("bash", "-c", "trap 'exit 0' TERM; sleep 1000 & wait"), runs="sleep"),
     Form("busybox sh, trap in a loop", ("busybox", "sh", "-c", "trap 'exit 0' TERM; while :; do sleep 1; done")),
-    Form("mksh, trap that goes on", ("mksh", "-c", "trap 'echo x' TERM; while :; do sleep 1; done")),
-    Form("zsh, a trap that passes it on", ("zsh", "-c", "sleep 1000 & p=$!; trap 'kill $p' TERM; wait $p; wait $p"),
+    Form("mksh, trap that continues", ("mksh", "-c", "trap 'echo x' TERM; while :; do sleep 1; done")),
+    Form("zsh, a trap that forwards it", ("zsh", "-c", "sleep 1000 & p=$!; trap 'kill $p' TERM; wait $p; wait $p"),
          runs="sleep"),
     Form("bash at a terminal", ("bash",), options=("-t", "-i"), runs="bash"),
-    Form("bash, a trap that read outlives", ("bash", "-c", "trap 'echo x' TERM; while read x; do echo $x; done"),
+    Form("bash, a trap that does not end read", ("bash", "-c", "trap 'echo x' TERM; while read x; do echo $x; done"),
          options=("-i",), grace_s=1, runs="bash"),
     Form("bash, traps set in a loop", ("bash", "-c", "for s in INT TERM; do trap \"echo $s; exit 0\" $s; done; "
                                        "while :; do sleep 1000 & wait; done"), runs="sleep"),
     Form("bash, set -e", ("bash", "-ec", "trap 'echo x' TERM; while :; do sleep 1000 & wait $!; done"), runs="sleep"),
-    Form("bash, EXIT and TERM put off", ("bash", "-c", "trap 'echo x' EXIT; trap 'exit 0' TERM; sleep 1000; true"),
+    Form("bash, EXIT and TERM deferred", ("bash", "-c", "trap 'echo x' EXIT; trap 'exit 0' TERM; sleep 1000; true"),
          grace_s=1, runs="sleep"),
     Form("dash, a trap in another file", _sh("echo \"trap 'exit 0' TERM\" > /lib.sh; . /lib.sh; sleep 1000 & wait"),
          runs="sleep"),

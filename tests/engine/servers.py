@@ -1,4 +1,4 @@
-"""The image with the real programs of the forecast table, made once with mmdebstrap and kept with the lab's base."""
+"""The image with the real programs of the prediction table, built once with mmdebstrap and kept with the lab's base."""
 
 import hashlib
 import shutil
@@ -25,14 +25,14 @@ UNNEEDED = ("/usr/lib/*/libLLVM*", "/usr/lib/llvm-*", "/usr/share/zsh/functions/
 
 
 def recipe() -> tuple[str, ...]:
-    """That of the lab's base, with more packages."""
+    """Returns the recipe of the lab's base with more packages."""
     words = [word for word in base.recipe() if not word.startswith("--include=")]
     packages = ",".join((*base.PACKAGES, *PACKAGES))
     return (f"--include={packages}", *(f"--dpkgopt=path-exclude={each}" for each in UNNEEDED), *words)
 
 
 def ensure(endpoint: str, cache: Path, said: Callable[[str], None] = print) -> str:
-    """Have the image on that engine; its tag. The tar is made in about 100 s, and once."""
+    """Builds the image on that engine if it is missing and returns its tag. The tar takes about 100 s, once."""
     mark = hashlib.sha256("\0".join(recipe()).encode()).hexdigest()
     cache.mkdir(parents=True, exist_ok=True)
     waiting = "waiting for another run that makes the servers"

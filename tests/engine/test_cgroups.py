@@ -29,7 +29,7 @@ def test_usage_agrees_with_the_engine(docker: Docker, container: Containers) -> 
 
 
 def test_a_stopped_container_raises_gone_even_after_a_restart(docker: Docker, container: Containers) -> None:
-    """The restarted container has the same cgroup, but the reader was made for its earlier life."""
+    """The restarted container has the same cgroup, but the reader belongs to its earlier run."""
     name = container(BASE, "sleep", "1000")
     reader = cgroups.UsageReader(int(docker.state(name, "State.Pid")))
     assert reader.read().memory_limit is None

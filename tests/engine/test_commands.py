@@ -1,4 +1,4 @@
-"""`ps`, `processes`, `forecast`, `signal`: their documents, their words, what they do, and how they fail."""
+"""`ps`, `processes`, `forecast`, `signal`: documents, text, effects and failures."""
 
 import json
 import os
@@ -40,7 +40,7 @@ READY = {
 def command(
     engine_host: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Command:
-    """The command line with a memory of stops of its own."""
+    """Runs the command line with a separate history of stops."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     return Command(engine_host, capsys)
 
@@ -150,19 +150,19 @@ def test_forecast_sends_nothing(docker: Docker, container: Containers, command: 
     name = container("dockerapp1", ready="pid = 1")
     document = command.asks("forecast", name, "usr1", "SIGKILL", "SIGRTMIN+3", "1", "STOP")
     assert document["container"] == name
-    told = {}
+    found = {}
     for row in document["forecasts"]:
         has(row, "pid container_pid signal delivery effect evidence")
         assert row["delivery"] in DELIVERIES
         assert row["effect"] in EFFECTS
         assert row["evidence"]
-        told[row["signal"]] = (row["delivery"], row["effect"])
-    assert told == {
+        found[row["signal"]] = (row["delivery"], row["effect"])
+    assert found == {
         "SIGUSR1": ("handler", "program-decides"),
         "SIGKILL": ("default", "terminates"),
         "SIGRTMIN+3": ("dropped", "nothing"),
         "SIGHUP": ("dropped", "nothing"),
-        "SIGSTOP": told["SIGSTOP"],
+        "SIGSTOP": found["SIGSTOP"],
     }
     assert "handle signal" not in docker.logs(name)
     assert docker.state(name) == "running"
@@ -176,7 +176,7 @@ def test_forecast_is_of_the_stop_signal_by_default(container: Containers, comman
     assert table.out.splitlines()[0].split() == ["PID", "IN", "SIGNAL", "DELIVERY", "EFFECT", "PROCESS", "EVIDENCE"]
 
 
-# forecast against what happens, one row of the image table after the other
+# predicted and observed effects, one row of the image table after the other
 
 WITH_CHILDREN = ("dockerapp3", "shell-form", "supervisor-v2", "init-wrapped")
 EXPECTED = {
@@ -197,12 +197,12 @@ TAKEN = {"handler": "its handler runs", "dropped": "discarded", "default": "defa
 
 
 def came_true(row: dict[str, Any], became: str) -> None:
-    """What was observed is what was forecast."""
+    """Asserts that the observed effect is the predicted one."""
     forecast = row["forecast"]
     ended_by_it = became == f"terminated by {row['signal']}"
     taken = TAKEN[forecast["delivery"]]
     if ended_by_it and row["signal"] != "SIGKILL":
-        # The kernel makes SIGKILL of a fatal signal at once (kernel/signal.c, complete_signal): nobody takes this one.
+        # The kernel turns a fatal signal into SIGKILL at once (kernel/signal.c, complete_signal): no thread takes it.
         taken = "queued"
     assert row["observed"] == (became if Tracer().available() else f"{taken}; {became}")
     assert (forecast["effect"] in ("terminates", "dumps-core")) == ended_by_it
@@ -214,17 +214,17 @@ def test_the_forecast_for_pid_1_comes_true(
 ) -> None:
     delivery, became = EXPECTED[image, signal]
     name = container(image, ready=READY[image])
-    told = by_pid(command.asks("forecast", name, signal)["forecasts"])[1]
+    found = by_pid(command.asks("forecast", name, signal)["forecasts"])[1]
     document = command.asks("signal", name, signal)
     assert document["container"] == name
     (row,) = document["sent"]
     has(row, "pid container_pid signal forecast observed")
-    assert (row["container_pid"], row["signal"], row["forecast"]) == (1, signal, told)
-    assert told["delivery"] == delivery
+    assert (row["container_pid"], row["signal"], row["forecast"]) == (1, signal, found)
+    assert found["delivery"] == delivery
     came_true(row, became)
     running = docker.state(name) == "running"
     assert running == (became == "still running") or eventually(
-        lambda: docker.state(name) != "running", f"{name} has ended"
+        lambda: docker.state(name) != "running", f"{name} stops"
     )
 
 
@@ -307,8 +307,8 @@ def test_a_refused_signal_sets_the_exit_status(
     json_too: tuple[str, ...],
 ) -> None:
     name = container("dockerapp1", ready="pid = 1")
-    told = command.fails(status, *(name if word == "NAME" else word for word in arguments), *json_too)
-    assert sentence in told
+    found = command.fails(status, *(name if word == "NAME" else word for word in arguments), *json_too)
+    assert sentence in found
     assert "handle signal" not in docker.logs(name)
     assert docker.state(name) == "running"
 

@@ -1,4 +1,4 @@
-"""`ipc`, `ipc read`, `ipc remove`, `maps`, `maps read`: their documents, their bytes, and how they fail."""
+"""`ipc`, `ipc read`, `ipc remove`, `maps`, `maps read`: documents, bytes and failures."""
 
 import base64
 import string
@@ -20,14 +20,14 @@ WORDS = b"the child's words"
 def command(
     engine_host: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Command:
-    """The command line with a memory of stops of its own."""
+    """Runs the command line with a separate history of stops."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     return Command(engine_host, capsys)
 
 
 @pytest.fixture
 def written(docker: Docker, container: Containers) -> str:
-    """systemv-shm with its segment, semaphores and queue, and somebody who has attached the segment."""
+    """Runs systemv-shm with its segment, semaphores and queue, and a process that has attached the segment."""
     name = container("systemv-shm", options=("--ipc=shareable",), ready="ready")
     docker("exec", name, "writer")
     docker("exec", "-d", name, "waiter")
@@ -36,7 +36,7 @@ def written(docker: Docker, container: Containers) -> str:
 
 @pytest.fixture
 def mapped(docker: Docker, container: Containers) -> str:
-    """mmap-shm with two processes that hold its three mappings."""
+    """Runs mmap-shm with two processes that hold its three mappings."""
     name = container("mmap-shm", ready="ready")
     docker("exec", name, "writer")
     docker("exec", "-d", name, "holder")

@@ -1,4 +1,4 @@
-"""`stop` and `why` on real containers: the two phases, the verdict, the timeline, and the story afterwards."""
+"""`stop` and `why` on real containers: both phases, the verdict, the timeline, and the explanation afterwards."""
 
 import contextlib
 import os
@@ -22,20 +22,20 @@ from tests.support.docker import Containers, Docker, eventually
 
 VERDICTS = {"graceful", "killed", "already-stopped", "restarted", "failed"}
 NEAR_S = 0.02
-"""How near the truth the end of a process must be told."""
+"""Largest accepted error of the time of an exit."""
 
 
 @pytest.fixture
 def command(
     engine_host: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Command:
-    """The command line with a memory of stops of its own."""
+    """Runs the command line with a separate history of stops."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     return Command(engine_host, capsys)
 
 
 class Witness:
-    """Sees when processes end, by pidfds of its own, apart from all that the program has."""
+    """Records when processes exit, with separate pidfds, independently of the program."""
 
     def __init__(self, pids: list[int]) -> None:
         self.ends: dict[int, float] = {}
@@ -44,7 +44,7 @@ class Witness:
         self._thread.start()
 
     def _watch(self) -> None:
-        with contextlib.suppress(OSError):  # on a busy machine its own waking-up would be what is late
+        with contextlib.suppress(OSError):  # on a busy machine this thread may wake up late
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
         poll = select.poll()
         for file in self._files:
@@ -69,7 +69,7 @@ class Seen:
 
     @property
     def by_pid(self) -> dict[int, dict[str, Any]]:
-        """The processes of the document by their container PID."""
+        """Returns the processes of the document by their container PID."""
         return {one["container_pid"]: one for one in self.document["processes"]}
 
     def kinds(self, kind: str, source: str) -> list[dict[str, Any]]:
@@ -97,7 +97,7 @@ def is_stop_document(document: dict[str, Any]) -> None:
 
 @pytest.fixture
 def stopped(command: Command) -> Iterator[Callable[..., Seen]]:
-    """Stops a container with a witness beside it; the document has its fields, and each end is near the truth."""
+    """Stops a container while a witness watches it; checks the document's fields and the time of each exit."""
     witnesses: list[Witness] = []
 
     def stop(name: str, *options: str) -> Seen:
@@ -108,7 +108,7 @@ def stopped(command: Command) -> Iterator[Callable[..., Seen]]:
         document = answer.document
         is_stop_document(document)
         began = is_moment(document["began"])
-        eventually(lambda: set(pids) <= witness.ends.keys(), "the witness has seen all ends")
+        eventually(lambda: set(pids) <= witness.ends.keys(), "the witness has seen all exits")
         for one in document["processes"]:
             assert one["pid"] in witness.ends
             assert abs(began + one["ended_t_s"] - witness.ends[one["pid"]]) < NEAR_S, one
@@ -161,8 +161,8 @@ def test_the_text_shows_the_phases_live(container: Containers, command: Command)
     assert answer.status == 1
     heading, *rest = answer.out.splitlines()
     assert heading == f"stop {name}: SIGTERM (default), grace period 1 s (request)"
-    told = "\n".join(rest)
-    assert told.index("SIGTERM to PID 1") < told.index("SIGKILL to PID 1") < told.index("Did not exit on SIGTERM")
+    found = "\n".join(rest)
+    assert found.index("SIGTERM to PID 1") < found.index("SIGKILL to PID 1") < found.index("Did not exit on SIGTERM")
     sentence = command("why", name)
     assert (sentence.status, sentence.err) == (0, "")
     assert "did not exit within 1 s, and was killed after" in sentence.out.splitlines()[0]
@@ -170,8 +170,8 @@ def test_the_text_shows_the_phases_live(container: Containers, command: Command)
 
 def test_the_shell_form_gets_no_signal(container: Containers, stopped: Callable[..., Seen], command: Command) -> None:
     name = container("shell-form", ready="waiting for signals")
-    told = {one["container_pid"]: one for one in command.asks("forecast", name)["forecasts"]}
-    assert (told[1]["delivery"], told[1]["effect"]) == ("dropped", "nothing")
+    found = {one["container_pid"]: one for one in command.asks("forecast", name)["forecasts"]}
+    assert (found[1]["delivery"], found[1]["effect"]) == ("dropped", "nothing")
     seen = stopped(name, "--timeout", "1")
     assert (seen.status, seen.document["verdict"], seen.document["exit_code"]) == (1, "killed", 137)
     assert {one["ended_by"] for one in seen.document["processes"]} == {"SIGKILL"}
@@ -182,8 +182,8 @@ def test_the_shell_form_gets_no_signal(container: Containers, stopped: Callable[
 
 
 def test_dockerapp3_child_is_not_signalled(container: Containers, stopped: Callable[..., Seen]) -> None:
-    blind = Tracer().available()
-    assert not blind, f"the kernel's record is part of this: {blind}"
+    reason = Tracer().available()
+    assert not reason, f"this test needs the kernel trace: {reason}"
     name = container("dockerapp3", ready="i am in child process")
     seen = stopped(name)
     assert seen.document["kernel_trace"] is True
@@ -219,8 +219,8 @@ def test_an_init_forwards_the_signal(container: Containers, stopped: Callable[..
 
 def test_scratch_has_no_handler(container: Containers, stopped: Callable[..., Seen], command: Command) -> None:
     name = container("scratch-static")
-    (told,) = command.asks("forecast", name)["forecasts"]
-    assert (told["delivery"], told["effect"]) == ("dropped", "nothing")
+    (found,) = command.asks("forecast", name)["forecasts"]
+    assert (found["delivery"], found["effect"]) == ("dropped", "nothing")
     seen = stopped(name, "--timeout", "1")
     assert (seen.status, seen.document["verdict"]) == (1, "killed")
 
@@ -271,7 +271,7 @@ def test_another_signal_on_an_old_engine_runs_both_phases_here(
     first = seen.kinds("signal", "engine")[0]
     assert (first["signal"], first["container_pid"]) == (asked, 1)
     notes = [one["detail"] for one in seen.kinds("note", "engine")]
-    assert any("runs both phases" in note for note in notes) == old
+    assert any("this program runs both phases" in note for note in notes) == old
     if verdict == "killed":
         assert 0.9 < seen.document["duration_s"] < 4
 
@@ -294,7 +294,7 @@ def test_no_more_than_looking_in_read_only(docker: Docker, container: Containers
 
 
 def follow(engine_host: str, name: str, act: Callable[[], object], survived_s: float, grace_s: int) -> StopState:
-    """Follow, as the screens do, what something else does to a container."""
+    """Follows, as the UI does, a stop that something else starts."""
     engine = connect(engine_host)
     try:
         plan = replace(plan_stop(engine, name, timeout_s=grace_s), started_elsewhere=True)
@@ -317,7 +317,7 @@ def test_a_survived_signal_is_not_a_stop(engine_host: str, docker: Docker, conta
     assert docker.state(name) == "running"
 
 
-def test_a_stop_started_elsewhere_is_followed_to_its_end(
+def test_a_stop_started_elsewhere_is_followed_until_it_finishes(
     engine_host: str, docker: Docker, container: Containers
 ) -> None:
     name = container("dockerapp2", ready="pid = 1")

@@ -1,4 +1,4 @@
-"""What processes of real containers do with signals: the forecast, then the signal, then what came of it."""
+"""Signals to processes of real containers: the prediction, the signal, and its result."""
 
 import contextlib
 import os
@@ -59,14 +59,14 @@ SLEEP = "time.sleep(1000)"
 
 @dataclass(frozen=True)
 class Case:
-    """A program, what SIGTERM to it is expected to do, and what has to be seen when it is sent."""
+    """A program, the predicted effect of SIGTERM on it, and the effect that must be seen."""
 
     name: str
     command: tuple[str, ...]
     delivery: Delivery
     effect: Effect
     then: str
-    """`heard` (it says so), `nothing` (it lives on, nothing waits), `waits` (in the queue), or its exit code."""
+    """`heard` (it prints so), `nothing` (it keeps running, nothing is pending), `waits` (pending), or its exit code."""
     init: bool = False
     """Run it as the child of Docker's init: it is not PID 1 then, and the case is about it."""
     number: int = TERM
@@ -74,7 +74,7 @@ class Case:
     """Some kernels discard the signal, as it stands here; others terminate PID 1."""
 
     def here(self) -> "Case":
-        """The case as this machine's kernel decides it."""
+        """Returns the case with this machine's kernel behaviour."""
         if not self.kernels_differ or spares_init_when_main_thread_blocks():
             return self
         return replace(self, delivery=Delivery.DEFAULT, effect=Effect.TERMINATES, then="143")
@@ -168,7 +168,7 @@ def expect(process: Process, processes: tuple[Process, ...], number: int = TERM)
 
 
 def settled(look: Callable[[], Forecast], delivery: Delivery) -> Forecast:
-    """The program says `ready` just before it goes to where it stays: the forecast once it is there, or the last."""
+    """Returns the prediction once it is as expected, or the last one. Programs print `ready` just before they block."""
     last = look()
 
     def there() -> bool:
@@ -238,7 +238,7 @@ def test_a_trap_waits_for_the_foreground(docker: Docker, container: Containers, 
 def test_bash_with_a_trap_on_exit_is_unknown_for_a_reason(
     docker: Docker, container: Containers, traps: str, at_once: bool
 ) -> None:
-    """The masks are the same, the outcome isn't: nothing that can be read tells."""
+    """The masks are the same and the outcomes differ: nothing that can be read distinguishes the two."""
     script = f"trap 'echo heard' {traps}; echo ready; sleep 1000; sleep 999"
     name = container(BASE, "bash", "-c", script, ready="ready")
     made = settled(lambda: expect(of(seen := processes_of(docker, name), 1), seen), Delivery.UNKNOWN)
@@ -277,7 +277,7 @@ def test_kill_reaches_an_init_without_handlers(docker: Docker, container: Contai
     assert [one.ended_by for one in watch.wait(10)] == ["SIGKILL"]
     watch.close()
     with pytest.raises(Gone):
-        eventually(lambda: container_processes(seen[0].id) == (), "the container has gone")
+        eventually(lambda: container_processes(seen[0].id) == (), "the container is removed")
 
 
 def test_stopped_and_resumed(docker: Docker, container: Containers) -> None:
@@ -290,10 +290,10 @@ def test_stopped_and_resumed(docker: Docker, container: Containers) -> None:
     for number in (signal.SIGTSTP, signal.SIGSTOP):
         assert expect(program, (), number).effect is Effect.STOPS
         send(program.id, number)
-        eventually(lambda: child().state == "T", "the program is stopped")
+        eventually(lambda: child().state == "T", "the program is suspended")
         if number == signal.SIGTSTP:
             send(program.id, signal.SIGCONT)
-            eventually(lambda: child().state == "S", "the program goes on")
+            eventually(lambda: child().state == "S", "the program resumes")
     assert expect(child(), ()).delivery is Delivery.PENDING
     send(program.id, TERM)
     assert TERM in child().dispositions.pending
@@ -336,7 +336,7 @@ def test_exec_is_seen_after_the_tree_and_takes_its_own_signals(docker: Docker, c
 
 
 def test_a_process_entered_by_nsenter_is_listed(docker: Docker, container: Containers) -> None:
-    """It is in the PID namespace, not in the cgroup."""
+    """It is in the PID namespace, but not in the cgroup."""
     name = container(BASE, "sleep", "1000")
     pid = docker.state(name, "State.Pid")
     entered = subprocess.Popen(("nsenter", "--target", pid, "--pid", "--", "sleep", "997"))
@@ -352,7 +352,7 @@ def test_a_process_entered_by_nsenter_is_listed(docker: Docker, container: Conta
 
 
 def test_nested_pid_namespace_and_cgroup(docker: Docker, container: Containers) -> None:
-    """A process in a namespace below has the number that the container gives it, and its init is protected."""
+    """A process in a nested namespace has the number that the container gives it, and its init is protected."""
     name = container(BASE, "sleep", "1000")
     pid = docker.state(name, "State.Pid")
     inner = subprocess.Popen(
@@ -386,7 +386,7 @@ def test_the_cgroup_decides_with_the_host_s_pids(docker: Docker, container: Cont
 
 
 def test_a_guest_in_another_container_s_namespace(docker: Docker, container: Containers) -> None:
-    """The host sees its guest, as it would take it along; the guest sees itself alone, and isn't protected."""
+    """The host lists its guest, which would be killed with it; the guest lists only itself and isn't protected."""
     host = container(BASE, "sleep", "1000")
     guest = container(BASE, "sleep", "994", options=(f"--pid=container:{host}",))
     assert [one.command for one in processes_of(docker, host)] == ["sleep 1000", "sleep 994"]
@@ -419,7 +419,7 @@ def test_users_are_the_container_s(docker: Docker, container: Containers) -> Non
 
 
 def test_without_privileges_what_decides_is_unknown(docker: Docker, container: Containers) -> None:
-    """A user who may not look into the process sees the masks, not who awaits what."""
+    """An unprivileged user sees the masks of a process, but not which thread waits for a signal."""
     waiting = container(BASE, "sleep", "1000", options=("--init",))
     handling = container(BASE, *python(HEAR, "signal.signal(15, hear)", READY, SLEEP), ready="ready")
     script = """

@@ -1,4 +1,4 @@
-"""The engine protocol on a real engine: what it answers, what it does, and how it says no."""
+"""The engine protocol on a real engine: its responses, changes and refusals."""
 
 import json
 import os
@@ -47,7 +47,7 @@ Run = Callable[..., str]
 
 @pytest.fixture
 def run(engine: DockerEngine) -> Iterator[Run]:
-    """Runs a shell command line in the base image; answers the id. All are removed after the test."""
+    """Returns a function that runs a shell command line in the base image. Containers are removed after the test."""
     made: list[str] = []
 
     def run(script: str = "exec sleep 1000", **fields: object) -> str:
@@ -220,7 +220,7 @@ def test_a_terminals_log_has_no_frames(engine: DockerEngine, run: Run) -> None:
 
 
 def test_following_a_log_ends_with_close_and_with_the_container(engine: DockerEngine, run: Run) -> None:
-    id = run("echo begun; exec sleep 1000")
+    id = run("echo started; exec sleep 1000")
     stream = engine.logs(id, follow=True)
     pieces: list[bytes] = []
     thread = threading.Thread(target=lambda: pieces.extend(stream), daemon=True)
@@ -229,7 +229,7 @@ def test_following_a_log_ends_with_close_and_with_the_container(engine: DockerEn
     stream.close()
     thread.join(5)
     assert not thread.is_alive()
-    assert pieces == [b"begun\n"]
+    assert pieces == [b"started\n"]
     stream.close()
 
     follower = engine.clone()
@@ -243,7 +243,7 @@ def test_following_a_log_ends_with_close_and_with_the_container(engine: DockerEn
 
 
 def read_until(streams: AttachedStreams, *ends: bytes, within_s: float = 10.0) -> bytes:
-    """What comes until all of `ends` have come, in whatever order: two streams have none between them."""
+    """Reads until all of `ends` have come, in any order: the two streams are not ordered."""
     data, deadline = b"", time.monotonic() + within_s
     while not all(end in data for end in ends):
         if not select.select([streams], [], [], max(0.0, deadline - time.monotonic()))[0]:
@@ -265,7 +265,7 @@ def test_attached_streams_carry_both_ways(engine: DockerEngine, run: Run, tty: b
     assert data.count(b"one") == (3 if tty else 2), "a terminal echoes what is written"
     engine.kill(id, "SIGKILL")
     read_until(streams, b"never comes")
-    assert streams.read() == b"", "its end"
+    assert streams.read() == b"", "the end of the output"
     streams.close()
     streams.close()
     with pytest.raises(Gone):

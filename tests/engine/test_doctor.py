@@ -88,7 +88,7 @@ def test_a_script_is_read_from_the_container(engine: DockerEngine, container: Co
 
 
 def test_an_init_reaps_no_child_of_another(engine: DockerEngine, container: Containers) -> None:
-    """It reaps orphans only: who began a child must wait for it."""
+    """It reaps orphans only: the process that started a child must wait for it."""
     code = "import subprocess,time\nkept = subprocess.Popen(['true'])\ntime.sleep(1000)"
     name = container("dockerapp1", "python3", "-c", code, options=("--init",))
     found = eventually(
@@ -159,19 +159,19 @@ def test_the_doctor_is_fast(engine: DockerEngine, container: Containers) -> None
     doctor(engine, names[0])
     times = []
     for name in names:
-        begun = time.perf_counter()
+        began = time.perf_counter()
         doctor(engine, name)
-        times.append(time.perf_counter() - begun)
+        times.append(time.perf_counter() - began)
     assert sorted(times)[2] < 0.15
-    begun = time.process_time()  # 2 s for 100 containers: other work on the machine doesn't count
+    began = time.process_time()  # 2 s for 100 containers: other work on the machine doesn't count
     diagnoses, unseen = doctor_all(engine)
     assert not unseen
     assert len(diagnoses) >= 5
-    assert time.process_time() - begun < 0.02 * len(diagnoses)
+    assert time.process_time() - began < 0.02 * len(diagnoses)
 
 
 def test_the_command_takes_little_beyond_its_start(engine_host: str, container: Containers) -> None:
-    """CPU time, as other work on the machine doesn't count there; bench/run.py has the time by the clock."""
+    """CPU time, because other work on the machine doesn't count; bench/run.py measures elapsed time."""
     name = container("scratch-static")
     program = str(Path(sys.executable).with_name("containerlab-tui"))
 

@@ -1,4 +1,4 @@
-"""The feed on a real engine: each change in time, and complete again after the daemon was killed and came back."""
+"""The feed on a real engine: each change arrives in time, and the feed recovers after the daemon was killed."""
 
 import queue
 import shutil
@@ -41,7 +41,7 @@ IN_TIME_S = 0.15
 
 
 class Watched:
-    """A feed, what it posted and when, and what is known from it."""
+    """A feed, its records with their times, and the state folded from them."""
 
     def __init__(self, host: str) -> None:
         self.inventory = Inventory()
@@ -60,7 +60,7 @@ class Watched:
             self.fresh.put((at, record))
 
     def next(self, wanted: Callable[[FeedRecord], bool], within_s: float = 30.0) -> tuple[float, FeedRecord]:
-        """The next record like that, and when it came."""
+        """Returns the next matching record and when it came."""
         deadline = time.monotonic() + within_s
         while True:
             at, record = self.fresh.get(timeout=max(0.01, deadline - time.monotonic()))
@@ -90,7 +90,7 @@ def engine(engine_host: str) -> Iterator[DockerEngine]:
 
 
 def test_every_change_arrives_in_time(engine: DockerEngine, watched: Watched) -> None:
-    """Medians of the time from the engine's stamp on an event to the state that it leads to, folded."""
+    """Medians of the time from the engine's timestamp of an event to the folded state that it leads to."""
     delays: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
         for action, delay in one_life(engine, watched):
@@ -101,7 +101,7 @@ def test_every_change_arrives_in_time(engine: DockerEngine, watched: Watched) ->
 
 
 def one_life(engine: DockerEngine, watched: Watched) -> Iterator[tuple[str, float]]:
-    """What is done to a container, and how long after it the feed had told."""
+    """Changes one container in many ways; returns how long the feed took to report each change."""
     name = f"test-feed-{uuid.uuid4().hex[:8]}"
     id = engine.run(RunRequest(BASE, ("sleep", "1000"), name=name, start=False))
     steps: list[tuple[str, Callable[[], object]]] = [
@@ -133,7 +133,7 @@ def one_life(engine: DockerEngine, watched: Watched) -> Iterator[tuple[str, floa
 
 
 def test_the_final_state_equals_a_fresh_list(engine: DockerEngine, watched: Watched) -> None:
-    """A crowd that comes, goes and changes at once."""
+    """Many containers are created, changed and removed at once."""
     made: list[str] = []
 
     def live(number: int) -> None:
@@ -174,7 +174,7 @@ def test_the_final_state_equals_a_fresh_list(engine: DockerEngine, watched: Watc
 
 
 def test_no_requests_without_changes(engine: DockerEngine) -> None:
-    """A signal that ends nothing is an event that changes no line."""
+    """A signal that terminates nothing is an event that changes no line."""
     asked: list[str] = []
 
     class Counting(DockerEngine):
@@ -209,7 +209,7 @@ def test_no_requests_without_changes(engine: DockerEngine) -> None:
 
 @pytest.fixture
 def own_daemon(engine_host: str) -> Iterator[daemon.Places]:
-    """A daemon that a test may kill, with one small image."""
+    """Starts a daemon that a test may kill, with one small image."""
     folder = Path(tempfile.mkdtemp(prefix="cl-"))
     places = daemon.Places(folder / "state", folder / "run")
     lab = Lab(places.state, places.runtime, folder / "base")
@@ -270,13 +270,13 @@ def test_a_daemon_that_is_killed_and_comes_back_is_followed_again_completely(own
 
 
 def test_close_is_prompt_while_the_engine_is_away(tmp_path: Path) -> None:
-    told: queue.SimpleQueue[FeedRecord] = queue.SimpleQueue()
-    feed = EngineFeed(lambda: connect(f"unix://{tmp_path}/nosuch.sock"), told.put)
+    posted: queue.SimpleQueue[FeedRecord] = queue.SimpleQueue()
+    feed = EngineFeed(lambda: connect(f"unix://{tmp_path}/nosuch.sock"), posted.put)
     feed.start()
-    lost = told.get(timeout=10)
+    lost = posted.get(timeout=10)
     assert isinstance(lost, Disconnected)
     assert f"{tmp_path}/nosuch.sock" in lost.sentence
     began = time.monotonic()
     feed.close()
     assert time.monotonic() - began < 1
-    assert told.empty()
+    assert posted.empty()

@@ -1,4 +1,4 @@
-"""Mapped files of real containers: where each one's bytes live, and that they are read from there and nowhere else."""
+"""Mapped files of real containers: where each is stored, and that bytes are read from there and nowhere else."""
 
 import contextlib
 import json
@@ -56,7 +56,7 @@ while True:
 
 @dataclass
 class Found:
-    """A container's mappings with what inspect says of it."""
+    """A container's mappings, with its inspect data."""
 
     client: ProbeClient
     inspected: dict[str, Any]
@@ -96,7 +96,7 @@ class Found:
 
 @pytest.fixture
 def look(docker: Docker) -> Iterator[Callable[[str], Found]]:
-    """The mappings of a container by name."""
+    """Returns a function that reads the mappings of a container by name."""
     with contextlib.ExitStack() as clients:
 
         def make(name: str) -> Found:
@@ -112,7 +112,7 @@ Look = Callable[[str], Found]
 
 @pytest.fixture
 def full(docker: Docker, container: Containers, look: Look, tmp_path: Path) -> Found:
-    """A container that has everything mapped that can be told apart."""
+    """Runs a container with every kind of mapping."""
     (tmp_path / "bound").mkdir()
     (tmp_path / "linked").mkdir()
     (tmp_path / "single").touch()
@@ -224,7 +224,7 @@ os.symlink(os.path.dirname(SECRET), "/trap/swapped")
 
 @pytest.fixture
 def secret(tmp_path: Path) -> Path:
-    """A file of the host that no container may make us read."""
+    """Creates a file of the host that no container may make the program read."""
     path = tmp_path / "secret"
     path.write_text("the host's secret")
     return path
@@ -275,9 +275,9 @@ os.unlink("/SYSV00000001"); os.unlink("/memfd:x")
 def test_only_the_container_s_processes_are_read(container: Containers, look: Look, full: Found) -> None:
     other = look(container("mmap-shm", ready="ready"))
     one = full.at("/srv/file")
-    with pytest.raises(Gone, match="is not a process of this container"):
+    with pytest.raises(Gone, match="does not belong to this container"):
         other.client.read_mapping(one.id, one.range, 0, 10)
-    with pytest.raises(Gone, match="is not a process of this container"):
+    with pytest.raises(Gone, match="does not belong to this container"):
         full.client.read_mapping(ProcessId(one.id.pid, one.id.started + 1), one.range, 0, 10)
     with pytest.raises(Gone):
         full.client.read_mapping(one.id, "1000-2000", 0, 10)

@@ -1,4 +1,4 @@
-"""A container that wants to reach the terminal: nothing of it does, on any screen, and nothing it says is run."""
+"""A container that tries to control the terminal: no screen passes its control characters or runs its text."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Each image shows what it is there for, on a real engine."""
+"""Each image demonstrates its case on a real engine."""
 
 import re
 import subprocess
@@ -29,9 +29,9 @@ def test_dockerapp1_handles_three_signals_and_exits_on_term(docker: Docker, cont
 
 def test_dockerapp2_handles_term_and_runs_until_phase_2(docker: Docker, container: Containers) -> None:
     name = container("dockerapp2", ready="pid = 1")
-    begun = time.monotonic()
+    began = time.monotonic()
     docker("stop", "--time=1", name)
-    assert time.monotonic() - begun >= 1
+    assert time.monotonic() - began >= 1
     assert docker.logs(name).endswith("handle signal: SIGTERM\n")
     assert exit_code(docker, name) == KILLED
 
@@ -71,7 +71,7 @@ def test_bash_as_pid_1_does_not_forward_the_signal(docker: Docker, container: Co
     name = container("shell-form", "bash", options=("-t", "-i"))
     said = "/tmp/said"  # inside the container
     docker("exec", "-d", name, "bash", "-c", f"exec python3 shell_form.py > {said}")
-    eventually(lambda: "waiting" in docker.run("exec", name, "cat", said).stdout, "the program started by hand waits")
+    eventually(lambda: "waiting" in docker.run("exec", name, "cat", said).stdout, "the program in the shell waits")
     docker("stop", "--time=1", name)
     assert exit_code(docker, name) == KILLED
     docker("start", name)
@@ -102,9 +102,9 @@ def test_supervisor_v2_signals_both_programs(docker: Docker, container: Containe
 def test_init_wrapped_exits_at_once_without_a_handler(docker: Docker, container: Containers) -> None:
     name = container("init-wrapped", ready="no handlers here")
     assert "parent = 1\n" in docker.logs(name)
-    begun = time.monotonic()
+    began = time.monotonic()
     docker("stop", "--time=30", name)
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - began < 15
     assert exit_code(docker, name) == "143"
 
 
@@ -136,7 +136,7 @@ def test_systemv_waiter_is_attached_until_somebody_posts(docker: Docker, contain
 
     eventually(lambda: attached() == "1", "the waiter has attached the segment")
     docker("exec", name, "waiter", "--post")
-    eventually(lambda: attached() == "0", "the waiter has ended")
+    eventually(lambda: attached() == "0", "the waiter has exited")
 
 
 def test_a_mapped_file_survives_the_processes(docker: Docker, container: Containers) -> None:

@@ -1,4 +1,4 @@
-"""IPC objects of real containers: System V and POSIX, compared with what the system's own tools say of them."""
+"""IPC objects of real containers, System V and POSIX, compared with the system's own tools."""
 
 import contextlib
 import json
@@ -49,7 +49,7 @@ while True:
 
 @pytest.fixture
 def probe(docker: Docker) -> Iterator[Callable[[str], ProbeClient]]:
-    """A client of a container by name."""
+    """Returns a function that starts a client for a container by name."""
     with contextlib.ExitStack() as clients:
 
         def make(name: str) -> ProbeClient:
@@ -68,7 +68,7 @@ def object_of(snapshot: IpcSnapshot, kind: IpcKind, id: str = "") -> IpcObject:
 
 
 def with_waiter(docker: Docker, container: Containers) -> str:
-    """A container with everything that `writer` makes, and a process that has it attached and waits."""
+    """Runs a container with all objects of `writer`, and a process that has attached the segment and waits."""
     name = container("systemv-shm", ready="ready")
     docker("exec", name, "writer")
     docker("exec", "--detach", name, "waiter")
@@ -76,7 +76,7 @@ def with_waiter(docker: Docker, container: Containers) -> str:
 
 
 def waiting(client: ProbeClient) -> IpcSnapshot:
-    """The snapshot once the waiter waits."""
+    """Returns the snapshot once the process waits."""
 
     def look() -> IpcSnapshot | None:
         snapshot = client.ipc()
@@ -89,7 +89,7 @@ def waiting(client: ProbeClient) -> IpcSnapshot:
 
 
 def in_namespace(client: ProbeClient, *argv: str) -> str:
-    """The output of a program of the host in a container's IPC namespace."""
+    """Returns the output of a host program that runs in a container's IPC namespace."""
     command = nsenter_command(client.init.pid, ("ipc",), argv)
     return subprocess.run(command, capture_output=True, text=True, check=True, env={"LC_ALL": "C", **os.environ}).stdout
 
@@ -179,7 +179,7 @@ def test_removing_system_v_objects(docker: Docker, container: Containers, probe:
             marked = object_of(client.ipc(), IpcKind.SHM)
             assert (marked.removed, marked.key, len(marked.users)) == (True, 0, 1)
             assert client.read_ipc(IpcKind.SHM, one.id, 0, 26).data == LETTERS[:26]
-    eventually(lambda: not client.ipc().objects, "everything is gone once the waiter has ended for want of its set")
+    eventually(lambda: not client.ipc().objects, "the waiter exits with its set: no objects are left")
 
 
 def test_segments_of_a_private_namespace_are_destroyed_with_the_container(
@@ -205,7 +205,7 @@ def posix_container(container: Containers, secret: Path) -> str:
 
 @pytest.fixture
 def secret(tmp_path: Path) -> Path:
-    """A file of the host that no container may make us read."""
+    """Creates a file of the host that no container may make the program read."""
     path = tmp_path / "secret"
     path.write_text("the host's secret")
     return path
@@ -282,7 +282,7 @@ def test_a_segment_of_2_gib_is_read_in_windows(docker: Docker, container: Contai
     )
 
     def figures(client: ProbeClient) -> tuple[int, int]:
-        """Peak memory of the agent in KiB, and resident bytes of the segment."""
+        """Returns the agent's peak memory in KiB, and the segment's resident bytes."""
         assert client._agent is not None
         status = Path(f"/proc/{client._agent.process.pid}/status").read_text()
         peak = int(status.partition("VmHWM:")[2].split()[0])

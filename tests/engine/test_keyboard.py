@@ -16,12 +16,12 @@ Session = Callable[..., "Seen"]
 
 
 def short_name() -> str:
-    """Short enough to stand whole in the narrowest table."""
+    """Returns a name short enough for the narrowest table."""
     return f"key-{uuid.uuid4().hex[:6]}"
 
 
 class Seen:
-    """A running program: what stands on its screen, and its keyboard."""
+    """A running program: its screen and its keyboard."""
 
     def __init__(self, terminal: Terminal, name: str) -> None:
         self.terminal = terminal
@@ -31,7 +31,7 @@ class Seen:
         return "\n".join(self.terminal.screen())
 
     def shows(self, *texts: str, within_s: float = 10.0) -> str:
-        """The screen once it shows all the texts."""
+        """Waits until the screen shows all the texts, and returns it."""
         try:
             return eventually(lambda: seen if all(text in (seen := self.text()) for text in texts) else "", str(texts),
                               within_s)  # fmt: skip
@@ -46,12 +46,12 @@ class Seen:
             self.terminal.press(key)
 
     def row(self) -> str:
-        """The line of the container in the table."""
+        """Returns the line of the container in the table."""
         here = re.compile(rf"\S +{self.name}\b")  # behind a glyph, so it isn't the filter's line
         return next((line for line in self.terminal.screen() if here.search(line)), "")
 
     def select(self) -> None:
-        """Filter the table to the container alone."""
+        """Filters the table to the container."""
         # The forecasts come after the first frame: from then on the keyboard is read.
         eventually(lambda: "TERM ◆" in self.row() or "TERM ⊘" in self.row(), f"the forecast for {self.name}")
         self.press("/")
@@ -62,7 +62,7 @@ class Seen:
 
 @pytest.fixture(params=[(80, 24), (160, 50)], ids=["80x24", "160x50"])
 def session(request: pytest.FixtureRequest, engine_host: str, tmp_path: Path) -> Iterator[Session]:
-    """Opens the program on one container's row, in a terminal of its own."""
+    """Returns a function that opens the program on one container's row, in a separate terminal."""
     terminal = Terminal(*request.param)
     program = str(Path(sys.executable).with_name("containerlab-tui"))
 
@@ -113,7 +113,7 @@ def test_a_stop_by_keyboard_goes_through_both_phases(session: Session, container
     seen.press("Escape")
     seen.shows("NAME", "STATUS")  # sooner, the two keys would be one: Alt+a
     seen.press("a")
-    eventually(lambda: "killed" in seen.row(), "the row says how it ended")
+    eventually(lambda: "killed" in seen.row(), "the row says how it stopped")
 
 
 def test_the_doctor_by_keyboard(session: Session, container: Containers, docker: Docker) -> None:
@@ -125,7 +125,7 @@ def test_the_doctor_by_keyboard(session: Session, container: Containers, docker:
     docker("kill", name)
     seen.shows("Stopped: killed (SIGKILL, 137).", "PID 1 is a shell (sh)")
     docker("start", name)
-    eventually(lambda: "It has ended" not in seen.text() and "certain" in seen.text(), "it is read again")
+    eventually(lambda: "Stopped: " not in seen.text() and "certain" in seen.text(), "the doctor reads it again")
     seen.press("Escape")
     seen.shows("NAME", "STATUS")  # sooner, the two keys would be one: Alt+D
     seen.press("D")
@@ -149,9 +149,9 @@ def test_changes_by_others_are_shown(session: Session, container: Containers, do
     docker("pause", name)
     eventually(lambda: "paused" in seen.row(), "the pause is seen")
     docker("unpause", name)
-    eventually(lambda: "up" in seen.row(), "it goes on")
+    eventually(lambda: "up" in seen.row(), "it resumes")
     docker("stop", name)
-    eventually(lambda: not seen.row(), "an ended container leaves the list")
+    eventually(lambda: not seen.row(), "a stopped container leaves the list")
     seen.press("a")
     eventually(lambda: "exited" in seen.row() or "killed" in seen.row(), "the row says how it stopped")
 
@@ -159,10 +159,10 @@ def test_changes_by_others_are_shown(session: Session, container: Containers, do
 def test_a_container_removed_during_a_dialog(session: Session, container: Containers, docker: Docker) -> None:
     dialogs = [
         ("s", "Signal to", ["Enter"], ("Process 1 of",)),
-        # What the engine said of its end, or what it answered to the stop: whichever came last.
+        # The engine's event or its response to the stop, whichever came last.
         ("x", "Grace period", ["Enter"], ("Killed after", "The stop failed")),
         ("N", "Rename", ["x", "Enter"], ("Could not rename",)),
-        ("Delete", "Remove", ["Tab", "Enter"], ("STATUS",)),  # it is gone, as was wished, and none but it
+        ("Delete", "Remove", ["Tab", "Enter"], ("STATUS",)),  # it is removed, as intended, and no other container is
         ("c", "Copy a file", ["/etc/hostname", "Enter"], ("Could not copy",)),
     ]
     prefix = short_name()

@@ -1,4 +1,4 @@
-"""The private engine: up, down, after a crash, for two at once. Each test has a lab of its own."""
+"""The private engine: up, down, after a crash, for two commands at once. Each test has a separate lab."""
 
 import os
 import select
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root; m
 
 @pytest.fixture
 def root() -> Iterator[Path]:
-    """A directory with a short name: paths of sockets are bounded."""
+    """Creates a directory with a short name: socket paths are limited."""
     with tempfile.TemporaryDirectory(prefix="lab-") as name:
         yield Path(name)
 
@@ -39,13 +39,13 @@ def lab(root: Path, base_cache: Path) -> Iterator[Lab]:
 
 @pytest.fixture
 def places(lab: Lab, root: Path) -> daemon.Places:
-    """Where the daemon of that lab is."""
+    """Returns where that lab's daemon keeps its files."""
     return daemon.Places(root / "state" / "lab", root / "run" / "lab")
 
 
 @pytest.fixture
 def client(lab: Lab, root: Path) -> Docker:
-    """The docker client on that lab, which need not be up yet."""
+    """Returns a docker client for that lab, which need not be up yet."""
     return Docker(lab.endpoint, str(root))
 
 
@@ -56,7 +56,7 @@ def pid_of(lab: Lab) -> int:
 
 
 def kill(pid: int) -> None:
-    """SIGKILL, and wait for the end."""
+    """Sends SIGKILL and waits for the exit."""
     pidfd = os.pidfd_open(pid)
     try:
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
@@ -78,7 +78,7 @@ def test_up_status_down(lab: Lab, client: Docker, root: Path) -> None:
     assert status.running
     assert all(current for _, current in status.images)
     states = dict(status.containers)
-    assert states.pop("supervisor-v1") in ("exited", "running")  # it ends at once, in its own time
+    assert states.pop("supervisor-v1") in ("exited", "running")  # it exits soon, but not at a fixed time
     assert set(states.values()) == {"running"}
     assert client("network", "ls", "--format", "{{.Name}}").split() == ["host", "none"]
     socket = Path(lab.endpoint.removeprefix("unix://"))

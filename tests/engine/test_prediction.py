@@ -31,11 +31,11 @@ class Row:
     compared: Comparison
 
     def line(self) -> str:
-        seen, told = self.compared, self.diagnosis
+        seen, made = self.compared, self.diagnosis
         fate = {True: "right", False: "WRONG", None: "unknown"}[seen.right]
         return (
-            f"{self.form.name:<40} {told.signal:<8} {told.delivery:<9} {seen.outlook:<9} {seen.confidence:<7} "
-            f"{told.program[:18]:<18} {seen.happened:<9} {self.state.duration_s or 0:5.1f} s  {fate}"
+            f"{self.form.name:<40} {made.signal:<8} {made.delivery:<9} {seen.outlook:<9} {seen.confidence:<7} "
+            f"{made.program[:18]:<18} {seen.happened:<9} {self.state.duration_s or 0:5.1f} s  {fate}"
         )
 
 
@@ -48,7 +48,7 @@ def _start(docker: Docker, image: str, form: Form, name: str) -> None:
 
 
 def _fingerprint(engine_host: str, name: str, form: Form) -> tuple[object, ...]:
-    """What the processes are and do with signals; empty as long as the program isn't among them."""
+    """Returns the processes with their dispositions; empty until the program is among them."""
     engine = connect(engine_host)
     try:
         details = engine.inspect(name)
@@ -76,7 +76,7 @@ def _wait_until_still(engine_host: str, name: str, form: Form) -> None:
 
 
 def _without_loops(found: tuple[object, ...], form: Form) -> tuple[object, ...]:
-    """A shell's loop begins a new `sleep 1` again and again: only its PID 1 is looked at."""
+    """Keeps only PID 1 of a shell: its loop starts a new `sleep 1` again and again."""
     return found if form.runs or form.says else found[:1]
 
 
@@ -107,8 +107,8 @@ def test_predictions_come_true(engine_host: str, docker: Docker, servers_image: 
     print("\n" + "\n".join(row.line() for row in rows))
     wrong = [row for row in rows if row.compared.right is False]
     unknown = [row for row in rows if row.diagnosis.outlook is Outlook.UNKNOWN]
-    told = "\n".join(f"{row.line()}\n  " + "\n  ".join(row.diagnosis.evidence) for row in wrong + unknown)
+    listed = "\n".join(f"{row.line()}\n  " + "\n  ".join(row.diagnosis.evidence) for row in wrong + unknown)
     assert len(rows) >= 25
-    assert not [row for row in wrong if row.diagnosis.confidence is Confidence.CERTAIN], told
-    assert len(wrong) * 20 <= len(rows), told
-    assert len(unknown) * 10 <= len(rows), told
+    assert not [row for row in wrong if row.diagnosis.confidence is Confidence.CERTAIN], listed
+    assert len(wrong) * 20 <= len(rows), listed
+    assert len(unknown) * 10 <= len(rows), listed

@@ -45,7 +45,7 @@ def start(docker: Docker, box: Box, name: str) -> None:
 
 
 def settled(engine: DockerEngine, docker: Docker, box: Box, name: str) -> Diagnosis:
-    """The diagnosis once the container has started and its findings stay the same."""
+    """Returns the diagnosis once the container has started and its findings stay the same."""
     if box.says:
         docker.says(name, box.says, within_s=30)
     last: list[Diagnosis] = []
@@ -70,12 +70,12 @@ def stop(engine_host: str, name: str) -> StopState:
         engine.close()
 
 
-def told(diagnosis: Diagnosis) -> str:
+def text_of(diagnosis: Diagnosis) -> str:
     return f"{diagnosis.container}: {diagnosis.outlook} {sorted(codes(diagnosis))} {diagnosis.evidence}"
 
 
 def check(engine_host: str, docker: Docker, pair: Pair, made: tuple[str, ...]) -> None:
-    """The finding is there, and not there; then the stops."""
+    """Asserts where the finding is and is not, then stops the containers."""
     boxes = (pair.has, *pair.without)
     for box, name in zip(boxes, made, strict=True):
         start(docker, box, name)
@@ -84,17 +84,17 @@ def check(engine_host: str, docker: Docker, pair: Pair, made: tuple[str, ...]) -
         has, *without = [settled(engine, docker, box, name) for box, name in zip(boxes, made, strict=True)]
     finally:
         engine.close()
-    assert pair.code in codes(has), told(has)
+    assert pair.code in codes(has), text_of(has)
     for one in without:
-        assert pair.code not in codes(one), told(one)
-        assert not pair.better or (getattr(has, pair.better), getattr(one, pair.better)) == ("no", "yes"), told(one)
+        assert pair.code not in codes(one), text_of(one)
+        assert not pair.better or (getattr(has, pair.better), getattr(one, pair.better)) == ("no", "yes"), text_of(one)
     if pair.killed is None:
         assert pair.unstopped
         return
     with ThreadPoolExecutor(len(made)) as pool:
         states = list(pool.map(lambda name: stop(engine_host, name), made))
     verdicts = [Verdict.KILLED if pair.killed else Verdict.GRACEFUL, *[Verdict.GRACEFUL] * len(without)]
-    assert [state.verdict for state in states] == verdicts, [told(one) for one in (has, *without)]
+    assert [state.verdict for state in states] == verdicts, [text_of(one) for one in (has, *without)]
     if pair.code == "children-killed":
         fates = [{lane.ended_by for lane in state.lanes if lane.container_pid != 1} for state in states]
         assert fates[0] == {"SIGKILL"}
@@ -114,7 +114,7 @@ def test_each_finding_and_its_fix(engine_host: str, docker: Docker, names: list[
 def test_killed_before(
     engine_host: str, docker: Docker, container: Containers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Two stops that ended in SIGKILL are recorded of the one, two that did not of the other."""
+    """Two stops that ended in SIGKILL are recorded for one container, two others for the other."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     bad, good = (
         container(image, options=("--stop-timeout=1",), ready="pid = 1") for image in ("dockerapp2", "dockerapp1")
@@ -133,26 +133,25 @@ def test_killed_before(
 
 
 def test_restart_disarmed(engine_host: str, docker: Docker, container: Containers) -> None:
-    """docker kill disarms; a signal through a pidfd doesn't, nor does one that is not the configured stop signal.
+    """docker kill disarms; a signal through a pidfd does not, nor does one that is not the configured stop signal.
 
-    Whether the policy acts is seen when PID 1 is killed from outside the engine; docker restart mends it.
-    """
+    PID 1 is then killed from outside the engine to see whether the policy acts; docker restart re-enables it."""
     options = ("--restart=always",)
-    bad, by_pidfd, mended = (container("dockerapp1", options=options, ready="pid = 1") for _ in range(3))
+    bad, by_pidfd, restarted = (container("dockerapp1", options=options, ready="pid = 1") for _ in range(3))
     configured = container("dockerapp1", options=(*options, "--stop-signal=TERM"), ready="pid = 1")
-    for name in (bad, mended, configured):
+    for name in (bad, restarted, configured):
         docker("kill", "--signal=USR1", name)
     _from_outside(docker, by_pidfd, signal.SIGUSR1)
-    docker("restart", mended)
+    docker("restart", restarted)
     engine = connect(engine_host)
     try:
-        seen = {one: "restart-disarmed" in codes(doctor(engine, one)) for one in (bad, by_pidfd, mended, configured)}
+        seen = {one: "restart-disarmed" in codes(doctor(engine, one)) for one in (bad, by_pidfd, restarted, configured)}
     finally:
         engine.close()
-    assert seen == {bad: True, by_pidfd: False, mended: False, configured: False}
+    assert seen == {bad: True, by_pidfd: False, restarted: False, configured: False}
     for name in seen:
         _from_outside(docker, name, signal.SIGKILL)
-    for name in (by_pidfd, mended, configured):
+    for name in (by_pidfd, restarted, configured):
         eventually(lambda: docker.state(name, "RestartCount") == "1", f"{name} runs again")  # noqa: B023 (called at once)
     eventually(lambda: docker.state(bad) == "exited", "its policy does not act")
 
@@ -162,7 +161,7 @@ def _from_outside(docker: Docker, name: str, number: int) -> None:
 
 
 def known_codes() -> set[str]:
-    """The first argument of each `Finding(...)` in the doctor's source."""
+    """Returns the first argument of each `Finding(...)` in the doctor's source."""
     found = set()
     for file in (ROOT / "tui/containerlab_tui/doctor").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
@@ -174,7 +173,7 @@ def known_codes() -> set[str]:
 
 
 def headings() -> set[str]:
-    """Of the README's chapter about the findings."""
+    """Returns the headings of the README's chapter about the findings."""
     chapter = (ROOT / "README.md").read_text().partition("\n## What the findings mean\n")[2].partition("\n## ")[0]
     return set(re.findall(r"^### (.+)$", chapter, re.MULTILINE))
 

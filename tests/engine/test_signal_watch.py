@@ -1,4 +1,4 @@
-"""The live view of signals on real containers: who sent what to whom, and what came of it."""
+"""The signal watch on real containers: sender, target and result of each signal."""
 
 import json
 import os
@@ -52,7 +52,7 @@ HERE = f"[{os.getpid()}]"
 
 
 class Seen:
-    """What a watch has told so far, in words."""
+    """The lines that a watch has reported so far."""
 
     def __init__(self, details: Details, record: Record = KernelTrace, limit: int = WAITING_LIMIT) -> None:
         self.watching = SignalWatch(details, record=record, limit=limit)
@@ -104,7 +104,7 @@ def test_sender_target_and_result_of_each_signal(
 ) -> None:
     name = container(BASE, "python3", "-c", MIXED, ready="ready")
     seen = watch(name)
-    assert (seen.watching.opened, seen.watching.blind) == (True, "")
+    assert (seen.watching.opened, seen.watching.no_trace_reason) == (True, "")
     init = init_of(docker, name)
     for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGUSR2, signal.SIGUSR1):
         send(init, number)
@@ -147,7 +147,7 @@ def test_without_a_kernel_trace_pidfds_and_the_engine_report(
 ) -> None:
     name = container(BASE, "python3", "-c", MIXED, ready="ready")
     seen = watch(name, PlayedTrace("Not in this test.").record)
-    assert seen.watching.blind == "Not in this test."
+    assert seen.watching.no_trace_reason == "Not in this test."
     seen.watching.happened(event(docker, name, "kill", signal="9"))
     docker("kill", name)
     assert seen.has("1 python3", "KILL", "sent; result not visible").sender == "the engine"
@@ -155,7 +155,7 @@ def test_without_a_kernel_trace_pidfds_and_the_engine_report(
 
 
 def test_untaken_records_are_counted(docker: Docker, container: Containers, watch: Callable[..., Seen]) -> None:
-    """A screen that stands still must neither fill the memory nor hide that something is missing."""
+    """A screen that takes no records must neither fill the memory nor hide that some are missing."""
     name = container(BASE, "python3", "-c", BUSY, "3000", "10000", ready="ready")
     seen = watch(name, limit=500)
     send(init_of(docker, name), signal.SIGUSR2)
@@ -227,14 +227,14 @@ class Program:
 
 @pytest.fixture
 def program(engine_host: str, tmp_path: Path) -> Iterator[Callable[..., Program]]:
-    begun = list[Program]()
+    started = list[Program]()
 
     def begin(name: str, size: tuple[int, int] = (120, 30)) -> Program:
-        begun.append(Program(engine_host, name, tmp_path, size))
-        return begun[-1]
+        started.append(Program(engine_host, name, tmp_path, size))
+        return started[-1]
 
     yield begin
-    for one in begun:
+    for one in started:
         one.terminal.close()
 
 
@@ -295,7 +295,7 @@ def test_leaving_the_program_while_it_watches_leaves_nothing(
         seen.watch()
         assert seen.instances()
         seen.press("C-q")
-    eventually(lambda: tracefs.started(pid) is None, "it has ended")
+    eventually(lambda: tracefs.started(pid) is None, "it has exited")
     assert not seen.instances()
 
 
@@ -307,7 +307,7 @@ def test_a_killed_program_is_cleaned_up_after_by_the_next_start(
     seen.watch()
     left = seen.instances()
     os.kill(seen.terminal.pid, signal.SIGKILL)
-    eventually(lambda: tracefs.started(seen.terminal.pid) is None, "it is gone, or its zombie is left")
+    eventually(lambda: tracefs.started(seen.terminal.pid) is None, "it has exited, or is a zombie")
     assert left
     assert set(left) <= set(instances())
     seen.terminal.end_program()
@@ -323,7 +323,7 @@ def test_the_signals_tab_shows_signals_of_others_while_open(
     eventually(lambda: not seen.instances(), "nothing is recorded", STOPS_OF_OTHERS_S)
     seen.press("g")
     seen.shows("kernel trace ●")
-    docker("kill", "--signal=HUP", name)  # the stop signal would begin the record of a stop, too
+    docker("kill", "--signal=HUP", name)  # the stop signal would also start the record of a stop
     seen.shows(r"HUP +1 +python3 +kernel +from runc \[\d+\]: discarded")
     docker("kill", "--signal=USR1", name)
     seen.shows(r"TERM +\d+ +sleep +kernel +from 1 python3: default action")

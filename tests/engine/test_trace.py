@@ -1,4 +1,4 @@
-"""The kernel's record of real containers, and that nothing of it stays behind."""
+"""The kernel trace of real containers, and that nothing of it remains afterwards."""
 
 import contextlib
 import itertools
@@ -56,7 +56,7 @@ while True: signal.pause()
 
 
 class Records:
-    """What a tracer has told so far."""
+    """The records of a tracer so far."""
 
     def __init__(self) -> None:
         self.seen: list[TraceRecord] = []
@@ -72,7 +72,7 @@ class Records:
         return [one for one in self.of(pid) if isinstance(one, TracedDelivery)]
 
     def one(self, is_meant: Callable[[TraceRecord], bool], what: str) -> TraceRecord:
-        """The first such record, once it has come."""
+        """Returns the first such record, once it has come."""
         return eventually(lambda: next((record for record in self.seen if is_meant(record)), None), what)  # type: ignore[return-value]
 
     def exit_of(self, pid: int) -> TracedExit:
@@ -103,19 +103,19 @@ def tracing(*ids: ProcessId) -> Iterator[Records]:
 
 @pytest.fixture
 def host_process() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts processes outside of containers, and ends them."""
-    begun: list[subprocess.Popen[str]] = []
+    """Returns a function that starts processes outside of containers; they are killed after the test."""
+    started: list[subprocess.Popen[str]] = []
 
     def start(*argv: str, ready: str = "") -> subprocess.Popen[str]:
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-        begun.append(process)
+        started.append(process)
         if ready:
             assert process.stdout is not None
             assert process.stdout.readline().strip() == ready
         return process
 
     yield start
-    for process in begun:
+    for process in started:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         process.communicate()
@@ -126,7 +126,7 @@ def init_of(docker: Docker, name: str) -> ProcessId:
 
 
 def instances() -> list[str]:
-    """This program's tracefs instances."""
+    """Returns this program's tracefs instances."""
     root = tracefs.open_tracefs()
     try:
         names = os.listdir(f"/proc/self/fd/{root}/instances")
@@ -146,14 +146,14 @@ def _know_the_others() -> None:
 
 
 def instances_of(pid: int) -> list[str]:
-    """The instances that a process has made since the test began."""
+    """Returns the instances that a process has created since the test began."""
     made = (name for name in instances() if name not in _others)
     return [name for name in made if (owner := tracefs.owner_of(name)) and owner.pid == pid]
 
 
 @contextmanager
 def somebody_tracing() -> Iterator[Callable[[], bool]]:
-    """An instance of another program that traces signals; gives whether it still does."""
+    """Creates an instance of another program that traces signals; returns whether it still does."""
     root = tracefs.open_tracefs()
     name = f"instances/somebody-{os.getpid()}"
     os.mkdir(name, dir_fd=root)
@@ -353,15 +353,15 @@ def test_ten_thousand_signals_a_second_take_less_than_half_a_core(docker: Docker
         fork = records.one(lambda one: isinstance(one, TracedFork), "the fork after the signals")
         took, cpu = time.monotonic() - began, time.process_time() - cpu
     lost = sum(one.count or 0 for one in records.seen if isinstance(one, LostEvents))
-    told = [one for one in records.of(init.pid) if getattr(one, "signal", 0) == signal.SIGUSR1]
-    assert len(told) + lost >= 40_000
-    assert sum(isinstance(one, TracedSignal) for one in told) == 20_000 or lost
+    received = [one for one in records.of(init.pid) if getattr(one, "signal", 0) == signal.SIGUSR1]
+    assert len(received) + lost >= 40_000
+    assert sum(isinstance(one, TracedSignal) for one in received) == 20_000 or lost
     assert cpu < 0.5 * max(took, 2.0)
-    assert fork.at >= told[-1].at
+    assert fork.at >= received[-1].at
 
 
 def test_lost_events_are_counted_and_missed_processes_are_followed(docker: Docker, container: Containers) -> None:
-    """The reader stands still until the buffers have run over."""
+    """The reader pauses until the buffers have overrun."""
     name = container(BASE, "python3", "-c", BUSY, "60000", "1000000", ready="ready")
     init = init_of(docker, name)
     with tracing(init) as records:
@@ -382,9 +382,9 @@ def test_lost_events_are_counted_and_missed_processes_are_followed(docker: Docke
         send(identify(child), signal.SIGUSR2)
         records.signal_to(child, signal.SIGUSR2)
     lost = sum(one.count or 0 for one in records.seen if isinstance(one, LostEvents))
-    told = [one for one in records.of(init.pid) if getattr(one, "signal", 0) == signal.SIGUSR1]
+    received = [one for one in records.of(init.pid) if getattr(one, "signal", 0) == signal.SIGUSR1]
     assert lost > 0
-    assert len(told) + lost >= 120_000
+    assert len(received) + lost >= 120_000
 
 
 TRACES = """
@@ -436,7 +436,7 @@ def test_the_end_of_the_interpreter_removes_it(end: str) -> None:
 
 
 def test_it_is_removed_although_a_child_holds_copies_of_its_descriptors() -> None:
-    """As between fork and execve, when those that are closed on execve are still open in the child."""
+    """As between fork and execve, when close-on-exec descriptors are still open in the child."""
     read, write = os.pipe()
     with tracing():
         child = os.fork()
@@ -463,7 +463,7 @@ def test_an_error_in_the_callback_ends_the_trace_and_removes_it(monkeypatch: pyt
     tracer.watch([identify(os.getpid())])
     tracer.start(fail)
     subprocess.run(("true",), check=True)
-    eventually(lambda: failed == [KeyError], "the error is told")
+    eventually(lambda: failed == [KeyError], "the error is reported")
     assert not instances_of(os.getpid())
     tracer.close()
 
@@ -511,7 +511,7 @@ print(os.readlink(f"/proc/self/fd/{open_tracefs()}"))
 
 
 def test_pages_agree_with_the_kernels_text() -> None:
-    """Read the same buffers as the kernel prints them, then take them apart."""
+    """Parses the same buffers that the kernel prints as text."""
     instance = tracefs.Instance(4242)
     try:
         instance.prepare()
@@ -549,7 +549,7 @@ def test_pages_agree_with_the_kernels_text() -> None:
 SENDS = """
 import os, signal, sys
 from signal import SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH
-begun, begin = os.pipe()
+started, begin = os.pipe()
 
 def child(act):
     pid = os.fork()
@@ -573,7 +573,7 @@ print("ready", flush=True)
 signal.pause()
 for number in (SIGTERM, SIGINT, SIGKILL):
     pid = child(waits)
-    os.read(begun, 1)
+    os.read(started, 1)
     os.kill(pid, number)
     os.waitpid(pid, 0)
 os.waitpid(child(tells_init), 0)
@@ -583,7 +583,7 @@ os.kill(1, SIGUSR1)
 sys.exit(3)
 """
 """Signals that are caught, ignored, blocked (one of them twice, one awaited), at their default action in PID 1 and in
-children, SIGKILL, and from outside, in a PID namespace of its own."""
+children, SIGKILL, and from outside, in a separate PID namespace."""
 NOT_COMPARED = frozenset((signal.SIGCHLD, signal.SIGURG))
 """strace is the parent that hears of a child's end first, so this SIGCHLD is another than without it."""
 
@@ -600,12 +600,12 @@ class Seen:
 
     @property
     def by(self) -> int | None:
-        """Whose doing it is: only what one process does has an order."""
+        """Returns the process that caused it: only one process's actions are ordered."""
         return self.sender if self.what == "sent" else self.pid
 
 
 def strace_saw(folder: Path, pid_of: dict[int, int]) -> list[Seen]:
-    """Its lines: kill(2) calls, deliveries (`---`) and ends (`+++`); `pid_of` are host PIDs by container PID."""
+    """Parses strace's lines: kill(2) calls, deliveries (`---`), exits (`+++`). `pid_of`: container PID -> host PID."""
     seen = []
     for file in folder.glob("log.*"):
         own = int(file.suffix[1:])

@@ -36,7 +36,7 @@ for place in range(0, 4 << 20, 4096): view[place] = 1
 def command(
     engine_host: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Command:
-    """The command line with a memory of stops of its own."""
+    """Runs the command line with a separate history of stops."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     return Command(engine_host, capsys)
 
@@ -64,9 +64,9 @@ class Row:
 BY_THEMSELVES = (
     Row(shell("exit 3"), 3, "exited", True, "It exited on its own with 3."),
     Row(shell("exit 137"), 137, "unknown", False, "or PID 1 exited with 137"),
-    Row(shell("exit 143"), 143, "exited", False, "143 is a deliberate exit"),
-    Row(shell("sleep 1000 & kill -9 $!; wait $!"), 137, "unknown", False, "a shell does whose child was killed"),
-    Row(shell("kill -TERM $$"), 143, "exited", False, "when its child was ended by SIGTERM", ("--init",)),
+    Row(shell("exit 143"), 143, "exited", False, "143 was chosen by the program"),
+    Row(shell("sleep 1000 & kill -9 $!; wait $!"), 137, "unknown", False, "as a shell does after its child was killed"),
+    Row(shell("kill -TERM $$"), 143, "exited", False, "after SIGTERM terminated its child", ("--init",)),
     Row(python(FILLS_SHM), 135, "exited", False, "SIGBUS: often a file on /dev/shm", ("--shm-size=1m",)),
     Row(python("import os; os.abort()"), 139, "exited", False, "PID 1 called abort()"),
     Row(shell('python3 -c "import os; os.abort()"; exit $?'), 134, "exited", False, "SIGABRT in a child"),
@@ -88,7 +88,7 @@ def test_containers_that_exited_on_their_own(docker: Docker, container: Containe
         is_moment(document["finished"])
         assert any("no kill event" in one or "oom event" in one for one in document["evidence"]), document
         assert ("inspect: ShmSize 1 MiB" in document["evidence"]) == (row.code == 135)
-        assert ("cgroup: it went with" in " ".join(document["evidence"])) == (row.options == SMALL)
+        assert ("cgroup: removed with the container" in " ".join(document["evidence"])) == (row.options == SMALL)
 
 
 STAYS = shell("trap : TERM; echo ready; while :; do sleep 1000 & wait; done")
@@ -104,7 +104,7 @@ def _outside_kill(docker: Docker, name: str) -> None:
     [
         (STAYS, ("stop", "-t", "1"), "stop-killed", True, "It was stopped with SIGTERM, did not exit within 1."),
         (ENDS, ("stop",), "stopped", True, "It was stopped with SIGTERM and exited on its own 0."),
-        (ENDS, ("kill", "-s", "TERM"), "signalled", True, "after docker kill sent SIGTERM."),
+        (ENDS, ("kill", "-s", "TERM"), "signalled", True, "after docker kill sent SIGTERM"),
         (STAYS, ("kill",), "killed", True, "through Docker (docker kill)"),
         (STAYS, None, "unknown", False, "something other than Docker sent SIGKILL (a kill on the host"),
     ],
@@ -134,12 +134,12 @@ def test_containers_stopped_by_others(
 def test_a_child_killed_out_of_memory_is_not_the_reason(
     docker: Docker, container: Containers, command: Command
 ) -> None:
-    """While it runs its cgroup tells of the child; after a stop that story is not taken for the stop's."""
+    """The running container's cgroup counts the killed child; after a stop, that is not taken for the reason."""
     name = container(
         BASE,
-        *python(CHILD_ALLOCATES + 'print("went on", flush=True)\ntime.sleep(1000)'),
+        *python(CHILD_ALLOCATES + 'print("continued", flush=True)\ntime.sleep(1000)'),
         options=SMALL,
-        ready="went on",
+        ready="continued",
     )
     running = command.asks("why", name)
     assert running["cause"] == "running"
@@ -156,7 +156,7 @@ def test_a_child_killed_out_of_memory_is_not_the_reason(
 
 
 def test_out_of_memory_while_it_is_being_stopped(docker: Docker, container: Containers, command: Command) -> None:
-    """Its handler takes too much: the same story from the engine's events and from a stop that was watched."""
+    """Its handler allocates too much: the engine's events and a watched stop give the same explanation."""
     code = f"import signal, time\ndef handle(*_):\n    {ALLOCATES}\nsignal.signal(15, handle)\nprint(1, flush=True)\n"
     names = [container(BASE, *python(f"{code}time.sleep(1000)"), options=SMALL, ready="1") for _ in range(2)]
     docker("stop", names[0])
@@ -172,20 +172,20 @@ def test_why_a_container_runs_again(docker: Docker, container: Containers, comma
     by_policy = container(BASE, *shell("[ -e /x ] || { touch /x; exit 4; }; sleep 1000"), options=("--restart=always",))
     name = container(BASE, *ENDS, ready="ready")
     docker("restart", "-t", "5", name)
-    told = command.asks("why", name)
-    assert "started by docker restart" in told["sentence"]
-    assert (told["before"]["cause"], told["before"]["exit_code"]) == ("stopped", 5)
+    found = command.asks("why", name)
+    assert "started by docker restart" in found["sentence"]
+    assert (found["before"]["cause"], found["before"]["exit_code"]) == ("stopped", 5)
     docker("kill", name)
     docker("wait", name)
     docker("start", name)
-    told = command.asks("why", name)
-    assert "not by its restart policy" in told["sentence"]
-    assert (told["before"]["cause"], told["exit_code"]) == ("killed", None)
+    found = command.asks("why", name)
+    assert "not by its restart policy" in found["sentence"]
+    assert (found["before"]["cause"], found["exit_code"]) == ("killed", None)
     eventually(lambda: docker.state(by_policy, "RestartCount") == "1", "the policy has acted")
     eventually(lambda: docker.state(by_policy) == "running", "it runs again")
-    told = command.asks("why", by_policy)
-    assert "Its restart policy (always) has restarted it once" in told["sentence"]
-    assert (told["before"]["cause"], told["before"]["exit_code"]) == ("exited", 4)
+    found = command.asks("why", by_policy)
+    assert "Its restart policy (always) has restarted it once" in found["sentence"]
+    assert (found["before"]["cause"], found["before"]["exit_code"]) == ("exited", 4)
     eventually(lambda: docker.state(looping) == "exited", "the policy has given up")
     assert command.asks("why", looping)["exit_code"] == 3
 
@@ -245,8 +245,8 @@ def test_a_recorded_stop_is_explained_after_container_and_events_are_gone(
 def test_the_sender_is_named_if_it_was_seen(
     engine_host: str, docker: Docker, container: Containers, command: Command, from_outside: bool
 ) -> None:
-    blind = Tracer().available()
-    assert not blind, f"the kernel's record is part of this: {blind}"
+    reason = Tracer().available()
+    assert not reason, f"this test needs the kernel trace: {reason}"
     name = container(BASE, *STAYS, ready="ready")
     engine = connect(engine_host)
     try:
