@@ -41,7 +41,7 @@ VERSION = EngineVersion("20.10.24", (1, 41))
 
 
 def scripted_engine(local: bool = True) -> ScriptedEngine:
-    """Answers from the recording; changes are noted and not made."""
+    """Returns data from the recording; changes are recorded and not made."""
     events = PlayedEvents()
     events.close()
     engine = ScriptedEngine(

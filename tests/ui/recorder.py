@@ -1,6 +1,6 @@
-"""Records what the scripted feed plays: `python tests/ui/recorder.py SOCKET PREFIX > tests/ui/recorded.json`.
+"""Records the data of the scripted feed: `python tests/ui/recorder.py SOCKET PREFIX > tests/ui/recorded.json`.
 
-It wants containers whose names begin with PREFIX, among them PREFIX-dockerapp1, which it stops, starts, renames and
+It needs containers whose names begin with PREFIX, among them PREFIX-dockerapp1, which it stops, starts, renames and
 renames back. The prefix is left out of what it writes, and so are all other containers and the engine's data root.
 """
 

@@ -1,7 +1,7 @@
 """Runs on the other side of a pseudoterminal in the tests: one call of services.terminal.
 
 `python -m tests.ui.terminal_side attach|attach-tty|enter PID` joins a small program, or enters the namespaces of a
-process. It ends with the status that the call answered.
+process. It exits with the status that the call returned.
 """
 
 import os

@@ -44,7 +44,7 @@ IN_FRONT = Finding(
 BEFORE = Finding(
     "killed-before",
     Severity.WARNING,
-    "Of the last 2 stops of it or its like that were seen, 2 ended in SIGKILL.",
+    "2 of the last 2 observed stops of this container or image ended in SIGKILL.",
     ("seen: SIGTERM, grace 10 s, killed", "seen: SIGTERM, grace 10 s, killed"),
 )
 FORWARDS = Finding("init-forwards", Severity.NOTE, "tini forwards SIGTERM to process 7 as SIGTERM.")
@@ -101,7 +101,7 @@ UNKNOWN = replace(
     graceful=Graceful.UNKNOWN,
     confidence=Confidence.GUESS,
     timeout_s=-1,
-    evidence=("PID 1 can't be looked at: the engine is remote.",),
+    evidence=("Cannot read PID 1: the engine is remote.",),
     unreached=(),
     findings=(),
 )
@@ -175,7 +175,7 @@ SCREENS: dict[str, Callable[[], Screen[None]]] = {
     "shell": lambda: page(SHELL),
     "nginx": lambda: page(NGINX),
     "unknown": lambda: page(UNKNOWN),
-    "ended": lambda: page(Gone("It is gone."), ended="killed (SIGKILL, 137)", known=SHELL),
+    "ended": lambda: page(Gone("It has exited."), ended="killed (SIGKILL, 137)", known=SHELL),
     "vanished": lambda: page(Gone("There is no container shell-form.")),
     "table": lambda: table(ALL, ("far: not permitted",)),
     "empty": lambda: table(()),
@@ -187,7 +187,7 @@ SCREENS: dict[str, Callable[[], Screen[None]]] = {
 async def test_snapshot(which: str, size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
     app = Host(SCREENS[which]())
     async with app.run_test(size=size) as pilot:
-        await settled(pilot, lambda: "ooking …" not in text_of(app) and "esc back" in text_of(app), "the answer")
+        await settled(pilot, lambda: "eading …" not in text_of(app) and "esc back" in text_of(app), "the answer")
         await pilot.pause()
         assert text_of(app) == snapshot
 
@@ -240,7 +240,7 @@ async def test_keys_while_another_diagnosis_is_being_drawn() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_a_long_finding_scrolls_to_its_end_before_the_next(size: tuple[int, int]) -> None:
+async def test_a_long_finding_scrolls_down_before_the_next(size: tuple[int, int]) -> None:
     screen = Case([replace(SHELL, findings=(LONG, BEFORE))]).screen()
     app = Host(screen)
     async with app.run_test(size=size) as pilot:
@@ -362,7 +362,7 @@ async def test_hostile_text_is_only_text(which: str) -> None:
     app = Host(page(one, known=one) if which == "page" else table((one,), (HOSTILE,)))
     async with app.run_test(size=(140, 45)) as pilot:
         shown = r"x[/]\x1b]0;owned\x07[@click=app.bell]\x9b31m\u202e"
-        await settled(pilot, lambda: "looking" not in text_of(app) and shown in text_of(app), "the answer")
+        await settled(pilot, lambda: "eading …" not in text_of(app) and shown in text_of(app), "the answer")
         assert not any(character in text_of(app) for character in "\x1b\x07\x9b\u202e")
 
 
@@ -391,7 +391,7 @@ async def test_the_stop_dialog_shows_the_prediction_of_the_planned_stop() -> Non
 
 async def test_the_stop_dialog_works_without_a_diagnosis() -> None:
     def doctor() -> Diagnosis:
-        raise Gone("It is gone.")
+        raise Gone("It has exited.")
 
     app = Host(StopDialog([plan(PID_1, APP)], doctor))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -458,7 +458,7 @@ async def test_d_needs_a_running_container(stage: Callable[..., Stage], doctored
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
         await pilot.press("a", "end")
-        await settled(pilot, lambda: "d doctor " not in text_of(made.app).splitlines()[-1], "the key is gone")
+        await settled(pilot, lambda: "d doctor " not in text_of(made.app).splitlines()[-1], "the key is hidden")
         await pilot.press("d")
         await pilot.pause()
         assert made.app.screen is made.app.main
@@ -536,7 +536,7 @@ async def test_a_page_opened_from_the_table_shows_the_time_of_the_table(
     stage: Callable[..., Stage], doctored: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gone(engine: ScriptedEngine, container: str, history: object = None) -> Diagnosis:
-        raise Gone("It is gone.")
+        raise Gone("It has exited.")
 
     made = stage()
     monkeypatch.setattr(wording, "clock_time", lambda at: f"{at - made.now:+.0f} s")
@@ -547,7 +547,7 @@ async def test_a_page_opened_from_the_table_shows_the_time_of_the_table(
         await settled(pilot, lambda: "read at +0 s" in text_of(made.app), "the table")
         made.app.session.clock = lambda: made.now + 60
         await pilot.press("enter")
-        await settled(pilot, lambda: "! It is gone. Showing the diagnosis of +0 s." in text_of(made.app), "the page")
+        await settled(pilot, lambda: "! It has exited. Showing the diagnosis of +0 s." in text_of(made.app), "the page")
 
 
 async def test_a_stop_reaches_the_screens_above_the_main_screen(

@@ -24,7 +24,7 @@ async def test_snapshot(what: str, size: tuple[int, int], snapshot: SnapshotAsse
     view = ipc_view()
     async with app.run_test(size=size) as pilot:
         if what == "unavailable":
-            panel.show(None, "The container's memory can't be looked at without root; run this with sudo.")
+            panel.show(None, "Inspecting containers needs root; run this with sudo.")
         else:
             panel.show(replace(view, rows=(), shared_with=()) if what == "empty" else view)
         if what == "limits":
@@ -178,7 +178,7 @@ async def test_a_result_replaces_waiting() -> None:
     async with app.run_test(size=(140, 30)) as pilot:
         waiting = some_sent()[2:3]
         log.show(waiting)
-        await settled(pilot, lambda: "waiting …" in text_of(app), "looking")
+        await settled(pilot, lambda: "waiting …" in text_of(app), "waiting")
         log.show([replace(waiting[0], observed="still running")])
         await settled(pilot, lambda: "still running" in text_of(app), "the outcome")
         assert "waiting …" not in text_of(app)

@@ -280,7 +280,7 @@ async def test_removing_an_object_asks_first(stage: Callable[..., Stage]) -> Non
             assert "Remove segment 0?" in text
             assert "In use by 1 python3 /app/writer.py, 9 python3 /app/reader.py." in text
             await pilot.press(answer)
-            await settled(pilot, lambda: one.app.screen is one.app.main, "the question is gone")
+            await settled(pilot, lambda: one.app.screen is one.app.main, "the question is closed")
             assert inspector.removed == []
         await pilot.press("down", "delete")
         await settled(pilot, lambda: isinstance(one.app.screen, Confirm), "the question")

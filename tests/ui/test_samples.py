@@ -1,4 +1,4 @@
-"""Tests of what the screen tests share."""
+"""Tests of the helpers of the screen tests."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The line above: this machine's figures beside the number of containers, where there is room for both."""
+"""The top line: this machine's usage beside the number of containers, if there is room for both."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The house keeps its rules at run time too: what a fresh interpreter loads, and what no file may say."""
+"""The rules of the house at run time: modules that a fresh interpreter loads, and words that no file may contain."""
 
 import re
 import subprocess

@@ -16,8 +16,8 @@ QUIT = 3
 LIMIT = 256 * 1024
 """Characters of one file that are read (services/diagnosis)."""
 MOST_S = 1.0
-"""Seconds of this thread's CPU time that one diagnosis may take: work of others on the machine doesn't count. On a
-virtual machine what the host takes away does, so it is some times what it needs."""
+"""Seconds of this thread's CPU time that one diagnosis may take: other work on the machine doesn't count. On a
+virtual machine stolen time does, so the limit is several times what a diagnosis needs."""
 
 
 def full(piece: str, size: int = LIMIT) -> str:

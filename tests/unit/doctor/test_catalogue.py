@@ -33,12 +33,12 @@ KNOWN = """
 
 @pytest.mark.parametrize("name", KNOWN.split())
 def test_required_programs_are_known(name: str) -> None:
-    """By the whole name of a file or script: a part of another name is no knowledge."""
+    """By the whole name of a file or script: a part of another name must not match."""
     assert any(name in one.exe | one.script for one in catalogue.entries())
 
 
 def test_no_entry_is_hidden_by_an_earlier_one() -> None:
-    """The first that fits counts, so an entry with the names of an earlier one needs that one to ask for more."""
+    """The first match counts, so if two entries share a name, the earlier one must have more conditions."""
     seen: dict[str, str] = {}
     for entry in catalogue.entries():
         reachable = (entry.exe | entry.script) - seen.keys()

@@ -1,4 +1,4 @@
-"""The feed over a scripted engine: nothing lost, nothing twice, back after every kind of end, closed promptly."""
+"""The feed over a scripted engine: no event lost or doubled, a reconnection after every kind of end, a prompt close."""
 
 import queue
 import threading
@@ -44,7 +44,7 @@ class Stream:
 
 
 class Scripted:
-    """As much of an engine as the feed asks."""
+    """The part of an engine that the feed uses."""
 
     endpoint = "unix:///scripted.sock"
     local = True
@@ -90,7 +90,7 @@ class Scripted:
 
 
 class Running:
-    """A feed and what it posts."""
+    """A feed and its records."""
 
     def __init__(self, engine: Scripted) -> None:
         self.records: queue.SimpleQueue[FeedRecord] = queue.SimpleQueue()

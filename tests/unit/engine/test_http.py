@@ -1,4 +1,4 @@
-"""Questions to an engine over a Unix socket, against a scripted listener."""
+"""Requests to an engine over a Unix socket, against a scripted listener."""
 
 import socket
 import threading
@@ -17,7 +17,7 @@ Answering = Callable[[bytes], Endpoint]
 
 @pytest.fixture
 def answering(tmp_path: Path) -> Iterator[Answering]:
-    """An endpoint that gives this answer to the first request, then closes the connection."""
+    """Returns an endpoint that sends this response to the first request, then closes the connection."""
     listener = socket.socket(socket.AF_UNIX)
     threads: list[threading.Thread] = []
 

@@ -92,7 +92,7 @@ def test_loops_are_refused(root: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/proc/self/exe", "/proc/self/root/etc/passwd", "/proc/self/cwd", "/proc/self/fd/0"])
 def test_magic_links_are_refused_for_what_they_are(path: str) -> None:
-    """RESOLVE_NO_MAGICLINKS says ELOOP. RESOLVE_IN_ROOT alone says EXDEV, "not currently" safe (fs/namei.c)."""
+    """RESOLVE_NO_MAGICLINKS gives ELOOP. RESOLVE_IN_ROOT alone gives EXDEV, "not currently" safe (fs/namei.c)."""
     slash = os.open("/", os.O_PATH)
     try:
         with pytest.raises(BadRequest, match="Too many levels of symbolic links"):
@@ -129,7 +129,7 @@ NOBODY = 65534
 
 @contextmanager
 def nobody() -> Iterator[None]:
-    """For the time of the block this process has the rights of an ordinary user."""
+    """Runs the block with the rights of an ordinary user."""
     os.seteuid(NOBODY)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The lab's parts that need no engine: marks, places, what is recognised as a daemon of the lab's and what isn't."""
+"""The lab's parts that need no engine: marks, places, and how the lab's daemon is recognised."""
 
 import io
 import os

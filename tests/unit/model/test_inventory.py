@@ -100,7 +100,7 @@ def test_events_in_any_order_give_the_same_as_a_snapshot(
 def test_an_answer_in_between_changes_nothing(
     history: tuple[list[EngineEvent], str, str], random: Random, data: st.DataObject
 ) -> None:
-    """A line that was asked for after an event, and arrives among later ones."""
+    """A row that was requested after an event and arrives between later ones."""
     events, state, name = history
     upto = data.draw(st.integers(0, len(events) - 1))
     then_state, then_name = "running", "app"

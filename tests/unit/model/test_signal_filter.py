@@ -1,4 +1,4 @@
-"""The filter of the live view: which rows its words let through."""
+"""The filter of the signal watch: the rows that pass its words."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Rows of the live view: how records become rows, and their words."""
+"""Rows of the signal watch: how records become rows, and their words."""
 
 import json
 

@@ -161,7 +161,7 @@ def test_without_a_forecast_nothing_is_concluded() -> None:
 
 
 def first(state: StopState) -> str:
-    """The main sentence."""
+    """Returns the main sentence."""
     sentence = explain(state)[0]
     assert sentence[0].isupper()
     assert sentence.endswith(".")

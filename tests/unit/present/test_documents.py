@@ -66,7 +66,7 @@ def engine(t: float, kind: Kind, signal: int | None = None, ended_by: int | None
 
 
 def valid(document: documents.Document, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """What a strict reader makes of the printed document."""
+    """Returns the document as a strict reader parses it."""
     common.answer(document)
     out = capsys.readouterr().out
     assert (out.count("\n"), out.isascii()) == (1, True)

@@ -15,7 +15,7 @@ BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u
 
 
 def harmless(text: str) -> bool:
-    """No control, no bidi control, no surrogate, no separator of lines or paragraphs."""
+    """Returns whether a text has no control, bidi control, surrogate, or line or paragraph separator."""
     return not any(
         ord(char) < 0x20
         or 0x7F <= ord(char) <= 0x9F
@@ -67,7 +67,7 @@ def test_log_lines_are_harmless_bounded_and_stable(line: bytes, limit: int) -> N
     "char", [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) == "Cf"][::5]
 )
 def test_format_characters_are_visible(char: str) -> None:
-    """Those that have no shape of their own; the signs that enclose numbers in Arabic and the like have one."""
+    """Those that are invisible; the Arabic signs that enclose numbers are not."""
     if not any(
         word in unicodedata.name(char, "")
         for word in ("SIGN", "MARK ABOVE", "END OF AYAH", "FOOTNOTE", "HIERO", "KAITHI")

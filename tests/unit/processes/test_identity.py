@@ -1,4 +1,4 @@
-"""A process is its number and its start time: a number that another process has by now means nothing."""
+"""A process is identified by its number and start time, so a reused number is not mistaken for it."""
 
 import errno
 import os

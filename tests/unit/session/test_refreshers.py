@@ -1,4 +1,4 @@
-"""CPU, memory and IPC figures of the rows on show: shares between two readings, and what a failure costs."""
+"""CPU, memory and IPC figures of the visible rows: shares between two readings, and the effect of a failure."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ A, B = details(id="a", pid=1), details(id="b", pid=2)
 
 
 class Machine:
-    """What is read, and the clock."""
+    """The figures to read, and the clock."""
 
     def __init__(self) -> None:
         self.now = 100.0

@@ -1,4 +1,4 @@
-"""What is known of containers: it belongs to one run of a container and is forgotten with it."""
+"""The facts about containers: each belongs to one run of a container and is dropped with it."""
 
 from dataclasses import replace
 
