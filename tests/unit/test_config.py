@@ -150,6 +150,15 @@ def test_sources(tmp_path: Path) -> None:
     assert flagged.source("read_only") == "--read-only"
 
 
+def test_the_source_of_a_misspelt_read_only_is_where_it_was_written(tmp_path: Path) -> None:
+    file = tmp_path / "containerlab-tui" / "config.toml"
+    for text in ('theme = "nord"\nreadonly = true\n', 'theme = "nord"\nreadonly = true\nread_only = false\n'):
+        found = loaded(tmp_path, text)
+        assert (found.settings.read_only, found.source("read_only")) == (True, f"{file}, line 2")
+    found = loaded(tmp_path, None, CONTAINERLAB_TUI_READONLY="1")
+    assert found.source("read_only") == "CONTAINERLAB_TUI_READONLY"
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

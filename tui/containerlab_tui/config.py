@@ -84,7 +84,7 @@ def load(
         (given, lambda key: f"--{key.replace('_', '-')}"),
     ):
         settings = replace(settings, **layer.values)  # type: ignore[arg-type]  # each was checked by its reader
-        sources |= {key: source(key) for key in layer.values}
+        sources |= {key: source(layer.written.get(key, key)) for key in layer.values}
         broken = {key: sentence for key, sentence in broken.items() if key not in layer.values} | layer.broken
     return Loaded(settings, (*from_file.problems, *variables.problems), sources, file.unread, broken)
 
@@ -159,6 +159,8 @@ class _Checked:
     problems: list[str] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)
     """Known setting that can't be used -> the sentence about it."""
+    written: dict[str, str] = field(default_factory=dict)
+    """Setting -> the misspelt name under which it was given."""
 
 
 def _check(values: Mapping[str, object], place: Callable[..., str], check_keys: KeyCheck = lambda keys: {}) -> _Checked:
@@ -170,7 +172,9 @@ def _check(values: Mapping[str, object], place: Callable[..., str], check_keys: 
             _unknown(checked, key, value, place(key))
             continue
         try:
-            checked.values[key] = reader(value)
+            read = reader(value)
+            if key not in checked.written:  # `readonly = true` counts, also above `read_only = false`
+                checked.values[key] = read
         except _Wrong as wrong:
             kept = "Treated as true." if key == "read_only" else "The previous value is kept."
             if key == "read_only":
@@ -191,6 +195,7 @@ def _unknown(checked: _Checked, key: str, value: object, place: str) -> None:
     sentence = f"{place}: unknown setting {key!r}{did_you_mean(key, _READERS)}; the settings are {', '.join(_READERS)}."
     if near == "read_only" and value is not False:
         checked.values[near] = True
+        checked.written[near] = key
         sentence += " Treated as read_only = true."
     if near and near not in checked.values:
         checked.broken[near] = sentence
