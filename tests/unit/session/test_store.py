@@ -24,30 +24,30 @@ def store() -> Store:
     made.take(Snapshot((LINE,), 1_000.0))
     made.learn([details()])
     made.forecasts[ID], made.overviews[ID] = FORECAST, Overview(1, 2, 3)
-    made.unseen_reasons[ID], made.loads[ID] = "no reason", Load(1.0, 2)
+    made.loads[ID] = Load(1.0, 2)
     return made
 
 
 def probed(store: Store) -> list[bool]:
-    return [ID in known for known in (store.forecasts, store.overviews, store.unseen_reasons, store.loads)]
+    return [ID in known for known in (store.forecasts, store.overviews, store.loads)]
 
 
 def test_results_of_probes_are_dropped_when_the_container_stops(store: Store) -> None:
     died = event(1_001.0, "die", exitCode="0")
     assert store.take(Event(died)) == {ID}
-    assert probed(store) == [False] * 4
+    assert probed(store) == [False] * 3
 
 
 def test_results_of_probes_are_dropped_after_a_restart(store: Store) -> None:
     again = details(started_at=1_002.0, pid=600)
     assert store.take(Changed(replace(LINE, status="Up 1 second"), again, event(1_002.0, "start"), 1_003.0)) == {ID}
-    assert probed(store) == [False] * 4
+    assert probed(store) == [False] * 3
     assert store.details[ID].pid == 600
 
 
 def test_results_of_probes_are_dropped_on_removal(store: Store) -> None:
     store.take(Changed(None, None, event(1_002.0, "destroy"), 1_003.0))
-    assert probed(store) == [False] * 4
+    assert probed(store) == [False] * 3
     assert ID not in store.containers
 
 
@@ -55,12 +55,12 @@ def test_a_new_name_keeps_results_of_probes(store: Store) -> None:
     renamed = replace(LINE, name="other")
     store.take(Changed(renamed, details(name="other"), event(1_002.0, "rename"), 1_003.0))
     assert store.named(ID) == "other"
-    assert probed(store) == [True] * 4
+    assert probed(store) == [True] * 3
 
 
 def test_the_last_state_stays_while_the_engine_is_lost(store: Store) -> None:
     store.take(Disconnected("It went away."))
-    assert probed(store) == [True] * 4
+    assert probed(store) == [True] * 3
     assert store.inventory.stale
 
 
@@ -69,7 +69,7 @@ def test_everything_is_reread_after_the_engine_was_lost(store: Store) -> None:
     store.take(Disconnected("It went away."))
     store.take(Snapshot((LINE,), 1_010.0))
     assert not store.inventory.stale
-    assert probed(store) == [False] * 4
+    assert probed(store) == [False] * 3
     assert store.details == {}
 
 

@@ -33,7 +33,7 @@ class DetailsReader:
     def __init__(
         self,
         engine: Callable[[], Engine],
-        forecast_of: Callable[[Engine, Details], tuple[Forecast | None, str]],
+        forecast_of: Callable[[Engine, Details], Forecast | None],
         post: Callable[[Sequence[Inspected]], object],
     ) -> None:
         self._engine, self._forecast_of, self._post = engine, forecast_of, post
@@ -75,14 +75,9 @@ class DetailsReader:
         try:
             engine = self._engine()
             details = details or engine.inspect(container)
-            forecast, unseen_reason = self._forecast_of(engine, details)
-        except Gone:
-            return Inspected(container)
-        except ContainerlabError as error:
-            return Inspected(container, unseen_reason=str(error))
-        except Exception as error:  # noqa: BLE001  a defect here must not leave all later containers without details
-            return Inspected(container, unseen_reason=f"unexpected {type(error).__name__}: {error}")
-        return Inspected(container, details, forecast, unseen_reason)
+            return Inspected(container, details, self._forecast_of(engine, details))
+        except ContainerlabError:
+            return Inspected(container)  # removed, or the engine is away: reconnecting asks again
 
 
 @dataclass(slots=True)

@@ -278,19 +278,17 @@ class Session:
         """Returns the details of a container; None if not inspected yet."""
         return self.store.details.get(container)
 
-    def effect_on_init(self, engine: "Engine", details: "Details") -> "tuple[Forecast | None, str]":
-        """Returns the stop signal's effect on PID 1, or why it is unknown. Off the UI thread."""
+    def effect_on_init(self, engine: "Engine", details: "Details") -> "Forecast | None":
+        """Returns the stop signal's effect on PID 1; None if PID 1 is unreadable. Off the UI thread."""
         from containerlab_probes.signals.forecast import forecast
         from containerlab_probes.signals.names import number_of
         from containerlab_tui.services.processes import children_of
 
         if details.state not in RUNNING:
-            return None, ""
-        seen, reason = self.kernel.processes(engine, details)
+            return None
+        seen, _ = self.kernel.processes(engine, details)
         init = next((one for one in seen if one.pid == details.pid), None)
-        if init is None:
-            return None, reason
-        return forecast(init, number_of(details.stop_signal), children_of(init, seen)), ""
+        return None if init is None else forecast(init, number_of(details.stop_signal), children_of(init, seen))
 
     def _learn(self, found: "Sequence[Inspected]") -> None:
         self.store.add_inspected(found)

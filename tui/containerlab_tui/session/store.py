@@ -30,8 +30,6 @@ class Inspected:
     details: Details | None = None
     """None if it was removed."""
     forecast: "Forecast | None" = None
-    unseen_reason: str = ""
-    """Why there is no forecast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +47,6 @@ class Store:
     inventory: Inventory = field(default_factory=Inventory)
     forecasts: "dict[str, Forecast]" = field(default_factory=dict)
     """Of PID 1, for the container's stop signal."""
-    unseen_reasons: dict[str, str] = field(default_factory=dict)
-    """Why there is no forecast, a sentence."""
     overviews: "dict[str, Overview]" = field(default_factory=dict)
     loads: dict[str, Load] = field(default_factory=dict)
     host: "HostLoad | None" = None
@@ -73,7 +69,6 @@ class Store:
         for one in changed:
             if _run(before, one) != _run(self.inventory, one):
                 self.forecasts.pop(one, None)
-                self.unseen_reasons.pop(one, None)
                 self.overviews.pop(one, None)
                 self.loads.pop(one, None)
         return changed
@@ -95,8 +90,6 @@ class Store:
         for one in found:
             if one.forecast is not None and one.container in self.details:
                 self.forecasts[one.container] = one.forecast
-            if one.unseen_reason:
-                self.unseen_reasons[one.container] = one.unseen_reason
 
     def subject(self, container: Container, local: bool) -> "ShownContainer":
         """Returns a container for the tabs; `local`: its processes run on this kernel."""
