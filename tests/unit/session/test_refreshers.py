@@ -1,13 +1,14 @@
-"""CPU, memory and IPC figures of the visible rows: shares between two readings, and the effect of a failure."""
+"""Details and loads of containers: shares between two readings, and the effect of a failure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from queue import SimpleQueue
 
 from containerlab_probes.errors import Denied, Gone, Unsupported
 from containerlab_probes.records import Overview, Usage
 from containerlab_tui.model.inventory import Details
-from containerlab_tui.session.refreshers import OVERVIEWS_EVERY, LoadReader
-from containerlab_tui.session.store import Load
-from tests.support.engine import details
+from containerlab_tui.session.refreshers import OVERVIEWS_EVERY, DetailsReader, LoadReader
+from containerlab_tui.session.store import Inspected, Load
+from tests.support.engine import ScriptedEngine, details
 
 A, B = details(id="a", pid=1), details(id="b", pid=2)
 
@@ -91,3 +92,25 @@ def test_namespaces_that_may_not_be_read_keep_the_loads() -> None:
     machine.overview = Denied("not root")
     read = machine.reader.read()
     assert (len(read.loads), dict(read.overviews), read.problem) == (2, {}, "not root")
+
+
+def test_a_defect_about_one_container_costs_only_its_loads() -> None:
+    machine = Machine()
+    machine.usage["a"] = ValueError("not a number")
+    read = machine.reader.read()
+    assert (list(read.loads), read.problem) == (["b"], "unexpected ValueError: not a number")
+
+
+def test_a_defect_about_one_container_costs_only_its_details() -> None:
+    found = SimpleQueue[Sequence[Inspected]]()
+
+    def forecast_of(engine: object, one: Details) -> None:
+        if one.id == "a":
+            raise ValueError("a status file of another kernel")
+
+    reader = DetailsReader(ScriptedEngine, forecast_of, found.put)
+    reader.start()
+    reader.want({"a": A})
+    assert found.get(timeout=20) == (Inspected("a"),)
+    reader.want({"b": B})
+    assert found.get(timeout=20) == (Inspected("b", B),)

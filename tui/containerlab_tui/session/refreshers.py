@@ -78,6 +78,8 @@ class DetailsReader:
             return Inspected(container, details, self._forecast_of(engine, details))
         except ContainerlabError:
             return Inspected(container)  # removed, or the engine is away: reconnecting asks again
+        except Exception:  # noqa: BLE001  a defect about one container must not end the thread that reads all of them
+            return Inspected(container)
 
 
 @dataclass(slots=True)
@@ -148,6 +150,9 @@ class LoadReader:
                 continue
             except ContainerlabError as error:
                 problem = str(error)
+                continue
+            except Exception as error:  # noqa: BLE001  a defect about one container must not end the thread
+                problem = f"unexpected {type(error).__name__}: {error}"
                 continue
             if usage is not None:
                 loads[details.id] = self._load(details.id, usage)
