@@ -1,6 +1,7 @@
 """Runs stops, each in its own thread, and follows stops started outside this program."""
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -21,6 +22,10 @@ MOST_FOLLOWED = 48
 LATEST_S = 15.0
 """A stop ends at most this long after its grace period (moby daemon/stop.go: 10 s, 2 s, and some)."""
 LOG_LINES_AT_ONCE = 200
+LONGEST_LOG_LINE = 4000
+"""Bytes kept of one line: a container may write without end and without a line break."""
+TAKEN_S = 5.0
+"""The log is read no faster than the UI thread takes it, unless that is busy for this long."""
 
 
 class StopHost(Protocol):
@@ -131,14 +136,10 @@ class ActiveStops:
         self._logs.add(container)
 
         def work() -> None:
-            rest = b""
             stream = self._host.engine().clone().logs(container, True, None, state.began)
             self._streams[container] = stream
-            for chunk in stream:
-                *lines, rest = (rest + chunk).split(b"\n")
-                self._report_log(container, lines[-LOG_LINES_AT_ONCE:])
-            if rest:
-                self._report_log(container, [rest])
+            for lines in log_batches(stream):
+                self._report_log(container, lines)
 
         def done(_: object) -> None:
             self._logs.discard(container)
@@ -148,7 +149,27 @@ class ActiveStops:
 
     def _report_log(self, container: str, lines: Sequence[bytes]) -> None:
         change = StopLogged(container, tuple(line.decode("utf-8", "replace") for line in lines))
-        self._host.deliver(lambda: self._host.report(change))
+        taken = threading.Event()
+
+        def report() -> None:
+            self._host.report(change)
+            taken.set()
+
+        self._host.deliver(report)
+        taken.wait(TAKEN_S)
+
+
+def log_batches(chunks: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Yields the last lines of each chunk of a log; a line that is too long is cut."""
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        if len(rest) > LONGEST_LOG_LINE:
+            lines, rest = [*lines, rest], b""
+        if lines:
+            yield [line[:LONGEST_LOG_LINE] for line in lines[-LOG_LINES_AT_ONCE:]]
+    if rest:
+        yield [rest]
 
 
 def _history() -> "History":
