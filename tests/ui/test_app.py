@@ -6,6 +6,7 @@ from containerlab_tui.config import Settings
 from containerlab_tui.model.inventory import Connected, Disconnected, EngineEvent, Event, Snapshot
 from containerlab_tui.ui.palette import actions_of
 from containerlab_tui.ui.screens.help import HelpScreen
+from containerlab_tui.ui.themes import theme_problem
 from tests.support.engine import ENDPOINT
 from tests.ui.conftest import VERSION, Stage
 from tests.ui.samples import settled, text_of
@@ -59,11 +60,12 @@ async def test_key_map_of_the_settings(stage: Callable[..., Stage]) -> None:
         assert len(made.app.main.table.rows) > before
 
 
-async def test_an_unknown_theme_is_reported(stage: Callable[..., Stage]) -> None:
-    made = stage(Settings(theme="no-such"))
-    async with made.app.run_test(size=(140, 45), notifications=True) as pilot:
+async def test_every_theme_that_the_settings_accept_exists(stage: Callable[..., Stage]) -> None:
+    made = stage(Settings(theme="nord"))
+    async with made.app.run_test(size=(140, 45)) as pilot:
         await pilot.pause()
-        assert any("no-such" in one.message for one in made.app._notifications)
+        assert made.app.theme == "nord"
+        assert not [theme for theme in made.app.available_themes if theme_problem(theme)]
 
 
 async def test_the_palette_offers_actions_that_apply(stage: Callable[..., Stage]) -> None:

@@ -10,6 +10,7 @@ from textual.binding import Binding
 from containerlab_tui.config import Loaded, Settings, load
 from containerlab_tui.config_lines import key_lines
 from containerlab_tui.session.actions import key_problems
+from containerlab_tui.ui.themes import theme_problem
 
 
 def loaded(folder: Path, text: str | None, **environ: str) -> Loaded:
@@ -148,6 +149,19 @@ def test_sources(tmp_path: Path) -> None:
     assert found.source("keys") == f"{file}, line 5"
     flagged = load({"XDG_CONFIG_HOME": str(tmp_path)}, {"read_only": True})
     assert flagged.source("read_only") == "--read-only"
+
+
+def test_an_unknown_theme_is_named_with_its_place_and_dropped(tmp_path: Path) -> None:
+    place = tmp_path / "containerlab-tui"
+    place.mkdir()
+    (place / "config.toml").write_text('log_lines = 900\ntheme = "norde"\n')
+    found = load({"XDG_CONFIG_HOME": str(tmp_path)}, check_theme=theme_problem)
+    assert (found.settings.theme, found.source("theme")) == ("", "default")
+    (problem,) = found.problems
+    assert problem.startswith(f"{place / 'config.toml'}, line 2: no such theme: 'norde' (did you mean 'nord'?)")
+    assert not load(
+        {"CONTAINERLAB_TUI_THEME": "nord", "XDG_CONFIG_HOME": "/nowhere"}, check_theme=theme_problem
+    ).problems
 
 
 def test_the_source_of_a_misspelt_read_only_is_where_it_was_written(tmp_path: Path) -> None:

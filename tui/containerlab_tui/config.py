@@ -18,6 +18,8 @@ ACTIONS = ("signal", "stop", "restart", "pause", "remove", "ipc-remove", "copy")
 
 KeyCheck = Callable[[Mapping[str, str]], Mapping[str, str]]
 """Takes binding id -> keys of the file; returns a sentence for each id that can't be used."""
+ThemeCheck = Callable[[str], str]
+"""Takes the name of a theme; returns a sentence if there is none of that name, else nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ def load(
     environ: Mapping[str, str] | None = None,
     flags: Mapping[str, object] | None = None,
     check_keys: KeyCheck = lambda keys: {},
+    check_theme: ThemeCheck = lambda theme: "",
 ) -> Loaded:
     """Returns the settings in force. `flags` are fields by name, None for those not given. Never raises for a bad file.
 
@@ -74,8 +77,10 @@ def load(
     if file.unread:
         from_file = _Checked({"read_only": True}, [file.unread], dict.fromkeys(_READERS, file.unread))
     else:
-        from_file = _check(file.values, file.place, check_keys)
-    variables = _check(_from_environment(environ), lambda key, _=None: f"Environment variable {_variable(key)}")
+        from_file = _check(file.values, file.place, check_theme, check_keys)
+    variables = _check(
+        _from_environment(environ), lambda key, _=None: f"Environment variable {_variable(key)}", check_theme
+    )
     given = _Checked({key: value for key, value in (flags or {}).items() if value is not None})
     settings, sources, broken = Settings(), dict[str, str](), dict[str, str]()
     for layer, source in (
@@ -163,7 +168,12 @@ class _Checked:
     """Setting -> the misspelt name under which it was given."""
 
 
-def _check(values: Mapping[str, object], place: Callable[..., str], check_keys: KeyCheck = lambda keys: {}) -> _Checked:
+def _check(
+    values: Mapping[str, object],
+    place: Callable[..., str],
+    check_theme: ThemeCheck,
+    check_keys: KeyCheck = lambda keys: {},
+) -> _Checked:
     """Checks the settings of one source; `place` returns where a key stands."""
     checked = _Checked()
     for key, value in values.items():
@@ -181,12 +191,22 @@ def _check(values: Mapping[str, object], place: Callable[..., str], check_keys: 
                 checked.values[key] = True
             checked.broken[key] = f"{place(key)}: {key} {wrong}. {kept}"
             checked.problems.append(checked.broken[key])
+    _check_theme(checked, place, check_theme)
     keys = checked.values.get("keys")
     if isinstance(keys, dict):
         wrong_keys = check_keys(keys)
         checked.problems += [f"{place('keys', id)}: {sentence}" for id, sentence in wrong_keys.items()]
         checked.values["keys"] = {id: each for id, each in keys.items() if id not in wrong_keys}
     return checked
+
+
+def _check_theme(checked: _Checked, place: Callable[..., str], check: ThemeCheck) -> None:
+    """Drops a theme that does not exist."""
+    sentence = check(str(checked.values.get("theme", "")))
+    if sentence:
+        del checked.values["theme"]
+        checked.broken["theme"] = f"{place('theme')}: {sentence} The previous value is kept."
+        checked.problems.append(checked.broken["theme"])
 
 
 def _unknown(checked: _Checked, key: str, value: object, place: str) -> None:

@@ -9,11 +9,13 @@ from containerlab_tui.directories import config_file
 from containerlab_tui.present.documents import SCHEMA
 from containerlab_tui.present.safe_text import safe
 from containerlab_tui.session.actions import key_problems
+from containerlab_tui.ui.themes import theme_problem
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Returns 0 without problems, 2 with any problem."""
-    loaded = config.load(flags={"read_only": arguments.read_only or None}, check_keys=key_problems)
+    flags = {"read_only": arguments.read_only or None}
+    loaded = config.load(flags=flags, check_keys=key_problems, check_theme=theme_problem)
     values = {name: _plain(value) for name, value in asdict(loaded.settings).items()}
     if arguments.json:
         settings = {name: {"value": value, "source": loaded.source(name)} for name, value in values.items()}

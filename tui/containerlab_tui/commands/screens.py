@@ -45,8 +45,10 @@ def open_screens(arguments: argparse.Namespace) -> int:
 
     first = _FirstList(lambda: _raw_list(where, connect))
     from containerlab_tui.session.actions import key_problems
+    from containerlab_tui.ui.themes import theme_problem
 
-    loaded = config.load(flags={"read_only": arguments.read_only or None}, check_keys=key_problems)
+    flags = {"read_only": arguments.read_only or None}
+    loaded = config.load(flags=flags, check_keys=key_problems, check_theme=theme_problem)
     for problem in loaded.problems:
         common.tell(safe_lines(problem))
     policy = common.policy_of(loaded)

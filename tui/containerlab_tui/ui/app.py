@@ -52,10 +52,7 @@ class ContainerlabApp(App[int]):
         self.animation_level = "none"
         settings = self.session.settings
         if settings.theme:
-            if settings.theme in self.available_themes:
-                self.theme = settings.theme
-            else:
-                self.notify(f"No such theme: {settings.theme!r}.", severity="warning", markup=False)
+            self.theme = settings.theme
         for problem in self.session.problems:
             self.notify(problem, severity="warning", markup=False, timeout=15)
         if settings.keys:
