@@ -108,9 +108,11 @@ def test_a_defect_about_one_container_costs_only_its_details() -> None:
         if one.id == "a":
             raise ValueError("a status file of another kernel")
 
-    reader = DetailsReader(ScriptedEngine, forecast_of, found.put)
+    defects: list[str] = []
+    reader = DetailsReader(ScriptedEngine, forecast_of, found.put, lambda error: defects.append(str(error)))
     reader.start()
     reader.want({"a": A})
     assert found.get(timeout=20) == (Inspected("a"),)
     reader.want({"b": B})
     assert found.get(timeout=20) == (Inspected("b", B),)
+    assert defects == ["unexpected ValueError: a status file of another kernel"]

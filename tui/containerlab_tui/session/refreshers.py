@@ -15,6 +15,7 @@ from containerlab_probes.records import Forecast, HostLoad, Overview, Usage
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.session.store import Inspected, Load
+from containerlab_tui.session.threads import unexpected
 
 if TYPE_CHECKING:
     from containerlab_probes.client import OverviewClient
@@ -35,7 +36,10 @@ class DetailsReader:
         engine: Callable[[], Engine],
         forecast_of: Callable[[Engine, Details], Forecast | None],
         post: Callable[[Sequence[Inspected]], object],
+        failed: Callable[[ContainerlabError], object] = lambda error: None,
     ) -> None:
+        """`failed` gets defects of this program; containers that can't be inspected are posted without details."""
+        self._failed = failed
         self._engine, self._forecast_of, self._post = engine, forecast_of, post
         self._wanted: dict[str, Details | None] = {}
         self._change = threading.Condition()
@@ -78,7 +82,8 @@ class DetailsReader:
             return Inspected(container, details, self._forecast_of(engine, details))
         except ContainerlabError:
             return Inspected(container)  # removed, or the engine is away: reconnecting asks again
-        except Exception:  # noqa: BLE001  a defect about one container must not end the thread that reads all of them
+        except Exception as error:  # noqa: BLE001  a defect about one container must not end the thread
+            self._failed(unexpected(error))
             return Inspected(container)
 
 
@@ -152,7 +157,7 @@ class LoadReader:
                 problem = str(error)
                 continue
             except Exception as error:  # noqa: BLE001  a defect about one container must not end the thread
-                problem = f"unexpected {type(error).__name__}: {error}"
+                problem = str(unexpected(error))
                 continue
             if usage is not None:
                 loads[details.id] = self._load(details.id, usage)

@@ -143,6 +143,8 @@ class Session:
         self._records: list[FeedRecord] = []
         self._records_lock = threading.Lock()
         self._is_lost = False
+        self._defects: set[str] = set()
+        """Sentences about defects that were reported."""
         self._deliver: Deliver = lambda callback: callback()
         self._later: Later = lambda delay_s, callback: None
         self._on_change: Callable[[Change], object] = lambda change: None
@@ -157,7 +159,10 @@ class Session:
 
         self._deliver, self._later, self._on_change = deliver, later, on_change
         self._details_reader = DetailsReader(
-            self.engines.here, self.effect_on_init, lambda found: self.deliver(lambda: self._learn(found))
+            self.engines.here,
+            self.effect_on_init,
+            lambda found: self.deliver(lambda: self._learn(found)),
+            self._report_defect,
         )
         self._load_reader = self.kernel.load_reader(lambda loads: self.deliver(lambda: self._take_loads(loads)))
         self._details_reader.start()
@@ -210,6 +215,12 @@ class Session:
 
     def _report_error(self, error: ContainerlabError) -> None:
         self.deliver(lambda: self.report(Notice(str(error), is_error=True)))
+
+    def _report_defect(self, error: ContainerlabError) -> None:
+        """Reports a defect once, because it may appear for each container."""
+        if str(error) not in self._defects:
+            self._defects.add(str(error))
+            self._report_error(error)
 
     # the engine's feed
 

@@ -69,9 +69,14 @@ def attempt(
     except ContainerlabError as error:
         failed(error)
     except Exception as error:  # noqa: BLE001  a defect of ours must not end a thread in silence
-        failed(ContainerlabError(f"unexpected {type(error).__name__}: {error}"))
+        failed(unexpected(error))
     else:
         done(result)
+
+
+def unexpected(error: Exception) -> ContainerlabError:
+    """Returns a defect of this program as an error with a sentence."""
+    return ContainerlabError(f"unexpected {type(error).__name__}: {error}")
 
 
 class Engines:

@@ -148,6 +148,8 @@ class MainScreen(Screen[None]):
         self.table.redraw_rows(self.table.visible_keys())
 
     def on_inventory_changed(self, event: InventoryChanged) -> None:
+        if self.is_ending:
+            return
         self.fill()
         self.watch_visible()
         selected = self.selected()
