@@ -19,6 +19,7 @@ from containerlab_probes.signals.exits import Exit
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, StopState, Verdict
 from containerlab_tui.services.stop_monitor import (
+    EVENT_LOST_S,
     RESTART_S,
     STRAGGLERS_S,
     SURVIVED_S,
@@ -290,6 +291,13 @@ def test_a_signal_that_the_container_survives_is_not_a_stop() -> None:
 def test_after_sigkill_the_exit_is_waited_for_without_limit() -> None:
     inbox = PlayedInbox((0.1, [signal(0.1, TERM)]), (10.1, [signal(10.1, KILL)]), (3600.0, [died(3600.0, 137)]))
     assert stage(inbox).monitor.run().verdict is Verdict.KILLED
+
+
+def test_the_engines_event_of_a_seen_exit_is_not_waited_for_without_limit() -> None:
+    inbox = PlayedInbox((0.1, [signal(0.1, TERM)]), (2.0, [ended(2.0, INIT, 0)]), (3.0, [ended(3.0, CHILD, 0)]))
+    state = stage(inbox).monitor.run()
+    assert (state.settled, state.died_at, state.ended_at) == (True, None, T0 + 2.0)
+    assert inbox.now == T0 + 2.0 + EVENT_LOST_S
 
 
 def test_without_a_grace_period_that_ends_it_waits_without_limit() -> None:

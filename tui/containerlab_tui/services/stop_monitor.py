@@ -34,6 +34,9 @@ RESTART_S = 1.0
 SURVIVED_S = 14.0
 """After the grace period of a stop started elsewhere, time to wait for SIGKILL or the exit. Without either it was not a
 stop but a single signal, such as `docker kill --signal TERM`, that the container survived."""
+EVENT_LOST_S = 60.0
+"""After the exit of PID 1 in a stop started elsewhere, time to wait for the engine's event: an engine that was
+restarted meanwhile has forgotten it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,17 +173,18 @@ class StopMonitor:
         try:
             self._on_change(self._state)
             answered = not self._asked
-            deadline: float | None = None
+            deadline = lost = None
             survived = self._survival()
             while True:
                 try:
-                    items = self._queue.gather(deadline or (None if self._is_ending() else survived))
+                    items = self._queue.gather(deadline or lost or (None if self._is_ending() else survived))
                 except queue.Empty:
                     break
                 answered = self._take_all(items) or answered
                 if self._is_over(answered):
                     break
                 deadline = deadline or self._deadline(answered)
+                lost = lost or self._event_lost()
         finally:
             self._events.close()
             if self._own is not None:
@@ -215,6 +219,10 @@ class StopMonitor:
         if self._state.died_at is None or not answered:
             return None
         return self._queue.clock() + (STRAGGLERS_S if self._asked else RESTART_S)
+
+    def _event_lost(self) -> float | None:
+        """Returns the time after which the engine's event of a seen exit counts as lost."""
+        return None if self._asked or self._state.ended_at is None else self._queue.clock() + EVENT_LOST_S
 
     def _take(self, event: StopEvent) -> None:
         self._state = fold(self._state, event)
