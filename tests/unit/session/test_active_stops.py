@@ -1,6 +1,107 @@
-"""The log that a container writes during its stop: bounded, whatever it writes."""
+"""Which stops are followed, how they end, and the log that is read meanwhile: bounded, whatever is written."""
 
-from containerlab_tui.session.active_stops import LOG_LINES_AT_ONCE, LONGEST_LOG_LINE, log_batches
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from containerlab_probes.errors import ContainerlabError, Gone, Unreachable
+from containerlab_tui.model.inventory import Details
+from containerlab_tui.model.stop import StopPlan, Verdict
+from containerlab_tui.session.active_stops import (
+    LOG_LINES_AT_ONCE,
+    LONGEST_LOG_LINE,
+    MOST_FOLLOWED,
+    ActiveStops,
+    log_batches,
+)
+from containerlab_tui.session.changes import Change, Notice, StopFinished
+from tests.support.engine import ID, ScriptedEngine, as_engine, details, event
+
+PLAN = StopPlan(ID, "app", 15, "default", 10.0, "default", processes=(), forecasts=(), pid=500)
+
+
+@dataclass
+class Host:
+    """Stands for the session: keeps the work that is to run, which the tests end."""
+
+    waiting: list[tuple[Callable[[Any], object], Callable[[ContainerlabError], object]]] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.clock: Callable[[], float] = lambda: 1_000.0
+
+    def engine(self) -> Any:  # noqa: ANN401
+        return as_engine(ScriptedEngine())
+
+    def details_of(self, container: str) -> Details | None:
+        return details(id=container)
+
+    def deliver(self, callback: Callable[[], object]) -> None:
+        callback()
+
+    def report(self, change: Change) -> None:
+        self.changes.append(change)
+
+    def set_stop_phase(self, container: str, phase: str) -> None: ...
+
+    def later(self, delay_s: float, callback: Callable[[], object]) -> None: ...
+
+    def wait_for(
+        self,
+        work: Callable[[], Any],
+        done: Callable[[Any], object],
+        failed: Callable[[ContainerlabError], object],
+    ) -> None:
+        self.waiting.append((done, failed))
+
+
+def test_only_the_stop_signal_and_sigkill_begin_a_stop_and_each_stop_is_followed_once() -> None:
+    host = Host()
+    stops = ActiveStops(host)
+    stops.take_event(event(1.0, "kill", signal="10"))
+    stops.take_event(event(1.0, "die", exitCode="0"))
+    assert not host.waiting
+    stops.take_event(event(1.0, "kill", signal="15"))
+    stops.take_event(event(2.0, "kill", signal="9"))
+    assert len(host.waiting) == 1
+
+
+def test_no_more_stops_are_followed_than_there_is_room_for() -> None:
+    host = Host()
+    stops = ActiveStops(host)
+    for number in range(MOST_FOLLOWED + 1):
+        stops.take_event(event(1.0, "kill", f"{number:064}", signal="9"))
+    assert len(host.waiting) == MOST_FOLLOWED
+
+
+@pytest.mark.parametrize(
+    ("error", "reported"), [(Gone("removed"), []), (Unreachable("no engine"), [Notice("no engine")])]
+)
+def test_a_stop_that_cannot_be_followed_makes_room_for_the_next(
+    error: ContainerlabError, reported: list[Change]
+) -> None:
+    host = Host()
+    stops = ActiveStops(host)
+    stops.take_event(event(1.0, "kill", signal="9"))
+    host.waiting[0][1](error)
+    assert host.changes == reported
+    stops.take_event(event(2.0, "kill", signal="9"))
+    assert len(host.waiting) == 2
+
+
+def test_a_stop_that_cannot_begin_is_finished_with_the_reason() -> None:
+    host = Host()
+    stops = ActiveStops(host)
+    stops.begin(PLAN)
+    assert stops.has_seen(ID)
+    assert not stops.has_seen("another")
+    host.waiting[-1][1](Unreachable("no engine"))  # the one before reads the log
+    finished = host.changes[-1]
+    assert isinstance(finished, StopFinished)
+    assert (finished.state.verdict, finished.state.settled) == (Verdict.FAILED, True)
+    assert "no engine" in [one.detail for one in finished.state.events]
 
 
 def test_lines_are_joined_across_chunks() -> None:
