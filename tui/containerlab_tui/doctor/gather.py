@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.kernel import rootfs
+from containerlab_probes.kernel.files import read_text
 from containerlab_probes.records import Process
 from containerlab_probes.signals.names import number_of
 from containerlab_tui.doctor.facts import EarlySignal, Facts
@@ -306,9 +307,8 @@ def _environments(seen: Sequence[Process], files: Mapping[tuple[int, str], str])
         if wanted is None:
             continue
         try:
-            with open(f"/proc/{process.pid}/environ", encoding="utf-8", errors="surrogateescape") as file:
-                pairs = [entry.partition("=") for entry in file.read().split("\0")]
-        except OSError:
+            pairs = [entry.partition("=") for entry in read_text(f"/proc/{process.pid}/environ").split("\0")]
+        except ContainerlabError:
             continue
         found[process.pid] = {name: value for name, _, value in pairs if wanted.fullmatch(name)}
     return found
