@@ -220,7 +220,7 @@ def agents(engine: Engine, runs: int) -> Iterator[Line]:
         yield Line(f"IPC overview of {len(pids)} containers", (time.monotonic() - began) * 1000, 50, "ms")
 
 
-def doctors(engine: Engine, command: str, count: int, runs: int) -> Iterator[Line]:
+def diagnoses(engine: Engine, command: str, count: int, runs: int) -> Iterator[Line]:
     """Measures the doctor command, without the start-up time of `--version`, and `doctor --all`."""
     ones = list[float | None]()
     for _ in range(runs):
@@ -315,7 +315,7 @@ def main() -> int:
             bench.close()
         if not arguments.peer:
             lines += agents(engine, runs)
-            lines += doctors(engine, str(ours), arguments.containers, runs)
+            lines += diagnoses(engine, str(ours), arguments.containers, runs)
     busy = os.getloadavg()[0]
     print(f"{arguments.containers} containers, {COLUMNS}x{ROWS}, machine load {busy:.1f}\n{table(lines)}")
     return 0 if all(line.met for line in lines) else 1

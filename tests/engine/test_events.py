@@ -18,7 +18,7 @@ import pytest
 from containerlab_probes.errors import Gone
 from containerlab_tui.engine.api import RunRequest
 from containerlab_tui.engine.docker_engine import DockerEngine, connect
-from containerlab_tui.engine.events import EngineFeed
+from containerlab_tui.engine.events import EngineReader
 from containerlab_tui.lab import daemon
 from containerlab_tui.lab.lab import Lab
 from containerlab_tui.model.inventory import (
@@ -26,8 +26,8 @@ from containerlab_tui.model.inventory import (
     Details,
     Disconnected,
     EngineEvent,
+    EngineRecord,
     Event,
-    FeedRecord,
     Inventory,
     Snapshot,
     fold,
@@ -45,21 +45,21 @@ class Watched:
 
     def __init__(self, host: str) -> None:
         self.inventory = Inventory()
-        self.records: list[tuple[float, FeedRecord]] = []
-        self.fresh: queue.SimpleQueue[tuple[float, FeedRecord]] = queue.SimpleQueue()
+        self.records: list[tuple[float, EngineRecord]] = []
+        self.fresh: queue.SimpleQueue[tuple[float, EngineRecord]] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self.feed = EngineFeed(lambda: connect(host), self._take)
+        self.feed = EngineReader(lambda: connect(host), self._take)
         self.feed.start()
         self.next(lambda record: isinstance(record, Snapshot))
 
-    def _take(self, record: FeedRecord) -> None:
+    def _take(self, record: EngineRecord) -> None:
         with self._lock:
             at = time.time()
             self.inventory, _ = fold(self.inventory, record)
             self.records.append((at, record))
             self.fresh.put((at, record))
 
-    def next(self, wanted: Callable[[FeedRecord], bool], within_s: float = 30.0) -> tuple[float, FeedRecord]:
+    def next(self, wanted: Callable[[EngineRecord], bool], within_s: float = 30.0) -> tuple[float, EngineRecord]:
         """Returns the next matching record and when it came."""
         deadline = time.monotonic() + within_s
         while True:
@@ -185,8 +185,8 @@ def test_no_requests_without_changes(engine: DockerEngine) -> None:
             asked.append(container)
             return super().inspect(container)
 
-    records: queue.SimpleQueue[FeedRecord] = queue.SimpleQueue()
-    feed = EngineFeed(Counting(engine._where, engine._api, engine._version, engine.local).clone, records.put)
+    records: queue.SimpleQueue[EngineRecord] = queue.SimpleQueue()
+    feed = EngineReader(Counting(engine._where, engine._api, engine._version, engine.local).clone, records.put)
     feed.start()
     try:
         while not isinstance(records.get(timeout=10), Snapshot):
@@ -270,8 +270,8 @@ def test_a_daemon_that_is_killed_and_comes_back_is_followed_again_completely(own
 
 
 def test_close_is_prompt_while_the_engine_is_away(tmp_path: Path) -> None:
-    posted: queue.SimpleQueue[FeedRecord] = queue.SimpleQueue()
-    feed = EngineFeed(lambda: connect(f"unix://{tmp_path}/nosuch.sock"), posted.put)
+    posted: queue.SimpleQueue[EngineRecord] = queue.SimpleQueue()
+    feed = EngineReader(lambda: connect(f"unix://{tmp_path}/nosuch.sock"), posted.put)
     feed.start()
     lost = posted.get(timeout=10)
     assert isinstance(lost, Disconnected)

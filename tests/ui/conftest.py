@@ -22,9 +22,9 @@ from containerlab_tui.model.inventory import (
     Container,
     Details,
     EngineEvent,
+    EngineRecord,
     EngineVersion,
     Event,
-    FeedRecord,
     MountPoint,
     Snapshot,
 )
@@ -89,12 +89,12 @@ class Stage:
     engine: ScriptedEngine
     containers: tuple[Container, ...]
     now: float
-    _post: list[Callable[[FeedRecord], object]] = field(default_factory=list)
+    _post: list[Callable[[EngineRecord], object]] = field(default_factory=list)
 
     def id_of(self, name: str) -> str:
         return next(one.id for one in self.containers if one.name == name)
 
-    def post(self, record: FeedRecord) -> None:
+    def post(self, record: EngineRecord) -> None:
         """Posts a record like the feed's thread."""
         thread = threading.Thread(target=self._post[0], args=(record,))
         thread.start()
@@ -122,7 +122,7 @@ class Stage:
             await settled(pilot, lambda: alive <= known.forecasts.keys(), "forecasts")
 
 
-def _revived(kind: str, plain: dict[str, Any], later: float) -> FeedRecord:
+def _revived(kind: str, plain: dict[str, Any], later: float) -> EngineRecord:
     """Returns a recorded entry, moved `later` seconds forward."""
     event = EngineEvent(**{**plain["event"], "time": plain["event"]["time"] + later})
     if kind == "Event":
@@ -196,9 +196,9 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stage]:
     ) -> Stage:
         engine, now = scripted_engine(local), _now()
         listed = parse.containers(RECORDED["lines"]) if containers is None else containers
-        posts: list[Callable[[FeedRecord], object]] = []
+        posts: list[Callable[[EngineRecord], object]] = []
 
-        def follow(post: Callable[[FeedRecord], object]) -> None:
+        def follow(post: Callable[[EngineRecord], object]) -> None:
             posts.append(post)
             post(Connected(VERSION, ENDPOINT, local))
             post(Snapshot(listed, now))

@@ -13,8 +13,8 @@ from containerlab_probes.codec import to_plain
 from containerlab_tui.engine import http
 from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.engine.endpoint import Endpoint
-from containerlab_tui.engine.events import EngineFeed
-from containerlab_tui.model.inventory import Changed, Event, FeedRecord
+from containerlab_tui.engine.events import EngineReader
+from containerlab_tui.model.inventory import Changed, EngineRecord, Event
 from containerlab_tui.services.processes import see_processes
 
 
@@ -39,14 +39,14 @@ def main(socket: str, prefix: str) -> None:
 
 def _session(name: str, socket: str, ids: set[str]) -> list[object]:
     """The feed's records of a stop, a start and two renames."""
-    records, done = list[FeedRecord](), threading.Event()
+    records, done = list[EngineRecord](), threading.Event()
 
-    def post(record: FeedRecord) -> None:
+    def post(record: EngineRecord) -> None:
         records.append(record)
         if isinstance(record, Changed) and record.event.action == "rename" and record.event.name == name:
             done.set()
 
-    feed = EngineFeed(lambda: connect(f"unix://{socket}"), post)
+    feed = EngineReader(lambda: connect(f"unix://{socket}"), post)
     feed.start()
     engine = connect(f"unix://{socket}")
     engine.stop(name)

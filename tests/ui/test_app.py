@@ -1,4 +1,4 @@
-"""The application: feed, settings, palette."""
+"""The application: engine reader, settings, palette."""
 
 from collections.abc import Callable
 

@@ -214,7 +214,7 @@ async def test_hostile_names_are_only_text(stage: Callable[..., Stage]) -> None:
     hostile: Container = replace(plain, name=HOSTILE, image=HOSTILE, command=HOSTILE, status=HOSTILE)
     made = stage(containers=(hostile,))
     async with made.app.run_test(size=(140, 45)) as pilot:
-        await settled(pilot, lambda: made.started, "the feed")
+        await settled(pilot, lambda: made.started, "the engine reader")
         text = text_of(made.app)
         assert "x[/]" in text
         assert not any(character in text for character in "\x1b\x07\x9b\u202e")

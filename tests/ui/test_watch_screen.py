@@ -1,4 +1,4 @@
-"""The watch of signals on a played feed: drawing, filter, pause and save."""
+"""The watch of signals on a played watch: drawing, filter, pause and save."""
 
 import json
 import threading
@@ -32,7 +32,7 @@ QUEUED, IGNORED, PENDING = SignalResult.QUEUED, SignalResult.IGNORED, SignalResu
 
 
 class Played:
-    """A feed: records in `waiting` are taken at the next tick."""
+    """A watch: records in `waiting` are taken at the next tick."""
 
     def __init__(self, *records: LogRecord, no_trace_reason: str = "", opened: bool = True) -> None:
         self.waiting = list(records)
@@ -96,25 +96,25 @@ def head(app: Host) -> str:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scene", ["stop", "no-trace", "beginning", "lost"])
 async def test_snapshot(scene: str, size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
-    feed = {
+    watch = {
         "stop": Played(*STOP),
         "no-trace": Played(*WITHOUT, no_trace_reason=NO_TRACE),
         "beginning": Played(opened=False),
         "lost": Played(LostEvents(BEGAN, None)),
     }[scene]
-    app = Host(SignalWatchScreen("shop-web-1", feed, lambda: BEGAN))
+    app = Host(SignalWatchScreen("shop-web-1", watch, lambda: BEGAN))
     async with app.run_test(size=size) as pilot:
-        await settled(pilot, lambda: not feed.waiting, "all is taken")
+        await settled(pilot, lambda: not watch.waiting, "all is taken")
         await pilot.pause()
         assert text_of(app) == snapshot
 
 
 async def test_pause_filter_and_clear_with_keys() -> None:
-    feed = Played(*STOP)
-    app = Host(SignalWatchScreen("web", feed, lambda: BEGAN))
+    watch = Played(*STOP)
+    app = Host(SignalWatchScreen("web", watch, lambda: BEGAN))
     async with app.run_test(size=(140, 45)) as pilot:
         await settled(pilot, lambda: listing(app).count == 12, "the rows")
-        assert feed.started == 1
+        assert watch.started == 1
         await pilot.press("slash", *"term -super")
         await settled(pilot, lambda: "3 rows" in head(app) or "4 rows" in head(app), "the filter")
         shown = text_of(app)
@@ -126,7 +126,7 @@ async def test_pause_filter_and_clear_with_keys() -> None:
         await pilot.press("escape")
         await settled(pilot, lambda: listing(app).count == 12, "all rows again")
         await pilot.press("p")
-        feed.waiting = [usr1(number) for number in range(3)]
+        watch.waiting = [usr1(number) for number in range(3)]
         await settled(pilot, lambda: "paused, 3 new" in head(app), "the count while it is held still")
         assert listing(app).count == 12
         await pilot.press("space")
@@ -136,7 +136,7 @@ async def test_pause_filter_and_clear_with_keys() -> None:
         assert listing(app).count == 0
         await pilot.press("q")
         await settled(pilot, lambda: app.answers == [None], "the screen closed")
-        assert feed.closed == 1
+        assert watch.closed == 1
 
 
 async def test_help_explains_the_signs_of_this_screen() -> None:
@@ -150,8 +150,8 @@ async def test_help_explains_the_signs_of_this_screen() -> None:
 
 
 async def test_the_list_follows_until_scrolled_up() -> None:
-    feed = Played(*map(usr1, range(100)))
-    app = Host(SignalWatchScreen("web", feed, lambda: BEGAN))
+    watch = Played(*map(usr1, range(100)))
+    app = Host(SignalWatchScreen("web", watch, lambda: BEGAN))
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, lambda: listing(app).count == 100, "the rows")
 
@@ -161,7 +161,7 @@ async def test_the_list_follows_until_scrolled_up() -> None:
         await settled(pilot, lambda: last_shown().endswith(".990"), "the last row")
         await pilot.press("k")
         await settled(pilot, lambda: last_shown().endswith(".980"), "a row up")
-        feed.waiting = [usr1(100)]
+        watch.waiting = [usr1(100)]
         await settled(pilot, lambda: "101 rows" in head(app), "one more")
         assert last_shown().endswith(".980")
         assert "press G to follow" in head(app)
@@ -170,32 +170,32 @@ async def test_the_list_follows_until_scrolled_up() -> None:
         await pilot.press("pagedown", "pageup", "G")
         await settled(pilot, lambda: last_shown().endswith("1.000") or last_shown().endswith(".000"), "the last again")
         assert "following" in head(app)
-        feed.waiting = [usr1(101)]
+        watch.waiting = [usr1(101)]
         await settled(pilot, lambda: last_shown().endswith(".010"), "it follows")
         await pilot.press("k")
-        feed.waiting = [usr1(number) for number in range(KEPT)]
+        watch.waiting = [usr1(number) for number in range(KEPT)]
         await settled(pilot, lambda: "102 older rows dropped" in head(app), "the oldest went")
         assert listing(app).count == KEPT
 
 
 async def test_a_listed_signal_is_completed_in_place() -> None:
-    feed = Played(Known(7007, Who(7, "python3")), usr1(0))
-    app = Host(SignalWatchScreen("web", feed, lambda: BEGAN))
+    watch = Played(Known(7007, Who(7, "python3")), usr1(0))
+    app = Host(SignalWatchScreen("web", watch, lambda: BEGAN))
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, lambda: "queued" in text_of(app), "the signal")
-        feed.waiting = [TracedDelivery(BEGAN + 0.1, 7007, 10, Taken.HANDLER)]
+        watch.waiting = [TracedDelivery(BEGAN + 0.1, 7007, 10, Taken.HANDLER)]
         await settled(pilot, lambda: "its handler runs" in text_of(app), "its delivery")
         assert "queued" not in text_of(app)
 
 
 async def test_a_filtered_row_stays_during_a_storm_of_others() -> None:
-    feed = Played(*STOP)
-    app = Host(SignalWatchScreen("web", feed, lambda: BEGAN))
+    watch = Played(*STOP)
+    app = Host(SignalWatchScreen("web", watch, lambda: BEGAN))
     async with app.run_test(size=(140, 45)) as pilot:
         await pilot.press("slash", *"term", "enter")
         await settled(pilot, lambda: "TERM" in text_of(app), "the rows")
         before = listing(app).count
-        feed.waiting = [usr1(number) for number in range(KEPT + 10)]
+        watch.waiting = [usr1(number) for number in range(KEPT + 10)]
         await settled(pilot, lambda: "rows dropped" in head(app), "the storm")
         assert listing(app).count == before
 
@@ -226,8 +226,8 @@ async def test_the_result_of_saving_is_shown_after_leaving_the_screen(
 
 async def test_saving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    feed = Played(*STOP)
-    app = Host(SignalWatchScreen("../evil", feed, lambda: BEGAN))
+    watch = Played(*STOP)
+    app = Host(SignalWatchScreen("../evil", watch, lambda: BEGAN))
     async with app.run_test(size=(140, 45), notifications=True) as pilot:
         await pilot.press("slash", *"term", "enter")
         await settled(pilot, lambda: "filter “term”: 5 rows" in head(app), "the rows that pass")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from containerlab_probes.records import Process
-from containerlab_tui.doctor.programs import supervisord as doctor_supervisor
+from containerlab_tui.doctor.programs import supervisord as supervisord_program
 from containerlab_tui.model.diagnosis import Confidence, Outlook
 from tests.unit.doctor.support import INT, NOW, TERM, codes, diagnosed, process
 
@@ -49,11 +49,11 @@ def test_variables_in_its_configuration_are_read_from_its_environment() -> None:
     assert diagnosed(supervisord(), GOOD, STUBBORN, files=files).outlook is Outlook.TIMES_OUT
     variables = {1001: {"STOP_WAIT": "2"}}
     assert diagnosed(supervisord(), GOOD, STUBBORN, files=files, environments=variables).outlook is Outlook.EXITS
-    wanted = doctor_supervisor.variables(files.values())
+    wanted = supervisord_program.variables(files.values())
     assert wanted
     assert wanted.fullmatch("STOP_WAIT")
     assert not wanted.fullmatch("STOP_WAITS")
-    assert doctor_supervisor.variables(["command=x"]) is None
+    assert supervisord_program.variables(["command=x"]) is None
 
 
 def test_programs_not_yet_started_make_it_a_guess() -> None:
@@ -95,25 +95,25 @@ def test_supervisord_in_the_background_is_a_finding() -> None:
 
 
 def test_the_configuration_is_found_and_its_includes_resolved() -> None:
-    assert doctor_supervisor.path_of(supervisord("-n", "-c", "/s.conf")) == "/s.conf"
-    assert doctor_supervisor.path_of(supervisord("-nc/s.conf")) == "/s.conf"
-    assert doctor_supervisor.path_of(supervisord("--configuration=/s.conf")) == "/s.conf"
-    assert doctor_supervisor.path_of(supervisord("-n")) is None
+    assert supervisord_program.path_of(supervisord("-n", "-c", "/s.conf")) == "/s.conf"
+    assert supervisord_program.path_of(supervisord("-nc/s.conf")) == "/s.conf"
+    assert supervisord_program.path_of(supervisord("--configuration=/s.conf")) == "/s.conf"
+    assert supervisord_program.path_of(supervisord("-n")) is None
     text = "[include]\nfiles = conf.d/*.conf %(here)s/more.ini /srv/x.conf"
-    assert doctor_supervisor.includes_of(text, "/etc/s/s.conf") == (
+    assert supervisord_program.includes_of(text, "/etc/s/s.conf") == (
         "/etc/s/conf.d/*.conf", "/etc/s/more.ini", "/srv/x.conf",
     )  # fmt: skip
 
 
 def test_processes_of_one_program_share_its_settings() -> None:
-    found = doctor_supervisor.parse(
+    found = supervisord_program.parse(
         "[program:a]\ncommand=server\nnumprocs=2\nstopwaitsecs=2\n[program:b]\ncommand=other"
     )
     children = tuple(process(number, "server", parent=1) for number in (7, 8))
-    assert [one.name for _, one in doctor_supervisor.assign(found.managed, children)] == ["a", "a"]
+    assert [one.name for _, one in supervisord_program.assign(found.managed, children)] == ["a", "a"]
 
 
 @given(st.text(max_size=300))
 def test_any_text_is_parsed_without_an_error(text: str) -> None:
-    doctor_supervisor.parse(text)
-    doctor_supervisor.includes_of(text, "/etc/s.conf")
+    supervisord_program.parse(text)
+    supervisord_program.includes_of(text, "/etc/s.conf")

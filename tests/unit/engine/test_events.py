@@ -10,7 +10,7 @@ import pytest
 from containerlab_probes.errors import Gone, Unreachable
 from containerlab_tui.engine import events as feeds
 from containerlab_tui.engine.api import Engine
-from containerlab_tui.engine.events import EngineFeed
+from containerlab_tui.engine.events import EngineReader
 from containerlab_tui.engine.shared_events import SharedEvents
 from containerlab_tui.model.inventory import (
     Changed,
@@ -19,9 +19,9 @@ from containerlab_tui.model.inventory import (
     Details,
     Disconnected,
     EngineEvent,
+    EngineRecord,
     EngineVersion,
     Event,
-    FeedRecord,
     Snapshot,
 )
 
@@ -93,11 +93,11 @@ class Running:
     """A feed and its records."""
 
     def __init__(self, engine: Scripted) -> None:
-        self.records: queue.SimpleQueue[FeedRecord] = queue.SimpleQueue()
-        self.feed = EngineFeed(engine.connect, self.records.put)
+        self.records: queue.SimpleQueue[EngineRecord] = queue.SimpleQueue()
+        self.feed = EngineReader(engine.connect, self.records.put)
         self.feed.start()
 
-    def next(self) -> FeedRecord:
+    def next(self) -> EngineRecord:
         return self.records.get(timeout=WITHIN_S)
 
 
@@ -232,7 +232,7 @@ def test_waits_grow_up_to_a_limit(engine: Scripted) -> None:
             return self.is_set()
 
     engine.down = True
-    feed = EngineFeed(engine.connect, lambda record: None)
+    feed = EngineReader(engine.connect, lambda record: None)
     feed._closing = Impatient()
     feed.start()
     feed._thread.join(WITHIN_S)
@@ -252,14 +252,14 @@ def test_every_event_is_shared_before_it_is_posted_also_after_the_engine_was_los
 ) -> None:
     monkeypatch.setattr(feeds, "FIRST_WAIT_S", 0.001)
     shared = SharedEvents()
-    records: queue.SimpleQueue[tuple[FeedRecord, list[float]]] = queue.SimpleQueue()
+    records: queue.SimpleQueue[tuple[EngineRecord, list[float]]] = queue.SimpleQueue()
 
-    def post(record: FeedRecord) -> None:
+    def post(record: EngineRecord) -> None:
         subscription = shared.events(since=0.0)
         subscription.close()
         records.put((record, [one.time for one in subscription]))
 
-    feed = EngineFeed(engine.connect, post, shared=shared)
+    feed = EngineReader(engine.connect, post, shared=shared)
     live = shared.events()
     feed.start()
     engine.stream.queue.put(event("kill", 5.0))

@@ -13,7 +13,7 @@ from containerlab_tui.engine.endpoint import Endpoint
 from containerlab_tui.model.inventory import Container
 
 if TYPE_CHECKING:
-    from containerlab_tui.model.inventory import FeedRecord
+    from containerlab_tui.model.inventory import EngineRecord
 
 
 def open_screens(arguments: argparse.Namespace) -> int:
@@ -58,10 +58,10 @@ def open_screens(arguments: argparse.Namespace) -> int:
 
     events = SharedEvents()
 
-    def follow(post: "Callable[[FeedRecord], object]") -> None:
-        from containerlab_tui.engine.events import EngineFeed
+    def follow(post: "Callable[[EngineRecord], object]") -> None:
+        from containerlab_tui.engine.events import EngineReader
 
-        EngineFeed(connect, post, shared=events).start()
+        EngineReader(connect, post, shared=events).start()
 
     sources = Sources(where.url, engine, first.answer, follow, events)
     return run(Session(sources, loaded.settings, policy=policy, problems=loaded.problems))

@@ -19,6 +19,7 @@ from containerlab_tui.model.diagnosis import Confidence, Diagnosis, Graceful, Ou
 from containerlab_tui.model.ending_records import PastStop
 from containerlab_tui.model.inventory import natural
 from containerlab_tui.present.safe_text import plain
+from containerlab_tui.present.states import grace_period
 
 QUICK_S = 0.3
 """The time given for programs that exit at once; measured: Docker takes about 0.1 s from signal to SIGKILL."""
@@ -99,7 +100,7 @@ def _in_time(facts: Facts, outcome: Outcome, delivery: Delivery) -> Outcome:
         return _at_once(outcome, delivery)
     if outcome.takes_s < grace_s * 0.9:
         return outcome
-    why = f"Exiting takes about {outcome.takes_s:.1f} s; the grace period is {grace_s:g} s."
+    why = f"Exiting takes about {outcome.takes_s:.1f} s; the grace period is {grace_period(grace_s)}."
     if outcome.takes_s - VARIES_S > grace_s * 1.1:
         return replace(outcome, outlook=Outlook.TIMES_OUT, confidence=Confidence.LIKELY, why=(*outcome.why, why))
     return replace(outcome, outlook=Outlook.UNKNOWN, confidence=Confidence.GUESS, why=(*outcome.why, why))

@@ -14,6 +14,7 @@ from containerlab_tui.doctor.supervisord_findings import supervised
 from containerlab_tui.model.diagnosis import Confidence, Finding, Graceful, Outcome, Outlook, Severity
 from containerlab_tui.model.ending_records import PastStop
 from containerlab_tui.present.safe_text import plain
+from containerlab_tui.present.states import grace_period
 
 BEFORE = 5
 """Earlier stops that are counted."""
@@ -336,7 +337,7 @@ def _time(situation: Situation) -> Iterator[Finding]:
         yield Finding(
             "grace-too-short",
             Severity.ERROR if takes_s > grace_s else Severity.WARNING,
-            f"Exiting takes about {takes_s:.1f} s; the grace period is {grace_s:g} s.",
+            f"Exiting takes about {takes_s:.1f} s; the grace period is {grace_period(grace_s)}.",
             situation.outcome.why[-2:],
             fixes.grace(int(takes_s * 1.5) + 1),
         )
@@ -350,5 +351,7 @@ def _time(situation: Situation) -> Iterator[Finding]:
             "killed-before",
             Severity.WARNING,
             f"{len(killed)} of the last {len(alike)} observed stops of this container or image ended in SIGKILL.",
-            tuple(f"seen: {one.signal}, grace {one.grace_s:g} s, {one.verdict}{_after(one)}" for one in alike),
+            tuple(
+                f"seen: {one.signal}, grace {grace_period(one.grace_s)}, {one.verdict}{_after(one)}" for one in alike
+            ),
         )

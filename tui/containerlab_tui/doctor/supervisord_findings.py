@@ -8,6 +8,7 @@ from containerlab_tui.doctor import fixes
 from containerlab_tui.doctor.programs import catalogue, supervisord
 from containerlab_tui.doctor.situation import Situation
 from containerlab_tui.model.diagnosis import Finding, Severity
+from containerlab_tui.present.states import grace_period
 
 
 def supervised(situation: Situation) -> Iterator[Finding]:
@@ -40,7 +41,7 @@ def _wait_times(situation: Situation, found: supervisord.Configuration) -> Itera
         yield Finding(
             "supervisor-wait",
             situation.severity() if situation.late else Severity.WARNING,
-            f"supervisord waits longer for {names} than the {grace_s:g} s grace period.",
+            f"supervisord waits longer for {names} than the {grace_period(grace_s)} grace period.",
             tuple(f"[program:{one.name}] stopwaitsecs={one.wait_s:g}" for one in too_long[:5]),
             f"[program:{too_long[0].name}]\nstopwaitsecs={max(1, int(grace_s / (len(found.managed) + 1)))}\n"
             + fixes.grace(int(total) + 3),
@@ -49,7 +50,8 @@ def _wait_times(situation: Situation, found: supervisord.Configuration) -> Itera
         yield Finding(
             "supervisor-wait",
             Severity.WARNING,
-            f"supervisord stops its groups one by one: up to {total:g} s, but the grace period is {grace_s:g} s.",
+            f"supervisord stops its groups one by one: up to {total:g} s, "
+            f"but the grace period is {grace_period(grace_s)}.",
             tuple(f"[program:{one.name}] stopwaitsecs={one.wait_s:g}" for one in found.managed[:5]),
             fixes.grace(int(total) + 3),
         )

@@ -19,8 +19,8 @@ from containerlab_tui.model.inventory import (
     Details,
     Disconnected,
     EngineEvent,
+    EngineRecord,
     Event,
-    FeedRecord,
     Snapshot,
 )
 
@@ -36,10 +36,10 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
 SEEN_KEPT = 2000
 """Events kept to recognise duplicates; the engine keeps 256 (moby daemon/events)."""
 
-Post = Callable[[FeedRecord], object]
+Post = Callable[[EngineRecord], object]
 
 
-class EngineFeed:
+class EngineReader:
     """Posts an engine's changes until it is closed."""
 
     def __init__(
@@ -49,7 +49,7 @@ class EngineFeed:
         clock: Callable[[], float] = time.time,
         shared: SharedEvents | None = None,
     ) -> None:
-        """`engines` connects and raises ContainerlabError; `post` takes the records, in threads of the feed.
+        """`engines` connects and raises ContainerlabError; `post` takes the records, in threads of the reader.
 
         `shared` gets every event before `post` does, so a subscription made on an event replays that event.
         """
@@ -61,13 +61,13 @@ class EngineFeed:
         self._seen: dict[tuple[float, str, str], None] = {}
         self._last = 0.0
         self._lost = False
-        self._thread = threading.Thread(target=self._run, name="engine-feed", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="engine-reader", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Ends the feed and waits for its thread. Nothing is posted afterwards."""
+        """Ends the reader and waits for its thread. Nothing is posted afterwards."""
         self._closing.set()
         with self._lock:
             stream = self._stream
@@ -141,7 +141,7 @@ class EngineFeed:
             del self._seen[next(iter(self._seen))]
         return True
 
-    def _post(self, record: FeedRecord) -> None:
+    def _post(self, record: EngineRecord) -> None:
         if not self._closing.is_set():
             self._to(record)
 

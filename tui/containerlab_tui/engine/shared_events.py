@@ -12,7 +12,7 @@ REPLAYED = 1000
 
 
 class SharedEvents:
-    """An `api.EventSource` that the engine's feed fills. Events continue after a reconnection."""
+    """An `api.EventSource` that the engine's reader fills. Events continue after a reconnection."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

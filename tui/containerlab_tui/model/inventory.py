@@ -120,7 +120,7 @@ class EngineVersion:
     """(1, 41) for API 1.41."""
 
 
-# Records that a feed delivers about an engine
+# Records that a reader delivers about an engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class Disconnected:
     sentence: str
 
 
-FeedRecord = Connected | Snapshot | Event | Changed | Disconnected
+EngineRecord = Connected | Snapshot | Event | Changed | Disconnected
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,7 @@ _STATES = {
 """The state after an action. `stop` may arrive before or after `die`."""
 
 
-def fold(inventory: Inventory, record: FeedRecord) -> tuple[Inventory, frozenset[str]]:
+def fold(inventory: Inventory, record: EngineRecord) -> tuple[Inventory, frozenset[str]]:
     """Returns the inventory after one more record, and the ids of the changed containers."""
     match record:
         case Snapshot():

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from containerlab_probes.records import Forecast, Process
     from containerlab_tui.config import Settings
     from containerlab_tui.engine.api import Engine, EventSource
-    from containerlab_tui.model.inventory import Container, Details, EngineEvent, FeedRecord
+    from containerlab_tui.model.inventory import Container, Details, EngineEvent, EngineRecord
     from containerlab_tui.model.views import Sent
     from containerlab_tui.services.signal_watch import SignalWatch
     from containerlab_tui.session.active_stops import ActiveStops
@@ -63,8 +63,8 @@ class Sources(NamedTuple):
     """Returns an engine for the calling thread. Never called on the UI thread."""
     first: "Callable[[], Sequence[Container]]"
     """Returns the initial list, the only request before the first frame."""
-    follow: "Callable[[Callable[[FeedRecord], object]], object]"
-    """Starts following the engine; calls the given function with every record, in the feed's threads."""
+    follow: "Callable[[Callable[[EngineRecord], object]], object]"
+    """Starts following the engine; calls the given function with every record, in the reader's threads."""
     events: "EventSource | None" = None
     """The events that `follow` reads, shared by the stops; None: each stop opens its own stream."""
 
@@ -140,7 +140,7 @@ class Session:
         self.open_watches: set[SignalWatch] = set()
         self._follow = sources.follow
         self._events = sources.events
-        self._records: list[FeedRecord] = []
+        self._records: list[EngineRecord] = []
         self._records_lock = threading.Lock()
         self._is_lost = False
         self._defects: set[str] = set()
@@ -222,10 +222,10 @@ class Session:
             self._defects.add(str(error))
             self._report_error(error)
 
-    # the engine's feed
+    # the engine's records
 
-    def _post_record(self, record: "FeedRecord") -> None:
-        """Queues a record from the feed's thread; records that arrive together are added together."""
+    def _post_record(self, record: "EngineRecord") -> None:
+        """Queues a record from the reader's thread; records that arrive together are added together."""
         with self._records_lock:
             self._records.append(record)
             is_first = len(self._records) == 1

@@ -8,7 +8,7 @@ from containerlab_tui.model.inventory import LISTED, RUNNING, Container, Details
 
 if TYPE_CHECKING:
     from containerlab_probes.records import Forecast, HostLoad, Overview
-    from containerlab_tui.model.inventory import FeedRecord
+    from containerlab_tui.model.inventory import EngineRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ class Store:
     def details(self) -> Mapping[str, Details]:
         return self.inventory.details
 
-    def take(self, record: "FeedRecord") -> frozenset[str]:
-        """Adds one record of the engine's feed. Returns the ids that it changed."""
+    def take(self, record: "EngineRecord") -> frozenset[str]:
+        """Adds one record of the engine's reader. Returns the ids that it changed."""
         before = self.inventory
         self.inventory, changed = fold(before, record)
         for one in changed:

@@ -43,7 +43,7 @@ RATE_S = 1.0
 INSTEAD = "Showing the engine's signals, and exits where visible."
 
 
-class Feed(Protocol):
+class Watch(Protocol):
     """The source of the records. No method blocks."""
 
     @property
@@ -56,7 +56,7 @@ class Feed(Protocol):
 
 
 class SignalWatchScreen(Screen[None]):
-    """Starts the feed when it is shown and closes it when it is left."""
+    """Starts the watch when it is shown and closes it when it is left."""
 
     CSS_PATH = "../styles/watch.tcss"
     SIGNS = signs.WATCH
@@ -64,10 +64,10 @@ class SignalWatchScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = bindings(SCOPE)
     AUTO_FOCUS = "SignalList"
 
-    def __init__(self, name: str, feed: Feed, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, name: str, watch: Watch, clock: Callable[[], float] = time.time) -> None:
         """`name` is the container's; `clock` gives epoch seconds."""
         super().__init__()
-        self._container, self._feed, self._clock = name, feed, clock
+        self._container, self._watch, self._clock = name, watch, clock
         self._log = SignalLog()
         self._filter, self._needle = ALL, ""
         self._paused_new: int | None = None
@@ -83,12 +83,12 @@ class SignalWatchScreen(Screen[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        self._feed.begin()
+        self._watch.begin()
         self._draw_head()
         self.set_interval(TICK_S, self._tick)
 
     def on_unmount(self) -> None:
-        self._feed.close()
+        self._watch.close()
 
     @property
     def _list(self) -> SignalList:
@@ -97,7 +97,7 @@ class SignalWatchScreen(Screen[None]):
     # records
 
     def _tick(self) -> None:
-        records = self._feed.take()
+        records = self._watch.take()
         if records:
             new = self._filter.select(self._log.add(records))
             if self._paused_new is None:
@@ -118,7 +118,7 @@ class SignalWatchScreen(Screen[None]):
 
     def _draw_head(self) -> None:
         """Draws the lines above the list if they have changed."""
-        facts = (self._feed.opened, self._feed.no_trace_reason, round(self._rate), self._log.signals, self._log.exits,
+        facts = (self._watch.opened, self._watch.no_trace_reason, round(self._rate), self._log.signals, self._log.exits,
                  self._log.lost, self._log.lost_uncounted, self._log.dropped, self._paused_new, self._needle,
                  self._list.count, self._list.following)  # fmt: skip
         if facts == self._drawn:
@@ -127,17 +127,17 @@ class SignalWatchScreen(Screen[None]):
         self.query_one("#head", Static).update(self._head(), layout=False)
         self.query_one("#note", Static).update(self._note(), layout=False)
         line = self.query_one("#no-trace", Static)
-        if self._feed.no_trace_reason and not line.has_class("shown"):
+        if self._watch.no_trace_reason and not line.has_class("shown"):
             line.add_class("shown")
-            reason = safe_line(self._feed.no_trace_reason, 300)
+            reason = safe_line(self._watch.no_trace_reason, 300)
             line.update(Content(f"! kernel trace {signs.STOPPED} not available: {reason} {INSTEAD}"))
         self._list.empty_text = self._nothing()
 
     def _head(self) -> Content:
         log = self._log
-        if not self._feed.opened:
+        if not self._watch.opened:
             mark = (f"kernel trace {signs.STARTING} starting …", "$text-muted")
-        elif self._feed.no_trace_reason:
+        elif self._watch.no_trace_reason:
             mark = (f"kernel trace {signs.STOPPED}", "$text-warning")
         else:
             mark = (f"kernel trace {signs.RUNNING}", "$text-success")
