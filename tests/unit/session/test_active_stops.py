@@ -104,6 +104,18 @@ def test_a_stop_that_cannot_begin_is_finished_with_the_reason() -> None:
     assert "no engine" in [one.detail for one in finished.state.events]
 
 
+def test_signals_of_a_failed_stop_do_not_begin_another() -> None:
+    host = Host()
+    stops = ActiveStops(host)
+    stops.begin(PLAN)
+    host.waiting[-1][1](Unreachable("no engine"))
+    waiting = len(host.waiting)
+    stops.take_event(event(1_010.0, "kill", signal="9"))  # the grace period of 10 s began at 1000
+    assert len(host.waiting) == waiting
+    stops.take_event(event(1_030.0, "kill", signal="9"))
+    assert len(host.waiting) == waiting + 1
+
+
 def test_lines_are_joined_across_chunks() -> None:
     assert list(log_batches([b"one\ntw", b"o\n", b"", b"three"])) == [[b"one"], [b"two"], [b"three"]]
 

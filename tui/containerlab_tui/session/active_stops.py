@@ -1,5 +1,6 @@
 """Runs stops, each in its own thread, and follows stops started outside this program."""
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_tui.model.inventory import Details, EngineEvent
+from containerlab_tui.model.stop import Verdict
 from containerlab_tui.present.states import grace_period
 from containerlab_tui.session.changes import Change, Notice, StopChanged, StopFinished, StopLogged
 
@@ -59,6 +61,8 @@ class ActiveStops:
         self._logs: set[str] = set()
         """Containers whose log is being read."""
         self._streams: dict[str, LogStream] = {}
+        self._failed_until: dict[str, float] = {}
+        """Containers of which a stop failed, with the time (epoch seconds) until which signals may still be its own."""
 
     @property
     def any_seen(self) -> bool:
@@ -93,6 +97,8 @@ class ActiveStops:
 
         if not begins_stop(event, details):
             return
+        if event.time <= self._failed_until.get(event.container, 0.0):
+            return  # the engine went away during a stop of ours, and this is how that stop went on
         self._in_progress.add(event.container)
 
         def work() -> "StopState":
@@ -122,6 +128,9 @@ class ActiveStops:
 
     def _finish(self, state: "StopState") -> None:
         self._in_progress.discard(state.plan.container)
+        if state.verdict is Verdict.FAILED and not state.plan.started_elsewhere:
+            grace_s = state.plan.timeout_s if state.plan.timeout_s >= 0 else math.inf
+            self._failed_until[state.plan.container] = state.began + grace_s + LATEST_S
         self._take(state)
         stream = self._streams.get(state.plan.container)
         if stream is not None and state.ended_at is None:
