@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -225,6 +226,16 @@ def test_this_process() -> None:
     status = procfs.parse_status((me / "status").read_text())
     assert (stat.pid, stat.parent, stat.group, stat.session) == (os.getpid(), os.getppid(), os.getpgid(0), os.getsid(0))
     assert (status.pid, status.tgid, status.uid) == (os.getpid(), os.getpid(), os.geteuid())
-    assert signal.SIGINT in status.caught
     assert signal.SIGPIPE in status.ignored
-    assert procfs.parse_command_line((me / "cmdline").read_text())[0] == sys.orig_argv[0]
+
+
+def test_a_handler_and_a_command_line_of_a_real_process() -> None:
+    program = "import signal, sys; signal.signal(signal.SIGUSR2, print); print('ready', flush=True); signal.pause()"
+    argv = (sys.executable, "-c", program)
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        about = Path(f"/proc/{child.pid}")
+        assert procfs.parse_command_line((about / "cmdline").read_text()) == argv
+        assert signal.SIGUSR2 in procfs.parse_status((about / "status").read_text()).caught
+        child.kill()

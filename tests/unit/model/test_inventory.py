@@ -207,3 +207,9 @@ def test_connected_changes_nothing() -> None:
 def test_status_words(state: str, status: str, known: dict[str, object] | None, words: str) -> None:
     found = None if known is None else details(state, **known)
     assert status_words(line(state, status=status), found, 1000.0) == words
+
+
+def test_a_container_that_is_being_removed_keeps_its_place() -> None:
+    states = {"a": "removing", "b": "exited", "c": "running"}
+    containers = [Container(name, name, "image", state, "", "sleep", 100.0) for name, state in states.items()]
+    assert [one.name for one in ordered(containers)] == ["a", "c", "b"]

@@ -100,11 +100,11 @@ def test_paused_and_restarting_containers_count_as_running() -> None:
     ("ended", "needle", "names"),
     [
         (False, "", ["web-2", "web-10", "x"]),
-        (True, "", ["web-2", "web-10", "old", "x"]),
+        (True, "", ["web-2", "web-10", "x", "old"]),
         (True, "WEB", ["web-2", "web-10"]),
         (False, "old", []),
         (True, "exited", ["old"]),
-        (True, "image:1", ["web-2", "web-10", "old", "x"]),
+        (True, "image:1", ["web-2", "web-10", "x", "old"]),
         (True, "no such", []),
     ],
 )

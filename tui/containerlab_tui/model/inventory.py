@@ -192,8 +192,11 @@ class Inventory:
 
 
 def ordered(containers: Iterable[Container]) -> list[Container]:
-    """Returns running containers first, each part by name. Screens and commands share this order."""
-    return sorted(containers, key=lambda one: (one.state not in RUNNING, natural(one.name), one.id))
+    """Returns running containers first, each part by name. Screens and commands share this order.
+
+    A container that is being removed keeps its place, so that a cursor on it goes on to the next one.
+    """
+    return sorted(containers, key=lambda one: (one.state not in LISTED, natural(one.name), one.id))
 
 
 def natural(name: str) -> tuple[tuple[bool, int, str], ...]:

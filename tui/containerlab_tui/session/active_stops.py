@@ -98,7 +98,7 @@ class ActiveStops:
         if not begins_stop(event, details):
             return
         if event.time <= self._failed_until.get(event.container, 0.0):
-            return  # the engine went away during a stop of ours, and this is how that stop went on
+            return  # the engine went away during that stop, and this signal continues it
         self._in_progress.add(event.container)
 
         def work() -> "StopState":
