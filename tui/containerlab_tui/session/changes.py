@@ -1,9 +1,12 @@
 """Records of changes that the session reports on the UI thread."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from containerlab_tui.model.inventory import EngineEvent
-from containerlab_tui.model.stop import StopState
+
+if TYPE_CHECKING:
+    from containerlab_tui.model.stop import StopState
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +64,14 @@ class SignalsSent:
 class StopChanged:
     """A stop in progress has a new state."""
 
-    state: StopState
+    state: "StopState"
 
 
 @dataclass(frozen=True, slots=True)
 class StopFinished:
     """A stop has reached its final state."""
 
-    state: StopState
+    state: "StopState"
 
 
 @dataclass(frozen=True, slots=True)

@@ -338,6 +338,11 @@ class Session:
     # active operations
 
     @property
+    def any_stop_seen(self) -> bool:
+        """Whether any stop was seen; loads nothing that the first frame doesn't need."""
+        return self._stops is not None and self._stops.any_seen
+
+    @property
     def stops(self) -> "ActiveStops":
         """The stops seen by this program."""
         if self._stops is None:

@@ -300,7 +300,7 @@ class MainScreen(Screen[None]):
         if needs is Needs.NOTHING:
             return True
         if needs is Needs.STOPS:
-            return self.session.stops.any_seen
+            return self.session.any_stop_seen
         selected = self.selected() if self.is_mounted else None
         if selected is None:
             return False
