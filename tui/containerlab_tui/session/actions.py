@@ -6,6 +6,7 @@ Bindings, the footer, help, the palette, confirmation, the settings file and the
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from containerlab_tui.config import did_you_mean
 from containerlab_tui.services.policy import Operation
@@ -258,11 +259,13 @@ BY_ID: dict[str, Action] = {action.id: action for action in reversed(ACTIONS)}
 """The first action of each id: several screens share `app.help`."""
 
 
+@cache
 def of(scope: Scope) -> tuple[Action, ...]:
     """Returns the actions of a scope."""
     return tuple(action for action in ACTIONS if action.scope is scope)
 
 
+@cache
 def named(scope: Scope, name: str) -> Action | None:
     """Returns the action of a scope by the name of its method; None if there is none."""
     return next((action for action in of(scope) if action.does.partition("(")[0] == name), None)
