@@ -1,5 +1,7 @@
 """programs.toml, and how a process is recognised as one of its entries."""
 
+from pathlib import Path
+
 import pytest
 
 from containerlab_probes.signals.names import number_of
@@ -35,6 +37,16 @@ KNOWN = """
 def test_required_programs_are_known(name: str) -> None:
     """By the whole name of a file or script: a part of another name must not match."""
     assert any(name in one.exe | one.script for one in catalogue.entries())
+
+
+def test_each_name_is_written_as_a_plain_string() -> None:
+    """Only the entries whose text has a process's name in double quotes are parsed."""
+    text = Path(catalogue.__file__).with_name("programs.toml").read_text(encoding="utf-8")
+    blocks = text.split("[[program]]\n")[1:]
+    assert len(blocks) == len(catalogue.entries()) == text.count("[[program]]")
+    for block, entry in zip(blocks, catalogue.entries(), strict=True):
+        assert all(f'"{name}"' in block for name in entry.exe | entry.script), entry.name
+        assert entry.title is None or "\ntitle = " in block, entry.name
 
 
 def test_no_entry_is_hidden_by_an_earlier_one() -> None:

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from importlib.resources import files
+from pathlib import Path
 
 from containerlab_probes.records import Process
 from containerlab_tui.doctor.bounds import COMMAND_LIMIT
@@ -207,9 +207,15 @@ def recognise(process: Process) -> Program | None:
     return _entry(name, called, process.command[:COMMAND_LIMIT])
 
 
+_ENTRY = "[[program]]\n"
+
+
 @lru_cache(maxsize=128)
 def _entry(name: str, called: str, command: str) -> Program | None:
-    for program in entries():
+    for text in _texts():
+        if "\ntitle = " not in text and f'"{name}"' not in text and f'"{called}"' not in text:
+            continue
+        program = _parsed(text)
         if program.title is not None and program.title.search(command):
             return program
         by_name = name in program.exe or (bool(called) and called in program.script)
@@ -232,14 +238,21 @@ def _script_name(script: Script) -> str:
     return name
 
 
-@cache
 def entries() -> tuple[Program, ...]:
     """Returns all entries of programs.toml in order; the first match counts."""
-    text = files("containerlab_tui.doctor.programs").joinpath("programs.toml").read_text(encoding="utf-8")
-    return tuple(_program(entry) for entry in tomllib.loads(text)["program"])
+    return tuple(_parsed(text) for text in _texts())
 
 
-def _program(entry: dict[str, object]) -> Program:
+@cache
+def _texts() -> tuple[str, ...]:
+    """Returns the text of each entry. Most processes need one or none, and parsing all takes 20 ms."""
+    _, *texts = Path(__file__).with_name("programs.toml").read_text(encoding="utf-8").split(_ENTRY)
+    return tuple(texts)
+
+
+@cache
+def _parsed(text: str) -> Program:
+    entry: dict[str, object] = tomllib.loads(_ENTRY + text)["program"][0]
     on = {signal: _reaction(value) for signal, value in _table(entry.get("on", {})).items()}
     return Program(
         name=str(entry["name"]),
