@@ -7,7 +7,6 @@ signal follows kernel/signal.c (sig_ignored, complete_signal).
 
 import errno
 import os
-import platform
 import signal
 import time
 from dataclasses import dataclass
@@ -179,9 +178,9 @@ def _read_thread(base: str, status: procfs.Status | None) -> Thread:
 def _call(found: procfs.Syscall) -> Call:
     if found.number < 0:
         return Call.OTHER
-    table = _CALLS_32 if 0 < found.stack < 1 << 32 else _CALLS.get(platform.machine())
+    table = _CALLS_32 if 0 < found.stack < 1 << 32 else _CALLS.get(os.uname().machine)
     if table is None:
-        raise ValueError(f"no table of system calls for {platform.machine()}")
+        raise ValueError(f"no table of system calls for {os.uname().machine}")
     return table.get(found.number, Call.OTHER)
 
 

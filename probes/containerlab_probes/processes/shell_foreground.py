@@ -8,7 +8,6 @@ reads a pipe.
 """
 
 import os
-import platform
 import signal
 import stat
 from enum import Enum
@@ -102,7 +101,7 @@ def _kind(shell_pid: int, name: str, shell: procfs.Status, child: int) -> _Child
 
 def _kind_by_input(shell_pid: int, child: int) -> _Child:
     """Decides by standard input, for a child that handles SIGINT and SIGQUIT itself."""
-    number = _KCMP.get(platform.machine())
+    number = _KCMP.get(os.uname().machine)
     if number is None:
         return _Child.UNCLEAR
     same = int(libc.syscall(number, shell_pid, child, _KCMP_FILE, 0, 0))

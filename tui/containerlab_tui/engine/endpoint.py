@@ -4,7 +4,6 @@ In order: an explicit endpoint, an explicit context, DOCKER_HOST, DOCKER_CONTEXT
 config.json in $DOCKER_CONFIG or ~/.docker, the socket at /var/run/docker.sock.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -81,6 +80,8 @@ def _current_context(folder: Path) -> str:
 
 def _of_context(name: str, folder: Path) -> Endpoint:
     """Returns a context's endpoint from the store, whose directories are named by the SHA-256 of the context."""
+    import hashlib  # it loads OpenSSL
+
     digest = hashlib.sha256(name.encode()).hexdigest()
     meta = _json_of(folder / "contexts" / "meta" / digest / "meta.json")
     docker = (meta.get("Endpoints") or {}).get("docker")

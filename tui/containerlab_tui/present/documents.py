@@ -7,14 +7,17 @@ process carries `pid` (the host's number) and `container_pid`.
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from containerlab_probes.records import Dispositions, Forecast, Process, ProcessLoad, Window
 from containerlab_probes.signals.names import name_of
-from containerlab_tui.model.inventory import Container, Details
-from containerlab_tui.model.stop import Phase, StopState
-from containerlab_tui.model.survival import Survival
-from containerlab_tui.model.views import FilesView, IpcView, Sent
 from containerlab_tui.present.safe_text import plain
+
+if TYPE_CHECKING:
+    from containerlab_probes.records import Dispositions, Forecast, Process, ProcessLoad, Window
+    from containerlab_tui.model.inventory import Container, Details
+    from containerlab_tui.model.stop import Phase, StopState
+    from containerlab_tui.model.survival import Survival
+    from containerlab_tui.model.views import FilesView, IpcView, Sent
 
 SCHEMA = 1
 
@@ -33,7 +36,7 @@ def names(numbers: Iterable[int]) -> list[str]:
     return [name_of(number) for number in sorted(numbers)]
 
 
-def ps(endpoint: str, version: str, containers: Sequence[Container], details: Mapping[str, Details]) -> Document:
+def ps(endpoint: str, version: str, containers: "Sequence[Container]", details: "Mapping[str, Details]") -> Document:
     return {
         "schema": SCHEMA,
         "engine": {"endpoint": endpoint, "version": version},
@@ -41,7 +44,7 @@ def ps(endpoint: str, version: str, containers: Sequence[Container], details: Ma
     }
 
 
-def _container(one: Container, more: Details | None) -> Document:
+def _container(one: "Container", more: "Details | None") -> Document:
     return {
         "id": one.id,
         "name": one.name,
@@ -59,11 +62,11 @@ def _container(one: Container, more: Details | None) -> Document:
     }
 
 
-def processes(container: str, seen: Sequence[Process]) -> Document:
+def processes(container: str, seen: "Sequence[Process]") -> Document:
     return {"schema": SCHEMA, "container": container, "processes": [_process(one) for one in seen]}
 
 
-def _process(one: Process) -> Document:
+def _process(one: "Process") -> Document:
     return {
         "pid": one.pid,
         "container_pid": one.container_pid,
@@ -78,7 +81,7 @@ def _process(one: Process) -> Document:
     }
 
 
-def _load(load: ProcessLoad) -> Document:
+def _load(load: "ProcessLoad") -> Document:
     return {
         "cpu_percent": None if load.cpu_percent is None else round(load.cpu_percent, 1),
         "memory_bytes": load.memory_bytes,
@@ -88,7 +91,7 @@ def _load(load: ProcessLoad) -> Document:
     }
 
 
-def _dispositions(held: Dispositions) -> Document:
+def _dispositions(held: "Dispositions") -> Document:
     return {
         "caught": names(held.caught),
         "ignored": names(held.ignored),
@@ -99,7 +102,7 @@ def _dispositions(held: Dispositions) -> Document:
     }
 
 
-def forecasts(container: str, made: Iterable[Forecast]) -> Document:
+def forecasts(container: str, made: "Iterable[Forecast]") -> Document:
     return {
         "schema": SCHEMA,
         "container": container,
@@ -107,7 +110,7 @@ def forecasts(container: str, made: Iterable[Forecast]) -> Document:
     }
 
 
-def _forecast(one: Forecast) -> Document:
+def _forecast(one: "Forecast") -> Document:
     return {
         "pid": one.id.pid,
         "container_pid": one.container_pid,
@@ -118,7 +121,7 @@ def _forecast(one: Forecast) -> Document:
     }
 
 
-def signal(container: str, sent: Sequence[Sent]) -> Document:
+def signal(container: str, sent: "Sequence[Sent]") -> Document:
     return {
         "schema": SCHEMA,
         "container": container,
@@ -137,11 +140,11 @@ def signal(container: str, sent: Sequence[Sent]) -> Document:
     }
 
 
-def _phase(phase: Phase | None) -> Document | None:
+def _phase(phase: "Phase | None") -> Document | None:
     return None if phase is None else {"started": moment(phase.started), "ended": moment(phase.ended)}
 
 
-def stop(state: StopState) -> Document:
+def stop(state: "StopState") -> Document:
     """Returns the JSON document of `stop`: the whole timeline."""
     plan = state.plan
     return {
@@ -196,7 +199,7 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 6)
 
 
-def ipc(container: str, view: IpcView) -> Document:
+def ipc(container: str, view: "IpcView") -> Document:
     return {
         "schema": SCHEMA,
         "container": container,
@@ -236,7 +239,7 @@ def ipc(container: str, view: IpcView) -> Document:
     }
 
 
-def _whose(pid: int, process: Process | None) -> Document | None:
+def _whose(pid: int, process: "Process | None") -> Document | None:
     """Returns a process that an object refers to; without a command if it has exited."""
     if not pid:
         return None
@@ -247,7 +250,7 @@ def _whose(pid: int, process: Process | None) -> Document | None:
     }
 
 
-def maps(container: str, view: FilesView) -> Document:
+def maps(container: str, view: "FilesView") -> Document:
     return {
         "schema": SCHEMA,
         "container": container,
@@ -271,7 +274,7 @@ def maps(container: str, view: FilesView) -> Document:
     }
 
 
-def survives(survival: Survival) -> Document:
+def survives(survival: "Survival") -> Document:
     return {
         "process-exit": survival.process_exit.value,
         "stop-start": survival.stop_start.value,
@@ -280,7 +283,7 @@ def survives(survival: Survival) -> Document:
     }
 
 
-def window(container: str, of: Document, read: Window) -> Document:
+def window(container: str, of: Document, read: "Window") -> Document:
     return {
         "schema": SCHEMA,
         "container": container,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from containerlab_probes.errors import ContainerlabError, Gone, TimedOut, Unreachable
 from containerlab_probes.signals.names import name_of
@@ -13,9 +14,11 @@ from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.diagnosis import Diagnosis
 from containerlab_tui.model.ending_records import PastStop
 from containerlab_tui.model.inventory import HAS_PROCESSES, Details, EngineEvent
-from containerlab_tui.model.stop import StopPlan
 from containerlab_tui.services import history as history_of_stops
 from containerlab_tui.services.processes import see_processes
+
+if TYPE_CHECKING:
+    from containerlab_tui.model.stop import StopPlan
 
 History = Callable[[Details], Sequence[PastStop]]
 
@@ -98,7 +101,7 @@ def doctor_each(
     return tuple(made), tuple(unseen)
 
 
-def predict(engine: Engine, plan: StopPlan) -> Diagnosis | None:
+def predict(engine: Engine, plan: "StopPlan") -> Diagnosis | None:
     """Predicts a planned stop; None if the container is no longer running."""
     try:
         details = engine.inspect(plan.container)

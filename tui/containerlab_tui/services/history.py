@@ -9,13 +9,16 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import astuple, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.directories import state_dir
 from containerlab_tui.model.ending_records import PastStop
-from containerlab_tui.model.stop import Phase, StopState, Verdict
 from containerlab_tui.present.safe_text import plain
+
+if TYPE_CHECKING:
+    from containerlab_tui.model.stop import Phase, StopState
 
 KEPT = 2000
 """Stops kept; the oldest are dropped first."""
@@ -45,7 +48,7 @@ class History:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
 
-    def remember(self, state: StopState, image: str) -> str:
+    def remember(self, state: "StopState", image: str) -> str:
         """Records a finished stop. Returns an empty string, or a sentence if that failed."""
         past = past_stop(state, image)
         if past is None:
@@ -108,8 +111,10 @@ def _add_columns(connection: sqlite3.Connection) -> None:
                 connection.execute(f"ALTER TABLE stops ADD COLUMN {column} NOT NULL DEFAULT ''")
 
 
-def past_stop(state: StopState, image: str) -> PastStop | None:
+def past_stop(state: "StopState", image: str) -> PastStop | None:
     """Returns the record of a stop; None if nothing was stopped."""
+    from containerlab_tui.model.stop import Verdict
+
     if state.verdict in (None, Verdict.ALREADY_STOPPED, Verdict.FAILED):
         return None
     init = state.plan.init
@@ -131,12 +136,12 @@ def past_stop(state: StopState, image: str) -> PastStop | None:
     )
 
 
-def _sender(state: StopState) -> str:
+def _sender(state: "StopState") -> str:
     """Returns the sender of PID 1's SIGKILL; empty if the kernel trace has none."""
     init = state.plan.init
     kills = [one for one in state.events if one.sender and one.signal == SIGKILL and init and one.id == init.id]
     return kills[-1].sender if kills else ""
 
 
-def _length(phase: Phase | None) -> float | None:
+def _length(phase: "Phase | None") -> float | None:
     return None if phase is None or phase.ended is None else phase.ended - phase.started

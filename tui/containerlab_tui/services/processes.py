@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.processes.load import ProcessLoadReader
 from containerlab_probes.processes.tree import container_processes
 from containerlab_probes.records import Process
 from containerlab_tui.engine.api import Engine
@@ -33,6 +32,8 @@ def see_processes(engine: Engine, details: Details) -> tuple[tuple[Process, ...]
 
 def measure(seen: tuple[Process, ...], wait: Callable[[float], object] = time.sleep) -> tuple[Process, ...]:
     """Returns the processes with their loads. Reads them twice, because CPU is a rate. Raises Unsupported."""
+    from containerlab_probes.processes.load import ProcessLoadReader
+
     reader = ProcessLoadReader()
     reader.read(seen)
     wait(CPU_OVER_S)

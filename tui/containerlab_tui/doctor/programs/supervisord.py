@@ -3,7 +3,6 @@
 Supervisor documentation, Configuration File; supervisor/supervisord.py (ordered_stop_groups_phase_1).
 """
 
-import configparser
 import os
 import posixpath
 import re
@@ -116,6 +115,8 @@ def parse(text: str, included: tuple[str, ...] = ()) -> Configuration:
 
 
 def _parsed(text: str) -> dict[str, Mapping[str, str]]:
+    import configparser  # loaded for supervisord only: it takes milliseconds
+
     parser = configparser.RawConfigParser(inline_comment_prefixes=(";", " #"), strict=False)
     try:
         parser.read_string(tidy_lines(text))
