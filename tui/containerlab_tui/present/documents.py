@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from containerlab_probes.records import ProcessLoad
 from containerlab_probes.signals.names import name_of
 from containerlab_tui.present.safe_text import plain
 
 if TYPE_CHECKING:
-    from containerlab_probes.records import Dispositions, Forecast, Process, ProcessLoad, Window
+    from containerlab_probes.records import Dispositions, Forecast, Process, Window
     from containerlab_tui.model.inventory import Container, Details
     from containerlab_tui.model.stop import Phase, StopState
     from containerlab_tui.model.survival import Survival
@@ -81,7 +82,7 @@ def _process(one: "Process") -> Document:
     }
 
 
-def _load(load: "ProcessLoad") -> Document:
+def _load(load: ProcessLoad) -> Document:
     return {
         "cpu_percent": None if load.cpu_percent is None else round(load.cpu_percent, 1),
         "memory_bytes": load.memory_bytes,
