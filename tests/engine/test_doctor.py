@@ -99,9 +99,16 @@ def test_an_init_reaps_no_child_of_another(engine: DockerEngine, container: Cont
 
 
 def test_a_signal_that_came_too_early(engine: DockerEngine, docker: Docker, container: Containers) -> None:
-    starting = "import signal,sys,time; time.sleep(1); signal.signal(15, lambda *_: sys.exit(0)); signal.pause()"
+    starting = """
+import os, signal, sys, time
+while not os.path.exists("/tmp/go"): time.sleep(0.01)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+signal.pause()
+"""
     early, later = (container("dockerapp1", "python3", "-c", starting) for _ in range(2))
     docker("kill", "--signal=TERM", early)
+    for each in (early, later):
+        docker("exec", each, "touch", "/tmp/go")
     eventually(lambda: "dropped-at-start" in codes(doctor(engine, early)), "the lost signal is found")
     assert "dropped-at-start" not in codes(doctor(engine, later))
     assert docker.state(early) == "running"
