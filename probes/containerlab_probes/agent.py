@@ -175,17 +175,17 @@ def _error(error: ContainerlabError) -> dict[str, str]:
     return {"kind": error.kind, "sentence": str(error)}
 
 
-def answer_line(agent: Agent, line: bytes) -> bytes:
-    """Returns the answer to one line. An error of any kind becomes an answer too."""
+def answer_line(agent: Agent, line: bytes, limit: int = ANSWER_LIMIT) -> bytes:
+    """Returns the answer to one line, of fewer than `limit` bytes. An error of any kind becomes an answer too."""
     number: int | None = None
     try:
         question = parse_question(line)
         number = question.id
         answer = json.dumps({"id": number, "answer": agent.answer(question)}, separators=(",", ":"))
-        if len(answer) < ANSWER_LIMIT:
+        if len(answer) < limit:
             return answer.encode("ascii") + b"\n"
         error: ContainerlabError = Unsupported(
-            f"The answer to {question.ask} is larger than the limit of {ANSWER_LIMIT >> 20} MiB."
+            f"The answer to {question.ask} is larger than the limit of {limit >> 20} MiB."
         )
     except ContainerlabError as caught:
         error = caught

@@ -454,7 +454,7 @@ def test_it_is_removed_although_a_child_holds_copies_of_its_descriptors() -> Non
 
 def test_an_error_in_the_callback_ends_the_trace_and_removes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     failed: list[object] = []
-    monkeypatch.setattr("threading.excepthook", lambda args: failed.append(args.exc_type))
+    monkeypatch.setattr(threading, "excepthook", lambda args: failed.append(args.exc_type))
 
     def fail(records: tuple[TraceRecord, ...]) -> None:
         raise KeyError(records[0])

@@ -14,10 +14,12 @@ from containerlab_probes.signals.send import send
 from containerlab_probes.trace.tracer import Tracer
 from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.model.stop import Verdict
+from containerlab_tui.services.ending import why
 from containerlab_tui.services.history import History
 from containerlab_tui.services.stop import plan_stop, run_stop
 from tests.engine.commands_support import Command, has, is_moment
 from tests.support.docker import Containers, Docker, eventually
+from tests.support.engine import ScriptedEngine
 
 BASE = "containerlab/base:latest"
 SMALL = ("--memory=32m",)
@@ -229,15 +231,15 @@ def test_a_removed_container_is_explained(
 
 
 def test_a_recorded_stop_is_explained_after_container_and_events_are_gone(
-    engine_host: str, docker: Docker, container: Containers, command: Command, monkeypatch: pytest.MonkeyPatch
+    docker: Docker, container: Containers, command: Command
 ) -> None:
     name = container(BASE, *STAYS, ready="ready")
     command("stop", name, "--timeout", "1")
     docker("rm", name)
-    monkeypatch.setattr("containerlab_tui.engine.docker_engine.DockerEngine.past_events", lambda *_, **__: ())
-    document = command.asks("why", name)
-    assert (document["cause"], document["removed"], document["exit_code"]) == ("stop-killed", True, 137)
-    assert "did not exit within 1 s" in document["sentence"]
+    forgetful = ScriptedEngine(past=())
+    _, ending = why(forgetful, name, History())
+    assert (ending.cause, ending.removed, ending.exit_code) == ("stop-killed", True, 137)
+    assert "did not exit within 1 s" in ending.sentence
     assert "no-such-container" in command.fails(3, "why", "no-such-container")
 
 

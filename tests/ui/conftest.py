@@ -2,7 +2,8 @@
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +39,16 @@ from tests.ui.samples import settled, text_of
 
 RECORDED = json.loads(Path(__file__).with_name("recorded.json").read_text(encoding="utf-8"))
 VERSION = EngineVersion("20.10.24", (1, 41))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _in_utc() -> Iterator[None]:
+    """Shows times as on a machine in UTC, whatever the time zone of this one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 def scripted_engine(local: bool = True) -> ScriptedEngine:
@@ -182,9 +193,8 @@ class PlayedKernel(Kernel):
 
 
 @pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stage]:
+def stage() -> Callable[..., Stage]:
     """Returns a factory of stages with given settings."""
-    monkeypatch.setattr("containerlab_tui.services.processes.see_processes", PlayedKernel().processes)
     PlayedWatch.made.clear()
     PlayedWatch.played_reason = ""
 

@@ -51,8 +51,7 @@ async def test_snapshot(what: str, size: tuple[int, int], snapshot: SnapshotAsse
         assert text_of(app) == snapshot
 
 
-async def test_changes_are_marked_until_the_next_reading(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("containerlab_tui.present.wording.clock_time", lambda at: "12:00:00")
+async def test_changes_are_marked_until_the_next_reading() -> None:
     memory = Memory(ALPHABET)
     app = Host(screen(memory))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -60,7 +59,7 @@ async def test_changes_are_marked_until_the_next_reading(monkeypatch: pytest.Mon
         assert "*" not in text_of(app)
         memory.data[3] = 0x58
         await pilot.press("r")
-        await settled(pilot, lambda: "re-read at 12:00:00: 1 byte changed, marked *" in text_of(app), "the change")
+        await settled(pilot, lambda: "re-read at 16:00:00: 1 byte changed, marked *" in text_of(app), "the change")
         assert "▌00000000  61 62 63*58 65" in text_of(app)
         await pilot.press("r")
         await settled(pilot, lambda: "no changes here" in text_of(app), "no change")

@@ -14,7 +14,7 @@ from containerlab_tui.ui.dialogs.confirm import Confirm
 from containerlab_tui.ui.dialogs.copy import CopyForm, CopyRequest, read_copy
 from containerlab_tui.ui.dialogs.run import RunForm, read_command, read_size, read_stop_signal, read_timeout
 from containerlab_tui.ui.dialogs.stop import StopChoice, StopDialog, read_grace, read_signal
-from tests.ui.samples import APP, HANDLER, HOSTILE, SHELL, SIZES, WORKER, Host, plan, process, text_of
+from tests.ui.samples import APP, HANDLER, HOSTILE, SHELL, SIZES, WORKER, Host, plan, process, settled, text_of
 
 IMAGES = ("containerlab/dockerapp1:latest", "containerlab/dockerapp2:latest")
 
@@ -273,16 +273,16 @@ def test_copy_requests(tmp_path: Path) -> None:
         read_copy(str(file), "tmp")
 
 
-async def test_a_path_is_completed_and_copied(tmp_path: Path) -> None:
-    file = tmp_path / "only-file.txt"
-    file.write_bytes(b"four")
-    app = Host(CopyForm("dockerapp1", str(tmp_path) + "/on"))
+async def test_a_path_is_completed_and_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("only-file.txt").write_bytes(b"four")
+    app = Host(CopyForm("dockerapp1", "on"))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("end", "l")
-        await pilot.pause(0.05)
+        await settled(pilot, lambda: "only-file.txt" in text_of(app), "the completion")
         await pilot.press("right", "enter")
         await pilot.pause()
-        assert app.answers == [CopyRequest(str(file), "/tmp")]
+        assert app.answers == [CopyRequest("only-file.txt", "/tmp")]
 
 
 async def test_a_bad_copy_gets_a_sentence() -> None:

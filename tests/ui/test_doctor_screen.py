@@ -14,18 +14,18 @@ from textual.screen import Screen
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.records import Delivery
 from containerlab_tui.config import Settings
+from containerlab_tui.engine import parse
+from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.diagnosis import Confidence, Diagnosis, Finding, Graceful, Outlook, Severity
 from containerlab_tui.model.inventory import Changed, EngineEvent, Event
 from containerlab_tui.present import wording
-from containerlab_tui.services import diagnosis as service
 from containerlab_tui.session.freshness import RESTARTED
 from containerlab_tui.ui.dialogs.stop import StopChoice, StopDialog
 from containerlab_tui.ui.messages import InventoryChanged
 from containerlab_tui.ui.screens.doctor import CheckedContainer, DoctorScreen, FindingBlock
 from containerlab_tui.ui.screens.doctor_table import DoctorGrid, DoctorTable
 from containerlab_tui.ui.screens.help import GROUPS
-from tests.support.engine import ScriptedEngine
-from tests.ui.conftest import Stage
+from tests.ui.conftest import RECORDED, PlayedKernel, Stage
 from tests.ui.samples import APP, BEGAN, HOSTILE, SIZES, WORKER, Host, plan, settled, text_of
 from tests.ui.samples import SHELL as PID_1
 
@@ -140,13 +140,9 @@ class Case:
             lambda: self.run,
             lambda _page: self.stops.append("x"),
             self.known,
+            BEGAN,
         )
         return DoctorScreen(checked, lambda: BEGAN)
-
-
-@pytest.fixture(autouse=True)
-def _same_time_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wording, "clock_time", lambda _at: "16:00:00")
 
 
 def chosen(screen: DoctorScreen) -> str:
@@ -401,46 +397,56 @@ async def test_the_stop_dialog_works_without_a_diagnosis() -> None:
 # from the main screen
 
 
-@pytest.fixture
-def doctored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Replaces the doctor. Returns the containers that it was asked about."""
-    asked: list[str] = []
+class PlayedDoctor(PlayedKernel):
+    """Replaces the doctor, and keeps the containers that it was asked about."""
 
-    def about(engine: ScriptedEngine, container: str) -> Diagnosis:
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+        self.error: ContainerlabError | None = None
+        """What it raises about one container, if anything."""
+
+    def doctor(self, engine: Engine, container: str) -> Diagnosis:
+        self.asked.append(container)
+        assert self.may_answer.wait(20)
+        if self.error is not None:
+            raise self.error
+        return self._about(engine, container)
+
+    def doctor_each(
+        self, engine: Engine, containers: Sequence[tuple[str, str]] | None
+    ) -> tuple[tuple[Diagnosis, ...], tuple[str, ...]]:
+        if containers is not None:
+            self.asked += [id for id, _name in containers]
+            return tuple(self._about(engine, id) for id, _name in containers), ()
+        self.asked.append("all")
+        named = {one.name: one.id for one in parse.containers(RECORDED["lines"])}
+        return (NGINX, self._about(engine, named["db"]), self._about(engine, named["shell-form"])), ()
+
+    def _about(self, engine: Engine, container: str) -> Diagnosis:
         details = engine.inspect(container)
-        return replace(
-            SHELL if "shell" in details.name else NGINX,
-            container=details.name,
-            id=details.id,
-            started_at=details.started_at,
-        )
+        made = SHELL if "shell" in details.name else NGINX
+        return replace(made, container=details.name, id=details.id, started_at=details.started_at)
 
-    def doctor(engine: ScriptedEngine, container: str, history: object = None, events: object = None) -> Diagnosis:
-        asked.append(container)
-        return about(engine, container)
 
-    def doctor_all(engine: ScriptedEngine, history: object = None) -> tuple[tuple[Diagnosis, ...], tuple[str, ...]]:
-        asked.append("all")
-        named = {engine.inspect(one).name: one for one in engine.raw}
-        return (NGINX, about(engine, named["db"]), about(engine, named["shell-form"])), ()
-
-    monkeypatch.setattr(service, "doctor", doctor)
-    monkeypatch.setattr(service, "doctor_all", doctor_all)
-    return asked
+@pytest.fixture
+def doctor() -> PlayedDoctor:
+    return PlayedDoctor()
 
 
 @pytest.mark.parametrize("read_only", [False, True])
 async def test_d_opens_the_selected_container(
-    stage: Callable[..., Stage], doctored: list[str], read_only: bool
+    stage: Callable[..., Stage], doctor: PlayedDoctor, read_only: bool
 ) -> None:
-    made = stage(Settings(read_only=read_only))
+    made = stage(Settings(read_only=read_only), kernel=doctor)
     async with made.app.run_test(size=(140, 45), notifications=True) as pilot:
         await made.ready(pilot)
         assert "d doctor" in text_of(made.app).splitlines()[-1]
         made.app.main.table.select(made.id_of("shell-form"))
         await pilot.press("d")
         await settled(pilot, lambda: "shell-in-front" in text_of(made.app), "the page")
-        assert doctored == [made.id_of("shell-form")]
+        assert doctor.asked == [made.id_of("shell-form")]
         await pilot.press("x")
         if read_only:
             await settled(pilot, lambda: "Read-only" in text_of(made.app), "the refusal")
@@ -453,8 +459,8 @@ async def test_d_opens_the_selected_container(
         assert made.app.screen is made.app.main
 
 
-async def test_d_needs_a_running_container(stage: Callable[..., Stage], doctored: list[str]) -> None:
-    made = stage()
+async def test_d_needs_a_running_container(stage: Callable[..., Stage], doctor: PlayedDoctor) -> None:
+    made = stage(kernel=doctor)
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
         await pilot.press("a", "end")
@@ -462,20 +468,20 @@ async def test_d_needs_a_running_container(stage: Callable[..., Stage], doctored
         await pilot.press("d")
         await pilot.pause()
         assert made.app.screen is made.app.main
-        assert doctored == []
+        assert doctor.asked == []
 
 
-async def test_d_with_marks_opens_their_table(stage: Callable[..., Stage], doctored: list[str]) -> None:
-    made = stage()
+async def test_d_with_marks_opens_their_table(stage: Callable[..., Stage], doctor: PlayedDoctor) -> None:
+    made = stage(kernel=doctor)
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
         await pilot.press("space", "space", "d")
         await settled(pilot, lambda: "2 marked" in text_of(made.app) and "dockerapp1" in text_of(made.app), "the table")
-        assert doctored == [made.id_of("db"), made.id_of("dockerapp1")]
+        assert doctor.asked == [made.id_of("db"), made.id_of("dockerapp1")]
 
 
-async def test_capital_d_opens_all_and_enter_one_of_them(stage: Callable[..., Stage], doctored: list[str]) -> None:
-    made = stage()
+async def test_capital_d_opens_all_and_enter_one_of_them(stage: Callable[..., Stage], doctor: PlayedDoctor) -> None:
+    made = stage(kernel=doctor)
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
         await pilot.press("D")
@@ -484,7 +490,7 @@ async def test_capital_d_opens_all_and_enter_one_of_them(stage: Callable[..., St
         assert names == ["shell-form", "db", "nginx"]
         await pilot.press("enter")
         await settled(pilot, lambda: "killed-before" in text_of(made.app) and "because" in text_of(made.app), "a page")
-        assert doctored == ["all", made.id_of("shell-form")]
+        assert doctor.asked == ["all", made.id_of("shell-form")]
         await pilot.press("escape")
         await settled(pilot, lambda: isinstance(made.app.screen, DoctorTable), "the table again")
         await pilot.press("escape")
@@ -497,9 +503,9 @@ def dim_rows(screen: Screen[Any]) -> set[str]:
 
 @pytest.mark.parametrize("how", ["another run", "another container of that name"])
 async def test_the_table_marks_diagnoses_of_earlier_runs(
-    stage: Callable[..., Stage], doctored: list[str], how: str, monkeypatch: pytest.MonkeyPatch
+    stage: Callable[..., Stage], doctor: PlayedDoctor, how: str
 ) -> None:
-    made = stage()
+    made = stage(kernel=doctor)
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
         await pilot.press("D")
@@ -516,44 +522,38 @@ async def test_the_table_marks_diagnoses_of_earlier_runs(
         await settled(pilot, lambda: RESTARTED in text_of(made.app), "the row is about what was before")
         assert dim_rows(made.app.screen) == {"nginx", "shell-form"}
         assert "Restarted since this check" in text_of(made.app)
-        may_answer = threading.Event()
-
-        def later(engine: ScriptedEngine, container: str, history: object = None) -> Diagnosis:
-            assert may_answer.wait(10)
-            return replace(SHELL, id=container)
-
-        monkeypatch.setattr(service, "doctor", later)
+        doctor.may_answer.clear()
         await pilot.press("enter")
         await settled(pilot, lambda: "Doctor  shell-form" in text_of(made.app), "its page")
         assert "reading …" in text_of(made.app)
         assert "shell-in-front" not in text_of(made.app)
-        may_answer.set()
-        await settled(pilot, lambda: "shell-in-front" in text_of(made.app), "its own answer")
-        assert doctored == ["all"]
+        doctor.may_answer.set()
+        own = "shell-in-front" if after == before else "other-graceful-signal"  # the scripted engine knows it as worker
+        await settled(pilot, lambda: own in text_of(made.app), "its own answer")
+        assert doctor.asked == ["all", after]
 
 
 async def test_a_page_opened_from_the_table_shows_the_time_of_the_table(
-    stage: Callable[..., Stage], doctored: list[str], monkeypatch: pytest.MonkeyPatch
+    stage: Callable[..., Stage], doctor: PlayedDoctor
 ) -> None:
-    def gone(engine: ScriptedEngine, container: str, history: object = None) -> Diagnosis:
-        raise Gone("It has exited.")
-
-    made = stage()
-    monkeypatch.setattr(wording, "clock_time", lambda at: f"{at - made.now:+.0f} s")
-    monkeypatch.setattr(service, "doctor", gone)
+    made = stage(kernel=doctor)
+    doctor.error = Gone("It has exited.")
+    read_at = wording.clock_time(made.now)
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
         await pilot.press("D")
-        await settled(pilot, lambda: "read at +0 s" in text_of(made.app), "the table")
+        await settled(pilot, lambda: f"read at {read_at}" in text_of(made.app), "the table")
         made.app.session.clock = lambda: made.now + 60
         await pilot.press("enter")
-        await settled(pilot, lambda: "! It has exited. Showing the diagnosis of +0 s." in text_of(made.app), "the page")
+        await settled(
+            pilot, lambda: f"! It has exited. Showing the diagnosis of {read_at}." in text_of(made.app), "the page"
+        )
 
 
 async def test_a_stop_reaches_the_screens_above_the_main_screen(
-    stage: Callable[..., Stage], doctored: list[str]
+    stage: Callable[..., Stage], doctor: PlayedDoctor
 ) -> None:
-    made = stage()
+    made = stage(kernel=doctor)
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
         made.app.main.table.select(made.id_of("dockerapp1"))
@@ -564,7 +564,7 @@ async def test_a_stop_reaches_the_screens_above_the_main_screen(
         await settled(pilot, lambda: "Stopped: killed (SIGKILL, 137)." in text_of(made.app), "the end")
         assert "other-graceful-signal" in text_of(made.app)
         made.post(Event(replace(ended, action="start", time=made.now + 2)))
-        await settled(pilot, lambda: len(doctored) == 2, "a new diagnosis")
+        await settled(pilot, lambda: len(doctor.asked) == 2, "a new diagnosis")
         await settled(pilot, lambda: "Stopped:" not in text_of(made.app), "no end of this run")
         made.post(Event(replace(ended, action="destroy", time=made.now + 3)))
         await settled(pilot, lambda: "Stopped: removed." in text_of(made.app), "the removal")

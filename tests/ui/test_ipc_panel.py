@@ -159,10 +159,7 @@ def some_sent() -> list[Sent]:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("what", ["some", "none"])
-async def test_signals_snapshot(
-    what: str, size: tuple[int, int], snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(wording, "clock_time", lambda at: f"12:00:{at - BEGAN:02.0f}")
+async def test_signals_snapshot(what: str, size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
     log = SignalsLog()
     app = Host(log)
     async with app.run_test(size=size) as pilot:

@@ -74,7 +74,7 @@ async def test_effect_grace_period_and_ipc(stage: Callable[..., Stage]) -> None:
         await made.ready(pilot)
         assert "INT  ◆ handled   60s" in line_of(made, "db")
         assert "TERM ⊘ discarded 10s" in line_of(made, "shell-form")
-        assert "3 · 56M" in line_of(made, "db")
+        await settled(pilot, lambda: "3 · 56M" in line_of(made, "db"), "the overview of namespaces")
         assert "of db" in line_of(made, "reader")
 
 

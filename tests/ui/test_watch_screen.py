@@ -21,7 +21,7 @@ from containerlab_probes.records import (
     TracedSignal,
 )
 from containerlab_tui.model.signal_log import KEPT, Asked, Known, LogRecord, Note, Who
-from containerlab_tui.services import export
+from containerlab_tui.services.export import save_lines
 from containerlab_tui.ui.dialogs.save import SaveForm
 from containerlab_tui.ui.screens.help import HelpScreen
 from containerlab_tui.ui.screens.signal_watch import SignalWatchScreen
@@ -204,14 +204,13 @@ async def test_the_result_of_saving_is_shown_after_leaving_the_screen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    left, save_lines = threading.Event(), export.save_lines
+    left = threading.Event()
 
     def slowly(path: str, lines: Iterable[dict[str, Any]], overwrite: bool) -> int:
         assert left.wait(10)
         return save_lines(path, lines, overwrite)
 
-    monkeypatch.setattr(export, "save_lines", slowly)
-    app = Host(SignalWatchScreen("web", Played(*STOP), lambda: BEGAN))
+    app = Host(SignalWatchScreen("web", Played(*STOP), lambda: BEGAN, slowly))
     async with app.run_test(size=(140, 45), notifications=True) as pilot:
         await settled(pilot, lambda: listing(app).count == 12, "the rows")
         await pilot.press("S")

@@ -56,15 +56,14 @@ def test_a_context_is_reproducible() -> None:
         assert {item.mtime for item in tar} == {0}
 
 
-def test_a_mark_changes_with_the_folder_and_with_the_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mark_changes_with_the_folder_and_with_the_base(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "Dockerfile").write_text("FROM scratch\n")
-    monkeypatch.setattr(image_folders, "folder", lambda: tmp_path)
-    first = image_folders.mark("one", "base")
-    assert first == image_folders.mark("one", "base")
-    assert first != image_folders.mark("one", "another base")
+    first = image_folders.mark("one", "base", tmp_path)
+    assert first == image_folders.mark("one", "base", tmp_path)
+    assert first != image_folders.mark("one", "another base", tmp_path)
     (tmp_path / "one" / "Dockerfile").write_text("FROM scratch\nCMD []\n")
-    assert first != image_folders.mark("one", "base")
+    assert first != image_folders.mark("one", "base", tmp_path)
 
 
 def test_marks_differ() -> None:
@@ -80,11 +79,8 @@ def test_marks_differ() -> None:
         ({"ID": "debian"}, "bookworm", False),
     ],
 )
-def test_the_base_has_the_hosts_release(
-    monkeypatch: pytest.MonkeyPatch, release: dict[str, str], suite: str, components: bool
-) -> None:
-    monkeypatch.setattr("platform.freedesktop_os_release", lambda: release)
-    recipe = base.recipe()
+def test_the_base_has_the_hosts_release(release: dict[str, str], suite: str, components: bool) -> None:
+    recipe = base.recipe(lambda: release)
     assert recipe[-1] == suite
     assert ("--components=main,universe" in recipe) is components
 
@@ -179,17 +175,15 @@ def test_the_endpoint_is_the_running_daemons(places: daemon.Places) -> None:
 
 def test_a_missing_dockerd_is_named(places: daemon.Places, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr("shutil.which", lambda name, path: None)
     with pytest.raises(Unsupported, match=r"apt-get install docker\.io"):
-        daemon.ensure(places)
+        daemon.ensure(places, lambda name: None)
 
 
 def test_a_too_long_socket_path_is_reported_before_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr("shutil.which", lambda name, path: "/usr/sbin/dockerd")
     runtime = tmp_path / ("r" * 100)
     with pytest.raises(Unsupported, match="XDG_RUNTIME_DIR"):
-        daemon.ensure(daemon.Places(tmp_path / "state", runtime))
+        daemon.ensure(daemon.Places(tmp_path / "state", runtime), lambda name: "/usr/sbin/dockerd")
     assert not (tmp_path / "state").exists()
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from containerlab_probes import codec
-from containerlab_probes.agent import Agent, answer_line, main
+from containerlab_probes.agent import Agent, Question, answer_line, main
 from containerlab_probes.client import agent_command
 from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_probes.processes.identity import identify
@@ -103,17 +103,22 @@ def test_questions_that_need_a_container(question: dict[str, object]) -> None:
     assert "exited" in sentence(ask(gone, **question), "gone")
 
 
-def test_a_too_large_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("containerlab_probes.agent.ANSWER_LIMIT", 20)
-    assert "larger than" in sentence(ask(Agent(None), ask="hello"), "unsupported")
+def test_a_too_large_answer_is_an_error() -> None:
+    line = json.dumps({"id": 7, "ask": "hello"}).encode()
+    whole = json.loads(answer_line(Agent(None), line))
+    assert "answer" in whole
+    assert "larger than" in sentence(json.loads(answer_line(Agent(None), line, limit=20)), "unsupported")
 
 
-def test_a_defect_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> int:
+class Broken(Agent):
+    """An agent with a defect."""
+
+    def answer(self, question: Question) -> object:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("containerlab_probes.agent.namespace_inode", broken)
-    assert "ZeroDivisionError: oops" in sentence(ask(Agent(None), ask="hello"), "unsupported")
+
+def test_a_defect_is_an_answer() -> None:
+    assert "ZeroDivisionError: oops" in sentence(ask(Broken(None), ask="hello"), "unsupported")
 
 
 def test_processes_outside_the_container_are_not_read() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from containerlab_probes.errors import ContainerlabError, Gone, Unreachable
+from containerlab_probes.records import Process
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.model.stop import StopPlan, Verdict
 from containerlab_tui.session.active_stops import (
@@ -20,6 +21,10 @@ from containerlab_tui.session.changes import Change, Notice, StopFinished
 from tests.support.engine import ID, ScriptedEngine, as_engine, details, event
 
 PLAN = StopPlan(ID, "app", 15, "default", 10.0, "default", processes=(), forecasts=(), pid=500)
+
+
+def no_processes(engine: object, of: Details) -> tuple[tuple[Process, ...], str]:
+    return (), "this test has no processes"
 
 
 @dataclass
@@ -59,7 +64,7 @@ class Host:
 
 def test_only_the_stop_signal_and_sigkill_begin_a_stop_and_each_stop_is_followed_once() -> None:
     host = Host()
-    stops = ActiveStops(host)
+    stops = ActiveStops(host, no_processes)
     stops.take_event(event(1.0, "kill", signal="10"))
     stops.take_event(event(1.0, "die", exitCode="0"))
     assert not host.waiting
@@ -70,7 +75,7 @@ def test_only_the_stop_signal_and_sigkill_begin_a_stop_and_each_stop_is_followed
 
 def test_no_more_stops_are_followed_than_there_is_room_for() -> None:
     host = Host()
-    stops = ActiveStops(host)
+    stops = ActiveStops(host, no_processes)
     for number in range(MOST_FOLLOWED + 1):
         stops.take_event(event(1.0, "kill", f"{number:064}", signal="9"))
     assert len(host.waiting) == MOST_FOLLOWED
@@ -83,7 +88,7 @@ def test_a_stop_that_cannot_be_followed_makes_room_for_the_next(
     error: ContainerlabError, reported: list[Change]
 ) -> None:
     host = Host()
-    stops = ActiveStops(host)
+    stops = ActiveStops(host, no_processes)
     stops.take_event(event(1.0, "kill", signal="9"))
     host.waiting[0][1](error)
     assert host.changes == reported
@@ -93,7 +98,7 @@ def test_a_stop_that_cannot_be_followed_makes_room_for_the_next(
 
 def test_a_stop_that_cannot_begin_is_finished_with_the_reason() -> None:
     host = Host()
-    stops = ActiveStops(host)
+    stops = ActiveStops(host, no_processes)
     stops.begin(PLAN)
     assert stops.has_seen(ID)
     assert not stops.has_seen("another")
@@ -106,7 +111,7 @@ def test_a_stop_that_cannot_begin_is_finished_with_the_reason() -> None:
 
 def test_signals_of_a_failed_stop_do_not_begin_another() -> None:
     host = Host()
-    stops = ActiveStops(host)
+    stops = ActiveStops(host, no_processes)
     stops.begin(PLAN)
     host.waiting[-1][1](Unreachable("no engine"))
     waiting = len(host.waiting)

@@ -28,10 +28,10 @@ MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr")
 UNWANTED = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/info/*")
 
 
-def recipe() -> tuple[str, ...]:
+def recipe(release_of: Callable[[], dict[str, str]] = platform.freedesktop_os_release) -> tuple[str, ...]:
     """Returns mmdebstrap's arguments without the tar. The suite is the host's, or Debian 12 on other systems."""
     try:
-        release = platform.freedesktop_os_release()
+        release = release_of()
     except OSError:
         release = {}
     ubuntu = release.get("ID") == "ubuntu"

@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +113,11 @@ def _option(arguments: list[str], name: str) -> str:
     return next((each.removeprefix(prefix) for each in arguments if each.startswith(prefix)), "")
 
 
-def ensure(places: Places) -> bool:
+def _find_program(name: str) -> str | None:
+    return shutil.which(name, path=_search_path())
+
+
+def ensure(places: Places, find_program: Callable[[str], str | None] = _find_program) -> bool:
     """Makes sure that the daemon runs and responds. Returns whether it was started. An unresponsive one is replaced.
 
     Raises Denied without root, Unsupported without dockerd, Unreachable with the end of its log if it exits.
@@ -123,12 +127,11 @@ def ensure(places: Places) -> bool:
             if _answers(running, READY_WITHIN_S / 4):
                 return False
             _end(running)
-    _start(places)
+    _start(places, _program(places, find_program))
     return True
 
 
-def _start(places: Places) -> None:
-    program = _program(places)
+def _start(places: Places, program: str) -> None:
     for each in (places.state, places.runtime):
         each.mkdir(parents=True, exist_ok=True, mode=0o700)
     places.pid_file.unlink(missing_ok=True)  # its daemon has exited, or it names another process
@@ -170,11 +173,11 @@ def _clear_containerd(places: Places) -> None:
     pid_file.unlink(missing_ok=True)
 
 
-def _program(places: Places) -> str:
+def _program(places: Places, find_program: Callable[[str], str | None]) -> str:
     """Returns dockerd's path after checking the requirements."""
     if os.geteuid() != 0:
         raise Denied("The lab starts its own engine, which needs root. Run the same command with sudo.")
-    program = shutil.which("dockerd", path=_search_path())
+    program = find_program("dockerd")
     if program is None:
         raise Unsupported(
             "The lab needs dockerd, which is not installed: install the package docker.io "

@@ -22,9 +22,12 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(each.parent.name for each in folder().glob("*/Dockerfile")))
 
 
-def context(name: str) -> bytes:
-    """Returns the folder as a tar for a build. Bytes depend only on the files' contents, not on owners or times."""
-    place, buffer = folder() / name, io.BytesIO()
+def context(name: str, within: Path | None = None) -> bytes:
+    """Returns the image's folder (in `within`, else in `folder`) as a tar for a build.
+
+    Bytes depend only on the files' contents, not on owners or times.
+    """
+    place, buffer = (within or folder()) / name, io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for path in sorted(place.iterdir()):
             if not path.is_file():
@@ -36,6 +39,6 @@ def context(name: str) -> bytes:
     return buffer.getvalue()
 
 
-def mark(name: str, base_mark: str) -> str:
-    """Returns the hash of the image's folder and base."""
-    return hashlib.sha256(base_mark.encode() + b"\0" + context(name)).hexdigest()
+def mark(name: str, base_mark: str, within: Path | None = None) -> str:
+    """Returns the hash of the image's folder (in `within`, else in `folder`) and base."""
+    return hashlib.sha256(base_mark.encode() + b"\0" + context(name, within)).hexdigest()

@@ -15,7 +15,7 @@ from containerlab_tui.model.diagnosis import Diagnosis
 from containerlab_tui.model.ending_records import PastStop
 from containerlab_tui.model.inventory import HAS_PROCESSES, Details, EngineEvent
 from containerlab_tui.services import history as history_of_stops
-from containerlab_tui.services.processes import see_processes
+from containerlab_tui.services.processes import SeeProcesses, see_processes
 
 if TYPE_CHECKING:
     from containerlab_tui.model.stop import StopPlan
@@ -31,7 +31,12 @@ def recorded_stops(details: Details) -> tuple[PastStop, ...]:
 
 
 def doctor(
-    engine: Engine, container: str, history: History | None = None, events: Sequence[EngineEvent] | None = None
+    engine: Engine,
+    container: str,
+    history: History | None = None,
+    events: Sequence[EngineEvent] | None = None,
+    *,
+    see: SeeProcesses = see_processes,
 ) -> Diagnosis:
     """Predicts a stop of this container. Raises Gone (no such container, or it isn't running), Unreachable.
 
@@ -40,15 +45,19 @@ def doctor(
     details = engine.inspect(container)
     if not details.pid:
         raise Gone(f"{details.name} is not running. Start it first.")
-    return _diagnosed(engine, details, history, events)
+    return _diagnosed(engine, details, see, history, events)
 
 
 def _diagnosed(
-    engine: Engine, details: Details, history: History | None, events: Sequence[EngineEvent] | None = None
+    engine: Engine,
+    details: Details,
+    see: SeeProcesses,
+    history: History | None,
+    events: Sequence[EngineEvent] | None = None,
 ) -> Diagnosis:
     """Diagnoses, and turns any unexpected error into a ContainerlabError about this container."""
     try:
-        return diagnose(_facts(engine, details, history, events))
+        return diagnose(_facts(engine, details, see, history, events))
     except ContainerlabError:
         raise
     except Exception as error:
@@ -61,8 +70,14 @@ def _diagnosed(
         python.forget()
 
 
-def _facts(engine: Engine, details: Details, history: History | None, events: Sequence[EngineEvent] | None) -> Facts:
-    seen, unseen_reason = see_processes(engine, details)
+def _facts(
+    engine: Engine,
+    details: Details,
+    see: SeeProcesses,
+    history: History | None,
+    events: Sequence[EngineEvent] | None,
+) -> Facts:
+    seen, unseen_reason = see(engine, details)
     return gather(
         engine,
         details,
@@ -73,17 +88,23 @@ def _facts(engine: Engine, details: Details, history: History | None, events: Se
     )
 
 
-def doctor_all(engine: Engine, history: History | None = None) -> tuple[tuple[Diagnosis, ...], tuple[str, ...]]:
+def doctor_all(
+    engine: Engine, history: History | None = None, *, see: SeeProcesses = see_processes
+) -> tuple[tuple[Diagnosis, ...], tuple[str, ...]]:
     """Diagnoses all running containers, in the engine's order; returns a sentence for each failure.
 
     Raises Unreachable, TimedOut: after no response for one container, the others are skipped.
     """
     running = [(one.id, one.name) for one in engine.containers() if one.state in HAS_PROCESSES]
-    return doctor_each(engine, running, history)
+    return doctor_each(engine, running, history, see=see)
 
 
 def doctor_each(
-    engine: Engine, containers: Iterable[tuple[str, str]], history: History | None = None
+    engine: Engine,
+    containers: Iterable[tuple[str, str]],
+    history: History | None = None,
+    *,
+    see: SeeProcesses = see_processes,
 ) -> tuple[tuple[Diagnosis, ...], tuple[str, ...]]:
     """Diagnoses containers, given by id and name; leaves out those that have stopped."""
     made: list[Diagnosis] = []
@@ -91,7 +112,7 @@ def doctor_each(
     events = engine.past_events("", since=0.0)
     for container, name in containers:
         try:
-            made.append(doctor(engine, container, history, events))
+            made.append(doctor(engine, container, history, events, see=see))
         except Gone:
             continue
         except (Unreachable, TimedOut):
@@ -101,7 +122,7 @@ def doctor_each(
     return tuple(made), tuple(unseen)
 
 
-def predict(engine: Engine, plan: "StopPlan") -> Diagnosis | None:
+def predict(engine: Engine, plan: "StopPlan", see: SeeProcesses = see_processes) -> Diagnosis | None:
     """Predicts a planned stop; None if the container is no longer running."""
     try:
         details = engine.inspect(plan.container)
@@ -114,6 +135,6 @@ def predict(engine: Engine, plan: "StopPlan") -> Diagnosis | None:
             stop_timeout_s=int(plan.timeout_s),
             stop_timeout_source=plan.timeout_source,
         )
-        return _diagnosed(engine, planned, recorded_stops)
+        return _diagnosed(engine, planned, see, recorded_stops)
     except ContainerlabError:
         return None

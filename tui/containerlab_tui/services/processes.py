@@ -16,6 +16,10 @@ CPU_OVER_S = 0.25
 """Time between a command's two readings of CPU times, which have a resolution of 10 ms."""
 
 
+SeeProcesses = Callable[[Engine, Details], tuple[tuple[Process, ...], str]]
+"""Returns the container's processes, and why none are readable; `see_processes`, or what a test hands in."""
+
+
 def see_processes(engine: Engine, details: Details) -> tuple[tuple[Process, ...], str]:
     """Returns the container's processes, and why none are readable (empty if they are)."""
     if not details.pid:

@@ -24,7 +24,7 @@ from containerlab_tui.model.kernel_trace import kernel_result
 from containerlab_tui.model.views import Sent
 from containerlab_tui.services.kernel_trace import KernelTrace, Record
 from containerlab_tui.services.policy import Operation, Policy
-from containerlab_tui.services.processes import NOT_RUNNING, children_of, see_processes
+from containerlab_tui.services.processes import NOT_RUNNING, SeeProcesses, children_of, see_processes
 
 __all__ = ["OBSERVE_S", "Sent", "Target", "refresh", "select", "send", "send_by_engine"]
 
@@ -104,12 +104,14 @@ def send_by_engine(engine: Engine, details: Details, signal: int) -> Sent:
     return unseen
 
 
-def refresh(engine: Engine, details: Details, chosen: Process) -> tuple[Process, ...]:
+def refresh(
+    engine: Engine, details: Details, chosen: Process, see: SeeProcesses = see_processes
+) -> tuple[Process, ...]:
     """Returns the current processes, which include the chosen one.
 
     Raises Gone if it has exited: another process may have its number now.
     """
-    seen, reason = see_processes(engine, details)
+    seen, reason = see(engine, details)
     if reason and reason != NOT_RUNNING:
         raise Denied(f"The processes of {details.name} can't be read: {reason}.")
     if all(process.id != chosen.id for process in seen):

@@ -16,20 +16,27 @@ from containerlab_tui.model.inventory import RUNNING, Details, EngineEvent
 from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, StopState, already_stopped, fold
 from containerlab_tui.services.diagnosis import predict
 from containerlab_tui.services.history import History
-from containerlab_tui.services.processes import children_of, see_processes
+from containerlab_tui.services.processes import SeeProcesses, children_of, see_processes
 from containerlab_tui.services.stop_monitor import SURVIVED_S, StopMonitor
 
 PREDICTION_S = 2.0
 """A stop waits this long for its prediction, which usually takes some hundredths of a second."""
 
 
-def plan_stop(engine: Engine, container: str, signal: int | None = None, timeout_s: int | None = None) -> StopPlan:
+def plan_stop(
+    engine: Engine,
+    container: str,
+    signal: int | None = None,
+    timeout_s: int | None = None,
+    *,
+    see: SeeProcesses = see_processes,
+) -> StopPlan:
     """Plans a stop of this container; sends nothing.
 
     Raises Gone (no such container), Unreachable, BadRequest (no such signal).
     """
     details = engine.inspect(container)
-    seen, reason = see_processes(engine, details)
+    seen, reason = see(engine, details)
     number = number_of(details.stop_signal) if signal is None else signal
     if number == 0:
         raise BadRequest("Signal 0 does not stop a process: use a signal such as SIGTERM.")
@@ -54,6 +61,8 @@ def run_stop(
     on_change: Callable[[StopState], None] = lambda state: None,
     history: History | None = None,
     events: EventSource | None = None,
+    *,
+    see: SeeProcesses = see_processes,
 ) -> StopState:
     """Stops the container as planned; returns when the stop is over. `on_change` gets every state.
 
@@ -64,7 +73,7 @@ def run_stop(
         state = already_stopped(plan, time.time(), details.exit_code)
         on_change(state)
         return state
-    plan = replace(plan, prediction=_predict(engine, plan))
+    plan = replace(plan, prediction=_predict(engine, plan, see))
     watch = StopMonitor(engine, plan, began=time.time(), on_change=on_change, events=events)
     watch.request(lambda clone: _ask_engine(clone, plan, details, watch))
     return _remembered(watch.run(), history, on_change)
@@ -79,14 +88,14 @@ def _remembered(state: StopState, history: History | None, on_change: Callable[[
     return state
 
 
-def _predict(engine: Engine, plan: StopPlan) -> Diagnosis | None:
+def _predict(engine: Engine, plan: StopPlan, see: SeeProcesses) -> Diagnosis | None:
     """Returns the doctor's prediction, or None if it takes too long."""
     answers: queue.SimpleQueue[Diagnosis | None] = queue.SimpleQueue()
 
     def work() -> None:
         clone = engine.clone()
         try:
-            answers.put(predict(clone, plan))
+            answers.put(predict(clone, plan, see))
         finally:
             clone.close()
 
@@ -106,6 +115,7 @@ def follow_stop(
     *,
     survived_s: float = SURVIVED_S,
     events: EventSource | None = None,
+    see: SeeProcesses = see_processes,
 ) -> StopState:
     """Follows a stop that was started outside this program at `since` (epoch seconds); sends nothing.
 
@@ -113,7 +123,7 @@ def follow_stop(
     gives up if there is no limit.
     """
     watch = StopMonitor(engine, plan, began=since, on_change=on_change, survived_s=survived_s, events=events)
-    prediction = _predict(engine, plan)  # the watchers are running, so nothing is missed meanwhile
+    prediction = _predict(engine, plan, see)  # the watchers are running, so nothing is missed meanwhile
     watch.set_prediction(prediction and read_late(prediction))
     return _remembered(watch.run(), history, on_change)
 

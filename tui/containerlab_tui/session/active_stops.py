@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from containerlab_tui.engine.api import Engine, EventSource, LogStream
     from containerlab_tui.model.stop import StopPlan, StopState
     from containerlab_tui.services.history import History
+    from containerlab_tui.services.processes import SeeProcesses
 
 T = TypeVar("T")
 
@@ -52,9 +53,10 @@ class StopHost(Protocol):
 class ActiveStops:
     """All stops, started here or elsewhere. Called on the UI thread."""
 
-    def __init__(self, host: StopHost, events: "EventSource | None" = None) -> None:
-        """`events` is the engine's shared stream; without it each stop opens its own stream."""
+    def __init__(self, host: StopHost, see: "SeeProcesses", events: "EventSource | None" = None) -> None:
+        """`see` reads a container's processes. `events` is the shared event stream; None: each stop opens its own."""
         self._host = host
+        self._see = see
         self._events = events
         self._in_progress: set[str] = set()
         self._seen: set[str] = set()
@@ -81,7 +83,7 @@ class ActiveStops:
         self._in_progress.add(plan.container)
         self._take(begin(plan, self._host.clock()))
         self._host.wait_for(
-            lambda: run_stop(self._host.engine(), plan, self._report, _history(), self._events),
+            lambda: run_stop(self._host.engine(), plan, self._report, _history(), self._events, see=self._see),
             self._finish,
             lambda error: self._finish(failed_to_begin(plan, self._host.clock(), str(error))),
         )
@@ -103,8 +105,8 @@ class ActiveStops:
 
         def work() -> "StopState":
             engine = self._host.engine()
-            plan = replace(plan_stop(engine, event.container), started_elsewhere=True)
-            return follow_stop(engine, plan, event.time, self._report, _history(), events=self._events)
+            plan = replace(plan_stop(engine, event.container, see=self._see), started_elsewhere=True)
+            return follow_stop(engine, plan, event.time, self._report, _history(), events=self._events, see=self._see)
 
         def failed(error: ContainerlabError) -> None:
             self._in_progress.discard(event.container)

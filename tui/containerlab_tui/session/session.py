@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from containerlab_probes.records import Forecast, Process
     from containerlab_tui.config import Settings
     from containerlab_tui.engine.api import Engine, EventSource
+    from containerlab_tui.model.diagnosis import Diagnosis
     from containerlab_tui.model.inventory import Container, Details, EngineEvent, EngineRecord
     from containerlab_tui.model.views import Sent
     from containerlab_tui.services.signal_watch import SignalWatch
@@ -78,6 +79,22 @@ class Kernel:
         from containerlab_tui.services.processes import see_processes
 
         return see_processes(engine, details)
+
+    def doctor(self, engine: "Engine", container: str) -> "Diagnosis":
+        """Predicts a stop of a container. Raises like `services.diagnosis.doctor`."""
+        from containerlab_tui.services.diagnosis import doctor, recorded_stops
+
+        return doctor(engine, container, recorded_stops, see=self.processes)
+
+    def doctor_each(
+        self, engine: "Engine", containers: "Sequence[tuple[str, str]] | None"
+    ) -> "tuple[tuple[Diagnosis, ...], tuple[str, ...]]":
+        """Diagnoses containers, given by id and name (None: all running ones); returns a sentence for each failure."""
+        from containerlab_tui.services.diagnosis import doctor_all, doctor_each, recorded_stops
+
+        if containers is None:
+            return doctor_all(engine, recorded_stops, see=self.processes)
+        return doctor_each(engine, containers, recorded_stops, see=self.processes)
 
     def load_reader(self, post: "Callable[[Loads], object]") -> "LoadReader":
         """Returns a reader of CPU, memory and IPC figures of containers, and of this machine's CPU and memory."""
@@ -348,7 +365,7 @@ class Session:
         if self._stops is None:
             from containerlab_tui.session.active_stops import ActiveStops
 
-            self._stops = ActiveStops(self, self._events)
+            self._stops = ActiveStops(self, self.kernel.processes, self._events)
         return self._stops
 
     def set_stop_phase(self, container: str, phase: str) -> None:

@@ -342,7 +342,7 @@ def _send(
         root = subject.init if choice.init else subject.process
         if root is None:
             return (signals.send_by_engine(engine, details, choice.signal),)
-        now = signals.refresh(engine, details, root)
+        now = signals.refresh(engine, details, root, session.kernel.processes)
         targets = signals.select(now, next(one for one in now if one.id == root.id), choice.target)
 
         def keep(sent: "tuple[Sent, ...]") -> None:

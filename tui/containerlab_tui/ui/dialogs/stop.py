@@ -263,7 +263,7 @@ def stop_containers(screen: Screen[None], session: "Session", containers: "Seque
         from containerlab_tui.services.stop import plan_stop
 
         engine = session.engine()
-        return [plan_stop(engine, one.id) for one in containers]
+        return [plan_stop(engine, one.id, see=session.kernel.processes) for one in containers]
 
     def begin(planned: Sequence[StopPlan]) -> None:
         for plan in planned:
@@ -276,9 +276,7 @@ def stop_containers(screen: Screen[None], session: "Session", containers: "Seque
             return
 
         def doctor() -> Diagnosis:
-            from containerlab_tui.services import diagnosis
-
-            return diagnosis.doctor(session.engine(), planned[0].container, diagnosis.recorded_stops)
+            return session.kernel.doctor(session.engine(), planned[0].container)
 
         def chosen(choice: StopChoice | None) -> None:
             if choice is not None:

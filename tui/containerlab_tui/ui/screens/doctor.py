@@ -332,11 +332,6 @@ def open_page(
 ) -> None:
     """Opens the page on one container; shows `known`, read at `known_at`, until a fresh diagnosis arrives."""
 
-    def diagnose() -> Diagnosis:
-        from containerlab_tui.services import diagnosis
-
-        return diagnosis.doctor(session.engine(), container.id, diagnosis.recorded_stops)
-
     def stop(page: DoctorScreen) -> None:
         from containerlab_tui.ui.dialogs.stop import stop_containers
 
@@ -344,7 +339,7 @@ def open_page(
 
     checked = CheckedContainer(
         container.name,
-        diagnose,
+        lambda: session.kernel.doctor(session.engine(), container.id),
         lambda: stopped_clause(session.store, container.id, session.clock()),
         lambda: started_at(session.store, container.id),
         stop,

@@ -221,12 +221,8 @@ def open_table(screen: Screen[None], session: "Session", containers: "Sequence[C
     """Opens the table of these containers, or of all running ones."""
 
     def question() -> Answer:
-        from containerlab_tui.services import diagnosis
-
-        if containers is None:
-            return diagnosis.doctor_all(session.engine(), diagnosis.recorded_stops)
-        chosen = [(one.id, one.name) for one in containers]
-        return diagnosis.doctor_each(session.engine(), chosen, diagnosis.recorded_stops)
+        chosen = None if containers is None else [(one.id, one.name) for one in containers]
+        return session.kernel.doctor_each(session.engine(), chosen)
 
     def open_one(one: Diagnosis, read_at: float) -> None:
         container = successor(session.store, one)

@@ -7,7 +7,7 @@ more than reading them. The trace ends when the screen is left.
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual.app import ComposeResult
@@ -23,6 +23,7 @@ from containerlab_tui.model.signal_log import LogRecord, Row, SignalLog
 from containerlab_tui.present import signs
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.signal_text import as_document, lost_words
+from containerlab_tui.services.export import save_lines
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.background import do
 from containerlab_tui.ui.bindings import bindings
@@ -40,6 +41,8 @@ TICK_S = 0.2
 """Time between two repaints while records arrive."""
 RATE_S = 1.0
 """The rate is an average over this time."""
+SaveLines = Callable[[str, Iterable[dict[str, object]], bool], int]
+"""Writes documents to a file, perhaps over an existing one; returns how many."""
 INSTEAD = "Showing the engine's signals, and exits where visible."
 
 
@@ -64,9 +67,12 @@ class SignalWatchScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = bindings(SCOPE)
     AUTO_FOCUS = "SignalList"
 
-    def __init__(self, name: str, watch: Watch, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, name: str, watch: Watch, clock: Callable[[], float] = time.time, save: SaveLines = save_lines
+    ) -> None:
         """`name` is the container's; `clock` gives epoch seconds."""
         super().__init__()
+        self._save_lines = save
         self._container, self._watch, self._clock = name, watch, clock
         self._log = SignalLog()
         self._filter, self._needle = ALL, ""
@@ -250,12 +256,10 @@ class SignalWatchScreen(Screen[None]):
         self.app.push_screen(SaveForm(f"Save {_many(len(rows), 'row')} to", f"signals-{name}-{when}.jsonl"), chosen)
 
     def _save(self, rows: list[Row], request: SaveRequest) -> None:
-        from containerlab_tui.services.export import save_lines
-
         path, app = os.path.abspath(request.path), self.app
         do(
             app,  # the screen may be left before everything is written
-            lambda: save_lines(path, map(as_document, rows), request.overwrite),
+            lambda: self._save_lines(path, map(as_document, rows), request.overwrite),
             lambda count: app.notify(f"{_many(count, 'row')} saved to {safe_line(path, 200)}", markup=False),
         )
 
