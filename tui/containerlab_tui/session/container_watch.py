@@ -25,9 +25,15 @@ class WatchHost(Protocol):
 class ContainerWatch:
     """Watches from `begin` to `close`. Its methods are called on the UI thread and don't block."""
 
-    def __init__(self, host: WatchHost, details: Details) -> None:
+    def __init__(
+        self,
+        host: WatchHost,
+        details: Details,
+        watch: Callable[[Details, bool, Callable[[], float]], SignalWatch] = SignalWatch,
+    ) -> None:
+        """`watch` makes the watch of one container, from its details, whether it runs here, and the clock."""
         self._host, self._details = host, details
-        self._watch = SignalWatch(details, host.local, host.clock)
+        self._watch = watch(details, host.local, host.clock)
 
     @property
     def opened(self) -> bool:
