@@ -1,11 +1,14 @@
 """The rules of the house at run time: modules that a fresh interpreter loads, and words that no file may contain."""
 
+import ast
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from containerlab_tui.model.inventory import CREATED, ENDED, LISTED
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = ROOT / "tui/containerlab_tui"
@@ -101,3 +104,25 @@ def test_what_was_recorded_names_no_directory_of_the_machine_that_recorded_it() 
 def test_tests_import_nothing_from_the_benchmarks() -> None:
     for path in (ROOT / "tests").rglob("*.py"):
         assert not re.search(r"^\s*(from|import) bench\b", path.read_text(encoding="utf-8"), re.MULTILINE), path
+
+
+STATES = LISTED | ENDED | {CREATED}
+
+
+def state_literals(source: str) -> list[int]:
+    """Returns the lines that compare a `state` with a literal name of a container's state."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Compare):
+            parts = [part for side in (node.left, *node.comparators) for part in ast.walk(side)]
+            names = {one.attr if isinstance(one, ast.Attribute) else getattr(one, "id", "") for one in parts}
+            if "state" in names and any(isinstance(one, ast.Constant) and one.value in STATES for one in parts):
+                found.append(node.lineno)
+    return found
+
+
+def test_states_of_containers_are_named_in_one_place() -> None:
+    assert state_literals('x = 1\nif one.state in ("exited", "dead"): pass\nif state == "paused": pass') == [2, 3]
+    files = sorted(PRODUCT.rglob("*.py"))
+    assert len(files) > 100
+    assert {str(one): lines for one in files if (lines := state_literals(one.read_text(encoding="utf-8")))} == {}

@@ -5,9 +5,9 @@ import argparse
 from containerlab_tui.commands import common
 from containerlab_tui.doctor.diagnosis import by_trouble
 from containerlab_tui.model.diagnosis import Diagnosis, Severity
+from containerlab_tui.model.grace import grace_period
 from containerlab_tui.present import doctor_documents, doctor_text
 from containerlab_tui.present.safe_text import safe
-from containerlab_tui.present.states import grace_period
 from containerlab_tui.services import diagnosis as service
 
 

@@ -6,10 +6,10 @@ from containerlab_probes.signals.names import name_of, number_of
 from containerlab_tui.commands import common
 from containerlab_tui.doctor import comparison
 from containerlab_tui.model.diagnosis import Comparison
+from containerlab_tui.model.grace import grace_period
 from containerlab_tui.model.stop import Kind, StopEvent, StopPlan, StopState, Verdict, describe, explain
 from containerlab_tui.present import doctor_documents, documents
 from containerlab_tui.present.safe_text import safe
-from containerlab_tui.present.states import grace_period
 from containerlab_tui.services.history import History
 from containerlab_tui.services.policy import Operation
 from containerlab_tui.services.stop import plan_stop, run_stop

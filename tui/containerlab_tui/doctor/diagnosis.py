@@ -17,9 +17,9 @@ from containerlab_tui.doctor.programs import catalogue
 from containerlab_tui.doctor.situation import main_program
 from containerlab_tui.model.diagnosis import Confidence, Diagnosis, Graceful, Outcome, Outlook
 from containerlab_tui.model.ending_records import PastStop
+from containerlab_tui.model.grace import grace_period
 from containerlab_tui.model.inventory import natural
 from containerlab_tui.present.safe_text import plain
-from containerlab_tui.present.states import grace_period
 
 QUICK_S = 0.3
 """The time given for programs that exit at once; measured: Docker takes about 0.1 s from signal to SIGKILL."""

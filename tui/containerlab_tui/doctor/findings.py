@@ -13,8 +13,8 @@ from containerlab_tui.doctor.situation import Situation, chain_of
 from containerlab_tui.doctor.supervisord_findings import supervised
 from containerlab_tui.model.diagnosis import Confidence, Finding, Graceful, Outcome, Outlook, Severity
 from containerlab_tui.model.ending_records import PastStop
+from containerlab_tui.model.grace import grace_period
 from containerlab_tui.present.safe_text import plain
-from containerlab_tui.present.states import grace_period
 
 BEFORE = 5
 """Earlier stops that are counted."""

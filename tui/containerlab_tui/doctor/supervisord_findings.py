@@ -8,7 +8,7 @@ from containerlab_tui.doctor import fixes
 from containerlab_tui.doctor.programs import catalogue, supervisord
 from containerlab_tui.doctor.situation import Situation
 from containerlab_tui.model.diagnosis import Finding, Severity
-from containerlab_tui.present.states import grace_period
+from containerlab_tui.model.grace import grace_period
 
 
 def supervised(situation: Situation) -> Iterator[Finding]:

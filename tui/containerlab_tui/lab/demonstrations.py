@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from containerlab_tui.lab.images import tag
 from containerlab_tui.lab.parallel import in_parallel, lab_client
 from containerlab_tui.lab.progress import Steps
-from containerlab_tui.model.inventory import HAS_PROCESSES
+from containerlab_tui.model.inventory import EXITED, HAS_PROCESSES
 
 if TYPE_CHECKING:
     from containerlab_tui.engine.lab_client import LabClient
@@ -52,7 +52,7 @@ def ensure(endpoint: str, counted: Steps) -> None:
         there = made.get(each.name)
         if there is None or there.image_id != built[tag(each.image)].id:
             return True
-        return there.state not in (HAS_PROCESSES | {"exited"} if each.exits_on_its_own else HAS_PROCESSES)
+        return there.state not in (HAS_PROCESSES | {EXITED} if each.exits_on_its_own else HAS_PROCESSES)
 
     def have(own: "LabClient", each: Demonstration) -> None:
         there = made.get(each.name)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from containerlab_probes.records import MemoryRecord
 from containerlab_tui.model import ending_explanations as explanations
 from containerlab_tui.model.ending_records import Ending, PastStop, Run, utc_time
-from containerlab_tui.model.inventory import RUNNING, Details, EngineEvent
+from containerlab_tui.model.inventory import CREATED, RESTARTING, RUNNING, Details, EngineEvent
 
 SAME_END_S = 2.0
 """Two records of the same exit (the engine's and ours) differ by at most this time."""
@@ -30,7 +30,7 @@ def explain_ending(
     """
     if details.state in RUNNING:
         return _alive(details, events, past, known_since, memory)
-    if details.state == "created" or details.finished_at is None:
+    if details.state == CREATED or details.finished_at is None:
         return _never_started(details)
     return explanations.explain(_last_run(details, events, past, known_since))
 
@@ -128,7 +128,7 @@ def _run_before(
     details: Details, events: Sequence[EngineEvent], past: Sequence[PastStop], known_since: float | None
 ) -> Ending | None:
     """Explains the previous run; for a restarting container, inspect describes it."""
-    if details.state == "restarting" and details.finished_at is not None:
+    if details.state == RESTARTING and details.finished_at is not None:
         return explanations.explain(_last_run(details, events, past, known_since))
     started = details.started_at or 0.0
     for part in reversed(_parts(events)):

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.model.ending_records import NEAR_S, Ending, PastStop, Run
+from containerlab_tui.model.grace import grace_period
 from containerlab_tui.model.inventory import HAS_PROCESSES
 
 KILLED = 128 + SIGKILL
@@ -66,7 +67,7 @@ def from_recorded_stop(past: PastStop, recorded: tuple[str, ...], code: int | No
     else:
         cause = "stop-killed"
         near = abs(past.phase_1_s - past.grace_s) < NEAR_S
-        grace = f"{past.grace_s:g} s" if near else f"{past.phase_1_s:.1f} s"
+        grace = grace_period(past.grace_s) if near else f"{past.phase_1_s:.1f} s"
         sentence = f"It was stopped with {past.signal}, did not exit within {grace}, and was killed{took}."
     return Ending(cause, sentence, sure, evidence, code, past.at)
 

@@ -8,12 +8,17 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-HAS_PROCESSES = frozenset({"running", "paused"})
+CREATED, UP, PAUSED, RESTARTING = "created", "running", "paused", "restarting"
+REMOVING, EXITED, DEAD = "removing", "exited", "dead"
+"""The engine's names of a container's states (moby container/state.go)."""
+HAS_PROCESSES = frozenset({UP, PAUSED})
 """States in which PID 1 exists."""
-RUNNING = HAS_PROCESSES | {"restarting"}
+RUNNING = HAS_PROCESSES | {RESTARTING}
 """States in which PID 1 runs, or will run again on its own."""
-LISTED = RUNNING | {"removing"}
+LISTED = RUNNING | {REMOVING}
 """States of the containers that are listed by default."""
+ENDED = frozenset({EXITED, DEAD})
+"""States of the containers that have run and will not run again on their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,13 +212,13 @@ def natural(name: str) -> tuple[tuple[bool, int, str], ...]:
 
 NEVER_AGAIN = float("inf")
 _STATES = {
-    "create": "created",
-    "start": "running",
-    "restart": "running",
-    "unpause": "running",
-    "pause": "paused",
-    "die": "exited",
-    "stop": "exited",
+    "create": CREATED,
+    "start": UP,
+    "restart": UP,
+    "unpause": UP,
+    "pause": PAUSED,
+    "die": EXITED,
+    "stop": EXITED,
 }
 """The state after an action. `stop` may arrive before or after `die`."""
 
@@ -265,7 +270,7 @@ def _fold_event(inventory: Inventory, event: EngineEvent) -> tuple[Inventory, fr
     facet = "name" if event.action == "rename" else "state" if event.action in _STATES else ""
     if not facet or event.time < _decided(inventory, one, facet):
         return inventory, frozenset()
-    before = inventory.containers.get(one) or Container(one, event.name, event.image, "created", "", "", event.time)
+    before = inventory.containers.get(one) or Container(one, event.name, event.image, CREATED, "", "", event.time)
     details = inventory.details.get(one)
     if facet == "name":
         after = replace(before, name=event.name)
@@ -331,9 +336,9 @@ def status_words(container: Container, details: Details | None, now: float) -> s
     if state in HAS_PROCESSES:
         since = details.started_at if details is not None and details.state == state else None
         up = f"up {_span(now - since)}" if since is not None else "up"
-        return up if state == "running" else f"paused, {up}"
-    if state not in ("exited", "dead"):
-        return {"created": "created, never started", "removing": "being removed"}.get(state, state)
+        return up if state == UP else f"paused, {up}"
+    if state not in ENDED:
+        return {CREATED: "created, never started", REMOVING: "being removed"}.get(state, state)
     ended = details if details is not None and details.state == state else None
     found = _CODE.search(container.status)
     code = ended.exit_code if ended is not None else int(found[1]) if found else None

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from containerlab_tui.model.diagnosis import Diagnosis, Finding, Graceful, Outlook, Severity
-from containerlab_tui.present.states import grace_period
+from containerlab_tui.model.grace import grace_period
 
 INSTANT_S = 0.05
 """A shorter duration is not shown."""

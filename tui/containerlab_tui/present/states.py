@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from containerlab_tui.model.inventory import CREATED, DEAD, EXITED, PAUSED, REMOVING, RESTARTING, UP
 from containerlab_tui.present import signs
 
 if TYPE_CHECKING:
@@ -49,13 +50,13 @@ def forecast_tone(forecast: "Forecast") -> str:
 
 
 _STATES = {
-    "running": Word(signs.RUNNING, "running", "good"),
-    "paused": Word(signs.SUSPENDED, "paused", "warn"),
-    "restarting": Word(signs.RESTARTED, "restarting", "warn"),
-    "removing": Word(signs.REMOVING, "removing", "muted"),
-    "created": Word(signs.STARTING, "created", "muted"),
-    "exited": Word(signs.STOPPED, "stopped", "muted"),
-    "dead": Word(signs.KILLED, "dead", "bad"),
+    UP: Word(signs.RUNNING, "running", "good"),
+    PAUSED: Word(signs.SUSPENDED, "paused", "warn"),
+    RESTARTING: Word(signs.RESTARTED, "restarting", "warn"),
+    REMOVING: Word(signs.REMOVING, "removing", "muted"),
+    CREATED: Word(signs.STARTING, "created", "muted"),
+    EXITED: Word(signs.STOPPED, "stopped", "muted"),
+    DEAD: Word(signs.KILLED, "dead", "bad"),
 }
 
 
@@ -91,19 +92,6 @@ def age(seconds: float) -> str:
     if minutes < 48 * 60:
         return f"{minutes // 60} h"
     return f"{minutes // (24 * 60)} d"
-
-
-NO_LIMIT = frozenset({"no limit", "forever", "for ever", "ever", "never", "-1", "∞"})
-"""What may be entered for a grace period without a limit."""
-
-
-def grace_period(seconds: float, short: bool = False) -> str:
-    """Returns a grace period as `10 s`, `0.5 s` or `no limit`; `short`, for a column: `10s`, `2m`, `∞`."""
-    if seconds < 0:
-        return "∞" if short else "no limit"
-    if not short:
-        return f"{seconds:g} s"
-    return f"{seconds / 60:g}m" if seconds >= 120 and seconds % 60 == 0 else f"{seconds:g}s"
 
 
 OUTLOOKS = {

@@ -19,10 +19,10 @@ from containerlab_probes.signals.exits import Exit, ExitWatch
 from containerlab_probes.signals.names import name_of
 from containerlab_tui.engine.api import Engine, EventSource
 from containerlab_tui.model.diagnosis import Diagnosis
+from containerlab_tui.model.grace import grace_period
 from containerlab_tui.model.inventory import EngineEvent
 from containerlab_tui.model.kernel_trace import as_stop_event
 from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, StopState, begin, fold
-from containerlab_tui.present.states import grace_period
 from containerlab_tui.services.kernel_trace import KernelTrace, Record
 
 STRAGGLERS_S = 0.5

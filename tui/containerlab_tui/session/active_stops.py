@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from containerlab_probes.errors import ContainerlabError, Gone
+from containerlab_tui.model.grace import grace_period
 from containerlab_tui.model.inventory import Details, EngineEvent
 from containerlab_tui.model.stop import Verdict
-from containerlab_tui.present.states import grace_period
 from containerlab_tui.session.changes import Change, Notice, StopChanged, StopFinished, StopLogged
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
-from containerlab_tui.model.inventory import RUNNING
+from containerlab_tui.model.inventory import PAUSED, RUNNING
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.services.policy import Operation
 from containerlab_tui.ui.background import do_waiting
@@ -44,7 +44,7 @@ def pause_or_resume(screen: Screen[None], session: "Session", containers: "Seque
     """Pauses running containers and resumes paused ones."""
 
     def toggle(engine: "Engine", one: "Container") -> None:
-        if one.state == "paused":
+        if one.state == PAUSED:
             engine.unpause(one.id)
         else:
             engine.pause(one.id)

@@ -16,8 +16,8 @@ from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.signals.names import all_signals, name_of, number_of
 from containerlab_tui.engine.api import RunRequest
+from containerlab_tui.model.grace import NO_LIMIT
 from containerlab_tui.present.safe_text import safe_line
-from containerlab_tui.present.states import NO_LIMIT
 from containerlab_tui.services.policy import Operation
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.background import ask, do

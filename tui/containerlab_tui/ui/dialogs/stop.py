@@ -18,10 +18,11 @@ from containerlab_probes.records import Forecast, Process
 from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import SIGKILL, all_signals, name_of, number_of
 from containerlab_tui.model.diagnosis import Diagnosis
+from containerlab_tui.model.grace import NO_LIMIT, grace_period
 from containerlab_tui.model.stop import StopPlan
 from containerlab_tui.present import doctor_text, wording
 from containerlab_tui.present.safe_text import safe_line
-from containerlab_tui.present.states import NO_LIMIT, OUTLOOKS, grace_period
+from containerlab_tui.present.states import OUTLOOKS
 from containerlab_tui.services.policy import Operation
 from containerlab_tui.services.processes import children_of
 from containerlab_tui.session.actions import Scope

@@ -20,9 +20,10 @@ from textual.widgets import Static
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.records import Process
 from containerlab_tui.model.diagnosis import Diagnosis, Finding, Outlook
+from containerlab_tui.model.grace import grace_period
 from containerlab_tui.present import doctor_text, signs, wording
 from containerlab_tui.present.safe_text import safe_line
-from containerlab_tui.present.states import FINDINGS, OUTLOOKS, grace_period
+from containerlab_tui.present.states import FINDINGS, OUTLOOKS
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.session.freshness import started_at, stopped_clause
 from containerlab_tui.ui.background import ask

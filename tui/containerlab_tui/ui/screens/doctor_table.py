@@ -14,9 +14,10 @@ from textual.widgets import Static
 from containerlab_probes.errors import ContainerlabError
 from containerlab_tui.doctor.diagnosis import by_trouble
 from containerlab_tui.model.diagnosis import Diagnosis, Outlook, Severity
+from containerlab_tui.model.grace import grace_period
 from containerlab_tui.present import doctor_text, signs, wording
 from containerlab_tui.present.safe_text import safe_line
-from containerlab_tui.present.states import FINDINGS, OUTLOOKS, grace_period
+from containerlab_tui.present.states import FINDINGS, OUTLOOKS
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.session.freshness import RESTARTED, change_since, is_outdated, successor
 from containerlab_tui.ui.background import ask

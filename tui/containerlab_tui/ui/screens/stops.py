@@ -20,10 +20,10 @@ from textual.widgets import Footer, Static
 
 from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.doctor import comparison
+from containerlab_tui.model.grace import grace_period
 from containerlab_tui.model.stop import Kind, StopEvent, StopState, Verdict, describe, explain
 from containerlab_tui.present import signs
 from containerlab_tui.present.safe_text import safe_line
-from containerlab_tui.present.states import grace_period
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.tabs.signals_log import log_content

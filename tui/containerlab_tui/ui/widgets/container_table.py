@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import BindingType
 
-from containerlab_tui.model.inventory import RUNNING, status_words
+from containerlab_tui.model.grace import grace_period
+from containerlab_tui.model.inventory import DEAD, EXITED, RUNNING, UP, status_words
 from containerlab_tui.present.safe_text import safe_line
-from containerlab_tui.present.states import forecast_word, grace_period, state_word
+from containerlab_tui.present.states import forecast_word, state_word
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.session.store import Store
 from containerlab_tui.ui.bindings import bindings
@@ -159,9 +160,9 @@ def _status(one: "Container", known: Store, now: float) -> Cell:
     if one.id in known.stopping and one.state in RUNNING:
         return cell(known.stopping[one.id], "warn")
     wording = safe_line(status_words(one, known.details.get(one.id), now), 80)
-    if one.state == "running":
+    if one.state == UP:
         if "(unhealthy)" in one.status:
             return ((wording, "plain"), (" · unhealthy", "bad"))
         return cell(wording)
-    bad = one.state == "dead" or (one.state == "exited" and not wording.startswith("exited (0)"))
+    bad = one.state == DEAD or (one.state == EXITED and not wording.startswith("exited (0)"))
     return cell(wording, "bad" if bad else state_word(one.state).tone if one.state in RUNNING else "muted")
