@@ -1,6 +1,6 @@
 """The command palette: every action of the current screen that applies to the selection."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from textual.app import App
@@ -53,7 +53,7 @@ class ActionCommands(Provider):
             if score > 0:
                 yield Hit(score, matcher.highlight(text), self._runner(node, action), text=text, help=help_text)
 
-    def _runner(self, node: DOMNode, action: str) -> Any:  # noqa: ANN401  the framework's type
+    def _runner(self, node: DOMNode, action: str) -> Callable[[], Awaitable[None]]:
         async def run() -> None:
             await self.app.run_action(action, default_namespace=node)
 
