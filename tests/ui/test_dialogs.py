@@ -12,8 +12,9 @@ from textual.widgets import Checkbox, Select
 from containerlab_tui.engine.api import RunRequest
 from containerlab_tui.ui.dialogs.confirm import Confirm
 from containerlab_tui.ui.dialogs.copy import CopyForm, CopyRequest, read_copy
-from containerlab_tui.ui.dialogs.run import RunForm, read_command, read_size, read_stop_signal, read_timeout
-from containerlab_tui.ui.dialogs.stop import StopChoice, StopDialog, read_grace, read_signal
+from containerlab_tui.ui.dialogs.run import RunForm, read_command, read_size
+from containerlab_tui.ui.dialogs.stop import StopChoice, StopDialog
+from containerlab_tui.ui.dialogs.stop_fields import LONGEST_S, read_grace, read_signal
 from tests.ui.samples import APP, HANDLER, HOSTILE, SHELL, SIZES, WORKER, Host, plan, process, settled, text_of
 
 IMAGES = ("containerlab/dockerapp1:latest", "containerlab/dockerapp2:latest")
@@ -86,7 +87,7 @@ def test_grace_periods(text: str, seconds: int | None) -> None:
     assert read_grace(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["ten", "-2", "1.5", "1e3", "9" * 20, "٣", "10 10"])
+@pytest.mark.parametrize("text", ["ten", "-2", "1.5", "1e3", str(LONGEST_S + 1), "9" * 20, "9" * 5000, "٣", "10 10"])
 def test_bad_grace_periods(text: str) -> None:
     with pytest.raises(ValueError, match="whole number of seconds"):
         read_grace(text)
@@ -192,23 +193,11 @@ def test_bad_sizes(text: str) -> None:
         read_size(text)
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("10", 10), ("-1", -1), ("", None)])
-def test_timeouts(text: str, seconds: int | None) -> None:
-    assert read_timeout(text) == seconds
-
-
 def test_commands_are_split_without_expansion() -> None:
     assert read_command("sh -c 'echo $HOME; ls *'") == ("sh", "-c", "echo $HOME; ls *")
     assert read_command("") == ()
     with pytest.raises(ValueError, match="Cannot split the command into words: no closing quotation"):
         read_command("sh -c 'oops")
-
-
-def test_a_stop_signal_becomes_its_name() -> None:
-    assert read_stop_signal("quit") == "SIGQUIT"
-    assert read_stop_signal("") == ""
-    with pytest.raises(ValueError, match=r"."):
-        read_stop_signal("TREM")
 
 
 FILLED = RunRequest(IMAGES[0], ipc_mode="private", shm_bytes=64 << 20, stop_timeout_s=10)
@@ -244,10 +233,19 @@ async def test_every_field_is_in_the_request() -> None:
         ]
 
 
-async def test_a_bad_field_gets_a_sentence_and_runs_nothing() -> None:
-    answers, text = await after(run_form(), "tab", *"sh -c 'x", "enter")
+@pytest.mark.parametrize(
+    ("tabs", "typed", "sentence"),
+    [
+        (1, "sh -c 'x", "Cannot split the command into words: no closing quotation."),
+        (5, "TREM", "TREM"),
+        (5, "0", "No such signal: 0"),
+        (6, str(LONGEST_S + 1), "The grace period is a whole number of seconds, or `forever`."),
+    ],
+)
+async def test_a_bad_field_gets_a_sentence_and_runs_nothing(tabs: int, typed: str, sentence: str) -> None:
+    answers, text = await after(run_form(), *["tab"] * tabs, *typed, "enter")
     assert answers == []
-    assert "! Cannot split the command into words: no closing quotation." in text
+    assert any(line.strip(" │┃▌▐").startswith("! ") and sentence in line for line in text.splitlines()), text
 
 
 async def test_escape_cancels() -> None:

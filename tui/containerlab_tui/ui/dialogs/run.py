@@ -13,15 +13,14 @@ from textual.screen import ModalScreen, Screen
 from textual.suggester import SuggestFromList
 from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 
-from containerlab_probes.errors import ContainerlabError
-from containerlab_probes.signals.names import all_signals, name_of, number_of
+from containerlab_probes.signals.names import all_signals, name_of
 from containerlab_tui.engine.api import RunRequest
-from containerlab_tui.model.grace import NO_LIMIT
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.services.policy import Operation
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.background import ask, do
 from containerlab_tui.ui.bindings import bindings, is_refused
+from containerlab_tui.ui.dialogs.stop_fields import read_grace, read_signal
 
 if TYPE_CHECKING:
     from containerlab_tui.model.inventory import Container
@@ -81,7 +80,7 @@ class RunForm(ModalScreen[RunRequest | None]):
                 yield from _field(
                     "Stop signal", Input(placeholder=placeholder, suggester=names, compact=True, id="signal")
                 )
-                yield from _field("Stop timeout", Input("10", compact=True, id="timeout"), "s")
+                yield from _field("Grace period", Input("10", compact=True, id="timeout"), "s")
                 with Horizontal(classes="field"):
                     yield Label("")
                     yield _Tick(Content("init as PID 1"), compact=True, id="init")
@@ -107,6 +106,7 @@ class RunForm(ModalScreen[RunRequest | None]):
         name = self._text("name")
         if name and not _NAME.fullmatch(name):
             raise ValueError("A name needs two or more letters, digits or . _ - and starts with a letter or digit.")
+        signal = read_signal(self._text("signal"))
         mode = self.query_one("#ipc", Select).value
         ipc_mode = mode if isinstance(mode, str) else ""
         own_shm = ipc_mode in ("private", "shareable")
@@ -117,8 +117,8 @@ class RunForm(ModalScreen[RunRequest | None]):
             ipc_mode=ipc_mode,
             shm_bytes=read_size(self._text("shm")) if own_shm else None,
             init=self.query_one("#init", Checkbox).value,
-            stop_signal=read_stop_signal(self._text("signal")),
-            stop_timeout_s=read_timeout(self._text("timeout")),
+            stop_signal="" if signal is None else name_of(signal),
+            stop_timeout_s=read_grace(self._text("timeout")),
             tty=self.query_one("#tty", Checkbox).value,
         )
 
@@ -179,30 +179,6 @@ def read_size(text: str) -> int | None:
     if found is None or int(found.group(1)) == 0:
         raise ValueError("A size is a number, optionally followed by b, k, m or g: for example 64m.")
     return int(found.group(1)) * _UNITS[found.group(2).lower()]
-
-
-def read_stop_signal(text: str) -> str:
-    """Returns a signal's name. Raises ValueError for an unknown one, which Docker would silently replace by SIGTERM."""
-    if not text:
-        return ""
-    try:
-        number = number_of(text)
-    except ContainerlabError as error:
-        raise ValueError(str(error)) from error
-    if number == 0:
-        raise ValueError("Signal 0 does not stop a process.")
-    return name_of(number)
-
-
-def read_timeout(text: str) -> int | None:
-    """Whole seconds, -1 for no limit, None for nothing. Raises ValueError with a sentence."""
-    if not text:
-        return None
-    if text.lower() in NO_LIMIT:
-        return -1
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError("The stop timeout is a whole number of seconds, or `forever`.")
-    return int(text)
 
 
 def run_new(screen: Screen[None], session: "Session", selected: "Container | None") -> None:

@@ -16,7 +16,7 @@ from textual.widgets import Input, Label, Static
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.records import Forecast, Process
 from containerlab_probes.signals.forecast import forecast
-from containerlab_probes.signals.names import SIGKILL, all_signals, name_of, number_of
+from containerlab_probes.signals.names import SIGKILL, all_signals, name_of
 from containerlab_tui.model.diagnosis import Diagnosis
 from containerlab_tui.model.grace import NO_LIMIT, grace_period
 from containerlab_tui.model.stop import StopPlan
@@ -28,13 +28,13 @@ from containerlab_tui.services.processes import children_of
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.bindings import bindings, is_refused
+from containerlab_tui.ui.dialogs.stop_fields import read_grace, read_signal
 from containerlab_tui.ui.messages import ShowStops
 
 if TYPE_CHECKING:
     from containerlab_tui.model.inventory import Container
     from containerlab_tui.session.session import Session
 
-_LONGEST_S = 10 * 365 * 24 * 3600
 _UNREACHED_SHOWN = 5
 
 
@@ -165,31 +165,6 @@ class StopDialog(ModalScreen[StopChoice | None]):
 
     def action_other_field(self) -> None:
         self.focus_next(Input)
-
-
-def read_grace(text: str) -> int | None:
-    """Whole seconds, -1 for no limit, None for nothing typed. Raises ValueError with a sentence."""
-    text = text.strip().lower().removesuffix("s").strip()
-    if not text:
-        return None
-    if text in NO_LIMIT:
-        return -1
-    if not text.isascii() or not text.isdigit() or int(text) > _LONGEST_S:
-        raise ValueError("The grace period is a whole number of seconds, or `forever`.")
-    return int(text)
-
-
-def read_signal(text: str) -> int | None:
-    """Parses a signal's name or number; None if empty. Raises ValueError with a sentence."""
-    if not text:
-        return None
-    try:
-        number = number_of(text)
-    except ContainerlabError as error:
-        raise ValueError(str(error)) from error
-    if number == 0:
-        raise ValueError("Signal 0 does not stop a process.")
-    return number
 
 
 def _forecast(plan: StopPlan, process: Process, signal: int) -> Forecast:
