@@ -1,6 +1,6 @@
 """The main screen on the recorded engine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import cast
 
@@ -8,12 +8,14 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from textual.widgets import Input
 
-from containerlab_probes.errors import Gone
+from containerlab_probes.errors import Denied, Gone
+from containerlab_probes.records import Overview, Usage
 from containerlab_tui.config import Settings
 from containerlab_tui.model.inventory import Container
 from containerlab_tui.model.views import IpcView
 from containerlab_tui.session.actions import BY_ID
 from containerlab_tui.session.inspectors import Inspectors
+from containerlab_tui.session.refreshers import LoadReader, Loads
 from containerlab_tui.session.session import Session
 from containerlab_tui.ui.dialogs.confirm import Confirm
 from containerlab_tui.ui.palette import actions_of
@@ -76,6 +78,23 @@ async def test_effect_grace_period_and_ipc(stage: Callable[..., Stage]) -> None:
         assert "TERM ⊘ discarded 10s" in line_of(made, "shell-form")
         await settled(pilot, lambda: "3 · 56M" in line_of(made, "db"), "the overview of namespaces")
         assert "of db" in line_of(made, "reader")
+
+
+class WithoutRoot(PlayedKernel):
+    """A machine whose IPC namespaces may not be read."""
+
+    def load_reader(self, post: Callable[[Loads], object]) -> LoadReader:
+        def denied(pids: Mapping[str, int]) -> dict[str, Overview]:
+            raise Denied("Inspecting containers needs root; run this with sudo.")
+
+        return LoadReader(lambda details: Usage(1.0, 9_400_000), denied, post)
+
+
+async def test_the_reason_for_missing_figures_is_shown(stage: Callable[..., Stage]) -> None:
+    made = stage(kernel=WithoutRoot())
+    async with made.app.run_test(size=(160, 45), notifications=True) as pilot:
+        await made.ready(pilot)
+        await settled(pilot, lambda: "figures are missing: Inspecting" in text_of(made.app), "the toast")
 
 
 async def test_filter_and_escape(stage: Callable[..., Stage]) -> None:

@@ -270,6 +270,14 @@ def test_loads_are_kept_and_reported() -> None:
     assert (case.session.store.loads[ID], case.session.store.host) == (Load(5.0, 6), host)
 
 
+def test_the_reason_for_missing_figures_is_reported_once() -> None:
+    case = Case(LINE).begin()
+    for problem in ("", "It needs root.", "", "It needs root.", "No accounting."):
+        case.kernel.post(Loads(problem=problem))
+    case.until(lambda: len(case.of_kind(LoadsRead)) == 5)
+    assert case.of_kind(Notice) == [Notice("CPU, memory or IPC figures are missing: It needs root.")]
+
+
 def test_only_inspected_containers_on_this_machine_have_loads() -> None:
     starting = "e" * 64
     case = Case(LINE, replace(LINE, id=OTHER, name="other"), replace(LINE, id=starting, name="starting"))

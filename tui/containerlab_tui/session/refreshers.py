@@ -100,7 +100,7 @@ class Loads:
     loads: Mapping[str, Load] = field(default_factory=dict)
     overviews: Mapping[str, Overview] = field(default_factory=dict)
     problem: str = ""
-    """Why CPU and memory are missing, a sentence; empty if they are not."""
+    """Why CPU, memory or IPC figures are missing, a sentence; empty if they are not."""
     host: HostLoad | None = None
     """The usage of this machine; None if not read."""
 

@@ -160,6 +160,8 @@ class Session:
         self._records: list[EngineRecord] = []
         self._records_lock = threading.Lock()
         self._is_lost = False
+        self._loads_explained = False
+        """Whether the reason for missing figures was reported: once, because each round of reading finds the same."""
         self._defects: set[str] = set()
         """Sentences about defects that were reported."""
         self._deliver: Deliver = lambda callback: callback()
@@ -351,6 +353,9 @@ class Session:
         self.store.overviews |= loads.overviews
         self.store.host = loads.host if self.local else None
         self.report(LoadsRead(frozenset(loads.loads.keys() | loads.overviews.keys())))
+        if loads.problem and not self._loads_explained:
+            self._loads_explained = True
+            self.report(Notice(f"CPU, memory or IPC figures are missing: {loads.problem}"))
 
     # active operations
 
