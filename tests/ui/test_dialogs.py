@@ -9,6 +9,7 @@ from syrupy.assertion import SnapshotAssertion
 from textual.screen import Screen
 from textual.widgets import Checkbox, Select
 
+from containerlab_probes.errors import BadRequest
 from containerlab_tui.engine.api import RunRequest
 from containerlab_tui.ui.dialogs.confirm import Confirm
 from containerlab_tui.ui.dialogs.copy import CopyForm, CopyRequest, read_copy
@@ -265,9 +266,9 @@ def test_copy_requests(tmp_path: Path) -> None:
         (str(tmp_path), "not a regular file"),
         ("/dev/null", "not a regular file"),
     ):
-        with pytest.raises(ValueError, match=sentence):
+        with pytest.raises(BadRequest, match=sentence):
             read_copy(wrong, "/")
-    with pytest.raises(ValueError, match="must be absolute"):
+    with pytest.raises(BadRequest, match="must be absolute"):
         read_copy(str(file), "tmp")
 
 
@@ -278,12 +279,27 @@ async def test_a_path_is_completed_and_copied(tmp_path: Path, monkeypatch: pytes
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("end", "l")
         await settled(pilot, lambda: "only-file.txt" in text_of(app), "the completion")
-        await pilot.press("right", "enter")
-        await pilot.pause()
-        assert app.answers == [CopyRequest("only-file.txt", "/tmp")]
+        await pilot.press("right")
+        await settled(pilot, lambda: "4 bytes → /tmp/only-file.txt" in text_of(app), "the size and the target")
+        await pilot.press("enter")
+        await settled(pilot, lambda: app.answers == [CopyRequest("only-file.txt", "/tmp")], "the answer")
+
+
+async def test_a_file_that_vanishes_gets_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data").write_bytes(b"four")
+    app = Host(CopyForm("dockerapp1", "data"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: "4 bytes → /tmp/data" in text_of(app), "the size")
+        Path("data").unlink()
+        await pilot.press("enter")
+        await settled(pilot, lambda: "! No such file: data." in text_of(app), "the complaint")
+        assert app.answers == []
 
 
 async def test_a_bad_copy_gets_a_sentence() -> None:
-    answers, text = await after(CopyForm("dockerapp1", "/nowhere/at-all"), "enter")
-    assert answers == []
-    assert "! No such file: /nowhere/at-all." in text
+    app = Host(CopyForm("dockerapp1", "/nowhere/at-all"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter")
+        await settled(pilot, lambda: "! No such file: /nowhere/at-all." in text_of(app), "the complaint")
+        assert app.answers == []

@@ -1,7 +1,11 @@
 """Copies a local file into a directory of a container."""
 
+import asyncio
 import os
-from dataclasses import dataclass
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -12,11 +16,13 @@ from textual.screen import ModalScreen, Screen
 from textual.suggester import Suggester
 from textual.widgets import Input, Label, Static
 
+from containerlab_probes.errors import BadRequest, ContainerlabError
 from containerlab_tui.present import wording
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.services.policy import Operation
 from containerlab_tui.session.actions import Scope
-from containerlab_tui.ui.background import do
+from containerlab_tui.session.threads import pool
+from containerlab_tui.ui.background import ask, do
 from containerlab_tui.ui.bindings import bindings, is_refused
 
 if TYPE_CHECKING:
@@ -30,29 +36,49 @@ class CopyRequest:
 
     local_file: str
     directory: str
+    size: int = field(default=0, compare=False)
+    """Bytes of the file when it was checked."""
 
 
 class LocalPaths(Suggester):
-    """Completes the path of a local file."""
+    """Completes the path of a local file. Reads directories off the UI thread: a file system may not respond."""
 
     def __init__(self) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
 
     async def get_suggestion(self, value: str) -> str | None:
         """Returns the first entry, by name, that starts with the typed text."""
-        directory, start = os.path.split(value)
-        if not value:
-            return None
-        try:
-            with os.scandir(os.path.expanduser(directory) or ".") as entries:
-                found = sorted((entry.name, entry.is_dir()) for entry in entries if entry.name.startswith(start))
-        except OSError:
-            return None
-        visible = [one for one in found if start.startswith(".") or not one[0].startswith(".")]
-        if not visible:
-            return None
-        name, is_directory = visible[0]
-        return os.path.join(directory, name) + ("/" if is_directory else "")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[str | None] = loop.create_future()
+
+        def reply(found: str | None) -> None:
+            if not answer.done():  # cancelled, for example because the dialog was left
+                answer.set_result(found)
+
+        def work() -> None:
+            found = first_entry(value)
+            with suppress(RuntimeError):  # the program is exiting
+                loop.call_soon_threadsafe(reply, found)
+
+        pool.submit(work)
+        return await answer
+
+
+def first_entry(text: str) -> str | None:
+    """Returns the first entry of a local directory, by name, that starts with the typed text; None if there is none."""
+    directory, start = os.path.split(text)
+    if not text:
+        return None
+    try:
+        with os.scandir(os.path.expanduser(directory) or ".") as entries:
+            found = sorted((entry.name, entry.is_dir()) for entry in entries if entry.name.startswith(start))
+    except (OSError, ValueError):
+        return None
+    visible = [one for one in found if start.startswith(".") or not one[0].startswith(".")]
+    if not visible:
+        return None
+    name, is_directory = visible[0]
+    return os.path.join(directory, name) + ("/" if is_directory else "")
 
 
 class CopyForm(ModalScreen[CopyRequest | None]):
@@ -92,45 +118,46 @@ class CopyForm(ModalScreen[CopyRequest | None]):
     def on_input_changed(self) -> None:
         self.query_one("#complaint").remove_class("shown")
         facts = self.query_one("#facts", Static)
-        try:
-            request = self.read()
-        except ValueError:
-            facts.update(Content(""))
-            return
-        size = wording.exact(os.stat(request.local_file).st_size)
-        target = os.path.join(request.directory, os.path.basename(request.local_file))
-        facts.update(Content.styled(f"{size} → {safe_line(target, 60)}", "dim"))
+
+        def show(request: CopyRequest) -> None:
+            target = os.path.join(request.directory, os.path.basename(request.local_file))
+            facts.update(Content.styled(f"{wording.exact(request.size)} → {safe_line(target, 60)}", "dim"))
+
+        ask(self, self._reading(), show, lambda error: facts.update(Content("")), group="facts")
 
     def on_input_submitted(self) -> None:
-        try:
-            self.dismiss(self.read())
-        except ValueError as error:
+        def complain(error: ContainerlabError) -> None:
             complaint = self.query_one("#complaint", Static)
             complaint.update(Content(f"! {safe_line(str(error), 200)}"))
             complaint.add_class("shown")
 
-    def read(self) -> CopyRequest:
-        """Returns the request in the fields. Raises ValueError with a sentence."""
-        return read_copy(self.query_one("#file", Input).value, self.query_one("#directory", Input).value)
+        ask(self, self._reading(), self.dismiss, complain, group="submit")
+
+    def _reading(self) -> Callable[[], CopyRequest]:
+        """Returns a function that checks the fields; it may block, because it asks the file system."""
+        file, directory = self.query_one("#file", Input).value, self.query_one("#directory", Input).value
+        return lambda: read_copy(file, directory)
 
     def action_leave(self) -> None:
         self.dismiss(None)
 
 
 def read_copy(local_file: str, directory: str) -> CopyRequest:
-    """Returns a checked request. Raises ValueError with a sentence: only regular files can be copied."""
+    """Returns a checked request. Raises BadRequest with a sentence: only regular files can be copied."""
     path, directory = os.path.expanduser(local_file.strip()), directory.strip()
     if not path:
-        raise ValueError("Enter a local file.")
-    if not os.path.exists(path):
-        raise ValueError(f"No such file: {path}.")
-    if not os.path.isfile(path):
-        raise ValueError(f"{path} is not a regular file.")
+        raise BadRequest("Enter a local file.")
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError) as error:
+        raise BadRequest(f"No such file: {path}.") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise BadRequest(f"{path} is not a regular file.")
     if not os.access(path, os.R_OK):
-        raise ValueError(f"No permission to read {path}.")
+        raise BadRequest(f"No permission to read {path}.")
     if not directory.startswith("/"):
-        raise ValueError("The container directory must be absolute.")
-    return CopyRequest(path, directory)
+        raise BadRequest("The container directory must be absolute.")
+    return CopyRequest(path, directory, found.st_size)
 
 
 def copy_into(screen: Screen[None], session: "Session", details: "Details") -> None:
