@@ -1,7 +1,8 @@
 """Which stops are followed, how they end, and the log that is read meanwhile: bounded, whatever is written."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from containerlab_tui.session.active_stops import (
     ActiveStops,
     log_batches,
 )
-from containerlab_tui.session.changes import Change, Notice, StopFinished
+from containerlab_tui.session.changes import Change, Notice, StopChanged, StopFinished, StopLogged
 from tests.support.engine import ID, ScriptedEngine, as_engine, details, event
 
 PLAN = StopPlan(ID, "app", 15, "default", 10.0, "default", processes=(), forecasts=(), pid=500)
@@ -32,13 +33,15 @@ class Host:
     """Stands for the session: keeps the work that is to run, which the tests end."""
 
     waiting: list[tuple[Callable[[Any], object], Callable[[ContainerlabError], object]]] = field(default_factory=list)
+    work: list[Callable[[], Any]] = field(default_factory=list)
+    scripted: ScriptedEngine = field(default_factory=ScriptedEngine)
     changes: list[Change] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.clock: Callable[[], float] = lambda: 1_000.0
 
     def engine(self) -> Any:  # noqa: ANN401
-        return as_engine(ScriptedEngine())
+        return as_engine(self.scripted)
 
     def details_of(self, container: str) -> Details | None:
         return details(id=container)
@@ -59,6 +62,7 @@ class Host:
         done: Callable[[Any], object],
         failed: Callable[[ContainerlabError], object],
     ) -> None:
+        self.work.append(work)
         self.waiting.append((done, failed))
 
 
@@ -107,6 +111,35 @@ def test_a_stop_that_cannot_begin_is_finished_with_the_reason() -> None:
     assert isinstance(finished, StopFinished)
     assert (finished.state.verdict, finished.state.settled) == (Verdict.FAILED, True)
     assert "no engine" in [one.detail for one in finished.state.events]
+
+
+def test_of_two_stops_of_one_container_the_newer_is_shown() -> None:
+    """A stop without a limit must not lock out one with a limit."""
+    host = Host(scripted=ScriptedEngine(inspected={ID: details(state="exited", exit_code=0)}))
+    stops = ActiveStops(host, no_processes)
+    stops.begin(replace(PLAN, timeout_s=-1.0))
+    stops.begin(PLAN)
+    _log, older, newer = range(3)  # one log is read for both
+    assert len(host.waiting) == 3
+    before = len(host.changes)
+    host.waiting[older][0](host.work[older]())
+    assert len(host.changes) == before
+    state = host.work[newer]()
+    assert host.changes[before:] == [StopChanged(state)]
+    host.waiting[newer][0](state)
+    assert host.changes[-1] == StopFinished(state)
+    stops.take_event(event(9_000.0, "kill", signal="9"))
+    assert len(host.waiting) == 4, "none is in progress any longer"
+
+
+@pytest.mark.parametrize("log", [[b"one\n"], None], ids=["log", "no log"])
+def test_the_log_of_a_stop_is_read_on_a_connection_that_is_closed(log: list[bytes] | None) -> None:
+    host = Host(scripted=ScriptedEngine(log=log))
+    ActiveStops(host, no_processes).begin(PLAN)
+    with suppress(AssertionError):  # of the scripted engine, if it has no log
+        host.work[0]()
+    assert (host.scripted.clones, host.scripted.closes) == (1, 1)
+    assert [one.lines for one in host.changes if isinstance(one, StopLogged)] == ([("one",)] if log else [])
 
 
 def test_signals_of_a_failed_stop_do_not_begin_another() -> None:

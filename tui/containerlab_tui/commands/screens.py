@@ -43,7 +43,7 @@ def open_screens(arguments: argparse.Namespace) -> int:
 
         return GuardedEngine(connect(), policy)
 
-    first = _FirstList(lambda: _raw_list(where, connect))
+    first = FirstList(lambda: _raw_list(where, connect))
     from containerlab_tui.session.actions import key_problems
     from containerlab_tui.ui.themes import theme_problem
 
@@ -75,10 +75,11 @@ def _raw_list(where: Endpoint, engine: Callable[[], Engine]) -> Sequence[Contain
     return engine().containers() if found is None else found
 
 
-class _FirstList:
+class FirstList:
     """The first list of containers, fetched in a thread while the UI is imported."""
 
     def __init__(self, fetch: Callable[[], Sequence[Container]]) -> None:
+        """Starts the fetch."""
         self._fetch = fetch
         self._list: Sequence[Container] = ()
         self._error: ContainerlabError | None = None
@@ -86,7 +87,7 @@ class _FirstList:
         self._thread.start()
 
     def answer(self) -> Sequence[Container]:
-        """Waits for the list. Raises the error of the fetch."""
+        """Waits for the list. Raises the error of the fetch; a defect becomes a ContainerlabError."""
         self._thread.join()
         if self._error is not None:
             raise self._error
@@ -97,3 +98,7 @@ class _FirstList:
             self._list = self._fetch()
         except ContainerlabError as error:
             self._error = error
+        except Exception as error:  # noqa: BLE001  a traceback from this thread would be followed by an empty list
+            from containerlab_tui.session.threads import unexpected
+
+            self._error = unexpected(error)

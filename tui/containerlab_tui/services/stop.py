@@ -89,15 +89,20 @@ def _remembered(state: StopState, history: History | None, on_change: Callable[[
 
 
 def _predict(engine: Engine, plan: StopPlan, see: SeeProcesses) -> Diagnosis | None:
-    """Returns the doctor's prediction, or None if it takes too long."""
+    """Returns the doctor's prediction; None if it takes too long or fails."""
     answers: queue.SimpleQueue[Diagnosis | None] = queue.SimpleQueue()
 
     def work() -> None:
-        clone = engine.clone()
+        answer: Diagnosis | None = None
         try:
-            answers.put(predict(clone, plan, see))
-        finally:
-            clone.close()
+            clone = engine.clone()
+            try:
+                answer = predict(clone, plan, see)
+            finally:
+                clone.close()
+        except Exception:  # noqa: BLE001  a defect in a prediction must neither delay the stop nor print a traceback
+            answer = None
+        answers.put(answer)
 
     threading.Thread(target=work, name="stop-forecast", daemon=True).start()
     try:

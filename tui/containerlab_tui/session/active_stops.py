@@ -4,6 +4,7 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from containerlab_probes.errors import ContainerlabError, Gone
@@ -58,7 +59,8 @@ class ActiveStops:
         self._host = host
         self._see = see
         self._events = events
-        self._in_progress: set[str] = set()
+        self._in_progress: dict[str, object] = {}
+        """Containers with a stop in progress, each with its newest stop; what an older one reports is dropped."""
         self._seen: set[str] = set()
         self._logs: set[str] = set()
         """Containers whose log is being read."""
@@ -76,16 +78,17 @@ class ActiveStops:
         return container in self._seen
 
     def begin(self, plan: "StopPlan") -> None:
-        """Stops a container as planned."""
+        """Stops a container as planned. A stop that is in progress goes on; from now on the new one is shown."""
         from containerlab_tui.model.stop import begin, failed_to_begin
         from containerlab_tui.services.stop import run_stop
 
-        self._in_progress.add(plan.container)
-        self._take(begin(plan, self._host.clock()))
+        stop = self._in_progress[plan.container] = object()
+        self._take(stop, begin(plan, self._host.clock()))
+        report = partial(self._report, stop)
         self._host.wait_for(
-            lambda: run_stop(self._host.engine(), plan, self._report, _history(), self._events, see=self._see),
-            self._finish,
-            lambda error: self._finish(failed_to_begin(plan, self._host.clock(), str(error))),
+            lambda: run_stop(self._host.engine(), plan, report, _history(), self._events, see=self._see),
+            partial(self._finish, stop),
+            lambda error: self._finish(stop, failed_to_begin(plan, self._host.clock(), str(error))),
         )
 
     def take_event(self, event: EngineEvent) -> None:
@@ -101,39 +104,52 @@ class ActiveStops:
             return
         if event.time <= self._failed_until.get(event.container, 0.0):
             return  # the engine went away during that stop, and this signal continues it
-        self._in_progress.add(event.container)
+        stop = self._in_progress[event.container] = object()
+        report = partial(self._report, stop)
 
         def work() -> "StopState":
             engine = self._host.engine()
             plan = replace(plan_stop(engine, event.container, see=self._see), started_elsewhere=True)
-            return follow_stop(engine, plan, event.time, self._report, _history(), events=self._events, see=self._see)
+            return follow_stop(engine, plan, event.time, report, _history(), events=self._events, see=self._see)
 
         def failed(error: ContainerlabError) -> None:
-            self._in_progress.discard(event.container)
+            self._end(stop, event.container)
             if not isinstance(error, Gone):
                 self._host.report(Notice(str(error)))
 
-        self._host.wait_for(work, self._finish, failed)
+        self._host.wait_for(work, partial(self._finish, stop), failed)
         # `docker kill -s` looks like phase 1 of a stop; only a missing phase 2 distinguishes them.
         if details.stop_timeout_s >= 0:
             self._host.later(details.stop_timeout_s + LATEST_S, lambda: self._host.set_stop_phase(event.container, ""))
 
-    def _report(self, state: "StopState") -> None:
+    def _report(self, stop: object, state: "StopState") -> None:
         """Passes a state from the stop's thread to the UI thread."""
-        self._host.deliver(lambda: self._take(state))
+        self._host.deliver(lambda: self._take(stop, state))
 
-    def _take(self, state: "StopState") -> None:
+    def _take(self, stop: object, state: "StopState") -> None:
+        if self._in_progress.get(state.plan.container) is stop:
+            self._show(state)
+
+    def _end(self, stop: object, container: str) -> bool:
+        """Returns whether this was the newest stop of the container; then none is in progress any longer."""
+        if self._in_progress.get(container) is not stop:
+            return False
+        del self._in_progress[container]
+        return True
+
+    def _show(self, state: "StopState") -> None:
         self._seen.add(state.plan.container)
         self._host.report(StopChanged(state))
         self._host.set_stop_phase(state.plan.container, "" if state.settled else _phase(state))
         self._follow_log(state)
 
-    def _finish(self, state: "StopState") -> None:
-        self._in_progress.discard(state.plan.container)
+    def _finish(self, stop: object, state: "StopState") -> None:
+        if not self._end(stop, state.plan.container):
+            return
         if state.verdict is Verdict.FAILED and not state.plan.started_elsewhere:
             grace_s = state.plan.timeout_s if state.plan.timeout_s >= 0 else math.inf
             self._failed_until[state.plan.container] = state.began + grace_s + LATEST_S
-        self._take(state)
+        self._show(state)
         stream = self._streams.get(state.plan.container)
         if stream is not None and state.ended_at is None:
             stream.close()  # the container keeps running, and its log is no longer about a stop
@@ -147,10 +163,14 @@ class ActiveStops:
         self._logs.add(container)
 
         def work() -> None:
-            stream = self._host.engine().clone().logs(container, True, None, state.began)
-            self._streams[container] = stream
-            for lines in log_batches(stream):
-                self._report_log(container, lines)
+            engine = self._host.engine().clone()
+            try:
+                stream = engine.logs(container, True, None, state.began)
+                self._streams[container] = stream
+                for lines in log_batches(stream):
+                    self._report_log(container, lines)
+            finally:
+                engine.close()
 
         def done(_: object) -> None:
             self._logs.discard(container)
