@@ -179,11 +179,6 @@ class _Client:
         self._closed = False
         self._number = 0
 
-    @property
-    def is_running(self) -> bool:
-        """Whether an agent runs; the first question starts it."""
-        return self._agent is not None
-
     def close(self) -> None:
         """Kills the agent. A question in progress fails and later ones are refused. Safe to call twice."""
         self._closed = True

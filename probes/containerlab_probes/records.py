@@ -341,7 +341,6 @@ class Usage:
     """CPU time used since its start."""
     memory_bytes: int
     """Without the page cache that can be dropped, as in `docker stats`."""
-    memory_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ def test_usage_agrees_with_the_engine(docker: Docker, container: Containers) -> 
     name = container(BASE, "python3", "-c", FILL, options=("--memory=100m",), ready="ready")
     reader = cgroups.UsageReader(int(docker.state(name, "State.Pid")))
     used = reader.read()
-    assert used.memory_limit == 100 * 1024 * 1024
     assert 20_000_000 < used.memory_bytes < 60_000_000
     theirs = json.loads(docker("stats", "--no-stream", "--format", "{{json .}}", name))["MemUsage"].split("MiB")[0]
     assert used.memory_bytes / 1024 / 1024 == pytest.approx(float(theirs), abs=1.0)
@@ -32,7 +31,7 @@ def test_a_stopped_container_raises_gone_even_after_a_restart(docker: Docker, co
     """The restarted container has the same cgroup, but the reader belongs to its earlier run."""
     name = container(BASE, "sleep", "1000")
     reader = cgroups.UsageReader(int(docker.state(name, "State.Pid")))
-    assert reader.read().memory_limit is None
+    assert reader.read().memory_bytes > 0
     docker("restart", "--time=0", name)
     with pytest.raises(Gone):
         reader.read()

@@ -9,12 +9,16 @@ from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_tui.engine import parse
 from containerlab_tui.engine.api import AttachedStreams, Engine, RunRequest
 from containerlab_tui.model.inventory import Container, Details, EngineEvent, EngineVersion
+from containerlab_tui.services.policy import Policy
 
 ENDPOINT = "unix:///run/docker.sock"
 CHANGES = frozenset(
     ("start", "stop", "kill", "restart", "pause", "unpause", "remove", "rename", "run", "attach", "copy_into")
 )
 """Methods that change a container or act inside it."""
+
+UNRESTRICTED = Policy()
+"""Allows everything without confirmation."""
 
 Call = tuple[object, ...]
 """A method's name and its arguments, in the order of the Protocol."""

@@ -12,7 +12,7 @@ import sys
 from containerlab_probes.errors import ContainerlabError
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.services import terminal
-from containerlab_tui.services.policy import UNRESTRICTED
+from tests.support.engine import UNRESTRICTED
 
 PROGRAM = r"""
 import os, signal

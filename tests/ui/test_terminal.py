@@ -15,8 +15,8 @@ import pytest
 
 from containerlab_probes.errors import Gone, Unsupported
 from containerlab_tui.services import terminal
-from containerlab_tui.services.policy import UNRESTRICTED
 from containerlab_tui.services.terminal import find_shell, shell_command
+from tests.support.engine import UNRESTRICTED
 from tests.ui.terminal_side import details
 
 ROOT = Path(__file__).parents[2]

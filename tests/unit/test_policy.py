@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from containerlab_probes.processes.identity import identify
+from containerlab_probes.client import ProbeClient
 from containerlab_probes.processes.tree import read_process
-from containerlab_probes.records import IpcKind
+from containerlab_probes.records import IpcKind, ProcessId
 from containerlab_tui.cli import main
 from containerlab_tui.config import ACTIONS
 from containerlab_tui.engine.api import Engine, RunRequest
 from containerlab_tui.services import signals, terminal
 from containerlab_tui.services.guarded_engine import GuardedEngine
 from containerlab_tui.services.inspection import Inspector
-from containerlab_tui.services.policy import UNRESTRICTED, Operation, Policy, ReadOnly
+from containerlab_tui.services.policy import Operation, Policy, ReadOnly
 from containerlab_tui.session.actions import ACTIONS as REGISTRY
-from tests.support.engine import CHANGES, ScriptedEngine, details
+from tests.support.engine import CHANGES, UNRESTRICTED, ScriptedEngine, details
 
 READ_ONLY = Policy(read_only=True, source="--read-only")
 
@@ -139,11 +139,14 @@ def test_entering_is_refused() -> None:
 
 
 def test_removing_an_object_reaches_no_agent() -> None:
-    init = identify(os.getpid())
-    with Inspector(True, details(pid=init.pid), READ_ONLY) as inspector:
-        with pytest.raises(ReadOnly, match="remove shm 0 of app"):
-            inspector.remove_ipc(IpcKind.SHM, "0")
-        assert not inspector.has_agent
+    def start_no_agent(init: ProcessId) -> ProbeClient:
+        return ProbeClient(init, command=["/no/such/program"])  # asking it would raise Unsupported
+
+    with (
+        Inspector(True, details(pid=os.getpid()), READ_ONLY, start_no_agent) as inspector,
+        pytest.raises(ReadOnly, match="remove shm 0 of app"),
+    ):
+        inspector.remove_ipc(IpcKind.SHM, "0")
 
 
 def test_only_operations_named_in_the_settings_ask_first() -> None:

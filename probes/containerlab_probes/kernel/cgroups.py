@@ -15,8 +15,6 @@ _CONTAINER = re.compile(r".*[0-9a-f]{64}[^/]*")
 """A path up to the last part that names a container: its programs may have made cgroups below."""
 _MEMBERSHIP = ("pids", "memory", "cpuacct", "freezer", "name=systemd", "")
 """Hierarchies that list a container's processes, the most reliable first; the empty string is version 2."""
-_NO_LIMIT = 1 << 62
-"""Version 1 writes a number near 2**63 if there is no limit."""
 
 
 def directory_of(paths: dict[str, str], mounts: Iterable[Mount], controller: str) -> str | None:
@@ -96,8 +94,7 @@ class UsageReader:
         seconds = int(read_text(f"{self._cpu}/cpuacct.usage")) / 1e9
         used = int(read_text(f"{self._memory}/memory.usage_in_bytes"))
         stat = _table(read_text(f"{self._memory}/memory.stat"))
-        limit = stat.get("hierarchical_memory_limit", _NO_LIMIT)
-        return Usage(seconds, max(0, used - stat.get("total_inactive_file", 0)), None if limit >= _NO_LIMIT else limit)
+        return Usage(seconds, max(0, used - stat.get("total_inactive_file", 0)))
 
     def _read_2(self) -> Usage:
         """Reads the files of version 2 (Documentation/admin-guide/cgroup-v2.rst)."""
@@ -109,8 +106,7 @@ class UsageReader:
                 raise Unsupported("The memory controller is not enabled for this container.") from error
             raise
         stat = _table(read_text(f"{self._memory}/memory.stat"))
-        limit = read_text(f"{self._memory}/memory.max").strip()
-        return Usage(seconds, max(0, used - stat.get("inactive_file", 0)), None if limit == "max" else int(limit))
+        return Usage(seconds, max(0, used - stat.get("inactive_file", 0)))
 
 
 @functools.cache

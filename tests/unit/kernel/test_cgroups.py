@@ -55,7 +55,6 @@ def version_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (own / "cpu.stat").write_text("usage_usec 2500000\nuser_usec 2000000\nsystem_usec 500000\n")
     (own / "memory.current").write_text("9000\n")
     (own / "memory.stat").write_text("anon 5000\nfile 4000\ninactive_file 3000\n")
-    (own / "memory.max").write_text("max\n")
     (own / "cgroup.procs").write_text("0\n1\n2\n")
     (own / "below/deeper").mkdir(parents=True)
     (own / "below/cgroup.procs").write_text("3\n")
@@ -69,9 +68,7 @@ def version_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_usage_of_version_2(version_2: Path) -> None:
     reader = UsageReader(os.getpid())
     used = reader.read()
-    assert (used.cpu_seconds, used.memory_bytes, used.memory_limit) == (2.5, 6000, None)
-    (version_2 / "memory.max").write_text("1048576\n")
-    assert reader.read().memory_limit == 1048576
+    assert (used.cpu_seconds, used.memory_bytes) == (2.5, 6000)
     (version_2 / "memory.current").unlink()
     with pytest.raises(Unsupported):
         reader.read()

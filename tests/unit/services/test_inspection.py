@@ -9,8 +9,7 @@ from containerlab_probes.client import ProbeClient
 from containerlab_probes.errors import Gone
 from containerlab_probes.records import IpcKind, IpcObject, IpcSnapshot
 from containerlab_tui.services.inspection import Inspector, is_same_object
-from containerlab_tui.services.policy import UNRESTRICTED
-from tests.support.engine import details
+from tests.support.engine import UNRESTRICTED, details
 
 SEGMENT = IpcObject(IpcKind.SHM, "5", 5678, "", 27, 0, 0, 0o666, creator_pid=7, changed_at=100.0)
 SET = replace(SEGMENT, kind=IpcKind.SEM)

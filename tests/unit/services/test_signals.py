@@ -21,10 +21,9 @@ from containerlab_probes.records import (
     TracedSignal,
 )
 from containerlab_tui.services import signals
-from containerlab_tui.services.policy import UNRESTRICTED
 from containerlab_tui.services.signals import Sent, Target, refresh, select, send_by_engine
 from tests.support.docker import eventually
-from tests.support.engine import ScriptedEngine, details
+from tests.support.engine import UNRESTRICTED, ScriptedEngine, details
 from tests.support.kernel import PlayedTrace, running
 
 TERM, KILL, USR1, STOP, CONT = signal.SIGTERM, signal.SIGKILL, signal.SIGUSR1, signal.SIGSTOP, signal.SIGCONT

@@ -7,8 +7,7 @@ import pytest
 from containerlab_probes.errors import Gone, Unsupported
 from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_tui.services.inspection import inspector, shared_with
-from containerlab_tui.services.policy import UNRESTRICTED
-from tests.support.engine import ScriptedEngine, details
+from tests.support.engine import UNRESTRICTED, ScriptedEngine, details
 
 NOBODY = 2**22 + 1
 """Above the largest process number that a kernel gives."""

@@ -95,7 +95,6 @@ def _mount(mount: Mapping[str, Any]) -> MountPoint:
         kind=mount.get("Type") or "",
         source=mount.get("Source") or "",
         target=mount.get("Destination") or "",
-        writable=bool(mount.get("RW")),
         name=mount.get("Name") or "",
     )
 

@@ -48,7 +48,6 @@ class MountPoint:
     """bind, volume or tmpfs."""
     source: str
     target: str
-    writable: bool
     name: str = ""
     """The volume's name."""
 

@@ -52,11 +52,6 @@ class Inspector:
     def init(self) -> ProcessId:
         return self._client.init
 
-    @property
-    def has_agent(self) -> bool:
-        """Whether an agent was started; before that, nothing touched the container."""
-        return self._client.is_running
-
     def close(self) -> None:
         self._client.close()
 

@@ -54,7 +54,3 @@ class Policy:
     def asks(self, operation: Operation) -> bool:
         """Returns whether the user wants to confirm this operation."""
         return operation.value in self.confirm
-
-
-UNRESTRICTED = Policy()
-"""Allows everything without confirmation, for programs without settings."""
