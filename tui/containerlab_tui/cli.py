@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 PROGRAM = "containerlab-tui"
 
+_Command = Callable[[str, str], argparse.ArgumentParser]
+"""Adds a command with its name and its help."""
+
 #: Commands of two words. The second could be a container's name, so it counts only if more words follow.
 _TWO_WORDS = {("ipc", "read"), ("ipc", "remove"), ("maps", "read")}
 
@@ -95,6 +98,15 @@ def parser() -> argparse.ArgumentParser:
     def command(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, parents=[everywhere])
 
+    _add_listing(command)
+    _add_changing(command)
+    _add_explaining(command)
+    _add_memory(command)
+    return whole
+
+
+def _add_listing(command: _Command) -> None:
+    """Adds the commands that list containers and processes, and the lab."""
     lab = command("lab", "manage the private engine with its images and demonstration containers")
     lab.add_argument("action", choices=("up", "down", "status"))
     lab.add_argument("--purge", action="store_true", help="with down: also remove its data")
@@ -108,6 +120,9 @@ def parser() -> argparse.ArgumentParser:
     _name(forecast)
     forecast.add_argument("signals", nargs="*", metavar="SIGNAL", help="default: the container's stop signal")
 
+
+def _add_changing(command: _Command) -> None:
+    """Adds the commands that signal processes or stop containers."""
     signal = command("signal", "send a signal (to PID 1 by default) and show the result")
     _name(signal)
     signal.add_argument("signal", metavar="SIGNAL")
@@ -121,6 +136,9 @@ def parser() -> argparse.ArgumentParser:
     stop.add_argument("--signal", metavar="S", help="default: the container's stop signal")
     stop.add_argument("--timeout", type=int, metavar="SECONDS", help="grace period; negative: no limit")
 
+
+def _add_explaining(command: _Command) -> None:
+    """Adds the commands that predict and explain stops, and check this machine and the settings."""
     doctor = command("doctor", "predict how a stop will go, and how to fix it; changes nothing")
     target = doctor.add_mutually_exclusive_group(required=True)
     target.add_argument("name", metavar="NAME", nargs="?", help="a container's name, id, or unambiguous id prefix")
@@ -133,6 +151,9 @@ def parser() -> argparse.ArgumentParser:
 
     command("config", "print the effective settings, where each comes from, and problems")
 
+
+def _add_memory(command: _Command) -> None:
+    """Adds the commands about IPC objects and mapped files."""
     _name(command("ipc", "list System V and POSIX IPC objects"))
     read = command("ipc read", "dump a shared memory object")
     _object(read)
@@ -147,7 +168,6 @@ def parser() -> argparse.ArgumentParser:
     read.add_argument("pid", type=int, metavar="PID", help="the process, by its PID in the container")
     read.add_argument("range", metavar="RANGE", help="the mapping, as `maps` shows it")
     _window(read)
-    return whole
 
 
 def _global_options(first: bool) -> argparse.ArgumentParser:

@@ -13,25 +13,19 @@ from containerlab_tui.engine.endpoint import Endpoint
 from containerlab_tui.model.inventory import Container
 
 if TYPE_CHECKING:
+    from containerlab_tui.config import Loaded
     from containerlab_tui.model.inventory import EngineRecord
 
 
 def open_screens(arguments: argparse.Namespace) -> int:
     """Runs the UI until the user quits; returns the exit status. Raises Unreachable."""
     gc.disable()  # until the first frame: imports create many objects but hardly any garbage
-    from containerlab_tui import config
     from containerlab_tui.commands import common
     from containerlab_tui.engine import endpoint
-    from containerlab_tui.present.safe_text import safe_lines
 
-    url, context = arguments.host, arguments.context
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise BadRequest("The UI needs a terminal. For commands that do not, see `containerlab-tui --help`.")
-    if arguments.lab:
-        from containerlab_tui.commands import lab
-        from containerlab_tui.lab.lab import Lab
-
-        url, context = lab.up(Lab()), None
+    url, context = _engine_named(arguments)
     where = endpoint.resolve(url, context)
 
     def connect() -> Engine:
@@ -44,13 +38,7 @@ def open_screens(arguments: argparse.Namespace) -> int:
         return GuardedEngine(connect(), policy)
 
     first = FirstList(lambda: _raw_list(where, connect))
-    from containerlab_tui.session.actions import key_problems
-    from containerlab_tui.ui.themes import theme_problem
-
-    flags = {"read_only": arguments.read_only or None}
-    loaded = config.load(flags=flags, check_keys=key_problems, check_theme=theme_problem)
-    for problem in loaded.problems:
-        common.tell(safe_lines(problem))
+    loaded = _settings(arguments)
     policy = common.policy_of(loaded)
     from containerlab_tui.engine.shared_events import SharedEvents
     from containerlab_tui.session.session import Session, Sources
@@ -65,6 +53,31 @@ def open_screens(arguments: argparse.Namespace) -> int:
 
     sources = Sources(where.url, engine, first.answer, follow, events)
     return run(Session(sources, loaded.settings, policy=policy, problems=loaded.problems))
+
+
+def _engine_named(arguments: argparse.Namespace) -> tuple[str | None, str | None]:
+    """Returns the address and the context of the engine; starts the lab if it was asked for."""
+    if not arguments.lab:
+        return arguments.host, arguments.context
+    from containerlab_tui.commands import lab
+    from containerlab_tui.lab.lab import Lab
+
+    return lab.up(Lab()), None
+
+
+def _settings(arguments: argparse.Namespace) -> "Loaded":
+    """Returns the settings in force; prints their problems."""
+    from containerlab_tui import config
+    from containerlab_tui.commands import common
+    from containerlab_tui.present.safe_text import safe_lines
+    from containerlab_tui.session.actions import key_problems
+    from containerlab_tui.ui.themes import theme_problem
+
+    flags = {"read_only": arguments.read_only or None}
+    loaded = config.load(flags=flags, check_keys=key_problems, check_theme=theme_problem)
+    for problem in loaded.problems:
+        common.tell(safe_lines(problem))
+    return loaded
 
 
 def _raw_list(where: Endpoint, engine: Callable[[], Engine]) -> Sequence[Container]:

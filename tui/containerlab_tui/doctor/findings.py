@@ -128,7 +128,6 @@ def _would_have_ended(situation: Situation, early: EarlySignal, outcome: Outcome
 def _reception(situation: Situation) -> Iterator[Finding]:
     """Finds why the signal doesn't reach PID 1's own code."""
     evidence = (situation.case.forecast(situation.root, situation.case.facts.signal).evidence,)
-    who = described(situation.root)
     shell_in_front = catalogue.is_shell(situation.root) and len(situation.chain) > 1
     if situation.delivery is Delivery.DROPPED and not shell_in_front:
         yield Finding(
@@ -157,17 +156,7 @@ def _reception(situation: Situation) -> Iterator[Finding]:
         and situation.delivery is not Delivery.DEFERRED
         and situation.case.facts.grace_s
     ):
-        clients = situation.case.facts.clients
-        depends = clients and any(connected(clients) in why for why in situation.outcome.why)
-        yield Finding(
-            "handler-unknown",
-            Severity.NOTE,
-            f"Whether {who} exits in time on {situation.signal} depends on its clients ({connected(clients)})."
-            if depends
-            else f"Whether {who} exits on {situation.signal} is unknown until it has been stopped once.",
-            situation.outcome.why[-2:],
-            f"containerlab-tui stop {situation.case.facts.details.name}",
-        )
+        yield _unknown_handler(situation)
     if situation.late and any("raises the signal again" in why for why in situation.outcome.why):
         yield Finding(
             "raises-again",
@@ -176,6 +165,20 @@ def _reception(situation: Situation) -> Iterator[Finding]:
             situation.outcome.why[-1:],
             fixes.init(),
         )
+
+
+def _unknown_handler(situation: Situation) -> Finding:
+    who, clients = described(situation.root), situation.case.facts.clients
+    depends = clients and any(connected(clients) in why for why in situation.outcome.why)
+    return Finding(
+        "handler-unknown",
+        Severity.NOTE,
+        f"Whether {who} exits in time on {situation.signal} depends on its clients ({connected(clients)})."
+        if depends
+        else f"Whether {who} exits on {situation.signal} is unknown until it has been stopped once.",
+        situation.outcome.why[-2:],
+        f"containerlab-tui stop {situation.case.facts.details.name}",
+    )
 
 
 def _shells(situation: Situation) -> Iterator[Finding]:
