@@ -291,7 +291,10 @@ async def test_removing_an_object_asks_first(stage: Callable[..., Stage]) -> Non
         await one.ready(pilot)
         await pilot.press("i")
         await settled(pilot, lambda: "5678" in text_of(one.app), "the segments")
-        await pilot.press("enter")
+        await pilot.press("enter", "enter")
+        await settled(pilot, lambda: "db: segment 0" in text_of(one.app), "its bytes, under the same name")
+        await pilot.press("escape")
+        await settled(pilot, lambda: one.app.screen is one.app.main, "the bytes are closed")
         for answer in ("enter", "escape"):
             await pilot.press("delete")
             await settled(pilot, lambda: isinstance(one.app.screen, Confirm), "the question")

@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from containerlab_tui.session.store import ShownContainer
 from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.tabs.base import Panel
-from containerlab_tui.ui.tabs.ipc_panel import IpcPanel
+from containerlab_tui.ui.tabs.ipc_panel import IpcPanel, title_of
 
 if TYPE_CHECKING:
     from containerlab_tui.session.session import Session
@@ -62,7 +62,7 @@ class IpcTab(Panel):
             from containerlab_tui.ui.screens.bytes_view import BytesScreen
 
             found = event.row.object
-            title = f"{details.name}: {found.kind.value} {found.name or found.id}"
+            title = f"{details.name}: {title_of(event.row)}"
             self.app.push_screen(
                 BytesScreen(
                     title,
