@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from containerlab_tui.config import Settings
 from containerlab_tui.model.inventory import Connected, Disconnected, EngineEvent, Event, Snapshot
 from containerlab_tui.ui.palette import actions_of
@@ -66,6 +68,19 @@ async def test_every_theme_that_the_settings_accept_exists(stage: Callable[..., 
         await pilot.pause()
         assert made.app.theme == "nord"
         assert not [theme for theme in made.app.available_themes if theme_problem(theme)]
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 problem in the settings"), (9, "9 problems in the settings")])
+async def test_problems_of_the_settings_are_one_short_toast(
+    stage: Callable[..., Stage], count: int, words: str
+) -> None:
+    made = stage()
+    made.app.session.problems = ("A sentence that is too long for a toast. " * 5,) * count
+    async with made.app.run_test(size=(80, 24), notifications=True) as pilot:
+        await settled(pilot, lambda: words in text_of(made.app), "the toast")
+        assert [one.message for one in made.app._notifications] == [
+            f"{words}: run `containerlab-tui config` to see all."
+        ]
 
 
 async def test_the_palette_offers_actions_that_apply(stage: Callable[..., Stage]) -> None:

@@ -53,8 +53,10 @@ class ContainerlabApp(App[int]):
         settings = self.session.settings
         if settings.theme:
             self.theme = settings.theme
-        for problem in self.session.problems:
-            self.notify(problem, severity="warning", markup=False, timeout=15)
+        if problems := self.session.problems:
+            count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+            words = f"{count} in the settings: run `containerlab-tui config` to see all."
+            self.notify(words, severity="warning", markup=False, timeout=10)
         if settings.keys:
             self.set_keymap(dict(settings.keys))
 
