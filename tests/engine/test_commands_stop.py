@@ -21,7 +21,7 @@ from tests.engine.commands_support import Command, are_signals, has, is_moment
 from tests.support.docker import Containers, Docker, eventually
 
 VERDICTS = {"graceful", "killed", "already-stopped", "restarted", "failed"}
-NEAR_S = 0.02
+NEAR_S = 0.1
 """Largest accepted error of the time of an exit."""
 
 

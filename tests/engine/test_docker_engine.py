@@ -52,7 +52,8 @@ def run(engine: DockerEngine) -> Iterator[Run]:
 
     def run(script: str = "exec sleep 1000", **fields: object) -> str:
         name = f"test-engine-{uuid.uuid4().hex[:8]}"
-        request = RunRequest(BASE, ("sh", "-c", script), name=name, **{"stop_timeout_s": 1, **fields})  # type: ignore[arg-type]
+        given = {"network": "none", "stop_timeout_s": 1, **fields}
+        request = RunRequest(BASE, ("sh", "-c", script), name=name, **given)  # type: ignore[arg-type]
         made.append(engine.run(request))
         return made[-1]
 
@@ -173,7 +174,7 @@ def test_a_stop_with_a_chosen_signal_is_done_or_refused_but_not_forgotten(engine
         (Gone, "nosuch:latest", lambda engine, id: engine.run(RunRequest("nosuch"))),
         (BadRequest, "not running|not paused", lambda engine, id: engine.unpause(id)),
         (BadRequest, "SIGNONE", lambda engine, id: engine.kill(id, "SIGNONE")),
-        (BadRequest, "running container", lambda engine, id: engine.remove(id)),
+        (BadRequest, "running", lambda engine, id: engine.remove(id)),
         (BadRequest, "created but did not start", lambda engine, id: bad_program(engine)),
         (TimedOut, "timed out", lambda engine, id: engine.wait(id, 0.2)),
     ],

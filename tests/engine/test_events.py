@@ -103,7 +103,7 @@ def test_every_change_arrives_in_time(engine: DockerEngine, watched: Watched) ->
 def one_life(engine: DockerEngine, watched: Watched) -> Iterator[tuple[str, float]]:
     """Changes one container in many ways; returns how long the feed took to report each change."""
     name = f"test-feed-{uuid.uuid4().hex[:8]}"
-    id = engine.run(RunRequest(BASE, ("sleep", "1000"), name=name, start=False))
+    id = engine.run(RunRequest(BASE, ("sleep", "1000"), name=name, network="none", start=False))
     steps: list[tuple[str, Callable[[], object]]] = [
         ("create", lambda: None),
         ("start", lambda: engine.start(id)),
@@ -138,7 +138,9 @@ def test_the_final_state_equals_a_fresh_list(engine: DockerEngine, watched: Watc
 
     def live(number: int) -> None:
         mine = engine.clone()
-        id = mine.run(RunRequest(BASE, ("sh", "-c", f"exit {number}"), name=f"test-feed-{uuid.uuid4().hex[:8]}"))
+        id = mine.run(
+            RunRequest(BASE, ("sh", "-c", f"exit {number}"), name=f"test-feed-{uuid.uuid4().hex[:8]}", network="none")
+        )
         made.append(id)
         mine.wait(id, 30)
         if number % 3 == 0:
@@ -191,7 +193,7 @@ def test_no_requests_without_changes(engine: DockerEngine) -> None:
     try:
         while not isinstance(records.get(timeout=10), Snapshot):
             pass
-        id = engine.run(RunRequest(BASE, ("sleep", "1000"), name=f"test-feed-{uuid.uuid4().hex[:8]}"))
+        id = engine.run(RunRequest(BASE, ("sleep", "1000"), name=f"test-feed-{uuid.uuid4().hex[:8]}", network="none"))
         while not (isinstance(one := records.get(timeout=10), Changed) and (one.id, one.event.action) == (id, "start")):
             pass
         before = asked.count(id)
@@ -234,8 +236,8 @@ def kill(places: daemon.Places) -> None:
 def test_a_daemon_that_is_killed_and_comes_back_is_followed_again_completely(own_daemon: daemon.Places) -> None:
     host = f"unix://{own_daemon.socket}"
     engine = connect(host)
-    first = engine.run(RunRequest(STATIC, ("/sleep", "1000"), name="first"))
-    second = engine.run(RunRequest(STATIC, ("/sleep", "1000"), name="second"))
+    first = engine.run(RunRequest(STATIC, ("/sleep", "1000"), name="first", network="none"))
+    second = engine.run(RunRequest(STATIC, ("/sleep", "1000"), name="second", network="none"))
     watched = Watched(host)
     try:
         assert watched.inventory.containers.keys() == {first, second}
@@ -253,7 +255,7 @@ def test_a_daemon_that_is_killed_and_comes_back_is_followed_again_completely(own
             one.id: one.state for one in watched.inventory.containers.values()
         }
         engine = connect(host)
-        third = engine.run(RunRequest(STATIC, ("/sleep", "1000"), name="third"))
+        third = engine.run(RunRequest(STATIC, ("/sleep", "1000"), name="third", network="none"))
         engine.remove(first, force=True)
         eventually(
             lambda: (

@@ -33,6 +33,8 @@ class RunRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     volumes: tuple[str, ...] = ()
     """`source:target[:ro]`, as for `docker run --volume`."""
+    network: str = ""
+    """none, host, container:NAME or a network's name"""
     start: bool = True
 
 

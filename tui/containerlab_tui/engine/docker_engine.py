@@ -167,6 +167,7 @@ class DockerEngine:
                 ipc_mode=request.ipc_mode or None,
                 shm_size=request.shm_bytes,
                 init=request.init or None,
+                network_mode=request.network or None,
             )
             created = self._client.create_container(
                 request.image,
