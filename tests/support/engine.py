@@ -7,13 +7,26 @@ from typing import Any, Never
 
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_tui.engine import parse
-from containerlab_tui.engine.api import AttachedStreams, Engine, RunRequest
+from containerlab_tui.engine.api import AttachedStreams, Engine, ExecRequest, ExecStreams, RunRequest
 from containerlab_tui.model.inventory import Container, Details, EngineEvent, EngineVersion
 from containerlab_tui.services.policy import Policy
 
 ENDPOINT = "unix:///run/docker.sock"
 CHANGES = frozenset(
-    ("start", "stop", "kill", "restart", "pause", "unpause", "remove", "rename", "run", "attach", "copy_into")
+    (
+        "start",
+        "stop",
+        "kill",
+        "restart",
+        "pause",
+        "unpause",
+        "remove",
+        "rename",
+        "run",
+        "attach",
+        "execute",
+        "copy_into",
+    )
 )
 """Methods that change a container or act inside it."""
 
@@ -84,6 +97,7 @@ class ScriptedEngine:
     tags: tuple[str, ...] | None = None
     log: list[bytes] | None = None
     streams: AttachedStreams | None = None
+    execution: ExecStreams | None = None
     exit_code: int | None = None
     """The answer of `wait`."""
     may: dict[str, Callable[[], object]] = field(default_factory=dict)
@@ -193,6 +207,10 @@ class ScriptedEngine:
     def attach(self, container: str) -> AttachedStreams:
         self._change("attach", container)
         return self.streams or _refuse("attach")
+
+    def execute(self, container: str, request: ExecRequest) -> ExecStreams:
+        self._change("execute", container, request)
+        return self.execution or _refuse("execute")
 
     def copy_into(self, container: str, local_file: str, directory: str) -> None:
         self._change("copy_into", container, local_file, directory)

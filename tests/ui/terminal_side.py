@@ -1,4 +1,4 @@
-"""Runs on the other side of a pseudoterminal in the tests: one call of services.terminal.
+"""Runs on the other side of a pseudoterminal in the tests: one call of services.terminal or services.enter.
 
 `python -m tests.ui.terminal_side attach|attach-tty|enter PID` joins a small program, or enters the namespaces of a
 process. It exits with the status that the call returned.
@@ -10,8 +10,9 @@ import subprocess
 import sys
 
 from containerlab_probes.errors import ContainerlabError
+from containerlab_tui.model.entry import Entry, Way
 from containerlab_tui.model.inventory import Details
-from containerlab_tui.services import terminal
+from containerlab_tui.services import enter, terminal
 from tests.support.engine import UNRESTRICTED
 
 PROGRAM = r"""
@@ -92,13 +93,31 @@ def details(pid: int, tty: bool = False) -> Details:
     )
 
 
+class Inspected:
+    """The part of an engine that entering with the host's tools uses."""
+
+    local = True
+
+    def __init__(self, answer: Details) -> None:
+        self._answer = answer
+
+    def inspect(self, container: str) -> Details:
+        return self._answer
+
+
+def _enter(subject: Details) -> int:
+    visit = enter.enter(Inspected(subject), subject, Entry(Way.HOST_TOOLS), UNRESTRICTED)  # type: ignore[arg-type]
+    print("\n".join(visit.sentences), flush=True)
+    return visit.status
+
+
 def main(what: str, pid: str = "0") -> int:
     """Makes the call."""
     print("modes are to be noted now", flush=True)
     os.read(0, 100)
     try:
         if what == "enter":
-            return terminal.enter(details(int(pid)), UNRESTRICTED)
+            return _enter(details(int(pid)))
         engine = Engine(what == "attach-tty")
         try:
             return terminal.attach(engine, details(engine.program.pid, engine._streams.tty))  # type: ignore[arg-type]

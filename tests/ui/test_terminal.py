@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from containerlab_probes.errors import Gone, Unsupported
-from containerlab_tui.services import terminal
-from containerlab_tui.services.terminal import find_shell, shell_command
-from tests.support.engine import UNRESTRICTED
+from containerlab_probes.kernel.find_programs import programs_among
+from containerlab_tui.model.entry import Entry
+from containerlab_tui.services.enter import SHELLS, enter
+from tests.support.engine import UNRESTRICTED, ScriptedEngine
 from tests.ui.terminal_side import details
 
 ROOT = Path(__file__).parents[2]
@@ -154,7 +155,7 @@ def test_names_are_made_safe(attached: Pty) -> None:
 def test_a_shell_runs_in_the_namespaces_and_returns_its_status(isolated: int) -> None:
     side = Pty("enter", str(isolated))
     try:
-        side.see("in its mount, uts, ipc, net and pid namespaces")
+        side.see("Risk: runs as root")
         side.type("echo $(hostname)-$((6 * 7))\n")
         side.see("inside-42")
         side.see("# ")
@@ -182,14 +183,14 @@ def test_the_end_of_the_container_restores_the_terminal(isolated: int) -> None:
 
 def test_a_stopped_container_is_not_entered() -> None:
     with pytest.raises(Gone, match="is not running"):
-        terminal.enter(details(0), UNRESTRICTED)
+        enter(ScriptedEngine(), details(0), Entry(), UNRESTRICTED)
 
 
 def test_without_a_terminal_the_call_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     with open(os.devnull) as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)
         with pytest.raises(Unsupported, match="needs a terminal"):
-            terminal.enter(details(os.getpid()), UNRESTRICTED)
+            enter(ScriptedEngine(), details(os.getpid()), Entry(), UNRESTRICTED)
 
 
 @pytest.fixture
@@ -210,38 +211,23 @@ def jailed(tmp_path: Path) -> Iterator[int]:
     os.close(writer)
 
 
-def test_an_image_without_a_shell_gets_the_hosts_shell_shell_shell(jailed: int) -> None:
-    assert find_shell(jailed) is None
-    command, _ = shell_command(jailed, None)
-    assert "--mount" not in command
-    assert {"--uts", "--ipc", "--net", "--pid"} <= set(command)
-
-
 def test_a_shell_is_searched_only_below_the_containers_root(jailed: int, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     shell = tmp_path / "bin/sh"
     shell.symlink_to(os.path.realpath("/bin/sh"))  # exists on the host, not in the container
     assert os.path.exists("/bin/sh")
-    assert find_shell(jailed) is None
+    assert programs_among(jailed, SHELLS) == ()
     shell.unlink()
     shell.symlink_to("../../../../../../bin/sh")
-    assert find_shell(jailed) is None
+    assert programs_among(jailed, SHELLS) == ()
     shell.unlink()
     shell.write_text("no program")
-    assert find_shell(jailed) is None
+    assert programs_among(jailed, SHELLS) == ()
     shell.chmod(0o755)
-    assert find_shell(jailed) == "/bin/sh"
+    assert programs_among(jailed, SHELLS) == ("/bin/sh",)
     (tmp_path / "my-shell").write_text("")
     (tmp_path / "my-shell").chmod(0o755)
-    assert find_shell(jailed, "/my-shell") == "/my-shell"
-    assert find_shell(jailed, "/none") == "/bin/sh"
+    assert programs_among(jailed, ("/my-shell", *SHELLS)) == ("/my-shell", "/bin/sh")
+    assert programs_among(jailed, ("/none", *SHELLS)) == ("/bin/sh",)
     (tmp_path / "bin/bash").mkdir()
-    assert find_shell(jailed) == "/bin/sh"
-
-
-def test_the_containers_environment_does_not_reach_a_host_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LD_PRELOAD", "/evil.so")
-    command, environment = shell_command(1, "/bin/sh")
-    assert command[-2:] == ["--", "/bin/sh"]
-    assert "--mount" in command
-    assert "LD_PRELOAD" not in environment
+    assert programs_among(jailed, SHELLS) == ("/bin/sh",)

@@ -12,8 +12,10 @@ from containerlab_probes.processes.tree import read_process
 from containerlab_probes.records import IpcKind, ProcessId
 from containerlab_tui.cli import main
 from containerlab_tui.config import ACTIONS
-from containerlab_tui.engine.api import Engine, RunRequest
-from containerlab_tui.services import signals, terminal
+from containerlab_tui.engine.api import Engine, ExecRequest, RunRequest
+from containerlab_tui.model.entry import Entry, Way
+from containerlab_tui.services import signals
+from containerlab_tui.services.enter import enter
 from containerlab_tui.services.guarded_engine import GuardedEngine
 from containerlab_tui.services.inspection import Inspector
 from containerlab_tui.services.policy import Operation, Policy, ReadOnly
@@ -26,6 +28,7 @@ COMMANDS = {
     Operation.STOP: ("stop", "app"),
     Operation.SIGNAL: ("signal", "app", "USR1"),
     Operation.IPC_REMOVE: ("ipc", "remove", "app", "shm", "0"),
+    Operation.ENTER: ("enter", "app"),
 }
 
 THROUGH_THE_ENGINE: dict[Operation, tuple[Callable[[Engine], object], ...]] = {
@@ -39,6 +42,7 @@ THROUGH_THE_ENGINE: dict[Operation, tuple[Callable[[Engine], object], ...]] = {
     Operation.RENAME: (lambda engine: engine.rename("app", "other"),),
     Operation.COPY: (lambda engine: engine.copy_into("app", "/etc/hostname", "/tmp"),),
     Operation.ATTACH: (lambda engine: engine.attach("app"),),
+    Operation.ENTER: (lambda engine: engine.execute("app", ExecRequest(("sh",))),),
 }
 
 
@@ -92,7 +96,7 @@ def test_nothing_is_changed_while_the_file_cannot_be_read(
 
 
 def test_every_operation_is_in_the_tables() -> None:
-    outside_the_engine = {Operation.ENTER, Operation.IPC_REMOVE}
+    outside_the_engine = {Operation.IPC_REMOVE}
     assert set(THROUGH_THE_ENGINE) | outside_the_engine == set(Operation)
     assert {action.changes for action in REGISTRY if action.changes} == set(Operation)
     assert set(ACTIONS) <= {operation.value for operation in Operation}
@@ -111,12 +115,13 @@ def test_the_guarded_engine_refuses_each_change(operation: Operation) -> None:
 
 def test_the_guarded_engine_passes_each_change_where_nothing_is_refused() -> None:
     engine = ScriptedEngine()
-    engine.allow(*(CHANGES - {"attach"}))
+    streams = {"attach", "execute"}
+    engine.allow(*(CHANGES - streams))
     guarded = GuardedEngine(engine, UNRESTRICTED)
-    for operation in set(THROUGH_THE_ENGINE) - {Operation.ATTACH}:
+    for operation in set(THROUGH_THE_ENGINE) - {Operation.ATTACH, Operation.ENTER}:
         for change in THROUGH_THE_ENGINE[operation]:
             change(guarded)
-    assert {call[0] for call in engine.calls} == CHANGES - {"attach"}
+    assert {call[0] for call in engine.calls} == CHANGES - streams
 
 
 def test_a_signal_through_a_pidfd_is_refused() -> None:
@@ -133,9 +138,12 @@ def test_a_signal_through_a_pidfd_is_refused() -> None:
         sleeper.wait()
 
 
-def test_entering_is_refused() -> None:
+@pytest.mark.parametrize("way", Way)
+def test_entering_is_refused(way: Way) -> None:
+    engine = ScriptedEngine()
     with pytest.raises(ReadOnly, match="enter app"):
-        terminal.enter(details(pid=os.getpid()), READ_ONLY)
+        enter(engine, details(pid=os.getpid()), Entry(way), READ_ONLY)
+    assert (engine.calls, engine.asked) == ([], [])
 
 
 def test_removing_an_object_reaches_no_agent() -> None:

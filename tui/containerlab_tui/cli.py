@@ -32,7 +32,9 @@ def main(argv: Sequence[str] | None = None, connect: "Connect | None" = None) ->
     `connect` takes the values of --host and --context and returns an engine; by default a Docker engine.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    words, program = split_program(words)
     arguments = parser().parse_args(join_command(words))
+    arguments.program = program
     arguments.connect = connect or _connect
     if arguments.host and arguments.lab:
         return _fail("--host and --lab name two engines; use one of them.", 2)
@@ -81,6 +83,17 @@ def join_command(words: Sequence[str]) -> list[str]:
         if (words[index], words[index + 1]) in _TWO_WORDS and not words[index + 2].startswith("-"):
             return [*words[:index], f"{words[index]} {words[index + 1]}", *words[index + 2 :]]
     return list(words)
+
+
+def split_program(words: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Splits `enter NAME -- PROGRAM …` at the two hyphens; other command lines have no program."""
+    at = 0
+    while at < len(words) and words[at].startswith("-"):
+        at += 2 if words[at] in ("--host", "--context") else 1
+    if words[at : at + 1] != ["enter"] or "--" not in words:
+        return list(words), ()
+    end = words.index("--")
+    return list(words[:end]), tuple(words[end + 1 :])
 
 
 def parser() -> argparse.ArgumentParser:
@@ -136,6 +149,8 @@ def _add_changing(command: _Command) -> None:
     stop.add_argument("--signal", metavar="S", help="default: the container's stop signal")
     stop.add_argument("--timeout", type=int, metavar="SECONDS", help="grace period; negative: no limit")
 
+    _enter(command("enter", "run a shell in a container, or `-- PROGRAM ARGUMENT …`; Ctrl+] leaves"))
+
 
 def _add_explaining(command: _Command) -> None:
     """Adds the commands that predict and explain stops, and check this machine and the settings."""
@@ -190,6 +205,16 @@ def _global_options(first: bool) -> argparse.ArgumentParser:
 
 def _name(command: argparse.ArgumentParser) -> None:
     command.add_argument("name", metavar="NAME", help="a container's name, id, or unambiguous id prefix")
+
+
+def _enter(command: argparse.ArgumentParser) -> None:
+    _name(command)
+    command.add_argument("--user", default="", metavar="USER", help="default: the container's user")
+    command.add_argument(
+        "--host-tools", action="store_true", help="as root from the host, without the engine and seccomp filter"
+    )
+    command.add_argument("--host-files", action="store_true", help="with --host-tools: keep the host's files")
+    command.add_argument("--full-rights", action="store_true", help="with --host-tools: keep all capabilities")
 
 
 def _object(command: argparse.ArgumentParser) -> None:

@@ -42,7 +42,7 @@ def members(pid: int) -> frozenset[int]:
     for controller in _MEMBERSHIP:
         directory = directory_of(paths, _mounts(), controller)
         if directory is not None:
-            return frozenset(_members_below(directory))
+            return frozenset(members_below(directory))
     return frozenset()
 
 
@@ -121,7 +121,7 @@ def _controllers(mount: Mount) -> frozenset[str]:
     return frozenset(mount.options.split(",")) if mount.filesystem == "cgroup" else frozenset()
 
 
-def _members_below(directory: str) -> set[int]:
+def members_below(directory: str) -> set[int]:
     """Returns the PIDs of a cgroup and of those below it. A cgroup that is removed meanwhile had no processes left."""
     found: set[int] = set()
     try:
@@ -132,7 +132,7 @@ def _members_below(directory: str) -> set[int]:
     except (Gone, Unsupported, FileNotFoundError):  # a threaded cgroup: its processes are listed in its domain
         return found
     for name in names:
-        found |= _members_below(f"{directory}/{name}")
+        found |= members_below(f"{directory}/{name}")
     return found
 
 

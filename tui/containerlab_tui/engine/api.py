@@ -38,6 +38,29 @@ class RunRequest:
     start: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class ExecRequest:
+    """A program to run in a running container, on a terminal; an empty field means the container's default."""
+
+    command: tuple[str, ...]
+    user: str = ""
+    """`user`, `uid`, `user:group` or `uid:gid`."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    rows: int = 0
+    """Height of the terminal; 0: unknown."""
+    columns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExecState:
+    """What became of a program that was run in a container."""
+
+    is_running: bool
+    pid: int
+    """As the engine's host sees it; 0: not started."""
+    exit_code: int | None
+
+
 class EventStream(Protocol):
     """A stream of the engine's container events. Ends when closed or when the connection is lost."""
 
@@ -79,6 +102,15 @@ class AttachedStreams(Protocol):
     def write(self, data: bytes) -> None: ...
 
     def close(self) -> None: ...
+
+
+class ExecStreams(AttachedStreams, Protocol):
+    """The terminal of a program that was run in a container."""
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Tells the program the size of the user's terminal."""
+
+    def state(self) -> ExecState: ...
 
 
 class Engine(Protocol):
@@ -149,6 +181,9 @@ class Engine(Protocol):
     ) -> LogStream: ...
 
     def attach(self, container: str) -> AttachedStreams: ...
+
+    def execute(self, container: str, request: ExecRequest) -> ExecStreams:
+        """Runs a program inside a container's confinement, like `docker exec --interactive --tty`."""
 
     def copy_into(self, container: str, local_file: str, directory: str) -> None:
         """Copies a local regular file into a directory of the container, like `docker cp`."""

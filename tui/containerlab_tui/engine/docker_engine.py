@@ -19,7 +19,7 @@ from containerlab_probes.errors import (
     Unsupported,
 )
 from containerlab_tui.engine import endpoint, errors, http, parse, streams
-from containerlab_tui.engine.api import AttachedStreams, EventStream, LogStream, RunRequest
+from containerlab_tui.engine.api import AttachedStreams, EventStream, ExecRequest, ExecStreams, LogStream, RunRequest
 from containerlab_tui.model.inventory import HAS_PROCESSES, Container, Details, EngineEvent, EngineVersion
 
 if TYPE_CHECKING:
@@ -262,6 +262,12 @@ class DockerEngine:
             raise BadRequest(f"{details.name} is not running ({details.state}); start it before attaching to it.")
         path = f"/v{self._api}{_path(container, 'attach')}?stream=1&stdin=1&stdout=1&stderr=1"
         return streams.attach(self._where, path, details.tty)
+
+    def execute(self, container: str, request: ExecRequest) -> ExecStreams:
+        from containerlab_tui.engine import execution
+
+        path = f"/v{self._api}{_path(container, 'exec')}"
+        return execution.execute(self._where, path, f"enter {_shown(container)}", request)
 
     # requests
 

@@ -77,11 +77,12 @@ def _connection(where: Endpoint) -> http.client.HTTPConnection:
     return http.client.HTTPSConnection(url.hostname, url.port or 2376, context=context)
 
 
-def upgrade(where: Endpoint, path: str, what: str) -> socket.socket:
+def upgrade(where: Endpoint, path: str, what: str, document: object = None) -> socket.socket:
     """Posts to a path and returns the socket for raw bytes. Raises like `open_connection` and `refused`."""
     connection = open_connection(where)
+    body, headers = _body(document)
     try:
-        connection.request("POST", path, headers={"Connection": "Upgrade", "Upgrade": "tcp"})
+        connection.request("POST", path, body, {**headers, "Connection": "Upgrade", "Upgrade": "tcp"})
         with _Unbuffered(connection.sock, "POST") as answer:
             answer.begin()
             if answer.status not in (101, 200):
@@ -96,24 +97,41 @@ def upgrade(where: Endpoint, path: str, what: str) -> socket.socket:
     return connection.sock
 
 
+def _body(document: object) -> tuple[bytes | None, dict[str, str]]:
+    """Returns a request's body and its headers; none without a document."""
+    if document is None:
+        return None, {}
+    return json.dumps(document).encode(), {"Content-Type": "application/json"}
+
+
 def get(where: Endpoint, path: str, what: str, timeout_s: float = ANSWER_TIMEOUT_S) -> bytes:
     """Returns the whole response at a path; `what` completes "Could not …".
 
     Raises as `open_connection` and `refused`, and Unsupported for an answer of more than ANSWER_BYTES.
     """
+    return _ask(where, "GET", path, what, timeout_s)
+
+
+def post(where: Endpoint, path: str, what: str, document: object = None) -> bytes:
+    """Posts a document as JSON and returns the whole response. Raises like `get`."""
+    return _ask(where, "POST", path, what, ANSWER_TIMEOUT_S, document=document)
+
+
+def _ask(where: Endpoint, method: str, path: str, what: str, timeout_s: float, *, document: object = None) -> bytes:
+    body, headers = _body(document)
     with closing(open_connection(where, min(timeout_s, CONNECT_TIMEOUT_S))) as connection:
         connection.sock.settimeout(timeout_s)
         try:
-            connection.request("GET", path, headers={"Connection": "close"})
+            connection.request(method, path, body, {**headers, "Connection": "close"})
             with connection.getresponse() as answer:
-                body = answer.read(ANSWER_BYTES + 1)
+                response = answer.read(ANSWER_BYTES + 1)
         except (OSError, http.client.HTTPException) as error:
             raise unanswered(error, where.url, what) from error
-    if len(body) > ANSWER_BYTES:
+    if len(response) > ANSWER_BYTES:
         raise Unsupported(f"Could not {what}: the response is longer than {ANSWER_BYTES >> 20} MiB.")
-    if answer.status != 200:
-        raise refused(answer.status, body, what)
-    return body
+    if answer.status >= 300:
+        raise refused(answer.status, response, what)
+    return response
 
 
 def get_json(where: Endpoint, path: str, what: str) -> Any:  # noqa: ANN401

@@ -1,6 +1,14 @@
 """An engine that refuses changes according to the policy. Screens and commands get no other."""
 
-from containerlab_tui.engine.api import AttachedStreams, Engine, EventStream, LogStream, RunRequest
+from containerlab_tui.engine.api import (
+    AttachedStreams,
+    Engine,
+    EventStream,
+    ExecRequest,
+    ExecStreams,
+    LogStream,
+    RunRequest,
+)
 from containerlab_tui.model.inventory import Container, Details, EngineEvent, EngineVersion
 from containerlab_tui.services.policy import Operation, Policy
 
@@ -99,6 +107,10 @@ class GuardedEngine:
     def attach(self, container: str) -> AttachedStreams:
         self._require(Operation.ATTACH, f"attach to {container}")
         return self._engine.attach(container)
+
+    def execute(self, container: str, request: ExecRequest) -> ExecStreams:
+        self._require(Operation.ENTER, f"enter {container}")
+        return self._engine.execute(container, request)
 
     def copy_into(self, container: str, local_file: str, directory: str) -> None:
         self._require(Operation.COPY, f"copy a file into {container}")

@@ -1,121 +1,52 @@
-"""Runs a shell or an attach session on the user's terminal.
+"""Lends the user's terminal to a session in a container, restores it, and runs an attach session.
 
-Both functions need the terminal on standard input and output (with the UI suspended) and restore its modes. They run
-on the main thread, because they handle signals.
+A session needs the terminal on standard input and output (with the UI suspended). It runs on the main thread, because
+it handles signals.
 
 Output of a container with a tty (`docker run --tty`) reaches the user's terminal unchanged, as with `docker attach`:
-terminal programs need that. Other output is made safe first.
+terminal programs need that. The terminal obeys it, and may answer it on its input. Afterwards its modes are reset and
+those answers are discarded, so that nothing reads them as keys. Other output is made safe first.
 """
 
 import codecs
 import os
 import select
-import shutil
 import signal
-import stat
-import subprocess
 import sys
 import termios
+import time
 import tty as terminal_modes
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
-from containerlab_probes.kernel.namespaces import nsenter_command
-from containerlab_probes.kernel.rootfs import open_in_root, open_root
+from containerlab_probes.errors import ContainerlabError, Gone, Unsupported
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import ProcessId
 from containerlab_probes.signals.send import send
 from containerlab_tui.engine.api import AttachedStreams, Engine
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.present.safe_text import safe_line, safe_lines
-from containerlab_tui.services.policy import Operation, Policy
-
-SHELLS = ("/bin/bash", "/usr/bin/bash", "/bin/sh", "/usr/bin/sh", "/bin/ash", "/busybox/sh")
-"""Searched in this order."""
-NAMESPACES = ("uts", "ipc", "net", "pid")
-"""Always entered; for a shell of the image, the mount namespace comes first."""
 
 DETACH = b"\x1d"
 """Ctrl+]"""
 DETACH_DOCKER = b"\x10\x11"
 """Ctrl+P Ctrl+Q, as in the docker client."""
-_CLEAN = "\x1b[0m\x1b[?25h"
-"""Resets colours and shows the cursor."""
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-def find_shell(pid: int, wanted: str = "") -> str | None:
-    """Returns the first shell in a running container's image, as a path in the container; None if it has none.
-
-    `pid` is PID 1 on the host; `wanted` is tried first. Raises `Gone`, `Denied`, `Unsupported`.
-    """
-    root = open_root(pid)
-    try:
-        for path in (wanted, *SHELLS) if wanted else SHELLS:
-            if path.startswith("/") and _is_program(root, path):
-                return path
-        return None
-    finally:
-        os.close(root)
-
-
-def _is_program(root: int, path: str) -> bool:
-    try:
-        fd = open_in_root(root, path)
-    except (Gone, BadRequest):
-        return False
-    try:
-        mode = os.fstat(fd).st_mode
-        return stat.S_ISREG(mode) and bool(mode & 0o111)
-    finally:
-        os.close(fd)
-
-
-def enter(details: Details, policy: Policy, shell: str = "") -> int:
-    """Runs a shell in the container's mount, uts, ipc, net and pid namespaces. Returns its exit status.
-
-    If the image has no shell, the host's shell runs without the mount namespace. Unlike with `docker exec`, the shell
-    has the privileges of this program's user, not the container's. Raises `Gone` (not running), `Denied`, `Unsupported`
-    (no terminal, no nsenter).
-    """
-    policy.require(Operation.ENTER, f"enter {details.name}")
-    if not details.pid:
-        raise Gone(f"{details.name} is not running. Start it first.")
-    terminal = _terminal()
-    nsenter = shutil.which("nsenter")
-    if nsenter is None:
-        raise Unsupported("nsenter is missing: install the package util-linux.")
-    found = find_shell(details.pid, shell)
-    command, environment = shell_command(details.pid, found)
-    _say(f"Entering {safe_line(details.name, 80)}: {_entered(found)} Type `exit` to come back.")
-    with _restored(terminal):
-        done = subprocess.run([nsenter, *command[1:]], env=environment, check=False)
-    _say(f"Left {safe_line(details.name, 80)}.")
-    return done.returncode if done.returncode >= 0 else 128 - done.returncode
-
-
-def shell_command(pid: int, found: str | None) -> tuple[list[str], dict[str, str]]:
-    """Returns the command line and environment for a shell in the namespaces of a process.
-
-    The container's environment is not used: nsenter is a program of the host.
-    """
-    kept = {key: value for key, value in os.environ.items() if key in ("TERM", "COLORTERM", "LANG", "LC_ALL")}
-    if found is not None:
-        environment = kept | {"PATH": _PATH, "HOME": "/root", "SHELL": found}
-        return nsenter_command(pid, ("mnt", *NAMESPACES), [found]), environment
-    own = os.environ.get("SHELL", "")
-    host = own if own.startswith("/") and os.access(own, os.X_OK) else "/bin/sh"
-    return nsenter_command(pid, NAMESPACES, [host]), dict(os.environ)
-
-
-def _entered(found: str | None) -> str:
-    if found is not None:
-        return f"{found} in its mount, uts, ipc, net and pid namespaces, with the privileges of the host's root."
-    return (
-        "its image has no shell, so the host's shell runs in its uts, ipc, net and pid namespaces."
-        " Files and the output of ps are the host's."
-    )
+_SAVE_TITLE, _RESTORE_TITLE = b"\x1b[22;0t", b"\x1b[23;0t"
+_RESET = (
+    b"\x18\x1b\\"  # ends a sequence or string that was not complete
+    + b"".join(
+        b"\x1b[?%dl" % mode
+        for mode in (2026, 1047, 1, 9, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1015, 1016, 2004, 2031, 2048)
+    )  # synchronized output, alternate screen, cursor keys, mouse, focus, paste, and reports that nobody asked for
+    + b"\x1b[=0;1u\x1b[>4;0m\x1b>\x1b F"  # plain keys and answers
+    + b"\x1b[!p\x1b[4l\x1b[?7h\x1b7\x1b[r\x1b8\x1b(B\x0f\x1b[0m\x1b[?25h"  # margins, character set, colours, cursor
+    + b"\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\"  # the palette
+    + _RESTORE_TITLE
+)
+"""Undoes what output can set in a terminal (xterm's ctlseqs; kitty's keyboard protocol)."""
+_QUERY, _ANSWER = b"\x1b[5n", b"\x1b[0n"
+"""Asks the terminal whether it works (DSR); it answers in order."""
+_ANSWER_LIMIT_S, _QUIET_S = 0.7, 0.05
 
 
 def attach(engine: Engine, details: Details) -> int:
@@ -126,19 +57,19 @@ def attach(engine: Engine, details: Details) -> int:
     """
     if not details.pid:
         raise Gone(f"{details.name} is not running. Start it first.")
-    terminal = _terminal()
+    terminal = user_terminal()
     streams = engine.attach(details.id)
     try:
-        _say(_attached(details, streams.tty))
-        with _restored(terminal):
+        say(_attached(details, streams.tty))
+        with restored(terminal):
             detached = _Attachment(engine, details, streams, terminal).run()
     finally:
         streams.close()
     if detached:
-        _say(f"\nDetached from {safe_line(details.name, 80)}; it keeps running.")
+        say(f"\nDetached from {safe_line(details.name, 80)}; it keeps running.")
         return 0
     code = engine.wait(details.id, 5.0)
-    _say(f"\n{safe_line(details.name, 80)} exited with code {code}. Press Enter.")
+    say(f"\n{safe_line(details.name, 80)} exited with code {code}. Press Enter.")
     with suppress(OSError):
         os.read(terminal, 1024)
     return code
@@ -194,9 +125,9 @@ class _Attachment:
     def _show(self, data: bytes) -> bool:
         """Writes output to the terminal. Returns False at the end of the output."""
         if self._streams.tty:
-            _write_all(data)
+            write_all(data)
         else:
-            _write_all(safe_lines(self._decoder.decode(data, final=not data)).encode("utf-8", "replace"))
+            write_all(safe_lines(self._decoder.decode(data, final=not data)).encode("utf-8", "replace"))
         return bool(data)
 
     def _type(self, typed: bytes) -> bool:
@@ -210,7 +141,7 @@ class _Attachment:
             try:
                 self._streams.write(data)
             except ContainerlabError as error:
-                _say(str(error))
+                say(str(error))
         return bool(ends)
 
     def _interrupt(self) -> None:
@@ -221,7 +152,7 @@ class _Attachment:
             else:
                 self._engine.kill(self._details.id, "SIGINT")
         except ContainerlabError as error:
-            _say(str(error))
+            say(str(error))
 
 
 def _identity(engine: Engine, details: Details) -> ProcessId | None:
@@ -234,14 +165,14 @@ def _identity(engine: Engine, details: Details) -> ProcessId | None:
         return None
 
 
-def _terminal() -> int:
+def user_terminal() -> int:
     """Returns the file descriptor of the terminal. Raises Unsupported if there is none."""
     try:
         fd = sys.stdin.fileno()
     except (OSError, ValueError) as error:
         raise Unsupported("This needs a terminal on standard input.") from error
-    if not os.isatty(fd):
-        raise Unsupported("This needs a terminal on standard input.")
+    if not os.isatty(fd) or not sys.stdout.isatty():
+        raise Unsupported("This needs a terminal on standard input and output.")
     return fd
 
 
@@ -259,23 +190,46 @@ def _set_line_modes(terminal: int) -> None:
 
 
 @contextmanager
-def _restored(terminal: int) -> Iterator[None]:
-    """Restores the terminal's modes and foreground process group afterwards; Ctrl+C does not end this program."""
+def restored(terminal: int) -> Iterator[None]:
+    """Restores the terminal afterwards: its modes, what output has set in it, and the foreground process group.
+
+    Input that was not read by then is discarded. Ctrl+C does not end this program.
+    """
     modes = termios.tcgetattr(terminal)
     before = {number: signal.signal(number, _nothing) for number in (signal.SIGINT, signal.SIGQUIT)}
     try:
+        with suppress(OSError):
+            write_all(_SAVE_TITLE)
         yield
     finally:
-        # A killed shell leaves its group in the foreground; without this, setting modes would suspend this program.
+        # A killed program may leave its group in the foreground; then setting modes would suspend this program.
         before[signal.SIGTTOU] = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         with suppress(OSError):
             os.tcsetpgrp(terminal, os.getpgrp())
+        with suppress(termios.error, OSError):
+            _discard_answers(terminal)
         with suppress(termios.error):
             termios.tcsetattr(terminal, termios.TCSAFLUSH, modes)
         for number, handler in before.items():
             signal.signal(number, handler)
-        with suppress(OSError):
-            _write_all(_CLEAN.encode())
+
+
+def _discard_answers(terminal: int) -> None:
+    """Resets the terminal and reads its answers to the session's output, until it has answered the last question.
+
+    Otherwise the screen or shell that reads the terminal next would take the answers for keys.
+    """
+    terminal_modes.setraw(terminal, termios.TCSADRAIN)
+    write_all(_RESET + _QUERY)
+    deadline, tail = time.monotonic() + _ANSWER_LIMIT_S, b""
+    while (left := deadline - time.monotonic()) > 0:
+        wait_s = min(left, _QUIET_S) if _ANSWER in tail else left
+        if not select.select([terminal], [], [], wait_s)[0]:
+            return
+        read = os.read(terminal, 4096)
+        if not read:
+            return
+        tail = _ANSWER if _ANSWER in tail + read else (tail + read)[-len(_ANSWER) :]
 
 
 def _nothing(_number: int, _frame: object) -> None:
@@ -295,13 +249,13 @@ def _interrupts() -> Iterator[int]:
         os.close(writer)
 
 
-def _write_all(data: bytes) -> None:
+def write_all(data: bytes) -> None:
     sys.stdout.flush()
     while data:
         data = data[os.write(sys.stdout.fileno(), data) :]
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """Writes a line of this program, distinct from program output."""
     lines: Sequence[str] = text.split("\n")
-    _write_all("".join(f"\x1b[7m {line} \x1b[0m\r\n" if line else "\r\n" for line in lines).encode("utf-8", "replace"))
+    write_all("".join(f"\x1b[7m {line} \x1b[0m\r\n" if line else "\r\n" for line in lines).encode("utf-8", "replace"))

@@ -34,7 +34,10 @@ class Scope(StrEnum):
     BYTES = "bytes"
     HELP = "help"
     CONFIRM = "confirm"
+    CHOICE = "choice"
     COPY_DIALOG = "copy-dialog"
+    ENTER_DIALOG = "enter-dialog"
+    ENTERING = "entering"
     RENAME_DIALOG = "rename-dialog"
     RUN_DIALOG = "run-dialog"
     SAVE_DIALOG = "save-dialog"
@@ -99,8 +102,10 @@ ACTIONS: tuple[Action, ...] = (
     Action(Scope.MAIN, "container.doctor", "d", "doctor", "doctor", "Predict how a stop will go, and how to fix it",
            Needs.RUNNING),
     Action(Scope.MAIN, "container.start", "S", "start", "start", "Start the container", Needs.STOPPED, Operation.START),
-    Action(Scope.MAIN, "container.enter", "e", "enter", "enter", "Run a shell in the container's namespaces",
+    Action(Scope.MAIN, "container.enter", "e", "enter", "enter", "Enter with a shell or a program (asks how, once)",
            Needs.RUNNING, Operation.ENTER),
+    Action(Scope.MAIN, "container.enter-otherwise", "E", "enter_otherwise", "enter otherwise",
+           "Ask again how to enter the container", Needs.RUNNING, Operation.ENTER, is_shown=False),
     Action(Scope.MAIN, "container.attach", "t", "attach", "attach", "Attach to its standard streams",
            Needs.RUNNING, Operation.ATTACH),
     Action(Scope.MAIN, "main.filter", "slash", "filter", "filter", "Filter by name, image, command or status"),
@@ -236,6 +241,13 @@ ACTIONS: tuple[Action, ...] = (
     Action(Scope.SAVE_DIALOG, "save.leave", "escape", "leave", "Cancel"),
     Action(Scope.COPY_DIALOG, "copy.leave", "escape", "leave", "Cancel"),
     Action(Scope.COPY_DIALOG, "copy.field", "up,down", "app.focus_next", "Other field", is_shown=False),
+    Action(Scope.CHOICE, "choice.previous", "left", "choose(-1)", "Previous choice", is_shown=False),
+    Action(Scope.CHOICE, "choice.next", "right,space", "choose(1)", "Next choice", is_shown=False),
+    Action(Scope.ENTER_DIALOG, "enter.leave", "escape", "leave", "Cancel"),
+    Action(Scope.ENTER_DIALOG, "enter.enter", "enter", "enter", "Enter"),
+    Action(Scope.ENTER_DIALOG, "enter.previous", "up", "app.focus_previous", "Previous field", is_shown=False),
+    Action(Scope.ENTER_DIALOG, "enter.next", "down", "app.focus_next", "Next field", is_shown=False),
+    Action(Scope.ENTERING, "entering.leave", "escape", "leave", "Cancel"),
     Action(Scope.RUN_DIALOG, "run.leave", "escape", "leave", "Cancel"),
     Action(Scope.RUN_DIALOG, "run.run", "ctrl+r", "run", "Run"),
     Action(Scope.RUN_DIALOG, "run.previous", "up", "app.focus_previous", "Previous field", is_shown=False),

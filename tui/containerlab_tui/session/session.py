@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from containerlab_tui.config import Settings
     from containerlab_tui.engine.api import Engine, EventSource
     from containerlab_tui.model.diagnosis import Diagnosis
+    from containerlab_tui.model.entry import Entry
     from containerlab_tui.model.inventory import Container, Details, EngineEvent, EngineRecord
     from containerlab_tui.model.views import Sent
     from containerlab_tui.services.signal_watch import SignalWatch
@@ -154,6 +155,8 @@ class Session:
         self.sent: deque[Sent] = deque(maxlen=SENT_KEPT)
         self.event_listeners: list[Callable[[EngineEvent], None]] = []
         """Called with each event of the engine."""
+        self.entries: dict[str, Entry] = {}
+        """How the user enters each container, by id."""
         self.open_watches: set[SignalWatch] = set()
         self._follow = sources.follow
         self._events = sources.events

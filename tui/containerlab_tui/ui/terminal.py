@@ -1,11 +1,11 @@
-"""Suspends the UI for a shell in a container's namespaces or for its standard streams."""
+"""Suspends the UI for a session in a container or for the container's standard streams."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from textual.app import App
 
-from containerlab_probes.errors import ContainerlabError, Unsupported
+from containerlab_probes.errors import ContainerlabError
 from containerlab_tui.model.inventory import RUNNING
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.services.policy import Operation
@@ -16,19 +16,7 @@ if TYPE_CHECKING:
     from containerlab_tui.model.inventory import Details
     from containerlab_tui.session.session import Session
 
-
-def enter(app: App[object], session: "Session", details: "Details") -> None:
-    """Runs a shell in the container's namespaces."""
-
-    def work(engine: "Engine", fresh: "Details") -> None:
-        from containerlab_tui.services import terminal
-
-        if not engine.local:
-            raise Unsupported("The container runs on another machine: its namespaces cannot be entered from here.")
-        terminal.enter(fresh, session.policy, session.settings.shell)
-
-    if not is_refused(app, session, Operation.ENTER):
-        _on_bare_terminal(app, session, details, work)
+T = TypeVar("T")
 
 
 def attach(app: App[object], session: "Session", details: "Details") -> None:
@@ -40,25 +28,27 @@ def attach(app: App[object], session: "Session", details: "Details") -> None:
         terminal.attach(engine, fresh)
 
     if not is_refused(app, session, Operation.ATTACH):
-        _on_bare_terminal(app, session, details, work)
+        on_bare_terminal(app, session, details, work)
 
 
-def _on_bare_terminal(
-    app: App[object], session: "Session", details: "Details", work: "Callable[[Engine, Details], None]"
-) -> None:
+def on_bare_terminal(
+    app: App[object], session: "Session", details: "Details", work: "Callable[[Engine, Details], T]"
+) -> T | None:
+    """Runs `work` with the UI suspended. Returns its result; None if it failed, with a toast that says why."""
     if details.state not in RUNNING:
         app.notify(
             f"{safe_line(details.name, 60)} is not running. Press S to start it.", severity="warning", markup=False
         )
-        return
-    problem = ""
+        return None
+    problem, result = "", None
     with app.suspend():
         # Caught inside the block: an error that leaves it would keep the UI suspended.
         try:
             engine = session.engine()
-            work(engine, engine.inspect(details.id))  # PID 1 may have changed
+            result = work(engine, engine.inspect(details.id))  # PID 1 may have changed
         except ContainerlabError as error:
             problem = str(error)
     if problem:
         app.notify(problem, severity="error", markup=False)
     app.refresh()
+    return result

@@ -21,6 +21,7 @@ from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.background import ask, do
 from containerlab_tui.ui.bindings import bindings, is_refused
 from containerlab_tui.ui.dialogs.stop_fields import read_grace, read_signal
+from containerlab_tui.ui.widgets.tick import Tick
 
 if TYPE_CHECKING:
     from containerlab_tui.model.inventory import Container
@@ -35,20 +36,6 @@ _IPC_MODES = (
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _SIZE = re.compile(r"(\d+)\s*([bkmg]?)b?", re.IGNORECASE)
 _UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
-
-
-class _Tick(Checkbox):
-    """A check box whose state is readable without colour."""
-
-    BUTTON_LEFT, BUTTON_RIGHT = "[", "]"
-
-    def watch_value(self) -> None:
-        """Draws the mark."""
-        self.BUTTON_INNER = "X" if self.value else " "
-        super().watch_value()
-
-    def on_mount(self) -> None:
-        self.BUTTON_INNER = "X" if self.value else " "
 
 
 class RunForm(ModalScreen[RunRequest | None]):
@@ -83,8 +70,8 @@ class RunForm(ModalScreen[RunRequest | None]):
                 yield from _field("Grace period", Input("10", compact=True, id="timeout"), "s")
                 with Horizontal(classes="field"):
                     yield Label("")
-                    yield _Tick(Content("init as PID 1"), compact=True, id="init")
-                    yield _Tick(Content("terminal (tty)"), compact=True, id="tty")
+                    yield Tick(Content("init as PID 1"), compact=True, id="init")
+                    yield Tick(Content("terminal (tty)"), compact=True, id="tty")
             yield Static(classes="complaint", id="complaint")
             with Horizontal(classes="buttons"):
                 yield Button(Content("Cancel"), id="leave", compact=True)

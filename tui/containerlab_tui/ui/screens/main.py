@@ -388,11 +388,19 @@ class MainScreen(Screen[None]):
         open_table(self, self.session)
 
     def action_enter(self) -> None:
-        """Runs a shell in the container's namespaces."""
-        from containerlab_tui.ui.terminal import enter
+        """Enters the container, the way that was chosen for it before."""
+        self._enter(again=False)
 
-        if not is_refused(self.app, self.session, Operation.ENTER):
-            self._with_details("enter", lambda details: enter(self.app, self.session, details))
+    def action_enter_otherwise(self) -> None:
+        """Asks again how to enter the container."""
+        self._enter(again=True)
+
+    def _enter(self, again: bool) -> None:
+        from containerlab_tui.ui.dialogs.enter import enter
+
+        selected = self.selected()
+        if selected is not None:
+            enter(self, self.session, selected, again)
 
     def action_attach(self) -> None:
         """Attaches to the container's standard streams."""

@@ -1,0 +1,238 @@
+"""Entering a container on a real engine: what a hostile shell reaches, and what the user gets."""
+
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.docker import Containers, Docker, eventually
+from tests.support.pseudoterminal import Pseudoterminal
+
+WAYS = {"confined": (), "host-tools": ("--host-tools",)}
+ANSWERS = {b"\x1b[c": b"\x1b[?62;4c", b"\x1b[6n": b"\x1b[1;1R", b"\x1b[5n": b"\x1b[0n"}
+HOSTILE = """#!/usr/bin/env python3
+import ctypes, errno, fcntl, glob, os, signal, sys, termios, time
+
+def say(*words):
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+
+def attempt(act):
+    try:
+        act()
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    return "done"
+
+def steal(text):
+    for byte in text.encode():
+        fcntl.ioctl(0, termios.TIOCSTI, bytes([byte]))
+
+def mount(kind, at, options):
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(kind, at, kind, 0, options):
+        raise OSError(ctypes.get_errno(), "mount")
+
+say("descriptors", *[number for number in range(1024) if attempt(lambda: os.fstat(number)) == "done"])
+say("mount", attempt(lambda: mount(b"cgroup", b"/mnt", b"pids")), attempt(lambda: mount(b"proc", b"/mnt", None)))
+agents = glob.glob("/sys/fs/cgroup/*/release_agent") + ["/mnt/release_agent"]
+say("agents", *{attempt(lambda: os.open(path, os.O_WRONLY)) for path in agents})
+say("pattern", attempt(lambda: os.open("/proc/sys/kernel/core_pattern", os.O_WRONLY)))
+if os.fork() == 0:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(0.01)
+    with open("/tmp/tries", "w") as tries:
+        for _ in range(2000):
+            tries.write(attempt(lambda: steal("touch /tmp/stolen\\n")) + "\\n")
+            tries.flush()
+            attempt(lambda: os.write(1, b"output of a left-over child\\n"))
+            time.sleep(0.05)
+    sys.exit()
+say("asks \\x1b[c\\x1b[6n\\x1b]0;title")
+attempt(lambda: steal("touch /tmp/stolen\\n"))
+sys.exit(5)
+"""
+"""A shell that tries to reach the host and the terminal behind it, and leaves a child that goes on trying."""
+
+Enter = Callable[..., Pseudoterminal]
+
+
+@pytest.fixture
+def enter(engine_host: str, tmp_path: Path) -> Iterator[Enter]:
+    """Returns a function that enters a container on a terminal; then `cat` shows what is typed there."""
+    made: list[Pseudoterminal] = []
+
+    def begin(*words: str) -> Pseudoterminal:
+        program = str(Path(sys.executable).with_name("containerlab-tui"))
+        line = shlex.join((program, "--host", engine_host, "enter", *words))
+        environment = {
+            "PATH": os.environ["PATH"], "TERM": "xterm", "LANG": "C.UTF-8", "HOME": str(tmp_path), "SHELL": "/bin/sh",
+        }  # fmt: skip
+        terminal = Pseudoterminal(("/bin/sh", "-c", f"{line}; echo status $?; exec cat"), environment, ANSWERS)
+        made.append(terminal)
+        return terminal
+
+    yield begin
+    for terminal in made:
+        terminal.close()
+
+
+def put(docker: Docker, name: str, path: str, text: str) -> None:
+    """Writes an executable file into a container."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        entry = tarfile.TarInfo(path.rpartition("/")[2])
+        entry.size, entry.mode = len(text.encode()), 0o755
+        archive.addfile(entry, io.BytesIO(text.encode()))
+    subprocess.run(
+        ("docker", "--host", docker.host, "cp", "-", f"{name}:{path.rpartition('/')[0]}"),
+        input=packed.getvalue(), check=True, timeout=60,
+    )  # fmt: skip
+
+
+def added_cgroups(id: str) -> list[Path]:
+    """Returns the cgroups below those of a container that entering has added."""
+    return [path for path in Path("/sys/fs/cgroup").rglob("containerlab-enter-*") if id in str(path)]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_hostile_shell_reaches_neither_the_host_nor_the_terminal(
+    way: str, enter: Enter, container: Containers, docker: Docker
+) -> None:
+    name = container("dockerapp1")
+    put(docker, name, "/usr/bin/bash", HOSTILE)
+    terminal = enter(name, *WAYS[way])
+    terminal.see("descriptors ")
+    assert terminal.see("\r\n") == b"0 1 2"
+    terminal.see("mount ")
+    assert terminal.see("\r\n") == b"EPERM EPERM"
+    terminal.see("agents ")
+    assert set(terminal.see("\r\n").split()) <= {b"EROFS", b"ENOENT", b"EACCES", b"EPERM"}
+    terminal.see("pattern ")
+    assert terminal.see("\r\n") == b"EROFS"
+    terminal.see(f"Left {name}: exit status 5.")
+    terminal.see("1 process is left: ")
+    assert b"python3" in terminal.see("status 5\r\n")
+    tries = eventually(
+        lambda: found if len(found := docker("exec", name, "cat", "/tmp/tries").split()) > 5 else [], "it has tried"
+    )
+    assert set(tries) <= {"EIO", "EPERM"}
+    terminal.type("end\n")
+    assert terminal.see("end\r\nend\r\n") == b""  # echoed, and copied by cat: nothing else was typed or written
+    assert not os.path.exists("/tmp/stolen")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_size_and_signals_reach_the_session(way: str, enter: Enter, container: Containers) -> None:
+    name = container("dockerapp1")
+    program = (
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGWINCH, lambda *_: print('size', *os.get_terminal_size(), flush=True))\n"
+        "signal.signal(signal.SIGINT, lambda *_: print('SIGINT', flush=True))\n"
+        "print('ready', os.getsid(0) == os.getpid(), os.tcgetpgrp(0) == os.getpgrp(), flush=True)\n"
+        "while True: signal.pause()\n"
+    )
+    terminal = enter(name, *WAYS[way], "--", "python3", "-c", program)
+    terminal.see("ready True True")
+    terminal.resize(33, 111)
+    terminal.see("size 111 33")
+    terminal.type("\x03")
+    terminal.see("SIGINT")
+    terminal.type("\x1d")
+    terminal.see(f"Left {name}.")
+    assert b"left" not in terminal.see("status 129")  # the hangup ended it
+
+
+def test_the_session_has_the_rights_of_the_containers_pid_1(enter: Enter, container: Containers) -> None:
+    options = ("--cap-drop=ALL", "--cap-add=CHOWN", "--security-opt=no-new-privileges", "--user=1000")
+    name = container("dockerapp1", options=options)
+    rights = ("sh", "-c", "grep -hE '^(Uid|CapBnd|CapEff|NoNewPrivs|Seccomp):' /proc/self/status")
+
+    def found(*words: str) -> dict[str, list[str]]:
+        terminal = enter(name, *words, "--", *rights)
+        terminal.see("Uid:")
+        lines = terminal.see(f"Left {name}").decode().replace("Uid:", "")
+        return {"Uid": lines.split("\r\n")[0].split()} | {
+            key: values.split() for line in lines.split("\r\n")[1:] for key, _, values in (line.partition(":"),)
+        }
+
+    confined, host_tools = found(), found("--host-tools")
+    assert confined["Uid"][0] == "1000"
+    assert (confined["CapBnd"], confined["NoNewPrivs"], confined["Seccomp"]) == (["0000000000000001"], ["1"], ["2"])
+    assert host_tools["Uid"][0] == "0"
+    assert (host_tools["CapBnd"], host_tools["NoNewPrivs"]) == (["0000000000000001"], ["1"])
+    assert host_tools["CapEff"] == ["0000000000000001"]
+    full = found("--host-tools", "--full-rights")
+    assert full["NoNewPrivs"] == ["0"]
+    assert int(full["CapEff"][0], 16) >> 21 & 1  # CAP_SYS_ADMIN
+
+
+def test_the_session_is_in_the_cgroups_of_the_container(enter: Enter, container: Containers, docker: Docker) -> None:
+    name = container("scratch-static")
+    id = docker("inspect", "--format", "{{.Id}}", name)
+    terminal = enter(name, "--host-tools", "--host-files", "--", "sh", "-c", "cat /proc/self/cgroup; echo no more")
+    terminal.see("container's.")
+    own = re.findall(r"\d+:[^\s:]*:/\S+", terminal.see("no more").decode())
+    init = Path(f"/proc/{docker.state(name, 'State.Pid')}/cgroup")
+    for line, wanted in zip(own, init.read_text().splitlines(), strict=True):
+        assert line.partition("/containerlab-enter-")[0] == wanted
+    assert sum("/containerlab-enter-" in line for line in own) == 1
+    terminal.see("status 0")
+    assert added_cgroups(id) == []
+
+
+def test_a_child_that_leaves_the_session_is_named(enter: Enter, container: Containers, docker: Docker) -> None:
+    name = container("dockerapp1")
+    terminal = enter(name, "--host-tools", "--", "sh", "-c", "trap '' HUP; setsid sleep 1234 & sleep 0.2")
+    terminal.see("1 process is left: sleep 1234 (host PID ")
+    assert terminal.see(").").isdigit()
+    terminal.see("status 0")
+    id = docker("inspect", "--format", "{{.Id}}", name)
+    assert len(added_cgroups(id)) == 1
+    docker("rm", "--force", name)
+    eventually(lambda: added_cgroups(id) == [], "its cgroup is removed")
+
+
+def test_leaving_does_not_wait_for_a_program_that_ignores_it(enter: Enter, container: Containers) -> None:
+    name = container("dockerapp1")
+    program = "import signal; [signal.signal(n, signal.SIG_IGN) for n in (1, 2, 3, 15)]; print('up'); signal.pause()"
+    terminal = enter(name, "--host-tools", "--", "python3", "-c", program)
+    modes = terminal.see("up")
+    assert b"Risk: " in modes
+    terminal.type("x" * 3000 + "\x03\x1d")
+    terminal.see(f"Left {name}; its program may still run.")
+    terminal.see("1 process is left: python3")
+
+
+def test_the_terminal_is_restored_when_this_program_is_ended(enter: Enter, container: Containers) -> None:
+    name = container("dockerapp1")
+    terminal = enter(name, "--host-tools", "--", "python3", "-c", "print('\x1b[?1000hup'); input()")
+    modes = terminal.modes()
+    terminal.see("up")
+    assert terminal.modes() != modes
+    children = Path(f"/proc/{terminal.pid}/task/{terminal.pid}/children").read_text().split()
+    os.kill(int(children[0]), 15)
+    terminal.see("\x1b[?1000l")
+    terminal.see("status 143")
+    assert terminal.modes() == modes
+
+
+def test_a_program_that_does_not_exist_is_one_sentence(enter: Enter, container: Containers, docker: Docker) -> None:
+    name = container("scratch-static")
+    terminal = enter(name, "--host-tools", "--", "no-such-program")
+    terminal.see("Could not run no-such-program: no such program.")
+    terminal.see("status 3")
+    terminal = enter(name)
+    terminal.see("The image has no shell: name one of its programs, or enter with the host's files.")
+    terminal.see("status 4")
+    assert added_cgroups(docker("inspect", "--format", "{{.Id}}", name)) == []
