@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.docker import Containers, Docker, eventually
 from tests.support.pseudoterminal import Pseudoterminal
+from tests.support.terminal import Terminal
 
 WAYS = {"confined": (), "host-tools": ("--host-tools",)}
 ANSWERS = {b"\x1b[c": b"\x1b[?62;4c", b"\x1b[6n": b"\x1b[1;1R", b"\x1b[5n": b"\x1b[0n"}
@@ -236,3 +237,53 @@ def test_a_program_that_does_not_exist_is_one_sentence(enter: Enter, container: 
     terminal.see("The image has no shell: name one of its programs, or enter with the host's files.")
     terminal.see("status 4")
     assert added_cgroups(docker("inspect", "--format", "{{.Id}}", name)) == []
+
+
+@pytest.fixture
+def screens(engine_host: str, tmp_path: Path) -> Iterator[Terminal]:
+    """Yields a terminal with the UI on the engine; keys are read."""
+    terminal = Terminal(120, 40)
+    program = str(Path(sys.executable).with_name("containerlab-tui"))
+    environment = {"PATH": os.environ["PATH"], "TERM": "tmux-256color", "LANG": "C.UTF-8", "HOME": str(tmp_path)}
+    terminal.run(f"{program} --host {engine_host}", environment)
+    yield terminal
+    terminal.close()
+
+
+def shows(terminal: Terminal, text: str) -> None:
+    eventually(
+        lambda: text in "\n".join(terminal.screen()), f"{text} on:\n" + "\n".join(terminal.screen()), within_s=60
+    )
+
+
+def test_the_screens_ask_once_and_come_back_after_a_hostile_shell(
+    screens: Terminal, container: Containers, docker: Docker
+) -> None:
+    hostile = HOSTILE.replace("sys.exit(5)", "time.sleep(0.3); sys.exit(5)")
+    name = container("dockerapp1", name=f"ent-{os.getpid()}")
+    put(docker, name, "/usr/bin/bash", hostile)
+    shows(screens, "TERM ◆")
+    for key in ("/", f"-l {name}", "Enter"):
+        screens.press(key)
+    eventually(lambda: "\n".join(screens.screen()).count("●") == 1, "it alone is listed", within_s=60)
+    screens.press("e")
+    shows(screens, "(•) inside its confinement")
+    shows(screens, "/bin/bash")
+    screens.press("Enter")
+    left: set[str] = set()
+
+    def names_another() -> bool:
+        found = set(re.findall(r"1 process is left: python3 /bin/bash .host PID (\d+)", "\n".join(screens.screen())))
+        is_new = not found <= left
+        left.update(found)
+        return is_new
+
+    eventually(names_another, "the process that was left is named", within_s=60)
+    shows(screens, f"●  {name}")
+    screens.press("e")
+    eventually(names_another, "the process that the second session left is named", within_s=60)
+    shows(screens, f"●  {name}")
+    assert docker.state(name) == "running"
+    assert "(•)" not in "\n".join(screens.screen())
+    screens.press("?")
+    shows(screens, "Enter with a shell or a program")

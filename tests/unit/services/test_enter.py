@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from containerlab_probes.errors import Gone, Unsupported
+from containerlab_probes.errors import BadRequest, Gone, TimedOut, Unsupported
 from containerlab_probes.processes.tree import read_process
 from containerlab_tui.model.entry import Entry, Shells, Way
 from containerlab_tui.present import entering
-from containerlab_tui.services.enter import SHELLS, UNSEARCHED, command_of, look_up_shells
+from containerlab_tui.services.enter import SHELLS, UNSEARCHED, command_of, enter, look_up_shells
 from containerlab_tui.services.host_session import find_programs, namespaces_of
+from containerlab_tui.services.policy import UNRESTRICTED
 from tests.support.engine import ScriptedEngine, details
 
 NOBODY = 2**22 + 1
@@ -34,6 +35,19 @@ def test_a_process_that_has_exited_has_no_shell() -> None:
     with pytest.raises(Gone):
         find_programs(NOBODY, SHELLS)
     assert look_up_shells(ScriptedEngine(), details(pid=NOBODY)).unknown.startswith("Could not ")
+
+
+def test_a_file_system_that_does_not_answer_is_not_waited_for() -> None:
+    with pytest.raises(TimedOut, match="does not answer"):
+        find_programs(os.getpid(), SHELLS, limit_s=0.0)
+
+
+def test_a_paused_container_is_not_entered() -> None:
+    engine = ScriptedEngine()
+    for way in Way:
+        with pytest.raises(BadRequest, match="app is paused"):
+            enter(engine, details(state="paused"), Entry(way), UNRESTRICTED)
+    assert (engine.calls, engine.asked) == ([], [])
 
 
 def test_nothing_is_looked_up_on_another_machine() -> None:

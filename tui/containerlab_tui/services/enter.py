@@ -6,7 +6,7 @@ Either way the program has a terminal and a session (setsid) of its own kind, no
 import os
 from contextlib import closing
 
-from containerlab_probes.errors import ContainerlabError, Gone, Unsupported
+from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
 from containerlab_probes.processes.identity import identify
 from containerlab_tui.engine.api import Engine, ExecRequest
 from containerlab_tui.model.entry import Entry, Shells, Visit, Way
@@ -58,12 +58,14 @@ def command_of(entry: Entry, shells: Shells) -> tuple[str, ...]:
 def enter(engine: Engine, details: Details, entry: Entry, policy: Policy, shell: str = "") -> Visit:
     """Runs a program in a container on the user's terminal, until it exits or the user leaves with Ctrl+].
 
-    `shell` is the preferred one if `entry` names no command. Raises `Gone` (not running), `Denied`, `Unsupported` (no
-    terminal, a remote engine, no shell), and as `Engine.execute`.
+    `shell` is the preferred one if `entry` names no command. Raises `Gone` (not running), `BadRequest` (paused),
+    `Denied`, `Unsupported` (no terminal, a remote engine, no shell), and as `Engine.execute`.
     """
     policy.require(Operation.ENTER, f"enter {details.name}")
     if not details.pid:
         raise Gone(f"{details.name} is not running. Start it first.")
+    if details.state == "paused":
+        raise BadRequest(f"{details.name} is paused. Resume it first.")  # its cgroup would freeze what enters it
     terminal = user_terminal()
     shells = look_up_shells(engine, details, shell)
     command = command_of(entry, shells)

@@ -25,12 +25,13 @@ from containerlab_tui.model.entry import Entry
 from containerlab_tui.services.entered_processes import SETTLE_S, SessionEnd, left_behind, members_of_session, wait_for
 
 FIND_LIMIT_S = 3.0
+"""Most of it is the start of an interpreter; a file system of a container may never answer."""
 _START_LIMIT_S = 15.0
 _REPORT_BYTES = 16 * 1024
 _READ_BYTES = 64 * 1024
 
 
-def find_programs(pid: int, paths: Sequence[str]) -> tuple[str, ...]:
+def find_programs(pid: int, paths: Sequence[str], limit_s: float = FIND_LIMIT_S) -> tuple[str, ...]:
     """Returns those of these absolute paths that are programs in the container of PID 1 `pid` (host number).
 
     Raises `Gone`, `Denied`, `Unsupported`, and `TimedOut` if a file system of the container does not answer.
@@ -38,7 +39,7 @@ def find_programs(pid: int, paths: Sequence[str]) -> tuple[str, ...]:
     command = [*_program("find_programs"), str(pid), *paths]
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=FIND_LIMIT_S, check=False, cwd="/"
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit_s, check=False, cwd="/"
         )
     except subprocess.TimeoutExpired as error:
         raise TimedOut("The container's file system does not answer, so its shells are unknown.") from error
