@@ -25,7 +25,7 @@ from containerlab_probes.errors import (
     Unreachable,
     Unsupported,
 )
-from containerlab_tui.engine.api import AttachedStreams, Engine, RunRequest
+from containerlab_tui.engine.api import AttachedStreams, Engine, ExecRequest, RunRequest
 from containerlab_tui.engine.container_list import snapshot
 from containerlab_tui.engine.docker_engine import DockerEngine, connect
 from containerlab_tui.engine.endpoint import Endpoint
@@ -292,6 +292,31 @@ def test_leaving_attached_streams_leaves_the_container(engine: DockerEngine, run
 def test_only_running_containers_can_be_attached_to(engine: DockerEngine, run: Run) -> None:
     with pytest.raises(BadRequest, match="created"):
         engine.attach(run(start=False))
+
+
+def test_a_program_is_executed_on_a_terminal(engine: DockerEngine, run: Run) -> None:
+    id = run()
+    script = "read word; stty size; echo got $word as $(id -u) $MARK; exit 7"
+    streams = engine.execute(id, ExecRequest(("sh", "-c", script), "1000", {"MARK": "m"}, 33, 111))
+    assert streams.tty
+    eventually(lambda: streams.state().is_running, "it runs")
+    streams.resize(34, 112)
+    streams.write(b"one\x10\n")
+    data = read_until(streams, b"as 1000 m")
+    assert b"34 112" in data
+    assert b"got one\x10" in data, "Ctrl+P is an ordinary key"
+    eventually(lambda: not streams.state().is_running, "it has exited")
+    assert streams.state().exit_code == 7
+    with pytest.raises(ContainerlabError):
+        streams.resize(1, 1)
+    streams.close()
+
+
+def test_only_in_running_containers_programs_are_executed(engine: DockerEngine, run: Run) -> None:
+    with pytest.raises(BadRequest, match=r"Could not enter .*is not running"):
+        engine.execute(run(start=False), ExecRequest(("sh",)))
+    with pytest.raises(Gone):
+        engine.execute("no-such-container", ExecRequest(("sh",)))
 
 
 @pytest.mark.parametrize("size", range(1, 12))

@@ -4,6 +4,7 @@ import io
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tarfile
@@ -226,6 +227,23 @@ def test_the_terminal_is_restored_when_this_program_is_ended(enter: Enter, conta
     terminal.see("\x1b[?1000l")
     terminal.see("status 143")
     assert terminal.modes() == modes
+
+
+def test_this_program_can_be_suspended_and_resumed(enter: Enter, container: Containers) -> None:
+    name = container("dockerapp1")
+    terminal = enter(name, "--", "python3", "-c", "print('up'); input(); print('resumed')")
+    modes = terminal.modes()
+    terminal.see("up")
+    raw = terminal.modes()
+    program = int(Path(f"/proc/{terminal.pid}/task/{terminal.pid}/children").read_text().split()[0])
+    os.kill(program, signal.SIGTSTP)
+    eventually(lambda: " T " in Path(f"/proc/{program}/stat").read_text(), "it is suspended")
+    assert terminal.modes() == modes
+    os.kill(program, signal.SIGCONT)
+    eventually(lambda: terminal.modes() == raw, "it has taken the terminal again")
+    terminal.type("\r")
+    terminal.see("resumed")
+    terminal.see("status 0")
 
 
 def test_a_program_that_does_not_exist_is_one_sentence(enter: Enter, container: Containers, docker: Docker) -> None:
