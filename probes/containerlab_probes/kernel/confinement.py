@@ -15,6 +15,7 @@ _PR_SET_DUMPABLE, _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 4, 23, 24
 _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _STATUS = re.compile(r"^(CapBnd|NoNewPrivs):[ \t]*([0-9a-f]+)$", re.MULTILINE)
+_CONTAINER = re.compile(r"[0-9a-f]{64}")
 _MARKED = ("pids", "name=systemd", "")
 """Hierarchies where a cgroup can be added below another without further settings, the best first."""
 
@@ -63,10 +64,10 @@ def cgroup_directories(paths: dict[str, str], mounts: Iterable[Mount]) -> dict[s
 def add_cgroup(directories: dict[str, str], name: str) -> str:
     """Creates a cgroup below one of these, and puts it into `directories` in its parent's place.
 
-    Every process that starts in it stays in it, so it lists them all. Returns its directory; empty if none can be
-    created.
+    Every process that starts in it stays in it, so it lists them all. A hierarchy where the container has a cgroup is
+    preferred. Returns the new directory; empty if none can be created.
     """
-    for hierarchy in _MARKED:
+    for hierarchy in sorted(_MARKED, key=lambda one: _CONTAINER.search(directories.get(one, "")) is None):
         if hierarchy in directories:
             made = os.path.join(directories[hierarchy], name)
             try:

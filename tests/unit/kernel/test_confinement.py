@@ -79,6 +79,12 @@ def test_a_cgroup_is_added_where_that_is_possible(tmp_path: Path) -> None:
     assert add_cgroup({"cpu": str(tmp_path)}, "other") == ""
 
 
+def test_a_cgroup_is_added_below_the_one_of_the_container(tmp_path: Path) -> None:
+    own = tmp_path / "docker" / ("0a" * 32)
+    own.mkdir(parents=True)
+    assert add_cgroup({"pids": str(tmp_path), "": str(own)}, "marked") == str(own / "marked")
+
+
 def in_child(act: Callable[[], str]) -> str:
     """Returns what a function returns in a forked child."""
     reader, writer = os.pipe()
