@@ -41,10 +41,16 @@ def mount(kind, at, options):
     if libc.mount(kind, at, kind, 0, options):
         raise OSError(ctypes.get_errno(), "mount")
 
+def unshare(flags):
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(flags):
+        raise OSError(ctypes.get_errno(), "unshare")
+
 say("descriptors", *[number for number in range(1024) if attempt(lambda: os.fstat(number)) == "done"])
 say("mount", attempt(lambda: mount(b"cgroup", b"/mnt", b"pids")), attempt(lambda: mount(b"proc", b"/mnt", None)))
 agents = glob.glob("/sys/fs/cgroup/*/release_agent") + ["/mnt/release_agent"]
 say("agents", *{attempt(lambda: os.open(path, os.O_WRONLY)) for path in agents})
+say("namespace", attempt(lambda: unshare(0x10000000 | 0x00020000)))
 say("pattern", attempt(lambda: os.open("/proc/sys/kernel/core_pattern", os.O_WRONLY)))
 if os.fork() == 0:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -120,6 +126,8 @@ def test_a_hostile_shell_reaches_neither_the_host_nor_the_terminal(
     assert terminal.see("\r\n") == b"EPERM EPERM"
     terminal.see("agents ")
     assert set(terminal.see("\r\n").split()) <= {b"EROFS", b"ENOENT", b"EACCES", b"EPERM"}
+    terminal.see("namespace ")
+    assert terminal.see("\r\n") == b"EPERM"
     terminal.see("pattern ")
     assert terminal.see("\r\n") == b"EROFS"
     terminal.see(f"Left {name}: exit status 5.")
@@ -173,6 +181,7 @@ def test_the_session_has_the_rights_of_the_containers_pid_1(enter: Enter, contai
     assert (confined["CapBnd"], confined["NoNewPrivs"], confined["Seccomp"]) == (["0000000000000001"], ["1"], ["2"])
     assert host_tools["Uid"][0] == "0"
     assert (host_tools["CapBnd"], host_tools["NoNewPrivs"]) == (["0000000000000001"], ["1"])
+    assert host_tools["Seccomp"] == ["2"]
     assert host_tools["CapEff"] == ["0000000000000001"]
     full = found("--host-tools", "--full-rights")
     assert full["NoNewPrivs"] == ["0"]

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from containerlab_probes.kernel.libc import last_failure, libc
+from containerlab_probes.kernel.user_namespaces import forbid_user_namespaces
 from containerlab_probes.records import Mount
 
 SYS_PTRACE = 19
@@ -14,7 +15,7 @@ SYS_PTRACE = 19
 _PR_SET_DUMPABLE, _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 4, 23, 24
 _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
 _CAPABILITY_VERSION_3 = 0x20080522
-_STATUS = re.compile(r"^(CapBnd|NoNewPrivs):[ \t]*([0-9a-f]+)$", re.MULTILINE)
+_STATUS = re.compile(r"^(CapBnd|NoNewPrivs|Seccomp):[ \t]*([0-9a-f]+)$", re.MULTILINE)
 _CONTAINER = re.compile(r"[0-9a-f]{64}")
 _MARKED = ("pids", "name=systemd", "")
 """Hierarchies where a cgroup can be added below another without further settings, the best first."""
@@ -27,6 +28,8 @@ class Limits:
     bounding: int
     """The capabilities that it can ever have, one bit for each."""
     no_new_privileges: bool
+    is_filtered: bool = False
+    """Whether it has a seccomp filter."""
 
     @property
     def allows_tracing(self) -> bool:
@@ -39,7 +42,7 @@ def parse_limits(status: str) -> Limits:
     found = dict(_STATUS.findall(status))
     if "CapBnd" not in found:
         raise ValueError("not a text of /proc/PID/status: CapBnd is missing")
-    return Limits(int(found["CapBnd"], 16), found.get("NoNewPrivs") == "1")
+    return Limits(int(found["CapBnd"], 16), found.get("NoNewPrivs") == "1", found.get("Seccomp") == "2")
 
 
 def cgroup_directories(paths: dict[str, str], mounts: Iterable[Mount]) -> dict[str, str]:
@@ -88,7 +91,13 @@ def hide_from_tracers() -> None:
 
 
 def drop_to(limits: Limits) -> None:
-    """Gives up all capabilities outside the bounding set of `limits`, forever. Raises `Denied`."""
+    """Gives up all capabilities outside the bounding set of `limits`, forever. Raises `Denied`.
+
+    The seccomp filter of another process can't be taken over. Where `limits` has one, new user namespaces are
+    forbidden: in one, the process would have all capabilities.
+    """
+    if limits.is_filtered:
+        forbid_user_namespaces()
     number = 0
     while (held := libc.prctl(_PR_CAPBSET_READ, number, 0, 0, 0)) >= 0:
         if held and not limits.bounding >> number & 1:

@@ -1,6 +1,9 @@
 """What confines a process: parsed, and taken over by a child."""
 
+import ctypes
+import errno
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,7 +38,7 @@ HYBRID = (
 
 def test_limits() -> None:
     text = "Name:\tCapBnd:\nCapBnd:\t00000000a80425fb\nNoNewPrivs:\t1\nSeccomp:\t2\n"
-    assert parse_limits(text) == Limits(0xA80425FB, no_new_privileges=True)
+    assert parse_limits(text) == Limits(0xA80425FB, no_new_privileges=True, is_filtered=True)
     assert not parse_limits(text).allows_tracing
     assert parse_limits("CapBnd:\t0000000000080000\n") == Limits(1 << 19, no_new_privileges=False)
     assert parse_limits("CapBnd:\t0000000000080000\n").allows_tracing
@@ -116,6 +119,23 @@ def test_a_child_has_no_more_than_the_limits(limits: Limits) -> None:
     assert {int(values[key], 16) for key in ("CapBnd", "CapPrm", "CapEff")} == {wanted}
     assert {int(values[key], 16) for key in ("CapInh", "CapAmb")} == {0}
     assert parse_limits(status).no_new_privileges is (limits.no_new_privileges or before.no_new_privileges)
+
+
+@ROOT_ONLY
+def test_a_child_of_a_filtered_process_gets_no_user_namespace() -> None:
+    def act() -> str:
+        drop_to(Limits(0xA80425FB, no_new_privileges=False, is_filtered=True))
+        flags = (0, 0x10000000, 0x10000000 | 0x00020000)  # CLONE_NEWUSER, CLONE_NEWNS
+        refused = [libc.unshare(flag) and errno.errorcode[ctypes.get_errno()] for flag in flags]
+        thread = threading.Thread(target=lambda: refused.append("thread"))
+        thread.start()
+        thread.join()
+        child = os.fork()
+        if child == 0:
+            os._exit(5)
+        return f"{refused} {os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}"
+
+    assert in_child(act) == "[0, 'EPERM', 'EPERM', 'thread'] 5"
 
 
 def test_a_hidden_process_cannot_be_traced_by_its_equals() -> None:

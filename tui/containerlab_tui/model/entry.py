@@ -1,4 +1,4 @@
-"""A way to enter a container, and what came of it."""
+"""A way to enter a container, and the result."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,6 +1,6 @@
 """Enters a container: inside its confinement through the engine, or with the host's tools.
 
-Either way the program has a terminal and a session (setsid) of its own kind, not the user's; `relay` connects the two.
+Either way the program has another terminal and another session (setsid) than the user; `relay` connects the two.
 """
 
 import os

@@ -46,7 +46,8 @@ _RESET = (
 """Undoes what output can set in a terminal (xterm's ctlseqs; kitty's keyboard protocol)."""
 _QUERY, _ANSWER = b"\x1b[5n", b"\x1b[0n"
 """Asks the terminal whether it works (DSR); it answers in order."""
-_ANSWER_LIMIT_S, _QUIET_S = 0.7, 0.05
+_ANSWER_LIMIT_S, _QUIET_S = 2.0, 0.05
+"""Limits of waiting: for the answer, which may come over a slow link, and for more input after it."""
 
 
 def attach(engine: Engine, details: Details) -> int:
