@@ -9,10 +9,14 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from containerlab_probes.processes.identity import identify
+from containerlab_tui.model.entry import Entry, Way
+from containerlab_tui.services.host_session import HostSession
 from tests.support.docker import Containers, Docker, eventually
 from tests.support.pseudoterminal import Pseudoterminal
 from tests.support.terminal import Terminal
@@ -108,6 +112,28 @@ def put(docker: Docker, name: str, path: str, text: str) -> None:
     )  # fmt: skip
 
 
+ATTACK = """
+import os, time
+own = os.listdir("/proc")
+hidden, seen = set(), set()
+print("ready", flush=True)
+while not os.path.exists("/tmp/stop"):
+    for pid in set(os.listdir("/proc")) - set(own):
+        for name in ("exe", "root", "cwd"):
+            try:
+                found = os.stat(f"/proc/{pid}/{name}")
+            except PermissionError:
+                hidden.add(pid)
+            except OSError:
+                pass
+            else:
+                seen.add(f"{found.st_dev}:{found.st_ino}")
+print("hidden", len(hidden), "seen", *seen, flush=True)
+time.sleep(1000)
+"""
+"""A program of the container that looks for a way to the host's files through each process that appears."""
+
+
 def added_cgroups(id: str) -> list[Path]:
     """Returns the cgroups below those of a container that entering has added."""
     return [path for path in Path("/sys/fs/cgroup").rglob("containerlab-enter-*") if id in str(path)]
@@ -140,6 +166,23 @@ def test_a_hostile_shell_reaches_neither_the_host_nor_the_terminal(
     terminal.type("end\n")
     assert terminal.see("end\r\nend\r\n") == b""  # echoed, and copied by cat: nothing else was typed or written
     assert not os.path.exists("/tmp/stolen")
+
+
+def test_what_enters_cannot_be_traced_before_it_is_the_program(container: Containers, docker: Docker) -> None:
+    name = container("dockerapp1", "python3", "-c", ATTACK, ready="ready")
+    init = identify(int(docker.state(name, "State.Pid")))
+    slow = {"PATH": "a:" * 3_000 + "/usr/bin"}  # so that it looks for the program for a while
+    for _ in range(3):
+        with closing(HostSession(init, Entry(Way.HOST_TOOLS), ("true",), slow, (24, 80))) as session:
+            while session.read():
+                pass
+            assert session.end(has_left=False).status == 0
+    docker("exec", name, "touch", "/tmp/stop")
+    words = docker.says(name, "hidden ").split("hidden ")[1].split()
+    assert int(words[0]) >= 3
+    hosts = {f"{found.st_dev}:{found.st_ino}" for found in (os.stat("/"), os.stat("/proc/self/exe"))}
+    assert not hosts & set(words[2:])
+    assert len(words) > 2  # the program is seen once it runs in the container's files
 
 
 @pytest.mark.parametrize("way", WAYS)

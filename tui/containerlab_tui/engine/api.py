@@ -53,7 +53,7 @@ class ExecRequest:
 
 @dataclass(frozen=True, slots=True)
 class ExecState:
-    """What became of a program that was run in a container."""
+    """The state of a program that was run in a container."""
 
     is_running: bool
     pid: int
