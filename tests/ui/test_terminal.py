@@ -92,10 +92,11 @@ def attached_tty() -> Iterator[Pty]:
 
 @pytest.fixture
 def isolated() -> Iterator[int]:
-    """Yields the host PID of a process that is PID 1 in new namespaces, with host name `inside`."""
+    """Yields the host PID of a process that is PID 1 in new namespaces, with host name `inside`, and can't trace."""
     kinds = ("--mount", "--uts", "--ipc", "--net", "--pid", "--fork", "--kill-child")
     script = "hostname inside && echo up && exec sleep 1000"
-    outer = subprocess.Popen(["unshare", *kinds, "sh", "-c", script], stdout=subprocess.PIPE, text=True)
+    command = ("unshare", *kinds, "setpriv", "--bounding-set=-sys_ptrace", "sh", "-c", script)
+    outer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert outer.stdout is not None
     assert outer.stdout.readline() == "up\n"
     inner = int(Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()[0])

@@ -5,9 +5,10 @@ needs a fork. Its standard streams are the session's pseudoterminal. The descrip
 line of JSON, the request, and gets one: the program's PID and the cgroup that lists its descendants, or why it could
 not start. It waits outside the container and exits with the program's status.
 
-A container could take over what it can trace. So this process stays outside the container's PID namespace, its child
-can't be traced before it has executed the program, and a program that keeps the host's files enters the PID namespace
-only with rights that a container does not have.
+A container could take over what it can trace. So this process stays outside the container's PID namespace, and its
+child can't be traced before it has executed the program, unless the container may have CAP_SYS_PTRACE. A program with
+the host's files must not be visible in the container with rights that the container has as well. What would break this
+is refused, unless full rights are asked for.
 """
 
 import contextlib
@@ -38,6 +39,7 @@ from containerlab_probes.kernel.rootfs import open_root
 CANNOT_RUN = 127
 """Exit status if the program could not be started, as of a shell."""
 _MOST_FILES = 1 << 20
+_OTHERWISE = "enter inside its confinement, or with full rights."
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,8 @@ def main(descriptor: int) -> int:
             marked = target.marked
             child = _fork(request, target)
         except ContainerlabError as error:
-            caller.write(json.dumps({"error": str(error), "kind": error.kind}).encode() + b"\n")
             _remove(marked)
+            caller.write(json.dumps({"error": str(error), "kind": error.kind}).encode() + b"\n")
             return CANNOT_RUN
         caller.write(json.dumps({"pid": child, "cgroup": marked}).encode() + b"\n")
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -150,9 +152,11 @@ def _open(request: Request) -> _Opened:
             raise failure(error, f"open the {kind} namespace of process {pid}") from error
     limits = confinement.parse_limits(read_text(f"/proc/{pid}/status"))
     paths = procfs.parse_cgroups(read_text(f"/proc/{pid}/cgroup"))
-    directories = confinement.cgroup_directories(paths, read_mounts())
     if procfs.parse_stat(read_text(f"/proc/{pid}/stat")).started != request.started:
         raise failure(errno.ESRCH, f"enter the container of process {pid}", missing="it has exited")
+    if not request.full_rights:
+        _refuse_tracers(request, limits, "pid" in namespaces or _shares_pids(pid))
+    directories = confinement.cgroup_directories(paths, read_mounts())
     marked = confinement.add_cgroup(directories, f"containerlab-enter-{os.getpid()}")
     cgroups = []
     for directory in directories.values():
@@ -161,6 +165,19 @@ def _open(request: Request) -> _Opened:
         except OSError as error:
             raise failure(error, f"open the cgroup {directory}") from error
     return _Opened(limits, root, namespaces, tuple(cgroups), marked)
+
+
+def _shares_pids(pid: int) -> bool:
+    """Returns whether a process is in this process's PID namespace."""
+    return os.stat(f"/proc/{pid}/ns/pid").st_ino == os.stat("/proc/self/ns/pid").st_ino
+
+
+def _refuse_tracers(request: Request, limits: Limits, is_visible: bool) -> None:
+    """Raises Denied if the container could take over the program. `is_visible`: it sees the program's PID."""
+    if is_visible and limits.allows_tracing:
+        raise Denied(f"The container may have CAP_SYS_PTRACE, so it could take over what enters it: {_OTHERWISE}")
+    if is_visible and "mnt" not in request.namespaces:
+        raise Denied(f"The container shares the host's PID namespace, so it could get the host's files: {_OTHERWISE}")
 
 
 def _fork(request: Request, target: _Opened) -> int:

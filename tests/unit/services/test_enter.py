@@ -108,7 +108,8 @@ def test_the_hosts_tools_name_their_risk_in_one_sentence(host_files: bool, full_
     entry = Entry(Way.HOST_TOOLS, host_files=host_files, full_rights=full_rights)
     for can_trace in (False, True):
         sentence = entering.rights(entry, can_trace)
-        assert sentence.startswith("Risk: ")
+        is_refused = can_trace and not full_rights and not host_files
+        assert sentence.startswith("Refused: " if is_refused else "Risk: ")
         assert sentence.count(".") == 1
         assert ("CAP_SYS_PTRACE" in sentence) is (can_trace and (full_rights or not host_files))
     assert "Risk" not in entering.rights(Entry(), can_trace=True)

@@ -20,8 +20,10 @@ def rights(entry: Entry, can_trace: bool = False) -> str:
         risk = "Risk: runs as root on the host's files; only its capabilities and cgroup are the container's."
     else:
         risk = "Risk: runs as root with the container's capabilities, without its seccomp filter and AppArmor profile."
-    if can_trace and (entry.full_rights or not entry.host_files):
-        return f"{risk[:-1]}, and the container can take it over (CAP_SYS_PTRACE)."
+    if can_trace and entry.full_rights:
+        return f"{risk[:-1]}, and so can the container (CAP_SYS_PTRACE)."
+    if can_trace and not entry.host_files:
+        return "Refused: the container may have CAP_SYS_PTRACE and take over what enters it; it needs full rights."
     return risk
 
 

@@ -31,11 +31,12 @@ def look_up_shells(engine: Engine, details: Details, wanted: str = "") -> Shells
     """Returns the shells of a running container; runs none of its programs. `wanted` comes first if it exists."""
     if not engine.local:
         return Shells(unknown="The container runs on another machine.")
+    can_trace = False
     try:
         can_trace = host_session.may_trace(details.pid)
         found = host_session.find_programs(details.pid, (wanted, *SHELLS) if wanted else SHELLS)
     except ContainerlabError as error:
-        return Shells(unknown=str(error))
+        return Shells(unknown=str(error), can_trace=can_trace)
     return Shells(found, can_trace=can_trace)
 
 

@@ -12,7 +12,7 @@ from containerlab_probes.kernel.files import read_text
 from containerlab_probes.processes.tree import read_process
 from containerlab_probes.records import Process
 
-SETTLE_S = 1.0
+SETTLE_S = 2.0
 """How long programs get to exit after the hangup of their terminal."""
 READ_LIMIT = 50
 """Processes of which the command is read."""

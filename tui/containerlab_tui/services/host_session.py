@@ -26,7 +26,7 @@ from containerlab_tui.services.entered_processes import SETTLE_S, SessionEnd, le
 
 FIND_LIMIT_S = 3.0
 """Most of it is the start of an interpreter; a file system of a container may never answer."""
-_START_LIMIT_S = 15.0
+_START_LIMIT_S = 30.0
 _REPORT_BYTES = 16 * 1024
 _READ_BYTES = 64 * 1024
 
