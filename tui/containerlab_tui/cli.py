@@ -135,7 +135,7 @@ def _add_listing(command: _Command) -> None:
 
 
 def _add_changing(command: _Command) -> None:
-    """Adds the commands that signal processes or stop containers."""
+    """Adds the commands that signal processes, or stop or enter containers."""
     signal = command("signal", "send a signal (to PID 1 by default) and show the result")
     _name(signal)
     signal.add_argument("signal", metavar="SIGNAL")

@@ -11,8 +11,7 @@ from containerlab_tui.model.entry import Entry, Shells, Way
 from containerlab_tui.present import entering
 from containerlab_tui.services.enter import SHELLS, UNSEARCHED, command_of, enter, look_up_shells
 from containerlab_tui.services.host_session import find_programs, namespaces_of
-from containerlab_tui.services.policy import UNRESTRICTED
-from tests.support.engine import ScriptedEngine, details
+from tests.support.engine import UNRESTRICTED, ScriptedEngine, details
 
 NOBODY = 2**22 + 1
 HOST_TOOLS = Entry(Way.HOST_TOOLS)

@@ -10,7 +10,7 @@ from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsu
 from containerlab_probes.processes.identity import identify
 from containerlab_tui.engine.api import Engine, ExecRequest
 from containerlab_tui.model.entry import Entry, Shells, Visit, Way
-from containerlab_tui.model.inventory import Details
+from containerlab_tui.model.inventory import PAUSED, Details
 from containerlab_tui.present import entering
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.services import host_session
@@ -65,7 +65,7 @@ def enter(engine: Engine, details: Details, entry: Entry, policy: Policy, shell:
     policy.require(Operation.ENTER, f"enter {details.name}")
     if not details.pid:
         raise Gone(f"{details.name} is not running. Start it first.")
-    if details.state == "paused":
+    if details.state == PAUSED:
         raise BadRequest(f"{details.name} is paused. Resume it first.")  # its cgroup would freeze what enters it
     terminal = user_terminal()
     shells = look_up_shells(engine, details, shell)
