@@ -22,7 +22,6 @@ from tests.support.pseudoterminal import Pseudoterminal
 from tests.support.terminal import Terminal
 
 WAYS = {"confined": (), "host-tools": ("--host-tools",)}
-ANSWERS = {b"\x1b[c": b"\x1b[?62;4c", b"\x1b[6n": b"\x1b[1;1R", b"\x1b[5n": b"\x1b[0n"}
 HOSTILE = """#!/usr/bin/env python3
 import ctypes, errno, fcntl, glob, os, signal, sys, termios, time
 
@@ -70,7 +69,7 @@ if os.fork() == 0:
             attempt(lambda: os.write(1, b"output of a left-over child\\n"))
             time.sleep(0.05)
     sys.exit()
-say("asks \\x1b[c\\x1b[6n\\x1b]0;title")
+say("asks \\x1b[5n\\x1b[c\\x1b[6n\\x1b]0;title")
 attempt(lambda: steal("touch /tmp/stolen\\n"))
 sys.exit(5)
 """
@@ -84,13 +83,15 @@ def enter(engine_host: str, tmp_path: Path) -> Iterator[Enter]:
     """Returns a function that enters a container on a terminal; then `cat` shows what is typed there."""
     made: list[Pseudoterminal] = []
 
-    def begin(*words: str) -> Pseudoterminal:
+    def begin(*words: str, knows_modes: bool = True, slow_s: float = 0.0) -> Pseudoterminal:
         program = str(Path(sys.executable).with_name("containerlab-tui"))
         line = shlex.join((program, "--host", engine_host, "enter", *words))
         environment = {
             "PATH": os.environ["PATH"], "TERM": "xterm", "LANG": "C.UTF-8", "HOME": str(tmp_path), "SHELL": "/bin/sh",
         }  # fmt: skip
-        terminal = Pseudoterminal(("/bin/sh", "-c", f"{line}; echo status $?; exec cat"), environment, ANSWERS)
+        terminal = Pseudoterminal(
+            ("/bin/sh", "-c", f"{line}; echo status $?; exec cat"), environment, knows_modes, slow_s
+        )
         made.append(terminal)
         return terminal
 
@@ -166,6 +167,20 @@ def test_a_hostile_shell_reaches_neither_the_host_nor_the_terminal(
     terminal.type("end\n")
     assert terminal.see("end\r\nend\r\n") == b""  # echoed, and copied by cat: nothing else was typed or written
     assert not os.path.exists("/tmp/stolen")
+
+
+@pytest.mark.parametrize(("knows_modes", "slow_s"), [(True, 0.7), (False, 0.4)])
+def test_answers_of_the_terminal_are_not_typed(
+    knows_modes: bool, slow_s: float, enter: Enter, container: Containers
+) -> None:
+    name = container("dockerapp1")
+    asks = "print('\x1b[5n\x1b[c\x1b[6n\x1b[c asked \x1bP$q unfinished', flush=True)"
+    terminal = enter(name, "--", "python3", "-c", asks, knows_modes=knows_modes, slow_s=slow_s)
+    terminal.see("asked")
+    terminal.see("\x18\x1b\\")  # ends what is unfinished
+    terminal.see("\r\nstatus 0\r\n")
+    terminal.type("end\n")
+    assert b"".join(terminal.see("end\r\nend\r\n").split()) == b""
 
 
 def test_what_enters_cannot_be_traced_before_it_is_the_program(container: Containers, docker: Docker) -> None:

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -10,13 +11,19 @@ import termios
 import time
 from collections.abc import Mapping, Sequence
 
+_WHAT = b"\x1b[c"
+_ANSWERS = {_WHAT: b"\x1b[?62;4c", b"\x1b[6n": b"\x1b[1;1R", b"\x1b[5n": b"\x1b[0n"}
+_QUESTIONS = re.compile(rb"\x1b\[(?:c|6n|5n|\?(?P<mode>\d+)\$p)")
+
 
 class Pseudoterminal:
     """Starts a program as a terminal would, types keys, reads its output and answers the terminal's questions."""
 
-    def __init__(self, argv: Sequence[str], environment: Mapping[str, str], answers: Mapping[bytes, bytes]) -> None:
-        """`answers`: what the terminal sends back for each question in the output."""
-        self._answers = dict(answers)
+    def __init__(
+        self, argv: Sequence[str], environment: Mapping[str, str], knows_modes: bool = True, slow_s: float = 0.0
+    ) -> None:
+        """`knows_modes`: it answers DECRQM. `slow_s`: how long it takes to tell what it is (DA)."""
+        self._knows_modes, self._slow_s = knows_modes, slow_s
         self.pid, self._fd = pty.fork()
         if self.pid == 0:  # the child runs nothing else before exec
             os.execve(argv[0], list(argv), dict(environment))  # noqa: S606
@@ -43,11 +50,22 @@ class Pseudoterminal:
 
     def _take(self, data: bytes) -> None:
         self.written += data
-        self._asked = self._asked[-16:] + data
-        for question, answer in self._answers.items():
-            for _ in range(self._asked.count(question)):
-                os.write(self._fd, answer)
-            self._asked = self._asked.replace(question, b"")
+        self._asked += data
+        end = 0
+        for question in _QUESTIONS.finditer(self._asked):
+            end = question.end()
+            self._answer(question)
+        self._asked = self._asked[end:][-16:]
+
+    def _answer(self, question: re.Match[bytes]) -> None:
+        """Answers in order, as a terminal does."""
+        if question["mode"]:
+            if self._knows_modes:
+                os.write(self._fd, b"\x1b[?%b;0$y" % question["mode"])
+            return
+        if question[0] == _WHAT:
+            time.sleep(self._slow_s)
+        os.write(self._fd, _ANSWERS[question[0]])
 
     def resize(self, rows: int, columns: int) -> None:
         fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

@@ -45,9 +45,11 @@ _RESET = (
 )
 """Undoes what output can set in a terminal (xterm's ctlseqs; kitty's keyboard protocol)."""
 _QUERY, _ANSWER = b"\x1b[5n", b"\x1b[0n"
-"""Asks the terminal whether it works (DSR); it answers in order."""
-_ANSWER_LIMIT_S, _QUIET_S = 2.0, 0.05
-"""Limits of waiting: for the answer, which may come over a slow link, and for more input after it."""
+"""Asks the terminal whether it works (DSR). The session's output can have asked that as well."""
+_MODE_QUERY, _MODE_ANSWER = b"\x1b[?%d$p", b"\x1b[?%d;"
+"""Asks for a mode that no terminal has (DECRQM), which some terminals do not answer."""
+_NO_ANSWER_S, _QUIET_S, _LONGEST_S = 2.0, 1.0, 10.0
+"""Limits of waiting: for the next answer, which may come over a slow link; after an answer to DSR; for all answers."""
 
 
 def attach(engine: Engine, details: Details) -> int:
@@ -218,19 +220,21 @@ def restored(terminal: int) -> Iterator[None]:
 def _discard_answers(terminal: int) -> None:
     """Resets the terminal and reads its answers to the session's output, until it has answered the last question.
 
-    Otherwise the screen or shell that reads the terminal next would take the answers for keys.
+    Otherwise the screen or shell that reads the terminal next would take the answers for keys. A terminal answers in
+    order. The last question has a random number, so the session's output can't have asked it.
     """
     terminal_modes.setraw(terminal, termios.TCSADRAIN)
-    write_all(_RESET + _QUERY)
-    deadline, tail = time.monotonic() + _ANSWER_LIMIT_S, b""
-    while (left := deadline - time.monotonic()) > 0:
-        wait_s = min(left, _QUIET_S) if _ANSWER in tail else left
-        if not select.select([terminal], [], [], wait_s)[0]:
-            return
+    mode = 20_000 + int.from_bytes(os.urandom(2)) % 40_000
+    is_console = os.environ.get("TERM") == "linux"  # it may print the end of a sequence that it does not know
+    write_all(_RESET + _QUERY + (b"" if is_console else _MODE_QUERY % mode))
+    deadline, wait_s, tail = time.monotonic() + _LONGEST_S, _NO_ANSWER_S, b""
+    while time.monotonic() < deadline and select.select([terminal], [], [], wait_s)[0]:
         read = os.read(terminal, 4096)
-        if not read:
-            return
-        tail = _ANSWER if _ANSWER in tail + read else (tail + read)[-len(_ANSWER) :]
+        tail = tail[-16:] + read
+        if not read or _MODE_ANSWER % mode in tail:
+            return  # the rest of the answer comes with it, or is flushed
+        if _ANSWER in tail:
+            wait_s = _QUIET_S
 
 
 def _nothing(_number: int, _frame: object) -> None:
