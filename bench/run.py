@@ -19,11 +19,11 @@ from typing import TypeVar
 
 from containerlab_probes.client import OverviewClient, ProbeClient
 from containerlab_probes.errors import ContainerlabError
-from containerlab_probes.processes.identity import identify
 from containerlab_tui import directories
 from containerlab_tui.engine.api import Engine, RunRequest
 from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.lab.lab import Lab
+from containerlab_tui.services.processes import run_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench.usage import cpu_s, family, peak_mb, peer_pid
@@ -202,7 +202,7 @@ def agents(engine: Engine, runs: int) -> Iterator[Line]:
     details = engine.inspect("bench-001")
     firsts, further = list[float | None](), list[float | None]()
     for _ in range(runs):
-        with _closing(ProbeClient(identify(details.pid))) as client:
+        with _closing(ProbeClient(run_of(details))) as client:
             began = time.monotonic()
             client.ipc()
             firsts.append(time.monotonic() - began)
@@ -212,12 +212,12 @@ def agents(engine: Engine, runs: int) -> Iterator[Line]:
                 further.append(time.monotonic() - began)
     yield Line("first question to a probe agent", _median(firsts, 1000), 80, "ms")
     yield Line("question to a running probe agent", _median(further, 1000), 5, "ms")
-    pids = [engine.inspect(one.id).pid for one in engine.containers() if one.name.startswith("bench-")]
+    runs_of_all = [run_of(engine.inspect(one.id)) for one in engine.containers() if one.name.startswith("bench-")]
     with _closing(OverviewClient()) as overviews:
-        overviews.overview(pids)
+        overviews.overview(runs_of_all)
         began = time.monotonic()
-        overviews.overview(pids)
-        yield Line(f"IPC overview of {len(pids)} containers", (time.monotonic() - began) * 1000, 50, "ms")
+        overviews.overview(runs_of_all)
+        yield Line(f"IPC overview of {len(runs_of_all)} containers", (time.monotonic() - began) * 1000, 50, "ms")
 
 
 def diagnoses(engine: Engine, command: str, count: int, runs: int) -> Iterator[Line]:

@@ -8,6 +8,7 @@ container's PID 1 exits, so it never keeps a namespace and the memory in it aliv
 
 import json
 import os
+import re
 import select
 import sys
 from collections.abc import Callable, Iterable
@@ -27,10 +28,13 @@ from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_probes.memory import mappings, snapshot
 from containerlab_probes.memory.windows import check_window
 from containerlab_probes.processes.identity import identify
+from containerlab_probes.processes.membership import membership_of
 from containerlab_probes.processes.tree import container_processes
-from containerlab_probes.records import IpcKind, ProcessId
+from containerlab_probes.records import ContainerRun, IpcKind, ProcessId
 
 Fields = dict[str, object]
+_RUN_FORM = "ID:PID:STARTED"
+_RUN = re.compile(r"([0-9A-Za-z]+):([1-9][0-9]{0,9}):([0-9]{1,19})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +89,22 @@ def parse_question(line: bytes) -> Question:
     return Question(plain["id"], plain["ask"], fields)
 
 
-class Agent:
-    """Answers questions. `init` is the container's PID 1; None: this is the overview agent."""
+def parse_run(text: str) -> ContainerRun:
+    """Parses a run of a container, `ID:PID:STARTED`. Raises `BadRequest`."""
+    found = _RUN.fullmatch(text)
+    if found is None:
+        raise BadRequest(f"{text[:100]!r} is not of the form {_RUN_FORM}.")
+    return ContainerRun(found[1], ProcessId(int(found[2]), int(found[3])))
 
-    def __init__(self, init: ProcessId | None) -> None:
-        self._init = init
+
+class Agent:
+    """Answers questions about a run of a container; None: this is the overview agent."""
+
+    def __init__(self, run: ContainerRun | None) -> None:
+        self._run = run
         self._questions: dict[str, tuple[Callable[[Question], object], frozenset[str]]] = {
             "hello": (self._hello, frozenset()),
-            "overview": (self._overview, frozenset({"pids"})),
+            "overview": (self._overview, frozenset({"runs"})),
             "processes": (self._processes, frozenset()),
             "ipc": (self._ipc, frozenset()),
             "ipc-read": (self._ipc_read, frozenset({"kind", "object", "offset", "length"})),
@@ -111,20 +123,20 @@ class Agent:
         return to_plain(method(question))
 
     @property
-    def _target(self) -> ProcessId:
-        """The container's PID 1.
+    def _target(self) -> ContainerRun:
+        """The container.
 
-        Raises `Gone` unless it is still the same process, `Unsupported` in another namespace.
+        Raises `Gone` unless its PID 1 is still the same process, `Unsupported` in another namespace, and as
+        `membership_of`.
         """
-        init = self._init
-        if init is None:
+        if self._run is None:
             raise BadRequest("This agent belongs to no container, so it answers hello and overview only.")
+        init = self._run.init
         here, there = namespace_inode(0, "ipc"), namespace_inode(init.pid, "ipc")
-        if identify(init.pid) != init:
-            raise Gone("The container has exited.")
+        membership_of(self._run)
         if here != there:
             raise Unsupported("PID 1 of the container is in another IPC namespace than this agent.")
-        return init
+        return self._run
 
     def _pids(self) -> Iterable[ProcessId]:
         return [process.id for process in container_processes(self._target)]
@@ -133,14 +145,15 @@ class Agent:
         return {"protocol": PROTOCOL, "pid": os.getpid(), "namespace": namespace_inode(0, "ipc")}
 
     def _overview(self, question: Question) -> object:
-        pids = question.fields["pids"]
-        if not isinstance(pids, list) or not all(type(pid) is int and 0 < pid < 1 << 31 for pid in pids):
-            raise BadRequest("pids must be a list of process numbers.")
-        return {str(pid): self._one_overview(pid) for pid in pids}
+        runs = question.fields["runs"]
+        if not isinstance(runs, list) or not all(isinstance(run, str) for run in runs):
+            raise BadRequest(f"runs must be a list of {_RUN_FORM}.")
+        return {run.id: self._one_overview(run) for run in map(parse_run, runs)}
 
-    def _one_overview(self, pid: int) -> OneOverview:
+    def _one_overview(self, run: ContainerRun) -> OneOverview:
         try:
-            return OneOverview(overview=snapshot.overview(pid))
+            membership_of(run)
+            return OneOverview(overview=snapshot.overview(run.init.pid))
         except ContainerlabError as error:
             return OneOverview(error=_error(error))
 
@@ -148,19 +161,22 @@ class Agent:
         return container_processes(self._target)
 
     def _ipc(self, _: Question) -> object:
-        return snapshot.snapshot(self._target, self._pids())
+        return snapshot.snapshot(self._target.init, self._pids())
 
     def _ipc_read(self, question: Question) -> object:
         kind, (offset, length) = question.kind(), question.window()
-        return snapshot.read(self._target, self._pids(), kind, question.text("object"), offset=offset, length=length)
+        return snapshot.read(
+            self._target.init, self._pids(), kind, question.text("object"), offset=offset, length=length
+        )
 
     def _ipc_remove(self, question: Question) -> object:
-        snapshot.remove(self._target, question.kind(), question.text("object"))
+        snapshot.remove(self._target.init, question.kind(), question.text("object"))
         return None
 
     def _maps(self, question: Question) -> object:
         upper_dir = question.text("upper_dir", empty=True)
-        found = mappings.container_mappings(self._target, container_processes(self._target))
+        run = self._target
+        found = mappings.container_mappings(run.init, container_processes(run))
         upper = mappings.paths_in_upper(found.mappings, upper_dir) if upper_dir else None
         return Located(found, upper)
 
@@ -194,18 +210,18 @@ def answer_line(agent: Agent, line: bytes, limit: int = ANSWER_LIMIT) -> bytes:
     return json.dumps({"id": number, "error": _error(error)}).encode("ascii") + b"\n"
 
 
-def serve(init: ProcessId | None) -> int:
+def serve(run: ContainerRun | None) -> int:
     """Answers the questions on standard input until it is closed; returns the exit status."""
-    agent = Agent(init)
+    agent = Agent(run)
     poll = select.poll()
     parent = os.pidfd_open(os.getppid()) if os.getppid() > 1 else -1
     target = -1
-    if init is not None:
+    if run is not None:
         try:
-            target = os.pidfd_open(init.pid)
+            target = os.pidfd_open(run.init.pid)
         except ProcessLookupError:
             return CONTAINER_GONE
-        if identify(init.pid) != init:
+        if identify(run.init.pid) != run.init:
             return CONTAINER_GONE
     for fd in (0, parent, target):
         if fd >= 0:
@@ -233,18 +249,18 @@ def _write(data: bytes) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Parses `--serve [--init PID:STARTED]` and serves; returns the exit status."""
-    if arguments[:1] != ["--serve"] or len(arguments) not in (1, 3) or arguments[1:2] not in ([], ["--init"]):
-        sys.stderr.write("usage: containerlab_probes --serve [--init PID:STARTED]\n")
+    """Parses `--serve [--container ID:PID:STARTED]` and serves; returns the exit status."""
+    if arguments[:1] != ["--serve"] or len(arguments) not in (1, 3) or arguments[1:2] not in ([], ["--container"]):
+        sys.stderr.write("usage: containerlab_probes --serve [--container ID:PID:STARTED]\n")
         return 2
-    init = None
+    run = None
     if len(arguments) == 3:
-        pid, _, started = arguments[2].partition(":")
-        if not (pid.isdecimal() and started.isdecimal()):
-            sys.stderr.write("--init takes PID:STARTED, two numbers\n")
+        try:
+            run = parse_run(arguments[2])
+        except BadRequest as error:
+            sys.stderr.write(f"--container: {error}\n")
             return 2
-        init = ProcessId(int(pid), int(started))
     try:
-        return serve(init)
+        return serve(run)
     except (BrokenPipeError, KeyboardInterrupt):
         return 0

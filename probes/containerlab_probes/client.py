@@ -19,7 +19,16 @@ from typing import cast
 from containerlab_probes.codec import ANSWER_LIMIT, CONTAINER_GONE, PROTOCOL, Located, OneOverview, decoder
 from containerlab_probes.errors import BY_KIND, ContainerlabError, Denied, Gone, TimedOut, Unsupported
 from containerlab_probes.kernel.namespaces import nsenter_command
-from containerlab_probes.records import IpcKind, IpcSnapshot, Mappings, Overview, Process, ProcessId, Window
+from containerlab_probes.records import (
+    ContainerRun,
+    IpcKind,
+    IpcSnapshot,
+    Mappings,
+    Overview,
+    Process,
+    ProcessId,
+    Window,
+)
 
 TIME_LIMIT_S = 5.0
 """For one question, including the start of its agent."""
@@ -248,12 +257,12 @@ class ProbeClient(_Client):
     """
 
     def __init__(
-        self, init: ProcessId, *, time_limit_s: float = TIME_LIMIT_S, command: Sequence[str] | None = None
+        self, run: ContainerRun, *, time_limit_s: float = TIME_LIMIT_S, command: Sequence[str] | None = None
     ) -> None:
-        """`init` is the container's PID 1; `command` replaces the command that starts the agent through nsenter."""
-        self.init = init
-        ours = agent_command("--init", f"{init.pid}:{init.started}")
-        super().__init__(nsenter_command(init.pid, ("ipc",), ours), command, time_limit_s)
+        """`command` replaces the command that starts the agent through nsenter."""
+        self.run = run
+        ours = agent_command("--container", _text_of(run))
+        super().__init__(nsenter_command(run.init.pid, ("ipc",), ours), command, time_limit_s)
 
     def processes(self) -> tuple[Process, ...]:
         """Returns the container's processes, as `container_processes` returns them."""
@@ -293,7 +302,12 @@ class OverviewClient(_Client):
     def __init__(self, *, time_limit_s: float = TIME_LIMIT_S, command: Sequence[str] | None = None) -> None:
         super().__init__(agent_command(), command, time_limit_s)
 
-    def overview(self, pids: Iterable[int]) -> dict[int, Overview | ContainerlabError]:
-        """Returns the totals for the container of each process, or an error, by host PID. Raises as `ProbeClient`."""
-        plain = cast(dict[str, OneOverview], self._ask(dict[str, OneOverview], "overview", pids=list(pids)))
-        return {int(pid): one.overview or error_of(one.error) for pid, one in plain.items()}
+    def overview(self, runs: Iterable[ContainerRun]) -> dict[str, Overview | ContainerlabError]:
+        """Returns the totals for each container, or an error, by container id. Raises as `ProbeClient`."""
+        asked = [_text_of(run) for run in runs]
+        plain = cast(dict[str, OneOverview], self._ask(dict[str, OneOverview], "overview", runs=asked))
+        return {container: one.overview or error_of(one.error) for container, one in plain.items()}
+
+
+def _text_of(run: ContainerRun) -> str:
+    return f"{run.id}:{run.init.pid}:{run.init.started}"

@@ -11,7 +11,7 @@ from enum import Enum
 
 from containerlab_probes.records import Mappings, Overview
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of the questions and answers; the agent reports its own in `hello`."""
 ANSWER_LIMIT = 8 << 20
 """Bytes of one answer's line."""

@@ -19,6 +19,16 @@ class ProcessId:
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerRun:
+    """Identifies one run of a container: a restart has the same id and another PID 1."""
+
+    id: str
+    """The engine's full id: 64 hexadecimal digits."""
+    init: ProcessId
+    """PID 1, as the engine reports it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Dispositions:
     """What a process does with signals, read from /proc at one instant, as sets of signal numbers.
 
@@ -78,7 +88,7 @@ class Process:
 
     id: ProcessId
     container_pid: int
-    """As the container's own PID namespace sees it; 1 is its init."""
+    """As the PID namespace of the container's PID 1 sees it; 0: it is outside of that and gets no signals."""
     parent_pid: int
     """The parent's PID on the host; the parent of a process started by `docker exec` is outside the container."""
     started_at: float

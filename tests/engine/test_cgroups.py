@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from containerlab_probes.errors import Gone
-from containerlab_probes.kernel import cgroups, procfs
+from containerlab_probes.kernel import cgroups
+from containerlab_probes.processes.tree import container_processes
+from containerlab_probes.records import ContainerRun
 from tests.support.docker import Containers, Docker, eventually
 
 BASE = "containerlab/base:latest"
@@ -16,7 +18,7 @@ FILL = "import time; kept = bytearray(b'x') * 20_000_000; print('ready', flush=T
 
 def test_usage_agrees_with_the_engine(docker: Docker, container: Containers) -> None:
     name = container(BASE, "python3", "-c", FILL, options=("--memory=100m",), ready="ready")
-    reader = cgroups.UsageReader(int(docker.state(name, "State.Pid")))
+    reader = cgroups.UsageReader(docker.run_of(name))
     used = reader.read()
     assert 20_000_000 < used.memory_bytes < 60_000_000
     theirs = json.loads(docker("stats", "--no-stream", "--format", "{{json .}}", name))["MemUsage"].split("MiB")[0]
@@ -30,30 +32,31 @@ def test_usage_agrees_with_the_engine(docker: Docker, container: Containers) -> 
 def test_a_stopped_container_raises_gone_even_after_a_restart(docker: Docker, container: Containers) -> None:
     """The restarted container has the same cgroup, but the reader belongs to its earlier run."""
     name = container(BASE, "sleep", "1000")
-    reader = cgroups.UsageReader(int(docker.state(name, "State.Pid")))
+    reader = cgroups.UsageReader(docker.run_of(name))
     assert reader.read().memory_bytes > 0
     docker("restart", "--time=0", name)
     with pytest.raises(Gone):
         reader.read()
-    assert cgroups.UsageReader(int(docker.state(name, "State.Pid"))).read().cpu_seconds >= 0
+    assert cgroups.UsageReader(docker.run_of(name)).read().cpu_seconds >= 0
 
 
 def test_a_cgroup_below_belongs_to_the_container(docker: Docker, container: Containers) -> None:
-    name = container(BASE, "dash", "-c", "sleep 993 & wait")
-    pid = int(docker.state(name, "State.Pid"))
-    members = eventually(lambda: found if len(found := cgroups.members(pid)) == 2 else None, "the child is there")
+    name = container(BASE, "dash", "-c", "sleep 993 & wait", options=("--pid=host",))
+    run = docker.run_of(name)
+    members = eventually(lambda: found if len(found := pids(run)) == 2 else None, "the child is there")
     assert members is not None
-    paths = procfs.parse_cgroups(Path(f"/proc/{pid}/cgroup").read_text())
-    found = (cgroups.directory_of(paths, cgroups._mounts(), one) for one in cgroups._MEMBERSHIP)
-    below = Path(next(one for one in found if one)) / "below"
+    below = Path(next(iter(cgroups._own_directories(run).values()))) / "below"
     below.mkdir()
     try:
-        (below / "cgroup.procs").write_text(str(pid))
-        assert cgroups.members(pid) == members
-        assert cgroups.members(max(members)) == members
+        (below / "cgroup.procs").write_text(str(run.init.pid))
+        assert pids(run) == members
     finally:
         docker("rm", "--force", name)
         eventually(lambda: _removed(below), "the cgroup below is removed")
+
+
+def pids(run: ContainerRun) -> set[int]:
+    return {one.pid for one in container_processes(run)}
 
 
 def _removed(directory: Path) -> bool:

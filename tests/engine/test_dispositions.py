@@ -19,8 +19,8 @@ from containerlab_probes.records import Delivery, Effect, Forecast, Process
 from containerlab_probes.signals.exits import ExitWatch
 from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import name_of
-from containerlab_probes.signals.send import send
 from tests.support.docker import Containers, Docker, eventually
+from tests.support.kernel import send
 
 BASE = "containerlab/base:latest"
 TERM = int(signal.SIGTERM)
@@ -155,7 +155,7 @@ DEFERRED = {
 
 
 def processes_of(docker: Docker, name: str) -> tuple[Process, ...]:
-    return container_processes(identify(int(docker.state(name, "State.Pid"))))
+    return container_processes(docker.run_of(name))
 
 
 def of(processes: tuple[Process, ...], container_pid: int) -> Process:
@@ -269,7 +269,7 @@ def test_an_init_takes_signals_that_seem_neither_handled_nor_blocked(docker: Doc
 
 def test_kill_reaches_an_init_without_handlers(docker: Docker, container: Containers) -> None:
     name = container(BASE, "sleep", "1000")
-    seen = processes_of(docker, name)
+    run, seen = docker.run_of(name), processes_of(docker, name)
     made = expect(seen[0], seen, signal.SIGKILL)
     assert (made.delivery, made.effect) == (Delivery.DEFAULT, Effect.TERMINATES)
     watch = ExitWatch((seen[0].id,))
@@ -277,7 +277,7 @@ def test_kill_reaches_an_init_without_handlers(docker: Docker, container: Contai
     assert [one.ended_by for one in watch.wait(10)] == ["SIGKILL"]
     watch.close()
     with pytest.raises(Gone):
-        eventually(lambda: container_processes(seen[0].id) == (), "the container is removed")
+        eventually(lambda: container_processes(run) == (), "the container is removed")
 
 
 def test_stopped_and_resumed(docker: Docker, container: Containers) -> None:
@@ -425,15 +425,18 @@ def test_without_privileges_what_decides_is_unknown(docker: Docker, container: C
     script = """
 import os, sys
 from containerlab_probes.signals.forecast import forecast
-from containerlab_probes.processes.tree import container_processes, identify
+from containerlab_probes.processes.tree import container_processes
+from containerlab_probes.records import ContainerRun, ProcessId
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
-for pid in sys.argv[1:]:
-    init = container_processes(identify(int(pid)))[0]
+for run in sys.argv[1:]:
+    id, pid, started = run.split(":")
+    init = container_processes(ContainerRun(id, ProcessId(int(pid), int(started))))[0]
     print(forecast(init, 15).delivery, bool(init.dispositions.unread), sep=",")
 """
-    pids = [docker.state(name, "State.Pid") for name in (waiting, handling)]
+    runs = [docker.run_of(name) for name in (waiting, handling)]
+    named = [f"{run.id}:{run.init.pid}:{run.init.started}" for run in runs]
     done = subprocess.run(
-        (sys.executable, "-c", script, *pids), capture_output=True, text=True, check=True,
+        (sys.executable, "-c", script, *named), capture_output=True, text=True, check=True,
         env=os.environ | {"PYTHONPATH": ":".join(sys.path)},
     )  # fmt: skip
     assert done.stdout.split() == ["unknown,True", "handler,True"]

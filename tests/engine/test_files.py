@@ -12,7 +12,6 @@ import pytest
 from containerlab_probes.client import ProbeClient
 from containerlab_probes.errors import BadRequest, Gone
 from containerlab_probes.memory.mappings import Volumes, backing_of, host_path_of
-from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import Backing, Mapping, ProcessId
 from tests.support.docker import Containers, Docker, eventually
 
@@ -101,7 +100,7 @@ def look(docker: Docker) -> Iterator[Callable[[str], Found]]:
 
         def make(name: str) -> Found:
             [inspected] = json.loads(docker("inspect", name))
-            client = ProbeClient(identify(inspected["State"]["Pid"]))
+            client = ProbeClient(docker.run_of(name))
             return Found(clients.enter_context(contextlib.closing(client)), inspected)
 
         yield make

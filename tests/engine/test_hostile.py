@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from containerlab_probes.errors import Gone
-from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import ProcessId
 from containerlab_probes.signals.send import send
 from containerlab_tui.cli import main
@@ -124,7 +123,7 @@ def test_a_container_that_vanishes_before_the_stop(docker: Docker, container: Co
 
 def test_a_reused_pid_gets_no_signal(docker: Docker, container: Containers) -> None:
     name = container("dockerapp1", ready="pid = 1")
-    there = identify(int(docker.state(name, "State.Pid")))
+    run = docker.run_of(name)
     with pytest.raises(Gone):
-        send(ProcessId(there.pid, there.started - 1), 10)
+        send(run, ProcessId(run.init.pid, run.init.started - 1), 10)
     assert "SIGUSR1" not in docker.logs(name)

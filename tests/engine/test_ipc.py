@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from containerlab_probes.client import OverviewClient, ProbeClient
-from containerlab_probes.errors import BadRequest, Gone
+from containerlab_probes.errors import BadRequest, Gone, Unsupported
 from containerlab_probes.kernel.namespaces import namespace_inode, nsenter_command
-from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import WINDOW_LIMIT, IpcKind, IpcObject, IpcSnapshot, Overview
+from containerlab_probes.records import WINDOW_LIMIT, ContainerRun, IpcKind, IpcObject, IpcSnapshot, Overview
 from tests.support.docker import Containers, Docker, eventually
 
 BASE = "containerlab/base:latest"
@@ -53,7 +52,7 @@ def probe(docker: Docker) -> Iterator[Callable[[str], ProbeClient]]:
     with contextlib.ExitStack() as clients:
 
         def make(name: str) -> ProbeClient:
-            client = ProbeClient(identify(int(docker.state(name, "State.Pid"))))
+            client = ProbeClient(docker.run_of(name))
             return clients.enter_context(contextlib.closing(client))
 
         yield make
@@ -90,7 +89,7 @@ def waiting(client: ProbeClient) -> IpcSnapshot:
 
 def in_namespace(client: ProbeClient, *argv: str) -> str:
     """Returns the output of a host program that runs in a container's IPC namespace."""
-    command = nsenter_command(client.init.pid, ("ipc",), argv)
+    command = nsenter_command(client.run.init.pid, ("ipc",), argv)
     return subprocess.run(command, capture_output=True, text=True, check=True, env={"LC_ALL": "C", **os.environ}).stdout
 
 
@@ -99,7 +98,7 @@ def test_system_v_objects_with_their_users(docker: Docker, container: Containers
     snapshot = waiting(client)
     [waiter] = [process for process in client.processes() if "waiter" in process.command]
 
-    assert snapshot.namespace == namespace_inode(client.init.pid, "ipc") != namespace_inode(0, "ipc")
+    assert snapshot.namespace == namespace_inode(client.run.init.pid, "ipc") != namespace_inode(0, "ipc")
     assert snapshot.unread == ()
     segment = object_of(snapshot, IpcKind.SHM)
     assert (segment.key, segment.bytes, segment.mode, segment.attached, segment.removed) == (5678, 27, 0o666, 1, False)
@@ -213,7 +212,7 @@ def secret(tmp_path: Path) -> Path:
 
 def test_posix_objects(docker: Docker, container: Containers, probe: Probe, secret: Path) -> None:
     client = probe(posix_container(container, secret))
-    snapshot, pid = client.ipc(), client.init.pid
+    snapshot, pid = client.ipc(), client.run.init.pid
     shown = {(one.kind, one.id): one for one in snapshot.objects}
     assert set(shown) == {
         (IpcKind.POSIX_SHM, "shared"),
@@ -365,13 +364,14 @@ def test_an_overview_of_many(docker: Docker, container: Containers, probe: Probe
         *(with_waiter(docker, container), posix_container(container, secret)),
         *(container("systemv-shm", ready="ready"), container("scratch-static")),
     )
-    pids = [int(docker.state(name, "State.Pid")) for name in (full, posix, empty, scratch)]
+    runs = [docker.run_of(name) for name in (full, posix, empty, scratch)]
+    stranger = ContainerRun("f" * 64, runs[0].init)
     with contextlib.closing(OverviewClient()) as client:
-        answers = client.overview([*pids, (1 << 31) - 1])
-        for pid, objects, size in zip(pids, (3, 4, 0, 0), (27 + 27, 5000 + 32 + 11, 0, 0), strict=True):
-            assert answers[pid] == Overview(namespace_inode(pid, "ipc"), objects, size)
-        assert isinstance(answers[(1 << 31) - 1], Gone)
+        answers = client.overview([*runs, stranger])
+        for run, objects, size in zip(runs, (3, 4, 0, 0), (27 + 27, 5000 + 32 + 11, 0, 0), strict=True):
+            assert answers[run.id] == Overview(namespace_inode(run.init.pid, "ipc"), objects, size)
+        assert isinstance(answers[stranger.id], Unsupported), "its PID 1 is another container's"
         docker("rm", "--force", full)
-        again = client.overview(pids)
-        assert isinstance(again[pids[0]], Gone)
-        assert again[pids[1]] == answers[pids[1]]
+        again = client.overview(runs)
+        assert isinstance(again[runs[0].id], Gone)
+        assert again[runs[1].id] == answers[runs[1].id]

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from containerlab_probes.processes.identity import identify
-from containerlab_probes.signals.send import send
 from containerlab_tui.engine.docker_engine import DockerEngine, connect
 from containerlab_tui.model.diagnosis import Diagnosis
 from containerlab_tui.model.stop import StopState, Verdict
@@ -23,6 +21,7 @@ from containerlab_tui.services.processes import see_processes
 from containerlab_tui.services.stop import plan_stop, run_stop
 from tests.engine.findings_table import PAIRS, Box, Pair
 from tests.support.docker import LABEL, Containers, Docker, eventually
+from tests.support.kernel import send
 
 AT_ONCE = 3
 ROOT = Path(__file__).resolve().parents[2]
@@ -157,7 +156,7 @@ def test_restart_disarmed(engine_host: str, docker: Docker, container: Container
 
 
 def _from_outside(docker: Docker, name: str, number: int) -> None:
-    send(identify(int(docker.state(name, "State.Pid"))), number)
+    send(docker.run_of(name).init, number)
 
 
 def known_codes() -> set[str]:

@@ -13,7 +13,6 @@ import pytest
 
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import LostEvents, ProcessId
-from containerlab_probes.signals.send import send
 from containerlab_probes.trace import tracefs
 from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.model.inventory import Details, EngineEvent
@@ -24,7 +23,7 @@ from containerlab_tui.services.kernel_trace import KernelTrace, Record
 from containerlab_tui.services.signal_watch import WAITING_LIMIT, SignalWatch
 from tests.engine.test_trace import BUSY, instances
 from tests.support.docker import Containers, Docker, eventually
-from tests.support.kernel import PlayedTrace
+from tests.support.kernel import PlayedTrace, send
 from tests.support.terminal import Terminal
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the kernel's trace needs root")
@@ -92,7 +91,7 @@ def watch(engine_host: str) -> Iterator[Callable[..., Seen]]:
 
 
 def init_of(docker: Docker, name: str) -> ProcessId:
-    return identify(int(docker.state(name, "State.Pid")))
+    return docker.run_of(name).init
 
 
 def event(docker: Docker, name: str, action: str, **attributes: str) -> EngineEvent:

@@ -31,10 +31,10 @@ from containerlab_probes.records import (
     TracedSignal,
     TraceRecord,
 )
-from containerlab_probes.signals.send import send
 from containerlab_probes.trace import ring_buffer, tracefs
 from containerlab_probes.trace.tracer import Tracer
 from tests.support.docker import Containers, Docker, eventually
+from tests.support.kernel import send
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the kernel's trace needs root")
 
@@ -122,7 +122,7 @@ def host_process() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 def init_of(docker: Docker, name: str) -> ProcessId:
-    return identify(int(docker.state(name, "State.Pid")))
+    return docker.run_of(name).init
 
 
 def instances() -> list[str]:

@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 
 from containerlab_probes.kernel import cgroups
-from containerlab_probes.processes.identity import identify
-from containerlab_probes.signals.send import send
 from containerlab_probes.trace.tracer import Tracer
 from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.model.stop import Verdict
@@ -20,6 +18,7 @@ from containerlab_tui.services.stop import plan_stop, run_stop
 from tests.engine.commands_support import Command, has, is_moment
 from tests.support.docker import Containers, Docker, eventually
 from tests.support.engine import ScriptedEngine
+from tests.support.kernel import send
 
 BASE = "containerlab/base:latest"
 SMALL = ("--memory=32m",)
@@ -98,7 +97,7 @@ ENDS = shell("trap 'exit 5' TERM; echo ready; sleep 1000 & wait")
 
 
 def _outside_kill(docker: Docker, name: str) -> None:
-    send(identify(int(docker.state(name, "State.Pid"))), signal.SIGKILL)
+    send(docker.run_of(name).init, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +146,7 @@ def test_a_child_killed_out_of_memory_is_not_the_reason(
     assert running["cause"] == "running"
     assert "1 process was killed in this run (out of memory); PID 1 kept running." in running["sentence"]
     assert "cgroup: 1 killed (out of memory)" in running["evidence"][-1]
-    spared = cgroups.memory_record(int(docker.state(container(BASE, "sleep", "1000"), "State.Pid")))
+    spared = cgroups.memory_record(docker.run_of(container(BASE, "sleep", "1000")))
     assert spared is not None
     assert (spared.oom_kills, spared.limit_hits) == (0, 0)
     docker("stop", "-t", "1", name)

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from containerlab_probes.processes.identity import identify
+from containerlab_probes.records import ContainerRun
+
 LABEL = "containerlab.test"
 
 Answer = TypeVar("Answer")
@@ -63,6 +66,10 @@ class Docker:
         return eventually(
             lambda: log if text in (log := self.logs(name)) else "", f"{name} says {text!r}", within_s=within_s
         )
+
+    def run_of(self, name: str) -> ContainerRun:
+        """Returns the current run of a container."""
+        return ContainerRun(self.state(name, "Id"), identify(int(self.state(name, "State.Pid"))))
 
     def state(self, name: str, field_path: str = "State.Status") -> str:
         """Returns one field of inspect."""

@@ -1,13 +1,22 @@
 """Replaces the kernel in tests of services: a trace that the test plays, and real processes as targets."""
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import psutil
+
+from containerlab_probes.processes.identity import identify, open_pidfd
 from containerlab_probes.processes.tree import read_process
-from containerlab_probes.records import Process, ProcessId, TraceRecord
+from containerlab_probes.records import ContainerRun, Process, ProcessId, TraceRecord
+from tests.support.docker import eventually
+
+NO_CONTAINER = "f" * 64
+"""The id of a container that no cgroup is named after."""
 
 
 @dataclass
@@ -55,3 +64,29 @@ def running(code: str = "", *arguments: str) -> Iterator[Process]:
             yield read_process(child.pid)
         finally:
             child.kill()
+
+
+def send(id: ProcessId, number: int) -> None:
+    """Sends a signal to exactly this process, in any container or none: what a program outside of ours does."""
+    fd = open_pidfd(id)
+    try:
+        signal.pidfd_send_signal(fd, number)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def namespaced(script: str, processes: int = 1) -> Iterator[ContainerRun]:
+    """Yields a container without cgroups: a shell as PID 1 of a new PID namespace, with that many processes."""
+    command = ("unshare", "--pid", "--fork", "--kill-child", "sh", "-c", script)
+    with subprocess.Popen(command) as outer:
+        try:
+            found = eventually(lambda: _init_below(outer.pid, processes), f"the namespace has {processes} processes")
+            yield ContainerRun(NO_CONTAINER, identify(found))
+        finally:
+            outer.kill()
+
+
+def _init_below(outer: int, processes: int) -> int:
+    below = psutil.Process(outer).children(recursive=True)
+    return below[0].pid if len(below) == processes else 0

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -173,9 +173,11 @@ class PlayedKernel(Kernel):
         return (recorded_processes(details.id), "") if details.pid else ((), "it is not running")
 
     def load_reader(self, post: Callable[[Loads], object]) -> LoadReader:
-        def overviews_of(pids: Mapping[str, int]) -> dict[str, Overview]:
+        def overviews_of(watched: Sequence[Details]) -> dict[str, Overview]:
             return {
-                one: Overview(4026531839, 3, 58_720_256) for one in pids if "db" in RECORDED["inspected"][one]["Name"]
+                one.id: Overview(4026531839, 3, 58_720_256)
+                for one in watched
+                if "db" in RECORDED["inspected"][one.id]["Name"]
             }
 
         def host_of() -> HostLoad:

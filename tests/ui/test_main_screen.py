@@ -1,6 +1,6 @@
 """The main screen on the recorded engine."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -11,7 +11,7 @@ from textual.widgets import Input
 from containerlab_probes.errors import Denied, Gone
 from containerlab_probes.records import Overview, Usage
 from containerlab_tui.config import Settings
-from containerlab_tui.model.inventory import Container
+from containerlab_tui.model.inventory import Container, Details
 from containerlab_tui.model.views import IpcView
 from containerlab_tui.session.actions import BY_ID
 from containerlab_tui.session.inspectors import Inspectors
@@ -84,7 +84,7 @@ class WithoutRoot(PlayedKernel):
     """A machine whose IPC namespaces may not be read."""
 
     def load_reader(self, post: Callable[[Loads], object]) -> LoadReader:
-        def denied(pids: Mapping[str, int]) -> dict[str, Overview]:
+        def denied(watched: Sequence[Details]) -> dict[str, Overview]:
             raise Denied("Inspecting containers needs root; run this with sudo.")
 
         return LoadReader(lambda details: Usage(1.0, 9_400_000), denied, post)

@@ -9,7 +9,7 @@ import pytest
 
 from containerlab_probes.client import ProbeClient
 from containerlab_probes.processes.tree import read_process
-from containerlab_probes.records import IpcKind, ProcessId
+from containerlab_probes.records import ContainerRun, IpcKind
 from containerlab_tui.cli import main
 from containerlab_tui.config import ACTIONS
 from containerlab_tui.engine.api import Engine, ExecRequest, RunRequest
@@ -147,8 +147,8 @@ def test_entering_is_refused(way: Way) -> None:
 
 
 def test_removing_an_object_reaches_no_agent() -> None:
-    def start_no_agent(init: ProcessId) -> ProbeClient:
-        return ProbeClient(init, command=["/no/such/program"])  # asking it would raise Unsupported
+    def start_no_agent(run: ContainerRun) -> ProbeClient:
+        return ProbeClient(run, command=["/no/such/program"])  # asking it would raise Unsupported
 
     with (
         Inspector(True, details(pid=os.getpid()), READ_ONLY, start_no_agent) as inspector,

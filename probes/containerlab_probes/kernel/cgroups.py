@@ -2,64 +2,59 @@
 
 import functools
 import os
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from containerlab_probes.errors import Gone, Unsupported
 from containerlab_probes.kernel import procfs
+from containerlab_probes.kernel.container_cgroups import own_paths
 from containerlab_probes.kernel.files import read_text
 from containerlab_probes.kernel.mounts import read_mounts
-from containerlab_probes.records import MemoryRecord, Mount, Usage
-
-_CONTAINER = re.compile(r".*[0-9a-f]{64}[^/]*")
-"""A path up to the last part that names a container: its programs may have made cgroups below."""
-_MEMBERSHIP = ("pids", "memory", "cpuacct", "freezer", "name=systemd", "")
-"""Hierarchies that list a container's processes, the most reliable first; the empty string is version 2."""
+from containerlab_probes.records import ContainerRun, MemoryRecord, Mount, Usage
 
 
-def directory_of(paths: dict[str, str], mounts: Iterable[Mount], controller: str) -> str | None:
-    """Returns the directory of a container for one controller; None if that hierarchy isn't mounted.
+def directory_of(path: str, mounts: Iterable[Mount], controller: str) -> str | None:
+    """Returns the directory of a cgroup; None if that hierarchy, or this part of it, isn't mounted.
 
-    `paths` is the content of /proc/PID/cgroup of one of its processes. Also None for the root cgroup.
+    `controller` is as in /proc/PID/cgroup.
     """
-    path = paths.get(controller)
-    if path is None or path == "/" or "/.." in path:
+    if "/.." in path:
         return None
-    found = _CONTAINER.match(path)
-    path = found[0] if found else path
     for mount in mounts:
         if controller in _controllers(mount) and f"{path}/".startswith(f"{mount.root.rstrip('/')}/"):
             return os.path.join(mount.point, os.path.relpath(path, mount.root))
     return None
 
 
-def members(pid: int) -> frozenset[int]:
-    """Returns the PIDs in the cgroup of the container that `pid` belongs to, and in those below it.
+def members(cgroups: Mapping[str, str]) -> frozenset[int]:
+    """Returns the PIDs in these cgroups and below: the path for each controller, in the order of preference.
 
-    Empty if it is in the root cgroup, or no hierarchy is visible. Raises `Gone`.
+    Version 2 counts and one hierarchy of version 1, the first that is mounted.
     """
-    paths = procfs.parse_cgroups(read_text(f"/proc/{pid}/cgroup"))
-    for controller in _MEMBERSHIP:
-        directory = directory_of(paths, _mounts(), controller)
+    found: set[int] = set()
+    seen: set[bool] = set()
+    for controller, path in cgroups.items():
+        version_2 = not controller
+        directory = None if version_2 in seen else directory_of(path, _mounts(), controller)
         if directory is not None:
-            return frozenset(members_below(directory))
-    return frozenset()
+            seen.add(version_2)
+            found |= members_below(directory)
+    return frozenset(found)
 
 
-def memory_record(pid: int) -> MemoryRecord | None:
-    """Returns the counters of the memory cgroup of the container that `pid` belongs to; None if it isn't visible.
+def memory_record(run: ContainerRun) -> MemoryRecord | None:
+    """Returns the counters of the container's own memory cgroup; None if it has none, or none visible.
 
     Version 2: memory.events (Documentation/admin-guide/cgroup-v2.rst); version 1: memory.oom_control, which counts
     kills from Linux 4.13, and memory.failcnt (cgroup-v1/memory.rst). Raises `Gone`: the cgroup is removed with its last
     process.
     """
-    paths = procfs.parse_cgroups(read_text(f"/proc/{pid}/cgroup"))
-    directory = directory_of(paths, _mounts(), "memory")
+    directories = _own_directories(run)
+    directory = directories.get("memory")
     if directory is not None:
         kills = _table(read_text(f"{directory}/memory.oom_control")).get("oom_kill", 0)
         hits = int(read_text(f"{directory}/memory.failcnt"))
         return MemoryRecord(kills, hits, "memory.oom_control, memory.failcnt")
-    directory = directory_of(paths, _mounts(), "")
+    directory = directories.get("")
     if directory is None or not os.path.exists(f"{directory}/memory.events"):
         return None
     events = _table(read_text(f"{directory}/memory.events"))
@@ -69,18 +64,17 @@ def memory_record(pid: int) -> MemoryRecord | None:
 class UsageReader:
     """Reads CPU time and memory of one container, a few files for each sample."""
 
-    def __init__(self, init_pid: int) -> None:
-        """`init_pid` is PID 1 as the host sees it. Raises `Gone`, and `Unsupported` without accounting."""
-        self._stat = f"/proc/{init_pid}/stat"
-        self._started = procfs.parse_stat(read_text(self._stat)).started
-        paths = procfs.parse_cgroups(read_text(f"/proc/{init_pid}/cgroup"))
-        cpu, memory = (directory_of(paths, _mounts(), one) for one in ("cpuacct", "memory"))
-        unified = directory_of(paths, _mounts(), "")
+    def __init__(self, run: ContainerRun) -> None:
+        """Raises `Gone`, and `Unsupported` if the container's own cgroups have no accounting."""
+        self._stat = f"/proc/{run.init.pid}/stat"
+        self._started = run.init.started
+        directories = _own_directories(run)
+        cpu, memory, unified = (directories.get(one) for one in ("cpuacct", "memory", ""))
         self._version_1 = cpu is not None and memory is not None
         if not self._version_1:
             cpu = memory = unified
         if cpu is None or memory is None:
-            raise Unsupported("No cgroup with CPU and memory accounting is visible for this container.")
+            raise Unsupported("No cgroup of this container with CPU and memory accounting is visible.")
         self._cpu, self._memory = cpu, memory
 
     def read(self) -> Usage:
@@ -107,6 +101,13 @@ class UsageReader:
             raise
         stat = _table(read_text(f"{self._memory}/memory.stat"))
         return Usage(seconds, max(0, used - stat.get("inactive_file", 0)))
+
+
+def _own_directories(run: ContainerRun) -> dict[str, str]:
+    """Returns the visible directories of the container's own cgroups, by controller."""
+    paths = own_paths(procfs.parse_cgroups(read_text(f"/proc/{run.init.pid}/cgroup")), run.id)
+    found = {controller: directory_of(path, _mounts(), controller) for controller, path in paths.items()}
+    return {controller: directory for controller, directory in found.items() if directory is not None}
 
 
 @functools.cache

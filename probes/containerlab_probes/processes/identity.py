@@ -3,7 +3,7 @@
 import errno
 import os
 
-from containerlab_probes.errors import ContainerlabError, Gone
+from containerlab_probes.errors import ContainerlabError, Denied, Gone
 from containerlab_probes.kernel import procfs
 from containerlab_probes.kernel.files import read_text
 from containerlab_probes.kernel.os_errors import NO_SUCH_OBJECT, failure
@@ -11,15 +11,34 @@ from containerlab_probes.records import ProcessId
 
 
 def identify(pid: int) -> ProcessId:
-    """Returns the process that has this number on the host now. Raises `Gone`."""
-    return ProcessId(pid, procfs.parse_stat(read_text(f"/proc/{pid}/stat")).started)
+    """Returns the process that has this number on the host now. Raises `Gone`, `Denied` (hidden by hidepid)."""
+    try:
+        return ProcessId(pid, procfs.parse_stat(read_text(f"/proc/{pid}/stat")).started)
+    except Gone as error:
+        if _is_hidden(pid):
+            raise Denied(
+                f"Process {pid} is hidden from this user (/proc is mounted with hidepid); run this with sudo."
+            ) from error
+        raise
+
+
+def _is_hidden(pid: int) -> bool:
+    """Returns whether a process exists although /proc doesn't show it (man 5 proc, hidepid).
+
+    pidfd_open finds every process.
+    """
+    try:
+        os.close(os.pidfd_open(pid))
+    except (OSError, OverflowError):
+        return False
+    return not os.path.exists(f"/proc/{pid}")
 
 
 def open_pidfd(id: ProcessId) -> int:
     """Returns a pidfd (man 2 pidfd_open) of exactly this process; the caller closes it.
 
     The start time is compared after opening; from then on the descriptor can't refer to another process. Raises `Gone`,
-    also for a reaped zombie, and `Unsupported` before Linux 5.3.
+    also for a reaped zombie, `Denied` (hidden by hidepid), and `Unsupported` before Linux 5.3.
     """
     try:
         fd = os.pidfd_open(id.pid)
@@ -37,6 +56,8 @@ def open_pidfd(id: ProcessId) -> int:
         found = identify(id.pid)
     except (ContainerlabError, ValueError) as error:
         os.close(fd)
+        if isinstance(error, Denied):
+            raise
         raise ended(id) from error
     if found != id:
         os.close(fd)

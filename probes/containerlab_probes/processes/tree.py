@@ -1,28 +1,22 @@
 """Reads the process tree of one container, with the signal dispositions of each process."""
 
-import errno
-import fcntl
 import os
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import replace
 
 from containerlab_probes.errors import ContainerlabError, Gone
-from containerlab_probes.kernel import cgroups, procfs, rootfs
+from containerlab_probes.kernel import procfs, rootfs
 from containerlab_probes.kernel.files import read_link, read_text
 from containerlab_probes.processes.dispositions import dispositions_of, read_threads
-from containerlab_probes.processes.identity import identify
+from containerlab_probes.processes.membership import membership_of
 from containerlab_probes.processes.shell_foreground import foreground_of, shell_of
-from containerlab_probes.records import Dispositions, Process, ProcessId
+from containerlab_probes.records import ContainerRun, Dispositions, Process, ProcessId
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _BOOT = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 """Epoch seconds of the machine's boot; measured once, so that the start of a process never changes."""
 _PASSWD_LIMIT = 256 * 1024
-_NS_GET_PARENT = 0xB702
-"""_IO(0xb7, 2) (include/uapi/linux/nsfs.h)."""
 _CHILD_SIGNAL = 17
 
 
@@ -48,25 +42,19 @@ def pid_and_name(pid: int, level: int) -> tuple[int, str]:
     return numbers[level] if level < len(numbers) else 0, _read_stat(pid).name
 
 
-def container_processes(init: ProcessId) -> tuple[Process, ...]:
-    """Returns every process of the container whose PID 1 is `init`; parents before children, children by PID.
+def container_processes(run: ContainerRun) -> tuple[Process, ...]:
+    """Returns every process that belongs to this run of a container; parents before children, children by PID.
 
-    These are the processes in its PID namespace and its cgroup, and in those below. Processes that `docker exec`
-    started or that entered through nsenter follow PID 1's tree. If the container shares a PID namespace (`--pid=host`
-    or `container:…`), only the cgroup counts. A process that exits during the reading is omitted. Raises `Gone` if
-    `init` has exited.
+    `membership` says which those are. Processes that `docker exec` started or that entered through nsenter follow PID
+    1's tree. If the container shares a PID namespace (`--pid=host` or `container:…`), only the cgroup counts. A process
+    that exits during the reading is omitted. Raises `Gone` if PID 1 has exited, and as `membership_of`.
     """
-    if identify(init.pid) != init:
-        raise Gone(f"PID 1 of the container (process {init.pid}) has exited.")
-    numbers = procfs.parse_status(_proc_text(init.pid, "status")).namespace_pids
-    pids = set(cgroups.members(init.pid))
-    if numbers[-1] == 1 and len(numbers) > 1:
-        pids |= _pid_namespaces.members(init.pid)
+    membership, init = membership_of(run), run.init
     users = _Users(init.pid)
     found: list[Process] = []
-    for pid in sorted(pids | {init.pid}):
+    for pid, is_inside in sorted(membership.pids().items()):
         try:
-            found.append(_read(pid, len(numbers) - 1, users))
+            found.append(_read(pid, membership.level if is_inside else None, users))
         except Gone:
             continue
     if all(process.id != init for process in found):
@@ -100,8 +88,11 @@ def _users_below(pid: int) -> dict[int, str]:
     return procfs.parse_users(text.decode("utf-8", "surrogateescape"))
 
 
-def _read(pid: int, level: int, users: _Users) -> Process:
-    """Reads one process. `level` selects its container PID: 0 is the host's, -1 that of the innermost namespace."""
+def _read(pid: int, level: int | None, users: _Users) -> Process:
+    """Reads one process. `level` selects its container PID: 0 is the host's, -1 that of the innermost namespace.
+
+    None: it is outside of the container's PID namespace and has no number there.
+    """
     stat = _read_stat(pid)
     status = procfs.parse_status(_proc_text(pid, "status"))
     argv = procfs.parse_command_line(_proc_text(pid, "cmdline"))
@@ -120,7 +111,7 @@ def _read(pid: int, level: int, users: _Users) -> Process:
     namespace_init = numbers[-1] == 1
     return Process(
         id=ProcessId(pid, stat.started),
-        container_pid=numbers[level] if level < len(numbers) else 0,
+        container_pid=numbers[level] if level is not None and level < len(numbers) else 0,
         parent_pid=stat.parent,
         started_at=round(_BOOT + stat.started / _TICKS, 2),
         state=stat.state,
@@ -201,61 +192,3 @@ def _in_tree_order(processes: list[Process], init: ProcessId) -> tuple[Process, 
             waiting.extend(sorted(by_parent[process.pid], key=lambda child: -child.pid))
     # A parent that exited between two reads leaves a PID that may belong to another process in the list.
     return (*ordered.values(), *(process for process in processes if process.pid not in ordered))
-
-
-class _PidNamespaces:
-    """Remembers the PID namespaces of each process, because a process never moves to another one.
-
-    The key is the PID and the inode of its directory in /proc, which a later process of the same number doesn't share.
-    So one listing of /proc serves all containers.
-    """
-
-    def __init__(self) -> None:
-        self._chains: dict[tuple[str, int], tuple[int, ...]] = {}
-        self._lock = threading.Lock()
-
-    def members(self, pid: int) -> set[int]:
-        """Returns the PIDs in the PID namespace of `pid` and in those below it; empty if they can't be read."""
-        try:
-            wanted = os.stat(f"/proc/{pid}/ns/pid").st_ino
-            own = os.stat("/proc/self/ns/pid").st_ino
-        except OSError:
-            return set()
-        with self._lock, os.scandir("/proc") as entries:
-            present = {(entry.name, entry.inode()) for entry in entries if entry.name.isdecimal()}
-            for gone in self._chains.keys() - present:
-                del self._chains[gone]
-            for key in present - self._chains.keys():
-                chain = _namespace_chain(key[0], own)
-                if chain is not None:
-                    self._chains[key] = chain
-            return {int(key[0]) for key, chain in self._chains.items() if wanted in chain}
-
-
-def _namespace_chain(pid: str, own: int) -> tuple[int, ...] | None:
-    """Returns the PID namespaces of a process, from its own up to but without this program's; None: can't be read."""
-    try:
-        if os.stat(f"/proc/{pid}/ns/pid").st_ino == own:
-            return ()
-        fds = [os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)]
-    except OSError:
-        return None
-    chain = []
-    try:
-        while (found := os.fstat(fds[-1]).st_ino) != own:
-            chain.append(found)
-            fds.append(fcntl.ioctl(fds[-1], _NS_GET_PARENT))
-    except OSError as error:
-        if error.errno != errno.EPERM:
-            return None
-    finally:
-        _close_all(fds)
-    return tuple(chain)
-
-
-def _close_all(fds: Iterable[int]) -> None:
-    for fd in fds:
-        os.close(fd)
-
-
-_pid_namespaces = _PidNamespaces()

@@ -6,7 +6,7 @@ import select
 import signal
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from containerlab_probes.client import agent_command
 from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import (
+    ContainerRun,
     Dispositions,
     IpcKind,
     IpcObject,
@@ -31,8 +32,16 @@ from containerlab_probes.records import (
     Semaphore,
     Window,
 )
+from tests.support.kernel import NO_CONTAINER, namespaced
 
 ME = identify(os.getpid())
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[ContainerRun]:
+    """A container in the IPC namespace of this test."""
+    with namespaced("exec sleep 1000") as made:
+        yield made
 
 
 def ask(agent: Agent, **question: object) -> dict[str, Any]:
@@ -56,9 +65,15 @@ def test_hello() -> None:
         ({"ask": "fly"}, "Unknown question 'fly'"),
         ({"ask": "hello", "more": 1}, "hello takes these fields: none"),
         ({"ask": "ipc-read", "kind": "shm"}, "fields: kind, length, object, offset"),
-        ({"ask": "overview", "pids": [0]}, "list of process numbers"),
-        ({"ask": "overview", "pids": ["1"]}, "list of process numbers"),
-        ({"ask": "overview", "pids": [True]}, "list of process numbers"),
+        ({"ask": "overview", "runs": "ab:1:2"}, "list of ID:PID:STARTED"),
+        ({"ask": "overview", "runs": [1]}, "list of ID:PID:STARTED"),
+        ({"ask": "overview", "runs": ["ab:1:2", "1"]}, "'1' is not of the form ID:PID:STARTED"),
+        ({"ask": "overview", "runs": ["ab:0:2"]}, "not of the form"),
+        ({"ask": "overview", "runs": ["ab:-1:2"]}, "not of the form"),
+        ({"ask": "overview", "runs": ["ab:1:"]}, "not of the form"),
+        ({"ask": "overview", "runs": [":1:2"]}, "not of the form"),
+        ({"ask": "overview", "runs": ["a/b:1:2"]}, "not of the form"),
+        ({"ask": "overview", "runs": ["ab:1:2\n"]}, "not of the form"),
         ({"ask": "ipc-read", "kind": "shmm", "object": "0", "offset": 0, "length": 1}, "kind must be one of"),
         ({"ask": "ipc-read", "kind": "shm", "object": "0", "offset": -1, "length": 1}, "offset must be"),
         ({"ask": "ipc-read", "kind": "shm", "object": "0", "offset": 0, "length": 65537}, "65536"),
@@ -71,14 +86,18 @@ def test_hello() -> None:
         ({"ask": "ipc-remove", "kind": "posix-shm", "object": "\ud800"}, "can be a file name"),
         ({"ask": "maps", "upper_dir": 7}, "upper_dir must be"),
         ({"ask": "maps", "upper_dir": "a\0b"}, "upper_dir must be"),
-        (
-            {"ask": "map-read", "pid": ME.pid, "started": ME.started, "range": "../fd/0", "offset": 0, "length": 1},
-            "not the range",
-        ),
     ],
 )
-def test_questions_that_are_refused(question: dict[str, object], words: str) -> None:
-    assert words in sentence(ask(Agent(ME), **question), "bad-request")
+def test_questions_that_are_refused(run: ContainerRun, question: dict[str, object], words: str) -> None:
+    assert words in sentence(ask(Agent(run), **question), "bad-request")
+
+
+def map_read(of: ProcessId, range_: str) -> dict[str, object]:
+    return {"ask": "map-read", "pid": of.pid, "started": of.started, "range": range_, "offset": 0, "length": 1}
+
+
+def test_a_range_that_is_not_one_is_refused(run: ContainerRun) -> None:
+    assert "not the range" in sentence(ask(Agent(run), **map_read(run.init, "../fd/0")), "bad-request")
 
 
 @pytest.mark.parametrize(
@@ -97,10 +116,20 @@ def test_any_line_gets_one_line_as_an_answer(line: bytes) -> None:
 
 
 @pytest.mark.parametrize("question", [{"ask": "ipc"}, {"ask": "maps", "upper_dir": ""}, {"ask": "processes"}])
-def test_questions_that_need_a_container(question: dict[str, object]) -> None:
+def test_questions_that_need_a_container(run: ContainerRun, question: dict[str, object]) -> None:
     assert "hello and overview" in sentence(ask(Agent(None), **question), "bad-request")
-    gone = Agent(ProcessId(ME.pid, ME.started - 1))
+    gone = Agent(replace(run, init=ProcessId(run.init.pid, run.init.started - 1)))
     assert "exited" in sentence(ask(gone, **question), "gone")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [{"ask": "ipc"}, {"ask": "maps", "upper_dir": ""}, {"ask": "processes"},
+     {"ask": "ipc-remove", "kind": "shm", "object": "0"}, map_read(ME, "1-2")],
+)  # fmt: skip
+def test_a_process_of_the_host_is_not_taken_for_a_container(question: dict[str, object]) -> None:
+    """This test is in the host's PID namespace and in no container's cgroup."""
+    assert "Nothing shows" in sentence(ask(Agent(ContainerRun(NO_CONTAINER, ME)), **question), "unsupported")
 
 
 def test_a_too_large_answer_is_an_error() -> None:
@@ -121,19 +150,25 @@ def test_a_defect_is_an_answer() -> None:
     assert "ZeroDivisionError: oops" in sentence(ask(Broken(None), ask="hello"), "unsupported")
 
 
-def test_processes_outside_the_container_are_not_read() -> None:
-    init = identify(1)
-    agent = Agent(ME)
-    question = {"ask": "map-read", "pid": init.pid, "started": init.started, "range": "1-2", "offset": 0, "length": 1}
-    assert ask(agent, **question)["error"]["kind"] in ("gone", "denied")
+@pytest.mark.parametrize("stranger", [ME, identify(1)])
+def test_processes_outside_the_container_are_not_read(run: ContainerRun, stranger: ProcessId) -> None:
+    assert "does not belong to this container" in sentence(ask(Agent(run), **map_read(stranger, "1-2")), "gone")
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["--help"], ["--serve", "--init"], ["--serve", "--init", "1"], ["--serve", "x", "1:2"]]
+    "arguments",
+    [
+        [],
+        ["--help"],
+        ["--serve", "--container"],
+        ["--serve", "--container", "1"],
+        ["--serve", "--container", "1:2"],
+        ["--serve", "x", "a:1:2"],
+    ],
 )
 def test_invalid_command_lines(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
-    assert "--init" in capsys.readouterr().err
+    assert "--container" in capsys.readouterr().err
 
 
 @dataclass
@@ -202,12 +237,12 @@ def test_it_exits_with_its_parent() -> None:
 def test_it_exits_with_the_container() -> None:
     with subprocess.Popen(["sleep", "1000"]) as init:
         id = identify(init.pid)
-        command = agent_command("--init", f"{id.pid}:{id.started}")
+        command = agent_command("--container", f"{NO_CONTAINER}:{id.pid}:{id.started}")
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert Started(process).hello()["answer"]["pid"] == process.pid
             init.send_signal(signal.SIGKILL)
             assert process.wait(10) == codec.CONTAINER_GONE
-        wrong = agent_command("--init", f"{os.getpid()}:{ME.started + 1}")
+        wrong = agent_command("--container", f"{NO_CONTAINER}:{os.getpid()}:{ME.started + 1}")
         assert subprocess.run(wrong, stdin=subprocess.DEVNULL, check=False).returncode == codec.CONTAINER_GONE
 
 

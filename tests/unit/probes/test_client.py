@@ -17,10 +17,12 @@ from containerlab_probes.codec import PROTOCOL
 from containerlab_probes.errors import BadRequest, ContainerlabError, Denied, Gone, TimedOut, Unsupported
 from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import IpcKind, Overview, ProcessId
+from containerlab_probes.records import ContainerRun, IpcKind, Overview, ProcessId
 from tests.support.docker import eventually
+from tests.support.kernel import NO_CONTAINER, namespaced, send
 
-ME = identify(os.getpid())
+ME = ContainerRun(NO_CONTAINER, identify(os.getpid()))
+"""A process of the host, which is no container."""
 HELLO = f'{{"id":1,"answer":{{"protocol":{PROTOCOL}}}}}'
 
 
@@ -49,12 +51,19 @@ def nothing_stays_behind() -> Iterator[None]:
     assert (open_files(), children()) == before
 
 
+@pytest.fixture(scope="module")
+def run() -> Iterator[ContainerRun]:
+    """A container in the IPC namespace of this test."""
+    with namespaced("exec sleep 1000") as made:
+        yield made
+
+
 @pytest.fixture
-def probe() -> Iterator[Callable[..., ProbeClient]]:
+def probe(run: ContainerRun) -> Iterator[Callable[..., ProbeClient]]:
     made = []
 
-    def make(init: ProcessId = ME, time_limit_s: float = 5.0, command: list[str] | None = None) -> ProbeClient:
-        made.append(ProbeClient(init, time_limit_s=time_limit_s, command=command))
+    def make(of: ContainerRun = run, time_limit_s: float = 5.0, command: list[str] | None = None) -> ProbeClient:
+        made.append(ProbeClient(of, time_limit_s=time_limit_s, command=command))
         return made[-1]
 
     yield make
@@ -71,14 +80,15 @@ def test_nothing_starts_before_a_question(probe: Make) -> None:
     assert children() == before
 
 
-def test_questions_of_this_process(probe: Make) -> None:
+def test_questions_of_a_container(probe: Make, run: ContainerRun) -> None:
     client = probe()
     snapshot = client.ipc()
-    assert snapshot.namespace == namespace_inode(os.getpid(), "ipc")
-    assert ME in [process.id for process in client.processes()]
+    assert snapshot.namespace == namespace_inode(run.init.pid, "ipc")
+    assert [process.id for process in client.processes()] == [run.init]
     found, in_upper = client.maps()
     assert in_upper is None
-    assert any(mapping.id == ME and mapping.path == os.path.realpath(sys.executable) for mapping in found.mappings)
+    program = os.readlink(f"/proc/{run.init.pid}/exe")
+    assert any(mapping.id == run.init and mapping.path == program for mapping in found.mappings)
     with pytest.raises(Gone, match="shm 2147483647"):
         client.remove_ipc(IpcKind.SHM, str((1 << 31) - 1))
     with pytest.raises(BadRequest):
@@ -125,7 +135,7 @@ def test_an_agent_that_reads_nothing_is_killed() -> None:
     program = "import sys, time\nsys.stdin.readline()\nprint('''" + HELLO + "''', flush=True)\ntime.sleep(60)"
     client = OverviewClient(time_limit_s=0.5, command=[sys.executable, "-I", "-S", "-c", program])
     with pytest.raises(TimedOut):
-        client.overview(range(1, 100_000))
+        client.overview(ContainerRun(NO_CONTAINER, ProcessId(pid, 1)) for pid in range(1, 30_000))
     client.close()
 
 
@@ -146,12 +156,11 @@ def test_an_error_keeps_the_agent_running(probe: Make) -> None:
 
 
 def test_a_container_that_exits_between_questions(probe: Make) -> None:
-    with subprocess.Popen(["sleep", "1000"]) as init:
-        client = probe(identify(init.pid))
+    with namespaced("exec sleep 1000") as run:
+        client = probe(run)
         client.ipc()
         assert client._agent is not None
-        init.send_signal(signal.SIGKILL)
-        init.wait()
+        send(run.init, signal.SIGKILL)
         client._agent.process.wait(10)
         with pytest.raises(Gone, match="exited"):
             client.ipc()
@@ -159,7 +168,7 @@ def test_a_container_that_exits_between_questions(probe: Make) -> None:
 
 def test_a_reused_pid(probe: Make) -> None:
     with pytest.raises(Gone, match="exited"):
-        probe(ProcessId(ME.pid, ME.started - 1)).ipc()
+        probe(ContainerRun(ME.id, ProcessId(ME.init.pid, ME.init.started - 1))).ipc()
 
 
 def test_closing(probe: Make) -> None:
@@ -214,9 +223,16 @@ def test_the_agent_survives_the_thread_that_started_it(probe: Make) -> None:
     client.close()
 
 
-def test_a_deleted_client_kills_its_agent() -> None:
+def test_a_process_of_the_host_is_not_taken_for_a_container(probe: Make) -> None:
+    client = probe(ME)
+    for ask in (client.ipc, client.processes, client.maps, lambda: client.remove_ipc(IpcKind.SHM, "0")):
+        with pytest.raises(Unsupported, match="Nothing shows"):
+            ask()
+
+
+def test_a_deleted_client_kills_its_agent(run: ContainerRun) -> None:
     before = children()
-    client = ProbeClient(ME)
+    client = ProbeClient(run)
     client.ipc()
     assert children() != before
     del client
@@ -224,27 +240,29 @@ def test_a_deleted_client_kills_its_agent() -> None:
     assert children() == before
 
 
-def test_an_exiting_interpreter_kills_its_agent() -> None:
+def test_an_exiting_interpreter_kills_its_agent(run: ContainerRun) -> None:
     program = (
-        "import os\nfrom containerlab_probes.client import ProbeClient\n"
-        "from containerlab_probes.processes.tree import identify\n"
-        "client = ProbeClient(identify(os.getpid()))\nclient.ipc()\nprint(client._agent.process.pid)\n"
+        "from containerlab_probes.client import ProbeClient\n"
+        "from containerlab_probes.records import ContainerRun, ProcessId\n"
+        f"client = ProbeClient({run!r})\nclient.ipc()\nprint(client._agent.process.pid)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not os.path.exists(f"/proc/{done.stdout.strip()}")
     assert done.stderr == ""
 
 
-def test_overview() -> None:
+def test_overview(run: ContainerRun) -> None:
     client = OverviewClient()
-    answer = client.overview([ME.pid, (1 << 31) - 1])
-    found, gone = answer[ME.pid], answer[(1 << 31) - 1]
+    ended, stranger = ContainerRun("e" * 64, ProcessId((1 << 31) - 1, 1)), ContainerRun("d" * 64, ME.init)
+    answer = client.overview([run, ended, stranger])
+    found = answer[run.id]
     assert isinstance(found, Overview)
     assert found.namespace == namespace_inode(0, "ipc")
-    assert isinstance(gone, Gone)
+    assert isinstance(answer[ended.id], Gone)
+    assert isinstance(answer[stranger.id], Unsupported)
     assert client.overview([]) == {}
     with pytest.raises(BadRequest):
-        client.overview([-1])
+        client.overview([ContainerRun("a", ProcessId(-1, 1))])
     client.close()
 
 

@@ -77,7 +77,14 @@ def test_a_reaped_process_raises_gone(child: "subprocess.Popen[bytes]") -> None:
 def test_a_process_that_exits_between_the_two_readings_raises_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pidfd is there, its /proc entry no longer: what was opened is closed again."""
     other, before = os.pidfd_open(os.getpid()), open_fds()
-    monkeypatch.setattr(os, "pidfd_open", lambda pid: os.dup(other))
+    opened = iter([os.dup(other)])
+
+    def open_once(pid: int) -> int:
+        for fd in opened:
+            return fd
+        raise ProcessLookupError
+
+    monkeypatch.setattr(os, "pidfd_open", open_once)
     with pytest.raises(Gone) as caught:
         open_pidfd(ProcessId(NOBODY, ME.started))
     assert isinstance(caught.value.__cause__, Gone)

@@ -13,15 +13,16 @@ import psutil
 import pytest
 
 from containerlab_probes.errors import Gone
-from containerlab_probes.kernel import cgroups, procfs
+from containerlab_probes.kernel import procfs
 from containerlab_probes.kernel.asking import spares_init_when_main_thread_blocks
 from containerlab_probes.processes import tree
 from containerlab_probes.processes.dispositions import Call, Thread, dispositions_of
-from containerlab_probes.processes.identity import identify
+from containerlab_probes.processes.pid_namespaces import PidNamespaces
 from containerlab_probes.processes.shell_foreground import foreground_of, shell_of
 from containerlab_probes.processes.tree import container_processes, read_process
-from containerlab_probes.records import Dispositions, Process, ProcessId
+from containerlab_probes.records import ContainerRun, Dispositions, Process, ProcessId
 from tests.support.docker import eventually
+from tests.support.kernel import namespaced
 
 TERM = 15
 T = frozenset({TERM})
@@ -29,35 +30,17 @@ NONE: frozenset[int] = frozenset()
 
 
 @pytest.fixture
-def namespace() -> Iterator[ProcessId]:
+def run() -> Iterator[ContainerRun]:
     """PID 1 of a separate PID namespace with two children, one of them with a child."""
-    script = "sleep 1000 & sh -c 'sleep 1000; true' & wait"
-    outer = subprocess.Popen(("unshare", "--pid", "--fork", "--kill-child", "sh", "-c", script))
-
-    def init() -> ProcessId | None:
-        children = psutil.Process(outer.pid).children(recursive=True)
-        return identify(children[0].pid) if len(children) == 4 else None
-
-    try:
-        found = eventually(init, "the namespace has four processes")
-        assert found is not None
-        yield found
-    finally:
-        outer.kill()
-        outer.wait()
+    with namespaced("sleep 1000 & sh -c 'sleep 1000; true' & wait", processes=4) as made:
+        yield made
 
 
-@pytest.fixture(autouse=True)
-def only_by_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ignores cgroups: test processes share the cgroup of the test run."""
-    monkeypatch.setattr(cgroups, "members", lambda pid: frozenset())
-
-
-def test_the_tree_matches_psutil(namespace: ProcessId) -> None:
-    seen = container_processes(namespace)
-    theirs = psutil.Process(namespace.pid)
-    assert {one.pid for one in seen} == {namespace.pid, *(one.pid for one in theirs.children(recursive=True))}
-    assert seen[0].id == namespace
+def test_the_tree_matches_psutil(run: ContainerRun) -> None:
+    seen = container_processes(run)
+    theirs = psutil.Process(run.init.pid)
+    assert {one.pid for one in seen} == {run.init.pid, *(one.pid for one in theirs.children(recursive=True))}
+    assert seen[0].id == run.init
     for position, one in enumerate(seen[1:], 1):
         assert one.parent_pid in {earlier.pid for earlier in seen[:position]}
     for one in seen:
@@ -69,13 +52,13 @@ def test_the_tree_matches_psutil(namespace: ProcessId) -> None:
         )  # fmt: skip
         assert one.exe == their.exe()
         assert one.started_at == pytest.approx(their.create_time(), abs=1.5)
-    siblings = [one.pid for one in seen if one.parent_pid == namespace.pid]
+    siblings = [one.pid for one in seen if one.parent_pid == run.init.pid]
     assert siblings == sorted(siblings)
 
 
-def test_numbers_and_masks_match_ps(namespace: ProcessId) -> None:
-    eventually(lambda: all(one.state == "S" for one in container_processes(namespace)), "all of them sleep")
-    for one in container_processes(namespace):
+def test_numbers_and_masks_match_ps(run: ContainerRun) -> None:
+    eventually(lambda: all(one.state == "S" for one in container_processes(run)), "all of them sleep")
+    for one in container_processes(run):
         line = subprocess.run(
             ("ps", "-o", "ppid=,stat=,nlwp=,caught=,ignored=,blocked=", "-p", str(one.pid)),
             capture_output=True, text=True, check=True,
@@ -85,47 +68,47 @@ def test_numbers_and_masks_match_ps(namespace: ProcessId) -> None:
         assert [procfs.parse_mask(mask) for mask in line[3:]] == [found.caught, found.ignored, found.blocked]
 
 
-def test_container_pids_match_the_namespace(namespace: ProcessId) -> None:
-    numbers = [one.container_pid for one in container_processes(namespace)]
+def test_container_pids_match_the_namespace(run: ContainerRun) -> None:
+    numbers = [one.container_pid for one in container_processes(run)]
     assert numbers[0] == 1
     assert sorted(numbers) == [1, 2, 3, 4]
-    assert [one.namespace_init for one in container_processes(namespace)] == [True, False, False, False]
+    assert [one.namespace_init for one in container_processes(run)] == [True, False, False, False]
 
 
-def test_another_process_with_the_same_pid_raises_gone(namespace: ProcessId) -> None:
+def test_another_process_with_the_same_pid_raises_gone(run: ContainerRun) -> None:
     with pytest.raises(Gone):
-        container_processes(ProcessId(namespace.pid, namespace.started - 1))
+        container_processes(replace(run, init=ProcessId(run.init.pid, run.init.started - 1)))
     for pid in (0, 2**22 + 1):
         with pytest.raises(Gone):
             read_process(pid)
 
 
-def test_a_process_that_vanishes_is_left_out(namespace: ProcessId, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = tree._PidNamespaces.members
-    monkeypatch.setattr(tree._PidNamespaces, "members", lambda self, pid: real(self, pid) | {2**22 + 1})
-    assert len(container_processes(namespace)) == 4
+def test_a_process_that_vanishes_is_left_out(run: ContainerRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = PidNamespaces.members
+    monkeypatch.setattr(PidNamespaces, "members", lambda self, inode: real(self, inode) | {2**22 + 1})
+    assert len(container_processes(run)) == 4
 
 
-def test_later_processes_are_found_too(namespace: ProcessId) -> None:
+def test_later_processes_are_found_too(run: ContainerRun) -> None:
     """The cached list of /proc must neither hide a new process nor keep an old one."""
-    before = {one.id for one in container_processes(namespace)}
-    entered = subprocess.Popen(("nsenter", "--target", str(namespace.pid), "--pid", "--", "sleep", "1000"))
+    before = {one.id for one in container_processes(run)}
+    entered = subprocess.Popen(("nsenter", "--target", str(run.init.pid), "--pid", "--", "sleep", "1000"))
     try:
         after = eventually(
-            lambda: found if len(found := {one.id for one in container_processes(namespace)}) == 5 else set(), "five"
+            lambda: found if len(found := {one.id for one in container_processes(run)}) == 5 else set(), "five"
         )
         assert before < after
     finally:
         for id in after - before:
             os.kill(id.pid, signal.SIGKILL)
         entered.wait()
-    assert {one.id for one in container_processes(namespace)} == before
+    assert {one.id for one in container_processes(run)} == before
 
 
-def test_a_parent_that_exited_meanwhile_does_not_break_the_order(namespace: ProcessId) -> None:
-    one, two = container_processes(namespace)[1:3]
+def test_a_parent_that_exited_meanwhile_does_not_break_the_order(run: ContainerRun) -> None:
+    one, two = container_processes(run)[1:3]
     circle = [replace(one, parent_pid=two.pid), replace(two, parent_pid=one.pid)]
-    assert set(tree._in_tree_order(circle, namespace)) == set(circle)
+    assert set(tree._in_tree_order(circle, run.init)) == set(circle)
 
 
 def python(code: str) -> subprocess.Popen[str]:
@@ -314,12 +297,11 @@ def test_an_unreadable_shell_gives_a_reason() -> None:
     assert foreground_of(7, "bash", Thread(status(), Call.OTHER)) == ((), "")
 
 
-def test_reading_from_several_threads(namespace: ProcessId) -> None:
-    expected = {one.id for one in container_processes(namespace)}
+def test_reading_from_several_threads(run: ContainerRun) -> None:
+    expected = {one.id for one in container_processes(run)}
     seen: list[set[ProcessId]] = []
     workers = [
-        threading.Thread(target=lambda: seen.append({one.id for one in container_processes(namespace)}))
-        for _ in range(8)
+        threading.Thread(target=lambda: seen.append({one.id for one in container_processes(run)})) for _ in range(8)
     ]
     for worker in workers:
         worker.start()

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from containerlab_probes.processes.tree import read_process
-from containerlab_probes.records import LostEvents, Process, ProcessId, TracedExit, TracedFork
+from containerlab_probes.records import ContainerRun, LostEvents, Process, TracedExit, TracedFork
 from containerlab_tui.model.signal_log import Asked, Known, LogRecord, Note
 from containerlab_tui.services.signal_watch import NOT_LOCAL, SignalWatch
 from tests.support.docker import eventually
@@ -25,8 +25,8 @@ def init() -> Iterator[Process]:
 def watch(init: Process, trace: PlayedTrace, *others: Process, local: bool = True, limit: int = 1000) -> SignalWatch:
     """A watch of a container with these processes, which is not open yet."""
 
-    def listed(id: ProcessId) -> Sequence[Process]:
-        return (read_process(id.pid), *others)
+    def listed(run: ContainerRun) -> Sequence[Process]:
+        return (read_process(run.init.pid), *others)
 
     return SignalWatch(
         details(pid=init.pid), local, lambda: NOW, record=trace.record, list_processes=listed, limit=limit

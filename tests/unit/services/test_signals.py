@@ -2,15 +2,16 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone, Unreachable
-from containerlab_probes.processes.tree import read_process
+from containerlab_probes.processes.tree import container_processes, read_process
 from containerlab_probes.records import (
+    ContainerRun,
     Delivery,
     Dispositions,
     Process,
@@ -21,10 +22,11 @@ from containerlab_probes.records import (
     TracedSignal,
 )
 from containerlab_tui.services import signals
-from containerlab_tui.services.signals import Sent, Target, refresh, select, send_by_engine
+from containerlab_tui.services.signals import Deliver, Sent, Target, refresh, select, send_by_engine
 from tests.support.docker import eventually
 from tests.support.engine import UNRESTRICTED, ScriptedEngine, details
-from tests.support.kernel import PlayedTrace, running
+from tests.support.kernel import PlayedTrace, namespaced, running
+from tests.support.kernel import send as send_to
 
 TERM, KILL, USR1, STOP, CONT = signal.SIGTERM, signal.SIGKILL, signal.SIGUSR1, signal.SIGSTOP, signal.SIGCONT
 SHORT_S = 0.0
@@ -32,7 +34,14 @@ SHORT_S = 0.0
 LONG_S = 60.0
 """For a process that is known to exit: the wait ends with it."""
 BLIND = "no trace in this test"
-send = partial(signals.send, policy=UNRESTRICTED)
+
+
+def deliver_to_any(run: ContainerRun, id: ProcessId, number: int) -> None:
+    """Signals a process of this test, which is in no container."""
+    send_to(id, number)
+
+
+send = partial(signals.send, policy=UNRESTRICTED, deliver=deliver_to_any)
 
 
 @pytest.fixture
@@ -51,7 +60,7 @@ def sent(
     target: Process,
     number: int,
     *,
-    init: int = 0,
+    init: int = 1,
     observe_s: float = LONG_S,
     trace: str = BLIND,
 ) -> Sent:
@@ -126,8 +135,8 @@ def test_the_stop_signal_to_another_process_does_not_go_through_the_engine(
     assert engine.calls == []
 
 
-def refuse(error: ContainerlabError) -> Callable[[ProcessId, int], None]:
-    def deliver(id: ProcessId, number: int) -> None:
+def refuse(error: ContainerlabError) -> Deliver:
+    def deliver(run: ContainerRun, id: ProcessId, number: int) -> None:
         raise error
 
     return deliver
@@ -150,7 +159,7 @@ def test_a_target_that_cannot_be_signalled_keeps_the_others(
 ) -> None:
     order: list[int] = []
 
-    def deliver(id: ProcessId, number: int) -> None:
+    def deliver(run: ContainerRun, id: ProcessId, number: int) -> None:
         order.append(id.pid)
         if id != idle.id:
             raise error
@@ -193,7 +202,7 @@ def test_results_of_a_process_that_keeps_running(engine: ScriptedEngine, code: s
 
 
 def test_a_process_that_is_suspended(engine: ScriptedEngine, idle: Process) -> None:
-    def deliver(id: ProcessId, number: int) -> None:
+    def deliver(run: ContainerRun, id: ProcessId, number: int) -> None:
         os.kill(id.pid, number)
         eventually(lambda: read_process(id.pid).state == "T", "it is suspended")
 
@@ -213,7 +222,7 @@ def test_a_handler_that_is_no_longer_there(engine: ScriptedEngine, idle: Process
     before = replace(idle, dispositions=replace(idle.dispositions, caught=frozenset({USR1})))
     (one,) = send(
         engine, details(pid=1), (before,), USR1,
-        deliver=lambda id, number: None, record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
+        deliver=lambda run, id, number: None, record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
     )  # fmt: skip
     assert one.observed == "still running, no longer handles SIGUSR1"
 
@@ -221,7 +230,7 @@ def test_a_handler_that_is_no_longer_there(engine: ScriptedEngine, idle: Process
 def test_another_program_in_the_same_process(engine: ScriptedEngine, idle: Process) -> None:
     (one,) = send(
         engine, details(pid=1), (replace(idle, argv=("before",)),), USR1,
-        deliver=lambda id, number: None, record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
+        deliver=lambda run, id, number: None, record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
     )  # fmt: skip
     assert one.observed is not None
     assert one.observed.startswith("still running, now ")
@@ -235,7 +244,7 @@ def test_an_exit_code_differs_from_a_signal(engine: ScriptedEngine) -> None:
 def test_the_kernel_says_what_it_did_with_the_signal(engine: ScriptedEngine, idle: Process) -> None:
     trace = PlayedTrace()
 
-    def deliver(id: ProcessId, number: int) -> None:
+    def deliver(run: ContainerRun, id: ProcessId, number: int) -> None:
         trace.play(
             TracedSignal(0.0, os.getpid(), "python", id.pid, number, SignalResult.QUEUED, 0, True),
             TracedDelivery(0.1, id.pid, number, Taken.HANDLER),
@@ -282,7 +291,42 @@ def test_a_process_that_has_exited_is_refused_before_anything_is_sent() -> None:
 
 
 def test_a_fresh_list_has_the_chosen_process() -> None:
-    me = read_process(os.getpid())
-    assert me.id in {one.id for one in refresh(ScriptedEngine(), details(pid=me.pid), me)}
-    with pytest.raises(Gone):
-        refresh(ScriptedEngine(), details(pid=me.pid), replace(me, id=ProcessId(me.pid, me.id.started - 1)))
+    with namespaced("exec sleep 1000") as run:
+        init = read_process(run.init.pid)
+        about = details(id=run.id, pid=init.pid)
+        assert init.id in {one.id for one in refresh(ScriptedEngine(), about, init)}
+        with pytest.raises(Gone):
+            refresh(ScriptedEngine(), about, replace(init, id=ProcessId(init.pid, init.id.started - 1)))
+
+
+# the container's processes alone
+
+
+def test_only_processes_of_the_container_are_signalled(engine: ScriptedEngine, idle: Process) -> None:
+    """The real sender: SIGUSR1 kills the container's process; it would kill the stranger, too."""
+    with namespaced("sleep 1000 & wait", processes=2) as run:
+        seen = container_processes(run)
+        inside = seen[1]
+        both = signals.send(
+            engine, details(id=run.id, pid=run.init.pid), (inside, idle), USR1,
+            policy=UNRESTRICTED, record=PlayedTrace(BLIND).record, observe_s=LONG_S,
+        )  # fmt: skip
+    assert [one.observed for one in both] == ["terminated by SIGUSR1", None]
+    assert (
+        both[1].error == f"Process {idle.pid} does not belong to this container, or no longer does; nothing was sent."
+    )
+    assert both[1].error_status == Gone.exit_status
+    assert read_process(idle.pid).id == idle.id
+
+
+def test_where_the_engine_names_a_process_of_the_host_nothing_is_signalled(
+    engine: ScriptedEngine, idle: Process
+) -> None:
+    (one,) = signals.send(
+        engine, details(pid=idle.pid), (idle,), USR1,
+        policy=UNRESTRICTED, record=PlayedTrace(BLIND).record, observe_s=SHORT_S,
+    )  # fmt: skip
+    assert "Nothing shows" in one.error
+    assert read_process(idle.pid).id == idle.id
+    with pytest.raises(Denied, match="Nothing shows"):
+        refresh(engine, details(pid=idle.pid), idle)

@@ -7,7 +7,7 @@ import pytest
 
 from containerlab_probes.errors import Gone
 from containerlab_probes.processes.tree import read_process
-from containerlab_probes.records import Process, ProcessId
+from containerlab_probes.records import ContainerRun, Process
 from containerlab_tui.model.inventory import Details, EngineEvent
 from containerlab_tui.model.signal_log import LogRecord, Note
 from containerlab_tui.services.signal_watch import NOT_LOCAL, SignalWatch
@@ -45,8 +45,8 @@ def init() -> Iterator[Process]:
         yield process
 
 
-def listed(init: ProcessId) -> Sequence[Process]:
-    return (read_process(init.pid),)
+def listed(run: ContainerRun) -> Sequence[Process]:
+    return (read_process(run.init.pid),)
 
 
 def watching(host: Host, init: Process, trace: PlayedTrace) -> ContainerWatch:
@@ -106,7 +106,7 @@ def test_a_container_that_did_not_restart_keeps_its_watch(init: Process, known: 
 def test_a_container_that_has_vanished_has_a_watch_without_processes() -> None:
     host = Host()
 
-    def gone(init: ProcessId) -> Sequence[Process]:
+    def gone(run: ContainerRun) -> Sequence[Process]:
         raise Gone("It has exited.")
 
     watch = partial(SignalWatch, record=PlayedTrace().record, list_processes=gone)

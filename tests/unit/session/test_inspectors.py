@@ -7,7 +7,7 @@ import pytest
 from containerlab_probes.client import ProbeClient
 from containerlab_probes.errors import Gone, Unsupported
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import ProcessId
+from containerlab_probes.records import ContainerRun
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.services.inspection import Inspector
 from containerlab_tui.services.policy import Policy
@@ -41,8 +41,8 @@ class Case:
         assert policy is POLICY
         return Inspector(local, of, policy, self._client)
 
-    def _client(self, init: ProcessId) -> Client:
-        self.clients.append(Client(init))
+    def _client(self, run: ContainerRun) -> Client:
+        self.clients.append(Client(run))
         return self.clients[-1]
 
 

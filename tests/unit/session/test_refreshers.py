@@ -20,7 +20,7 @@ class Machine:
         self.now = 100.0
         self.usage: dict[str, Usage | Exception | None] = {"a": Usage(5.0, 1000), "b": Usage(0.0, 2000)}
         self.overview: Exception | None = None
-        self.asked: list[Mapping[str, int]] = []
+        self.asked: list[dict[str, int]] = []
         self.reader = LoadReader(self.usage_of, self.overviews_of, lambda loads: None, lambda: self.now)
         self.reader.watch((A, B))
 
@@ -30,11 +30,11 @@ class Machine:
             raise found
         return found
 
-    def overviews_of(self, pids: Mapping[str, int]) -> Mapping[str, Overview]:
-        self.asked.append(pids)
+    def overviews_of(self, watched: Sequence[Details]) -> Mapping[str, Overview]:
+        self.asked.append({one.id: one.pid for one in watched})
         if self.overview:
             raise self.overview
-        return {one: Overview(1, 2, 3) for one in pids}
+        return {one.id: Overview(1, 2, 3) for one in watched}
 
 
 def test_cpu_is_a_share_between_two_readings() -> None:

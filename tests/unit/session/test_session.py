@@ -1,6 +1,6 @@
 """The session on a scripted engine: records, errors, vanished containers, and what it reports to the UI thread."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from queue import SimpleQueue
 from typing import TypeVar
@@ -69,7 +69,7 @@ class PlayedKernel(Kernel):
         return found, ""
 
     def load_reader(self, post: Callable[[Loads], object]) -> LoadReader:
-        def overviews_of(pids: Mapping[str, int]) -> dict[str, Overview]:
+        def overviews_of(watched: Sequence[Details]) -> dict[str, Overview]:
             return {}
 
         self.post = post

@@ -13,11 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_probes.errors import BadRequest, ContainerlabError, Gone
+from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
+from containerlab_probes.processes import membership
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import Effect, ProcessId
+from containerlab_probes.records import ContainerRun, Effect, ProcessId
 from containerlab_probes.signals import exits, names, send
 from tests.support.docker import eventually
+from tests.support.kernel import NO_CONTAINER, running
+
+CONTAINER = "c" * 64
 
 
 def test_names_match_kill() -> None:
@@ -85,44 +89,64 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
-def test_send(sleeper: subprocess.Popen[bytes]) -> None:
-    send.send(identify(sleeper.pid), signal.SIGUSR1)
+@pytest.fixture
+def run(sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch) -> ContainerRun:
+    """A container in the PID namespace of this test, whose PID 1 is the sleeper."""
+    paths = {sleeper.pid: f"/docker/{CONTAINER}"}
+    monkeypatch.setattr(membership, "_paths", lambda pid: {"": paths.get(pid, "/")})
+    return ContainerRun(CONTAINER, identify(sleeper.pid))
+
+
+def test_send(sleeper: subprocess.Popen[bytes], run: ContainerRun) -> None:
+    send.send(run, run.init, signal.SIGUSR1)
     assert sleeper.wait(10) == -signal.SIGUSR1
 
 
-def test_a_reused_pid_is_not_signalled(sleeper: subprocess.Popen[bytes]) -> None:
-    meant = identify(sleeper.pid)
-    with pytest.raises(Gone):
-        send.send(ProcessId(meant.pid, meant.started - 1), signal.SIGKILL)
+def test_a_process_outside_of_the_container_is_not_signalled(run: ContainerRun) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with running() as stranger, pytest.raises(Gone, match=f"Process {stranger.pid} does not belong"):
+        send.send(run, stranger.id, signal.SIGKILL)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_without_a_container_nothing_is_signalled(sleeper: subprocess.Popen[bytes]) -> None:
+    """No cgroup has the id and the process is in this test's PID namespace."""
+    for container in (NO_CONTAINER, ""):
+        with pytest.raises(Unsupported, match="Nothing shows"):
+            send.send(ContainerRun(container, identify(sleeper.pid)), identify(sleeper.pid), signal.SIGKILL)
     assert sleeper.poll() is None
 
 
-def test_an_exited_process_raises_gone(sleeper: subprocess.Popen[bytes]) -> None:
-    meant = identify(sleeper.pid)
+def test_a_reused_pid_is_not_signalled(sleeper: subprocess.Popen[bytes], run: ContainerRun) -> None:
+    with pytest.raises(Gone):
+        send.send(run, ProcessId(run.init.pid, run.init.started - 1), signal.SIGKILL)
+    assert sleeper.poll() is None
+
+
+def test_an_exited_process_raises_gone(sleeper: subprocess.Popen[bytes], run: ContainerRun) -> None:
     sleeper.kill()
     sleeper.wait()
     with pytest.raises(Gone):
-        send.send(meant, signal.SIGTERM)
+        send.send(run, run.init, signal.SIGTERM)
     for pid in (0, -1, 2**22 + 1, 2**40):
         with pytest.raises(Gone):
-            send.send(ProcessId(pid, 1), signal.SIGTERM)
+            send.send(run, ProcessId(pid, 1), signal.SIGTERM)
 
 
 @pytest.mark.parametrize("number", [-1, 65, 2**40])
-def test_no_such_signal(sleeper: subprocess.Popen[bytes], number: int) -> None:
+def test_no_such_signal(run: ContainerRun, number: int) -> None:
     with pytest.raises(BadRequest):
-        send.send(identify(sleeper.pid), number)
+        send.send(run, run.init, number)
 
 
-def test_another_user_s_process_is_denied(sleeper: subprocess.Popen[bytes]) -> None:
+def test_another_user_s_process_is_denied(sleeper: subprocess.Popen[bytes], run: ContainerRun) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
-    meant = identify(sleeper.pid)
     child = os.fork()
     if child == 0:
         os.setuid(65534)
         try:
-            send.send(meant, signal.SIGTERM)
+            send.send(run, run.init, signal.SIGTERM)
         except ContainerlabError as error:
             os._exit(error.exit_status)
         os._exit(0)

@@ -6,6 +6,7 @@ from containerlab_probes.errors import Denied, Gone
 from containerlab_probes.records import Process
 from containerlab_probes.signals.names import name_of, number_of
 from containerlab_tui.commands import common
+from containerlab_tui.model.inventory import Details
 from containerlab_tui.present import documents
 from containerlab_tui.present.safe_text import safe
 from containerlab_tui.services.policy import Operation
@@ -28,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
         common.tell(f"{why} The engine sends the signal to PID 1; its effect can't be observed.")
         sent: tuple[Sent, ...] = (send_by_engine(engine, details, signal),)
     else:
-        sent = send(engine, details, _targets(arguments, seen, details.name), signal, policy=engine.policy)
+        sent = send(engine, details, _targets(arguments, seen, details), signal, policy=engine.policy)
     if arguments.json:
         common.answer(documents.signal(details.name, sent))
     else:
@@ -39,19 +40,22 @@ def run(arguments: argparse.Namespace) -> int:
     return failed[0].error_status if failed else 0
 
 
-def _targets(arguments: argparse.Namespace, seen: tuple[Process, ...], name: str) -> tuple[Process, ...]:
+def _targets(arguments: argparse.Namespace, seen: tuple[Process, ...], details: Details) -> tuple[Process, ...]:
+    """Selects from the processes with a number in the container: in its cgroup there may be one of the host's."""
+    inside = tuple(one for one in seen if one.container_pid)
     if arguments.all:
-        return seen
+        return inside
     if arguments.children:
-        below = tuple(one for one in seen if one.container_pid != 1)
+        below = tuple(one for one in inside if one.pid != details.pid)
         if not below:
-            raise Gone(f"PID 1 of {name} has no children. Nothing sent.")
+            raise Gone(f"PID 1 of {details.name} has no children. Nothing sent.")
         return below
-    wanted = 1 if arguments.pid is None else arguments.pid
-    found = tuple(one for one in seen if one.container_pid == wanted)
+    if arguments.pid is None:
+        return tuple(one for one in inside if one.pid == details.pid)
+    found = tuple(one for one in inside if one.container_pid == arguments.pid)
     if not found:
-        there = ", ".join(str(one.container_pid) for one in seen)
-        raise Gone(f"{name} has no process {wanted} (processes: {there}). Nothing sent.")
+        there = ", ".join(str(one.container_pid) for one in inside)
+        raise Gone(f"{details.name} has no process {arguments.pid} (processes: {there}). Nothing sent.")
     return found
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.processes.identity import identify, open_pidfd
-from containerlab_probes.records import ProcessId
+from containerlab_probes.records import ContainerRun, ProcessId
 from containerlab_probes.signals.send import send
 from containerlab_tui.engine.api import ExecState, ExecStreams
 from containerlab_tui.services.entered_processes import SETTLE_S, SessionEnd, left_behind, members_of_session, wait_for
@@ -17,9 +17,12 @@ _START_LIMIT_S = 10.0
 class ConfinedSession:
     """A program that the engine runs in a container."""
 
-    def __init__(self, streams: ExecStreams, is_local: bool) -> None:
-        """Waits until the engine has started the program. Raises as `ExecStreams.state`."""
-        self._streams = streams
+    def __init__(self, streams: ExecStreams, run: ContainerRun | None) -> None:
+        """Waits until the engine has started the program. `run` is None if its processes are not visible here.
+
+        Raises as `ExecStreams.state`.
+        """
+        self._streams, self._run = streams, run
         self.exited: int | None = None
         """Becomes readable when the program exits; None if its process is not visible here."""
         self._leader: ProcessId | None = None
@@ -28,7 +31,7 @@ class ConfinedSession:
         except BaseException:
             streams.close()
             raise
-        if is_local and state.pid:
+        if run is not None and state.pid:
             with suppress(ContainerlabError, ValueError):
                 self._leader = identify(state.pid)
                 self.exited = open_pidfd(self._leader)
@@ -50,9 +53,9 @@ class ConfinedSession:
 
     def end(self, has_left: bool) -> SessionEnd:
         """Ends the session; hangs up if the user has left. Returns how it ended."""
-        if has_left and self._leader is not None:
+        if has_left and self._leader is not None and self._run is not None:
             with suppress(ContainerlabError):
-                send(self._leader, signal.SIGHUP)
+                send(self._run, self._leader, signal.SIGHUP)
         state = wait_for(self._streams.state, lambda found: not found.is_running, SETTLE_S)
         status = None if state.is_running else state.exit_code
         if self._leader is None:

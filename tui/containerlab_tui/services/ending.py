@@ -11,6 +11,7 @@ from containerlab_tui.model.ending import explain_ending, explain_removed
 from containerlab_tui.model.ending_records import Ending
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.services.history import History
+from containerlab_tui.services.processes import run_of
 
 
 def why(engine: Engine, container: str, history: History) -> tuple[str, Ending]:
@@ -50,5 +51,5 @@ def _memory(engine: Engine, details: Details) -> MemoryRecord | None:
     if not details.pid or not engine.local:
         return None
     with contextlib.suppress(ContainerlabError, OSError, ValueError):
-        return cgroups.memory_record(details.pid)
+        return cgroups.memory_record(run_of(details))
     return None

@@ -4,10 +4,11 @@ Either way the program has another terminal and another session (setsid) than th
 """
 
 import os
-from contextlib import closing
+from contextlib import closing, suppress
 
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
-from containerlab_probes.processes.identity import identify
+from containerlab_probes.processes.membership import membership_of
+from containerlab_probes.records import ContainerRun
 from containerlab_tui.engine.api import Engine, ExecRequest
 from containerlab_tui.model.entry import Entry, Shells, Visit, Way
 from containerlab_tui.model.inventory import PAUSED, Details
@@ -17,6 +18,7 @@ from containerlab_tui.services import host_session
 from containerlab_tui.services.confined_session import ConfinedSession
 from containerlab_tui.services.host_session import HostSession
 from containerlab_tui.services.policy import Operation, Policy
+from containerlab_tui.services.processes import run_of
 from containerlab_tui.services.relay import Relay, size_of
 from containerlab_tui.services.terminal import restored, say, user_terminal
 
@@ -94,12 +96,20 @@ def _open(
     kept = {name: os.environ[name] for name in ("TERM", "COLORTERM") if name in os.environ}
     if entry.way is Way.CONFINED:
         request = ExecRequest(command, entry.user, kept, *size)
-        return ConfinedSession(engine.execute(details.id, request), engine.local)
+        run = _visible_run(engine, details)
+        return ConfinedSession(engine.execute(details.id, request), run)
     if not engine.local:
         raise Unsupported("The container runs on another machine: the host's tools cannot enter it from here.")
-    init = identify(details.pid)
+    init = membership_of(run_of(details)).run.init
     if engine.inspect(details.id).pid != init.pid:
         raise Gone(f"{details.name} was restarted meanwhile. Try again.")
     image = kept | {"PATH": _PATH, "HOME": "/root", "SHELL": command[0]}
     environment = dict(os.environ) if entry.host_files else image
     return HostSession(init, entry, command, environment, size)
+
+
+def _visible_run(engine: Engine, details: Details) -> ContainerRun | None:
+    """Returns the run of the container; None if its processes are not visible here."""
+    with suppress(ContainerlabError):
+        return run_of(details) if engine.local else None
+    return None

@@ -11,13 +11,13 @@ from containerlab_probes.client import ProbeClient
 from containerlab_probes.errors import ContainerlabError, Gone, Unsupported
 from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_probes.memory.mappings import backing_of, host_path_of, mount_of
-from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import IpcKind, IpcObject, Mapping, Process, ProcessId, Window
+from containerlab_probes.records import ContainerRun, IpcKind, IpcObject, Mapping, Process, ProcessId, Window
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import HAS_PROCESSES, Details, natural
 from containerlab_tui.model.survival import survival_of_file, survival_of_ipc
 from containerlab_tui.model.views import FileRow, FilesView, IpcRow, IpcView
 from containerlab_tui.services.policy import Operation, Policy
+from containerlab_tui.services.processes import run_of
 
 __all__ = ["FileRow", "FilesView", "Inspector", "IpcRow", "IpcView"]
 
@@ -29,7 +29,7 @@ class Inspector:
     """
 
     def __init__(
-        self, local: bool, details: Details, policy: Policy, client: Callable[[ProcessId], ProbeClient] = ProbeClient
+        self, local: bool, details: Details, policy: Policy, client: Callable[[ContainerRun], ProbeClient] = ProbeClient
     ) -> None:
         """`local`: the container runs on this kernel; `client` makes its agent. Raises Gone if it isn't running."""
         self.details = details
@@ -38,7 +38,7 @@ class Inspector:
             raise Gone(f"{details.name} is not running and has no memory to inspect. Start it first.")
         if not local:
             raise Unsupported(f"{details.name} runs on another machine: its memory cannot be read.")
-        self._client = client(identify(details.pid))
+        self._client = client(run_of(details))
 
     def __enter__(self) -> "Inspector":
         return self
@@ -50,7 +50,7 @@ class Inspector:
 
     @property
     def init(self) -> ProcessId:
-        return self._client.init
+        return self._client.run.init
 
     def close(self) -> None:
         self._client.close()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.tree import container_processes
-from containerlab_probes.records import Process
+from containerlab_probes.records import ContainerRun, Process
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Details
 
@@ -20,6 +20,11 @@ SeeProcesses = Callable[[Engine, Details], tuple[tuple[Process, ...], str]]
 """Returns the container's processes, and why none are readable; `see_processes`, or what a test hands in."""
 
 
+def run_of(details: Details) -> ContainerRun:
+    """Returns the current run of a container. Raises Gone if its PID 1 has exited, Denied."""
+    return ContainerRun(details.id, identify(details.pid))
+
+
 def see_processes(engine: Engine, details: Details) -> tuple[tuple[Process, ...], str]:
     """Returns the container's processes, and why none are readable (empty if they are)."""
     if not details.pid:
@@ -27,7 +32,7 @@ def see_processes(engine: Engine, details: Details) -> tuple[tuple[Process, ...]
     if not engine.local:
         return (), NOT_LOCAL
     try:
-        return container_processes(identify(details.pid)), ""
+        return container_processes(run_of(details)), ""
     except Gone:
         return (), NOT_RUNNING
     except ContainerlabError as error:
@@ -50,7 +55,7 @@ def visible_processes(engine: Engine, details: Details) -> tuple[Process, ...]:
     if reason == NOT_RUNNING:
         raise Gone(f"{details.name} is not running and has no processes. Start it first.")
     if reason:
-        raise Denied(f"The processes of {details.name} can't be read: {reason}.")
+        raise Denied(f"The processes of {details.name} can't be read: {reason.removesuffix('.')}.")
     return seen
 
 

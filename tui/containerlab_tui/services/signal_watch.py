@@ -5,14 +5,22 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from containerlab_probes.errors import ContainerlabError
-from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.tree import container_processes, level_of, pid_and_name
-from containerlab_probes.records import LostEvents, Process, ProcessId, TracedExit, TracedFork, TraceRecord
+from containerlab_probes.records import (
+    ContainerRun,
+    LostEvents,
+    Process,
+    ProcessId,
+    TracedExit,
+    TracedFork,
+    TraceRecord,
+)
 from containerlab_probes.signals.exits import ExitWatch
 from containerlab_probes.signals.names import number_of
 from containerlab_tui.model.inventory import Details, EngineEvent
 from containerlab_tui.model.signal_log import Asked, Known, LogRecord, Note, Who
 from containerlab_tui.services.kernel_trace import KernelTrace, Record, Recording
+from containerlab_tui.services.processes import run_of
 
 WAITING_LIMIT = 100_000
 """Records kept until they are taken; further batches are dropped and counted."""
@@ -32,7 +40,7 @@ class SignalWatch:
         clock: Callable[[], float] = time.time,
         *,
         record: Record = KernelTrace,
-        list_processes: Callable[[ProcessId], Sequence[Process]] = container_processes,
+        list_processes: Callable[[ContainerRun], Sequence[Process]] = container_processes,
         limit: int = WAITING_LIMIT,
     ) -> None:
         """`local`: its processes run on this kernel."""
@@ -120,9 +128,9 @@ class SignalWatch:
     def _processes(self) -> list[ProcessId]:
         """Returns the current processes and adds their names; empty if the container has stopped."""
         try:
-            init = identify(self._details.pid)
-            self._level = level_of(init.pid)
-            ids = [one.id for one in self._list_processes(init)]
+            run = run_of(self._details)
+            self._level = level_of(run.init.pid)
+            ids = [one.id for one in self._list_processes(run)]
         except ContainerlabError:
             return []
         self._add(self._glances(id.pid for id in ids))

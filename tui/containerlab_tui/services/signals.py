@@ -13,7 +13,7 @@ from functools import partial
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
 from containerlab_probes.processes.tree import read_process
-from containerlab_probes.records import Process, ProcessId, TraceRecord
+from containerlab_probes.records import ContainerRun, Process, ProcessId, TraceRecord
 from containerlab_probes.signals.exits import ExitWatch
 from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import SIGKILL, name_of, number_of
@@ -24,10 +24,12 @@ from containerlab_tui.model.kernel_trace import kernel_result
 from containerlab_tui.model.views import Sent
 from containerlab_tui.services.kernel_trace import KernelTrace, Record
 from containerlab_tui.services.policy import Operation, Policy
-from containerlab_tui.services.processes import NOT_RUNNING, SeeProcesses, children_of, see_processes
+from containerlab_tui.services.processes import NOT_RUNNING, SeeProcesses, children_of, run_of, see_processes
 
 __all__ = ["OBSERVE_S", "Sent", "Target", "refresh", "select", "send", "send_by_engine"]
 
+Deliver = Callable[[ContainerRun, ProcessId, int], None]
+"""Sends a signal to one process of a container, and to no other process."""
 OBSERVE_S = 0.4
 """Time to wait for an exit before the process is read again."""
 
@@ -62,7 +64,7 @@ def send(
     on_change: Callable[[tuple[Sent, ...]], None] = lambda sent: None,
     *,
     policy: Policy,
-    deliver: Callable[[ProcessId, int], None] = send_signal,
+    deliver: Deliver = send_signal,
     record: Record = KernelTrace,
     observe_s: float = OBSERVE_S,
 ) -> tuple[Sent, ...]:
@@ -113,7 +115,7 @@ def refresh(
     """
     seen, reason = see(engine, details)
     if reason and reason != NOT_RUNNING:
-        raise Denied(f"The processes of {details.name} can't be read: {reason}.")
+        raise Denied(f"The processes of {details.name} can't be read: {reason.removesuffix('.')}.")
     if all(process.id != chosen.id for process in seen):
         raise Gone(f"Process {chosen.container_pid} of {details.name} has exited. Nothing sent.")
     return seen
@@ -126,7 +128,7 @@ def _send_one(
     *,
     seen: Sequence[Process],
     signal: int,
-    deliver: Callable[[ProcessId, int], None],
+    deliver: Deliver,
 ) -> Sent:
     ends_container = signal in (SIGKILL, number_of(details.stop_signal))
     route = "engine" if target.pid == details.pid and ends_container else "pidfd"
@@ -151,10 +153,10 @@ def _send_one(
     return one
 
 
-def _through_pidfd(engine: Engine, details: Details, one: Sent, deliver: Callable[[ProcessId, int], None]) -> Sent:
+def _through_pidfd(engine: Engine, details: Details, one: Sent, deliver: Deliver) -> Sent:
     """Signals through a pidfd; if this user may not signal PID 1, through the engine, which marks a manual stop."""
     try:
-        deliver(one.id, one.signal)
+        deliver(run_of(details), one.id, one.signal)
     except Denied:
         if one.id.pid != details.pid:
             raise

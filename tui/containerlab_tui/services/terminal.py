@@ -20,12 +20,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from containerlab_probes.errors import ContainerlabError, Gone, Unsupported
-from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import ProcessId
+from containerlab_probes.records import ContainerRun
 from containerlab_probes.signals.send import send
 from containerlab_tui.engine.api import AttachedStreams, Engine
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.present.safe_text import safe_line, safe_lines
+from containerlab_tui.services.processes import run_of
 
 DETACH = b"\x1d"
 """Ctrl+]"""
@@ -91,7 +91,7 @@ class _Attachment:
 
     def __init__(self, engine: Engine, details: Details, streams: AttachedStreams, terminal: int) -> None:
         self._engine, self._details, self._streams, self._terminal = engine, details, streams, terminal
-        self._id = _identity(engine, details)
+        self._run = _run(engine, details)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._half = False
         """Ctrl+P was the last key: with Ctrl+Q it detaches."""
@@ -150,20 +150,20 @@ class _Attachment:
     def _interrupt(self) -> None:
         """Sends SIGINT on Ctrl+C, for a container without a tty."""
         try:
-            if self._id is not None:
-                send(self._id, signal.SIGINT)
+            if self._run is not None:
+                send(self._run, self._run.init, signal.SIGINT)
             else:
                 self._engine.kill(self._details.id, "SIGINT")
         except ContainerlabError as error:
             say(str(error))
 
 
-def _identity(engine: Engine, details: Details) -> ProcessId | None:
-    """Returns PID 1 for signals through a pidfd, which do not affect the restart policy; None: use the engine."""
+def _run(engine: Engine, details: Details) -> ContainerRun | None:
+    """Returns the run for signals through a pidfd, which do not affect the restart policy; None: use the engine."""
     if not engine.local or os.geteuid() != 0:
         return None
     try:
-        return identify(details.pid)
+        return run_of(details)
     except ContainerlabError:
         return None
 

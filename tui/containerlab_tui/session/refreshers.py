@@ -4,6 +4,7 @@
 often the IPC namespaces, of the visible rows. Neither asks the engine anything while nothing happens.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -111,12 +112,12 @@ class LoadReader:
     def __init__(
         self,
         usage_of: Callable[[Details], Usage | None],
-        overviews_of: Callable[[Mapping[str, int]], Mapping[str, Overview]],
+        overviews_of: Callable[[Sequence[Details]], Mapping[str, Overview]],
         post: Callable[[Loads], object],
         clock: Callable[[], float] = time.monotonic,
         host_of: Callable[[], HostLoad | None] = lambda: None,
     ) -> None:
-        """`overviews_of` takes container ids with the host PID of their PID 1."""
+        """`overviews_of` returns overviews of running containers, by id."""
         self._usage_of, self._overviews_of, self._post, self._clock = usage_of, overviews_of, post, clock
         self._host_of = host_of
         self._watched: tuple[Details, ...] = ()
@@ -164,7 +165,7 @@ class LoadReader:
         overviews: Mapping[str, Overview] = {}
         if self._round % OVERVIEWS_EVERY == 0:
             try:
-                overviews = self._overviews_of({one.id: one.pid for one in self._watched if one.pid})
+                overviews = self._overviews_of([one for one in self._watched if one.pid])
             except ContainerlabError as error:
                 problem = problem or str(error)
         self._round += 1
@@ -188,10 +189,11 @@ class UsageReaders:
     def usage_of(self, details: Details) -> Usage:
         """Returns the current usage. Raises Gone, or Unsupported if there is no accounting."""
         from containerlab_probes.kernel.cgroups import UsageReader
+        from containerlab_tui.services.processes import run_of
 
         known = self._readers.get(details.id)
         if known is None or known[0] != details.pid:
-            known = self._readers[details.id] = (details.pid, UsageReader(details.pid))
+            known = self._readers[details.id] = (details.pid, UsageReader(run_of(details)))
         try:
             return known[1].read()
         except Gone:
@@ -205,17 +207,21 @@ class Overviews:
     def __init__(self) -> None:
         self._client: OverviewClient | None = None
 
-    def overviews_of(self, pids: Mapping[str, int]) -> dict[str, Overview]:
+    def overviews_of(self, watched: Sequence[Details]) -> dict[str, Overview]:
         """Returns readable overviews by container id. Raises like the client."""
         from containerlab_probes.client import OverviewClient, unavailable_reason
+        from containerlab_tui.services.processes import run_of
 
         reason = unavailable_reason()
         if reason:
             raise Denied(reason)
-        if not pids:
+        runs = []
+        for one in watched:
+            with contextlib.suppress(Gone):
+                runs.append(run_of(one))
+        if not runs:
             return {}
         if self._client is None:
             self._client = OverviewClient()
-        found = self._client.overview(pids.values())
-        seen = {container: found.get(pid) for container, pid in pids.items()}
-        return {container: one for container, one in seen.items() if isinstance(one, Overview)}
+        found = self._client.overview(runs)
+        return {container: one for container, one in found.items() if isinstance(one, Overview)}
