@@ -76,9 +76,12 @@ def send(id: ProcessId, number: int) -> None:
 
 
 @contextmanager
-def namespaced(script: str, processes: int = 1) -> Iterator[ContainerRun]:
-    """Yields a container without cgroups: a shell as PID 1 of a new PID namespace, with that many processes."""
-    command = ("unshare", "--pid", "--fork", "--kill-child", "sh", "-c", script)
+def namespaced(script: str, processes: int = 1, options: tuple[str, ...] = ()) -> Iterator[ContainerRun]:
+    """Yields a container without cgroups: a shell as PID 1 of a new PID namespace, with that many processes.
+
+    `options` are those of unshare for further namespaces.
+    """
+    command = ("unshare", *options, "--pid", "--fork", "--kill-child", "sh", "-c", script)
     with subprocess.Popen(command) as outer:
         try:
             found = eventually(lambda: _init_below(outer.pid, processes), f"the namespace has {processes} processes")

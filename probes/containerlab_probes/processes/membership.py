@@ -15,7 +15,7 @@ from containerlab_probes.kernel.files import read_text
 from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.pid_namespaces import PidNamespaces, namespace_chain
-from containerlab_probes.records import ContainerRun
+from containerlab_probes.records import ContainerRun, ProcessId
 
 _HIERARCHIES = ("", "pids", "memory", "cpuacct", "freezer", "name=systemd")
 """Hierarchies that list a container's processes, the most reliable first; the empty string is version 2."""
@@ -74,12 +74,12 @@ def membership_of(run: ContainerRun) -> Membership:
     Raises `Gone` if PID 1 has exited, `Unsupported` if nothing shows that PID 1 is the container's, `Denied`.
     """
     init = run.init
+    _require(init)
     numbers, paths, namespace = _numbers(init.pid), _paths(init.pid), _namespace(init.pid)
     named = own_paths(paths, run.id)
     is_alone = numbers[-1] == 1 and len(numbers) > 1 and namespace not in (0, namespace_inode(0, "pid"))
     owns_namespace = is_alone and (bool(named) or not _is_of_another(paths))
-    if identify(init.pid) != init:
-        raise Gone(f"PID 1 of the container (process {init.pid}) has exited.")
+    _require(init)  # again: all that was read is about this process
     if not named and not namespace:
         raise Denied(f"Could not check that process {init.pid} is PID 1 of this container; run this with sudo.")
     if not named and not owns_namespace:
@@ -95,6 +95,11 @@ def require_target(run: ContainerRun, pid: int) -> None:
     """Raises `Gone` unless `Membership.is_target` holds now, and as `membership_of`."""
     if not membership_of(run).is_target(pid):
         raise Gone(f"Process {pid} does not belong to this container, or no longer does; nothing was sent.")
+
+
+def _require(init: ProcessId) -> None:
+    if identify(init.pid) != init:
+        raise Gone(f"PID 1 of the container (process {init.pid}) has exited.")
 
 
 def _is_of_another(paths: dict[str, str]) -> bool:
