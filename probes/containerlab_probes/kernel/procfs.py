@@ -104,6 +104,12 @@ def parse_status(text: str) -> Status:
     )
 
 
+def parse_namespace_pids(text: str) -> tuple[int, ...]:
+    """Parses only `Status.namespace_pids` in /proc/PID/status; (0,) without NSpid."""
+    found = re.search(r"^NSpid:([\t 0-9]+)$", text, re.MULTILINE)
+    return tuple(int(one) for one in found[1].split()) if found else (0,)
+
+
 def parse_mask(text: str) -> frozenset[int]:
     """Parses a signal mask of /proc: 16 hexadecimal digits, bit 0 for signal 1."""
     return signals_of(int(text.strip(), 16))

@@ -74,12 +74,15 @@ def membership_of(run: ContainerRun) -> Membership:
     Raises `Gone` if PID 1 has exited, `Unsupported` if nothing shows that PID 1 is the container's, `Denied`.
     """
     init = run.init
-    _require(init)
-    numbers, paths, namespace = _numbers(init.pid), _paths(init.pid), _namespace(init.pid)
+    try:
+        numbers, paths, namespace = _numbers(init.pid), _paths(init.pid), _namespace(init.pid)
+    except Gone:
+        _require(init)  # it may be hidden
+        raise
     named = own_paths(paths, run.id)
     is_alone = numbers[-1] == 1 and len(numbers) > 1 and namespace not in (0, namespace_inode(0, "pid"))
     owns_namespace = is_alone and (bool(named) or not _is_of_another(paths))
-    _require(init)  # again: all that was read is about this process
+    _require(init)  # all that was read is about this process
     if not named and not namespace:
         raise Denied(f"Could not check that process {init.pid} is PID 1 of this container; run this with sudo.")
     if not named and not owns_namespace:
@@ -107,7 +110,8 @@ def _is_of_another(paths: dict[str, str]) -> bool:
 
     A container that this program itself runs in doesn't count.
     """
-    return bool(containers_in(paths) - containers_in(_paths(os.getpid())))
+    found = containers_in(paths)
+    return bool(found and found - containers_in(_paths(os.getpid())))
 
 
 def _namespace(pid: int) -> int:
@@ -119,7 +123,7 @@ def _namespace(pid: int) -> int:
 
 
 def _numbers(pid: int) -> tuple[int, ...]:
-    return procfs.parse_status(read_text(f"/proc/{pid}/status")).namespace_pids
+    return procfs.parse_namespace_pids(read_text(f"/proc/{pid}/status"))
 
 
 def _paths(pid: int) -> dict[str, str]:

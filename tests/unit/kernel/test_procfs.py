@@ -94,6 +94,12 @@ def test_status() -> None:
 def test_status_without_pid_namespaces() -> None:
     text = "\n".join(line for line in STATUS.split("\n") if not line.startswith("NS"))
     assert procfs.parse_status(text).namespace_pids == (7475,)
+    assert procfs.parse_namespace_pids(text) == (0,)
+
+
+def test_the_numbers_in_each_namespace_alone() -> None:
+    assert procfs.parse_namespace_pids(STATUS) == (7475, 1)
+    assert procfs.parse_namespace_pids(STATUS.replace("Name:\tsh", "Name:\tNSpid:\t5")) == (7475, 1)
 
 
 @pytest.mark.parametrize("key", ["State", "Tgid", "Pid", "PPid", "Uid", "Threads", "SigPnd", "SigCgt"])
