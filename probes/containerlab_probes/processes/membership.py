@@ -56,8 +56,10 @@ class Membership:
         """Returns whether a process belongs to the container and is in PID 1's PID namespace. Raises `Gone`."""
         if not self._is_inside(pid):
             return False
-        paths = {} if self.owns_namespace else _paths(pid)
-        return self.owns_namespace or any(is_within(paths.get(one, "/"), own) for one, own in self.cgroups.items())
+        if self.owns_namespace:
+            return True
+        paths = _paths(pid)
+        return any(one in paths and is_within(paths[one], own) for one, own in self.cgroups.items())
 
     def _is_inside(self, pid: int) -> bool:
         """Returns whether a process is in PID 1's PID namespace or below, and so has a number there. Raises `Gone`."""
@@ -80,7 +82,7 @@ def membership_of(run: ContainerRun) -> Membership:
         _require(init)  # it may be hidden
         raise
     named = own_paths(paths, run.id)
-    is_alone = numbers[-1] == 1 and len(numbers) > 1 and namespace not in (0, namespace_inode(0, "pid"))
+    is_alone = numbers[-1] == 1 and namespace not in (0, namespace_inode(0, "pid"))
     owns_namespace = is_alone and (bool(named) or not _is_of_another(paths))
     _require(init)  # all that was read is about this process
     if not named and not namespace:

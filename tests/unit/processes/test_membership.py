@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from containerlab_probes.errors import Gone, Unsupported
+from containerlab_probes.errors import Denied, Gone, Unsupported
 from containerlab_probes.kernel import cgroups
 from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_probes.processes import membership
@@ -169,10 +169,9 @@ def test_a_container_cannot_claim_the_processes_of_another_by_a_cgroup_of_its_na
 def test_pid_1_that_has_exited_has_no_processes(place: Place, alone: ContainerRun) -> None:
     earlier = replace(alone, init=ProcessId(alone.init.pid, alone.init.started - 1))
     for run in (earlier, replace(alone, init=ProcessId(NOBODY, 1))):
-        with pytest.raises(Gone):
-            membership_of(run)
-        with pytest.raises(Gone):
-            require_target(run, alone.init.pid)
+        for ask in (membership_of, lambda run: require_target(run, alone.init.pid)):
+            with pytest.raises(Gone, match="exited"):
+                ask(run)
 
 
 def test_a_target_that_has_exited_raises_gone(place: Place, alone: ContainerRun) -> None:
@@ -198,6 +197,45 @@ def test_the_readers_own_namespace_is_never_a_containers(place: Place) -> None:
         capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": ":".join(sys.path)},
     )  # fmt: skip
     assert "Unsupported: Nothing shows that process 1 belongs to this container" in done.stderr
+
+
+def test_a_real_process_in_no_containers_cgroup(alone: ContainerRun, stranger: ProcessId) -> None:
+    """Nothing is made up here: the namespace decides."""
+    assert membership_of(alone).cgroups == {}
+    require_target(alone, alone.init.pid)
+    refused(alone, stranger.pid)
+
+
+@pytest.fixture
+def unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Namespaces can't be read, as for a user without privileges."""
+
+    def denied(pid: int, kind: str) -> int:
+        if pid:
+            raise Denied("It needs root.")
+        return namespace_inode(pid, kind)
+
+    monkeypatch.setattr(membership, "namespace_inode", denied)
+
+
+@pytest.mark.usefixtures("unreadable")
+def test_without_privileges_the_cgroup_decides(place: Place, alone: ContainerRun, stranger: ProcessId) -> None:
+    with pytest.raises(Denied, match="run this with sudo"):
+        membership_of(alone)
+    place(alone.init.pid, f"/docker/{ID}")
+    place(stranger.pid, f"/docker/{ID}")
+    place(NOBODY, f"/docker/{ID}")
+    assert listed(alone) == {alone.init.pid: 1, stranger.pid: 0}
+    require_target(alone, alone.init.pid)
+    refused(alone, stranger.pid)
+    with namespaced("exec sleep 1000") as other:
+        refused(alone, other.init.pid)
+
+
+def test_version_2_comes_first(monkeypatch: pytest.MonkeyPatch, alone: ContainerRun) -> None:
+    paths = dict.fromkeys(("devices", "name=systemd", "memory", "pids", "blkio", ""), f"/docker/{ID}")
+    monkeypatch.setattr(membership, "_paths", lambda pid: paths)
+    assert list(membership_of(alone).cgroups) == ["", "pids", "memory", "name=systemd", "devices", "blkio"]
 
 
 def test_the_namespace_is_that_of_pid_1(place: Place, alone: ContainerRun) -> None:

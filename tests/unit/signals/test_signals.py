@@ -1,6 +1,7 @@
 """Names of signals, sending to exactly one process, and exits of processes."""
 
 import contextlib
+import errno
 import os
 import re
 import signal
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
+from containerlab_probes.errors import BadRequest, ContainerlabError, Denied, Gone, Unsupported
 from containerlab_probes.processes import membership
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import ContainerRun, Effect, ProcessId
@@ -135,8 +136,26 @@ def test_an_exited_process_raises_gone(sleeper: subprocess.Popen[bytes], run: Co
 
 @pytest.mark.parametrize("number", [-1, 65, 2**40])
 def test_no_such_signal(run: ContainerRun, number: int) -> None:
-    with pytest.raises(BadRequest):
+    with pytest.raises(BadRequest, match=f"No such signal: {number}"):
         send.send(run, run.init, number)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (PermissionError(errno.EPERM, "no"), Denied, "send SIGTERM to process {}: it belongs to another user"),
+        (ProcessLookupError(errno.ESRCH, "no"), Gone, "Process {} has exited"),
+    ],
+)
+def test_a_signal_that_the_kernel_refuses(
+    run: ContainerRun, monkeypatch: pytest.MonkeyPatch, error: OSError, kind: type[ContainerlabError], words: str
+) -> None:
+    def refuse(fd: int, number: int) -> None:
+        raise error
+
+    monkeypatch.setattr(signal, "pidfd_send_signal", refuse)
+    with pytest.raises(kind, match=words.format(run.init.pid)):
+        send.send(run, run.init, signal.SIGTERM)
 
 
 def test_another_user_s_process_is_denied(sleeper: subprocess.Popen[bytes], run: ContainerRun) -> None:
