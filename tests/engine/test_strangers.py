@@ -46,8 +46,9 @@ def stranger(engine: UnifiedEngine) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def run(engine: UnifiedEngine, *options: str) -> ContainerRun:
-    """Returns a new container with two processes."""
-    id = engine.docker("run", "--detach", "--network=none", *OPTIONS, *options, IMAGE, *WAITS)
+    """Returns a new container with two processes; without another option it has no network."""
+    network = () if "--network=host" in options else ("--network=none",)
+    id = engine.docker("run", "--detach", *network, *OPTIONS, *options, IMAGE, *WAITS)
     started = ContainerRun(id, identify(int(engine.docker.state(id, "State.Pid"))))
     beside = (engine.memory / "cgroup.procs").read_text().split()
     assert {str(started.init.pid), str(engine.pid)} <= set(beside), "PID 1 is in the daemon's cgroup"
@@ -58,7 +59,7 @@ def listed(command: Command, container: str) -> list[int]:
     return [one["pid"] for one in command.asks("processes", container)["processes"]]
 
 
-@pytest.mark.parametrize("options", [(), ("--pid=host",)])
+@pytest.mark.parametrize("options", [(), ("--pid=host",), ("--network=host", "--ipc=host", "--cgroupns=host")])
 def test_a_process_beside_the_daemon_is_neither_listed_nor_signalled(
     engine: UnifiedEngine, command: Command, stranger: "subprocess.Popen[bytes]", options: tuple[str, ...]
 ) -> None:
