@@ -8,11 +8,13 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_tui.model.entry import Entry, Way
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.services import enter, terminal
+from tests.support.docker import eventually
 from tests.support.engine import UNRESTRICTED
 
 PROGRAM = r"""
@@ -53,10 +55,11 @@ class Engine:
     def __init__(self, tty: bool) -> None:
         here, there = socket.socketpair()
         self._streams = Streams(here, tty)
-        self.program = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM], stdin=there.fileno(), stdout=there.fileno(), start_new_session=True
-        )
+        command = ("unshare", "--pid", "--fork", "--kill-child", sys.executable, "-c", PROGRAM)
+        self.program = subprocess.Popen(command, stdin=there.fileno(), stdout=there.fileno(), start_new_session=True)
         there.close()
+        children = Path(f"/proc/{self.program.pid}/task/{self.program.pid}/children")
+        self.pid = int(eventually(children.read_text, "the program is PID 1 of its namespace"))
 
     def attach(self, container: str) -> Streams:
         return self._streams
@@ -120,7 +123,7 @@ def main(what: str, pid: str = "0") -> int:
             return _enter(details(int(pid)))
         engine = Engine(what == "attach-tty")
         try:
-            return terminal.attach(engine, details(engine.program.pid, engine._streams.tty))  # type: ignore[arg-type]
+            return terminal.attach(engine, details(engine.pid, engine._streams.tty))  # type: ignore[arg-type]
         finally:
             engine.program.kill()
             engine.program.wait()

@@ -19,6 +19,8 @@ from containerlab_probes.processes.tree import container_processes, read_process
 from containerlab_probes.records import ContainerRun
 from containerlab_probes.signals.exits import ExitWatch
 from containerlab_probes.signals.send import send
+from containerlab_tui.services.terminal import run_to_signal
+from tests.support.engine import ScriptedEngine, details
 from tests.support.kernel import namespaced, running
 from tests.support.senders import ROUNDS
 
@@ -132,3 +134,10 @@ def test_a_process_that_shares_every_namespace_but_pid_is_a_stranger() -> None:
                 send(run, stranger.id, signal.SIGUSR1)
             assert not read_process(beside.pid).dispositions.pending
             beside.kill()
+
+
+def test_ctrl_c_of_an_attach_session_goes_to_the_containers_pid_1_alone() -> None:
+    """Where nothing shows which process that is, the engine sends it."""
+    with namespaced("exec sleep 1000") as run, running() as stranger:
+        assert run_to_signal(ScriptedEngine(), details(id=run.id, pid=run.init.pid)) == run
+        assert run_to_signal(ScriptedEngine(), details(id=run.id, pid=stranger.pid)) is None

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from containerlab_probes.errors import ContainerlabError, Gone, Unsupported
+from containerlab_probes.processes.membership import membership_of
 from containerlab_probes.records import ContainerRun
 from containerlab_probes.signals.send import send
 from containerlab_tui.engine.api import AttachedStreams, Engine
@@ -91,7 +92,7 @@ class _Attachment:
 
     def __init__(self, engine: Engine, details: Details, streams: AttachedStreams, terminal: int) -> None:
         self._engine, self._details, self._streams, self._terminal = engine, details, streams, terminal
-        self._run = _run(engine, details)
+        self._run = run_to_signal(engine, details)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._half = False
         """Ctrl+P was the last key: with Ctrl+Q it detaches."""
@@ -158,12 +159,15 @@ class _Attachment:
             say(str(error))
 
 
-def _run(engine: Engine, details: Details) -> ContainerRun | None:
-    """Returns the run for signals through a pidfd, which do not affect the restart policy; None: use the engine."""
+def run_to_signal(engine: Engine, details: Details) -> ContainerRun | None:
+    """Returns the run for signals through a pidfd, which do not affect the restart policy; None: use the engine.
+
+    None also if nothing shows that PID 1 is the container's.
+    """
     if not engine.local or os.geteuid() != 0:
         return None
     try:
-        return run_of(details)
+        return membership_of(run_of(details)).run
     except ContainerlabError:
         return None
 
