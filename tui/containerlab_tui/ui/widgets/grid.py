@@ -243,6 +243,7 @@ class Grid(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         self.refit()
+        self.scroll_to_cursor()  # a table that got smaller shows the row that a key would act on
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
