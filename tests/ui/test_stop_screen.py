@@ -149,6 +149,37 @@ async def test_a_newer_state_replaces_the_earlier() -> None:
         await settled(pilot, lambda: "a late line" in text_of(app), "the log line")
 
 
+async def test_nothing_counts_down_before_the_engine_is_asked() -> None:
+    clock = Clock(1.3)
+    screen = StopsScreen(clock)
+    state = begin(replace(plan(HANDLER, name="dockerapp2"), asked_at=BEGAN), BEGAN)
+    screen.show(state)
+    screen.add_log(["while preparing"])
+    app = Host(screen)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: "preparing" in text_of(app), "the preparation")
+        before = text_of(app)
+        assert not [word for word in ("█", "░", " left", "phase", "1.3") if word in before]
+        clock.now += 5
+        screen._tick()
+        await pilot.pause()
+        assert text_of(app) == before
+        asked = fed(replace(state, began=clock.now), StopEvent(clock.now, Kind.REQUESTED, Source.ENGINE))
+        clock.now += 1
+        screen.show(asked)
+        await settled(pilot, lambda: "9.00 s left" in text_of(app), "the bar")
+        assert "while preparing" in text_of(app)
+
+
+async def test_the_time_of_a_signal_that_was_no_stop_stands_still() -> None:
+    clock = Clock(30)
+    screen = StopsScreen(clock)
+    screen.show(fed(stop_in_progress(), by_engine(24.0, Kind.SETTLED)))
+    app = Host(screen)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: "done   24.0 s" in text_of(app), "the last event")
+
+
 async def test_a_failed_stop_shows_the_reason() -> None:
     screen = StopsScreen(Clock(3))
     screen.show(fed(stop_in_progress(), by_engine(2.0, Kind.FAILED, detail="the engine went away")))
@@ -164,6 +195,16 @@ async def test_a_stop_started_outside_says_so() -> None:
     app = Host(screen)
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, lambda: "Stop started outside this program" in text_of(app), "the note")
+
+
+async def test_a_restart_pressed_here_is_called_one() -> None:
+    state = stop_in_progress()
+    screen = StopsScreen(Clock(3))
+    screen.show(replace(state, plan=replace(state.plan, started_elsewhere=True, part_of="restart")))
+    app = Host(screen)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: "Restart  shell-form  SIGTERM" in text_of(app), "the heading")
+        assert "outside" not in text_of(app)
 
 
 async def test_tab_and_click_switch_stops() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.model.stop import StopPlan
-from containerlab_tui.services.stop import _predict
+from containerlab_tui.services.stop import _begin_prediction
 from tests.support.engine import ID, ScriptedEngine, details
 
 PLAN = StopPlan(ID, "app", 15, "default", 10.0, "default", processes=(), forecasts=(), pid=500)
@@ -25,7 +25,7 @@ class Defective(ScriptedEngine):
 
 def test_a_prediction_is_made_on_a_connection_that_is_closed() -> None:
     engine = ScriptedEngine(inspected={ID: details()}, past=())
-    found = _predict(engine, PLAN, unreadable)
+    found = _begin_prediction(engine, PLAN, unreadable)()
     assert found is not None
     assert (found.container, found.signal) == ("app", "SIGTERM")
     assert (engine.clones, engine.closes) == (1, 1)
@@ -34,5 +34,5 @@ def test_a_prediction_is_made_on_a_connection_that_is_closed() -> None:
 def test_a_defect_in_a_prediction_ends_neither_in_a_wait_nor_in_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     raised: list[object] = []
     monkeypatch.setattr(threading, "excepthook", lambda args: raised.append(args.exc_value))
-    assert _predict(Defective(), PLAN, unreadable) is None
+    assert _begin_prediction(Defective(), PLAN, unreadable)() is None
     assert raised == []

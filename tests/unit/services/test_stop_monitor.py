@@ -1,6 +1,7 @@
 """Watching one stop: how reports of several sources are merged, and when the wait ends. No clock runs here."""
 
 import queue
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -129,6 +130,7 @@ def stage(inbox: Inbox | None = None, plan: StopPlan = PLAN, watchers: Watchers 
         inbox=inbox,
         watch_exits=lambda ids: watchers,
         record=record,
+        trace_start_s=60.0,
         clock=(lambda: inbox.now) if isinstance(inbox, PlayedInbox) else (lambda: T0),
     )
     return Stage(monitor, inbox, engine, stream, watchers, states)
@@ -341,6 +343,30 @@ def test_all_signals_count_as_seen_only_where_the_trace_covers_the_whole_stop(
     made = stage(inbox, replace(PLAN, started_elsewhere=elsewhere), Watchers(no_trace_reason))
     made.monitor.run()
     assert made.states[0].plan.traced is traced
+
+
+def test_a_stop_does_not_wait_for_a_slow_trace_and_says_so() -> None:
+    may_start, late, stream, inbox = threading.Event(), Watchers(), PlayedEvents(), Inbox()
+
+    def record(ids: object, on_records: object) -> Watchers:
+        may_start.wait(60)
+        return late
+
+    engine, exits = as_engine(ScriptedEngine(stream=stream)), Watchers(exits=(Exit(INIT, T0 + 2, 3),))
+    plan = replace(PLAN, processes=PLAN.processes[:1])
+    monitor = StopMonitor(
+        engine, plan, T0, lambda state: None,
+        inbox=inbox, watch_exits=lambda ids: exits, record=record, trace_start_s=0.01, clock=lambda: T0,
+    )  # fmt: skip
+    stream.tell(event(T0 + 2.1, "die", exitCode="3"))
+    monitor.request(lambda engine: None)
+    state = monitor.run()
+    notes = [one for one in state.events if one.kind is Kind.NOTE]
+    assert [one.detail for one in notes] == ["no kernel trace of this stop: it did not start within 0.01 s"]
+    assert notes[0].source is Source.KERNEL
+    assert not state.plan.traced
+    may_start.set()
+    eventually(lambda: late.closed == 1, "the late trace is closed")
 
 
 # the threads

@@ -1,7 +1,7 @@
 """Which stops are followed, how they end, and the log that is read meanwhile: bounded, whatever is written."""
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +11,9 @@ from containerlab_probes.errors import ContainerlabError, Gone, Unreachable
 from containerlab_probes.records import Process
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.model.stop import StopPlan, Verdict
+from containerlab_tui.services import stop
+from containerlab_tui.services.own_changes import OwnChanges
+from containerlab_tui.services.policy import Operation
 from containerlab_tui.session.active_stops import (
     LOG_LINES_AT_ONCE,
     LONGEST_LOG_LINE,
@@ -152,6 +155,65 @@ def test_signals_of_a_failed_stop_do_not_begin_another() -> None:
     assert len(host.waiting) == waiting
     stops.take_event(event(1_030.0, "kill", signal="9"))
     assert len(host.waiting) == waiting + 1
+
+
+@pytest.mark.parametrize(
+    ("operation", "signal", "part_of"),
+    [
+        (Operation.RESTART, 15, "restart"),
+        (Operation.REMOVE, 9, "remove"),
+        (Operation.SIGNAL, 15, "signal"),
+        (None, 15, ""),
+    ],
+)
+def test_a_restart_pressed_here_is_not_started_outside(
+    operation: Operation | None, signal: int, part_of: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed: list[StopPlan] = []
+
+    def follow(engine: object, plan: StopPlan, *_: object, **__: object) -> None:
+        followed.append(plan)
+
+    monkeypatch.setattr(stop, "follow_stop", follow)
+    host = Host(scripted=ScriptedEngine(inspected={ID: details(pid=0)}))
+    changes = OwnChanges(lambda: 1_000.0)
+    stops = ActiveStops(host, no_processes, changes=changes)
+    with changes.making(operation, ID) if operation is not None else nullcontext():
+        stops.take_event(event(1_000.1, "kill", signal=str(signal)))
+    host.work[0]()
+    (plan,) = followed
+    assert (plan.part_of, plan.signal, plan.started_elsewhere, plan.asked_at) == (part_of, signal, True, 1_000.1)
+
+
+def logged(host: Host) -> list[str]:
+    return [line for change in host.changes if isinstance(change, StopLogged) for line in change.lines]
+
+
+def test_the_log_is_read_once_although_its_stream_ends_before_the_stop() -> None:
+    host = Host(scripted=ScriptedEngine(log=[b"one\ntwo\n"]))
+    stops = ActiveStops(host, no_processes)
+    stops.begin(PLAN)
+    host.work[0]()
+    host.waiting[0][0](None)  # the container has exited, and its log has ended
+    (first,) = [change.state for change in host.changes if isinstance(change, StopChanged)]
+    stops._show(replace(first, began=1_001.0, exit_code=0))  # the request came later, and the stop isn't over
+    assert len([call for call in host.scripted.asked if call[0] == "logs"]) == 1
+    assert len(host.work) == 2
+    assert logged(host) == ["one", "two"]
+    host.clock = lambda: 1_060.0
+    stops.begin(PLAN)
+    host.work[2]()
+    assert logged(host) == ["one", "two"] * 2
+
+
+def test_a_log_that_could_not_be_opened_is_tried_again() -> None:
+    host = Host()
+    stops = ActiveStops(host, no_processes)
+    stops.begin(PLAN)
+    host.waiting[0][1](Unreachable("no engine"))
+    (first,) = [change.state for change in host.changes if isinstance(change, StopChanged)]
+    stops._show(first)
+    assert len(host.work) == 3
 
 
 def test_lines_are_joined_across_chunks() -> None:

@@ -35,23 +35,24 @@ def open_screens(arguments: argparse.Namespace) -> int:
     def engine() -> Engine:
         from containerlab_tui.services.guarded_engine import GuardedEngine
 
-        return GuardedEngine(connect(), policy)
+        return GuardedEngine(connect(), policy, changes)
 
     first = FirstList(lambda: _raw_list(where, connect))
     loaded = _settings(arguments)
     policy = common.policy_of(loaded)
     from containerlab_tui.engine.shared_events import SharedEvents
+    from containerlab_tui.services.own_changes import OwnChanges
     from containerlab_tui.session.session import Session, Sources
     from containerlab_tui.ui.app import run
 
-    events = SharedEvents()
+    events, changes = SharedEvents(), OwnChanges()
 
     def follow(post: "Callable[[EngineRecord], object]") -> None:
         from containerlab_tui.engine.events import EngineReader
 
         EngineReader(connect, post, shared=events).start()
 
-    sources = Sources(where.url, engine, first.answer, follow, events)
+    sources = Sources(where.url, engine, first.answer, follow, events, changes)
     return run(Session(sources, loaded.settings, policy=policy, problems=loaded.problems))
 
 

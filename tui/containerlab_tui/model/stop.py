@@ -76,6 +76,11 @@ class StopPlan:
     unseen_reason: str = ""
     """Why processes can't be seen; empty: they can."""
     started_elsewhere: bool = False
+    """It is followed by the engine's events: this program has not requested it as a stop."""
+    part_of: str = ""
+    """What this program is doing that includes this stop: `restart`, `remove` or `signal`; empty: nothing."""
+    asked_at: float = 0.0
+    """When the user asked for it, or of the engine's first event, epoch seconds; 0: not known."""
     image: str = ""
     prediction: Diagnosis | None = None
     """The doctor's prediction from before the stop (just after, for a stop started outside this program)."""
@@ -151,6 +156,19 @@ class StopState:
     """None while the stop is in progress, and after a single signal that did not stop the container."""
     settled: bool = False
     out_of_memory: bool = False
+
+    @property
+    def identity(self) -> float:
+        """What distinguishes the stops of one container; `began` moves on while a stop is being prepared."""
+        return self.plan.asked_at or self.began
+
+    @property
+    def is_preparing(self) -> bool:
+        """Whether the engine has not been asked yet, so that no grace period runs."""
+        reached = (Kind.REQUESTED, Kind.SIGNAL, Kind.FAILED)
+        if self.settled or self.verdict is not None or self.plan.started_elsewhere:
+            return False
+        return not any(event.kind in reached for event in self.events)
 
     @property
     def init_lane(self) -> Lane | None:

@@ -10,19 +10,22 @@ from containerlab_tui.engine.api import (
     RunRequest,
 )
 from containerlab_tui.model.inventory import Container, Details, EngineEvent, EngineVersion
+from containerlab_tui.services.own_changes import OwnChanges
 from containerlab_tui.services.policy import Operation, Policy
 
 
 class GuardedEngine:
-    """An `engine.api.Engine` that checks the policy before each change."""
+    """An `engine.api.Engine` that checks the policy before each change, and notes the changes that stop containers."""
 
-    def __init__(self, engine: Engine, policy: Policy) -> None:
+    def __init__(self, engine: Engine, policy: Policy, changes: OwnChanges | None = None) -> None:
+        """`changes` notes what is done, for a program that follows the engine's events."""
         self._engine = engine
         self.policy = policy
+        self._changes = changes or OwnChanges()
         self.endpoint, self.local = engine.endpoint, engine.local
 
     def clone(self) -> "GuardedEngine":
-        return GuardedEngine(self._engine.clone(), self.policy)
+        return GuardedEngine(self._engine.clone(), self.policy, self._changes)
 
     def close(self) -> None:
         self._engine.close()
@@ -78,11 +81,13 @@ class GuardedEngine:
 
     def kill(self, container: str, signal: str) -> None:
         self._require(Operation.SIGNAL, f"send {signal} to {container}")
-        self._engine.kill(container, signal)
+        with self._changes.making(Operation.SIGNAL, container):
+            self._engine.kill(container, signal)
 
     def restart(self, container: str, timeout_s: int | None = None) -> None:
         self._require(Operation.RESTART, f"restart {container}")
-        self._engine.restart(container, timeout_s)
+        with self._changes.making(Operation.RESTART, container):
+            self._engine.restart(container, timeout_s)
 
     def pause(self, container: str) -> None:
         self._require(Operation.PAUSE, f"pause {container}")
@@ -94,7 +99,8 @@ class GuardedEngine:
 
     def remove(self, container: str, force: bool = False, volumes: bool = False) -> None:
         self._require(Operation.REMOVE, f"remove {container}")
-        self._engine.remove(container, force, volumes)
+        with self._changes.making(Operation.REMOVE, container):
+            self._engine.remove(container, force, volumes)
 
     def rename(self, container: str, name: str) -> None:
         self._require(Operation.RENAME, f"rename {container}")

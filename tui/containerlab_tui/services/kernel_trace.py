@@ -1,5 +1,7 @@
 """Runs a kernel trace of signals, or says why tracing is not available."""
 
+import queue
+import threading
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -23,6 +25,9 @@ class Recording(Protocol):
 
 Record = Callable[[Iterable[ProcessId], Callable[[tuple[TraceRecord, ...]], None]], Recording]
 """Starts a trace of these processes that calls back with its records."""
+
+START_S = 0.5
+"""A stop on a screen waits this long for its trace to start, then goes on without it. It takes 0.1 to 0.4 s."""
 
 
 class KernelTrace:
@@ -58,3 +63,52 @@ class KernelTrace:
         if self._tracer is not None:
             self._tracer.close()
             self._tracer = None
+
+
+class NoTrace:
+    """Records nothing, and says why."""
+
+    def __init__(self, reason: str) -> None:
+        self.no_trace_reason = reason
+        self.watched: frozenset[int] = frozenset()
+
+    def watch(self, ids: Iterable[ProcessId]) -> None:
+        """Does nothing."""
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
+def start_within(
+    limit_s: float,
+    record: Record,
+    ids: Iterable[ProcessId],
+    on_records: Callable[[tuple[TraceRecord, ...]], None],
+) -> Recording:
+    """Starts a trace, or returns a NoTrace after `limit_s`; a trace that starts later is closed at once."""
+    started: queue.SimpleQueue[Recording] = queue.SimpleQueue()
+    is_late = threading.Event()
+    lock = threading.Lock()
+
+    def pass_on(records: tuple[TraceRecord, ...]) -> None:
+        if not is_late.is_set():
+            on_records(records)
+
+    def work() -> None:
+        try:
+            recording: Recording = record(ids, pass_on)
+        except Exception as error:  # noqa: BLE001  a defect of the trace must not hold up the stop
+            recording = NoTrace(f"unexpected {type(error).__name__}: {error}")
+        with lock:
+            if not is_late.is_set():
+                started.put(recording)
+                return
+        recording.close()
+
+    threading.Thread(target=work, name="trace-start", daemon=True).start()
+    try:
+        return started.get(timeout=limit_s)
+    except queue.Empty:
+        with lock:
+            is_late.set()
+        return NoTrace(f"it did not start within {limit_s:g} s") if started.empty() else started.get()

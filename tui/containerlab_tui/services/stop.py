@@ -4,7 +4,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from containerlab_probes.errors import BadRequest, Unsupported
 from containerlab_probes.signals.forecast import forecast
@@ -19,6 +18,8 @@ from containerlab_tui.services.history import History
 from containerlab_tui.services.processes import SeeProcesses, children_of, see_processes
 from containerlab_tui.services.stop_monitor import SURVIVED_S, StopMonitor
 
+TRACE_START_S = 5.0
+"""A command waits this long for the kernel trace: nobody looks at a screen, and the record is what it is for."""
 PREDICTION_S = 2.0
 """A stop waits this long for its prediction, which usually takes some hundredths of a second."""
 
@@ -63,18 +64,23 @@ def run_stop(
     events: EventSource | None = None,
     *,
     see: SeeProcesses = see_processes,
+    trace_start_s: float = TRACE_START_S,
 ) -> StopState:
     """Stops the container as planned; returns when the stop is over. `on_change` gets every state.
 
-    `history` records the stop; `events` a shared source of events, else the stop opens its own.
+    `history` records the stop; `events` a shared source of events, else the stop opens its own. After `trace_start_s`
+    it goes on without the kernel trace.
     """
     details = engine.inspect(plan.container)
     if details.state not in RUNNING:
         state = already_stopped(plan, time.time(), details.exit_code)
         on_change(state)
         return state
-    plan = replace(plan, prediction=_predict(engine, plan, see))
-    watch = StopMonitor(engine, plan, began=time.time(), on_change=on_change, events=events)
+    prediction = _begin_prediction(engine, plan, see)  # runs while the trace starts
+    watch = StopMonitor(
+        engine, plan, began=time.time(), on_change=on_change, events=events, trace_start_s=trace_start_s
+    )
+    watch.set_prediction(prediction())
     watch.request(lambda clone: _ask_engine(clone, plan, details, watch))
     return _remembered(watch.run(), history, on_change)
 
@@ -88,8 +94,8 @@ def _remembered(state: StopState, history: History | None, on_change: Callable[[
     return state
 
 
-def _predict(engine: Engine, plan: StopPlan, see: SeeProcesses) -> Diagnosis | None:
-    """Returns the doctor's prediction; None if it takes too long or fails."""
+def _begin_prediction(engine: Engine, plan: StopPlan, see: SeeProcesses) -> Callable[[], Diagnosis | None]:
+    """Starts the doctor; returns a function that waits for the prediction, None if that takes too long or fails."""
     answers: queue.SimpleQueue[Diagnosis | None] = queue.SimpleQueue()
 
     def work() -> None:
@@ -105,10 +111,15 @@ def _predict(engine: Engine, plan: StopPlan, see: SeeProcesses) -> Diagnosis | N
         answers.put(answer)
 
     threading.Thread(target=work, name="stop-forecast", daemon=True).start()
-    try:
-        return answers.get(timeout=PREDICTION_S)
-    except queue.Empty:
-        return None
+    deadline = time.monotonic() + PREDICTION_S
+
+    def wait() -> Diagnosis | None:
+        try:
+            return answers.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            return None
+
+    return wait
 
 
 def follow_stop(
@@ -128,7 +139,7 @@ def follow_stop(
     gives up if there is no limit.
     """
     watch = StopMonitor(engine, plan, began=since, on_change=on_change, survived_s=survived_s, events=events)
-    prediction = _predict(engine, plan, see)  # the watchers are running, so nothing is missed meanwhile
+    prediction = _begin_prediction(engine, plan, see)()  # the watchers are running, so nothing is missed meanwhile
     watch.set_prediction(prediction and read_late(prediction))
     return _remembered(watch.run(), history, on_change)
 

@@ -23,7 +23,7 @@ from containerlab_tui.model.grace import grace_period
 from containerlab_tui.model.inventory import EngineEvent
 from containerlab_tui.model.kernel_trace import as_stop_event
 from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, StopState, begin, fold
-from containerlab_tui.services.kernel_trace import KernelTrace, Record
+from containerlab_tui.services.kernel_trace import START_S, KernelTrace, NoTrace, Record, start_within
 
 STRAGGLERS_S = 0.5
 """Time to wait for the other exits after PID 1's: the kernel kills all processes with it."""
@@ -109,9 +109,13 @@ class StopMonitor:
         inbox: Inbox | None = None,
         watch_exits: WatchExits = ExitWatch,
         record: Record = KernelTrace,
+        trace_start_s: float = START_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`events` is a shared source; without it this stop opens its own stream."""
+        """`events` is a shared source; without it this stop opens its own stream.
+
+        Returns after at most `trace_start_s`, with or without a trace.
+        """
         self._engine, self._clock = engine, clock
         self._survived_s = survived_s
         self._on_change = on_change
@@ -128,7 +132,11 @@ class StopMonitor:
         self._ends: dict[ProcessId, int | str | None] = {}
         """Reported exits, each with its status if known."""
         self._known = {process.pid: process for process in plan.processes}
-        self._recording = record(ids, lambda records: self._queue.put(Recorded(records))) if ids else None
+        self._recording = (
+            start_within(trace_start_s, record, ids, lambda records: self._queue.put(Recorded(records)))
+            if ids
+            else None
+        )
         recorded = self._recording is not None and not self._recording.no_trace_reason
         # Signals before the trace of a stop started elsewhere are unknown, so no process counts as not signalled.
         self._state = begin(replace(plan, traced=recorded and not plan.started_elsewhere), began)
@@ -170,6 +178,9 @@ class StopMonitor:
         """Updates the state until the stop is finished. Returns the final state."""
         for work in (self._read_events, self._read_exits):
             threading.Thread(target=work, name="stop-watch", daemon=True).start()
+        if isinstance(self._recording, NoTrace):
+            why = f"no kernel trace of this stop: {self._recording.no_trace_reason}"
+            self._queue.put(StopEvent(self._clock(), Kind.NOTE, Source.KERNEL, detail=why))
         try:
             self._on_change(self._state)
             answered = not self._asked

@@ -8,15 +8,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from containerlab_probes.errors import ContainerlabError, Gone
+from containerlab_probes.signals.names import SIGKILL
 from containerlab_tui.model.grace import grace_period
 from containerlab_tui.model.inventory import Details, EngineEvent
 from containerlab_tui.model.stop import Verdict
+from containerlab_tui.services.policy import Operation
 from containerlab_tui.session.changes import Change, Notice, StopChanged, StopFinished, StopLogged
 
 if TYPE_CHECKING:
     from containerlab_tui.engine.api import Engine, EventSource, LogStream
     from containerlab_tui.model.stop import StopPlan, StopState
     from containerlab_tui.services.history import History
+    from containerlab_tui.services.own_changes import OwnChanges
     from containerlab_tui.services.processes import SeeProcesses
 
 T = TypeVar("T")
@@ -54,16 +57,24 @@ class StopHost(Protocol):
 class ActiveStops:
     """All stops, started here or elsewhere. Called on the UI thread."""
 
-    def __init__(self, host: StopHost, see: "SeeProcesses", events: "EventSource | None" = None) -> None:
-        """`see` reads a container's processes. `events` is the shared event stream; None: each stop opens its own."""
-        self._host = host
-        self._see = see
+    def __init__(
+        self,
+        host: StopHost,
+        see: "SeeProcesses",
+        events: "EventSource | None" = None,
+        changes: "OwnChanges | None" = None,
+    ) -> None:
+        """`see` reads a container's processes. `events` is the shared event stream; None: each stop opens its own.
+
+        `changes` are this program's, so that a restart pressed here does not count as started outside.
+        """
+        self._host, self._see, self._changes = host, see, changes
         self._events = events
         self._in_progress: dict[str, object] = {}
         """Containers with a stop in progress, each with its newest stop; what an older one reports is dropped."""
         self._seen: set[str] = set()
-        self._logs: set[str] = set()
-        """Containers whose log is being read."""
+        self._logs: dict[str, float] = {}
+        """Container -> identity of the stop whose log is being read, or was read."""
         self._streams: dict[str, LogStream] = {}
         self._failed_until: dict[str, float] = {}
         """Containers of which a stop failed, with the time (epoch seconds) until which signals may still be its own."""
@@ -80,19 +91,23 @@ class ActiveStops:
     def begin(self, plan: "StopPlan") -> None:
         """Stops a container as planned. A stop that is in progress goes on; from now on the new one is shown."""
         from containerlab_tui.model.stop import begin, failed_to_begin
+        from containerlab_tui.services.kernel_trace import START_S
         from containerlab_tui.services.stop import run_stop
 
+        plan = replace(plan, asked_at=self._host.clock())
         stop = self._in_progress[plan.container] = object()
         self._take(stop, begin(plan, self._host.clock()))
         report = partial(self._report, stop)
         self._host.wait_for(
-            lambda: run_stop(self._host.engine(), plan, report, _history(), self._events, see=self._see),
+            lambda: run_stop(
+                self._host.engine(), plan, report, _history(), self._events, see=self._see, trace_start_s=START_S
+            ),
             partial(self._finish, stop),
             lambda error: self._finish(stop, failed_to_begin(plan, self._host.clock(), str(error))),
         )
 
     def take_event(self, event: EngineEvent) -> None:
-        """Follows a stop that was started outside this program, if this event begins one."""
+        """Follows the stop that an event begins: part of a restart or removal pressed here, or started outside."""
         details = self._host.details_of(event.container)
         if event.action != "kill" or details is None or event.container in self._in_progress:
             return
@@ -106,10 +121,13 @@ class ActiveStops:
             return  # the engine went away during that stop, and this signal continues it
         stop = self._in_progress[event.container] = object()
         report = partial(self._report, stop)
+        operation = self._changes.at(event.container, event.time) if self._changes is not None else None
 
         def work() -> "StopState":
             engine = self._host.engine()
-            plan = replace(plan_stop(engine, event.container, see=self._see), started_elsewhere=True)
+            signal = SIGKILL if operation is Operation.REMOVE else None  # docker rm -f sends nothing else
+            plan = plan_stop(engine, event.container, signal, see=self._see)
+            plan = replace(plan, started_elsewhere=True, asked_at=event.time, part_of=operation or "")
             return follow_stop(engine, plan, event.time, report, _history(), events=self._events, see=self._see)
 
         def failed(error: ContainerlabError) -> None:
@@ -156,27 +174,33 @@ class ActiveStops:
         self._host.report(StopFinished(state))
 
     def _follow_log(self, state: "StopState") -> None:
-        """Reads the container's log from the start of the stop until the container or the stop ends."""
+        """Reads the container's log once for each stop, from its start until the container or the stop ends."""
         container = state.plan.container
-        if state.settled or container in self._logs:
+        if state.settled or self._logs.get(container) == state.identity:
             return
-        self._logs.add(container)
+        self._logs[container] = state.identity
+        opened: list[LogStream] = []
 
         def work() -> None:
             engine = self._host.engine().clone()
             try:
-                stream = engine.logs(container, True, None, state.began)
-                self._streams[container] = stream
-                for lines in log_batches(stream):
+                opened.append(engine.logs(container, True, None, state.began))
+                self._streams[container] = opened[0]
+                for lines in log_batches(opened[0]):
                     self._report_log(container, lines)
             finally:
                 engine.close()
 
         def done(_: object) -> None:
-            self._logs.discard(container)
-            self._streams.pop(container, None)
+            if opened and self._streams.get(container) is opened[0]:
+                del self._streams[container]
 
-        self._host.wait_for(work, done, done)
+        def failed(error: ContainerlabError) -> None:
+            done(error)
+            if not opened and self._logs.get(container) == state.identity:
+                del self._logs[container]  # nothing was read, so the next state may try again
+
+        self._host.wait_for(work, done, failed)
 
     def _report_log(self, container: str, lines: Sequence[bytes]) -> None:
         change = StopLogged(container, tuple(line.decode("utf-8", "replace") for line in lines))

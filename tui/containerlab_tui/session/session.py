@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from containerlab_tui.model.entry import Entry
     from containerlab_tui.model.inventory import Container, Details, EngineEvent, EngineRecord
     from containerlab_tui.model.views import Sent
+    from containerlab_tui.services.own_changes import OwnChanges
     from containerlab_tui.services.signal_watch import SignalWatch
     from containerlab_tui.session.active_stops import ActiveStops
     from containerlab_tui.session.container_watch import ContainerWatch
@@ -69,6 +70,8 @@ class Sources(NamedTuple):
     """Starts following the engine; calls the given function with every record, in the reader's threads."""
     events: "EventSource | None" = None
     """The events that `follow` reads, shared by the stops; None: each stop opens its own stream."""
+    changes: "OwnChanges | None" = None
+    """The changes that the engine of `engine` notes; None: none are noted."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,7 @@ class Session:
         """How the user enters each container, by id."""
         self.open_watches: set[SignalWatch] = set()
         self._follow = sources.follow
-        self._events = sources.events
+        self._events, self._changes = sources.events, sources.changes
         self._records: list[EngineRecord] = []
         self._records_lock = threading.Lock()
         self._is_lost = False
@@ -373,7 +376,7 @@ class Session:
         if self._stops is None:
             from containerlab_tui.session.active_stops import ActiveStops
 
-            self._stops = ActiveStops(self, self.kernel.processes, self._events)
+            self._stops = ActiveStops(self, self.kernel.processes, self._events, self._changes)
         return self._stops
 
     def set_stop_phase(self, container: str, phase: str) -> None:

@@ -84,7 +84,8 @@ class ContainerlabApp(App[int]):
             case StopLogged(container, lines):
                 self._stop_screen().add_log(lines, container)
             case StopFinished(state):
-                if self._stops not in self.screen_stack and not state.plan.started_elsewhere:
+                pressed_here = not state.plan.started_elsewhere or state.plan.part_of == "restart"
+                if self._stops not in self.screen_stack and pressed_here:
                     from containerlab_tui.model.stop import explain
 
                     for sentence in explain(state)[:1]:

@@ -36,6 +36,8 @@ LOG_LINES = 200
 """Log lines kept for each stop."""
 _TICK_S = 0.2
 
+_PARTS = {"restart": "Restart", "remove": "Removal", "signal": "Signal"}
+"""Headings of stops that are part of something else that this program does."""
 _GLYPHS = {
     Verdict.GRACEFUL: signs.IN_TIME,
     Verdict.KILLED: signs.KILLED,
@@ -110,7 +112,7 @@ class StopsScreen(Screen[None]):
         """
         key = state.plan.container
         known = self._stops.get(key)
-        again = known is not None and known.state.began != state.began
+        again = known is not None and known.state.identity != state.identity
         if known is None or again:
             self._stops[key] = _Stop(state)
             if self._shown is None or not state.plan.started_elsewhere:
@@ -297,21 +299,30 @@ def _head(state: StopState, now: float, width: int) -> Content:
     after = "" if plan.signal == SIGKILL else f", then SIGKILL after {grace_period(plan.timeout_s)}"
     if plan.timeout_s < 0:
         after = ", no SIGKILL"
-    stop = "Stop started outside this program  " if plan.started_elsewhere else "Stop  "
-    elapsed = state.duration_s if state.duration_s is not None else max(0.0, now - state.began)
-    if state.verdict is not None or state.settled:
-        where = "done"
+    stop = _PARTS.get(plan.part_of, "Stop started outside this program") if plan.started_elsewhere else "Stop"
+    if state.is_preparing:
+        right = "preparing"
     else:
-        where = "phase 2" if state.phase_2 else "phase 1" if state.phase_1 else "preparing"
-    right = f"{where}  {lanes.seconds_text(elapsed):>7}"
-    left = Content.assemble((stop, "dim"), (safe_line(plan.name, 40), "bold"), f"  {signal}{after}")
+        phase = "phase 2" if state.phase_2 else "phase 1" if state.phase_1 else "requested"
+        where = "done" if state.verdict is not None or state.settled else phase
+        right = f"{where}  {lanes.seconds_text(_elapsed(state, now)):>7}"
+    left = Content.assemble((f"{stop}  ", "dim"), (safe_line(plan.name, 40), "bold"), f"  {signal}{after}")
     room = max(width - len(right) - 1, 10)
     left = left.truncate(room, ellipsis=True)
     return Content.assemble(left, " " * max(room - left.cell_length, 0), " ", (right, "bold"))
 
 
+def _elapsed(state: StopState, now: float) -> float:
+    """Returns the seconds since the request: until PID 1 exited, until the last event of what is over, or until now."""
+    if state.duration_s is not None:
+        return state.duration_s
+    return max(0.0, (state.events[-1].at if state.settled and state.events else now) - state.began)
+
+
 def _bar(state: StopState, now: float, width: int) -> Content:
     """Returns the bar of the grace period, and how much is left."""
+    if state.is_preparing:
+        return Content.styled("The engine has not been asked yet: the grace period has not started.", "dim")
     grace = state.plan.timeout_s
     over = state.verdict is not None
     reached = state.duration_s if over else None

@@ -131,6 +131,8 @@ def draw(state: StopState, width: int, now: float) -> list[Line]:
     """
     if width <= 0:
         return []
+    if state.is_preparing:
+        now = state.began
     share = columns(width)
     scale = Scale(share.axis, span(state, now))
     lines = [] if share.axis == 0 else [_phases(state, share, scale, now), _ruler(share, scale)]
@@ -138,7 +140,9 @@ def draw(state: StopState, width: int, now: float) -> list[Line]:
 
 
 def _phases(state: StopState, share: Columns, scale: Scale, now: float) -> Line:
-    """Returns the line with the two phases above the axis."""
+    """Returns the line with the two phases above the axis; empty while the stop is being prepared."""
+    if state.is_preparing:
+        return (Segment(" " * (share.label + share.axis + share.outcome)),)
     plan = state.plan
     first = state.phase_1.ended if state.phase_1 and state.phase_1.ended is not None else None
     kill = state.phase_2.started if state.phase_2 else None
