@@ -463,7 +463,7 @@ async def test_d_needs_a_running_container(stage: Callable[..., Stage], doctor: 
     made = stage(kernel=doctor)
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
-        await pilot.press("a", "end")
+        await pilot.press("end")
         await settled(pilot, lambda: "d doctor " not in text_of(made.app).splitlines()[-1], "the key is hidden")
         await pilot.press("d")
         await pilot.pause()

@@ -11,7 +11,7 @@ from textual.widgets import Input
 from containerlab_probes.errors import Denied, Gone
 from containerlab_probes.records import Overview, Usage
 from containerlab_tui.config import Settings
-from containerlab_tui.model.inventory import Container, Details
+from containerlab_tui.model.inventory import Container, Details, EngineEvent, Event
 from containerlab_tui.model.views import IpcView
 from containerlab_tui.session.actions import BY_ID
 from containerlab_tui.session.inspectors import Inspectors
@@ -53,21 +53,41 @@ async def test_snapshot(stage: Callable[..., Stage], snapshot: SnapshotAssertion
     made = stage()
     async with made.app.run_test(size=size) as pilot:
         await made.ready(pilot)
-        await pilot.press("a", "down", "down", "down", "down", "down", "down")
+        await pilot.press("down", "down", "down", "down", "down", "down")
         await settled(pilot, lambda: "└─" in text_of(made.app), "the shell's processes")
         assert text_of(made.app) == snapshot
 
 
-async def test_running_containers_come_first_and_stopped_ones_on_demand(stage: Callable[..., Stage]) -> None:
+async def test_stopped_containers_are_shown_dimmed_below_the_running_ones(stage: Callable[..., Stage]) -> None:
     made = stage()
+    async with made.app.run_test(size=(140, 45)) as pilot:
+        await made.ready(pilot)
+        assert shown(made) == RUNNING + ENDED
+        assert [row.dim for row in made.app.main.table.rows] == [False] * len(RUNNING) + [True] * len(ENDED)
+        await settled(pilot, lambda: "killed (SIGKILL, 137)" in line_of(made, "worker"), "how worker ended")
+        assert "exited (3)" in line_of(made, "broken")
+        assert "exited (0)" in line_of(made, "job")
+
+
+async def test_stopped_containers_can_be_hidden(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(140, 45)) as pilot:
+        await made.ready(pilot)
+        await pilot.press("end")
+        assert shown(made)[-1] == "worker"
+        await pilot.press("a")
+        assert shown(made) == RUNNING
+        await pilot.press("a")
+        assert shown(made) == RUNNING + ENDED
+
+
+async def test_the_setting_hides_stopped_containers(stage: Callable[..., Stage]) -> None:
+    made = stage(Settings(show_stopped=False))
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
         assert shown(made) == RUNNING
         await pilot.press("a")
         assert shown(made) == RUNNING + ENDED
-        await settled(pilot, lambda: "killed (SIGKILL, 137)" in line_of(made, "worker"), "how worker ended")
-        assert "exited (3)" in line_of(made, "broken")
-        assert "exited (0)" in line_of(made, "job")
 
 
 async def test_effect_grace_period_and_ipc(stage: Callable[..., Stage]) -> None:
@@ -106,7 +126,7 @@ async def test_filter_and_escape(stage: Callable[..., Stage]) -> None:
         await pilot.press("enter")
         assert made.app.focused is made.app.main.table
         await pilot.press("escape")
-        assert shown(made) == RUNNING
+        assert shown(made) == RUNNING + ENDED
         assert not made.app.main.query(Input)
 
 
@@ -123,10 +143,10 @@ async def test_marks_make_several_targets(stage: Callable[..., Stage]) -> None:
     async with made.app.run_test(size=(100, 30)) as pilot:
         await made.ready(pilot)
         await pilot.press("space", "space")
-        assert [one.name for one in made.app.main.targets()] == ["db", "dockerapp1"]
+        assert [one.name for one in made.app.main.targets().containers] == ["db", "dockerapp1"]
         assert "2 marked" in text_of(made.app)
         await pilot.press("escape")
-        assert [one.name for one in made.app.main.targets()] == ["dockerapp2"]
+        assert [one.name for one in made.app.main.targets().containers] == ["dockerapp2"]
 
 
 async def test_the_cursor_stays_on_its_container(stage: Callable[..., Stage]) -> None:
@@ -143,6 +163,126 @@ async def test_the_cursor_stays_on_its_container(stage: Callable[..., Stage]) ->
         assert made.app.main.table.row_key == selected
 
 
+class ByHand:
+    """Plays the engine's events about one container."""
+
+    def __init__(self, made: Stage, name: str) -> None:
+        self.made, self.id, self.name = made, made.id_of(name), name
+        self.at = made.now
+
+    def does(self, *actions: str) -> None:
+        for action in actions:
+            self.at += 1
+            self.made.post(Event(EngineEvent(self.at, action, self.id, self.name, "")))
+
+    @property
+    def state(self) -> str:
+        known = self.made.app.session.store.containers.get(self.id)
+        return known.state if known is not None else "removed"
+
+
+@pytest.mark.parametrize("show_stopped", [True, False])
+async def test_the_cursor_stays_on_the_id_while_its_container_is_restarted(
+    stage: Callable[..., Stage], show_stopped: bool
+) -> None:
+    made = stage(Settings(show_stopped=show_stopped, confirm=frozenset()))
+    async with made.app.run_test(size=(100, 30)) as pilot:
+        await made.ready(pilot)
+        await pilot.press("down", "down", "R")
+        one, before = ByHand(made, "dockerapp2"), shown(made)
+        await settled(pilot, lambda: made.engine.calls == [("restart", one.id, None)], "the first restart")
+        one.does("die")
+        await settled(pilot, lambda: "○" in line_of(made, "dockerapp2"), "it has stopped")
+        assert shown(made) == before
+        assert line_of(made, "dockerapp2").startswith("▌")
+        await pilot.press("R")
+        await settled(pilot, lambda: made.engine.calls == [("restart", one.id, None)] * 2, "the second restart")
+        one.does("start")
+        await settled(pilot, lambda: "●" in line_of(made, "dockerapp2"), "it runs again")
+        assert shown(made) == before
+        assert made.app.main.table.row_key == one.id
+
+
+async def test_a_row_that_was_acted_on_stays_until_the_cursor_leaves_it(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(100, 30)) as pilot:
+        await made.ready(pilot)
+        await pilot.press("down", "down")
+        one, before = ByHand(made, "dockerapp2"), shown(made)
+        one.does("die")
+        await settled(pilot, lambda: "○" in line_of(made, "dockerapp2"), "it has stopped")
+        assert shown(made) == before
+        await pilot.press("down")
+        await settled(pilot, lambda: shown(made) != before, "it has gone down")
+        rest = [name for name in RUNNING if name != "dockerapp2"]
+        assert shown(made) == [*rest, "broken", "dockerapp2", "job", "worker"]
+        assert made.app.main.table.row_key == made.id_of("dockerapp3")
+
+
+async def test_a_key_on_a_removed_container_acts_on_no_other(stage: Callable[..., Stage]) -> None:
+    made = stage(Settings(confirm=frozenset()))
+    async with made.app.run_test(size=(100, 30), notifications=True) as pilot:
+        await made.ready(pilot)
+        await pilot.press("down", "down")
+        one = ByHand(made, "dockerapp2")
+        one.does("die", "destroy")
+        await settled(pilot, lambda: "removed" in line_of(made, "dockerapp2"), "it was removed")
+        assert line_of(made, "dockerapp2").startswith("▌")
+        await pilot.press("R", "x", "delete", "S", "z", "s", "d", "e", "t", "c", "N", "w", "space")
+        await pilot.pause()
+        assert made.app.screen is made.app.main
+        assert made.engine.calls == []
+        assert {note.message for note in made.app._notifications} == {"dockerapp2 was removed."}
+        await settled(pilot, lambda: "dockerapp2 was removed." in text_of(made.app), "the tab says so")
+        await pilot.press("down")
+        await settled(pilot, lambda: "dockerapp2" not in shown(made), "it leaves the list")
+        assert made.app.main.table.row_key == made.id_of("dockerapp3")
+
+
+async def test_a_key_that_does_not_apply_says_why(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(100, 30), notifications=True) as pilot:
+        await made.ready(pilot)
+        await pilot.press("S", "W")
+        await pilot.press("end", "x")
+        await settled(pilot, lambda: len(made.app._notifications) == 3, "the reasons")
+        assert [note.message for note in made.app._notifications] == [
+            "db is already running. Press R to restart it.",
+            "No stop has been seen yet. Press x to stop a container.",
+            "worker is not running. Press S to start it.",
+        ]
+        assert made.engine.calls == []
+
+
+async def test_a_bulk_question_names_what_the_filter_hides(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(100, 30)) as pilot:
+        await made.ready(pilot)
+        await pilot.press("space", "space", "slash", *"dockerapp", "enter", "delete")
+        await settled(pilot, lambda: isinstance(made.app.screen, Confirm), "the question")
+        text = text_of(made.app)
+        assert "Remove 2 containers?" in text
+        assert "db (hidden), dockerapp1" in text
+        assert "1 of them is hidden by the filter." in text
+        assert "They are still running" in text
+        assert "Their writable layers" in text
+        assert " dockerapp3 " in text, "the list shows through"
+        await pilot.press("n", "escape", "escape", "delete")
+        await settled(pilot, lambda: isinstance(made.app.screen, Confirm), "the question about one")
+        assert "Remove dockerapp1?" in text_of(made.app) or "Remove dockerapp2?" in text_of(made.app)
+        assert "Its writable layer" in text_of(made.app)
+
+
+async def test_restarting_asks_first(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(100, 30)) as pilot:
+        await made.ready(pilot)
+        await pilot.press("R")
+        await settled(pilot, lambda: "Restart db?" in text_of(made.app), "the question")
+        await pilot.press("n")
+        assert made.engine.calls == []
+
+
 async def test_enter_zooms_and_escape_returns(stage: Callable[..., Stage]) -> None:
     made = stage()
     async with made.app.run_test(size=(100, 30)) as pilot:
@@ -155,6 +295,25 @@ async def test_enter_zooms_and_escape_returns(stage: Callable[..., Stage]) -> No
         await pilot.pause()
         assert made.app.main.table.size.height > 2
         assert made.app.focused is made.app.main.table
+
+
+@pytest.mark.parametrize("place", range(0, 9, 2))
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_zoomed_table_shows_the_selected_row(
+    stage: Callable[..., Stage], size: tuple[int, int], place: int
+) -> None:
+    made = stage()
+    async with made.app.run_test(size=size) as pilot:
+        await made.ready(pilot)
+        await pilot.press(*["down"] * place)
+        name = RUNNING[place]
+        assert made.app.session.store.named(made.app.main.table.row_key or "") == name
+        await pilot.press("enter")
+        await settled(pilot, lambda: made.app.main.table.size.height == 2, "the zoom")
+        await settled(pilot, lambda: f" {name[:13]}" in text_of(made.app).splitlines()[2], f"{name} above its tab")
+        await pilot.press("escape")
+        await settled(pilot, lambda: made.app.main.table.size.height > 2, "the whole table")
+        assert f" {name[:13]}" in "".join(line for line in text_of(made.app).splitlines() if line.startswith("▌"))
 
 
 async def test_panels_are_created_when_first_shown(stage: Callable[..., Stage]) -> None:
@@ -176,7 +335,7 @@ async def test_the_footer_follows_the_selection(stage: Callable[..., Stage]) -> 
     async with made.app.run_test(size=(160, 45)) as pilot:
         await made.ready(pilot)
         assert "x stop" in text_of(made.app).splitlines()[-1]
-        await pilot.press("a", "end")
+        await pilot.press("end")
         await settled(pilot, lambda: "S start" in text_of(made.app).splitlines()[-1], "start on an ended one")
         assert "x stop" not in text_of(made.app).splitlines()[-1]
 
@@ -218,7 +377,7 @@ async def test_read_only_is_shown_and_hides_its_keys(stage: Callable[..., Stage]
         assert "read-only" in first
         assert "x stop" not in last
         assert "d doctor" in last
-        offered = {binding.id for _, binding in actions_of(made.app, made.app.screen)}
+        offered = {binding.id for _, binding in actions_of(made.app.screen)}
         assert "container.doctor" in offered
         assert not {one for one in offered if one and BY_ID[one].changes}
 

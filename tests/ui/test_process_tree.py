@@ -71,7 +71,7 @@ async def test_a_stopped_container_says_how_to_start_it(stage: Callable[..., Sta
     made = stage()
     async with made.app.run_test(size=(140, 45)) as pilot:
         await made.ready(pilot)
-        await pilot.press("a", "end")
+        await pilot.press("end")
         await settled(pilot, lambda: "Not running" in text_of(made.app), "the reason")
         assert panel_of(made).processes == ()
 

@@ -23,7 +23,8 @@ def of_app() -> SignalPicker:
 
 
 def of_two() -> SignalPicker:
-    return SignalPicker([SignalSubject("a", "shell-form", TREE), SignalSubject("b", "dockerapp2", (HANDLER,))])
+    subjects = [SignalSubject("a", "shell-form", TREE), SignalSubject("b", "dockerapp2", (HANDLER,))]
+    return SignalPicker(subjects, about=("shell-form, dockerapp2 (hidden)", "1 of them is hidden by the filter."))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from containerlab_probes.client import ProbeClient
 from containerlab_probes.processes.tree import read_process
 from containerlab_probes.records import ContainerRun, IpcKind
 from containerlab_tui.cli import main
-from containerlab_tui.config import ACTIONS
+from containerlab_tui.config import ACTIONS, Settings
 from containerlab_tui.engine.api import Engine, ExecRequest, RunRequest
 from containerlab_tui.model.entry import Entry, Way
 from containerlab_tui.services import signals
@@ -155,6 +155,27 @@ def test_removing_an_object_reaches_no_agent() -> None:
         pytest.raises(ReadOnly, match="remove shm 0 of app"),
     ):
         inspector.remove_ipc(IpcKind.SHM, "0")
+
+
+ASKS = {
+    Operation.SIGNAL: False,  # its dialog asks
+    Operation.STOP: True,
+    Operation.START: False,
+    Operation.RESTART: True,
+    Operation.PAUSE: False,
+    Operation.REMOVE: True,
+    Operation.RUN: False,
+    Operation.RENAME: False,
+    Operation.COPY: False,
+    Operation.ENTER: False,
+    Operation.ATTACH: False,
+    Operation.IPC_REMOVE: True,
+}
+
+
+@pytest.mark.parametrize("operation", Operation)
+def test_what_asks_by_default(operation: Operation) -> None:
+    assert Policy(confirm=Settings().confirm).asks(operation) is ASKS[operation]
 
 
 def test_only_operations_named_in_the_settings_ask_first() -> None:

@@ -30,12 +30,14 @@ class Settings:
     """Name of a theme; empty: the program's default."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """Binding id -> keys separated by commas, in the form of Textual's key maps."""
-    confirm: frozenset[str] = frozenset({"stop", "remove", "ipc-remove"})
+    confirm: frozenset[str] = frozenset({"stop", "restart", "remove", "ipc-remove"})
     """Those of ACTIONS that ask first."""
     read_only: bool = False
     """Whether all changes of containers are refused."""
     shell: str = ""
     """Shell for entering a container; empty: the first one found."""
+    show_stopped: bool = True
+    """Whether stopped containers are listed when the UI opens."""
     log_lines: int = 5000
     """Log lines kept for one container."""
     hide_private_mappings: bool = True
@@ -137,6 +139,7 @@ _READERS: dict[str, Callable[[object], object]] = {
     "confirm": _actions,
     "read_only": _flag,
     "shell": _text,
+    "show_stopped": _flag,
     "log_lines": _lines,
     "hide_private_mappings": _flag,
 }

@@ -16,9 +16,11 @@ HAS_PROCESSES = frozenset({UP, PAUSED})
 RUNNING = HAS_PROCESSES | {RESTARTING}
 """States in which PID 1 runs, or will run again on its own."""
 LISTED = RUNNING | {REMOVING}
-"""States of the containers that are listed by default."""
+"""States of the containers that are always listed."""
 ENDED = frozenset({EXITED, DEAD})
 """States of the containers that have run and will not run again on their own."""
+REMOVED = "removed"
+"""The state of a container that the engine has no longer: this program's own word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +197,17 @@ class Inventory:
     """When the last snapshot was requested; it includes all older events."""
 
 
-def ordered(containers: Iterable[Container]) -> list[Container]:
+def ordered(containers: Iterable[Container], held: Container | None = None) -> list[Container]:
     """Returns running containers first, each part by name. Screens and commands share this order.
 
-    A container that is being removed keeps its place, so that a cursor on it goes on to the next one.
+    `held` is the earlier record of one of them, which keeps its place. So does a container that is being removed.
     """
-    return sorted(containers, key=lambda one: (one.state not in LISTED, natural(one.name), one.id))
+
+    def place(one: Container) -> tuple[bool, tuple[tuple[bool, int, str], ...], str]:
+        placed = held if held is not None and held.id == one.id else one
+        return (placed.state not in LISTED, natural(placed.name), placed.id)
+
+    return sorted(containers, key=place)
 
 
 def natural(name: str) -> tuple[tuple[bool, int, str], ...]:
@@ -365,9 +372,12 @@ def exit_words(code: int, out_of_memory: bool = False, own_pids: bool = True) ->
 
 
 def _span(seconds: float) -> str:
-    """Formats a duration in its largest whole unit: `40 s`, `3 min`, `2 h`, `5 d`."""
+    """Formats a duration in its largest whole unit: `<1 min`, `3 min`, `2 h`, `5 d`.
+
+    No seconds: in a list they would be wrong until it is drawn again, or jump each time that it is.
+    """
     whole = max(0, int(seconds))
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if whole >= length:
             return f"{whole // length} {unit}"
-    return f"{whole} s"
+    return "<1 min"

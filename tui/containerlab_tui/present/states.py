@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from containerlab_tui.model.inventory import CREATED, DEAD, EXITED, PAUSED, REMOVING, RESTARTING, UP
+from containerlab_tui.model.inventory import CREATED, DEAD, EXITED, PAUSED, REMOVED, REMOVING, RESTARTING, UP
 from containerlab_tui.present import signs
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ _STATES = {
     PAUSED: Word(signs.SUSPENDED, "paused", "warn"),
     RESTARTING: Word(signs.RESTARTED, "restarting", "warn"),
     REMOVING: Word(signs.REMOVING, "removing", "muted"),
+    REMOVED: Word(signs.REMOVING, "removed", "muted"),
     CREATED: Word(signs.STARTING, "created", "muted"),
     EXITED: Word(signs.STOPPED, "stopped", "muted"),
     DEAD: Word(signs.KILLED, "dead", "bad"),

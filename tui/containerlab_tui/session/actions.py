@@ -237,6 +237,10 @@ ACTIONS: tuple[Action, ...] = (
     Action(Scope.CONFIRM, "confirm.no", "escape,n", "answer(False)", "No"),
     Action(Scope.CONFIRM, "confirm.yes", "y", "answer(True)", "Yes"),
     Action(Scope.CONFIRM, "confirm.other", "left,right,h,l", "other", "Other answer", is_shown=False),
+    *_moves(Scope.CONFIRM, "confirm", {
+        "down": ("down,j", "scroll(1)", "Names down"),
+        "up": ("up,k", "scroll(-1)", "Names up"),
+    }),
     Action(Scope.RENAME_DIALOG, "rename.leave", "escape", "leave", "Cancel"),
     Action(Scope.SAVE_DIALOG, "save.leave", "escape", "leave", "Cancel"),
     Action(Scope.COPY_DIALOG, "copy.leave", "escape", "leave", "Cancel"),
@@ -261,9 +265,15 @@ ACTIONS: tuple[Action, ...] = (
         "down": ("down", "move(1)", "Down"),
         "page_up": ("pageup", "move(-10)", "Page up"),
         "page_down": ("pagedown", "move(10)", "Page down"),
+        "names_up": ("ctrl+up", "scroll(-1)", "Container names up"),
+        "names_down": ("ctrl+down", "scroll(1)", "Container names down"),
     }),
     Action(Scope.STOP_DIALOG, "stop_dialog.leave", "escape", "leave", "Cancel"),
     Action(Scope.STOP_DIALOG, "stop_dialog.field", "up,down", "other_field", "Other field", is_shown=False),
+    *_moves(Scope.STOP_DIALOG, "stop_dialog", {
+        "down": ("pagedown", "scroll(5)", "Containers down"),
+        "up": ("pageup", "scroll(-5)", "Containers up"),
+    }),
 )  # fmt: skip
 """All actions, in the order of footer and help."""
 
@@ -275,12 +285,6 @@ BY_ID: dict[str, Action] = {action.id: action for action in reversed(ACTIONS)}
 def of(scope: Scope) -> tuple[Action, ...]:
     """Returns the actions of a scope."""
     return tuple(action for action in ACTIONS if action.scope is scope)
-
-
-@cache
-def named(scope: Scope, name: str) -> Action | None:
-    """Returns the action of a scope by the name of its method; None if there is none."""
-    return next((action for action in of(scope) if action.does.partition("(")[0] == name), None)
 
 
 def key_problems(keys: Mapping[str, str]) -> dict[str, str]:

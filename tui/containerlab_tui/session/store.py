@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from containerlab_tui.model.inventory import LISTED, RUNNING, Container, Details, Inventory, fold, ordered
+from containerlab_tui.model.inventory import LISTED, REMOVED, RUNNING, Container, Details, Inventory, fold, ordered
 
 if TYPE_CHECKING:
     from containerlab_probes.records import Forecast, HostLoad, Overview
@@ -110,15 +110,24 @@ class Store:
         running = sum(one.state in RUNNING for one in self.containers.values())
         return running, len(self.containers) - running
 
-    def order(self, ended: bool, needle: str = "") -> list[Container]:
-        """Returns containers, running ones first, by name; `needle` must occur in name, image, command or status."""
+    def order(self, ended: bool, needle: str = "", held: Container | None = None) -> list[Container]:
+        """Returns containers, running ones first, by name; `needle` must occur in name, image, command or status.
+
+        `held` is the record of a container from when the cursor came to it: it stays where it was, whatever happens to
+        it, so that a key acts on no other container. If it was removed it has the state `removed`, and is left out if
+        it would be the only one.
+        """
         wanted = needle.casefold()
         chosen = [
             one
             for one in self.containers.values()
             if (ended or one.state in LISTED) and (not wanted or wanted in haystack(one))
         ]
-        return ordered(chosen)
+        if held is not None and all(one.id != held.id for one in chosen):
+            known = self.containers.get(held.id)
+            if known is not None or chosen:
+                chosen.append(known or replace(held, state=REMOVED, status=""))
+        return ordered(chosen, held)
 
 
 def _run(inventory: Inventory, one: str) -> tuple[str, float | None] | None:

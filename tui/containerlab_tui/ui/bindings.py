@@ -1,9 +1,11 @@
 """Makes Textual's bindings from the registry of actions, and checks actions that change something."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
 
 from containerlab_tui.services.policy import Operation
 from containerlab_tui.session.actions import BY_ID, Scope, of
@@ -40,8 +42,15 @@ def is_refused(app: "App[object]", session: "Session", operation: Operation) -> 
     return True
 
 
-def is_offered(app: App[object], action_id: str) -> bool:
-    """Returns whether the footer and the palette offer an action; read-only mode hides those that change something."""
-    session: Session | None = getattr(app, "session", None)
+def is_offered(screen: Screen[object], action_id: str) -> bool:
+    """Returns whether the footer and the palette offer an action.
+
+    The screen hides actions that don't apply to the selection, read-only mode hides those that change something. Their
+    keys still work: they say why nothing happens.
+    """
+    session: Session | None = getattr(screen.app, "session", None)
+    applies: Callable[[str], bool] | None = getattr(screen, "applies", None)
     action = BY_ID.get(action_id)
+    if applies is not None and not applies(action_id):
+        return False
     return not (session is not None and session.policy.read_only and action is not None and action.changes)

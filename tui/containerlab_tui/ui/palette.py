@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from textual.app import App
 from textual.binding import ActiveBinding, Binding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
@@ -16,7 +15,7 @@ HIDDEN_GROUPS = ("grid.", "app.palette")
 """Id prefixes of bindings that only move a cursor or open the palette."""
 
 
-def actions_of(app: App[Any], screen: Screen[Any]) -> Iterable[tuple[DOMNode, Binding]]:
+def actions_of(screen: Screen[Any]) -> Iterable[tuple[DOMNode, Binding]]:
     """Returns the bindings of the screen and the focused widgets that apply now, each action once, with its node."""
     seen = set[str]()
     actives: Iterable[ActiveBinding] = screen.active_bindings.values()
@@ -25,7 +24,7 @@ def actions_of(app: App[Any], screen: Screen[Any]) -> Iterable[tuple[DOMNode, Bi
         identity = binding.id or ""
         if not active.enabled or not identity or binding.action in seen or identity.startswith(HIDDEN_GROUPS):
             continue
-        if not is_offered(app, identity):
+        if not is_offered(screen, identity):
             continue
         seen.add(binding.action)
         yield active.node, binding
@@ -36,7 +35,7 @@ class ActionCommands(Provider):
 
     def _commands(self) -> list[tuple[str, str, DOMNode, str]]:
         found = []
-        for node, binding in actions_of(self.app, self.screen):
+        for node, binding in actions_of(self.screen):
             key = self.app.get_key_display(binding)
             text = binding.tooltip or binding.description
             found.append((f"{text}  ({key})", binding.description, node, binding.action))

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from textual.screen import Screen
 
 from containerlab_tui.model.inventory import PAUSED, RUNNING
-from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.services.policy import Operation
+from containerlab_tui.session.selection import Selection, about, counted
 from containerlab_tui.ui.background import do_waiting
 from containerlab_tui.ui.bindings import is_refused
 from containerlab_tui.ui.dialogs.confirm import Confirm
@@ -21,26 +21,26 @@ Change = Callable[["Engine", "Container"], None]
 """Changes one container, off the UI thread."""
 
 
-def start(screen: Screen[None], session: "Session", containers: "Sequence[Container]") -> None:
+def start(screen: Screen[None], session: "Session", selection: Selection) -> None:
     """Starts these containers."""
     if not is_refused(screen.app, session, Operation.START):
-        _change_each(screen, session, containers, lambda engine, one: engine.start(one.id))
+        _change_each(screen, session, selection, lambda engine, one: engine.start(one.id))
 
 
-def restart(screen: Screen[None], session: "Session", containers: "Sequence[Container]") -> None:
+def restart(screen: Screen[None], session: "Session", selection: Selection) -> None:
     """Stops these containers and starts them again."""
-    sentence = "Each container is stopped with its stop signal and grace period, then started again."
-    if _may(Operation.RESTART, screen, session, containers):
-        _after_question(
-            screen,
-            session,
-            Operation.RESTART,
-            Confirm(f"Restart {_names(containers)}?", sentence, yes="Restart"),
-            lambda: _change_each(screen, session, containers, lambda engine, one: engine.restart(one.id)),
-        )
+    subject = "It" if len(selection.containers) == 1 else "Each container"
+    sentence = f"{subject} is stopped with its stop signal and grace period, then started again."
+    _ask_and_change(
+        screen,
+        session,
+        Operation.RESTART,
+        ("Restart", selection, sentence),
+        lambda engine, one: engine.restart(one.id),
+    )
 
 
-def pause_or_resume(screen: Screen[None], session: "Session", containers: "Sequence[Container]") -> None:
+def pause_or_resume(screen: Screen[None], session: "Session", selection: Selection) -> None:
     """Pauses running containers and resumes paused ones."""
 
     def toggle(engine: "Engine", one: "Container") -> None:
@@ -49,58 +49,66 @@ def pause_or_resume(screen: Screen[None], session: "Session", containers: "Seque
         else:
             engine.pause(one.id)
 
+    paused = {one.state == PAUSED for one in selection.containers}
+    verb = "Pause or resume" if len(paused) > 1 else "Resume" if True in paused else "Pause"
     sentence = "The processes of a paused container are frozen; signals reach them when it is resumed."
-    if _may(Operation.PAUSE, screen, session, containers):
-        _after_question(
-            screen,
-            session,
-            Operation.PAUSE,
-            Confirm(f"Pause or resume {_names(containers)}?", sentence, yes="Pause or resume"),
-            lambda: _change_each(screen, session, containers, toggle),
-        )
+    _ask_and_change(screen, session, Operation.PAUSE, (verb, selection, sentence), toggle)
 
 
-def remove(screen: Screen[None], session: "Session", containers: "Sequence[Container]") -> None:
+def remove(screen: Screen[None], session: "Session", selection: Selection) -> None:
     """Removes these containers; running ones are killed."""
-    running = sum(one.state in RUNNING for one in containers)
-    sentence = "Its writable layer and memory are lost; volumes are kept."
-    if running:
-        subject = "It is" if len(containers) == 1 else f"{running} of them are" if running > 1 else "1 of them is"
-        sentence = f"{subject} still running and will be killed with SIGKILL; no stop signal is sent. {sentence}"
-    if _may(Operation.REMOVE, screen, session, containers):
-        _after_question(
-            screen,
-            session,
-            Operation.REMOVE,
-            Confirm(f"Remove {_names(containers)}?", sentence, yes="Remove"),
-            lambda: _change_each(
-                screen, session, containers, lambda engine, one: engine.remove(one.id, force=one.state in RUNNING)
-            ),
-        )
+    _ask_and_change(
+        screen,
+        session,
+        Operation.REMOVE,
+        ("Remove", selection, _losses(selection.containers)),
+        lambda engine, one: engine.remove(one.id, force=one.state in RUNNING),
+    )
 
 
-def _may(operation: Operation, screen: Screen[None], session: "Session", containers: "Sequence[Container]") -> bool:
-    return bool(containers) and not is_refused(screen.app, session, operation)
+def _losses(containers: "Sequence[Container]") -> str:
+    """Returns what is lost by removing these containers."""
+    count, running = len(containers), sum(one.state in RUNNING for one in containers)
+    lost = "Its writable layer and memory are lost" if count == 1 else "Their writable layers and memory are lost"
+    subject = "It is" if count == 1 else "They are" if running == count else f"{running} of them {_is(running)}"
+    killed = f"{subject} still running and will be killed with SIGKILL; no stop signal is sent. " if running else ""
+    return f"{killed}{lost}; volumes are kept."
 
 
-def _after_question(
-    screen: Screen[None], session: "Session", operation: Operation, question: Confirm, change: Callable[[], None]
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _ask_and_change(
+    screen: Screen[None],
+    session: "Session",
+    operation: Operation,
+    question: tuple[str, Selection, str],
+    change: Change,
 ) -> None:
-    """Changes the containers selected at the key press, even if the selection has changed by the answer."""
+    """Changes the containers selected at the key press, even if the selection has changed by the answer.
+
+    `question` is the verb, the containers and a sentence.
+    """
+    verb, selection, sentence = question
+    if not selection.containers or is_refused(screen.app, session, operation):
+        return
+
+    def answered(yes: bool | None) -> None:
+        if yes:
+            _change_each(screen, session, selection, change)
+
     if session.policy.asks(operation):
-        screen.app.push_screen(question, lambda yes: change() if yes else None)
+        title = f"{verb} {counted(selection.containers)}?"
+        screen.app.push_screen(Confirm(title, sentence, yes=verb, about=about(selection)), answered)
     else:
-        change()
+        answered(True)
 
 
-def _change_each(screen: Screen[None], session: "Session", containers: "Sequence[Container]", change: Change) -> None:
-    for container in containers:
+def _change_each(screen: Screen[None], session: "Session", selection: Selection, change: Change) -> None:
+    for container in selection.containers:
         do_waiting(screen, _bound(session, container, change))
 
 
 def _bound(session: "Session", container: "Container", change: Change) -> Callable[[], None]:
     return lambda: change(session.engine(), container)
-
-
-def _names(containers: "Sequence[Container]") -> str:
-    return safe_line(containers[0].name, 60) if len(containers) == 1 else f"{len(containers)} containers"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, OptionList, Static
@@ -21,11 +21,13 @@ from containerlab_tui.services.policy import Operation
 from containerlab_tui.services.processes import children_of
 from containerlab_tui.services.signals import Target, select
 from containerlab_tui.session.actions import Scope
+from containerlab_tui.session.selection import Selection, about
 from containerlab_tui.ui.background import ask, do
 from containerlab_tui.ui.bindings import bindings, is_refused
+from containerlab_tui.ui.dialogs.confirm import LONGEST_LIST
 
 if TYPE_CHECKING:
-    from containerlab_tui.model.inventory import Container, Details
+    from containerlab_tui.model.inventory import Details
     from containerlab_tui.model.views import Sent
     from containerlab_tui.session.session import Session
 
@@ -36,7 +38,6 @@ _TARGETS = {
     Target.CHILDREN: "its children",
     Target.TREE: "whole tree",
 }
-_NAMES_SHOWN = 6
 _ENDS_CONTAINER = "terminates PID 1, which stops the container"
 
 
@@ -89,11 +90,15 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
     CSS_PATH = "../styles/dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.SIGNAL_DIALOG)
 
-    def __init__(self, subjects: Sequence[SignalSubject], signal: int = SIGTERM) -> None:
-        """`subjects`: at least one. `signal` is selected at first."""
+    def __init__(self, subjects: Sequence[SignalSubject], signal: int = SIGTERM, *, about: Sequence[str] = ()) -> None:
+        """`subjects`: at least one. `signal` is selected at first.
+
+        `about`: the names of several containers, and how many are hidden. It is made safe here.
+        """
         super().__init__(classes="dialog-screen")
         self._subjects = tuple(subjects)
         self._first = signal
+        self._about = Content("\n").join([Content(safe_line(line, LONGEST_LIST)) for line in about])
         self._aims = self._possible_aims()
         self._aim = 0
         self._shown: list[int] = []
@@ -104,8 +109,9 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog", id="box") as box:
-            if len(self._subjects) > 1:
-                yield Static(self._list_of_subjects(), classes="line", id="subjects")
+            if self._about:
+                with VerticalScroll(classes="about", can_focus=False):
+                    yield Static(self._about, classes="line", id="subjects")
             yield Input(placeholder="type a name or a number", compact=True, id="narrow")
             yield OptionList(id="signals", compact=True)
             yield Static(classes="line", id="targets")
@@ -134,11 +140,6 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
             return Content(f"Signal to PID 1 of {safe_line(subject.name)}")
         numbers = f"  PID {process.container_pid}, host {process.pid}"
         return Content(f"Signal to {safe_line(process.command, 64 - len(numbers))}{numbers}")
-
-    def _list_of_subjects(self) -> Content:
-        names = ", ".join(safe_line(subject.name, 24) for subject in self._subjects[:_NAMES_SHOWN])
-        more = len(self._subjects) - _NAMES_SHOWN
-        return Content(names + (f" and {more} more" if more > 0 else ""))
 
     def _possible_aims(self) -> tuple[_Aim, ...]:
         """Returns this process, its children if any, and PID 1 if another process is selected."""
@@ -270,6 +271,11 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
     def action_leave(self) -> None:
         self.dismiss(None)
 
+    def action_scroll(self, by: int) -> None:
+        """Scrolls the names of the containers, if there are more than fit."""
+        for names in self.query(VerticalScroll):
+            names.scroll_relative(y=by, animate=False)
+
     def action_move(self, by: int) -> None:
         signals = self.query_one(OptionList)
         if self._shown:
@@ -302,9 +308,10 @@ def matching(typed: str) -> list[int]:
 
 
 def send_signal(
-    screen: Screen[None], session: "Session", containers: "Sequence[Container]", chosen: ProcessId | None = None
+    screen: Screen[None], session: "Session", selection: Selection, chosen: ProcessId | None = None
 ) -> None:
     """Asks for a signal and sends it to the chosen process, or to PID 1 of each container."""
+    containers = selection.containers
     if not containers or is_refused(screen.app, session, Operation.SIGNAL):
         return
 
@@ -327,7 +334,7 @@ def send_signal(
                     _send(screen, session, subject, details[subject.container], choice)
 
         first = number_of(details[subjects[0].container].stop_signal)
-        screen.app.push_screen(SignalPicker(subjects, first), picked)
+        screen.app.push_screen(SignalPicker(subjects, first, about=about(selection)), picked)
 
     ask(screen, gather, pick, group="signal")
 

@@ -26,13 +26,13 @@ from containerlab_tui.present.states import OUTLOOKS
 from containerlab_tui.services.policy import Operation
 from containerlab_tui.services.processes import children_of
 from containerlab_tui.session.actions import Scope
+from containerlab_tui.session.selection import Selection, hidden_note
 from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.bindings import bindings, is_refused
 from containerlab_tui.ui.dialogs.stop_fields import read_grace, read_signal
 from containerlab_tui.ui.messages import ShowStops
 
 if TYPE_CHECKING:
-    from containerlab_tui.model.inventory import Container
     from containerlab_tui.session.session import Session
 
 _UNREACHED_SHOWN = 5
@@ -53,13 +53,16 @@ class StopDialog(ModalScreen[StopChoice | None]):
     CSS_PATH = "../styles/dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.STOP_DIALOG)
 
-    def __init__(self, plans: Sequence[StopPlan], doctor: Callable[[], Diagnosis] | None = None) -> None:
-        """`plans`: one for each container, at least one.
+    def __init__(
+        self, plans: Sequence[StopPlan], doctor: Callable[[], Diagnosis] | None = None, *, hidden: str = ""
+    ) -> None:
+        """`plans`: one for each container, at least one. `hidden` says how many the list does not show, a sentence.
 
         `doctor` diagnoses the container if there is only one. It may block: it runs off the UI thread.
         """
         super().__init__(classes="dialog-screen")
         self._plans = tuple(plans)
+        self._hidden = hidden
         self._doctor = doctor
         self._outlook = Content.styled("reading …", "dim") if doctor is not None else None
         """The doctor's prediction for the stop as planned."""
@@ -141,6 +144,8 @@ class StopDialog(ModalScreen[StopChoice | None]):
         plan = self._one
         outlook = self._outlook if choice == StopChoice() else None  # it is not about another signal or time
         shown = _facts(plan, choice, outlook) if plan else _list(self._plans, choice)
+        if self._hidden:
+            shown = Content("\n").join([Content(safe_line(self._hidden)), shown])
         self.query_one("#words", Static).update(shown)
 
     def _note(self, where: str, unit: str, chosen: int | None, what: str) -> None:
@@ -162,6 +167,10 @@ class StopDialog(ModalScreen[StopChoice | None]):
 
     def action_leave(self) -> None:
         self.dismiss(None)
+
+    def action_scroll(self, by: int) -> None:
+        """Scrolls the containers, if there are more than fit."""
+        self.query_one("#facts", VerticalScroll).scroll_relative(y=by, animate=False)
 
     def action_other_field(self) -> None:
         self.focus_next(Input)
@@ -230,8 +239,9 @@ def _list(plans: Sequence[StopPlan], choice: StopChoice) -> Content:
     return Content("\n").join(lines)
 
 
-def stop_containers(screen: Screen[None], session: "Session", containers: "Sequence[Container]") -> None:
+def stop_containers(screen: Screen[None], session: "Session", selection: Selection) -> None:
     """Asks how to stop these containers, stops them and opens the screen of stops."""
+    containers = selection.containers
     if not containers or is_refused(screen.app, session, Operation.STOP):
         return
 
@@ -258,7 +268,8 @@ def stop_containers(screen: Screen[None], session: "Session", containers: "Seque
             if choice is not None:
                 begin([_chosen(plan, choice) for plan in planned])
 
-        screen.app.push_screen(StopDialog(planned, doctor if len(planned) == 1 else None), chosen)
+        one_doctor = doctor if len(planned) == 1 else None
+        screen.app.push_screen(StopDialog(planned, one_doctor, hidden=hidden_note(selection)), chosen)
 
     ask(screen, plans, choose, group="stop")
 

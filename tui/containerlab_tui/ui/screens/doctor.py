@@ -26,6 +26,7 @@ from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.states import FINDINGS, OUTLOOKS
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.session.freshness import started_at, stopped_clause
+from containerlab_tui.session.selection import Selection
 from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.messages import InventoryChanged
@@ -336,7 +337,7 @@ def open_page(
     def stop(page: DoctorScreen) -> None:
         from containerlab_tui.ui.dialogs.stop import stop_containers
 
-        stop_containers(page, session, [container])
+        stop_containers(page, session, Selection((container,)))
 
     checked = CheckedContainer(
         container.name,

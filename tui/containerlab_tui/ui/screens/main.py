@@ -12,10 +12,9 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
-from containerlab_tui.model.inventory import RUNNING
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.services.policy import Operation
-from containerlab_tui.session.actions import Needs, Scope, named
+from containerlab_tui.session.actions import BY_ID, Needs, Scope
 from containerlab_tui.session.changes import (
     ContainersLearned,
     EngineDescribed,
@@ -25,6 +24,7 @@ from containerlab_tui.session.changes import (
     LoadsRead,
     SignalsSent,
 )
+from containerlab_tui.session.selection import Selection, reason
 from containerlab_tui.session.store import ShownContainer
 from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.bindings import bindings, is_refused
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 REST_S = 0.1
 """How long the cursor must stay on a row before its tab is filled."""
-AGES_S = 20.0
-"""How often the ages in the table are updated."""
+AGES_S = 5.0
+"""How often the ages in the table are updated: an age is wrong for at most this long."""
 
 
 class MainScreen(Screen[None]):
@@ -58,7 +58,7 @@ class MainScreen(Screen[None]):
     def __init__(self, session: "Session") -> None:
         super().__init__()
         self.session = session
-        self._show_ended = False
+        self._show_ended = session.settings.show_stopped
         self._needle = ""
         self._resting: Timer | None = None
 
@@ -103,20 +103,27 @@ class MainScreen(Screen[None]):
         key = self.table.row_key
         return self.session.store.containers.get(key) if key else None
 
-    def targets(self) -> "list[Container]":
+    def targets(self) -> Selection:
         """The marked containers, or the one under the cursor."""
         marked = [one for one in self.session.store.order(ended=True) if one.id in self.table.marked]
         selected = self.selected()
-        return marked or ([selected] if selected else [])
+        chosen = marked or ([selected] if selected else [])
+        shown = {row.key for row in self.table.rows}
+        hidden = frozenset(one.id for one in chosen if one.id not in shown)
+        by = "by the filter" if self._needle else "with the stopped containers"
+        return Selection(tuple(chosen), hidden, by)
 
-    def fill(self) -> None:
-        """Shows the containers that match the filter."""
+    def fill(self, hold: bool = True) -> None:
+        """Shows the containers that match the filter, and the one under the cursor wherever it was.
+
+        `hold` is false if the user asked for another list.
+        """
         known = self.session.store
         running, ended = known.counts()
         table = self.table
         table.marked &= known.containers.keys()
         table.empty_text = self._nothing(running, ended)
-        table.show(known.order(self._show_ended, self._needle))
+        table.show(known.order(self._show_ended, self._needle, table.held if hold else None))
         note = f"{running} running, {ended} stopped"
         if known.stopping:
             note = f"{len(known.stopping)} stopping (press W) · {note}"
@@ -141,7 +148,8 @@ class MainScreen(Screen[None]):
 
     def read_visible(self) -> None:
         """Reads details and loads of the visible rows first."""
-        self.session.want_details(self.table.visible_keys())
+        known = self.session.store.containers
+        self.session.want_details([one for one in self.table.visible_keys() if one in known])
         self.watch_visible()
 
     def _redraw_ages(self) -> None:
@@ -198,6 +206,8 @@ class MainScreen(Screen[None]):
 
     def on_grid_moved(self, event: Grid.Moved) -> None:
         if event.grid is self.table:
+            if self.table.has_left_a_changed_row():
+                self.fill()
             self.fill_tab_soon()
 
     def on_grid_opened(self, event: Grid.Opened) -> None:
@@ -212,16 +222,15 @@ class MainScreen(Screen[None]):
         self._resting = self.set_timer(REST_S, self._rested)
 
     def _rested(self) -> None:
-        self.watch_visible()
-        selected = self.selected()
-        if selected is not None and selected.id not in self.session.store.details:
-            self.session.want_details([selected.id])
+        self.read_visible()
         self._show_tab()
         self.refresh_bindings()
 
     def subject(self) -> ShownContainer | None:
         """Returns the container that the tabs show."""
-        selected = self.selected()
+        selected, held = self.selected(), self.table.held
+        if selected is None and held is not None:
+            return ShownContainer(held, None, f"{held.name} was removed.")
         return None if selected is None else self.session.store.subject(selected, self.session.local)
 
     def _show_tab(self) -> None:
@@ -256,7 +265,7 @@ class MainScreen(Screen[None]):
     def on_input_changed(self, event: Input.Changed) -> None:
         if event.input.id == "filter":
             self._needle = event.value.strip()
-            self.fill()
+            self.fill(hold=False)
 
     def on_filter_line_left(self) -> None:
         """Removes the line of an empty filter."""
@@ -273,46 +282,53 @@ class MainScreen(Screen[None]):
             self.query("#filter").remove()
             self._needle = ""
             self.table.focus()
-            self.fill()
+            self.fill(hold=False)
         elif self.table.marked:
             self.table.unmark()
             self.fill()
 
     def action_mark(self) -> None:
         """Marks or unmarks the container under the cursor."""
-        self.table.toggle_mark()
-        self.fill()
+        if self._selected_for(Needs.CONTAINER) is not None:
+            self.table.toggle_mark()
+            self.fill()
 
     def action_ended(self) -> None:
         """Shows or hides stopped containers."""
         self._show_ended = not self._show_ended
-        self.fill()
-        self.session.want_details(self.table.visible_keys())
+        self.fill(hold=False)
+        self.read_visible()
 
     # actions on containers: each is one file of dialogs or screens
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Returns whether an action applies to the selection: False hides its key."""
-        found = named(Scope.MAIN, action)
-        return found is None or self._has(found.needs)
-
-    def _has(self, needs: Needs) -> bool:
+    def applies(self, action_id: str) -> bool:
+        """Returns whether an action applies to the selected container; the footer and the palette offer no other."""
+        needs = BY_ID[action_id].needs if action_id in BY_ID else Needs.NOTHING
         if needs is Needs.NOTHING:
             return True
         if needs is Needs.STOPS:
             return self.session.any_stop_seen
         selected = self.selected() if self.is_mounted else None
-        if selected is None:
-            return False
-        is_running = selected.state in RUNNING
-        return needs is Needs.CONTAINER or is_running is (needs is Needs.RUNNING)
+        return selected is not None and not reason(needs, Selection((selected,)))
 
-    def _running_targets(self) -> "list[Container]":
-        return [one for one in self.targets() if one.state in RUNNING]
+    def _fit(self, needs: Needs, selection: Selection | None = None) -> Selection:
+        """Returns the targets that an action applies to; says why if there are none."""
+        chosen = self.targets() if selection is None else selection
+        removed = self.table.held.name if self.table.held is not None else ""
+        why = reason(needs, chosen, removed)
+        if why:
+            self.app.notify(safe_line(why, 200), severity="warning", markup=False)
+        return chosen.fit_for(needs)
 
-    def _with_details(self, group: str, then: "Callable[[Details], None]") -> None:
-        """Inspects the selected container and calls `then` with the result."""
+    def _selected_for(self, needs: Needs) -> "Container | None":
+        """Returns the container under the cursor if an action applies to it, whatever is marked; says why if not."""
         selected = self.selected()
+        fit = self._fit(needs, Selection((selected,) if selected is not None else ())).containers
+        return fit[0] if fit else None
+
+    def _with_details(self, group: str, needs: Needs, then: "Callable[[Details], None]") -> None:
+        """Inspects the selected container and calls `then` with the result."""
+        selected = self._selected_for(needs)
         if selected is not None:
             container = selected.id
             ask(self, lambda: self.session.engine().inspect(container), then, group=group)
@@ -321,57 +337,60 @@ class MainScreen(Screen[None]):
         """Starts the marked containers, or the selected one."""
         from containerlab_tui.ui.dialogs import lifecycle
 
-        lifecycle.start(self, self.session, [one for one in self.targets() if one.state not in RUNNING])
+        lifecycle.start(self, self.session, self._fit(Needs.STOPPED))
 
     def action_restart(self) -> None:
         """Stops and starts the marked containers, or the selected one."""
         from containerlab_tui.ui.dialogs import lifecycle
 
-        lifecycle.restart(self, self.session, self.targets())
+        lifecycle.restart(self, self.session, self._fit(Needs.CONTAINER))
 
     def action_pause(self) -> None:
         """Pauses or resumes the marked containers, or the selected one."""
         from containerlab_tui.ui.dialogs import lifecycle
 
-        lifecycle.pause_or_resume(self, self.session, self._running_targets())
+        lifecycle.pause_or_resume(self, self.session, self._fit(Needs.RUNNING))
 
     def action_remove(self) -> None:
         """Removes the marked containers, or the selected one."""
         from containerlab_tui.ui.dialogs import lifecycle
 
-        lifecycle.remove(self, self.session, self.targets())
+        lifecycle.remove(self, self.session, self._fit(Needs.CONTAINER))
 
     def action_signal(self) -> None:
         """Sends a signal to the selected process, or to PID 1 of the marked containers."""
         from containerlab_tui.ui.dialogs.signal import send_signal
 
-        targets, panel = self._running_targets(), self.detail.panel
+        targets, panel = self._fit(Needs.RUNNING), self.detail.panel
         in_tab = panel is not None and self.focused is not None and panel in self.focused.ancestors
-        chosen = panel.chosen_process if panel is not None and in_tab and len(targets) == 1 else None
+        chosen = panel.chosen_process if panel is not None and in_tab and len(targets.containers) == 1 else None
         send_signal(self, self.session, targets, chosen)
 
     def action_stop(self) -> None:
         """Stops the marked containers, or the selected one."""
         from containerlab_tui.ui.dialogs.stop import stop_containers
 
-        stop_containers(self, self.session, self._running_targets())
+        stop_containers(self, self.session, self._fit(Needs.RUNNING))
 
     def action_watch(self) -> None:
         """Shows all signals in the container live."""
         from containerlab_tui.ui.screens.signal_watch import watch_signals
 
         panel = self.detail.panel
-        self._with_details("watch", lambda details: watch_signals(self, self.session, details, panel))
+        self._with_details("watch", Needs.RUNNING, lambda details: watch_signals(self, self.session, details, panel))
 
     def action_stops(self) -> None:
         """Shows stops in progress and finished; selects the selected container's stop if there was one."""
+        if not self.session.any_stop_seen:
+            self.app.notify("No stop has been seen yet. Press x to stop a container.", markup=False)
+            return
         selected = self.selected()
         seen = selected is not None and self.session.stops.has_seen(selected.id)
         self.post_message(ShowStops(selected.id if selected is not None and seen else None))
 
     def action_doctor(self) -> None:
         """Predicts a stop of the selected container, or of the marked ones side by side."""
-        targets = self._running_targets()
+        targets = self._fit(Needs.RUNNING).containers
         if len(targets) == 1:
             from containerlab_tui.ui.screens.doctor import open_page
 
@@ -398,7 +417,7 @@ class MainScreen(Screen[None]):
     def _enter(self, again: bool) -> None:
         from containerlab_tui.ui.dialogs.enter import enter
 
-        selected = self.selected()
+        selected = self._selected_for(Needs.RUNNING)
         if selected is not None:
             enter(self, self.session, selected, again)
 
@@ -407,14 +426,14 @@ class MainScreen(Screen[None]):
         from containerlab_tui.ui.terminal import attach
 
         if not is_refused(self.app, self.session, Operation.ATTACH):
-            self._with_details("attach", lambda details: attach(self.app, self.session, details))
+            self._with_details("attach", Needs.RUNNING, lambda details: attach(self.app, self.session, details))
 
     def action_copy(self) -> None:
         """Copies a local file into the container."""
         from containerlab_tui.ui.dialogs.copy import copy_into
 
         if not is_refused(self.app, self.session, Operation.COPY):
-            self._with_details("copy", lambda details: copy_into(self, self.session, details))
+            self._with_details("copy", Needs.CONTAINER, lambda details: copy_into(self, self.session, details))
 
     def action_run(self) -> None:
         """Runs a new container from an image."""
@@ -426,6 +445,6 @@ class MainScreen(Screen[None]):
         """Renames the container."""
         from containerlab_tui.ui.dialogs.rename import rename
 
-        selected = self.selected()
+        selected = self._selected_for(Needs.CONTAINER)
         if selected is not None:
             rename(self, self.session, selected)

@@ -44,6 +44,21 @@ class ContainerTable(Grid):
         self._clock = clock
         self.marked: set[str] = set()
         self._longest = {"name": 0, "image": 0}
+        self._shown: dict[str, Container] = {}
+        self._held: Container | None = None
+
+    @property
+    def held(self) -> "Container | None":
+        """The container under the cursor, as it was when the cursor came to it."""
+        key = self.row_key
+        if key is None or self._held is None or self._held.id != key:
+            self._held = self._shown.get(key or "")
+        return self._held
+
+    def has_left_a_changed_row(self) -> bool:
+        """Returns whether the row that the cursor has just left may belong elsewhere, because its container changed."""
+        left, now = self._held, self.held
+        return left is not None and left is not now and left != self._store.containers.get(left.id)
 
     def columns(self) -> Sequence[Column]:
         """Returns the columns; name and image are no wider than their longest text."""
@@ -54,8 +69,9 @@ class ContainerTable(Grid):
             for one in self.COLUMNS
         ]
 
-    def show(self, containers: "Iterable[Container]") -> None:
+    def show(self, containers: "Sequence[Container]") -> None:
         """Shows these containers, in this order."""
+        self._shown = {one.id: one for one in containers}
         now = self._clock()
         every = self._store.containers.values()
         longest = {

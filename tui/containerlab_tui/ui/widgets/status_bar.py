@@ -98,7 +98,7 @@ class KeyBar(Widget):
             binding = active.binding
             if not binding.show or binding.action in seen or binding.action in ALWAYS or active.node is self.app:
                 continue
-            if not is_offered(self.app, binding.id or ""):
+            if not is_offered(self.screen, binding.id or ""):
                 continue
             seen.add(binding.action)
             key = self.app.get_key_display(binding)
