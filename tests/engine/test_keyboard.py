@@ -108,11 +108,11 @@ def test_a_stop_by_keyboard_goes_through_both_phases(session: Session, container
     seen.press("x")
     seen.shows("Grace period", "SIGTERM", "SIGKILL to PID 1")
     seen.press("Enter")
-    seen.shows("phase 1", "Did not exit on SIGTERM", "137", "phase 2")
+    text = seen.shows("phase 1", "Did not exit on SIGTERM", "137", "phase 2")
+    assert text.count("handle signal: SIGTERM") == 1, "each line of the log is shown once"
     assert docker.state(name, "State.ExitCode") == "137"
     seen.press("Escape")
-    seen.shows("NAME", "STATUS")  # sooner, the two keys would be one: Alt+a
-    seen.press("a")
+    seen.shows("NAME", "STATUS")
     eventually(lambda: "killed" in seen.row(), "the row says how it stopped")
 
 
@@ -151,9 +151,53 @@ def test_changes_by_others_are_shown(session: Session, container: Containers, do
     docker("unpause", name)
     eventually(lambda: "up" in seen.row(), "it resumes")
     docker("stop", name)
-    eventually(lambda: not seen.row(), "a stopped container leaves the list")
-    seen.press("a")
     eventually(lambda: "exited" in seen.row() or "killed" in seen.row(), "the row says how it stopped")
+    seen.press("a")
+    eventually(lambda: not seen.row(), "stopped containers are hidden")
+    seen.press("a")
+    eventually(seen.row, "stopped containers are shown")
+
+
+def test_the_list_shows_what_this_program_did(session: Session, container: Containers, docker: Docker) -> None:
+    names = [container("dockerapp1", ready="pid = 1", name=f"{short_name()}-{place}") for place in "ab"]
+    seen = session(names[0])
+    seen.select()
+    seen.press("s")
+    seen.shows("Signal to", "SIGUSR1")
+    seen.press("s", "t", "o", "p")
+    eventually(lambda: "SIGUSR1" not in seen.text(), "the picker narrows")
+    seen.press("Enter")
+    eventually(lambda: "TERM … blocked" in seen.row(), "the list shows that it is suspended")
+    docker("kill", "--signal=CONT", names[0])
+    eventually(lambda: "TERM ◆ handled" in seen.row(), "the list shows that it was resumed")
+
+
+def test_a_second_restart_restarts_no_other(session: Session, container: Containers, docker: Docker) -> None:
+    prefix = short_name()
+    names = [container("dockerapp1", ready="pid = 1", name=f"{prefix}-{place}") for place in "abc"]
+    seen = session(names[1])
+    eventually(lambda: "TERM ◆" in seen.row(), "the forecast", within_s=60)
+    seen.press("/")
+    seen.terminal.press(f"-l {prefix}")
+    seen.press("Enter", "Down")
+    eventually(lambda: "▌" in seen.row() and seen.text().count("●") == 3, "the second is selected")
+
+    def starts(*of: str) -> list[str]:
+        return [docker.state(name, "State.StartedAt") for name in of]
+
+    known = [starts(*names)]
+    for _ in range(2):
+        seen.press("R")
+        seen.shows(f"Restart {names[1]}?")
+        seen.press("y")
+        eventually(lambda: starts(names[1]) != known[-1][1:2], "it is restarted")
+        eventually(lambda: "▌" in seen.row(), "the cursor is on it")
+        known.append(starts(*names))
+    assert len({each[1] for each in known}) == 3
+    assert len({(each[0], each[2]) for each in known}) == 1
+    seen.press("W")
+    seen.shows("Restart  ")
+    assert "started outside" not in seen.text()
 
 
 def test_a_container_removed_during_a_dialog(session: Session, container: Containers, docker: Docker) -> None:
@@ -185,4 +229,7 @@ def test_a_container_removed_during_a_dialog(session: Session, container: Contai
         if "STATUS" not in seen.text():
             seen.press("Escape")
             seen.shows("STATUS")
+        if name != names[-1]:
+            eventually(lambda: "removed" in seen.row() and "▌" in seen.row(), "the cursor stays on it")
+            seen.press("Down")
     eventually(lambda: not seen.row(), "the last one has left the table")

@@ -130,7 +130,7 @@ class Stage:
         await settled(pilot, lambda: "reading …" not in text_of(self.app), "processes")
         if self.app.session.local:
             alive = {one.id for one in known.order(ended=False) if recorded_processes(one.id)}
-            await settled(pilot, lambda: alive <= known.forecasts.keys(), "forecasts")
+            await settled(pilot, lambda: alive <= known.effects.keys(), "forecasts")
 
 
 def _revived(kind: str, plain: dict[str, Any], later: float) -> EngineRecord:

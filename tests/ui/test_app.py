@@ -40,7 +40,7 @@ async def test_a_lost_engine_is_shown_until_it_is_back(stage: Callable[..., Stag
         rows = {row.key for row in made.app.main.table.rows} - {made.id_of("db")}  # the cursor was on it
         assert rows == {one.id for one in made.containers[:3]} - {made.id_of("db")}
         known = made.app.session.store
-        await settled(pilot, lambda: len(known.forecasts) == 3, "forecasts again")
+        await settled(pilot, lambda: len(known.effects) == 3, "forecasts again")
 
 
 async def test_a_removed_container_leaves_the_table(stage: Callable[..., Stage]) -> None:

@@ -19,6 +19,7 @@ from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.diagnosis import Confidence, Diagnosis, Finding, Graceful, Outlook, Severity
 from containerlab_tui.model.inventory import Changed, EngineEvent, Event
 from containerlab_tui.present import wording
+from containerlab_tui.services.processes import SeeProcesses
 from containerlab_tui.session.freshness import RESTARTED
 from containerlab_tui.ui.dialogs.stop import StopChoice, StopDialog
 from containerlab_tui.ui.messages import InventoryChanged
@@ -407,7 +408,7 @@ class PlayedDoctor(PlayedKernel):
         self.error: ContainerlabError | None = None
         """What it raises about one container, if anything."""
 
-    def doctor(self, engine: Engine, container: str) -> Diagnosis:
+    def doctor(self, engine: Engine, container: str, see: SeeProcesses) -> Diagnosis:
         self.asked.append(container)
         assert self.may_answer.wait(20)
         if self.error is not None:
@@ -415,7 +416,7 @@ class PlayedDoctor(PlayedKernel):
         return self._about(engine, container)
 
     def doctor_each(
-        self, engine: Engine, containers: Sequence[tuple[str, str]] | None
+        self, engine: Engine, containers: Sequence[tuple[str, str]] | None, see: SeeProcesses
     ) -> tuple[tuple[Diagnosis, ...], tuple[str, ...]]:
         if containers is not None:
             self.asked += [id for id, _name in containers]

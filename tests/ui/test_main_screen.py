@@ -9,8 +9,9 @@ from syrupy.assertion import SnapshotAssertion
 from textual.widgets import Input
 
 from containerlab_probes.errors import Denied, Gone
-from containerlab_probes.records import Overview, Usage
+from containerlab_probes.records import Overview, Process, Usage
 from containerlab_tui.config import Settings
+from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Container, Details, EngineEvent, Event
 from containerlab_tui.model.views import IpcView
 from containerlab_tui.session.actions import BY_ID
@@ -21,7 +22,7 @@ from containerlab_tui.ui.dialogs.confirm import Confirm
 from containerlab_tui.ui.palette import actions_of
 from containerlab_tui.ui.tabs.ipc_panel import IpcPanel
 from containerlab_tui.ui.widgets.container_table import ContainerTable
-from tests.ui.conftest import PlayedKernel, Stage
+from tests.ui.conftest import PlayedKernel, Stage, recorded_processes
 from tests.ui.samples import HOSTILE, SIZES, ipc_view, settled, text_of
 
 RUNNING = [
@@ -252,6 +253,38 @@ async def test_a_key_that_does_not_apply_says_why(stage: Callable[..., Stage]) -
             "worker is not running. Press S to start it.",
         ]
         assert made.engine.calls == []
+
+
+class FailingKernel(PlayedKernel):
+    """Can't read the processes of one container until the test says so."""
+
+    def __init__(self) -> None:
+        self.failing = "db"
+
+    def processes(self, engine: Engine, details: Details) -> tuple[tuple[Process, ...], str]:
+        return ((), "permission denied") if details.name == self.failing else super().processes(engine, details)
+
+
+async def test_a_failed_reading_is_shown_and_tried_again(stage: Callable[..., Stage]) -> None:
+    kernel = FailingKernel()
+    made = stage(kernel=kernel)
+    async with made.app.run_test(size=(160, 45)) as pilot:
+        await made.ready(pilot)
+        await pilot.press("down")
+        assert "INT  ? unread    60s" in line_of(made, "db")
+        kernel.failing = ""
+        await settled(pilot, lambda: "INT  ◆ handled   60s" in line_of(made, "db"), "the second reading")
+
+
+async def test_what_another_screen_reads_is_in_the_list(stage: Callable[..., Stage]) -> None:
+    made = stage()
+    async with made.app.run_test(size=(160, 45)) as pilot:
+        await made.ready(pilot)
+        session, one = made.app.session, made.id_of("dockerapp1")
+        suspended = tuple(replace(process, state="T") for process in recorded_processes(one))
+        session.effects.share(one, session.store.details[one].pid, suspended)
+        await settled(pilot, lambda: "TERM … blocked" in line_of(made, "dockerapp1"), "the effect")
+        assert "· suspended" in line_of(made, "dockerapp1")
 
 
 async def test_a_bulk_question_names_what_the_filter_hides(stage: Callable[..., Stage]) -> None:

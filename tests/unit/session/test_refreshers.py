@@ -112,7 +112,7 @@ def test_a_defect_about_one_container_costs_only_its_details() -> None:
     reader = DetailsReader(ScriptedEngine, forecast_of, found.put, lambda error: defects.append(str(error)))
     reader.start()
     reader.want({"a": A})
-    assert found.get(timeout=20) == (Inspected("a"),)
+    assert found.get(timeout=20) == (Inspected("a", unread=defects[0]),)
     reader.want({"b": B})
     assert found.get(timeout=20) == (Inspected("b", B),)
     assert defects == ["unexpected ValueError: a status file of another kernel"]

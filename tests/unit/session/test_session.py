@@ -37,8 +37,9 @@ from containerlab_tui.session.changes import (
     SignalsSent,
 )
 from containerlab_tui.session.refreshers import LoadReader, Loads
-from containerlab_tui.session.session import SENT_KEPT, SETTLING_S, Kernel, Session, Sources
-from containerlab_tui.session.store import Load
+from containerlab_tui.session.session import SENT_KEPT, Kernel, Session, Sources
+from containerlab_tui.session.stop_effects import SETTLING_S
+from containerlab_tui.session.store import Load, StopEffect
 from tests.support.engine import ENDPOINT, ID, ScriptedEngine, details, event
 
 Kind = TypeVar("Kind", bound=Change)
@@ -176,11 +177,16 @@ def test_a_lost_engine_is_found_once_and_loads_pause_meanwhile() -> None:
 # details and effects
 
 
+def delivery(case: Case) -> Delivery | None:
+    found = case.session.store.effects[ID].forecast
+    return found.delivery if found is not None else None
+
+
 def test_running_containers_are_inspected_with_the_effect_of_their_stop_signal() -> None:
     case = Case(LINE, replace(LINE, id=OTHER, state="exited")).begin()
     case.until(lambda: learned(case))
     assert case.session.details_of(ID) == RUN
-    assert case.session.store.forecasts[ID].delivery is Delivery.DROPPED
+    assert delivery(case) is Delivery.DROPPED
     assert case.session.details_of(OTHER) is None, "a stopped one is inspected only when it is shown"
     assert ("inspect", OTHER) not in case.engine.asked
 
@@ -218,9 +224,16 @@ def test_a_defect_about_many_containers_is_reported_once() -> None:
 def test_without_pid_1_there_is_no_effect(run: Details, seen: tuple[Process, ...]) -> None:
     case = Case(LINE)
     case.kernel.seen[ID] = seen
-    assert case.session.effect_on_init(case.engine, run) is None
+    found = case.session.effects.read(case.engine, run)
+    if run.state == "exited":
+        assert found is None
+    else:
+        assert isinstance(found, StopEffect)
+        assert (found.forecast, bool(found.unread)) == (None, True)
     case.kernel.seen[ID] = (INIT,)
-    assert case.session.effect_on_init(case.engine, RUN) is not None
+    read = case.session.effects.read(case.engine, RUN)
+    assert read is not None
+    assert (read.forecast is not None, read.unread) == (True, "")
 
 
 def test_the_effect_is_read_again_until_the_program_has_settled() -> None:
@@ -231,7 +244,7 @@ def test_the_effect_is_read_again_until_the_program_has_settled() -> None:
     case.now = 1_001.0
     case.timers[0][1]()
     case.until(lambda: len(case.of_kind(ContainersLearned)) == 2)
-    assert case.session.store.forecasts[ID].delivery is Delivery.HANDLER
+    assert delivery(case) is Delivery.HANDLER
     assert [delay for delay, _ in case.timers] == [0.5, SETTLING_S[1] - SETTLING_S[0]]
 
 

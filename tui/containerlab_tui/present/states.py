@@ -22,6 +22,8 @@ class Word(NamedTuple):
 
 
 NOT_READ = Word(" ", "", "muted")
+UNREAD = Word(signs.UNKNOWN, "unread", "muted")
+"""The reading failed; it is tried again."""
 
 
 def forecast_word(forecast: "Forecast | None") -> Word:

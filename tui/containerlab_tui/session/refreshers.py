@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
-from containerlab_probes.records import Forecast, HostLoad, Overview, Usage
+from containerlab_probes.records import HostLoad, Overview, Usage
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Details
-from containerlab_tui.session.store import Inspected, Load
+from containerlab_tui.session.store import Inspected, Load, StopEffect
 from containerlab_tui.session.threads import unexpected
 
 if TYPE_CHECKING:
@@ -30,18 +30,18 @@ OVERVIEWS_EVERY = 3
 
 
 class DetailsReader:
-    """Inspects containers and predicts the effect of their stop signal on PID 1."""
+    """Inspects containers and reads the effect of their stop signal on PID 1."""
 
     def __init__(
         self,
         engine: Callable[[], Engine],
-        forecast_of: Callable[[Engine, Details], Forecast | None],
+        effect_of: Callable[[Engine, Details], StopEffect | None],
         post: Callable[[Sequence[Inspected]], object],
         failed: Callable[[ContainerlabError], object] = lambda error: None,
     ) -> None:
         """`failed` gets defects of this program; containers that can't be inspected are posted without details."""
         self._failed = failed
-        self._engine, self._forecast_of, self._post = engine, forecast_of, post
+        self._engine, self._effect_of, self._post = engine, effect_of, post
         self._wanted: dict[str, Details | None] = {}
         self._change = threading.Condition()
 
@@ -80,12 +80,14 @@ class DetailsReader:
         try:
             engine = self._engine()
             details = details or engine.inspect(container)
-            return Inspected(container, details, self._forecast_of(engine, details))
-        except ContainerlabError:
-            return Inspected(container)  # removed, or the engine is away: reconnecting asks again
+            return Inspected(container, details, self._effect_of(engine, details))
+        except Gone:
+            return Inspected(container)
+        except ContainerlabError as error:
+            return Inspected(container, unread=str(error))
         except Exception as error:  # noqa: BLE001  a defect about one container must not end the thread
             self._failed(unexpected(error))
-            return Inspected(container)
+            return Inspected(container, unread=str(unexpected(error)))
 
 
 @dataclass(slots=True)

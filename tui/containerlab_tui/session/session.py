@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from containerlab_probes.errors import ContainerlabError
-from containerlab_tui.model.inventory import RUNNING, Changed, Connected, Disconnected, Event, Snapshot
+from containerlab_tui.model.inventory import Changed, Connected, Disconnected, Event, Snapshot
 from containerlab_tui.services.policy import Policy
 from containerlab_tui.session.changes import (
     Change,
@@ -30,7 +30,7 @@ from containerlab_tui.session.store import Inspected, Store
 from containerlab_tui.session.threads import Engines, attempt, in_own_thread, pool
 
 if TYPE_CHECKING:
-    from containerlab_probes.records import Forecast, Process
+    from containerlab_probes.records import Process
     from containerlab_tui.config import Settings
     from containerlab_tui.engine.api import Engine, EventSource
     from containerlab_tui.model.diagnosis import Diagnosis
@@ -38,17 +38,17 @@ if TYPE_CHECKING:
     from containerlab_tui.model.inventory import Container, Details, EngineEvent, EngineRecord
     from containerlab_tui.model.views import Sent
     from containerlab_tui.services.own_changes import OwnChanges
+    from containerlab_tui.services.processes import SeeProcesses
     from containerlab_tui.services.signal_watch import SignalWatch
     from containerlab_tui.session.active_stops import ActiveStops
     from containerlab_tui.session.container_watch import ContainerWatch
     from containerlab_tui.session.inspectors import Inspectors
     from containerlab_tui.session.refreshers import DetailsReader, LoadReader, Loads
+    from containerlab_tui.session.stop_effects import StopEffects
 
 T = TypeVar("T")
 
 SENT_KEPT = 500
-SETTLING_S = (1.0, 3.0, 10.0, 30.0)
-"""Times after a container's start at which the effect of its stop signal is re-read."""
 
 ProcessLoads = Callable[["tuple[Process, ...]"], "tuple[Process, ...]"]
 """Adds to processes what they use. Raises Unsupported where psutil is missing."""
@@ -84,21 +84,21 @@ class Kernel:
 
         return see_processes(engine, details)
 
-    def doctor(self, engine: "Engine", container: str) -> "Diagnosis":
-        """Predicts a stop of a container. Raises like `services.diagnosis.doctor`."""
+    def doctor(self, engine: "Engine", container: str, see: "SeeProcesses") -> "Diagnosis":
+        """Predicts a stop of a container; `see` reads its processes. Raises like `services.diagnosis.doctor`."""
         from containerlab_tui.services.diagnosis import doctor, recorded_stops
 
-        return doctor(engine, container, recorded_stops, see=self.processes)
+        return doctor(engine, container, recorded_stops, see=see)
 
     def doctor_each(
-        self, engine: "Engine", containers: "Sequence[tuple[str, str]] | None"
+        self, engine: "Engine", containers: "Sequence[tuple[str, str]] | None", see: "SeeProcesses"
     ) -> "tuple[tuple[Diagnosis, ...], tuple[str, ...]]":
         """Diagnoses containers, given by id and name (None: all running ones); returns a sentence for each failure."""
         from containerlab_tui.services.diagnosis import doctor_all, doctor_each, recorded_stops
 
         if containers is None:
-            return doctor_all(engine, recorded_stops, see=self.processes)
-        return doctor_each(engine, containers, recorded_stops, see=self.processes)
+            return doctor_all(engine, recorded_stops, see=see)
+        return doctor_each(engine, containers, recorded_stops, see=see)
 
     def load_reader(self, post: "Callable[[Loads], object]") -> "LoadReader":
         """Returns a reader of CPU, memory and IPC figures of containers, and of this machine's CPU and memory."""
@@ -175,6 +175,7 @@ class Session:
         self._on_change: Callable[[Change], object] = lambda change: None
         self._details_reader: DetailsReader | None = None
         self._load_reader: LoadReader | None = None
+        self._effects: StopEffects | None = None
         self._stops: ActiveStops | None = None
         self._inspectors: Inspectors | None = None
 
@@ -185,7 +186,7 @@ class Session:
         self._deliver, self._later, self._on_change = deliver, later, on_change
         self._details_reader = DetailsReader(
             self.engines.here,
-            self.effect_on_init,
+            self.effects.read,
             lambda found: self.deliver(lambda: self._learn(found)),
             self._report_defect,
         )
@@ -278,6 +279,8 @@ class Session:
         if changed:
             self.report(ContainersChanged(frozenset(changed)))
         for event in events:
+            if event.action == "kill":
+                self.effects.reread(event.container)
             self.stops.take_event(event)
             for listener in tuple(self.event_listeners):
                 listener(event)
@@ -314,37 +317,35 @@ class Session:
         """Returns the details of a container; None if not inspected yet."""
         return self.store.details.get(container)
 
-    def effect_on_init(self, engine: "Engine", details: "Details") -> "Forecast | None":
-        """Returns the stop signal's effect on PID 1; None if PID 1 is unreadable. Off the UI thread."""
-        from containerlab_probes.signals.forecast import forecast
-        from containerlab_probes.signals.names import number_of
-        from containerlab_tui.services.processes import children_of
+    def read_processes(self, engine: "Engine", details: "Details") -> "tuple[tuple[Process, ...], str]":
+        """Returns the processes of a container, and why none are readable. Off the UI thread; use `effects.see`."""
+        return self.kernel.processes(engine, details)
 
-        if details.state not in RUNNING:
-            return None
-        seen, _ = self.kernel.processes(engine, details)
-        init = next((one for one in seen if one.pid == details.pid), None)
-        return None if init is None else forecast(init, number_of(details.stop_signal), children_of(init, seen))
+    def read_again(self, container: str, details: "Details | None") -> None:
+        """Reads the stop signal's effect on a container again; inspects it first if its details are unknown."""
+        if self._details_reader is not None:
+            self._details_reader.want({container: details})
+
+    @property
+    def effects(self) -> "StopEffects":
+        """The readings of PID 1, shared by all screens."""
+        if self._effects is None:
+            from containerlab_tui.session.stop_effects import StopEffects
+
+            self._effects = StopEffects(self)
+        return self._effects
 
     def _learn(self, found: "Sequence[Inspected]") -> None:
         self.store.add_inspected(found)
         self.report(ContainersLearned(frozenset(one.container for one in found)))
-        for one in found:
-            if one.details is not None and one.forecast is not None:
-                self._read_effect_again(one.details)
+        self.effects.plan(found)
 
-    def _read_effect_again(self, details: "Details") -> None:
-        """Re-reads the effect later: a program that has just started may not have installed its handlers yet."""
-        age = self.clock() - (details.started_at or 0.0)
-        moment = next((moment for moment in SETTLING_S if moment > age), None)
-
-        def read() -> None:
-            now = self.details_of(details.id)
-            if self._details_reader is not None and now is not None and now.pid == details.pid:
-                self._details_reader.want({details.id: now})
-
-        if moment is not None:
-            self.later(moment - age, read)
+    def take_inspected(self, found: "Sequence[Inspected]") -> None:
+        """Adds readings that others made to the store, and reports what is new; plans the next one after a failure."""
+        changed = self.store.add_inspected(found)
+        if changed:
+            self.report(ContainersLearned(changed))
+        self.effects.plan(found)
 
     # loads
 
@@ -376,7 +377,7 @@ class Session:
         if self._stops is None:
             from containerlab_tui.session.active_stops import ActiveStops
 
-            self._stops = ActiveStops(self, self.kernel.processes, self._events, self._changes)
+            self._stops = ActiveStops(self, self.effects.see, self._events, self._changes)
         return self._stops
 
     def set_stop_phase(self, container: str, phase: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from containerlab_tui.model.inventory import LISTED, REMOVED, RUNNING, Container, Details, Inventory, fold, ordered
 
@@ -22,6 +22,19 @@ class ShownContainer:
     """Why its processes and memory are unreadable (not running, remote engine); empty if readable."""
 
 
+class StopEffect(NamedTuple):
+    """A reading of PID 1 for the container's stop signal. Belongs to one run of a container."""
+
+    pid: int
+    """Host PID of PID 1."""
+    at: float
+    """When the reading began, of time.monotonic: the newer reading counts."""
+    forecast: "Forecast | None" = None
+    is_suspended: bool = False
+    unread: str = ""
+    """Why there is no forecast, or why it is unknown; empty if all was read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Inspected:
     """The results of inspecting one container."""
@@ -29,7 +42,9 @@ class Inspected:
     container: str
     details: Details | None = None
     """None if it was removed."""
-    forecast: "Forecast | None" = None
+    effect: StopEffect | None = None
+    unread: str = ""
+    """Why it could not be inspected; empty if it was, or was removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +60,10 @@ class Store:
     """Everything by full id. Results of probes are valid for one run of a container and dropped with it."""
 
     inventory: Inventory = field(default_factory=Inventory)
-    forecasts: "dict[str, Forecast]" = field(default_factory=dict)
-    """Of PID 1, for the container's stop signal."""
+    effects: dict[str, StopEffect] = field(default_factory=dict)
+    """The newest reading, whoever read it."""
+    uninspected: dict[str, str] = field(default_factory=dict)
+    """Why containers could not be inspected."""
     overviews: "dict[str, Overview]" = field(default_factory=dict)
     loads: dict[str, Load] = field(default_factory=dict)
     host: "HostLoad | None" = None
@@ -68,7 +85,7 @@ class Store:
         self.inventory, changed = fold(before, record)
         for one in changed:
             if _run(before, one) != _run(self.inventory, one):
-                self.forecasts.pop(one, None)
+                self.effects.pop(one, None)
                 self.overviews.pop(one, None)
                 self.loads.pop(one, None)
         return changed
@@ -84,12 +101,28 @@ class Store:
         if fresh:
             self.inventory = replace(self.inventory, details={**known, **fresh})
 
-    def add_inspected(self, found: "Sequence[Inspected]") -> None:
-        """Adds results for several containers, ignoring removed ones."""
+    def add_inspected(self, found: "Sequence[Inspected]") -> frozenset[str]:
+        """Adds results for several containers, ignoring those of removed ones, of earlier runs, and older ones.
+
+        Returns the ids of the containers about which something new is known.
+        """
+        before = self.details
         self.learn(one.details for one in found if one.details is not None)
+        changed = {one.container for one in found if before.get(one.container) != self.details.get(one.container)}
         for one in found:
-            if one.forecast is not None and one.container in self.details:
-                self.forecasts[one.container] = one.forecast
+            if one.unread and one.container in self.containers:
+                self.uninspected[one.container] = one.unread
+                changed.add(one.container)
+            elif one.details is not None:
+                self.uninspected.pop(one.container, None)
+            details, known = self.details.get(one.container), self.effects.get(one.container)
+            if one.effect is None or details is None or details.pid != one.effect.pid:
+                continue
+            if known is None or known.at <= one.effect.at:
+                self.effects[one.container] = one.effect
+                if known is None or known._replace(at=one.effect.at) != one.effect:
+                    changed.add(one.container)
+        return frozenset(changed)
 
     def subject(self, container: Container, local: bool) -> "ShownContainer":
         """Returns a container for the tabs; `local`: its processes run on this kernel."""

@@ -321,7 +321,7 @@ def send_signal(
         details: dict[str, Details] = {}
         for one in containers:
             details[one.id] = engine.inspect(one.id)
-            seen, reason = session.kernel.processes(engine, details[one.id])
+            seen, reason = session.effects.see(engine, details[one.id])
             subjects.append(SignalSubject(one.id, one.name, seen, chosen, reason))
         return subjects, details
 
@@ -349,20 +349,27 @@ def _send(
         root = subject.init if choice.init else subject.process
         if root is None:
             return (signals.send_by_engine(engine, details, choice.signal),)
-        now = signals.refresh(engine, details, root, session.kernel.processes)
+        now = signals.refresh(engine, details, root, session.effects.see)
         targets = signals.select(now, next(one for one in now if one.id == root.id), choice.target)
 
         def keep(sent: "tuple[Sent, ...]") -> None:
-            session.deliver(lambda: session.add_sent(sent))
+            session.deliver(lambda: _note(session, sent))
 
         return signals.send(engine, details, targets, choice.signal, keep, policy=session.policy)
 
     do(screen, work, lambda sent: _report(screen, session, choice.signal, sent))
 
 
+def _note(session: "Session", sent: "Sequence[Sent]") -> None:
+    """Keeps sent signals, and reads again what they may have changed."""
+    session.add_sent(sent)
+    for container in {one.container for one in sent}:
+        session.effects.reread(container)
+
+
 def _report(screen: Screen[None], session: "Session", signal: int, sent: "Sequence[Sent]") -> None:
     """Shows the results: each error on its own, the rest in one line."""
-    session.add_sent(sent)
+    _note(session, sent)
     for one in sent:
         if one.error:
             screen.notify(one.error, severity="error", markup=False)

@@ -249,7 +249,7 @@ def stop_containers(screen: Screen[None], session: "Session", selection: Selecti
         from containerlab_tui.services.stop import plan_stop
 
         engine = session.engine()
-        return [plan_stop(engine, one.id, see=session.kernel.processes) for one in containers]
+        return [plan_stop(engine, one.id, see=session.effects.see) for one in containers]
 
     def begin(planned: Sequence[StopPlan]) -> None:
         for plan in planned:
@@ -262,7 +262,7 @@ def stop_containers(screen: Screen[None], session: "Session", selection: Selecti
             return
 
         def doctor() -> Diagnosis:
-            return session.kernel.doctor(session.engine(), planned[0].container)
+            return session.kernel.doctor(session.engine(), planned[0].container, session.effects.see)
 
         def chosen(choice: StopChoice | None) -> None:
             if choice is not None:

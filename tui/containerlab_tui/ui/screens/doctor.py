@@ -341,7 +341,7 @@ def open_page(
 
     checked = CheckedContainer(
         container.name,
-        lambda: session.kernel.doctor(session.engine(), container.id),
+        lambda: session.kernel.doctor(session.engine(), container.id, session.effects.see),
         lambda: stopped_clause(session.store, container.id, session.clock()),
         lambda: started_at(session.store, container.id),
         stop,

@@ -223,7 +223,7 @@ def open_table(screen: Screen[None], session: "Session", containers: "Sequence[C
 
     def question() -> Answer:
         chosen = None if containers is None else [(one.id, one.name) for one in containers]
-        return session.kernel.doctor_each(session.engine(), chosen)
+        return session.kernel.doctor_each(session.engine(), chosen, session.effects.see)
 
     def open_one(one: Diagnosis, read_at: float) -> None:
         container = successor(session.store, one)

@@ -200,6 +200,8 @@ class MainScreen(Screen[None]):
         selected = self.selected()
         if selected is not None and selected.id in ids:
             self._show_tab()
+            if self.detail.tab == "processes":  # the list and the tab must not contradict each other
+                self.detail.reread()
         self.watch_visible()
 
     # the tabs

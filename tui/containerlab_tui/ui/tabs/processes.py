@@ -157,7 +157,7 @@ class ProcessTree(Panel):
 
     def _look(self, details: "Details") -> tuple[tuple[Process, ...], str]:
         """Reads the loads of processes. Runs in another thread."""
-        seen, reason = self._session.kernel.processes(self._session.engine(), details)
+        seen, reason = self._session.effects.see(self._session.engine(), details)
         try:
             return self._loads_of(seen), reason
         except Unsupported:  # psutil is missing: show dashes instead of loads

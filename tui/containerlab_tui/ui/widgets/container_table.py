@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from containerlab_tui.model.grace import grace_period
 from containerlab_tui.model.inventory import DEAD, EXITED, RUNNING, UP, status_words
 from containerlab_tui.present.safe_text import safe_line
-from containerlab_tui.present.states import forecast_word, state_word
+from containerlab_tui.present.states import UNREAD, forecast_word, state_word
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.session.store import Store
 from containerlab_tui.ui.bindings import bindings
@@ -149,9 +149,11 @@ def _command(one: "Container", known: Store) -> Cell:
 def _stop(one: "Container", known: Store) -> Cell:
     details = known.details.get(one.id)
     if details is None:
-        return cell("…", "muted")
+        return cell(f"{UNREAD.glyph} {UNREAD.text}" if one.id in known.uninspected else "…", "muted")
     signal = details.stop_signal.removeprefix("SIG")
-    word = forecast_word(known.forecasts.get(one.id))
+    effect = known.effects.get(one.id)
+    made = effect.forecast if effect is not None else None
+    word = UNREAD if effect is not None and made is None else forecast_word(made)
     return (
         (f"{signal:<4} ", "plain"),
         (f"{word.glyph} {word.text:<9} ", word.tone),
@@ -177,8 +179,9 @@ def _status(one: "Container", known: Store, now: float) -> Cell:
         return cell(known.stopping[one.id], "warn")
     wording = safe_line(status_words(one, known.details.get(one.id), now), 80)
     if one.state == UP:
-        if "(unhealthy)" in one.status:
-            return ((wording, "plain"), (" · unhealthy", "bad"))
-        return cell(wording)
+        effect = known.effects.get(one.id)
+        suspended: Cell = ((" · suspended", "warn"),) if effect is not None and effect.is_suspended else ()
+        unhealthy: Cell = ((" · unhealthy", "bad"),) if "(unhealthy)" in one.status else ()
+        return ((wording, "plain"), *suspended, *unhealthy)
     bad = one.state == DEAD or (one.state == EXITED and not wording.startswith("exited (0)"))
     return cell(wording, "bad" if bad else state_word(one.state).tone if one.state in RUNNING else "muted")
