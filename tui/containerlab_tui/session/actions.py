@@ -94,6 +94,8 @@ _HELP_TEXT = "Show all keys and signs"
 ACTIONS: tuple[Action, ...] = (
     Action(Scope.APP, "app.quit-anywhere", "ctrl+q", "quit", "quit", "Quit (containers keep running)",
            is_shown=False, has_priority=True),
+    Action(Scope.APP, "app.suspend", "ctrl+z", "suspend_process", "suspend", "Suspend; `fg` in the shell resumes",
+           is_shown=False, has_priority=True),
     # the main screen
     Action(Scope.MAIN, "container.signal", "s", "signal", "signal", "Send a signal to the selected process",
            Needs.RUNNING, Operation.SIGNAL),

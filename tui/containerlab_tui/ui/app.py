@@ -1,5 +1,7 @@
 """The application: mounts the screens and passes the session's changes to them."""
 
+import os
+import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
@@ -24,6 +26,8 @@ from containerlab_tui.ui.palette import ActionCommands
 from containerlab_tui.ui.screens.main import MainScreen
 
 if TYPE_CHECKING:
+    from textual.driver import Driver
+
     from containerlab_tui.ui.screens.stops import StopsScreen
 
 
@@ -39,8 +43,8 @@ class ContainerlabApp(App[int]):
         Binding("ctrl+c", "quit", "quit", show=False, system=True),
     ]
 
-    def __init__(self, session: Session) -> None:
-        super().__init__()
+    def __init__(self, session: Session, driver: "type[Driver] | None" = None) -> None:
+        super().__init__(driver_class=driver)
         self.session = session
         self.main = MainScreen(session)
         self._stops: StopsScreen | None = None
@@ -121,10 +125,16 @@ class ContainerlabApp(App[int]):
     async def action_quit(self) -> None:
         self.exit(0)
 
+    def action_suspend_process(self) -> None:
+        """Suspends the whole process group, as the terminal does: sudo or make may stand before this program."""
+        os.kill(0, signal.SIGTSTP)
+
 
 def run(session: Session) -> int:
     """Runs the UI. Returns the exit status."""
-    app = ContainerlabApp(session)
+    from containerlab_tui.ui.driver import TerminalDriver
+
+    app = ContainerlabApp(session, TerminalDriver)
     try:
         return app.run() or app.return_code or 0
     finally:

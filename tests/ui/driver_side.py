@@ -1,0 +1,35 @@
+"""A small UI on the program's terminal driver, for the tests of it: `python -m tests.ui.driver_side`."""
+
+import sys
+import time
+
+from textual.app import App, ComposeResult
+from textual.widgets import Static
+
+from containerlab_tui.ui.driver import TerminalDriver
+
+
+class Side(App[int]):
+    """Hangs on h, lends the terminal on l, quits on q."""
+
+    def compose(self) -> ComposeResult:
+        yield Static("the UI is here")
+
+    def key_h(self) -> None:
+        while True:
+            time.sleep(0.01)
+
+    def key_l(self) -> None:
+        with self.suspend():
+            try:
+                print("lent now", flush=True)
+                time.sleep(1000)
+            finally:
+                print("taken back", flush=True)
+
+    def key_q(self) -> None:
+        self.exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(Side(TerminalDriver).run())
