@@ -45,6 +45,26 @@ def command(
     return Command(engine_host, capsys)
 
 
+# output
+
+
+@pytest.mark.parametrize(
+    "words", ["ps", "processes", "forecast", "doctor", "ipc", "maps", "why", "signal TERM", "stop"]
+)
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["text", "json"])
+def test_output_that_cannot_be_written_is_one_sentence_and_1(
+    words: str, options: tuple[str, ...], container: Containers, engine_host: str
+) -> None:
+    first, *rest = words.split()
+    name = [] if first == "ps" else [container("dockerapp1", ready="pid = 1")]
+    argv = [sys.executable, "-m", "containerlab_tui.cli", "--host", engine_host, first, *name, *rest, *options]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.endswith("containerlab-tui: The output could not be written (No space left on device).\n")
+    assert "Traceback" not in done.stderr
+
+
 def by_pid(rows: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
     return {row["container_pid"]: row for row in rows}
 

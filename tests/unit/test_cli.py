@@ -1,8 +1,13 @@
 """Parsing of the command line; tests/engine/test_commands.py tests the commands."""
 
+import shlex
+import subprocess
+import sys
+
 import pytest
 
 from containerlab_tui.cli import join_command, main, parser
+from containerlab_tui.commands.output import checked
 
 
 @pytest.mark.parametrize(
@@ -57,3 +62,43 @@ def test_an_engine_out_of_reach_is_one_sentence_and_5(capsys: pytest.CaptureFixt
     assert "containerlab-tui --lab" in err
     assert "Traceback" not in err
     assert len(err.strip().splitlines()) == 1
+
+
+def run_program(redirection: str, *words: str) -> tuple[int, str]:
+    """Runs the program in a shell with a redirection; returns its status and its error output."""
+    command = shlex.join((sys.executable, "-m", "containerlab_tui.cli", *words))
+    shell = ("bash", "-o", "pipefail", "-c", f"{command} {redirection}")
+    done = subprocess.run(shell, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("words", [["config"], ["config", "--json"], ["--help"], ["--version"], ["lab", "status"]])
+def test_output_that_cannot_be_written_is_one_sentence_and_1(words: list[str]) -> None:
+    expected = "containerlab-tui: The output could not be written (No space left on device).\n"
+    assert run_program(">/dev/full", *words) == (1, expected)
+
+
+@pytest.mark.parametrize("redirection", ["| true", ">&-"])
+def test_a_reader_that_has_exited_is_no_failure(redirection: str) -> None:
+    assert run_program(redirection, "config") == (0, "")
+
+
+def test_a_write_that_fails_before_the_end_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    @checked
+    def prints_much() -> int:
+        for _ in range(1000):
+            print("x" * 1000)
+        raise AssertionError("the first full buffer could not be written")
+
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert prints_much() == 1
+
+
+def test_other_failures_are_not_taken_for_failures_of_output() -> None:
+    @checked
+    def has_a_defect() -> int:
+        raise OSError("a defect")
+
+    with pytest.raises(OSError, match="a defect"):
+        has_a_defect()

@@ -4,13 +4,13 @@ This module imports only the standard library; each module of `commands/` import
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from containerlab_probes.errors import ContainerlabError, Unreachable
+from containerlab_tui.commands.output import checked
 
 if TYPE_CHECKING:
     from containerlab_tui.engine.api import Engine
@@ -26,6 +26,7 @@ _Command = Callable[[str, str], argparse.ArgumentParser]
 _TWO_WORDS = {("ipc", "read"), ("ipc", "remove"), ("maps", "read")}
 
 
+@checked
 def main(argv: Sequence[str] | None = None, connect: "Connect | None" = None) -> int:
     """Runs one command; returns the exit status (0 done, 1 bad result, 2 usage, 3 gone, 4 denied, 5 no engine).
 
@@ -49,10 +50,6 @@ def main(argv: Sequence[str] | None = None, connect: "Connect | None" = None) ->
         return _fail(sentence, error.exit_status)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader of the output has exited (head, less). Without this, Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def _connect(host: str | None, context: str | None) -> "Engine":
