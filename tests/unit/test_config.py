@@ -250,3 +250,28 @@ def test_a_setting_is_broken_until_a_later_source_sets_it(tmp_path: Path) -> Non
     assert set(loaded(tmp_path, text, CONTAINERLAB_TUI_LOG_LINES="200").broken) == {"hide_private_mappings"}
     assert "theme" in loaded(tmp_path, "theme = ").broken
     assert "theme" not in loaded(tmp_path, "theme = ", CONTAINERLAB_TUI_THEME="nord").broken
+
+
+def test_a_setting_in_a_table(tmp_path: Path) -> None:
+    found = loaded(tmp_path, "log_lines = 300\n[history]\narguments = true\n")
+    assert found.settings == Settings(log_lines=300, history_arguments=True)
+    assert found.source("history.arguments").endswith("config.toml, line 3")
+    assert found.settings.by_name()["history.arguments"] is True
+    found = loaded(tmp_path, None, CONTAINERLAB_TUI_HISTORY_ARGUMENTS="no")
+    assert not found.settings.history_arguments
+    assert found.source("history.arguments") == "CONTAINERLAB_TUI_HISTORY_ARGUMENTS"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("\n[history]\narguments = 1\n", 3, "history.arguments must be true or false"),
+        ("\n[history]\nargument = true\n", 3, "unknown setting 'history.argument' (did you mean 'history.arguments'?)"),
+        ("history = true\n", 1, "unknown setting 'history'"),
+    ],
+)
+def test_mistakes_in_a_table(tmp_path: Path, text: str, line: int, words: str) -> None:
+    found = loaded(tmp_path, text)
+    assert found.settings == Settings()
+    (problem,) = found.problems
+    assert f"line {line}: {words}" in problem

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from containerlab_tui.directories import config_file
@@ -24,7 +24,7 @@ ThemeCheck = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings. Field names are the keys of the file."""
+    """The settings. Field names are the keys of the file; `history_arguments` is `history.arguments`."""
 
     theme: str = ""
     """Name of a theme; empty: the program's default."""
@@ -42,6 +42,22 @@ class Settings:
     """Log lines kept for one container."""
     hide_private_mappings: bool = True
     """Whether the Files tab and `maps` hide private mappings by default."""
+    history_arguments: bool = False
+    """`history.arguments`: whether the history of stops records command lines with their arguments."""
+
+    def by_name(self) -> dict[str, object]:
+        """Returns the settings by their names in the file."""
+        return {name_of(field.name): getattr(self, field.name) for field in fields(self)}
+
+
+TABLES = ("history",)
+"""Tables of the file whose keys are settings: `arguments` in `[history]` is `history.arguments`."""
+
+
+def name_of(field: str) -> str:
+    """Returns the name in the file of a field of Settings."""
+    table, _, key = field.partition("_")
+    return f"{table}.{key}" if table in TABLES else field
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +106,8 @@ def load(
         (variables, _variable),
         (given, lambda key: f"--{key.replace('_', '-')}"),
     ):
-        settings = replace(settings, **layer.values)  # type: ignore[arg-type]  # each was checked by its reader
+        values = {key.replace(".", "_"): value for key, value in layer.values.items()}
+        settings = replace(settings, **values)  # type: ignore[arg-type]  # each was checked by its reader
         sources |= {key: source(layer.written.get(key, key)) for key in layer.values}
         broken = {key: sentence for key, sentence in broken.items() if key not in layer.values} | layer.broken
     return Loaded(settings, (*from_file.problems, *variables.problems), sources, file.unread, broken)
@@ -142,6 +159,7 @@ _READERS: dict[str, Callable[[object], object]] = {
     "show_stopped": _flag,
     "log_lines": _lines,
     "hide_private_mappings": _flag,
+    "history.arguments": _flag,
 }
 
 
@@ -246,7 +264,7 @@ class _File:
         from containerlab_tui.config_lines import key_lines
 
         try:
-            self.values = tomllib.loads(text)
+            self.values = _flat(tomllib.loads(text))
             self._lines = key_lines(text)
         except tomllib.TOMLDecodeError as error:
             self.unread = f"{path} is not valid TOML ({error}). The defaults are in force, and changes are disabled."
@@ -257,21 +275,30 @@ class _File:
 
     def place(self, key: str, within: str | None = None) -> str:
         """Returns the file and line of a top-level key or table; with `within`, of a key inside that table."""
-        line = self._lines.get((key,), 1)
+        line = self._lines.get(tuple(key.split(".")), self._lines.get((key,), 1))
         return f"{self.path}, line {line if within is None else self._lines.get((key, within), line)}"
+
+
+def _flat(values: Mapping[str, object]) -> dict[str, object]:
+    """Returns the settings of a file; those in TABLES get dotted names."""
+    flat = dict[str, object]()
+    for key, value in values.items():
+        inside = value if key in TABLES and isinstance(value, dict) else None
+        flat |= {key: value} if inside is None else {f"{key}.{each}": inside[each] for each in inside}
+    return flat
 
 
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
 def _variable(key: str) -> str:
-    return ENVIRONMENT_PREFIX + key.upper()
+    return ENVIRONMENT_PREFIX + key.replace(".", "_").upper()
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
     """Returns the settings of the environment variables, including unknown ones; `keys` can't be set there."""
     names = (name for name in environ if name.startswith(ENVIRONMENT_PREFIX) and name != _variable("keys"))
-    settings = {name.removeprefix(ENVIRONMENT_PREFIX).lower(): environ[name].strip() for name in sorted(names)}
+    settings = {name_of(name.removeprefix(ENVIRONMENT_PREFIX).lower()): environ[name].strip() for name in sorted(names)}
     return {setting: _of_text(setting, raw) for setting, raw in settings.items()}
 
 

@@ -1,13 +1,16 @@
 """The history of stops: limited, shared between programs, and never a reason to fail."""
 
+import os
 import sqlite3
+import stat
 import threading
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from containerlab_probes.records import Dispositions, Process, ProcessId
+from containerlab_tui.model.ending_records import PastStop
 from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, StopState, already_stopped, begin, fold
 from containerlab_tui.services import history
 from containerlab_tui.services.history import History, past_stop
@@ -132,3 +135,112 @@ def test_the_sender_of_sigkill_is_recorded() -> None:
     assert past is not None
     assert past.sender == "bash [8]"
     assert past_stop(stopped(1.0), "image").sender == ""  # type: ignore[union-attr]
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "stops.sqlite"
+    before = os.umask(0)
+    try:
+        assert History(path).remember(stopped(1), "image") == ""
+    finally:
+        os.umask(before)
+    assert mode_of(path) == 0o600
+
+
+def test_an_existing_file_is_narrowed_by_a_reader_too(tmp_path: Path) -> None:
+    path = tmp_path / "stops.sqlite"
+    History(path).remember(stopped(1), "image")
+    path.chmod(0o666)
+    assert len(History(path).of_image("image")) == 1
+    assert mode_of(path) == 0o600
+    path.chmod(0o644)
+    assert History(path).remember(stopped(2), "image") == ""
+    assert mode_of(path) == 0o600
+
+
+def ended(command: str, at: float) -> StopState:
+    return fold(begin(running(command), at), StopEvent(at + 1, Kind.DIED, Source.ENGINE, ended_by=0))
+
+
+def test_arguments_are_not_recorded_but_command_lines_stay_distinct(tmp_path: Path) -> None:
+    path = tmp_path / "stops.sqlite"
+    assert History(path).remember(ended("db --password=hunter2", 1.0), "image") == ""
+    assert b"hunter2" not in path.read_bytes()
+    (past,) = History(path).of_image("image")
+    assert past.command == "db"
+    assert past.ran("db --password=hunter2")
+    assert not past.ran("db --password=hunter3")
+    assert not past.ran("db")
+
+
+def test_arguments_are_recorded_if_the_user_wants_them_and_removed_later(tmp_path: Path) -> None:
+    path = tmp_path / "stops.sqlite"
+    History(path, arguments=True).remember(ended("db --password=hunter2", 1.0), "image")
+    (past,) = History(path).of_image("image")
+    assert past.command == "db --password=hunter2"
+    History(path).remember(ended("other", 2.0), "image")
+    assert b"hunter2" not in path.read_bytes()
+    assert [one.command for one in History(path).of_image("image")] == ["other", "db"]
+    assert History(path).of_image("image")[1].ran("db --password=hunter2")
+
+
+def test_arguments_that_an_earlier_version_recorded_are_removed(tmp_path: Path) -> None:
+    path = tmp_path / "stops.sqlite"
+    with sqlite3.connect(path) as old:
+        columns = ", ".join(field.name for field in fields(PastStop) if field.name != "mark")
+        old.execute(f"CREATE TABLE stops ({columns}, UNIQUE (container, at))")
+        row = (1.0, "c", "old", "i", "db --password=hunter2", "SIGTERM", 10, "killed", 137, 10.1, 10, 0.1, "", 0)
+        old.execute(f"INSERT INTO stops VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+        old.execute("PRAGMA user_version = 2")
+    old.close()
+    assert History(path).of_name("old")[0].ran("db --password=hunter2")
+    assert History(path).remember(stopped(2), "image") == ""
+    assert b"hunter2" not in path.read_bytes()
+    assert History(path).of_name("old")[0].ran("db --password=hunter2")
+    assert not History(path).of_name("old")[0].ran("db --password=hunter3")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("at", "'soon'"), ("at", "NULL"), ("at", "9e999"), ("grace_s", "x'00'"), ("command", "7"), ("name", "NULL"),
+        ("exit_code", "'many'"), ("duration_s", "1e300"), ("out_of_memory", "'perhaps'"), ("mark", "1"),
+    ],
+)  # fmt: skip
+def test_a_row_with_a_wrong_type_is_skipped_with_one_sentence(tmp_path: Path, column: str, value: str) -> None:
+    path = tmp_path / "stops.sqlite"
+    for at in (1.0, 2.0, 3.0):
+        History(path).remember(stopped(at), "image")
+    with sqlite3.connect(path) as file:
+        file.execute(f"UPDATE stops SET {column} = {value} WHERE at = 2.5")  # noqa: S608
+    file.close()
+    said: list[str] = []
+    assert [one.at for one in History(path, tell=said.append).of_image("image")] == [3.5, 1.5]
+    assert said == [f"1 row is damaged in {path}, the history of stops, and skipped."]
+    assert History(path).remember(stopped(4.0), "image") == ""
+
+
+def test_what_could_not_be_read_or_recorded_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "stops.sqlite"
+    path.write_bytes(b"this is no database" * 100)
+    said: list[str] = []
+    file = History(path, tell=said.append)
+    assert file.of_image("image") == ()
+    assert file.remember(stopped(1), "image") == said[1]
+    assert [sentence.partition(":")[0].partition(" (")[0] for sentence in said] == [
+        "The history of stops could not be read",
+        "This stop was not recorded",
+    ]
+
+
+def test_a_row_that_the_file_refuses_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "stops.sqlite"
+    with sqlite3.connect(path) as old:
+        columns = ", ".join(f"{field.name}{' NOT NULL' * (field.name == 'phase_2_s')}" for field in fields(PastStop))
+        old.execute(f"CREATE TABLE stops ({columns}, UNIQUE (container, at))")
+    old.close()
+    assert "phase_2_s" in History(path).remember(stopped(1), "image")

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from containerlab_probes.errors import BadRequest
@@ -100,6 +100,18 @@ def answer(document: "Document") -> None:
 def tell(text: str) -> None:
     """Prints progress and remarks on standard error."""
     print(text, file=sys.stderr, flush=True)
+
+
+def tell_once() -> Callable[[str], None]:
+    """Returns a function that prints each sentence on standard error once, made safe."""
+    said = set[str]()
+
+    def say(sentence: str) -> None:
+        if sentence not in said:
+            said.add(sentence)
+            tell(safe(sentence))
+
+    return say
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:

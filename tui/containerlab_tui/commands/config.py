@@ -1,7 +1,6 @@
 """`config`: prints the effective settings, their sources and their problems."""
 
 import argparse
-from dataclasses import asdict
 
 from containerlab_tui import config
 from containerlab_tui.commands import common
@@ -16,7 +15,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Returns 0 without problems, 2 with any problem."""
     flags = {"read_only": arguments.read_only or None}
     loaded = config.load(flags=flags, check_keys=key_problems, check_theme=theme_problem)
-    values = {name: _plain(value) for name, value in asdict(loaded.settings).items()}
+    values = {name: _plain(value) for name, value in loaded.settings.by_name().items()}
     if arguments.json:
         settings = {name: {"value": value, "source": loaded.source(name)} for name, value in values.items()}
         file = str(config_file())

@@ -1,6 +1,7 @@
 """`doctor`: predicts how a stop will go, and how to fix it. Changes and sends nothing."""
 
 import argparse
+from functools import partial
 
 from containerlab_tui.commands import common
 from containerlab_tui.doctor.diagnosis import by_trouble
@@ -13,9 +14,9 @@ from containerlab_tui.services import diagnosis as service
 
 def run(arguments: argparse.Namespace) -> int:
     """Returns 0, or 1 for an error finding with --strict."""
-    engine = common.engine(arguments)
+    engine, history = common.engine(arguments), partial(service.recorded_stops, tell=common.tell_once())
     if arguments.all:
-        diagnoses, unseen = service.doctor_all(engine, service.recorded_stops)
+        diagnoses, unseen = service.doctor_all(engine, history)
         diagnoses = by_trouble(diagnoses)
         for sentence in unseen:
             common.tell(safe(sentence))
@@ -24,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             print(_table(diagnoses))
     else:
-        diagnoses = (service.doctor(engine, arguments.name, service.recorded_stops),)
+        diagnoses = (service.doctor(engine, arguments.name, history),)
         if arguments.json:
             common.answer(doctor_documents.document(diagnoses[0]))
         else:

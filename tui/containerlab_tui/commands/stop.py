@@ -20,15 +20,16 @@ def run(arguments: argparse.Namespace) -> int:
     engine = common.changing_engine(arguments, f"stop {safe(arguments.name)}", Operation.STOP)
     signal = number_of(arguments.signal) if arguments.signal else None
     plan = plan_stop(engine, arguments.name, signal, arguments.timeout)
+    history = History(arguments=common.settings(arguments).settings.history_arguments)
     if arguments.json:
-        state = run_stop(engine, plan, history=History())
+        state = run_stop(engine, plan, history=history)
         compared = _compared(state)
         common.answer(
             {**documents.stop(state), "prediction": doctor_documents.prediction(compared) if compared else None}
         )
     else:
         print(_heading(plan), flush=True)
-        state = run_stop(engine, plan, _Printer(plan), History())
+        state = run_stop(engine, plan, _Printer(plan), history)
         compared = _compared(state)
         sentences = (*explain(state), *((compared.sentence,) if compared else ()))
         print("\n".join(safe(sentence) for sentence in sentences))

@@ -12,7 +12,7 @@ from containerlab_tui.services.history import History
 
 def run(arguments: argparse.Namespace) -> int:
     """Returns 0, also if two explanations are possible."""
-    name, ending = why(common.engine(arguments), arguments.name, History())
+    name, ending = why(common.engine(arguments), arguments.name, History(tell=common.tell_once()))
     if arguments.json:
         before = None if ending.before is None else _body(ending.before)
         common.answer(

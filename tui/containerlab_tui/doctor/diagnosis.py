@@ -130,7 +130,7 @@ def _by_history(facts: Facts, root: Process, delivery: Delivery, outcome: Outcom
     alike = [
         one
         for one in facts.history
-        if one.signal == name_of(facts.signal) and one.command == plain(root.command)
+        if one.signal == name_of(facts.signal) and one.ran(plain(root.command))
         and one.duration_s is not None and one.ran_out is not None
     ]  # fmt: skip
     own = [one for one in alike if one.container == facts.details.id]

@@ -346,7 +346,7 @@ def _time(situation: Situation) -> Iterator[Finding]:
         )
     alike = [
         one for one in facts.history
-        if one.command == plain(situation.root.command) and one.signal == situation.signal and one.ran_out is not None
+        if one.ran(plain(situation.root.command)) and one.signal == situation.signal and one.ran_out is not None
     ][:BEFORE]  # fmt: skip
     killed = [one for one in alike if one.ran_out_of(grace_s)]
     if len(killed) >= 2:

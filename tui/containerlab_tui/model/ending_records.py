@@ -1,5 +1,6 @@
 """Records of how a container stopped and of observed stops."""
 
+import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,6 +23,7 @@ class PastStop:
     name: str
     image: str
     command: str
+    """The command line of PID 1, or only its program, if arguments are not recorded."""
     signal: str
     grace_s: float
     verdict: str
@@ -32,6 +34,14 @@ class PastStop:
     sender: str = ""
     """Sender of the SIGKILL that killed PID 1, from the kernel trace: a program with its host PID."""
     out_of_memory: bool = False
+    mark: str = ""
+    """The mark of the whole command line; empty: recorded by an earlier version, which recorded all arguments."""
+
+    def ran(self, command: str) -> bool:
+        """Returns whether PID 1 had this command line."""
+        if not self.mark:
+            return self.command == command
+        return self.mark == mark_of(command) and program_of(self.command) == program_of(command)
 
     @property
     def killed(self) -> bool:
@@ -50,6 +60,19 @@ class PastStop:
             return False
         whole = self.phase_1_s is not None and self.phase_2_s is not None and self.grace_s >= 0
         return True if whole and (self.phase_1_s or 0.0) >= self.grace_s - NEAR_S else None
+
+
+def program_of(command: str) -> str:
+    """Returns a command line without its arguments."""
+    return command.partition(" ")[0]
+
+
+def mark_of(command: str) -> str:
+    """Returns a number that distinguishes command lines, four hexadecimal digits.
+
+    It is short on purpose: too many command lines have the same mark for an argument to be found by trying.
+    """
+    return f"{zlib.crc32(command.encode('utf-8', 'replace')) & 0xFFFF:04x}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 History = Callable[[Details], Sequence[PastStop]]
 
 
-def recorded_stops(details: Details) -> tuple[PastStop, ...]:
-    """Returns recorded stops of this container, then of others of its image, latest first."""
-    memory = history_of_stops.History()
+def recorded_stops(details: Details, tell: Callable[[str], object] = lambda sentence: None) -> tuple[PastStop, ...]:
+    """Returns recorded stops of this container, then of others of its image, latest first.
+
+    `tell` gets a sentence about what could not be read.
+    """
+    memory = history_of_stops.History(tell=tell)
     own = memory.of_container(details.id)
     return (*own, *(one for one in memory.of_image(details.image, 20) if one.container != details.id))
 

@@ -63,12 +63,14 @@ class ActiveStops:
         see: "SeeProcesses",
         events: "EventSource | None" = None,
         changes: "OwnChanges | None" = None,
+        arguments: bool = False,
     ) -> None:
         """`see` reads a container's processes. `events` is the shared event stream; None: each stop opens its own.
 
         `changes` are this program's, so that a restart pressed here does not count as started outside.
+        `arguments`: the history records command lines with their arguments.
         """
-        self._host, self._see, self._changes = host, see, changes
+        self._host, self._see, self._changes, self._arguments = host, see, changes, arguments
         self._events = events
         self._in_progress: dict[str, object] = {}
         """Containers with a stop in progress, each with its newest stop; what an older one reports is dropped."""
@@ -100,7 +102,7 @@ class ActiveStops:
         report = partial(self._report, stop)
         self._host.wait_for(
             lambda: run_stop(
-                self._host.engine(), plan, report, _history(), self._events, see=self._see, trace_start_s=START_S
+                self._host.engine(), plan, report, self._history(), self._events, see=self._see, trace_start_s=START_S
             ),
             partial(self._finish, stop),
             lambda error: self._finish(stop, failed_to_begin(plan, self._host.clock(), str(error))),
@@ -128,7 +130,7 @@ class ActiveStops:
             signal = SIGKILL if operation is Operation.REMOVE else None  # docker rm -f sends nothing else
             plan = plan_stop(engine, event.container, signal, see=self._see)
             plan = replace(plan, started_elsewhere=True, asked_at=event.time, part_of=operation or "")
-            return follow_stop(engine, plan, event.time, report, _history(), events=self._events, see=self._see)
+            return follow_stop(engine, plan, event.time, report, self._history(), events=self._events, see=self._see)
 
         def failed(error: ContainerlabError) -> None:
             self._end(stop, event.container)
@@ -139,6 +141,14 @@ class ActiveStops:
         # `docker kill -s` looks like phase 1 of a stop; only a missing phase 2 distinguishes them.
         if details.stop_timeout_s >= 0:
             self._host.later(details.stop_timeout_s + LATEST_S, lambda: self._host.set_stop_phase(event.container, ""))
+
+    def _history(self) -> "History":
+        from containerlab_tui.services.history import History
+
+        def tell(sentence: str) -> None:
+            self._host.deliver(lambda: self._host.report(Notice(sentence)))
+
+        return History(arguments=self._arguments, tell=tell)
 
     def _report(self, stop: object, state: "StopState") -> None:
         """Passes a state from the stop's thread to the UI thread."""
@@ -225,12 +235,6 @@ def log_batches(chunks: Iterable[bytes]) -> Iterator[list[bytes]]:
             yield [line[:LONGEST_LOG_LINE] for line in lines[-LOG_LINES_AT_ONCE:]]
     if rest:
         yield [rest]
-
-
-def _history() -> "History":
-    from containerlab_tui.services.history import History
-
-    return History()
 
 
 def _phase(state: "StopState") -> str:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from containerlab_probes.errors import ContainerlabError
@@ -74,9 +74,11 @@ class Sources(NamedTuple):
     """The changes that the engine of `engine` notes; None: none are noted."""
 
 
-@dataclass(frozen=True)
 class Kernel:
     """Access to this machine, replaceable in tests. Imports modules only when called."""
+
+    on_unread: "Callable[[str], object] | None" = None
+    """Gets a sentence about recorded stops that could not be read, in any thread."""
 
     def processes(self, engine: "Engine", details: "Details") -> "tuple[tuple[Process, ...], str]":
         """Returns the processes of a container, and why none are readable."""
@@ -88,7 +90,7 @@ class Kernel:
         """Predicts a stop of a container; `see` reads its processes. Raises like `services.diagnosis.doctor`."""
         from containerlab_tui.services.diagnosis import doctor, recorded_stops
 
-        return doctor(engine, container, recorded_stops, see=see)
+        return doctor(engine, container, partial(recorded_stops, tell=self.tell), see=see)
 
     def doctor_each(
         self, engine: "Engine", containers: "Sequence[tuple[str, str]] | None", see: "SeeProcesses"
@@ -96,9 +98,14 @@ class Kernel:
         """Diagnoses containers, given by id and name (None: all running ones); returns a sentence for each failure."""
         from containerlab_tui.services.diagnosis import doctor_all, doctor_each, recorded_stops
 
+        history = partial(recorded_stops, tell=self.tell)
         if containers is None:
-            return doctor_all(engine, recorded_stops, see=see)
-        return doctor_each(engine, containers, recorded_stops, see=see)
+            return doctor_all(engine, history, see=see)
+        return doctor_each(engine, containers, history, see=see)
+
+    def tell(self, sentence: str) -> None:
+        if self.on_unread is not None:
+            self.on_unread(sentence)
 
     def load_reader(self, post: "Callable[[Loads], object]") -> "LoadReader":
         """Returns a reader of CPU, memory and IPC figures of containers, and of this machine's CPU and memory."""
@@ -173,6 +180,7 @@ class Session:
         self._deliver: Deliver = lambda callback: callback()
         self._later: Later = lambda delay_s, callback: None
         self._on_change: Callable[[Change], object] = lambda change: None
+        self.kernel.on_unread = lambda sentence: self._report_defect(ContainerlabError(sentence))
         self._details_reader: DetailsReader | None = None
         self._load_reader: LoadReader | None = None
         self._effects: StopEffects | None = None
@@ -377,7 +385,8 @@ class Session:
         if self._stops is None:
             from containerlab_tui.session.active_stops import ActiveStops
 
-            self._stops = ActiveStops(self, self.effects.see, self._events, self._changes)
+            arguments = self.settings.history_arguments
+            self._stops = ActiveStops(self, self.effects.see, self._events, self._changes, arguments)
         return self._stops
 
     def set_stop_phase(self, container: str, phase: str) -> None:
