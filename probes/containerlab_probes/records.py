@@ -225,6 +225,8 @@ class IpcObject:
     """Queues: number of messages."""
     inode: int = 0
     """POSIX: the inode of its file, which distinguishes it from a later object of that name; 0 for System V."""
+    of_host: bool = False
+    """Whether it belongs to the host: its IPC namespace (System V), or the host's own /dev/shm or /dev/mqueue."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,10 +110,58 @@ def test_ipc_remove_removes_one_object(command: Command, docker: Docker, written
     held = objects(command, written)[kind]["id"]
     assert "--read-only" in command.fails(4, "--read-only", "ipc", "remove", written, kind, held)
     assert kind in objects(command, written)
-    document = command.asks("ipc", "remove", written, kind, held)
+    assert "add --yes" in command.fails(2, "ipc", "remove", written, kind, held)
+    assert kind in objects(command, written)
+    document = command.asks("ipc", "remove", written, kind, held, "--yes")
     assert (document["container"], document["removed"]) == (written, {"kind": kind, "id": held})
+    assert (document["result"], document["attached"], document["of_host"]) == ("removed", None, False)
     assert objects(command, written).keys() == {"shm", "sem", "msg"} - {kind}
     assert "does not exist" in command.fails(3, "ipc", "remove", written, kind, held)
+
+
+def test_an_attached_segment_is_only_marked_and_all_its_users_are_named(
+    command: Command, container: Containers, written: str
+) -> None:
+    """The users are in two containers; the second removal says that the segment is marked already."""
+    attach = "import ctypes; libc = ctypes.CDLL(None); libc.shmat.restype = ctypes.c_void_p; "
+    attach += "assert libc.shmat(libc.shmget(5678, 0, 0), None, 0) != 2 ** 64 - 1; print('attached', flush=True); "
+    other = container(
+        "dockerapp1", "python3", "-c", f"{attach}import signal; signal.pause()",
+        options=(f"--ipc=container:{written}",), ready="attached",
+    )  # fmt: skip
+    eventually(lambda: objects(command, written)["shm"]["attached"] == 2, "both have attached the segment")
+    held = objects(command, written)["shm"]["id"]
+    refusal = command.fails(2, "ipc", "remove", written, "shm", held)
+    assert f"Remove segment {held} of {written}? In use by " in refusal
+    assert f"({written})" in refusal
+    assert f"({other})" in refusal
+    assert "marked for removal now and destroyed on the last detach" in refusal
+    first = command("ipc", "remove", written, "shm", held, "--yes")
+    assert first.out == f"Marked segment {held} of {written} for removal; 2 processes are still attached.\n"
+    again = command("ipc", "remove", other, "shm", held)
+    assert again.out == f"Segment {held} is already marked for removal; 2 processes are still attached.\n"
+    document = command.asks("ipc", "remove", written, "shm", held)
+    assert (document["result"], document["attached"]) == ("marked-before", 2)
+    assert {user["container"] for user in document["users"]} == {written, other}
+
+
+def test_an_object_of_the_host_is_removed_only_on_request(
+    command: Command, container: Containers, docker: Docker
+) -> None:
+    make = "import ctypes; print('made', ctypes.CDLL(None).semget(0, 1, 0o1600), flush=True); "
+    name = container("dockerapp1", "python3", "-c", f"{make}import signal; signal.pause()", options=("--ipc=host",),
+                     ready="made")  # fmt: skip
+    held = docker.logs(name).split()[-1]
+    assert next(one for one in command.asks("ipc", name)["objects"] if one["id"] == held)["of_host"]
+    try:
+        refusal = command.fails(2, "ipc", "remove", name, "sem", held, "--yes")
+        assert f"Semaphore set {held} belongs to the host, not to {name} alone." in refusal
+        assert "--host-object" in refusal
+        assert "add --yes" in command.fails(2, "ipc", "remove", name, "sem", held, "--host-object")
+        assert "sem" in objects(command, name)
+    finally:
+        done = command("ipc", "remove", name, "sem", held, "--yes", "--host-object")
+    assert done.out == f"Removed semaphore set {held} of {name}.\n"
 
 
 def test_posix_shared_memory_is_read_and_removed(command: Command, docker: Docker, mapped: str) -> None:
@@ -122,9 +170,11 @@ def test_posix_shared_memory_is_read_and_removed(command: Command, docker: Docke
     assert "containerlab" in held["name"]
     read = command.asks("ipc", "read", mapped, "posix-shm", held["id"], "--length", "17")
     assert (data(read), read["total"]) == (WORDS, 4096)
-    answer = command("ipc", "remove", mapped, "posix-shm", held["id"])
+    answer = command("ipc", "remove", mapped, "posix-shm", held["id"], "--yes")
     assert (answer.status, answer.err) == (0, "")
-    assert answer.out == f"Removed posix-shm {held['id']} of {mapped}.\n"
+    users = len(held["users"])
+    processes = "1 process is" if users == 1 else f"{users} processes are"
+    assert answer.out == f"Removed the name of posix shm {held['name']} of {mapped}; {processes} still using it.\n"
     assert docker.run("exec", mapped, "test", "-e", "/dev/shm/containerlab").returncode == 1
 
 

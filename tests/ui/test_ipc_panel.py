@@ -58,7 +58,7 @@ async def test_a_semaphore_set_has_no_bytes() -> None:
     assert app.messages == []
     assert "[0] = 1 · [1] = 0, 2 waiting for more" in text
     assert [note.message for note in app._notifications] == [
-        "semaphores 1 has no contents to show; see the details below."
+        "semaphore set 1 has no contents to show; see the details below."
     ]
 
 

@@ -1,5 +1,6 @@
 """The main screen on the recorded engine."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import cast
@@ -9,11 +10,11 @@ from syrupy.assertion import SnapshotAssertion
 from textual.widgets import Input
 
 from containerlab_probes.errors import Denied, Gone
-from containerlab_probes.records import Overview, Process, Usage
+from containerlab_probes.records import IpcObject, Overview, Process, Usage
 from containerlab_tui.config import Settings
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Container, Details, EngineEvent, Event
-from containerlab_tui.model.views import IpcView
+from containerlab_tui.model.views import IpcUse, IpcView
 from containerlab_tui.session.actions import BY_ID
 from containerlab_tui.session.inspectors import Inspectors
 from containerlab_tui.session.refreshers import LoadReader, Loads
@@ -451,6 +452,11 @@ async def test_every_cut_is_marked(stage: Callable[..., Stage], width: int) -> N
             assert found, f"{name} is neither whole nor marked as cut at {width} columns"
 
 
+def flat(text: str) -> str:
+    """Returns text that a dialog or toast has wrapped as one line."""
+    return " ".join(re.sub(r"[│▌▊▎┃┆]", " ", text).split())
+
+
 class PlayedInspector:
     """Replaces the agent: returns the objects of `ipc_view` and records removals."""
 
@@ -466,8 +472,13 @@ class PlayedInspector:
     def read_ipc(self, *_: object) -> object:
         raise Gone("It was removed.")
 
-    def remove_ipc(self, _kind: object, object_id: str, _shown: object) -> None:
+    def use_of(self, _kind: object, object_id: str, _others: object) -> IpcUse:
+        row = next(row for row in ipc_view().rows if row.object.id == object_id)
+        return IpcUse("app", row.object, tuple(("app", one) for one in row.users))
+
+    def remove_ipc(self, _kind: object, object_id: str, shown: IpcObject, _host: bool) -> IpcObject | None:
         self.removed.append(object_id)
+        return replace(shown, removed=True) if shown.attached else None
 
 
 class InspectedKernel(PlayedKernel):
@@ -478,10 +489,14 @@ class InspectedKernel(PlayedKernel):
         return cast(Inspectors, self.inspector)
 
 
+def said(one: Stage, words: str) -> bool:
+    return any(words in note.message for note in one.app._notifications)
+
+
 async def test_removing_an_object_asks_first(stage: Callable[..., Stage]) -> None:
     inspector = PlayedInspector()
     one = stage(kernel=InspectedKernel(inspector))
-    async with one.app.run_test(size=(132, 36)) as pilot:
+    async with one.app.run_test(size=(132, 36), notifications=True) as pilot:
         await one.ready(pilot)
         await pilot.press("i")
         await settled(pilot, lambda: "5678" in text_of(one.app), "the segments")
@@ -493,15 +508,24 @@ async def test_removing_an_object_asks_first(stage: Callable[..., Stage]) -> Non
             await pilot.press("delete")
             await settled(pilot, lambda: isinstance(one.app.screen, Confirm), "the question")
             text = text_of(one.app)
-            assert "Remove segment 0?" in text
-            assert "In use by 1 python3 /app/writer.py, 9 python3 /app/reader.py." in text
+            assert "Remove segment 0 of app?" in text
+            assert "In use by 1 python3 /app/writer.py (app), 9 python3 /app/reader.py (app). It is marked" in flat(
+                text
+            )
             await pilot.press(answer)
             await settled(pilot, lambda: one.app.screen is one.app.main, "the question is closed")
             assert inspector.removed == []
+        await pilot.press("delete")
+        await settled(pilot, lambda: isinstance(one.app.screen, Confirm), "the question")
+        await pilot.press("y")
+        await settled(pilot, lambda: said(one, "Marked segment 0 of app for removal"), "the result")
+        assert inspector.removed == ["0"]
+        await pilot.press("down", "delete")
+        await settled(pilot, lambda: said(one, "Segment 3 is already marked for removal"), "no question")
         await pilot.press("down", "delete")
         await settled(pilot, lambda: isinstance(one.app.screen, Confirm), "the question")
         await pilot.press("y")
-        await settled(pilot, lambda: inspector.removed == ["3"], "it is removed")
+        await settled(pilot, lambda: inspector.removed == ["0", "1"], "it is removed")
 
 
 async def test_enter_twice_opens_the_bytes_once(stage: Callable[..., Stage]) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from containerlab_probes.client import ProbeClient
+from containerlab_probes.errors import BadRequest
 from containerlab_probes.processes.tree import read_process
-from containerlab_probes.records import ContainerRun, IpcKind
+from containerlab_probes.records import ContainerRun, IpcKind, IpcObject, IpcSnapshot
 from containerlab_tui.cli import main
 from containerlab_tui.config import ACTIONS, Settings
 from containerlab_tui.engine.api import Engine, ExecRequest, RunRequest
@@ -176,6 +177,28 @@ ASKS = {
 @pytest.mark.parametrize("operation", Operation)
 def test_what_asks_by_default(operation: Operation) -> None:
     assert Policy(confirm=Settings().confirm).asks(operation) is ASKS[operation]
+
+
+def test_an_object_of_the_host_is_removed_only_on_request() -> None:
+    """A row of the policy that no setting turns off: screens and commands have to say that they mean the host's."""
+
+    class HostClient(ProbeClient):
+        removed: tuple[str, ...] = ()
+
+        def ipc(self) -> IpcSnapshot:
+            return IpcSnapshot(1, (IpcObject(IpcKind.SHM, "0", 0, "", 1, 0, 0, 0o600, of_host=True),))
+
+        def remove_ipc(self, kind: IpcKind, object_id: str) -> None:
+            self.removed += (object_id,)
+
+    with Inspector(True, details(pid=os.getpid()), UNRESTRICTED, HostClient) as inspector:
+        client = inspector._client
+        assert isinstance(client, HostClient)
+        with pytest.raises(BadRequest, match=r"belongs to the host, not to app alone\. Nothing removed\."):
+            inspector.remove_ipc(IpcKind.SHM, "0")
+        assert not client.removed
+        inspector.remove_ipc(IpcKind.SHM, "0", host_object=True)
+        assert list(client.removed) == ["0"]
 
 
 def test_only_operations_named_in_the_settings_ask_first() -> None:

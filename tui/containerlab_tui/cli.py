@@ -170,7 +170,10 @@ def _add_memory(command: _Command) -> None:
     read = command("ipc read", "dump a shared memory object")
     _object(read)
     _window(read)
-    _object(command("ipc remove", "remove one IPC object"))
+    remove = command("ipc remove", "remove one IPC object, after a question that names its users")
+    _object(remove)
+    remove.add_argument("--yes", action="store_true", help="do not ask")
+    remove.add_argument("--host-object", action="store_true", help="also remove an object that belongs to the host")
 
     maps = command("maps", "list mapped files and where their bytes are stored")
     _name(maps)

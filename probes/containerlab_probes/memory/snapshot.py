@@ -1,5 +1,6 @@
 """All IPC objects of one container, System V and POSIX, with the processes that use each."""
 
+import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,9 @@ from containerlab_probes.records import IpcKind, IpcObject, IpcSnapshot, Overvie
 
 SYSTEM_V = (IpcKind.SHM, IpcKind.SEM, IpcKind.MSG)
 READABLE = (IpcKind.SHM, IpcKind.POSIX_SHM, IpcKind.POSIX_SEM)
+
+INITIAL_NAMESPACE = 0xEFFFFFFF
+"""The inode of the machine's first IPC namespace (include/linux/proc_ns.h, PROC_IPC_INIT_INO)."""
 
 File = tuple[int, int]
 """Device and inode of stat(2)."""
@@ -96,13 +100,35 @@ def snapshot(init: ProcessId, processes: Iterable[ProcessId]) -> IpcSnapshot:
     posix_found, limits, posix_unread = posix.objects(init)
     names = {item.file: _file_name(item.object) for item in posix_found}
     uses = uses_of(processes, names)
-    objects = [_with_segment_users(item, uses) for item in found]
-    objects += [_with_file_users(item, uses) for item in posix_found]
+    of_host, host_devices = is_host_namespace(), _host_devices()
+    objects = [replace(_with_segment_users(item, uses), of_host=of_host) for item in found]
+    objects += [replace(_with_file_users(item, uses), of_host=item.file[0] in host_devices) for item in posix_found]
     if identify(init.pid) != init:
         raise Gone("PID 1 of the container has exited.")
     return IpcSnapshot(
         namespace_inode(0, "ipc"), tuple(objects), sysv.limits() | limits, (*unread, *posix_unread, *uses.unread)
     )
+
+
+def is_host_namespace() -> bool:
+    """Returns whether the caller's IPC namespace is the machine's first one, or the one of the program that asks.
+
+    The second counts where that program runs in a container itself: an agent is its child.
+    """
+    here = namespace_inode(0, "ipc")
+    try:
+        return here in (INITIAL_NAMESPACE, namespace_inode(os.getppid(), "ipc"))
+    except ContainerlabError:
+        return here == INITIAL_NAMESPACE
+
+
+def _host_devices() -> set[int]:
+    """Returns the devices of the host's directories of POSIX objects: the caller is in its mount namespace."""
+    devices = set[int]()
+    for directory in (posix.SHM, posix.MQUEUE):
+        with contextlib.suppress(OSError):
+            devices.add(os.stat(directory).st_dev)
+    return devices
 
 
 def _file_name(item: IpcObject) -> str:

@@ -6,14 +6,22 @@ from dataclasses import replace
 import pytest
 
 from containerlab_probes.client import ProbeClient
-from containerlab_probes.errors import Gone
-from containerlab_probes.records import IpcKind, IpcObject, IpcSnapshot
-from containerlab_tui.services.inspection import Inspector, is_same_object
+from containerlab_probes.errors import BadRequest, Gone
+from containerlab_probes.kernel.namespaces import namespace_inode
+from containerlab_probes.records import Dispositions, IpcKind, IpcObject, IpcSnapshot, Process, ProcessId
+from containerlab_tui.model.inventory import MountPoint
+from containerlab_tui.services.inspection import Inspector, is_same_object, sharing
 from tests.support.engine import UNRESTRICTED, details
 
 SEGMENT = IpcObject(IpcKind.SHM, "5", 5678, "", 27, 0, 0, 0o666, creator_pid=7, changed_at=100.0)
 SET = replace(SEGMENT, kind=IpcKind.SEM)
 FILE = replace(SEGMENT, kind=IpcKind.POSIX_SHM, id="a", key=None, creator_pid=0, inode=4)
+
+
+def process(pid: int) -> Process:
+    return Process(
+        ProcessId(pid, 1), pid, 1, 0.0, "S", 0, "root", "app", ("app", str(pid)), threads=1, dispositions=Dispositions()
+    )
 
 
 class PlayedClient(ProbeClient):
@@ -25,8 +33,12 @@ class PlayedClient(ProbeClient):
     def ipc(self) -> IpcSnapshot:
         return IpcSnapshot(1, self.held)
 
+    def processes(self) -> tuple[Process, ...]:
+        return tuple(process(pid) for pid in (7, 8))
+
     def remove_ipc(self, kind: IpcKind, object_id: str) -> None:
         self.removed += (f"{kind} {object_id}",)
+        self.held = tuple(replace(one, removed=True) for one in self.held if one.attached)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +74,39 @@ def test_only_the_object_that_was_shown_is_removed() -> None:
             inspector.remove_ipc(IpcKind.SHM, "5", SEGMENT)
         assert not client.removed
         client.held = (SEGMENT,)
-        inspector.remove_ipc(IpcKind.SHM, "5", replace(SEGMENT, attached=2))
-        inspector.remove_ipc(IpcKind.SHM, "5")
+        assert inspector.remove_ipc(IpcKind.SHM, "5", replace(SEGMENT, attached=2)) is None
+        client.held = (SEGMENT,)
+        assert inspector.remove_ipc(IpcKind.SHM, "5") is None
         assert client.removed == ("shm 5", "shm 5")
+
+
+def test_an_attached_segment_is_still_there() -> None:
+    with Inspector(True, details(pid=os.getpid()), UNRESTRICTED, PlayedClient) as inspector:
+        client_of(inspector).held = (replace(SEGMENT, attached=2, users=(7, 8)),)
+        left = inspector.remove_ipc(IpcKind.SHM, "5")
+        assert left is not None
+        assert (left.removed, left.attached) == (True, 2)
+
+
+def test_the_users_are_named() -> None:
+    with Inspector(True, details(pid=os.getpid()), UNRESTRICTED, PlayedClient) as inspector:
+        client_of(inspector).held = (replace(SEGMENT, attached=2, users=(8, 7)),)
+        use = inspector.use_of(IpcKind.SHM, "5")
+        assert (use.container, use.object.id) == ("app", "5")
+        assert [(name, one.pid) for name, one in use.users] == [("app", 7), ("app", 8)]
+        with pytest.raises(Gone, match="it does not exist"):
+            inspector.use_of(IpcKind.SHM, "6")
+        for kind, id in ((IpcKind.SHM, "one"), (IpcKind.POSIX_SHM, "../a"), (IpcKind.POSIX_MQ, "")):
+            with pytest.raises(BadRequest):
+                inspector.use_of(kind, id)
+
+
+def test_containers_that_share_an_object() -> None:
+    own = namespace_inode(os.getpid(), "ipc")
+    here = details(pid=os.getpid())
+    same, gone = replace(here, id="b" * 64, name="b"), replace(here, id="c" * 64, name="c", pid=0)
+    mount = MountPoint("bind", "/srv/shm", "/dev/shm", True)
+    volume = replace(here, id="d" * 64, name="d", mounts=(mount,))
+    assert [one.name for one in sharing(own, here, (here, same, gone))] == ["b"]
+    assert sharing(0, here, (same, gone, volume)) == []
+    assert [one.name for one in sharing(0, replace(here, mounts=(mount,)), (same, volume))] == ["d"]

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from containerlab_probes.errors import BadRequest
+from containerlab_probes.errors import BadRequest, ContainerlabError
 from containerlab_tui.present.safe_text import safe
 
 if TYPE_CHECKING:
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from containerlab_tui.present.documents import Document
     from containerlab_tui.services.guarded_engine import GuardedEngine
     from containerlab_tui.services.policy import Operation, Policy
+
+
+class Declined(ContainerlabError):
+    """The user answered no."""
 
 
 def settings(arguments: argparse.Namespace, *needed: str) -> "Loaded":
@@ -100,6 +104,18 @@ def answer(document: "Document") -> None:
 def tell(text: str) -> None:
     """Prints progress and remarks on standard error."""
     print(text, file=sys.stderr, flush=True)
+
+
+def confirm(question: str) -> None:
+    """Asks on standard error and returns if the user answers yes.
+
+    Raises BadRequest without a terminal to ask on, and Declined for any other answer.
+    """
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        raise BadRequest(f"{question} There is no terminal to ask on: add --yes. Nothing done.")
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise Declined("Nothing done.")
 
 
 def tell_once() -> Callable[[str], None]:

@@ -3,18 +3,19 @@
 import argparse
 
 from containerlab_probes.errors import BadRequest
-from containerlab_probes.records import IpcKind
+from containerlab_probes.records import IpcKind, IpcObject
 from containerlab_tui.commands import common, memory_text
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.views import IpcRow
-from containerlab_tui.present import documents
+from containerlab_tui.present import documents, ipc_text
 from containerlab_tui.present.safe_text import safe
+from containerlab_tui.services.guarded_engine import GuardedEngine
 from containerlab_tui.services.inspection import Inspector, inspector, running
 from containerlab_tui.services.policy import Operation
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Returns 0. Raises Gone (no such container or object), BadRequest, Denied, ReadOnly."""
+    """Returns 0. Raises Gone (no such container or object), BadRequest, Denied, ReadOnly, Declined."""
     if arguments.command == "ipc remove":
         what = f"remove {safe(arguments.kind)} {safe(arguments.id)} of {safe(arguments.name)}"
         engine = common.changing_engine(arguments, what, Operation.IPC_REMOVE)
@@ -29,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
                 read = opened.read_ipc(kind, arguments.id, *memory_text.window(arguments))
                 return memory_text.print_bytes(arguments, opened, {"kind": kind.value, "id": arguments.id}, read)
             case _:
-                return _remove(arguments, opened)
+                return _remove(arguments, opened, engine)
 
 
 def _kind(text: str) -> IpcKind:
@@ -77,12 +78,22 @@ def _ipc_row(row: IpcRow) -> tuple[str, ...]:
     )
 
 
-def _remove(arguments: argparse.Namespace, inspector: Inspector) -> int:
+def _remove(arguments: argparse.Namespace, inspector: Inspector, engine: GuardedEngine) -> int:
+    """Removes an object, after a question if the settings ask for one. A segment marked before stays as it is."""
     kind = _kind(arguments.kind)
-    inspector.remove_ipc(kind, arguments.id)
-    if arguments.json:
-        common.answer({"schema": documents.SCHEMA, "container": inspector.details.name,
-                        "removed": {"kind": kind.value, "id": arguments.id}})  # fmt: skip
+    use = inspector.use_of(kind, arguments.id, running(engine))
+    left: IpcObject | None = use.object
+    if use.object.removed:
+        sentence, done = ipc_text.already_marked(use), "marked-before"
     else:
-        print(f"Removed {kind} {arguments.id} of {inspector.details.name}.")
+        if use.object.of_host and not arguments.host_object:
+            raise BadRequest(f"{ipc_text.host_refusal(use)} To remove it nevertheless, add --host-object.")
+        if not arguments.yes and engine.policy.asks(Operation.IPC_REMOVE):
+            common.confirm(f"{ipc_text.question(use)} {ipc_text.consequence(use)}")
+        left = inspector.remove_ipc(kind, arguments.id, use.object, arguments.host_object)
+        sentence, done = ipc_text.result(use, left), "marked" if left else "removed"
+    if arguments.json:
+        common.answer(documents.ipc_removal(use, done, left))
+    else:
+        print(sentence)
     return 0

@@ -64,6 +64,17 @@ class IpcView:
 
 
 @dataclass(frozen=True, slots=True)
+class IpcUse:
+    """One IPC object of a container, and its users in all containers of the engine."""
+
+    container: str
+    """The name of the container in which it was looked up."""
+    object: IpcObject
+    users: tuple[tuple[str, Process], ...]
+    """The container's name and the process, in order."""
+
+
+@dataclass(frozen=True, slots=True)
 class FileRow:
     """One mapping with its backing storage."""
 

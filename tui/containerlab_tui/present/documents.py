@@ -14,11 +14,11 @@ from containerlab_probes.signals.names import name_of
 from containerlab_tui.present.safe_text import plain
 
 if TYPE_CHECKING:
-    from containerlab_probes.records import Dispositions, Forecast, Process, Window
+    from containerlab_probes.records import Dispositions, Forecast, IpcObject, Process, Window
     from containerlab_tui.model.inventory import Container, Details
     from containerlab_tui.model.stop import Phase, StopState
     from containerlab_tui.model.survival import Survival
-    from containerlab_tui.model.views import FilesView, IpcView, Sent
+    from containerlab_tui.model.views import FilesView, IpcUse, IpcView, Sent
 
 SCHEMA = 1
 
@@ -223,6 +223,7 @@ def ipc(container: str, view: "IpcView") -> Document:
                 "attached": row.object.attached,
                 "users": [_whose(user.pid, user) for user in row.users],
                 "removed": row.object.removed,
+                "of_host": row.object.of_host,
                 "messages": row.object.messages,
                 "semaphores": [
                     {
@@ -237,6 +238,23 @@ def ipc(container: str, view: "IpcView") -> Document:
             }
             for row in view.rows
         ],
+    }
+
+
+def ipc_removal(use: "IpcUse", done: str, left: "IpcObject | None") -> Document:
+    """Returns the document about a removal.
+
+    `done` is removed, marked or marked-before; `left` is the object if it still exists.
+    """
+    found = use.object
+    return {
+        "schema": SCHEMA,
+        "container": use.container,
+        "removed": {"kind": found.kind.value, "id": plain(found.id)},
+        "result": done,
+        "of_host": found.of_host,
+        "attached": left.attached if left is not None else None,
+        "users": [{"container": name, **(_whose(one.pid, one) or {})} for name, one in use.users],
     }
 
 

@@ -4,18 +4,27 @@ Used by the screens and the commands alike. Everything that is read comes throug
 """
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 
 from containerlab_probes.client import ProbeClient
-from containerlab_probes.errors import ContainerlabError, Gone, Unsupported
+from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
 from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_probes.memory.mappings import backing_of, host_path_of, mount_of
-from containerlab_probes.records import ContainerRun, IpcKind, IpcObject, Mapping, Process, ProcessId, Window
+from containerlab_probes.records import (
+    ContainerRun,
+    IpcKind,
+    IpcObject,
+    IpcSnapshot,
+    Mapping,
+    Process,
+    ProcessId,
+    Window,
+)
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import HAS_PROCESSES, Details, natural
 from containerlab_tui.model.survival import survival_of_file, survival_of_ipc
-from containerlab_tui.model.views import FileRow, FilesView, IpcRow, IpcView
+from containerlab_tui.model.views import FileRow, FilesView, IpcRow, IpcUse, IpcView
 from containerlab_tui.services.policy import Operation, Policy
 from containerlab_tui.services.processes import run_of
 
@@ -38,6 +47,7 @@ class Inspector:
             raise Gone(f"{details.name} is not running and has no memory to inspect. Start it first.")
         if not local:
             raise Unsupported(f"{details.name} runs on another machine: its memory cannot be read.")
+        self._make = client
         self._client = client(run_of(details))
 
     def __enter__(self) -> "Inspector":
@@ -70,15 +80,46 @@ class Inspector:
     def read_ipc(self, kind: IpcKind, object_id: str, offset: int, length: int) -> Window:
         return self._client.read_ipc(kind, object_id, offset, length)
 
-    def remove_ipc(self, kind: IpcKind, object_id: str, shown: IpcObject | None = None) -> None:
-        """Removes one object. Raises ReadOnly, and Gone if it is no longer the object that was `shown`."""
+    def use_of(self, kind: IpcKind, object_id: str, others: Iterable[Details] = ()) -> IpcUse:
+        """Returns one object and its users, also those in `others`, the containers of the engine that share it.
+
+        Raises Gone if there is no such object, BadRequest if `object_id` can't be one.
+        """
+        _check_id(kind, object_id)
+        snapshot = self._client.ipc()
+        found = _found(snapshot, kind, object_id)
+        if found is None:
+            raise Gone(f"Could not remove {kind.value} {object_id} of {self.details.name}: it does not exist.")
+        users = [(self.details.name, one) for one in self._processes(found.users)]
+        for other in sharing(snapshot.namespace, self.details, others):
+            with contextlib.suppress(ContainerlabError), Inspector(True, other, self._policy, self._make) as opened:
+                there = _found(opened._client.ipc(), kind, object_id)
+                if there is not None and is_same_object(there, found):
+                    users += [(other.name, one) for one in opened._processes(there.users)]
+        return IpcUse(self.details.name, found, tuple(users))
+
+    def remove_ipc(
+        self, kind: IpcKind, object_id: str, shown: IpcObject | None = None, host_object: bool = False
+    ) -> IpcObject | None:
+        """Removes one object. Returns it if it still exists: a segment that is attached is only marked.
+
+        Raises ReadOnly, Gone if it is no longer the object that was `shown`, and BadRequest if it belongs to the host
+        and `host_object` doesn't say so.
+        """
         name = self.details.name
         self._policy.require(Operation.IPC_REMOVE, f"remove {kind.value} {object_id} of {name}")
-        if shown is not None:
-            found = next((one for one in self._client.ipc().objects if (one.kind, one.id) == (kind, object_id)), None)
-            if found is None or not is_same_object(found, shown):
-                raise Gone(f"{kind.value} {object_id} of {name} was replaced since it was shown. Nothing removed.")
+        found = _found(self._client.ipc(), kind, object_id)
+        if shown is not None and (found is None or not is_same_object(found, shown)):
+            raise Gone(f"{kind.value} {object_id} of {name} was replaced since it was shown. Nothing removed.")
+        if found is not None and found.of_host and not host_object:
+            raise BadRequest(f"{kind.value} {object_id} belongs to the host, not to {name} alone. Nothing removed.")
         self._client.remove_ipc(kind, object_id)
+        left = _found(self._client.ipc(), kind, object_id) if found is not None else None
+        return left if left is not None and found is not None and left.removed else None
+
+    def _processes(self, pids: Iterable[int]) -> list[Process]:
+        wanted = set(pids)
+        return [one for one in self._client.processes() if one.pid in wanted] if wanted else []
 
     def files(self) -> FilesView:
         """Returns all mappings of all processes, including private ones, with their storage."""
@@ -140,16 +181,44 @@ def is_same_object(one: IpcObject, other: IpcObject) -> bool:
 
 def shared_with(namespace: int, details: Details, neighbours: Iterable[Details]) -> tuple[str, ...]:
     """Returns the sorted names of other running containers in the same IPC namespace."""
-    names = []
-    for other in neighbours:
+    return tuple(sorted((one.name for one in _in_namespace(namespace, details, neighbours)), key=natural))
+
+
+def sharing(namespace: int, details: Details, others: Iterable[Details]) -> list[Details]:
+    """Returns the other running containers that share the IPC namespace, or what is mounted on /dev/shm, by name."""
+    others = tuple(others)
+    found = {one.id: one for one in _in_namespace(namespace, details, others)}
+    if own := _mounted_on_shm(details):
+        found |= {one.id: one for one in others if one.id != details.id and one.pid and _mounted_on_shm(one) == own}
+    return sorted(found.values(), key=lambda one: natural(one.name))
+
+
+def _in_namespace(namespace: int, details: Details, others: Iterable[Details]) -> Iterator[Details]:
+    for other in others:
         if other.id == details.id or not other.pid:
             continue
         try:
             if namespace_inode(other.pid, "ipc") == namespace:
-                names.append(other.name)
+                yield other
         except ContainerlabError:
             continue  # it has stopped, or is unreadable, which this container's own result reports
-    return tuple(sorted(names, key=natural))
+
+
+def _mounted_on_shm(details: Details) -> str:
+    """Returns the source of a volume or directory of the host on /dev/shm; empty: the container's own tmpfs."""
+    return next((mount.source for mount in details.mounts if mount.target == "/dev/shm"), "")  # noqa: S108
+
+
+def _check_id(kind: IpcKind, object_id: str) -> None:
+    if kind in (IpcKind.SHM, IpcKind.SEM, IpcKind.MSG):
+        if not (object_id.isascii() and object_id.isdecimal()):
+            raise BadRequest(f"{object_id!r} is not the id of a System V object; use a number that `ipc` shows.")
+    elif not object_id or "/" in object_id or "\0" in object_id:
+        raise BadRequest(f"{object_id!r} is not the name of a POSIX object.")
+
+
+def _found(snapshot: IpcSnapshot, kind: IpcKind, object_id: str) -> IpcObject | None:
+    return next((one for one in snapshot.objects if (one.kind, one.id) == (kind, object_id)), None)
 
 
 def _ipc_row(held: IpcObject, mode: str, by_pid: dict[int, Process], auto_remove: bool) -> IpcRow:

@@ -1,19 +1,20 @@
-"""Removes an IPC object, after confirmation if the settings require it."""
+"""Removes an IPC object, after confirmation if the settings require it, or if it belongs to the host."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from textual.widget import Widget
 
+from containerlab_tui.present import ipc_text
 from containerlab_tui.services.policy import Operation
-from containerlab_tui.ui.background import do
+from containerlab_tui.ui.background import ask, do
 from containerlab_tui.ui.bindings import is_refused
 from containerlab_tui.ui.dialogs.confirm import Confirm
-from containerlab_tui.ui.tabs.ipc_panel import consequence_of, title_of
 
 if TYPE_CHECKING:
+    from containerlab_probes.records import IpcObject
     from containerlab_tui.model.inventory import Details
-    from containerlab_tui.model.views import IpcRow
+    from containerlab_tui.model.views import IpcRow, IpcUse
     from containerlab_tui.session.session import Session
 
 
@@ -23,17 +24,22 @@ def remove_object(
     """Removes the object of a row; `done` is called on the UI thread afterwards."""
     if is_refused(node.app, session, Operation.IPC_REMOVE):
         return
+    found, others = row.object, tuple(session.store.details.values())
 
-    def answered(yes: bool | None) -> None:
-        if yes:
-            found = row.object
-            do(
-                node,
-                lambda: session.inspectors.of(details).remove_ipc(found.kind, found.id, found),
-                lambda _removed: done(),
-            )
+    def remove(use: "IpcUse") -> None:
+        def removed(left: "IpcObject | None") -> None:
+            node.app.notify(ipc_text.result(use, left), markup=False)
+            done()
 
-    if session.policy.asks(Operation.IPC_REMOVE):
-        node.app.push_screen(Confirm(f"Remove {title_of(row)}?", consequence_of(row), "Remove"), answered)
-    else:
-        answered(True)
+        do(node, lambda: session.inspectors.of(details).remove_ipc(found.kind, found.id, found, found.of_host), removed)
+
+    def learned(use: "IpcUse") -> None:
+        if use.object.removed:
+            node.app.notify(ipc_text.already_marked(use), markup=False)
+        elif session.policy.asks(Operation.IPC_REMOVE) or use.object.of_host:
+            question = Confirm(ipc_text.question(use), ipc_text.consequence(use), "Remove")
+            node.app.push_screen(question, lambda yes: remove(use) if yes else None)
+        else:
+            remove(use)
+
+    ask(node, lambda: session.inspectors.of(details).use_of(found.kind, found.id, others), learned, group="removal")

@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 
+from containerlab_tui.present import ipc_text
 from containerlab_tui.session.store import ShownContainer
 from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.tabs.base import Panel
-from containerlab_tui.ui.tabs.ipc_panel import IpcPanel, title_of
+from containerlab_tui.ui.tabs.ipc_panel import IpcPanel
 
 if TYPE_CHECKING:
     from containerlab_tui.session.session import Session
@@ -62,7 +63,7 @@ class IpcTab(Panel):
             from containerlab_tui.ui.screens.bytes_view import BytesScreen
 
             found = event.row.object
-            title = f"{details.name}: {title_of(event.row)}"
+            title = f"{details.name}: {ipc_text.title(event.row.object)}"
             self.app.push_screen(
                 BytesScreen(
                     title,

@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from containerlab_probes.records import IpcKind, Process, Semaphore
 from containerlab_tui.model.views import IpcRow, IpcView
-from containerlab_tui.present import wording
+from containerlab_tui.present import ipc_text, wording
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.bindings import bindings
@@ -21,14 +21,6 @@ from containerlab_tui.ui.widgets.grid import Column, Grid, GridRow, cell
 _EMPTY = "No IPC objects yet (shmget, semget, msgget, shm_open, sem_open, mq_open)."
 _WAITING = "Reading …"
 
-KINDS = {
-    IpcKind.SHM: "segment",
-    IpcKind.SEM: "semaphores",
-    IpcKind.MSG: "queue",
-    IpcKind.POSIX_SHM: "posix shm",
-    IpcKind.POSIX_SEM: "posix sem",
-    IpcKind.POSIX_MQ: "posix queue",
-}
 READABLE = frozenset({IpcKind.SHM, IpcKind.POSIX_SHM, IpcKind.POSIX_SEM})
 """Kinds whose contents can be shown."""
 
@@ -122,7 +114,7 @@ class IpcPanel(Widget):
         if row.object.kind in READABLE:
             self.post_message(self.OpenObject(row))
         else:
-            self.notify(f"{title_of(row)} has no contents to show; see the details below.", markup=False)
+            self.notify(f"{ipc_text.title(row.object)} has no contents to show; see the details below.", markup=False)
 
     def action_remove(self) -> None:
         row = self.selected
@@ -188,7 +180,7 @@ def _row(row: IpcRow) -> GridRow:
     one = row.object
     key = "—" if one.key is None else "private" if one.key == 0 else f"0x{one.key & 0xFFFFFFFF:08x}"
     cells = (
-        ("kind", cell(KINDS[one.kind])),
+        ("kind", cell(ipc_text.KINDS[one.kind])),
         ("id", cell(safe_line(one.name or one.id, 80))),
         ("key", cell(key, "plain" if one.key else "muted")),
         ("decimal", cell(str(one.key) if one.key else "—", "plain" if one.key else "muted")),
@@ -223,32 +215,18 @@ def _use(row: IpcRow) -> str:
 def _users(row: IpcRow) -> str:
     """Returns the processes that have the object open, or else its last user."""
     if row.users:
-        return ", ".join(_process(process, 24) for process in row.users[:4]) + (" …" if len(row.users) > 4 else "")
+        return ", ".join(ipc_text.process(process, 24) for process in row.users[:4]) + (
+            " …" if len(row.users) > 4 else ""
+        )
     if row.last_user is not None:
-        return f"last {_process(row.last_user, 24)}"
+        return f"last {ipc_text.process(row.last_user, 24)}"
     return "—"
-
-
-def _process(process: Process, width: int = 40) -> str:
-    return f"{process.container_pid} {safe_line(process.command, width)}"
-
-
-def title_of(row: IpcRow) -> str:
-    one = row.object
-    return f"{KINDS[one.kind]} {safe_line(one.name, 60) if one.name else one.id}"
-
-
-def consequence_of(row: IpcRow) -> str:
-    if row.users:
-        names = ", ".join(_process(process, 30) for process in row.users[:3])
-        return f"In use by {names}. Its contents are lost."
-    return "Not in use. Its contents are lost."
 
 
 def _detail(row: IpcRow) -> list[Content]:
     """Returns the details of the object under the cursor."""
     one = row.object
-    facts = [title_of(row)]
+    facts = [ipc_text.title(row.object)]
     if one.key:
         facts.append(f"key {one.key} (0x{one.key & 0xFFFFFFFF:08x})")
     if one.bytes is not None:
@@ -277,5 +255,5 @@ def _semaphore(index: int, one: Semaphore) -> str:
 def _who(process: Process | None, pid: int) -> str:
     """Returns a running process of the container, or else its PID on the host."""
     if process is not None:
-        return _process(process)
+        return ipc_text.process(process)
     return f"host PID {pid} (not running here)" if pid else "not recorded"
