@@ -46,9 +46,22 @@ for sent in range(200_000):
 while True: signal.pause()
 """
 """Waits for SIGUSR2, sends for 20 s, then waits until it is killed."""
+MANY_READY = b"all are there"
+MANY = """
+import os, signal
+for _ in range(9999):
+    if os.fork() == 0:
+        signal.alarm(600)
+        signal.pause()
+print("all are there", flush=True)
+signal.alarm(600)
+signal.pause()
+"""
+"""10,000 processes that end on their own."""
 ROW = re.compile(r"bench-\d{3}")
 COLUMNS, ROWS = 160, 50
 LIMIT_S = 30.0
+WARM_CYCLES, CYCLES = 5, 50
 
 C = TypeVar("C", ProbeClient, OverviewClient)
 
@@ -103,6 +116,7 @@ class Bench:
         yield Line("a change in the engine to its row", _median([self._change() for _ in range(self._runs)]), 0.15, "s")
         keys = [self._key() for _ in range(3 * self._runs)]
         yield Line("key press to repaint", _median(keys, 1000), 30, "ms")
+        yield Line("a container run and removed: CPU", self._cycle_ms(), 20, "ms")
         yield Line("peak memory, program and agents", peak_mb(family(self._terminal.pid)), 90, "MB")
         self._terminal.end_program()
 
@@ -185,6 +199,18 @@ class Bench:
         self._terminal.wait(lambda: not shows("paused"), 5, 0.02)
         return None if seen is None else max(0.0, seen - answered)
 
+    def _cycle_ms(self) -> float:
+        """Returns the CPU time for a container that is run and removed, the first ones not counted: they import."""
+        pids, before = list[int](), 0.0
+        for number in range(WARM_CYCLES + CYCLES):
+            if number == WARM_CYCLES:
+                pids = family(self._terminal.pid)
+                before = cpu_s(pids)
+            container = self._engine.run(RunRequest(IMAGE, name=f"cycle-{number}", labels={LABEL: ""}))
+            self._engine.remove(container, force=True)
+        time.sleep(2)  # what was put off is done now
+        return (cpu_s(family(self._terminal.pid)) - before) * 1000 / CYCLES
+
     def _key(self) -> float | None:
         def styled() -> list[str]:
             return [line for line in self._terminal.screen(styles=True) if ROW.search(line)]
@@ -229,6 +255,25 @@ def diagnoses(engine: Engine, command: str, count: int, runs: int) -> Iterator[L
     yield Line("doctor NAME beyond start-up", _median(ones, 1000), 150, "ms")
     sweeps: list[float | None] = [_took(command, engine.endpoint, "doctor", "--all", "--json") for _ in range(runs)]
     yield Line(f"doctor --all, {count} containers", _median(sweeps), 2.0, "s")
+
+
+def many_processes(engine: Engine, command: str) -> Line:
+    """Measures the forecast command on a container with 10,000 processes."""
+    name = "bench-many"
+    engine.run(RunRequest(BUSY_IMAGE, ("python3", "-c", MANY), name, labels={LABEL: ""}))
+    try:
+        deadline = time.monotonic() + 10 * LIMIT_S
+        while MANY_READY not in b"".join(engine.logs(name, False)):
+            if time.monotonic() > deadline:
+                return Line("forecast, 10,000 processes: CPU", None, 2, "s")
+            time.sleep(0.5)
+        before = os.times()
+        _took(command, engine.endpoint, "forecast", name)
+        after = os.times()
+        used = after.children_user + after.children_system - before.children_user - before.children_system
+        return Line("forecast, 10,000 processes: CPU", used, 2, "s")
+    finally:
+        engine.remove(name, force=True)
 
 
 def _took(command: str, endpoint: str, *words: str) -> float:
@@ -314,6 +359,7 @@ def main() -> int:
         finally:
             bench.close()
         if not arguments.peer:
+            lines.append(many_processes(engine, str(ours)))
             lines += agents(engine, runs)
             lines += diagnoses(engine, str(ours), arguments.containers, runs)
     busy = os.getloadavg()[0]

@@ -64,6 +64,9 @@ def _run(arguments: argparse.Namespace) -> int:
         from containerlab_tui.commands.screens import open_screens
 
         return open_screens(arguments)
+    import gc
+
+    gc.set_threshold(100_000)  # a command makes many objects but hardly any garbage, and exits soon
     command = import_module(f"containerlab_tui.commands.{arguments.command.split()[0]}")
     status: int = command.run(arguments)
     return status

@@ -10,8 +10,11 @@ LIMIT = 256 * 1024
 """Default limit of bytes that are read from one file; command lines and lists of PIDs may be longer."""
 
 
-def read_text(path: str, limit: int = LIMIT) -> str:
+def read_text(path: str, limit: int = LIMIT, at_once: bool = False) -> str:
     """Returns the text of a file below /proc/PID or of a cgroup; bytes that are not UTF-8 as surrogate escapes.
+
+    `at_once`: one read suffices, as for stat, status and syscall, of which the kernel returns all that the buffer holds
+    (fs/seq_file.c, single_open).
 
     Raises `Gone` where the process or cgroup no longer exists, `Denied`, and `Unsupported` where reading fails.
     """
@@ -20,7 +23,7 @@ def read_text(path: str, limit: int = LIMIT) -> str:
         try:
             chunk = os.read(fd, 16384)
             chunks, size = [chunk], len(chunk)
-            while chunk and size < limit:
+            while chunk and size < limit and not (at_once and size < 16384):
                 chunk = os.read(fd, 65536)
                 chunks.append(chunk)
                 size += len(chunk)

@@ -7,11 +7,12 @@ text that the kernel does not write.
 import re
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 
-_STATUS_LINE = re.compile(r"^(\w+):[ \t]*(.*)$", re.MULTILINE)
 _STATUS_KEYS = (
     "State", "Tgid", "Pid", "PPid", "Uid", "Threads", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt",
 )  # fmt: skip
+_STATUS_LINE = re.compile(rf"^({'|'.join((*_STATUS_KEYS, 'NSpid'))}):[ \t]*(.*)$", re.MULTILINE)
 SIGSET_BYTES = 8
 """Size of the kernel's sigset_t: 64 signals (include/uapi/asm-generic/signal.h)."""
 
@@ -78,6 +79,14 @@ def parse_stat(text: str) -> Stat:
     )
 
 
+def parse_started(text: str) -> int:
+    """Parses only the start time in /proc/PID/stat, for a second look at a process."""
+    try:
+        return int(text[text.rfind(")") + 1 :].split(None, 20)[19])
+    except IndexError as error:
+        raise ValueError(f"not a line of /proc/PID/stat: {text[:80]!r}") from error
+
+
 def parse_status(text: str) -> Status:
     """Parses /proc/PID/status. Without NSpid (a kernel without PID namespaces) `namespace_pids` is the PID alone."""
     lines = dict(_STATUS_LINE.findall(text))
@@ -115,6 +124,7 @@ def parse_mask(text: str) -> frozenset[int]:
     return signals_of(int(text.strip(), 16))
 
 
+@lru_cache(maxsize=1024)
 def signals_of(mask: int) -> frozenset[int]:
     """Returns the signals whose bits are set in a mask of at most 64 bits."""
     if mask == 0:

@@ -11,6 +11,7 @@ import signal
 import time
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
 from containerlab_probes.kernel import procfs
@@ -40,6 +41,7 @@ _CALLS_32 = {177: Call.SIGWAIT, 421: Call.SIGWAIT, 179: Call.SIGSUSPEND, 72: Cal
              7: Call.WAIT, 114: Call.WAIT, 280: Call.WAIT, 284: Call.WAIT, 3: Call.READ}  # fmt: skip
 """32-bit programs on these machines; i386 and ARM use the same numbers here, except for waitid."""
 
+_MACHINE = os.uname().machine
 _ALL = frozenset(range(1, 65))
 _NEVER_BLOCKED = frozenset((int(signal.SIGKILL), int(signal.SIGSTOP)))
 _PAUSES_S = (0.0, 0.0003, 0.001, 0.003)
@@ -103,6 +105,9 @@ def dispositions_of(pid: int, threads: tuple[Thread, ...]) -> Dispositions:
     `pending` covers the process and all its threads.
     """
     leader = threads[0].status
+    if len(threads) == 1 and _is_plain(threads[0]):
+        pending = leader.shared_pending | leader.thread_pending
+        return _plain_dispositions(leader.caught, leader.ignored, pending, threads[0].call is Call.SIGSUSPEND)
     alive = [thread for thread in threads if thread.is_alive]
     blocked = frozenset.intersection(*(thread.status.blocked for thread in alive)) if alive else frozenset[int]()
     sigwait, contested = _waited_for(leader, alive)
@@ -134,6 +139,19 @@ def dispositions_of(pid: int, threads: tuple[Thread, ...]) -> Dispositions:
     )
 
 
+def _is_plain(thread: Thread) -> bool:
+    """Returns whether a process with this one thread blocks nothing, waits for nothing and could be read."""
+    return thread.is_alive and not (thread.status.blocked or thread.waits_for or thread.call is Call.UNREAD)
+
+
+@lru_cache(maxsize=1024)
+def _plain_dispositions(
+    caught: frozenset[int], ignored: frozenset[int], pending: frozenset[int], in_sigsuspend: bool
+) -> Dispositions:
+    """Returns the dispositions of a process with one thread that blocks no signal. Most processes are like that."""
+    return Dispositions(caught=caught, ignored=ignored, pending=pending, in_sigsuspend=in_sigsuspend)
+
+
 def _waited_for(leader: procfs.Status, alive: list[Thread]) -> tuple[frozenset[int], frozenset[int]]:
     """Returns the signals that threads in rt_sigtimedwait will take, and those that another thread may take instead.
 
@@ -157,7 +175,7 @@ def _read_thread(base: str, status: procfs.Status | None) -> Thread:
     if status.state in "ZX":
         return Thread(status, Call.OTHER)
     try:
-        text = read_text(f"{base}/syscall")
+        text = read_text(f"{base}/syscall", at_once=True)
         found = procfs.parse_syscall(text)
         if found is None:
             return Thread(status, Call.RUNNING)
@@ -165,7 +183,7 @@ def _read_thread(base: str, status: procfs.Status | None) -> Thread:
         if call is not Call.SIGWAIT:
             return Thread(status, call, found.arguments)
         waits_for = procfs.parse_sigset(_memory(f"{base}/mem", found.arguments[0]))
-        if read_text(f"{base}/syscall") != text:
+        if read_text(f"{base}/syscall", at_once=True) != text:
             return Thread(status, Call.RUNNING)
         return Thread(status, call, found.arguments, waits_for)
     except Denied:
@@ -178,9 +196,9 @@ def _read_thread(base: str, status: procfs.Status | None) -> Thread:
 def _call(found: procfs.Syscall) -> Call:
     if found.number < 0:
         return Call.OTHER
-    table = _CALLS_32 if 0 < found.stack < 1 << 32 else _CALLS.get(os.uname().machine)
+    table = _CALLS_32 if 0 < found.stack < 1 << 32 else _CALLS.get(_MACHINE)
     if table is None:
-        raise ValueError(f"no table of system calls for {os.uname().machine}")
+        raise ValueError(f"no table of system calls for {_MACHINE}")
     return table.get(found.number, Call.OTHER)
 
 

@@ -105,7 +105,7 @@ def _read(pid: int, level: int | None, users: _Users) -> Process:
     dispositions = dispositions_of(pid, threads)
     if shell and dispositions.caught - {_CHILD_SIGNAL}:
         dispositions = _with_foreground(dispositions, *foreground_of(pid, shell, threads[0]))
-    if _read_stat(pid).started != stat.started:
+    if procfs.parse_started(_proc_text(pid, "stat")) != stat.started:
         raise Gone(f"Process {pid} has exited.")
     numbers = status.namespace_pids
     namespace_init = numbers[-1] == 1
@@ -148,7 +148,7 @@ def _read_stat(pid: int) -> procfs.Stat:
 
 
 def _proc_text(pid: int, name: str) -> str:
-    return read_text(f"/proc/{pid}/{name}")
+    return read_text(f"/proc/{pid}/{name}", at_once=name != "cmdline")
 
 
 def _with_orphaned_groups(processes: list[Process]) -> list[Process]:

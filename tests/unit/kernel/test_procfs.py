@@ -245,3 +245,10 @@ def test_a_handler_and_a_command_line_of_a_real_process() -> None:
         assert procfs.parse_command_line((about / "cmdline").read_text()) == argv
         assert signal.SIGUSR2 in procfs.parse_status((about / "status").read_text()).caught
         child.kill()
+
+
+def test_the_start_time_alone() -> None:
+    text = "7 (a) b) S 1 7 7 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 4711 1 1"
+    assert procfs.parse_started(text) == procfs.parse_stat(text).started == 4711
+    with pytest.raises(ValueError, match="not a line"):
+        procfs.parse_started("7 (a) S 1")

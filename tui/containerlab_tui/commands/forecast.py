@@ -3,11 +3,10 @@
 import argparse
 
 from containerlab_probes.records import Forecast
-from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import name_of, number_of
 from containerlab_tui.commands import common
 from containerlab_tui.present import documents
-from containerlab_tui.services.processes import children_of, visible_processes
+from containerlab_tui.services.processes import forecasts, visible_processes
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -16,7 +15,7 @@ def run(arguments: argparse.Namespace) -> int:
     details = engine.inspect(arguments.name)
     chosen = [number_of(text) for text in arguments.signals or [details.stop_signal]]
     seen = visible_processes(engine, details)
-    made: list[Forecast] = [forecast(one, signal, children_of(one, seen)) for signal in chosen for one in seen]
+    made: list[Forecast] = [one for signal in chosen for one in forecasts(seen, signal)]
     if arguments.json:
         common.answer(documents.forecasts(details.name, made))
         return 0

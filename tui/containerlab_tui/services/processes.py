@@ -1,12 +1,14 @@
 """Reads the processes of a container."""
 
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.tree import container_processes
-from containerlab_probes.records import ContainerRun, Process
+from containerlab_probes.records import ContainerRun, Forecast, Process
+from containerlab_probes.signals.forecast import forecast
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Details
 
@@ -57,6 +59,14 @@ def visible_processes(engine: Engine, details: Details) -> tuple[Process, ...]:
     if reason:
         raise Denied(f"The processes of {details.name} can't be read: {reason.removesuffix('.')}.")
     return seen
+
+
+def forecasts(seen: Sequence[Process], signal: int) -> tuple[Forecast, ...]:
+    """Returns the effect of a signal on each process."""
+    children: defaultdict[int, list[Process]] = defaultdict(list)
+    for one in seen:
+        children[one.parent_pid].append(one)
+    return tuple(forecast(one, signal, tuple(children.get(one.pid, ()))) for one in seen)
 
 
 def children_of(process: Process, seen: tuple[Process, ...]) -> tuple[Process, ...]:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 
 from containerlab_probes.errors import BadRequest, Unsupported
-from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import SIGKILL, name_of, number_of
 from containerlab_tui.doctor.comparison import read_late
 from containerlab_tui.engine.api import Engine, EventSource
@@ -15,7 +14,7 @@ from containerlab_tui.model.inventory import RUNNING, Details, EngineEvent
 from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, StopState, already_stopped, fold
 from containerlab_tui.services.diagnosis import predict
 from containerlab_tui.services.history import History
-from containerlab_tui.services.processes import SeeProcesses, children_of, see_processes
+from containerlab_tui.services.processes import SeeProcesses, forecasts, see_processes
 from containerlab_tui.services.stop_monitor import SURVIVED_S, StopMonitor
 
 TRACE_START_S = 5.0
@@ -49,7 +48,7 @@ def plan_stop(
         timeout_s=details.stop_timeout_s if timeout_s is None else timeout_s,
         timeout_source=details.stop_timeout_source if timeout_s is None else "request",
         processes=seen,
-        forecasts=tuple(forecast(process, number, children_of(process, seen)) for process in seen),
+        forecasts=forecasts(seen, number),
         pid=details.pid,
         unseen_reason=reason,
         image=details.image,

@@ -4,6 +4,7 @@ Results from other threads are delivered to the UI thread, added to the store th
 `session.changes`.
 """
 
+import math
 import threading
 import time
 from collections import deque
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+DRAW_EVERY_S = 0.1
+"""Changes of containers are reported at most this often; the first of several at once."""
 SENT_KEPT = 500
 
 ProcessLoads = Callable[["tuple[Process, ...]"], "tuple[Process, ...]"]
@@ -172,6 +175,8 @@ class Session:
         self._events, self._changes = sources.events, sources.changes
         self._records: list[EngineRecord] = []
         self._records_lock = threading.Lock()
+        self._drawn_at = -math.inf
+        """When changed containers were last reported (time.monotonic)."""
         self._is_lost = False
         self._loads_explained = False
         """Whether the reason for missing figures was reported: once, because each round of reading finds the same."""
@@ -267,6 +272,14 @@ class Session:
             self.deliver(self._fold)
 
     def _fold(self) -> None:
+        """Adds the waiting records now, or soon: changes that follow each other fast are drawn together."""
+        wait_s = self._drawn_at + DRAW_EVERY_S - time.monotonic()
+        if wait_s > 0:
+            self.later(wait_s, self._fold_now)
+        else:
+            self._fold_now()
+
+    def _fold_now(self) -> None:
         changed: set[str] = set()
         events: list[EngineEvent] = []
         with self._records_lock:
@@ -285,6 +298,7 @@ class Session:
                 case Disconnected():
                     self._lose(record.sentence)
         if changed:
+            self._drawn_at = time.monotonic()
             self.report(ContainersChanged(frozenset(changed)))
         for event in events:
             if event.action == "kill":

@@ -24,7 +24,7 @@ from containerlab_tui.present import doctor_text, wording
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.states import OUTLOOKS
 from containerlab_tui.services.policy import Operation
-from containerlab_tui.services.processes import children_of
+from containerlab_tui.services.processes import children_of, forecasts
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.session.selection import Selection, hidden_note
 from containerlab_tui.ui.background import ask
@@ -277,7 +277,7 @@ def stop_containers(screen: Screen[None], session: "Session", selection: Selecti
 def _chosen(plan: StopPlan, choice: StopChoice) -> StopPlan:
     """Returns the plan with the chosen signal and grace period."""
     if choice.signal is not None:
-        made = tuple(forecast(one, choice.signal, children_of(one, plan.processes)) for one in plan.processes)
+        made = forecasts(plan.processes, choice.signal)
         plan = replace(plan, signal=choice.signal, signal_source="request", forecasts=made)
     if choice.timeout_s is not None:
         plan = replace(plan, timeout_s=choice.timeout_s, timeout_source="request")

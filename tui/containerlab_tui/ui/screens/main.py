@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.message import Message
 from textual.screen import Screen
@@ -60,6 +61,7 @@ class MainScreen(Screen[None]):
         self.session = session
         self._show_ended = session.settings.show_stopped
         self._needle = ""
+        self._offered_for: tuple[str | None, str | None, bool] | None = None
         self._resting: Timer | None = None
 
     # composition: the table first, the tabs after the first frame
@@ -96,7 +98,10 @@ class MainScreen(Screen[None]):
     @property
     def is_ending(self) -> bool:
         """Whether the application is exiting: its widgets are removed one by one while answers may still arrive."""
-        return not self.query(ContainerTable)
+        try:
+            return not self.table.is_attached
+        except NoMatches:
+            return True
 
     def selected(self) -> "Container | None":
         """The container under the cursor."""
@@ -163,7 +168,10 @@ class MainScreen(Screen[None]):
         selected = self.selected()
         if selected is not None and selected.id in event.ids:
             self.fill_tab_soon()
-        self.refresh_bindings()
+        offered = (selected and selected.id, selected and selected.state, self.session.any_stop_seen)
+        if offered != self._offered_for:
+            self._offered_for = offered
+            self.refresh_bindings()  # draws all keys, so only if another one may apply now
 
     def on_session_changed(self, message: SessionChanged) -> None:
         """Redraws the parts that a change affects."""

@@ -186,8 +186,8 @@ class Grid(ScrollView, can_focus=True):
         old, new = self._rows, list(rows)
         key, before = self.row_key, self.cursor
         self._rows, self._index = new, {row.key: number for number, row in enumerate(new)}
-        if len(old) != len(new):
-            self.virtual_size = Size(0, len(new) + 1)
+        if len(old) != len(new) and max(self.virtual_size.height, len(new) + 1) > self.size.height:
+            self._fit_height()  # while all rows fit, a change of their number needs no new layout of the screen
         now = self._index.get(key, before) if key is not None else 0
         now = max(0, min(now, len(new) - 1))
         if now != before:
@@ -241,7 +241,11 @@ class Grid(ScrollView, can_focus=True):
         elif regions:
             self.refresh(*regions)
 
+    def _fit_height(self) -> None:
+        self.virtual_size = Size(0, len(self._rows) + 1)
+
     def on_resize(self) -> None:
+        self._fit_height()
         self.refit()
         self.scroll_to_cursor()  # a table that got smaller shows the row that a key would act on
 
@@ -253,6 +257,14 @@ class Grid(ScrollView, can_focus=True):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
         self.refresh()
+
+    @property
+    def _plain(self) -> Style:
+        """The widget's own style; Textual computes it from all ancestors each time."""
+        style = self._tones.get("")
+        if style is None:
+            style = self._tones[""] = self.rich_style
+        return style
 
     def _tone(self, name: str) -> Style:
         style = self._tones.get(name)
@@ -271,17 +283,17 @@ class Grid(ScrollView, can_focus=True):
         if not self._rows:
             text = self.empty_text if y == 2 else ""
             line = cut((("  ", "plain"), (text, "muted")), width)
-            return Strip([Segment(part, self.rich_style + self._tone(tone)) for part, tone in line], width)
+            return Strip([Segment(part, self._plain + self._tone(tone)) for part, tone in line], width)
         number = y - 1 + self.scroll_offset.y
         if number >= len(self._rows):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self._plain)
         line_ = self._lines.get(number)
         if line_ is None or line_.cell_length != width:
             line_ = self._lines[number] = self._line(self._rows[number], number == self.cursor, width)
         return line_
 
     def _header(self, width: int) -> Strip:
-        style = self.rich_style + self._tone("header")
+        style = self._plain + self._tone("header")
         segments = [Segment(" ", style)]
         for position, (column, room) in enumerate(self._columns):
             if position:
@@ -290,7 +302,7 @@ class Grid(ScrollView, can_focus=True):
         return Strip(segments).adjust_cell_length(width, style)
 
     def _line(self, row: GridRow, at_cursor: bool, width: int) -> Strip:
-        base = self.rich_style + self._tone("dim") if row.dim else self.rich_style
+        base = self._plain + self._tone("dim") if row.dim else self._plain
         if at_cursor:
             base += self._tone("cursor")
         segments = [Segment("▌", base + self._tone("accent")) if at_cursor else Segment(" ", base)]
