@@ -3,7 +3,7 @@
 #   make run     the UI on a private engine with the demonstration containers    make run ARGS="--read-only"
 #   make test    all tests, including those on a real engine                     make test ARGS="tests/unit -k stop"
 #   make mutants checks that tests notice faults in dangerous modules            make mutants ARGS="rootfs"
-#   make lint    formatting, lint, types, import contracts
+#   make lint    formatting, lint, types, import contracts, known vulnerabilities of the packages
 #   make bench   times and memory, as a table
 #   make fresh   both of the README's commands on minimal Debian systems         make fresh ARGS=trixie
 #   make clean   remove what the targets made in this checkout
@@ -32,6 +32,8 @@ lint:
 	@$(PYTHON_BIN) -m ruff check .
 	@$(PYTHON_BIN) -m mypy
 	@.venv/bin/lint-imports --no-logo
+	@.venv/bin/bandit --quiet --configfile pyproject.toml --recursive probes tui scripts bench 2>/dev/null
+	@$(PYTHON_BIN) scripts/audit.py
 
 bench:
 	@scripts/setup test

@@ -32,7 +32,7 @@ SCREEN_WITHIN_S = 900.0
 LIMIT_S = 2400
 """For one suite, from nothing to the end of the tests."""
 PR_SET_CHILD_SUBREAPER = 36
-FOLDER = "/var/tmp"  # noqa: S108 -- on a disk: /tmp may be in memory, where survival of a reboot can't be tested
+FOLDER = "/var/tmp"  # noqa: S108  # nosec B108 # on a disk: /tmp may be in memory, where survival of a reboot can't be tested
 CERTIFICATES = Path("/usr/local/share/ca-certificates")
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 FIRST_SCREEN = ("NAME", "dockerapp1", "scratch-static", "handled")

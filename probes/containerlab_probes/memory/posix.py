@@ -20,7 +20,7 @@ from containerlab_probes.memory.windows import read_window
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import IpcKind, IpcObject, ProcessId, Semaphore, Window
 
-SHM = "/dev/shm"  # noqa: S108 - a path of the container, opened below its root only
+SHM = "/dev/shm"  # noqa: S108  # nosec B108 # a path of the container, opened below its root only
 MQUEUE = "/dev/mqueue"
 OBJECTS_LIMIT = 10_000
 """Maximum number of files to read in one directory."""

@@ -97,7 +97,7 @@ def survival_of_file(
 def _of_file(backing: Backing | None, path: str, ipc_mode: str, filesystem: str, auto_remove: bool) -> Survival:
     if backing is Backing.SYSV:
         return survival_of_ipc(IpcKind.SHM, ipc_mode, auto_remove=auto_remove)
-    if backing is Backing.TMPFS and path.startswith("/dev/shm/"):  # noqa: S108 - a container's path, compared only
+    if backing is Backing.TMPFS and path.startswith("/dev/shm/"):  # noqa: S108  # nosec B108 # a container's path, compared only
         return survival_of_ipc(IpcKind.POSIX_SHM, ipc_mode, auto_remove=auto_remove)
     if backing is Backing.WRITABLE_LAYER and auto_remove:
         return _answers("ynny", "In the container's writable layer, which is removed when the container stops (--rm).")

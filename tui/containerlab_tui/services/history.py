@@ -43,11 +43,11 @@ CREATE INDEX IF NOT EXISTS stops_by_image ON stops (image, at);
 _VERSION = 3
 """Version of the columns; increases with each change."""
 _INSERT = (
-    f"INSERT INTO stops ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608
+    f"INSERT INTO stops ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608  # nosec B608 # names of PastStop's fields
     "ON CONFLICT (container, at) DO NOTHING"  # two programs may see the same stop; any other conflict is an error
 )
 _TRIM = "DELETE FROM stops WHERE rowid NOT IN (SELECT rowid FROM stops ORDER BY at DESC LIMIT ?)"
-_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM stops"  # noqa: S608
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM stops"  # noqa: S608  # nosec B608 # names of PastStop's fields
 
 _TEXTS = frozenset({"container", "name", "image", "command", "signal", "verdict", "sender", "mark"})
 _NUMBERS = frozenset({"at", "grace_s"})

@@ -159,7 +159,7 @@ class SignalWatch:
         merged: list[LogRecord] = list(records)
         for position in [number for number, one in enumerate(records) if isinstance(one, TracedFork)][::-1]:
             fork = records[position]
-            assert isinstance(fork, TracedFork)  # noqa: S101  selected above
+            assert isinstance(fork, TracedFork)  # noqa: S101  # nosec B101 # for mypy: selected above
             merged[position:position] = self._glances([fork.pid])
         self._known.difference_update(one.pid for one in records if isinstance(one, TracedExit))
         now = time.monotonic()

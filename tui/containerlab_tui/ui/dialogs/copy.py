@@ -87,7 +87,7 @@ class CopyForm(ModalScreen[CopyRequest | None]):
     CSS_PATH = "../styles/dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.COPY_DIALOG)
 
-    def __init__(self, container: str, local_file: str = "", directory: str = "/tmp") -> None:  # noqa: S108
+    def __init__(self, container: str, local_file: str = "", directory: str = "/tmp") -> None:  # noqa: S108  # nosec B108 # a directory of the container, proposed
         """`container` is its name."""
         super().__init__(classes="dialog-screen")
         self._container = container

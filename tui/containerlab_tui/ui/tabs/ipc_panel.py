@@ -163,7 +163,7 @@ def _head(view: IpcView, limits: bool) -> Content:
         lines.append(Content.styled("limits: " + (" · ".join(parts) or "not read"), "dim"))
     elif "dev_shm_bytes" in snapshot.limits:
         total, free = snapshot.limits["dev_shm_bytes"], snapshot.limits.get("dev_shm_free")
-        room = f"/dev/shm {wording.size(total)}" + (f", {wording.size(free)} free" if free is not None else "")  # noqa: S108
+        room = f"/dev/shm {wording.size(total)}" + (f", {wording.size(free)} free" if free is not None else "")  # noqa: S108  # nosec B108 # words
         lines.append(Content.styled(f"{room} · press v for all limits", "dim"))
     lines += [Content(f"! {safe_line(sentence, 300)}") for sentence in snapshot.unread]
     return Content("\n").join(lines)
