@@ -208,7 +208,7 @@ class Bench:
                 before = cpu_s(pids)
             container = self._engine.run(RunRequest(IMAGE, name=f"cycle-{number}", labels={LABEL: ""}))
             self._engine.remove(container, force=True)
-        time.sleep(2)  # what was put off is done now
+        time.sleep(2)  # delayed work is done now
         return (cpu_s(family(self._terminal.pid)) - before) * 1000 / CYCLES
 
     def _key(self) -> float | None:

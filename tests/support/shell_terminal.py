@@ -1,4 +1,4 @@
-"""A terminal in which a shell starts the program: what the terminal was told, and the program's process."""
+"""A terminal in which a shell starts the program: its modes, and the program's process."""
 
 import os
 import termios
@@ -37,7 +37,7 @@ class ShellTerminal:
         self.terminal.press("Enter")
 
     def modes(self) -> str:
-        """Returns what the terminal was last told about its screen, the mouse and the cursor."""
+        """Returns the modes of the screen, the mouse and the cursor."""
         flags = "#{alternate_on} #{?mouse_any_flag,1,#{?mouse_standard_flag,1,0}} #{cursor_flag}"
         return self.terminal.ask(f"display-message -p -t program '{flags}'")[0]
 

@@ -105,7 +105,7 @@ def test_containers_that_share_an_object() -> None:
     own = namespace_inode(os.getpid(), "ipc")
     here = details(pid=os.getpid())
     same, gone = replace(here, id="b" * 64, name="b"), replace(here, id="c" * 64, name="c", pid=0)
-    mount = MountPoint("bind", "/srv/shm", "/dev/shm", True)
+    mount = MountPoint("bind", "/srv/shm", "/dev/shm")
     volume = replace(here, id="d" * 64, name="d", mounts=(mount,))
     assert [one.name for one in sharing(own, here, (here, same, gone))] == ["b"]
     assert sharing(0, here, (same, gone, volume)) == []

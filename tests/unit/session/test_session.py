@@ -86,7 +86,8 @@ class PlayedKernel(Kernel):
 class Case:
     """A session whose UI thread is the test: `until` runs what was delivered to it."""
 
-    def __init__(self, *lines: Container, engine: ScriptedEngine | None = None, now: float = 5_000.0) -> None:
+    def __init__(self, *lines: Container, engine: ScriptedEngine | None = None, now: float = 5_000.0,
+                 draw_every_s: float = 0.0) -> None:  # fmt: skip
         self.engine = engine or ScriptedEngine(inspected={ID: RUN})
         self.kernel, self.now = PlayedKernel(), now
         self.changes: list[Change] = []
@@ -94,7 +95,7 @@ class Case:
         self._calls: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._posts: list[Callable[[EngineRecord], object]] = []
         sources = Sources(ENDPOINT, lambda: self.engine, lambda: lines, self._posts.append)
-        self.session = Session(sources, Settings(), lambda: self.now, self.kernel)
+        self.session = Session(sources, Settings(), lambda: self.now, self.kernel, draw_every_s=draw_every_s)
 
     def begin(self) -> "Case":
         """Begins as the application does."""
@@ -133,6 +134,23 @@ def test_without_a_first_list_there_is_no_session() -> None:
 
     with pytest.raises(Unreachable):
         Session(Sources(ENDPOINT, ScriptedEngine, fails, lambda post: None), Settings())
+
+
+def test_changes_that_follow_each_other_fast_are_reported_together() -> None:
+    """The first is reported at once, the others after the time given, together."""
+    case = Case(LINE, draw_every_s=60.0).begin()
+    case.post(Changed(None, None, event(1_002.0, "destroy"), 1_002.0))
+    case.until(lambda: bool(case.of_kind(ContainersChanged)))
+    for number in (1, 2, 3):
+        container = str(number) * 64
+        details_, line = replace(RUN, id=container), replace(LINE, id=container)
+        case.post(Changed(line, details_, event(6_003.0, "start", container), 6_003.0))
+    case.until(lambda: bool(case.timers))
+    assert len(case.of_kind(ContainersChanged)) == 1
+    ((delay_s, fold),) = case.timers
+    assert 50 < delay_s <= 60
+    fold()
+    assert case.of_kind(ContainersChanged)[1].ids == {"1" * 64, "2" * 64, "3" * 64}
 
 
 def test_records_that_arrive_together_are_reported_together_and_events_in_order() -> None:

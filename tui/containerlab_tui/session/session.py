@@ -154,6 +154,7 @@ class Session:
         *,
         policy: Policy | None = None,
         problems: Sequence[str] = (),
+        draw_every_s: float = DRAW_EVERY_S,
     ) -> None:
         """`clock` gives epoch seconds. Raises like `sources.first`."""
         self.settings, self.clock, self.kernel = settings, clock, kernel or Kernel()
@@ -175,7 +176,7 @@ class Session:
         self._events, self._changes = sources.events, sources.changes
         self._records: list[EngineRecord] = []
         self._records_lock = threading.Lock()
-        self._drawn_at = -math.inf
+        self._draw_every_s, self._drawn_at = draw_every_s, -math.inf
         """When changed containers were last reported (time.monotonic)."""
         self._is_lost = False
         self._loads_explained = False
@@ -273,7 +274,7 @@ class Session:
 
     def _fold(self) -> None:
         """Adds the waiting records now, or soon: changes that follow each other fast are drawn together."""
-        wait_s = self._drawn_at + DRAW_EVERY_S - time.monotonic()
+        wait_s = self._drawn_at + self._draw_every_s - time.monotonic()
         if wait_s > 0:
             self.later(wait_s, self._fold_now)
         else:

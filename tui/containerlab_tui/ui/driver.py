@@ -61,7 +61,7 @@ class TerminalDriver(LinuxDriver):
             super().stop_application_mode()
 
     def write(self, data: str) -> None:
-        """Writes to the terminal. Drops the text if the terminal is gone, instead of waiting for a dead thread."""
+        """Writes to the terminal. Drops the text if the terminal has vanished, instead of waiting for a dead thread."""
         if self._can_write():
             super().write(data)
 

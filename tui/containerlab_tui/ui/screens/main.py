@@ -61,7 +61,7 @@ class MainScreen(Screen[None]):
         self.session = session
         self._show_ended = session.settings.show_stopped
         self._needle = ""
-        self._offered_for: tuple[str | None, str | None, bool] | None = None
+        self._offered_for: tuple[tuple[str, str] | None, bool] | None = None
         self._resting: Timer | None = None
 
     # composition: the table first, the tabs after the first frame
@@ -168,7 +168,8 @@ class MainScreen(Screen[None]):
         selected = self.selected()
         if selected is not None and selected.id in event.ids:
             self.fill_tab_soon()
-        offered = (selected and selected.id, selected and selected.state, self.session.any_stop_seen)
+        row = None if selected is None else (selected.id, selected.state)
+        offered = (row, self.session.any_stop_seen)
         if offered != self._offered_for:
             self._offered_for = offered
             self.refresh_bindings()  # draws all keys, so only if another one may apply now
