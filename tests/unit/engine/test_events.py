@@ -30,12 +30,15 @@ DETAILS = cast(Details, "the feed hands them on")
 
 
 class Stream:
-    """Events that a test puts in; None ends it, as a dying daemon does."""
+    """Events that a test puts in; None ends it, as a dying daemon does; an error breaks it."""
 
-    def __init__(self) -> None:
+    def __init__(self, error: Exception | None = None) -> None:
         self.queue: queue.SimpleQueue[EngineEvent | None] = queue.SimpleQueue()
+        self._error = error
 
     def __iter__(self) -> Iterator[EngineEvent]:
+        if self._error is not None:
+            raise self._error
         while (event := self.queue.get()) is not None:
             yield event
 
@@ -221,7 +224,11 @@ def test_a_missing_engine_is_reported_once(engine: Scripted, monkeypatch: pytest
         running.feed.close()
 
 
-def test_waits_grow_up_to_a_limit(engine: Scripted) -> None:
+@pytest.mark.parametrize(
+    ("was_local", "expected"),
+    [(False, [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]), (True, [0.1, 0.2, 0.3, 0.3, 0.3, 0.3, 0.3])],
+)
+def test_waits_grow_up_to_a_limit(engine: Scripted, was_local: bool, expected: list[float]) -> None:
     waits: list[float] = []
 
     class Impatient(threading.Event):
@@ -233,10 +240,69 @@ def test_waits_grow_up_to_a_limit(engine: Scripted) -> None:
 
     engine.down = True
     feed = EngineReader(engine.connect, lambda record: None)
+    feed._closing, feed._local = Impatient(), was_local
+    feed.start()
+    feed._thread.join(WITHIN_S)
+    assert waits == expected
+
+
+def test_the_wait_is_short_again_after_each_loss(engine: Scripted) -> None:
+    waits: list[float] = []
+
+    class Impatient(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout or 0.0)
+            engine.stream = Stream(Unreachable("It went away."))
+            if len(waits) == 5:
+                self.set()
+            return self.is_set()
+
+    engine.stream = Stream(Unreachable("It went away."))
+    feed = EngineReader(engine.connect, lambda record: None)
     feed._closing = Impatient()
     feed.start()
     feed._thread.join(WITHIN_S)
-    assert waits == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
+    assert waits == [0.1] * 5
+
+
+def test_a_clock_that_is_set_back_freezes_nothing(engine: Scripted, running: Running) -> None:
+    """What is known has later times than every new event: only reading everything again helps."""
+    first = started(running)
+    engine.stream.queue.put(event("exec_start", first.at))
+    assert running.next() == Event(event("exec_start", first.at))
+    died = event("die", first.at - 3600)
+    engine.lines["a"] = line("a", "exited")
+    before, engine.stream = engine.stream, Stream()
+    before.queue.put(died)
+    seen = [running.next()]
+    while not isinstance(seen[-1], Snapshot):
+        seen.append(running.next())
+    assert Event(died) in seen
+    assert Disconnected("The clock was set back, so everything is read again.") in seen
+    assert seen[-1].containers == (line("a", "exited"),)
+    engine.stream.queue.put(event("start", died.time + 1))
+    assert running.next() == Event(event("start", died.time + 1)), "and it is not read again for each event"
+    assert isinstance(running.next(), Changed)
+
+
+def test_an_answer_that_is_no_document_of_the_api_ends_no_thread(engine: Scripted, running: Running) -> None:
+    started(running)
+
+    def odd(container: str) -> Details:
+        raise KeyError("Id")
+
+    before, engine.inspect = engine.inspect, odd  # type: ignore[method-assign]
+    engine.stream.queue.put(event("die", 1.0))
+    assert running.next() == Event(event("die", 1.0))
+    engine.stream.queue.put(event("start", 2.0, "b"))
+    assert running.next() == Event(event("start", 2.0, "b"))
+    engine.inspect = before  # type: ignore[method-assign]
+    engine.stream.queue.put(event("stop", 3.0))
+    assert running.next() == Event(event("stop", 3.0))
+    assert isinstance(running.next(), Changed)
+    engine.stream.queue.put(cast(EngineEvent, "no event"))
+    assert running.next() == Disconnected("unexpected AttributeError: 'str' object has no attribute 'time'")
+    started(running)
 
 
 def test_close_ends_the_feed_promptly(engine: Scripted, running: Running) -> None:

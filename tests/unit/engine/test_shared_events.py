@@ -68,3 +68,11 @@ def test_kept_events_are_limited() -> None:
         shared.publish(event(float(at)))
     shared.close()
     assert next(iter(shared.events(since=0.0))).time == 5.0
+
+
+def test_events_from_before_a_clock_was_set_back_are_not_replayed_as_new() -> None:
+    shared = SharedEvents()
+    for at in (5000.0, 5001.0, 1400.0, 1399.5):
+        shared.publish(event(at))
+    shared.close()
+    assert [one.time for one in shared.events(since=1399.0)] == [1400.0, 1399.5]

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from containerlab_probes.errors import ContainerlabError, Gone
+from containerlab_probes.errors import ContainerlabError, Gone, Unreachable
 from containerlab_tui.engine.api import Engine, EventStream
 from containerlab_tui.engine.shared_events import SharedEvents
 from containerlab_tui.model.inventory import (
@@ -33,6 +33,10 @@ LIST_ACTIONS = frozenset(
 OVERLAP_S = 0.5
 """Events start this long before the snapshot, because they are stamped before they are sent."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
+LONGEST_LOCAL_WAIT_S = 0.3
+"""An attempt on a Unix socket costs almost nothing, and the screens must be right within a second of the return."""
+CLOCK_STEP_S = 2.0
+"""Events of one engine are in the order of time; one that is this much older means that the clock was set back."""
 SEEN_KEPT = 2000
 """Events kept to recognise duplicates; the engine keeps 256 (moby daemon/events)."""
 
@@ -61,6 +65,7 @@ class EngineReader:
         self._seen: dict[tuple[float, str, str], None] = {}
         self._last = 0.0
         self._lost = False
+        self._local = False
         self._thread = threading.Thread(target=self._run, name="engine-reader", daemon=True)
 
     def start(self) -> None:
@@ -83,18 +88,21 @@ class EngineReader:
             sentence = "The engine closed its event stream."
             try:
                 engine = self._engines()
+                self._local = engine.local
                 try:
                     self._follow(engine)
-                    wait_s = FIRST_WAIT_S
                 finally:
                     engine.close()
             except ContainerlabError as error:
                 sentence = str(error)
+            except Exception as error:  # noqa: BLE001  a defect of ours, or of the engine, must not end the thread
+                sentence = f"unexpected {type(error).__name__}: {error}"
             if not self._lost:
                 self._lost = True
+                wait_s = FIRST_WAIT_S
                 self._post(Disconnected(sentence))
             self._closing.wait(wait_s)
-            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+            wait_s = min(2 * wait_s, LONGEST_LOCAL_WAIT_S if self._local else LONGEST_WAIT_S)
 
     def _follow(self, engine: Engine) -> None:
         """Follows one connection until it ends."""
@@ -116,7 +124,12 @@ class EngineReader:
             for event in stream:
                 if self._closing.is_set():
                     return
+                is_set_back = event.time < self._last - CLOCK_STEP_S
                 self._handle(event, reader)
+                if is_set_back:
+                    # What is known has later times, so it would win over every change until the clock has caught up.
+                    self._last = event.time
+                    raise Unreachable("The clock was set back, so everything is read again.")
         finally:
             with self._lock:
                 self._stream = None
@@ -181,8 +194,10 @@ class _StateReader:
             at = self._clock()
             try:
                 container, details = self._read(event)
-            except ContainerlabError:
-                continue  # the connection was lost, which the other thread reports, or the engine was too slow
+            except Exception:  # noqa: BLE001, S112  a defect about one container must not end the thread
+                # The connection was lost, which the other thread reports; or the engine was too slow, or its answer
+                # was no document of the API: the row keeps what the event said.
+                continue
             if not self._closed:
                 self._post(Changed(container, details, event, at))
         self._engine.close()

@@ -9,6 +9,8 @@ from containerlab_tui.model.inventory import EngineEvent
 
 REPLAYED = 1000
 """Events kept for later subscribers; the engine keeps 256 (moby daemon/events)."""
+CLOCK_STEP_S = 2.0
+"""Events are in the order of time; one that is this much older means that the clock was set back."""
 
 
 class SharedEvents:
@@ -23,6 +25,8 @@ class SharedEvents:
     def publish(self, event: EngineEvent) -> None:
         """Passes an event to every subscriber."""
         with self._lock:
+            if self._recent and event.time < self._recent[-1].time - CLOCK_STEP_S:
+                self._recent.clear()  # by their times they would be replayed as new
             self._recent.append(event)
             for each in self._subscribers:
                 each.put(event)
