@@ -6,13 +6,16 @@ it uses it, and the last one ends it. What it built stays for the next run.
 
 import fcntl
 import os
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from containerlab_tui import directories
-from containerlab_tui.lab import images
+from containerlab_tui.lab import daemon, images
 from containerlab_tui.lab.lab import Lab
 from containerlab_tui.lab.lock import locked
 from containerlab_tui.lab.progress import Steps
@@ -74,3 +77,21 @@ def names(docker: Docker) -> Iterator[list[str]]:
     yield made
     if made:
         docker.run("rm", "--force", "--volumes", *made, timeout_s=120)
+
+
+@pytest.fixture
+def own_daemon(engine_host: str) -> Iterator[daemon.Places]:
+    """Starts a daemon that a test may kill, with one small image."""
+    folder = Path(tempfile.mkdtemp(prefix="cl-"))
+    places = daemon.Places(folder / "state", folder / "run")
+    lab = Lab(places.state, places.runtime, folder / "base")
+    try:
+        daemon.ensure(places)
+        image = "containerlab/scratch-static:latest"
+        saved = subprocess.run(("docker", "-H", engine_host, "save", image), capture_output=True, check=True)
+        host = f"unix://{places.socket}"
+        subprocess.run(("docker", "-H", host, "load"), input=saved.stdout, capture_output=True, check=True)
+        yield places
+    finally:
+        lab.down(purge=True)
+        shutil.rmtree(folder)

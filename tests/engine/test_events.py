@@ -1,11 +1,8 @@
 """The feed on a real engine: each change arrives in time, and the feed recovers after the daemon was killed."""
 
 import queue
-import shutil
 import signal
 import statistics
-import subprocess
-import tempfile
 import threading
 import time
 import uuid
@@ -20,7 +17,6 @@ from containerlab_tui.engine.api import RunRequest
 from containerlab_tui.engine.docker_engine import DockerEngine, connect
 from containerlab_tui.engine.events import EngineReader
 from containerlab_tui.lab import daemon
-from containerlab_tui.lab.lab import Lab
 from containerlab_tui.model.inventory import (
     Changed,
     Details,
@@ -207,23 +203,6 @@ def test_no_requests_without_changes(engine: DockerEngine) -> None:
         engine.remove(id, force=True)
     finally:
         feed.close()
-
-
-@pytest.fixture
-def own_daemon(engine_host: str) -> Iterator[daemon.Places]:
-    """Starts a daemon that a test may kill, with one small image."""
-    folder = Path(tempfile.mkdtemp(prefix="cl-"))
-    places = daemon.Places(folder / "state", folder / "run")
-    lab = Lab(places.state, places.runtime, folder / "base")
-    try:
-        daemon.ensure(places)
-        saved = subprocess.run(("docker", "-H", engine_host, "save", STATIC), capture_output=True, check=True)
-        host = f"unix://{places.socket}"
-        subprocess.run(("docker", "-H", host, "load"), input=saved.stdout, capture_output=True, check=True)
-        yield places
-    finally:
-        lab.down(purge=True)
-        shutil.rmtree(folder)
 
 
 def kill(places: daemon.Places) -> None:
