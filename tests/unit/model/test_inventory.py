@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from containerlab_tui.model.inventory import (
+    REMOVED_KEPT,
     Changed,
     Connected,
     Container,
@@ -218,3 +219,15 @@ def test_a_container_that_is_being_removed_keeps_its_place() -> None:
     states = {"a": "removing", "b": "exited", "c": "running"}
     containers = [Container(name, name, "image", state, "", "sleep", 100.0) for name, state in states.items()]
     assert [one.name for one in ordered(containers)] == ["a", "c", "b"]
+
+
+def test_removed_containers_are_remembered_for_a_while_only() -> None:
+    """A late record doesn't bring a removed container back, and thousands of them cost no memory."""
+    inventory = running()
+    for number in range(3 * REMOVED_KEPT):
+        id, at = f"{number:064x}", 2000.0 + number
+        inventory = after(Event(event("create", at, id)), Event(event("destroy", at + 0.5, id)), start=inventory)
+    assert len(inventory.moments) <= 2 * REMOVED_KEPT
+    assert inventory.containers.keys() == {ID, OTHER}
+    late = Event(event("die", 1e9, f"{3 * REMOVED_KEPT - 1:064x}"))
+    assert after(late, start=inventory).containers.keys() == {ID, OTHER}

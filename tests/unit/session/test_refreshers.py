@@ -6,7 +6,7 @@ from queue import SimpleQueue
 from containerlab_probes.errors import Denied, Gone, Unsupported
 from containerlab_probes.records import Overview, Usage
 from containerlab_tui.model.inventory import Details
-from containerlab_tui.session.refreshers import OVERVIEWS_EVERY, DetailsReader, LoadReader
+from containerlab_tui.session.refreshers import OVERVIEWS_EVERY, ROWS_KEPT, DetailsReader, LoadReader
 from containerlab_tui.session.store import Inspected, Load
 from tests.support.engine import ScriptedEngine, details
 
@@ -116,3 +116,13 @@ def test_a_defect_about_one_container_costs_only_its_details() -> None:
     reader.want({"b": B})
     assert found.get(timeout=20) == (Inspected("b", B),)
     assert defects == ["unexpected ValueError: a status file of another kernel"]
+
+
+def test_readings_of_removed_containers_are_dropped() -> None:
+    machine = Machine()
+    for number in range(ROWS_KEPT + 50):
+        one = details(id=str(number), pid=number + 1)
+        machine.usage[one.id] = Usage(1.0, 1)
+        machine.reader.watch((one,))
+        machine.reader.read()
+    assert len(machine.reader._seen) == ROWS_KEPT

@@ -217,6 +217,8 @@ def natural(name: str) -> tuple[tuple[bool, int, str], ...]:
 
 
 NEVER_AGAIN = float("inf")
+REMOVED_KEPT = 200
+"""Removed containers that are remembered, so that a late record doesn't bring them back; ids are never reused."""
 _STATES = {
     "create": CREATED,
     "start": UP,
@@ -311,9 +313,18 @@ def _without(inventory: Inventory, one: str) -> tuple[Inventory, frozenset[str]]
         inventory,
         containers={id: line for id, line in inventory.containers.items() if id != one},
         details={id: details for id, details in inventory.details.items() if id != one},
-        moments={**inventory.moments, (one, "state"): NEVER_AGAIN, (one, "name"): NEVER_AGAIN},
+        moments=_moments_without(inventory, one),
     )
     return result, _only(one, known)
+
+
+def _moments_without(inventory: Inventory, one: str) -> dict[tuple[str, str], float]:
+    """Returns the moments after a removal, without those of containers that were removed long ago."""
+    moments = {key: at for key, at in inventory.moments.items() if key[0] != one}
+    removed = [key for key, at in moments.items() if at == NEVER_AGAIN]
+    for key in removed[: max(0, len(removed) - 2 * (REMOVED_KEPT - 1))]:
+        del moments[key]
+    return {**moments, (one, "state"): NEVER_AGAIN, (one, "name"): NEVER_AGAIN}
 
 
 def _decided(inventory: Inventory, one: str, facet: str) -> float:

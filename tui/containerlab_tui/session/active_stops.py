@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 MOST_FOLLOWED = 48
 """Stops started outside this program are followed up to this number of stops: each needs threads and a trace."""
+MOST_SEEN = 500
+"""Containers of which it is remembered that a stop was seen; the screen keeps fewer stops."""
 LATEST_S = 15.0
 """A stop ends at most this long after its grace period (moby daemon/stop.go: 10 s, 2 s, and some)."""
 LOG_LINES_AT_ONCE = 200
@@ -74,7 +76,7 @@ class ActiveStops:
         self._events = events
         self._in_progress: dict[str, object] = {}
         """Containers with a stop in progress, each with its newest stop; what an older one reports is dropped."""
-        self._seen: set[str] = set()
+        self._seen: dict[str, None] = {}
         self._logs: dict[str, float] = {}
         """Container -> identity of the stop whose log is being read, or was read."""
         self._streams: dict[str, LogStream] = {}
@@ -166,7 +168,11 @@ class ActiveStops:
         return True
 
     def _show(self, state: "StopState") -> None:
-        self._seen.add(state.plan.container)
+        self._seen[state.plan.container] = None
+        if len(self._seen) > MOST_SEEN:
+            oldest = next(iter(self._seen))
+            del self._seen[oldest]
+            self._logs.pop(oldest, None)
         self._host.report(StopChanged(state))
         self._host.set_stop_phase(state.plan.container, "" if state.settled else _phase(state))
         self._follow_log(state)

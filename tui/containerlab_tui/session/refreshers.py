@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 BATCH_S = 0.08
 """Results within this time are posted together."""
 LOADS_S = 5.0
+ROWS_KEPT = 500
+"""Readings kept for rows, more than any screen has: a container that was removed between two readings leaves one."""
 OVERVIEWS_EVERY = 3
 """Every third round also reads the IPC namespaces."""
 
@@ -179,6 +181,8 @@ class LoadReader:
         if before is not None and now > before.at and usage.cpu_seconds >= before.cpu_seconds:
             percent = 100 * (usage.cpu_seconds - before.cpu_seconds) / (now - before.at)
         self._seen[container] = _Seen(now, usage.cpu_seconds)
+        if len(self._seen) > ROWS_KEPT:
+            del self._seen[next(iter(self._seen))]
         return Load(percent, usage.memory_bytes)
 
 
@@ -196,6 +200,8 @@ class UsageReaders:
         known = self._readers.get(details.id)
         if known is None or known[0] != details.pid:
             known = self._readers[details.id] = (details.pid, UsageReader(run_of(details)))
+            if len(self._readers) > ROWS_KEPT:
+                del self._readers[next(iter(self._readers))]
         try:
             return known[1].read()
         except Gone:

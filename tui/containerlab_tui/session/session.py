@@ -379,8 +379,9 @@ class Session:
             self._load_reader.watch([one for one in known if one is not None and one.pid])
 
     def _take_loads(self, loads: "Loads") -> None:
-        self.store.loads |= loads.loads
-        self.store.overviews |= loads.overviews
+        known = self.store.containers.keys()  # without those that were removed during the reading
+        self.store.loads |= {one: load for one, load in loads.loads.items() if one in known}
+        self.store.overviews |= {one: overview for one, overview in loads.overviews.items() if one in known}
         self.store.host = loads.host if self.local else None
         self.report(LoadsRead(frozenset(loads.loads.keys() | loads.overviews.keys())))
         if loads.problem and not self._loads_explained:

@@ -110,7 +110,7 @@ class StopEffects:
         self._host.later(RETRIES_S[min(failures, len(RETRIES_S)) - 1], again)
 
     def _settle(self, details: Details) -> None:
-        age = self._host.clock() - (details.started_at or 0.0)
+        age = max(0.0, self._host.clock() - (details.started_at or 0.0))  # the clock may have been set back
         moment = next((moment for moment in SETTLING_S if moment > age), None)
 
         def read() -> None:
