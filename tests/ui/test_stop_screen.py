@@ -130,6 +130,20 @@ async def test_the_timer_moves_the_bar_during_a_stop() -> None:
         assert text_of(app).split("\n")[:7] == before
 
 
+async def test_the_bar_goes_on_when_the_clock_is_set_back() -> None:
+    clock = Clock(6.4)
+    screen = StopsScreen(clock)
+    screen.show(stop_in_progress())
+    app = Host(screen)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settled(pilot, lambda: "3.60 s left" in text_of(app), "the bar")
+        clock.now -= 3600
+        screen._tick()
+        clock.now += 2
+        await settled(pilot, lambda: "1.60 s left" in text_of(app), "the bar goes on")
+        assert "phase 1   8.40 s" in text_of(app)
+
+
 async def test_a_newer_state_replaces_the_earlier() -> None:
     screen = StopsScreen(Clock(0.1))
     app = Host(screen)

@@ -20,6 +20,7 @@ from containerlab_probes.signals.exits import Exit
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, StopState, Verdict
 from containerlab_tui.services.stop_monitor import (
+    ANSWERED_S,
     EVENT_LOST_S,
     RESTART_S,
     STRAGGLERS_S,
@@ -64,6 +65,8 @@ class PlayedInbox(Inbox):
     def __init__(self, *batches: tuple[float, list[Item]]) -> None:
         super().__init__(lambda: self.now)
         self.now = T0
+        self.set_back_s = 0.0
+        """By how much the clock of the machine was set back after the beginning."""
         self.batches = list(batches)
         self.late: list[Item] = []
         """Records that arrive when the watchers are closed."""
@@ -115,7 +118,7 @@ class Stage:
 
 
 def stage(inbox: Inbox | None = None, plan: StopPlan = PLAN, watchers: Watchers | None = None) -> Stage:
-    inbox, watchers, stream = inbox or Inbox(), watchers or Watchers(), PlayedEvents()
+    inbox, watchers, stream = inbox or Inbox(lambda: T0), watchers or Watchers(), PlayedEvents()
     engine, states = ScriptedEngine(stream=stream), list[StopState]()
 
     def record(ids: Iterable[ProcessId], on_records: Callable[[tuple[TraceRecord, ...]], None]) -> Watchers:
@@ -131,7 +134,7 @@ def stage(inbox: Inbox | None = None, plan: StopPlan = PLAN, watchers: Watchers 
         watch_exits=lambda ids: watchers,
         record=record,
         trace_start_s=60.0,
-        clock=(lambda: inbox.now) if isinstance(inbox, PlayedInbox) else (lambda: T0),
+        clock=(lambda: inbox.now - inbox.set_back_s) if isinstance(inbox, PlayedInbox) else (lambda: T0),
     )
     return Stage(monitor, inbox, engine, stream, watchers, states)
 
@@ -311,6 +314,39 @@ def test_without_a_grace_period_that_ends_it_waits_without_limit() -> None:
 def test_a_requested_stop_waits_without_limit_for_pid_1() -> None:
     with pytest.raises(AssertionError, match="without limit"):
         asked(PlayedInbox((0.1, [signal(0.1, TERM)]))).monitor.run()
+
+
+def test_a_stop_that_came_too_late_is_over_soon_after_the_answer() -> None:
+    """The container had exited before the watchers began: there is neither an event nor an exit."""
+    inbox = PlayedInbox((0.1, [Answered()]), (3600.0, [died(3600.0)]))
+    state = asked(inbox).monitor.run()
+    assert (state.verdict, inbox.now) == (Verdict.FAILED, T0 + 0.1 + ANSWERED_S)
+    assert "may have exited just before" in state.events[-2].detail
+
+
+def test_a_clock_that_is_set_back_makes_no_stop_negative_or_endless() -> None:
+    inbox = PlayedInbox()
+    made = asked(inbox)
+    inbox.set_back_s = 3600.0
+    inbox.batches = [
+        (0.2, [signal(0.1 - 3600, TERM)]),
+        (0.4, [ended(0.3 - 3600, INIT, 0), ended(0.3 - 3600, CHILD, 0)]),
+    ]
+    inbox.batches.append((0.5, [died(0.35 - 3600), Answered()]))
+    state = made.monitor.run()
+    assert state.verdict is Verdict.GRACEFUL
+    assert [round(one.at - state.began, 2) for one in state.events] == [0.1, 0.3, 0.3, 0.35, 0.5]
+    assert state.duration_s == pytest.approx(0.3)
+
+
+def test_events_after_the_clock_was_set_back_belong_to_the_stop() -> None:
+    inbox = Inbox(lambda: T0)
+    times = iter((T0,))
+    made = stage(inbox, replace(PLAN, processes=()))
+    made.monitor._clock = lambda: next(times, T0 - 3600)
+    made.stream.tell(event(T0 - 3599.9, "kill", signal="15"), event(T0 - 3599, "die", exitCode="0"))
+    made.monitor.request(until(made, Kind.DIED))
+    assert made.monitor.run().duration_s == pytest.approx(1)
 
 
 def test_a_request_that_fails_ends_the_waiting() -> None:

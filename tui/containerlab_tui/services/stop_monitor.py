@@ -29,6 +29,10 @@ STRAGGLERS_S = 0.5
 """Time to wait for the other exits after PID 1's: the kernel kills all processes with it."""
 GATHER_S = 0.03
 """Sources report the same moment with some skew; items within this time are sorted by time."""
+ANSWERED_S = 5.0
+"""After the engine's answer, time to wait for its event of the exit. A stop that came too late has none."""
+CLOCK_STEP_S = 2.0
+"""The clock was set back if it lost this much: then times are put into the clock of the stop's beginning."""
 RESTART_S = 1.0
 """After a stop started elsewhere, time to wait for the `start` event of `docker restart`."""
 SURVIVED_S = 14.0
@@ -120,6 +124,7 @@ class StopMonitor:
         self._survived_s = survived_s
         self._on_change = on_change
         self._queue = inbox or Inbox()
+        self._steady = clock() - self._queue.clock()
         self._ended = threading.Event()
         self._asked = False
         # One second earlier: the event may be older than the start of this monitor.
@@ -190,11 +195,12 @@ class StopMonitor:
                 try:
                     items = self._queue.gather(deadline or lost or (None if self._is_ending() else survived))
                 except queue.Empty:
+                    self._give_up()
                     break
                 answered = self._take_all(items) or answered
                 if self._is_over(answered):
                     break
-                deadline = deadline or self._deadline(answered)
+                deadline = min((one for one in (deadline, self._deadline(answered)) if one is not None), default=None)
                 lost = lost or self._event_lost()
         finally:
             self._events.close()
@@ -202,7 +208,7 @@ class StopMonitor:
                 self._own.close()
             self._exits.close()
             self._end_recording()
-        self._take(StopEvent(self._clock(), Kind.SETTLED, Source.ENGINE))
+        self._take(StopEvent(self._clock() + self._set_back(), Kind.SETTLED, Source.ENGINE))
         return self._state
 
     def _is_over(self, answered: bool) -> bool:
@@ -227,8 +233,10 @@ class StopMonitor:
 
     def _deadline(self, answered: bool) -> float | None:
         """Returns the time to stop waiting after the exit of PID 1."""
-        if self._state.died_at is None or not answered:
+        if not answered:
             return None
+        if self._state.died_at is None:
+            return self._queue.clock() + ANSWERED_S if self._asked else None
         return self._queue.clock() + (STRAGGLERS_S if self._asked else RESTART_S)
 
     def _event_lost(self) -> float | None:
@@ -255,9 +263,22 @@ class StopMonitor:
                     events += self._recorded(item.records)
                 case _:
                     events.append(item)
+        if set_back_s := self._set_back():
+            events = [replace(event, at=event.at + set_back_s) for event in events]
         for event in self._each_end_once(sorted(events, key=lambda event: event.at)):
             self._take(event)
         return answered
+
+    def _give_up(self) -> None:
+        """Says so if a requested stop has shown no exit: the container had exited before it was asked to stop."""
+        if self._asked and self._state.ended_at is None:
+            what = "The engine reported it as done, but no exit was seen; it may have exited just before."
+            self._take(StopEvent(self._clock() + self._set_back(), Kind.FAILED, Source.ENGINE, detail=what))
+
+    def _set_back(self) -> float:
+        """Returns by how many seconds the clock was set back since this stop began; 0 if it wasn't."""
+        lost_s = self._steady - (self._clock() - self._queue.clock())
+        return lost_s if lost_s > CLOCK_STEP_S else 0.0
 
     def _each_end_once(self, events: Sequence[StopEvent]) -> Iterator[StopEvent]:
         """Yields each exit once: trace and pidfd both report it. The first with a status counts."""
@@ -295,7 +316,8 @@ class StopMonitor:
     def _read_events(self) -> None:
         try:
             for event in self._events:
-                if event.container == self._state.plan.container and event.time >= self._state.began - 0.001:
+                is_new = event.time + self._set_back() >= self._state.began - 0.001
+                if is_new and event.container == self._state.plan.container:
                     translated = _translated(event, self._state.plan.init)
                     if translated:
                         self._queue.put(translated)

@@ -57,11 +57,25 @@ STYLES = {
 }
 
 
+class _Forward:
+    """A clock that goes on where it was when the one below it is set back, so that no bar freezes."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock, self._last, self._lost = clock, clock(), 0.0
+
+    def __call__(self) -> float:
+        now = self._clock()
+        self._lost += max(0.0, self._last - now)
+        self._last = now
+        return now + self._lost
+
+
 @dataclass(slots=True)
 class _Stop:
     """One stop on the screen."""
 
     state: StopState
+    clock: _Forward
     log: deque[str | bytes] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
 
     @property
@@ -114,7 +128,7 @@ class StopsScreen(Screen[None]):
         known = self._stops.get(key)
         again = known is not None and known.state.identity != state.identity
         if known is None or again:
-            self._stops[key] = _Stop(state)
+            self._stops[key] = _Stop(state, _Forward(self._clock))
             if self._shown is None or not state.plan.started_elsewhere:
                 self._shown = key
             self._drop_oldest()
@@ -190,21 +204,21 @@ class StopsScreen(Screen[None]):
         """Redraws the moving parts while a stop is in progress."""
         stop = self._current
         if stop is not None and not stop.is_over and self.is_current:
-            self._draw_moving(stop.state)
+            self._draw_moving(stop)
 
     def _draw(self) -> None:
         stop = self._current
         if stop is None:
             self.query_one("#head", Static).update(Content("No stop in progress. Select a container and press x."))
             return
-        self._draw_moving(stop.state)
+        self._draw_moving(stop)
         self._draw_timeline(stop.state)
         self._draw_log()
         self._draw_verdict(stop)
         self.refresh_bindings()
 
-    def _draw_moving(self, state: StopState) -> None:
-        now = self._clock()
+    def _draw_moving(self, stop: _Stop) -> None:
+        state, now = stop.state, stop.clock()
         width = self.size.width - 2
         self.query_one("#head", Static).update(_head(state, now, width), layout=False)
         self.query_one("#bar", Static).update(_bar(state, now, width), layout=False)
