@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from containerlab_probes.errors import Denied, Unsupported
+from containerlab_probes.errors import BadRequest, Denied, Unsupported
 from containerlab_tui.lab import base, daemon, image_folders, images
 from containerlab_tui.lab.demonstrations import DEMONSTRATIONS
 from containerlab_tui.lab.lab import Lab
@@ -185,6 +185,20 @@ def test_a_too_long_socket_path_is_reported_before_the_start(tmp_path: Path, mon
     with pytest.raises(Unsupported, match="XDG_RUNTIME_DIR"):
         daemon.ensure(daemon.Places(tmp_path / "state", runtime), lambda name: "/usr/sbin/dockerd")
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("which", ["state", "runtime"])
+def test_a_link_in_place_of_the_labs_directories_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    (tmp_path / which).symlink_to(target)
+    monkeypatch.setattr("shutil.which", lambda name, path: "/bin/false")
+    monkeypatch.setattr(daemon, "SOCKET_ROOM", 200)
+    with pytest.raises((BadRequest, Denied)):
+        daemon.ensure(daemon.Places(tmp_path / "state", tmp_path / "runtime"))
+    assert list(target.iterdir()) == []
 
 
 @pytest.mark.parametrize("action", ["up", "down"])

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone, TimedOut, Unreachable, Unsupported
 from containerlab_probes.processes.load import psutil_errors
+from containerlab_tui import directories
 from containerlab_tui.engine import http
 from containerlab_tui.engine.endpoint import Endpoint
 
@@ -133,7 +134,7 @@ def ensure(places: Places, find_program: Callable[[str], str | None] = _find_pro
 
 def _start(places: Places, program: str) -> None:
     for each in (places.state, places.runtime):
-        each.mkdir(parents=True, exist_ok=True, mode=0o700)
+        directories.own(each, create=True)
     places.pid_file.unlink(missing_ok=True)  # its daemon has exited, or it names another process
     _clear_containerd(places)
     settings = places.state / "daemon.json"
