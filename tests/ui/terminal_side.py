@@ -1,7 +1,7 @@
 """Runs on the other side of a pseudoterminal in the tests: one call of services.terminal or services.enter.
 
-`python -m tests.ui.terminal_side attach|attach-tty|enter PID` joins a small program, or enters the namespaces of a
-process. It exits with the status that the call returned.
+`python -m tests.ui.terminal_side attach|attach-tty|attach-flood|attach-deaf|attach-closed|enter PID` joins a small
+program, or enters the namespaces of a process. It exits with the status that the call returned.
 """
 
 import os
@@ -10,13 +10,32 @@ import subprocess
 import sys
 from pathlib import Path
 
-from containerlab_probes.errors import ContainerlabError
+from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_tui.model.entry import Entry, Way
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.services import enter, terminal
 from tests.support.docker import eventually
 from tests.support.engine import UNRESTRICTED
 
+FLOOD = r"""
+import os, time
+os.write(1, b"program: ready ")
+line = b"\x1b]0;owned\x07\x1b[?1000h" + b"flood " * 1000 + b"\n"
+ends = time.monotonic() + 60
+while time.monotonic() < ends:
+    os.write(1, line)
+"""
+DEAF = r"""
+import os, time
+os.write(1, b"program: ready ")
+time.sleep(60)
+"""
+CLOSED = r"""
+import os, socket, time
+socket.socket(fileno=os.dup(0)).shutdown(socket.SHUT_RD)
+os.write(1, b"program: ready ")
+time.sleep(60)
+"""
 PROGRAM = r"""
 import os, signal
 signal.signal(signal.SIGINT, lambda *_: os.write(1, b"program: SIGINT\n"))
@@ -41,7 +60,10 @@ class Streams:
         return self._end.recv(4096)
 
     def write(self, data: bytes) -> None:
-        self._end.sendall(data)
+        try:
+            self._end.sendall(data)
+        except OSError as error:  # as engine.streams
+            raise Gone("The container no longer accepts input.") from error
 
     def close(self) -> None:
         self._end.close()
@@ -52,10 +74,10 @@ class Engine:
 
     local = True
 
-    def __init__(self, tty: bool) -> None:
+    def __init__(self, tty: bool, program: str = PROGRAM) -> None:
         here, there = socket.socketpair()
         self._streams = Streams(here, tty)
-        command = ("unshare", "--pid", "--fork", "--kill-child", sys.executable, "-c", PROGRAM)
+        command = ("unshare", "--pid", "--fork", "--kill-child", sys.executable, "-c", program)
         self.program = subprocess.Popen(command, stdin=there.fileno(), stdout=there.fileno(), start_new_session=True)
         there.close()
         children = Path(f"/proc/{self.program.pid}/task/{self.program.pid}/children")
@@ -121,7 +143,8 @@ def main(what: str, pid: str = "0") -> int:
     try:
         if what == "enter":
             return _enter(details(int(pid)))
-        engine = Engine(what == "attach-tty")
+        attackers = {"attach-flood": FLOOD, "attach-deaf": DEAF, "attach-closed": CLOSED}
+        engine = Engine(what == "attach-tty", attackers.get(what, PROGRAM))
         try:
             return terminal.attach(engine, details(engine.pid, engine._streams.tty))  # type: ignore[arg-type]
         finally:

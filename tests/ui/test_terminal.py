@@ -20,6 +20,7 @@ from containerlab_tui.services.enter import SHELLS, enter
 from tests.support.engine import UNRESTRICTED, ScriptedEngine
 from tests.ui.terminal_side import details
 
+LONG_S = 60.0
 ROOT = Path(__file__).parents[2]
 
 
@@ -37,6 +38,7 @@ class Pty:
         self.type("\r")
 
     def type(self, keys: str) -> None:
+        assert select.select([], [self._fd], [], LONG_S)[1], "the other side no longer reads"
         os.write(self._fd, keys.encode())
 
     def see(self, words: str, within_s: float = 20.0) -> None:
@@ -51,6 +53,11 @@ class Pty:
                 except OSError as error:
                     raise AssertionError(f"ended before {words!r}: {self.written!r}") from error
         self.seen, self.written = self.written.split(wanted, 1)
+
+    def drain(self) -> None:
+        """Reads what is there, so that the other side's echo never waits."""
+        while select.select([self._fd], [], [], 0)[0]:
+            self.written += os.read(self._fd, 65536)
 
     def restored(self) -> int:
         """Checks that the terminal is restored. Returns the exit status of the call."""
@@ -118,6 +125,46 @@ def test_lines_reach_the_program_and_ctrl_c_signals_it(attached: Pty) -> None:
     attached.see("program: SIGINT")
     attached.type("still here\n")
     attached.see("program: got b'still here\\n'")
+
+
+@pytest.fixture
+def attacked(request: pytest.FixtureRequest) -> Iterator[Pty]:
+    """Yields a terminal attached to a program that attacks it."""
+    side = Pty(request.param)
+    side.see("program: ready ")
+    yield side
+    side.close()
+
+
+@pytest.mark.parametrize("attacked", ["attach-flood"], indirect=True)
+def test_a_flood_of_output_neither_reaches_the_terminal_raw_nor_keeps_it(attacked: Pty) -> None:
+    for _ in range(20):
+        attacked.see("flood flood ")
+        assert b"\x1b" not in attacked.seen
+    attacked.type("\x1d")
+    attacked.see("it keeps running.", LONG_S)
+    assert attacked.restored() == 0
+
+
+@pytest.mark.parametrize("attacked", ["attach-deaf"], indirect=True)
+def test_a_program_that_never_reads_does_not_keep_the_terminal(attacked: Pty) -> None:
+    for number in range(4000):  # 512 KB: more than its socket and the queue hold
+        attacked.type("x" * 127 + "\n")
+        if number % 8 == 0:
+            attacked.drain()
+    attacked.see("what is typed now is dropped", LONG_S)
+    attacked.type("\x1d")
+    attacked.see("it keeps running.", LONG_S)
+    assert attacked.restored() == 0
+
+
+@pytest.mark.parametrize("attacked", ["attach-closed"], indirect=True)
+def test_a_program_that_closes_its_input_is_reported(attacked: Pty) -> None:
+    attacked.type("hello\n")
+    attacked.see("The container no longer accepts input", LONG_S)
+    attacked.type("\x1d")
+    attacked.see("it keeps running.", LONG_S)
+    assert attacked.restored() == 0
 
 
 @pytest.mark.parametrize("keys", ["\x1d", "\x10\x11"])

@@ -226,7 +226,7 @@ def test_a_missing_engine_is_reported_once(engine: Scripted, monkeypatch: pytest
 
 @pytest.mark.parametrize(
     ("was_local", "expected"),
-    [(False, [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]), (True, [0.1, 0.2, 0.3, 0.3, 0.3, 0.3, 0.3])],
+    [(False, [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]), (True, [0.1, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2])],
 )
 def test_waits_grow_up_to_a_limit(engine: Scripted, was_local: bool, expected: list[float]) -> None:
     waits: list[float] = []

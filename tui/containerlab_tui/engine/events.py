@@ -33,7 +33,7 @@ LIST_ACTIONS = frozenset(
 OVERLAP_S = 0.5
 """Events start this long before the snapshot, because they are stamped before they are sent."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
-LONGEST_LOCAL_WAIT_S = 0.3
+LONGEST_LOCAL_WAIT_S = 0.2
 """An attempt on a Unix socket costs almost nothing, and the screens must be right within a second of the return."""
 CLOCK_STEP_S = 2.0
 """Events of one engine are in the order of time; one that is this much older means that the clock was set back."""

@@ -26,6 +26,7 @@ from containerlab_probes.signals.send import send
 from containerlab_tui.engine.api import AttachedStreams, Engine
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.present.safe_text import safe_line, safe_lines
+from containerlab_tui.services.input_writer import InputWriter
 from containerlab_tui.services.processes import run_of
 
 DETACH = b"\x1d"
@@ -93,6 +94,7 @@ class _Attachment:
     def __init__(self, engine: Engine, details: Details, streams: AttachedStreams, terminal: int) -> None:
         self._engine, self._details, self._streams, self._terminal = engine, details, streams, terminal
         self._run = run_to_signal(engine, details)
+        self._input = InputWriter(streams.write, say)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._half = False
         """Ctrl+P was the last key: with Ctrl+Q it detaches."""
@@ -104,7 +106,10 @@ class _Attachment:
                 terminal_modes.setraw(self._terminal, termios.TCSADRAIN)  # keeps keys already typed
             else:
                 _set_line_modes(self._terminal)
-            return self._carry(interrupted)
+            try:
+                return self._carry(interrupted)
+            finally:
+                self._input.close()
 
     def _carry(self, interrupted: int) -> bool:
         sources: list[int] = [self._terminal, self._streams.fileno(), interrupted]
@@ -142,10 +147,7 @@ class _Attachment:
         self._half = not ends and data.endswith(DETACH_DOCKER[:1])
         data = data[:-1] if self._half else data
         if data:
-            try:
-                self._streams.write(data)
-            except ContainerlabError as error:
-                say(str(error))
+            self._input.put(data)
         return bool(ends)
 
     def _interrupt(self) -> None:
