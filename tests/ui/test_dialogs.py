@@ -272,6 +272,12 @@ def test_copy_requests(tmp_path: Path) -> None:
         read_copy(str(file), "tmp")
 
 
+def test_the_file_behind_a_link_is_named(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "file").write_bytes(b"x")
+    assert read_copy(str(tmp_path / "link"), "/tmp") == CopyRequest(str(tmp_path / "file"), "/tmp")
+
+
 async def test_a_path_is_completed_and_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("only-file.txt").write_bytes(b"four")
@@ -282,7 +288,7 @@ async def test_a_path_is_completed_and_copied(tmp_path: Path, monkeypatch: pytes
         await pilot.press("right")
         await settled(pilot, lambda: "4 bytes → /tmp/only-file.txt" in text_of(app), "the size and the target")
         await pilot.press("enter")
-        await settled(pilot, lambda: app.answers == [CopyRequest("only-file.txt", "/tmp")], "the answer")
+        await settled(pilot, lambda: app.answers == [CopyRequest(str(tmp_path / "only-file.txt"), "/tmp")], "the answer")
 
 
 async def test_a_file_that_vanishes_gets_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

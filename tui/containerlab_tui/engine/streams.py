@@ -119,7 +119,9 @@ def attach(where: Endpoint, path: str, tty: bool) -> Attached:
 def tar_of(local_file: str) -> Iterator[Iterator[bytes]]:
     """Yields a tar stream of one regular file with its mode, owned by root, read while sending.
 
-    Raises BadRequest for anything but a regular file, Denied and Gone where it can't be opened.
+    A link is refused, also in the path: a container that has the directory could have put it there meanwhile, to be
+    given another file of the host. Raises BadRequest for anything but a regular file, Denied and Gone where it can't be
+    opened.
     """
     try:
         descriptor = os.open(local_file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -129,6 +131,8 @@ def tar_of(local_file: str) -> Iterator[Iterator[bytes]]:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise BadRequest(f"{local_file} is not a regular file; only regular files can be copied.")
+        if os.readlink(f"/proc/self/fd/{descriptor}") != os.path.abspath(local_file):
+            raise BadRequest(f"{local_file} is a link or has just been moved; name the file itself.")
         yield _tar(descriptor, os.path.basename(local_file), status)
     finally:
         os.close(descriptor)

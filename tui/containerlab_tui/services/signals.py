@@ -7,6 +7,7 @@ mark the container as manually stopped (moby daemon/kill.go).
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
@@ -145,6 +146,9 @@ def _send_one(
     )
     try:
         if route == "engine":
+            # The engine knows no runs: after a restart it would signal another PID 1 than the shown one.
+            with suppress(Denied):  # it is there, but only the engine may signal it
+                deliver(target.id, 0)
             engine.kill(details.id, name_of(signal))
         else:
             one = _through_pidfd(engine, details, one, deliver)

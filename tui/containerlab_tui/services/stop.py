@@ -75,6 +75,8 @@ def run_stop(
         state = already_stopped(plan, time.time(), details.exit_code)
         on_change(state)
         return state
+    if details.pid != plan.pid:
+        plan = _planned_again(engine, plan, see)
     prediction = _begin_prediction(engine, plan, see)  # runs while the trace starts
     watch = StopMonitor(
         engine, plan, began=time.time(), on_change=on_change, events=events, trace_start_s=trace_start_s
@@ -82,6 +84,13 @@ def run_stop(
     watch.set_prediction(prediction())
     watch.request(lambda clone: _ask_engine(clone, plan, details, watch))
     return _remembered(watch.run(), history, on_change)
+
+
+def _planned_again(engine: Engine, plan: StopPlan, see: SeeProcesses) -> StopPlan:
+    """Plans a stop of a container that was restarted since: the processes of the plan have exited."""
+    signal = plan.signal if plan.signal_source == "request" else None
+    timeout_s = int(plan.timeout_s) if plan.timeout_source == "request" else None
+    return plan_stop(engine, plan.container, signal, timeout_s, see=see)
 
 
 def _remembered(state: StopState, history: History | None, on_change: Callable[[StopState], None]) -> StopState:

@@ -118,10 +118,12 @@ class CopyForm(ModalScreen[CopyRequest | None]):
     def on_input_changed(self) -> None:
         self.query_one("#complaint").remove_class("shown")
         facts = self.query_one("#facts", Static)
+        typed = os.path.abspath(os.path.expanduser(self.query_one("#file", Input).value.strip()))
 
         def show(request: CopyRequest) -> None:
             target = os.path.join(request.directory, os.path.basename(request.local_file))
-            facts.update(Content.styled(f"{wording.exact(request.size)} → {safe_line(target, 60)}", "dim"))
+            source = "" if typed == request.local_file else f"{safe_line(request.local_file, 60)}, "
+            facts.update(Content.styled(f"{source}{wording.exact(request.size)} → {safe_line(target, 60)}", "dim"))
 
         ask(self, self._reading(), show, lambda error: facts.update(Content("")), group="facts")
 
@@ -143,7 +145,10 @@ class CopyForm(ModalScreen[CopyRequest | None]):
 
 
 def read_copy(local_file: str, directory: str) -> CopyRequest:
-    """Returns a checked request. Raises BadRequest with a sentence: only regular files can be copied."""
+    """Returns a checked request with the file behind any link, so that the dialog shows what is copied.
+
+    Raises BadRequest with a sentence: only regular files can be copied.
+    """
     path, directory = os.path.expanduser(local_file.strip()), directory.strip()
     if not path:
         raise BadRequest("Enter a local file.")
@@ -157,7 +162,7 @@ def read_copy(local_file: str, directory: str) -> CopyRequest:
         raise BadRequest(f"No permission to read {path}.")
     if not directory.startswith("/"):
         raise BadRequest("The container directory must be absolute.")
-    return CopyRequest(path, directory, found.st_size)
+    return CopyRequest(os.path.realpath(path), directory, found.st_size)
 
 
 def copy_into(screen: Screen[None], session: "Session", details: "Details") -> None:
