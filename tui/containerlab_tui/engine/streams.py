@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import stat
+import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -18,6 +19,7 @@ from containerlab_tui.engine import http
 from containerlab_tui.engine.endpoint import Endpoint
 
 HEADER_BYTES = 8
+LENGTH = struct.Struct(">I")
 CHUNK_BYTES = 64 * 1024
 
 
@@ -30,21 +32,24 @@ class Demultiplexer:
 
     def feed(self, data: bytes) -> bytes:
         """Returns the output (both streams, in order) in these bytes."""
-        out, view = bytearray(), memoryview(data)
-        while view:
-            if not self._left:
-                need = HEADER_BYTES - len(self._header)
-                self._header += view[:need]
-                view = view[need:]
+        out, at, end = list[bytes](), 0, len(data)
+        while at < end:
+            if self._left:
+                part = data[at : at + self._left]
+                out.append(part)
+                at += len(part)
+                self._left -= len(part)
+            elif not self._header and end - at >= HEADER_BYTES:  # the usual case: a container writes many short lines
+                (self._left,) = LENGTH.unpack_from(data, at + 4)
+                at += HEADER_BYTES
+            else:
+                part = data[at : at + HEADER_BYTES - len(self._header)]
+                self._header += part
+                at += len(part)
                 if len(self._header) == HEADER_BYTES:
-                    self._left = int.from_bytes(self._header[4:], "big")
+                    (self._left,) = LENGTH.unpack_from(self._header, 4)
                     self._header.clear()
-                continue
-            out += view[: self._left]
-            taken = min(self._left, len(view))
-            self._left -= taken
-            view = view[taken:]
-        return bytes(out)
+        return b"".join(out)
 
 
 def output(chunks: Iterable[bytes], tty: bool) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -51,6 +52,8 @@ class LogLines(ScrollView, can_focus=True):
         self._widest = 0
         self.dropped = 0
         """Lines received and no longer kept."""
+        self.cut = 0
+        """Lines of which only the first LONGEST_LINE bytes are kept."""
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -82,7 +85,7 @@ class LogLines(ScrollView, can_focus=True):
     def clear(self) -> None:
         self._raw.clear()
         self._shown.clear()
-        self._widest = self.dropped = 0
+        self._widest = self.dropped = self.cut = 0
         self._resized()
         self.refresh()
 
@@ -170,10 +173,11 @@ class LogView(Panel):
     def _lines(self) -> LogLines:
         return self.query_one(LogLines)
 
-    def add_lines(self, follower: "_Follower", lines: list[bytes], dropped: int) -> None:
+    def add_lines(self, follower: "_Follower", lines: list[bytes], dropped: int, cut: int) -> None:
         """Adds lines from the follower's thread."""
         if follower is self._following:
             self._lines.dropped += dropped
+            self._lines.cut += cut
             self._lines.add(lines)
             self._show_status()
 
@@ -191,6 +195,8 @@ class LogView(Panel):
             text = f"{kept} line{'' if kept == 1 else 's'}" if shown == kept else f"{shown} of {kept} lines"
             if self._lines.dropped:
                 text += f", {self._lines.dropped} older lines dropped"
+            if self._lines.cut:
+                text += f", {self._lines.cut} long line{'' if self._lines.cut == 1 else 's'} cut"
             text += f" · {self._end or 'following'} · press / to filter"
         self.query_one(Static).update(Content(safe_line(text, 300)))
 
@@ -218,6 +224,41 @@ class LogView(Panel):
         self._lines.focus()
 
 
+class _Lines:
+    """Splits output into lines and keeps the first LONGEST_LINE bytes of each: a line may be without end."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._is_cut = False
+        """The beginning of this line was returned; what follows until its end is dropped."""
+        self._cut = 0
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Returns the lines that ended, and the beginning of one that is too long."""
+        *ended, rest = chunk.split(b"\n")
+        if ended:
+            ended[0] = self._rest + ended[0]
+            if self._is_cut:
+                del ended[0]
+            self._rest, self._is_cut = b"", False
+        if not self._is_cut:
+            self._rest += rest
+            if len(self._rest) > LONGEST_LINE:
+                ended.append(self._rest)
+                self._rest, self._is_cut = b"", True
+        self._cut += sum(len(line) > LONGEST_LINE for line in ended)
+        return [line[:LONGEST_LINE] for line in ended]
+
+    def end(self) -> list[bytes]:
+        """Returns the last line, if it has no end."""
+        return [self._rest] if self._rest else []
+
+    def take_cut(self) -> int:
+        """Returns how many lines were cut since the last call."""
+        cut, self._cut = self._cut, 0
+        return cut
+
+
 class _Follower:
     """Reads one stream in a thread and delivers a batch once the screen has taken the previous one."""
 
@@ -227,7 +268,7 @@ class _Follower:
         self._stopped = False
         self._lock = threading.Lock()
         self._waiting: deque[bytes] = deque(maxlen=view._limit)
-        self._dropped = 0
+        self._dropped = self._cut = 0
         self._arrived = threading.Event()
         threading.Thread(target=self._read, name="logs", daemon=True).start()
         threading.Thread(target=self._deliver, name="logs-out", daemon=True).start()
@@ -242,7 +283,7 @@ class _Follower:
 
     def _read(self) -> None:
         why = "end of output"
-        rest = b""
+        lines = _Lines()
         try:
             self._stream = stream = self._open(self._container, self._tail)
             if self._stopped:
@@ -250,15 +291,12 @@ class _Follower:
             for chunk in stream:
                 if self._stopped:
                     return
-                *lines, rest = (rest + chunk).split(b"\n")
-                self._keep(lines)
-                if len(rest) > LONGEST_LINE:
-                    self._keep([rest])
-                    rest = b""
+                self._keep(lines.feed(chunk), lines.take_cut())
         except ContainerlabError as error:
             why = str(error)
-        if rest:
-            self._keep([rest])
+        except Exception as error:  # noqa: BLE001  a defect of ours must not end the thread
+            why = f"unexpected {type(error).__name__}: {error}"
+        self._keep(lines.end(), lines.take_cut())
         self._why = why
         self._done = True
         self._arrived.set()
@@ -266,10 +304,11 @@ class _Follower:
     _done = False
     _why = ""
 
-    def _keep(self, lines: list[bytes]) -> None:
+    def _keep(self, lines: list[bytes], cut: int) -> None:
         with self._lock:
             self._dropped += max(0, len(self._waiting) + len(lines) - self._view._limit)
-            self._waiting.extend(line[:LONGEST_LINE] for line in lines)
+            self._cut += cut
+            self._waiting.extend(lines)
         self._arrived.set()
 
     def _deliver(self) -> None:
@@ -280,10 +319,10 @@ class _Follower:
             done = self._done
             with self._lock:
                 lines, self._waiting = list(self._waiting), deque(maxlen=self._view._limit)
-                dropped, self._dropped = self._dropped, 0
+                batch, self._dropped, self._cut = (lines, self._dropped, self._cut), 0, 0
             if lines and not self._stopped:
                 taken.clear()
-                if not deliver(self._view, lambda lines=lines, dropped=dropped: self._pass_on(lines, dropped, taken)):  # type: ignore[misc]
+                if not deliver(self._view, partial(self._pass_on, *batch, taken)):
                     return
                 taken.wait(5)
             if done:
@@ -291,6 +330,6 @@ class _Follower:
                 return
             time.sleep(BATCH_S)
 
-    def _pass_on(self, lines: list[bytes], dropped: int, taken: threading.Event) -> None:
-        self._view.add_lines(self, lines, dropped)
+    def _pass_on(self, lines: list[bytes], dropped: int, cut: int, taken: threading.Event) -> None:
+        self._view.add_lines(self, lines, dropped, cut)
         taken.set()
