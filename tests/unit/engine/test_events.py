@@ -128,9 +128,17 @@ def event(action: str, at: float, id: str = "a") -> EngineEvent:
 
 
 def started(running: Running) -> Snapshot:
-    assert isinstance(running.next(), Connected)
-    snapshot = running.next()
+    connected, snapshot = running.next(), running.next()
+    assert isinstance(connected, Connected)
     assert isinstance(snapshot, Snapshot)
+    return snapshot
+
+
+def back(running: Running) -> Snapshot:
+    """Waits until the engine is followed again: then the list comes first."""
+    snapshot, connected = running.next(), running.next()
+    assert isinstance(snapshot, Snapshot)
+    assert isinstance(connected, Connected)
     return snapshot
 
 
@@ -205,7 +213,7 @@ def test_a_lost_connection_is_followed_by_a_new_snapshot(engine: Scripted, runni
     engine.lines["b"] = line("b")
     engine.stream = Stream()
     engine.down = False
-    assert started(running).containers == (line("a"), line("b"))
+    assert back(running).containers == (line("a"), line("b"))
     assert engine.since[-1] == seen.time, "what happened in between is asked for as well"
     engine.stream.queue.put(seen)
     engine.stream.queue.put(event("top", first.at))
@@ -240,7 +248,8 @@ def test_waits_grow_up_to_a_limit(engine: Scripted, was_local: bool, expected: l
 
     engine.down = True
     feed = EngineReader(engine.connect, lambda record: None)
-    feed._closing, feed._local = Impatient(), was_local
+    feed._closing = Impatient()
+    feed._known = cast(Engine, engine) if was_local else None
     feed.start()
     feed._thread.join(WITHIN_S)
     assert waits == expected
@@ -280,6 +289,7 @@ def test_a_clock_that_is_set_back_freezes_nothing(engine: Scripted, running: Run
     assert Event(died) in seen
     assert Disconnected("The clock was set back, so everything is read again.") in seen
     assert seen[-1].containers == (line("a", "exited"),)
+    assert isinstance(running.next(), Connected)
     engine.stream.queue.put(event("start", died.time + 1))
     assert running.next() == Event(event("start", died.time + 1)), "and it is not read again for each event"
     assert isinstance(running.next(), Changed)

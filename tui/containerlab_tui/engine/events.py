@@ -65,7 +65,9 @@ class EngineReader:
         self._seen: dict[tuple[float, str, str], None] = {}
         self._last = 0.0
         self._lost = False
-        self._local = False
+        self._known: Engine | None = None
+        """The local engine that was followed last. To ask for its version first would take it longer than all else: it
+        runs other programs for that (moby daemon/info_unix.go)."""
         self._thread = threading.Thread(target=self._run, name="engine-reader", daemon=True)
 
     def start(self) -> None:
@@ -87,26 +89,28 @@ class EngineReader:
         while not self._closing.is_set():
             sentence = "The engine closed its event stream."
             try:
-                engine = self._engines()
-                self._local = engine.local
+                engine = self._engines() if self._known is None else self._known.clone()
                 try:
                     self._follow(engine)
                 finally:
                     engine.close()
             except ContainerlabError as error:
                 sentence = str(error)
+                if not isinstance(error, Unreachable):
+                    self._known = None  # another engine may answer there
             except Exception as error:  # noqa: BLE001  a defect of ours, or of the engine, must not end the thread
                 sentence = f"unexpected {type(error).__name__}: {error}"
+                self._known = None
             if not self._lost:
                 self._lost = True
                 wait_s = FIRST_WAIT_S
                 self._post(Disconnected(sentence))
             self._closing.wait(wait_s)
-            wait_s = min(2 * wait_s, LONGEST_LOCAL_WAIT_S if self._local else LONGEST_WAIT_S)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S if self._known is None else LONGEST_LOCAL_WAIT_S)
 
     def _follow(self, engine: Engine) -> None:
-        """Follows one connection until it ends."""
-        version = engine.version()
+        """Follows one connection until it ends. After a loss the list comes first: it is what is waited for."""
+        connected = None if self._known is not None else self._connected(engine)
         at = self._clock()
         since = at - OVERLAP_S
         if engine.local and self._last:
@@ -117,10 +121,13 @@ class EngineReader:
             self._stream = stream
         try:
             containers = engine.containers()
-            self._lost = False
-            self._post(Connected(version, engine.endpoint, engine.local))
+            self._lost, self._known = False, engine if engine.local else None
+            if connected is not None:
+                self._post(connected)
             self._post(Snapshot(containers, at))
             reader.start()
+            if connected is None:
+                self._post(self._connected(engine))
             for event in stream:
                 if self._closing.is_set():
                     return
@@ -135,6 +142,10 @@ class EngineReader:
                 self._stream = None
             stream.close()
             reader.close()
+
+    @staticmethod
+    def _connected(engine: Engine) -> Connected:
+        return Connected(engine.version(), engine.endpoint, engine.local)
 
     def _handle(self, event: EngineEvent, reader: "_StateReader") -> None:
         if not self._is_new(event):
