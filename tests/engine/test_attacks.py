@@ -1,9 +1,11 @@
 """Containers that attack what acts on them: links that move, a restart at the wrong moment, labels and arguments."""
 
 import json
+import os
+import socket
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,7 @@ while True:
     signal.pause()
 """
 COPIES = 25
+STRANGER = 54321
 
 
 @pytest.fixture
@@ -49,6 +52,28 @@ def engine(engine_host: str) -> Iterator[DockerEngine]:
     made = connect(engine_host)
     yield made
     made.close()
+
+
+@pytest.mark.skipif("DOCKER_HOST" in os.environ, reason="the socket of that engine is not this program's")
+def test_another_user_reaches_neither_the_socket_nor_its_directory(engine_host: str) -> None:
+    path = engine_host.removeprefix("unix://")
+
+    def tried() -> int:
+        """Returns the number of attempts that succeeded, as another user."""
+        os.setgroups([])
+        os.setgid(STRANGER)
+        os.setuid(STRANGER)
+        done = 0
+        for attempt in (lambda: socket.socket(socket.AF_UNIX).connect(path), lambda: os.listdir(os.path.dirname(path))):
+            with suppress(PermissionError):
+                attempt()
+                done += 1
+        return done
+
+    pid = os.fork()
+    if pid == 0:
+        os._exit(tried())
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 def test_a_copy_into_a_directory_that_becomes_a_link_stays_in_the_container(

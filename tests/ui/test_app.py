@@ -1,17 +1,23 @@
 """The application: engine reader, settings, palette."""
 
 from collections.abc import Callable
+from typing import Any
+
+import pytest
+from textual.screen import Screen
 
 import pytest
 
 from containerlab_tui.config import Settings
 from containerlab_tui.model.inventory import Connected, Disconnected, EngineEvent, Event, Snapshot
+from containerlab_tui.ui.dialogs.copy import CopyForm
+from containerlab_tui.ui.dialogs.signal import SignalPicker, SignalSubject
 from containerlab_tui.ui.palette import actions_of
 from containerlab_tui.ui.screens.help import HelpScreen
 from containerlab_tui.ui.themes import theme_problem
 from tests.support.engine import ENDPOINT
 from tests.ui.conftest import VERSION, Stage
-from tests.ui.samples import settled, text_of
+from tests.ui.samples import APP, SHELL, settled, text_of
 
 
 async def test_a_recorded_session_is_followed(stage: Callable[..., Stage]) -> None:
@@ -134,3 +140,26 @@ async def test_help_is_made_from_the_bindings(stage: Callable[..., Stage]) -> No
             assert binding.tooltip in text, binding.id
         await pilot.press("escape")
         assert made.app.screen is made.app.main
+
+
+DIALOGS: tuple[Callable[[], Screen[Any]], ...] = (
+    lambda: SignalPicker([SignalSubject("id", "shell-form", (SHELL, APP))]),
+    lambda: CopyForm("shell-form"),
+    lambda: HelpScreen(Screen(), {}),
+)
+
+
+@pytest.mark.parametrize("make", DIALOGS, ids=["signal", "copy", "help"])
+async def test_a_key_that_arrives_while_a_dialog_is_opening_waits_for_it(
+    stage: Callable[..., Stage], make: Callable[[], Screen[Any]]
+) -> None:
+    """The table had the key, but its binding is looked up when the dialog is in front already."""
+    made = stage()
+    async with made.app.run_test(size=(100, 30)) as pilot:
+        await made.ready(pilot)
+        dialog = make()
+        made.app.push_screen(dialog)
+        assert not dialog.is_mounted
+        await made.app.run_action("leave", dialog)
+        await settled(pilot, lambda: made.app.screen is made.app.main, "the dialog is closed again")
+        assert made.app.return_code is None

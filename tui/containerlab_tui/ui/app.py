@@ -1,12 +1,16 @@
 """The application: mounts the screens and passes the session's changes to them."""
 
+import asyncio
 import os
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from textual.actions import ActionParseResult
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 from textual.screen import Screen
 
 from containerlab_tui.present.safe_text import safe_line
@@ -29,6 +33,10 @@ if TYPE_CHECKING:
     from textual.driver import Driver
 
     from containerlab_tui.ui.screens.stops import StopsScreen
+
+
+OPENING_S = 5.0
+"""A key waits this long for the screen that it is meant for."""
 
 
 class ContainerlabApp(App[int]):
@@ -115,6 +123,22 @@ class ContainerlabApp(App[int]):
             screen.choose(event.container)
         if screen not in self.screen_stack:
             self.push_screen(screen)
+
+    async def run_action(
+        self,
+        action: "str | ActionParseResult",
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Runs an action once the screen in front is there.
+
+        A key that arrives while a dialog is opening has the dialog's bindings already: Escape then removed it before
+        its first handler ran, which found no widgets and ended the program.
+        """
+        deadline = time.monotonic() + OPENING_S
+        while not self.screen.is_mounted and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        return await super().run_action(action, default_namespace, namespaces)
 
     def action_help(self) -> None:
         """Shows all keys."""
