@@ -154,7 +154,7 @@ def test_a_stop_that_was_planned_before_a_restart_watches_the_new_run(
 
 @pytest.fixture
 def large(container: Containers) -> str:
-    """Returns a container with 1,000 labels, and 128 KiB of arguments in a process of its own."""
+    """Returns a container with 1,000 labels, and 128 KiB of arguments."""
     labels = [f"--label=label-{number:04}=\x1b]0;owned\x07{'v' * 100}" for number in range(1000)]
     arguments = [f"{number}\x1b[31m" + "a" * 32_700 for number in range(4)]
     program = "import signal; print('ready', flush=True); signal.pause()"

@@ -36,7 +36,7 @@ def begin(host: str, environment: dict[str, str], *words: str) -> "subprocess.Po
 def test_two_programs_stop_one_container(
     engine_host: str, container: Containers, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """Both follow it to its end and agree; the history has it once."""
+    """Both follow it until it is over and agree; the history has it once."""
     name = container("dockerapp2", options=("--stop-timeout=3",), ready="pid = 1")
     both = [begin(engine_host, environment, "stop", name) for _ in range(2)]
     for one in both:

@@ -221,7 +221,7 @@ def test_a_container_that_is_being_removed_keeps_its_place() -> None:
     assert [one.name for one in ordered(containers)] == ["a", "c", "b"]
 
 
-def test_removed_containers_are_remembered_for_a_while_only() -> None:
+def test_the_ids_of_removed_containers_are_kept_for_a_while_only() -> None:
     """A late record doesn't bring a removed container back, and thousands of them cost no memory."""
     inventory = running()
     for number in range(3 * REMOVED_KEPT):

@@ -218,7 +218,7 @@ def natural(name: str) -> tuple[tuple[bool, int, str], ...]:
 
 NEVER_AGAIN = float("inf")
 REMOVED_KEPT = 200
-"""Removed containers that are remembered, so that a late record doesn't bring them back; ids are never reused."""
+"""Removed containers whose ids are kept, so that a late record doesn't bring them back; ids are never reused."""
 _STATES = {
     "create": CREATED,
     "start": UP,

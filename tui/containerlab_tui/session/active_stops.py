@@ -27,7 +27,7 @@ T = TypeVar("T")
 MOST_FOLLOWED = 48
 """Stops started outside this program are followed up to this number of stops: each needs threads and a trace."""
 MOST_SEEN = 500
-"""Containers of which it is remembered that a stop was seen; the screen keeps fewer stops."""
+"""Containers whose stops are noted as seen; the screen keeps fewer stops."""
 LATEST_S = 15.0
 """A stop ends at most this long after its grace period (moby daemon/stop.go: 10 s, 2 s, and some)."""
 LOG_LINES_AT_ONCE = 200

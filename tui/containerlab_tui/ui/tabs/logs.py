@@ -230,7 +230,7 @@ class _Lines:
     def __init__(self) -> None:
         self._rest = b""
         self._is_cut = False
-        """The beginning of this line was returned; what follows until its end is dropped."""
+        """The beginning of this line was returned; the rest of it is dropped."""
         self._cut = 0
 
     def feed(self, chunk: bytes) -> list[bytes]:
