@@ -77,6 +77,11 @@ class Line:
     unit: str
 
     @property
+    def shown(self) -> str:
+        """The value with its unit."""
+        return "never" if self.value is None else f"{self.value:.3g} {self.unit}"
+
+    @property
     def met(self) -> bool:
         return self.value is not None and self.value <= self.budget
 
@@ -326,8 +331,7 @@ def engine_with_containers(host: str | None, count: int, keep: bool) -> Iterator
 def table(lines: list[Line]) -> str:
     rows = [("", "median", "at most", "")]
     for line in lines:
-        value = "never" if line.value is None else f"{line.value:.3g} {line.unit}"
-        rows.append((line.what, value, f"{line.budget:g} {line.unit}", "met" if line.met else "missed"))
+        rows.append((line.what, line.shown, f"{line.budget:g} {line.unit}", "met" if line.met else "missed"))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join(
         f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip() for row in rows
@@ -353,7 +357,7 @@ def main() -> int:
         try:
             for line in bench.screens():
                 lines.append(line)
-                print(f"… {line.what}", file=sys.stderr)
+                print(f"… {line.what}: {line.shown}", file=sys.stderr)
             if not arguments.peer and os.geteuid() == 0:
                 lines += bench.watching()
         finally:
