@@ -17,10 +17,10 @@ from containerlab_tui.engine.docker_engine import DockerEngine, connect
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.services import signals
 from containerlab_tui.services.inspection import inspector
-from containerlab_tui.services.policy import UNRESTRICTED
 from containerlab_tui.services.processes import see_processes
 from containerlab_tui.services.stop import plan_stop, run_stop
 from tests.support.docker import Containers, Docker, eventually
+from tests.support.engine import UNRESTRICTED
 
 BASE = "containerlab/base:latest"
 SWAPS = r"""

@@ -6,8 +6,6 @@ from typing import Any
 import pytest
 from textual.screen import Screen
 
-import pytest
-
 from containerlab_tui.config import Settings
 from containerlab_tui.model.inventory import Connected, Disconnected, EngineEvent, Event, Snapshot
 from containerlab_tui.ui.dialogs.copy import CopyForm

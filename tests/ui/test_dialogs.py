@@ -288,7 +288,8 @@ async def test_a_path_is_completed_and_copied(tmp_path: Path, monkeypatch: pytes
         await pilot.press("right")
         await settled(pilot, lambda: "4 bytes → /tmp/only-file.txt" in text_of(app), "the size and the target")
         await pilot.press("enter")
-        await settled(pilot, lambda: app.answers == [CopyRequest(str(tmp_path / "only-file.txt"), "/tmp")], "the answer")
+        copied = CopyRequest(str(tmp_path / "only-file.txt"), "/tmp")
+        await settled(pilot, lambda: app.answers == [copied], "the answer")
 
 
 async def test_a_file_that_vanishes_gets_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
