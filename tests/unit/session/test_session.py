@@ -266,6 +266,12 @@ def test_the_effect_is_read_again_until_the_program_has_settled() -> None:
     assert [delay for delay, _ in case.timers] == [0.5, SETTLING_S[1] - SETTLING_S[0]]
 
 
+def test_a_clock_that_was_set_back_delays_no_reading() -> None:
+    case = Case(LINE, now=400.0).begin()  # ten minutes before the container was started
+    case.until(lambda: learned(case))
+    assert [delay for delay, _ in case.timers] == [SETTLING_S[0]]
+
+
 def test_a_container_that_has_settled_is_not_read_again() -> None:
     case = Case(LINE, now=1_000.0 + SETTLING_S[-1]).begin()
     case.until(lambda: learned(case))
@@ -299,6 +305,14 @@ def test_loads_are_kept_and_reported() -> None:
     case.until(lambda: bool(case.of_kind(LoadsRead)))
     assert case.of_kind(LoadsRead) == [LoadsRead(frozenset((ID, OTHER)))]
     assert (case.session.store.loads[ID], case.session.store.host) == (Load(5.0, 6), host)
+
+
+def test_loads_of_a_container_that_was_removed_meanwhile_are_not_kept() -> None:
+    case = Case(LINE).begin()
+    case.kernel.post(Loads({ID: Load(1.0, 9), OTHER: Load(2.0, 9)}, {OTHER: Overview(1, 2, 3)}))
+    case.until(lambda: bool(case.of_kind(LoadsRead)))
+    assert list(case.session.store.loads) == [ID]
+    assert case.session.store.overviews == {}
 
 
 def test_the_reason_for_missing_figures_is_reported_once() -> None:
