@@ -70,8 +70,8 @@ class Killed:
         self._places, self._terminal = places, terminal
         self._host = f"unix://{places.socket}"
         engine = connect(self._host)
-        self._container = engine.run(RunRequest(IMAGE, ("/sleep", "100000"), name="returns"))
-        engine.run(RunRequest(IMAGE, ("/sleep", "100000"), name="stays"))
+        self._container = engine.run(RunRequest(IMAGE, ("/sleep", "100000"), name="returns", stop_timeout_s=1))
+        engine.run(RunRequest(IMAGE, ("/sleep", "100000"), name="stays", stop_timeout_s=1))
         engine.close()
         program = str(Path(sys.executable).with_name("containerlab-tui"))
         environment = {"PATH": os.environ["PATH"], "TERM": "tmux-256color", "LANG": "C.UTF-8", "HOME": str(home)}
