@@ -148,7 +148,7 @@ def _send_one(
         if route == "engine":
             # The engine knows no runs: after a restart it would signal another PID 1 than the shown one.
             with suppress(Denied):  # it is there, but only the engine may signal it
-                deliver(target.id, 0)
+                deliver(run_of(details), target.id, 0)
             engine.kill(details.id, name_of(signal))
         else:
             one = _through_pidfd(engine, details, one, deliver)
