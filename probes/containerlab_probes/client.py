@@ -16,8 +16,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import cast
 
-from containerlab_probes.codec import ANSWER_LIMIT, CONTAINER_GONE, PROTOCOL, Located, OneOverview, decoder
+from containerlab_probes.codec import ANSWER_LIMIT, CONTAINER_GONE, PROTOCOL, Located, OneOverview, decoder, unpack
 from containerlab_probes.errors import BY_KIND, ContainerlabError, Denied, Gone, TimedOut, Unsupported
+from containerlab_probes.kernel.files import read_text
 from containerlab_probes.kernel.namespaces import nsenter_command
 from containerlab_probes.records import (
     ContainerRun,
@@ -32,6 +33,8 @@ from containerlab_probes.records import (
 
 TIME_LIMIT_S = 5.0
 """For one question, including the start of its agent."""
+LISTING_FACTOR = 3
+"""How much longer a question with a long answer may take: the agent stops reading after 4 s, then it sends."""
 
 PACKAGES = ("psutil", "sysv_ipc")
 """Packages that an agent may import besides the standard library and this package."""
@@ -54,10 +57,10 @@ def unavailable_reason() -> str:
 
 def _effective_capabilities() -> int:
     try:
-        for line in Path("/proc/self/status").read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in read_text("/proc/self/status").splitlines():
             if line.startswith("CapEff:"):
                 return int(line.split()[1], 16)
-    except OSError:
+    except ContainerlabError:
         pass
     return 0
 
@@ -202,10 +205,13 @@ class _Client:
             self._agent.end()
             self._agent = None
 
-    def _ask(self, form: object, ask: str, /, **fields: object) -> object:
-        """Returns the answer as a value of the type `form`. Raises the agent's error, or one for its failure."""
+    def _ask(self, form: object, ask: str, times: int = 1, /, **fields: object) -> object:
+        """Returns the answer as a value of the type `form`. Raises the agent's error, or one for its failure.
+
+        It takes at most the client's time limit, `times` over.
+        """
         with self._lock:
-            until = time.monotonic() + self._time_limit_s
+            until = time.monotonic() + times * self._time_limit_s
             try:
                 if self._agent is not None and not self._agent.is_alive():
                     self._drop()
@@ -270,7 +276,7 @@ class ProbeClient(_Client):
 
     def ipc(self) -> IpcSnapshot:
         """Returns every IPC object of the container's namespace and POSIX directories."""
-        return cast(IpcSnapshot, self._ask(IpcSnapshot, "ipc"))
+        return cast(IpcSnapshot, self._ask(IpcSnapshot, "ipc", LISTING_FACTOR))
 
     def read_ipc(self, kind: IpcKind, object_id: str, offset: int, length: int) -> Window:
         """Returns a window of a segment (`shm`) or of a POSIX object's file."""
@@ -287,8 +293,11 @@ class ProbeClient(_Client):
         `upper_dir` is the overlay's upper directory as the engine reports it. The second value is None if it is empty
         or can't be opened.
         """
-        found = cast(Located, self._ask(Located, "maps", upper_dir=upper_dir))
-        return found.mappings, found.in_upper
+        found = cast(Located, self._ask(Located, "maps", LISTING_FACTOR, upper_dir=upper_dir))
+        try:
+            return unpack(found)
+        except (ValueError, IndexError) as error:
+            raise Unsupported("A probe agent sent an invalid answer.") from error
 
     def read_mapping(self, id: ProcessId, range_: str, offset: int, length: int) -> Window:
         """Returns a window of the file behind a mapping of one of the container's processes (`Mapping.range`)."""

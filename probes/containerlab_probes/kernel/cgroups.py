@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from containerlab_probes.errors import Gone, Unsupported
 from containerlab_probes.kernel import procfs
 from containerlab_probes.kernel.container_cgroups import own_paths
-from containerlab_probes.kernel.files import read_text
+from containerlab_probes.kernel.files import read_list, read_text
 from containerlab_probes.kernel.mounts import read_mounts
 from containerlab_probes.records import ContainerRun, MemoryRecord, Mount, Usage
 
@@ -126,7 +126,7 @@ def members_below(directory: str) -> set[int]:
     """Returns the PIDs of a cgroup and of those below it. A cgroup that is removed meanwhile had no processes left."""
     found: set[int] = set()
     try:
-        found.update(procfs.parse_pids(read_text(f"{directory}/cgroup.procs")))
+        found.update(procfs.parse_pids(read_list(f"{directory}/cgroup.procs")))
         # Two links are the directory's entry and its `.`; each further one is a cgroup below.
         below = os.stat(directory).st_nlink > 2
         names = [entry.name for entry in os.scandir(directory) if entry.is_dir()] if below else []

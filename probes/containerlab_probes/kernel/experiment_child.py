@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
+from containerlab_probes.kernel.files import names_in, read_text
 from containerlab_probes.kernel.libc import last_failure, libc
 
 LIMIT_S = 5.0
@@ -19,6 +20,8 @@ LIMIT_S = 5.0
 
 _NEW_PID_NAMESPACE = 0x20000000
 """CLONE_NEWPID (include/uapi/linux/sched.h)."""
+_THREADS = 64
+"""More than any child starts."""
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _SAID = {b"h": "handled", b"w": "taken by sigwait", b"f": "read from a signalfd"}
 
@@ -153,8 +156,7 @@ class ExperimentChild:
 
     def is_zombie(self) -> bool:
         """Returns whether the main thread has exited."""
-        with open(f"/proc/{self.pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0] == b"Z"
+        return read_text(f"/proc/{self.pid}/stat").rpartition(")")[2].split()[0] == "Z"
 
     def is_silent(self) -> bool:
         """Returns whether the child and all its descendants have exited."""
@@ -168,9 +170,9 @@ class ExperimentChild:
     def _masks(self, *names: str) -> set[int]:
         """Returns the signals in these masks of any thread."""
         found = 0
-        for thread in os.listdir(f"/proc/{self.pid}/task"):
-            with open(f"/proc/{self.pid}/task/{thread}/status", encoding="utf-8", errors="replace") as file:
-                fields = dict(line.split(":", 1) for line in file if ":" in line)
+        for thread in names_in(f"/proc/{self.pid}/task", _THREADS):
+            text = read_text(f"/proc/{self.pid}/task/{thread}/status")
+            fields = dict(line.split(":", 1) for line in text.split("\n") if ":" in line)
             for name in names:
                 found |= int(fields[name], 16)
         return {number for number in range(1, 65) if found >> (number - 1) & 1}

@@ -46,6 +46,8 @@ _ALL = frozenset(range(1, 65))
 _NEVER_BLOCKED = frozenset((int(signal.SIGKILL), int(signal.SIGSTOP)))
 _PAUSES_S = (0.0, 0.0003, 0.001, 0.003)
 """Pauses before each reading of a running thread: its system call is visible only when it sleeps."""
+_THREAD_LIMIT = 4096
+"""Threads of one process that are read; it can have 30,000."""
 _FD_LIMIT = 4096
 """Open files of one process that are searched for a signalfd; it can have a million."""
 
@@ -75,9 +77,9 @@ def read_threads(pid: int, status: procfs.Status, wait_for_sleep: bool) -> tuple
     """
     if status.threads == 1 and status.state in "ZX":
         return (Thread(status, Call.OTHER),)
-    tids = [pid] if status.threads == 1 else sorted(map(int, names_in(f"/proc/{pid}/task")))
+    tids = [pid] if status.threads == 1 else sorted(map(int, names_in(f"/proc/{pid}/task", _THREAD_LIMIT + 1)))
     threads: dict[int, Thread] = {}
-    to_read = tids
+    to_read = tids = tids[:_THREAD_LIMIT]
     for pause_s in _PAUSES_S:
         if pause_s:
             time.sleep(pause_s)
@@ -96,7 +98,11 @@ def read_threads(pid: int, status: procfs.Status, wait_for_sleep: bool) -> tuple
             break
     if pid not in threads:
         raise Gone(f"Process {pid} has exited.")
-    return tuple(threads[tid] for tid in sorted(threads, key=lambda tid: (tid != pid, tid)))
+    found = [threads[tid] for tid in sorted(threads, key=lambda tid: (tid != pid, tid))]
+    if len(tids) == _THREAD_LIMIT:
+        reason = f"Process {pid} has at least {_THREAD_LIMIT:,} threads; those beyond are not read."
+        found.append(Thread(found[0].status, Call.UNREAD, unread=reason))
+    return tuple(found)
 
 
 def dispositions_of(pid: int, threads: tuple[Thread, ...]) -> Dispositions:

@@ -14,7 +14,7 @@ from enum import Enum
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.kernel import procfs
-from containerlab_probes.kernel.files import read_text
+from containerlab_probes.kernel.files import read_list, read_text
 from containerlab_probes.kernel.libc import libc
 from containerlab_probes.processes.dispositions import Call, Thread
 
@@ -60,7 +60,7 @@ def foreground_of(pid: int, shell: str, thread: Thread) -> tuple[tuple[int, ...]
     if not _waits(shell, thread):
         return (), ""
     try:
-        children = procfs.parse_pids(read_text(f"/proc/{pid}/task/{pid}/children"))
+        children = procfs.parse_pids(read_list(f"/proc/{pid}/task/{pid}/children"))
     except (ContainerlabError, ValueError):
         return (), f"The children of shell {pid} can't be read, so a foreground command isn't seen."
     kinds = {child: _kind(pid, shell, thread.status, child) for child in children}

@@ -10,8 +10,9 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from containerlab_probes.errors import Gone
+from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.kernel import procfs
+from containerlab_probes.kernel.files import read_text
 from containerlab_probes.processes.identity import open_pidfd
 from containerlab_probes.records import ProcessId
 from containerlab_probes.signals.names import name_of
@@ -140,12 +141,11 @@ def _reaped_status(fd: int) -> int | None:
 def _zombie_status(id: ProcessId) -> int | None:
     """Reads the status of a zombie. The kernel shows 0 to a reader that may not trace it, so that 0 does not count."""
     try:
-        with open(f"/proc/{id.pid}/stat", encoding="utf-8", errors="surrogateescape") as file:
-            stat = procfs.parse_stat(file.read())
+        stat = procfs.parse_stat(read_text(f"/proc/{id.pid}/stat"))
         if stat.started != id.started or stat.state not in "ZX":
             return None
         if not stat.exit_code:
             os.readlink(f"/proc/{id.pid}/ns/pid")
-    except (OSError, ValueError):
+    except (ContainerlabError, OSError, ValueError):
         return None
     return stat.exit_code

@@ -24,6 +24,8 @@ _LISTEN, _IGNORE = 1, 2
 _NLMSG_DONE = 3
 _EVENT_NONE, _EVENT_EXIT = 0, 0x80000000
 _SO_ATTACH_FILTER, _SO_RCVBUFFORCE = 26, 33
+_EXITS_AT_ONCE = 65_536
+"""Exits read in one turn: they may come faster than they are read."""
 _BUFFER_BYTES = 1 << 20
 
 _NETLINK = struct.Struct("=IHHII")
@@ -88,7 +90,7 @@ class Connector:
         """Returns the exits since the last call, and whether events were lost. Does not wait."""
         found: list[Ended] = []
         lost = False
-        while True:
+        while len(found) < _EXITS_AT_ONCE:
             try:
                 message, (port, _) = self._socket.recvfrom(8192)
             except BlockingIOError:
@@ -100,6 +102,7 @@ class Connector:
                 continue
             if port == 0:
                 found.extend(parse(message))
+        return found, lost
 
     def close(self) -> None:
         """Stops listening."""

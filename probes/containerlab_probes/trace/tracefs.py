@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 
 from containerlab_probes.errors import ContainerlabError, Gone, Unsupported
 from containerlab_probes.kernel import procfs
-from containerlab_probes.kernel.files import read_text
+from containerlab_probes.kernel.files import names_in, read_descriptor, read_text
 from containerlab_probes.kernel.libc import libc
 from containerlab_probes.kernel.os_errors import failure
 from containerlab_probes.records import ProcessId
@@ -32,6 +32,10 @@ _PREFIX = "containerlab-tui"
 _NAME = re.compile(rf"{_PREFIX}\.([1-9][0-9]{{0,9}})\.([0-9]{{1,19}})\.[0-9]{{1,9}}")
 _PAGE_LIMIT = 65536
 """Larger than any default sub-buffer; a read returns at most one sub-buffer."""
+_PAGES_AT_ONCE = 1024
+"""Pages read from one CPU in one turn, four full buffers: events may arrive faster than they are read."""
+_NAMES = 65_536
+"""Entries of a directory of tracefs."""
 _BUFFERS_KB = 16384
 """For all buffers together."""
 _CPU_KB = (64, 1024)
@@ -131,7 +135,7 @@ def sweep() -> None:
 
 
 def _remove_leftovers(root: int) -> None:
-    for name in leftovers(os.listdir(f"/proc/self/fd/{root}/instances"), started):
+    for name in leftovers(names_in(f"/proc/self/fd/{root}/instances", _NAMES), started):
         with contextlib.suppress(OSError):  # busy: it is being read; a later run removes it
             os.rmdir(f"instances/{name}", dir_fd=root)
 
@@ -185,7 +189,7 @@ class Instance:
     def _drain(self, fd: int) -> list[bytes]:
         pages = []
         with contextlib.suppress(BlockingIOError):
-            while page := os.read(fd, _PAGE_LIMIT):
+            while len(pages) < _PAGES_AT_ONCE and (page := os.read(fd, _PAGE_LIMIT)):
                 pages.append(page)
         return pages
 
@@ -202,14 +206,11 @@ class Instance:
         """Reads one of the instance's files. Raises as `open_tracefs`."""
         fd = self._open(name, os.O_RDONLY)
         try:
-            parts = []
-            while part := os.read(fd, 65536):
-                parts.append(part)
+            return read_descriptor(fd).decode("utf-8", "replace")
         except OSError as error:
             raise refused(error) from error
         finally:
             os.close(fd)
-        return b"".join(parts).decode("utf-8", "replace")
 
     def write(self, name: str, value: str) -> None:
         """Writes one of the instance's files. Raises as `open_tracefs`."""
@@ -249,7 +250,7 @@ class Instance:
                 return
 
     def _cpus(self) -> list[str]:
-        names = os.listdir(f"/proc/self/fd/{self._root}/instances/{self.name}/per_cpu")
+        names = names_in(f"/proc/self/fd/{self._root}/instances/{self.name}/per_cpu", _NAMES)
         return sorted((name for name in names if re.fullmatch(r"cpu\d+", name)), key=lambda name: int(name[3:]))
 
     def _open(self, name: str, flags: int) -> int:
