@@ -11,6 +11,7 @@ import os
 import re
 import select
 import sys
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -19,8 +20,8 @@ from containerlab_probes.codec import (
     CONTAINER_GONE,
     PROTOCOL,
     QUESTION_LIMIT,
-    Located,
     OneOverview,
+    pack,
     to_plain,
 )
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
@@ -35,6 +36,9 @@ from containerlab_probes.records import ContainerRun, IpcKind, ProcessId
 Fields = dict[str, object]
 _RUN_FORM = "ID:PID:STARTED"
 _RUN = re.compile(r"([0-9A-Za-z]+):([1-9][0-9]{0,9}):([0-9]{1,19})", re.ASCII)
+
+READING_S = 4.0
+"""Time after which a listing stops and says that it is partial; well below the client's limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +165,7 @@ class Agent:
         return container_processes(self._target)
 
     def _ipc(self, _: Question) -> object:
-        return snapshot.snapshot(self._target.init, self._pids())
+        return snapshot.snapshot(self._target.init, self._pids(), time.monotonic() + READING_S)
 
     def _ipc_read(self, question: Question) -> object:
         kind, (offset, length) = question.kind(), question.window()
@@ -175,10 +179,10 @@ class Agent:
 
     def _maps(self, question: Question) -> object:
         upper_dir = question.text("upper_dir", empty=True)
-        run = self._target
-        found = mappings.container_mappings(run.init, container_processes(run))
+        until, run = time.monotonic() + READING_S, self._target
+        found = mappings.container_mappings(run.init, container_processes(run), until)
         upper = mappings.paths_in_upper(found.mappings, upper_dir) if upper_dir else None
-        return Located(found, upper)
+        return pack(found, upper)
 
     def _map_read(self, question: Question) -> object:
         id, (offset, length) = ProcessId(question.number("pid"), question.number("started")), question.window()

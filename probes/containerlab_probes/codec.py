@@ -1,7 +1,7 @@
 """Records as plain JSON values and back, for the lines between an agent and its client.
 
-A record becomes an object with its fields' names, bytes become `{"base64": …}`, a set becomes a sorted list. Text that
-is not UTF-8 keeps its surrogate escapes.
+A record becomes an object with the names of its fields, without those that have their defaults. Bytes become
+`{"base64": …}`, a set becomes a sorted list. Text that is not UTF-8 keeps its surrogate escapes.
 """
 
 from base64 import b64decode, b64encode
@@ -9,24 +9,99 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 
-from containerlab_probes.records import Mappings, Overview
+from containerlab_probes.records import Mapping as MappingRecord
+from containerlab_probes.records import Mappings, Mount, Overview, ProcessId
 
 PROTOCOL = 2
 """Version of the questions and answers; the agent reports its own in `hello`."""
-ANSWER_LIMIT = 8 << 20
-"""Bytes of one answer's line."""
+ANSWER_LIMIT = 64 << 20
+"""Bytes of one answer's line: 32,000 objects of each of six kinds take about 45 MB."""
 QUESTION_LIMIT = 1 << 20
 CONTAINER_GONE = 3
 """Exit status of an agent whose container has exited."""
 
 
 @dataclass(frozen=True, slots=True)
-class Located:
-    """The answer to `maps`."""
+class MappedFile:
+    """What the mappings of one file have in common."""
 
-    mappings: Mappings
-    in_upper: frozenset[str] | None
-    """Paths that the overlay's upper directory has; None: not known."""
+    path: str
+    deleted: bool
+    device: str
+    inode: int
+    file_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mapper:
+    """A process that has mappings."""
+
+    id: ProcessId
+    container_pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """The answer to `maps`, with each process and each file once: a path may have 4,096 bytes and 65,530 mappings."""
+
+    processes: tuple[Mapper, ...]
+    files: tuple[MappedFile, ...]
+    permissions: tuple[str, ...]
+    rows: tuple[tuple[int, ...], ...]
+    """For each mapping the index in `processes`, `files` and `permissions`, then its start, end and offset."""
+    mounts: tuple[Mount, ...]
+    unread: tuple[str, ...]
+    in_upper: tuple[int, ...] | None
+    """Indices of files whose paths the overlay's upper directory has; None: not known."""
+
+
+def pack(found: Mappings, in_upper: frozenset[str] | None) -> Located:
+    """Returns mappings in the form of the answer."""
+    processes: dict[Mapper, int] = {}
+    files: dict[MappedFile, int] = {}
+    permissions: dict[str, int] = {}
+    rows = []
+    for one in found.mappings:
+        file = MappedFile(one.path, one.deleted, one.device, one.inode, one.file_bytes)
+        rows.append(
+            (
+                processes.setdefault(Mapper(one.id, one.container_pid), len(processes)),
+                files.setdefault(file, len(files)),
+                permissions.setdefault(one.permissions, len(permissions)),
+                one.start,
+                one.end,
+                one.offset,
+            )
+        )
+    above = None if in_upper is None else tuple(index for file, index in files.items() if file.path in in_upper)
+    return Located(tuple(processes), tuple(files), tuple(permissions), tuple(rows), found.mounts, found.unread, above)
+
+
+def unpack(answer: Located) -> tuple[Mappings, frozenset[str] | None]:
+    """Returns the mappings of an answer, and the paths that the overlay's upper directory has.
+
+    Raises ValueError or IndexError for rows of another form.
+    """
+    made = []
+    for process, number, permissions, start, end, offset in answer.rows:
+        who, file = answer.processes[process], answer.files[number]
+        made.append(
+            MappingRecord(
+                id=who.id,
+                container_pid=who.container_pid,
+                start=start,
+                end=end,
+                permissions=answer.permissions[permissions],
+                offset=offset,
+                device=file.device,
+                inode=file.inode,
+                path=file.path,
+                deleted=file.deleted,
+                file_bytes=file.file_bytes,
+            )
+        )
+    above = None if answer.in_upper is None else frozenset(answer.files[number].path for number in answer.in_upper)
+    return Mappings(tuple(made), answer.mounts, answer.unread), above
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +127,8 @@ def to_plain(value: object) -> object:
     if isinstance(value, (tuple, list)):
         return [to_plain(item) for item in value]
     if is_dataclass(value):
-        return {one.name: to_plain(getattr(value, one.name)) for one in fields(value)}
+        held = ((one, getattr(value, one.name)) for one in fields(value))
+        return {one.name: to_plain(item) for one, item in held if item != one.default}
     raise TypeError(f"{type(value).__name__} can't be sent between agent and client")
 
 

@@ -5,15 +5,17 @@ without resolving a path. Paths here are data: they are compared and shown, neve
 strictly below an overlay's upper directory checks whether it has the file.
 """
 
+import math
 import os
 import re
 import stat
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone
-from containerlab_probes.kernel.files import read_text
+from containerlab_probes.kernel.files import lines_of
 from containerlab_probes.kernel.mounts import read_mounts
 from containerlab_probes.kernel.os_errors import failure
 from containerlab_probes.kernel.rootfs import open_in_root, open_root
@@ -21,10 +23,12 @@ from containerlab_probes.memory.windows import check_window, read_window
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import Backing, Mapping, Mappings, Mount, Process, ProcessId, Window
 
-MAPPINGS_LIMIT = 20_000
-"""Maximum number of mappings in one answer; a process may have 65,530 (man 5 proc_sys_vm, max_map_count)."""
-MAPS_BYTES = 64 * 1024 * 1024
-"""Maximum number of bytes to read from one /proc/PID/maps."""
+MAPPINGS_LIMIT = 32_000
+"""Mappings in one answer; a process may have 65,530 (man 5 proc_sys_vm, max_map_count)."""
+PATHS_BYTES = 16 * 1024 * 1024
+"""Bytes of all different paths in one answer; one path has up to 4,096."""
+MAPS_BYTES = 512 * 1024 * 1024
+"""Bytes of one /proc/PID/maps that are looked at: 65,530 lines with the longest paths. One line is held at a time."""
 
 _DELETED = " (deleted)"
 _KERNEL_FILE = re.compile(r"/dev/zero|/memfd:.*|/anon_hugepage|/secretmem", re.DOTALL)
@@ -66,7 +70,11 @@ def parse_maps(text: str) -> list[MapsLine]:
 
     The kernel escapes only the newline (fs/proc/task_mmu.c, seq_path).
     """
-    return [line for raw in text.split("\n") if (line := _maps_line(raw)) is not None]
+    return list(_parsed(text.split("\n")))
+
+
+def _parsed(lines: Iterable[str]) -> Iterator[MapsLine]:
+    return (line for raw in lines if (line := _maps_line(raw)) is not None)
 
 
 def _maps_line(raw: str) -> MapsLine | None:
@@ -97,43 +105,68 @@ def _maps_line(raw: str) -> MapsLine | None:
         return None
 
 
-def read_maps(pid: int) -> list[MapsLine]:
-    """Reads the mappings of files and shared memory of a process. Raises `Gone` and `Denied`."""
-    return parse_maps(read_text(f"/proc/{pid}/maps", MAPS_BYTES))
+def read_maps(pid: int) -> Iterator[MapsLine]:
+    """Yields the mappings of files and shared memory of a process as they are read. Raises `Gone` and `Denied`."""
+    return _parsed(lines_of(f"/proc/{pid}/maps", MAPS_BYTES))
 
 
-def container_mappings(init: ProcessId, processes: Iterable[Process]) -> Mappings:
-    """Returns all mappings of files and shared memory of these processes, and the mounts that `init` sees.
+def container_mappings(init: ProcessId, processes: Iterable[Process], until: float = math.inf) -> Mappings:
+    """Returns the mappings of files and shared memory of these processes, and the mounts that `init` sees.
 
-    Omits processes that exit meanwhile; `unread` names those that can't be read. Raises `Gone` if `init` has exited.
+    Omits processes that exit meanwhile; `unread` says what is missing: processes that can't be read, and mappings over
+    a limit or after `until` (of time.monotonic). Raises `Gone` if `init` has exited.
     """
-    found: list[Mapping] = []
+    found = _Collected(until)
     unread: list[str] = []
     for process in processes:
         try:
-            found += _mappings_of(process)
+            found.add(process)
         except Gone:
             continue
         except ContainerlabError as error:
             unread.append(str(error))
-        if len(found) > MAPPINGS_LIMIT:
-            unread.append(f"There are more than {MAPPINGS_LIMIT} mappings; the rest is omitted.")
-            break
     mounts = read_mounts(init.pid)
     if identify(init.pid) != init:
         raise Gone("The container's PID 1 has exited.")
-    return Mappings(tuple(found[:MAPPINGS_LIMIT]), tuple(mounts), tuple(unread))
+    return Mappings(tuple(found.mappings), tuple(mounts), (*found.missing(), *unread))
 
 
-def _mappings_of(process: Process) -> list[Mapping]:
-    sizes: dict[tuple[str, int], int | None] = {}
-    found = []
-    for line in read_maps(process.pid):
+class _Collected:
+    """Mappings of several processes up to the limits, and the count of all."""
+
+    def __init__(self, until: float) -> None:
+        self.mappings: list[Mapping] = []
+        self._until = until
+        self._total = 0
+        self._paths: dict[str, str] = {}
+        self._paths_bytes = 0
+        self._is_full = self._is_late = False
+
+    def add(self, process: Process) -> None:
+        """Adds the mappings of one process. Raises `Gone` and `Denied`."""
+        if self._is_late:
+            return
+        sizes: dict[tuple[str, int], int | None] = {}
+        for line in read_maps(process.pid):
+            self._total += 1
+            if self._total % 256 == 0 and time.monotonic() > self._until:
+                self._is_late = True
+                return
+            if not self._is_full:
+                self._add_line(process, line, sizes)
+
+    def _add_line(self, process: Process, line: MapsLine, sizes: dict[tuple[str, int], int | None]) -> None:
         path, deleted = _resolve_ambiguity(process.pid, line) if line.is_ambiguous else (line.path, line.deleted)
+        kept = self._paths.setdefault(path, path)
+        if kept is path:
+            self._paths_bytes += len(path)
+        if len(self.mappings) >= MAPPINGS_LIMIT or self._paths_bytes > PATHS_BYTES:
+            self._is_full = True
+            return
         key = (line.device, line.inode)
         if key not in sizes:
             sizes[key] = _file_bytes(process.pid, line)
-        found.append(
+        self.mappings.append(
             Mapping(
                 id=process.id,
                 container_pid=process.container_pid,
@@ -143,12 +176,18 @@ def _mappings_of(process: Process) -> list[Mapping]:
                 offset=line.offset,
                 device=line.device,
                 inode=line.inode,
-                path=path,
+                path=kept,
                 deleted=deleted,
                 file_bytes=sizes[key],
             )
         )
-    return found
+
+    def missing(self) -> tuple[str, ...]:
+        """Returns a sentence about the mappings that are left out; empty if all are listed."""
+        listed = len(self.mappings)
+        if self._is_late:
+            return (f"Mappings: the first {listed:,} of more than {self._total:,} are listed; reading took too long.",)
+        return (f"Mappings: the first {listed:,} of {self._total:,} are listed.",) if self._is_full else ()
 
 
 def _file_bytes(pid: int, line: MapsLine) -> int | None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
+from containerlab_probes.kernel.files import count_names, names_in, read_text
 from containerlab_probes.kernel.libc import libc
 from containerlab_probes.kernel.os_errors import failure
 from containerlab_probes.kernel.rootfs import open_in_root, open_root
@@ -22,8 +23,10 @@ from containerlab_probes.records import IpcKind, IpcObject, ProcessId, Semaphore
 
 SHM = "/dev/shm"  # noqa: S108  # nosec B108 # a path of the container, opened below its root only
 MQUEUE = "/dev/mqueue"
-OBJECTS_LIMIT = 10_000
-"""Maximum number of files to read in one directory."""
+OBJECTS_LIMIT = 32_000
+"""Files of one directory that are read."""
+NAMES_COUNTED = 1_000_000
+"""Files of one directory that are counted."""
 
 _DIRECTORIES = {IpcKind.POSIX_SHM: SHM, IpcKind.POSIX_SEM: SHM, IpcKind.POSIX_MQ: MQUEUE}
 _SEM_PREFIX = "sem."
@@ -118,7 +121,7 @@ def totals(pid: int) -> tuple[int, int]:
 
 
 def _sizes(fd: int, queues: bool) -> Iterator[int]:
-    for name in os.listdir(fd)[:OBJECTS_LIMIT]:
+    for name in names_in(fd, OBJECTS_LIMIT):
         try:
             state = os.stat(name, dir_fd=fd, follow_symlinks=False)
         except OSError:
@@ -130,11 +133,13 @@ def _sizes(fd: int, queues: bool) -> Iterator[int]:
 def _listed(
     fd: int, path: str, make: Callable[[int, str, os.stat_result], IpcObject], unread: list[str]
 ) -> list[PosixObject]:
-    names = os.listdir(fd)
+    names = names_in(fd, OBJECTS_LIMIT + 1)
     if len(names) > OBJECTS_LIMIT:
-        unread.append(f"{path} has {len(names)} files; {OBJECTS_LIMIT} of them are read.")
+        total = count_names(fd, NAMES_COUNTED)
+        more = "at least " if total == NAMES_COUNTED else ""
+        unread.append(f"{path}: the first {OBJECTS_LIMIT:,} of {more}{total:,} files are listed.")
     found = []
-    for name in sorted(names)[:OBJECTS_LIMIT]:
+    for name in sorted(names[:OBJECTS_LIMIT]):
         try:
             state = os.stat(name, dir_fd=fd, follow_symlinks=False)
         except OSError:
@@ -223,9 +228,8 @@ def _queue_limits() -> dict[str, int]:
         ("mq_msgsize_max", "msgsize_max"),
     ):
         try:
-            with open(f"/proc/sys/fs/mqueue/{file_name}", encoding="ascii") as file:
-                limits[name] = int(file.read())
-        except (OSError, ValueError):
+            limits[name] = int(read_text(f"/proc/sys/fs/mqueue/{file_name}"))
+        except (ContainerlabError, ValueError):
             continue
     return limits
 

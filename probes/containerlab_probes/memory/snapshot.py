@@ -1,11 +1,14 @@
 """All IPC objects of one container, System V and POSIX, with the processes that use each."""
 
 import contextlib
+import math
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone
+from containerlab_probes.kernel.files import names_in
 from containerlab_probes.kernel.namespaces import namespace_inode, visit_ipc
 from containerlab_probes.memory import posix, sysv
 from containerlab_probes.memory.mappings import open_mapped, read_maps
@@ -18,6 +21,10 @@ READABLE = (IpcKind.SHM, IpcKind.POSIX_SHM, IpcKind.POSIX_SEM)
 
 INITIAL_NAMESPACE = 0xEFFFFFFF
 """The inode of the machine's first IPC namespace (include/linux/proc_ns.h, PROC_IPC_INIT_INO)."""
+USES_LIMIT = 200_000
+"""Uses of objects by processes in one answer."""
+OPEN_FILES_LIMIT = 65_536
+"""Open files of one process that are compared with the objects; it can have a million."""
 
 File = tuple[int, int]
 """Device and inode of stat(2)."""
@@ -32,6 +39,23 @@ class Uses:
     mapped: dict[File, set[int]] = field(default_factory=dict)
     opened: dict[File, set[int]] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def add_segment(self, number: int, process: ProcessId, range_: str) -> None:
+        """Adds a process that has a segment attached."""
+        users = self.segments.setdefault(number, {})
+        if process not in users and self._has_room():
+            users[process] = range_
+
+    def add_file(self, table: dict[File, set[int]], file: File, pid: int) -> None:
+        """Adds a process that has an object mapped or open."""
+        users = table.setdefault(file, set())
+        if pid not in users and self._has_room():
+            users.add(pid)
+
+    def _has_room(self) -> bool:
+        self.count += 1
+        return self.count <= USES_LIMIT
 
 
 def kernel_memory_device() -> int:
@@ -46,9 +70,10 @@ def kernel_memory_device() -> int:
         os.close(fd)
 
 
-def uses_of(processes: Iterable[ProcessId], posix_objects: dict[File, str]) -> Uses:
+def uses_of(processes: Iterable[ProcessId], posix_objects: dict[File, str], until: float = math.inf) -> Uses:
     """Returns which of these processes have which segment attached, and which POSIX object mapped or open.
 
+    `unread` says what is missing: processes that can't be read, or that come after `until` (of time.monotonic).
     Segments count only for processes in the caller's IPC namespace: other namespaces use the same ids. `posix_objects`
     maps each file to its name.
     """
@@ -57,28 +82,36 @@ def uses_of(processes: Iterable[ProcessId], posix_objects: dict[File, str]) -> U
     inodes = {inode for _, inode in posix_objects}
     links = {prefix + name for name in posix_objects.values() for prefix in (posix.SHM + "/", posix.MQUEUE + "/", "/")}
     for process in processes:
+        if time.monotonic() > until:
+            uses.unread.append("Users are incomplete: reading the mappings of all processes took too long.")
+            break
         try:
             same = namespace_inode(process.pid, "ipc") == here
             for line in read_maps(process.pid):
                 if same and line.path.startswith("/SYSV") and line.device_number == device:
-                    uses.segments.setdefault(line.inode, {}).setdefault(process, line.range)
+                    uses.add_segment(line.inode, process, line.range)
                 elif line.inode in inodes and (file := (line.device_number, line.inode)) in posix_objects:
-                    uses.mapped.setdefault(file, set()).add(process.pid)
-            for file in _open_files(process.pid, links) if links else ():
+                    uses.add_file(uses.mapped, file, process.pid)
+            for file in _open_files(process.pid, links, uses.unread) if links else ():
                 if file in posix_objects:
-                    uses.opened.setdefault(file, set()).add(process.pid)
+                    uses.add_file(uses.opened, file, process.pid)
         except Gone:
             continue
         except ContainerlabError as error:
             uses.unread.append(str(error))
+    if uses.count > USES_LIMIT:
+        uses.unread.append(f"Users are incomplete: the first {USES_LIMIT:,} of {uses.count:,} uses are listed.")
     return uses
 
 
-def _open_files(pid: int, links: set[str]) -> set[File]:
+def _open_files(pid: int, links: set[str], unread: list[str]) -> set[File]:
     """Returns the open files of a process whose links in /proc/PID/fd are among `links`."""
     found = set()
     try:
-        for fd in os.listdir(f"/proc/{pid}/fd"):
+        names = names_in(f"/proc/{pid}/fd", OPEN_FILES_LIMIT + 1)
+        if len(names) > OPEN_FILES_LIMIT:
+            unread.append(f"Open files of process {pid}: the first {OPEN_FILES_LIMIT:,} are searched.")
+        for fd in names[:OPEN_FILES_LIMIT]:
             entry = f"/proc/{pid}/fd/{fd}"
             try:
                 if os.readlink(entry) in links:
@@ -86,20 +119,21 @@ def _open_files(pid: int, links: set[str]) -> set[File]:
                     found.add((state.st_dev, state.st_ino))
             except FileNotFoundError:
                 continue
-    except OSError:
+    except (ContainerlabError, OSError):
         return found
     return found
 
 
-def snapshot(init: ProcessId, processes: Iterable[ProcessId]) -> IpcSnapshot:
+def snapshot(init: ProcessId, processes: Iterable[ProcessId], until: float = math.inf) -> IpcSnapshot:
     """Returns all objects in the caller's IPC namespace and in the POSIX directories of `init`'s container.
 
+    The search for their users ends at `until` (of time.monotonic), and `unread` says so.
     Raises `Gone` if `init` has exited.
     """
     found, unread = sysv.objects()
     posix_found, limits, posix_unread = posix.objects(init)
     names = {item.file: _file_name(item.object) for item in posix_found}
-    uses = uses_of(processes, names)
+    uses = uses_of(processes, names, until)
     of_host, host_devices = is_host_namespace(), _host_devices()
     objects = [replace(_with_segment_users(item, uses), of_host=of_host) for item in found]
     objects += [replace(_with_file_users(item, uses), of_host=item.file[0] in host_devices) for item in posix_found]

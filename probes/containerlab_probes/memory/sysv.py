@@ -10,19 +10,30 @@ member, by key), so this module reads those.
 import ctypes
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from containerlab_probes.errors import BadRequest, Gone, Unsupported
+from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
+from containerlab_probes.kernel.files import lines_of, read_text
 from containerlab_probes.kernel.libc import last_failure, libc
 from containerlab_probes.kernel.os_errors import NO_SUCH_OBJECT, failure
 from containerlab_probes.memory.windows import check_window, read_window
 from containerlab_probes.records import IpcKind, IpcObject, Semaphore, Window
 
+OBJECTS_LIMIT = 32_000
+"""Objects of one kind that are listed; a namespace may have 32,768 of each (ipc/util.h, IPCMNI), or 2**24."""
+TABLE_BYTES = 1 << 30
+"""Bytes of one table of /proc/sysvipc that are looked at; each row has about 130."""
+MEMBERS_IN_ALL = 65_536
+"""Members that are read from all sets together."""
 MEMBERS_LIMIT = 1024
 """Maximum number of members to read from one semaphore set, each with three calls; a set may have 32,000."""
 
+MAPS_BYTES = 64 * 1024 * 1024
+"""Bytes of /proc/self/maps that are searched for a segment."""
+_PLURALS = {"shm": "Segments", "sem": "Semaphore sets", "msg": "Message queues"}
+"""Table of /proc/sysvipc -> what it lists."""
 _SHM_DEST = 0o1000
 _GETPID, _GETALL, _GETNCNT, _GETZCNT = 11, 13, 14, 15
 _NO_SUCH_ID = NO_SUCH_OBJECT | {errno.EINVAL}
@@ -131,10 +142,10 @@ def _rows(text: str, *needed: str) -> list[dict[str, int]]:
     return rows
 
 
-def members(set_id: int, count: int) -> tuple[Semaphore, ...]:
-    """Returns the members of a set, at most MEMBERS_LIMIT of them (man 2 semctl: GETALL, GETNCNT, GETZCNT, GETPID).
+def members(set_id: int, count: int, limit: int = MEMBERS_LIMIT) -> tuple[Semaphore, ...]:
+    """Returns the members of a set, at most `limit` and at most MEMBERS_LIMIT of them.
 
-    The calls read at different instants. Raises `Gone` and `Denied`.
+    These are calls of semctl(2) at different instants: GETALL, GETNCNT, GETZCNT, GETPID. Raises `Gone` and `Denied`.
     """
     what = f"read semaphore set {set_id}"
     values = (ctypes.c_ushort * count)()
@@ -149,39 +160,58 @@ def members(set_id: int, count: int) -> tuple[Semaphore, ...]:
 
     return tuple(
         Semaphore(values[n], ask(n, _GETNCNT), ask(n, _GETZCNT), ask(n, _GETPID))
-        for n in range(min(count, MEMBERS_LIMIT))
+        for n in range(min(count, limit, MEMBERS_LIMIT))
     )
 
 
-def _table(name: str) -> str:
-    try:
-        with open(f"/proc/sysvipc/{name}", encoding="ascii") as file:
-            return file.read()
-    except OSError as error:
-        raise failure(error, f"read /proc/sysvipc/{name}") from error
+def first_rows(lines: Iterable[str], limit: int) -> tuple[str, int]:
+    """Returns a table with its first `limit` rows, and how many rows it has."""
+    kept: list[str] = []
+    total = -1
+    for line in lines:
+        total += 1
+        if total <= limit:
+            kept.append(line)
+    return "\n".join(kept), max(total, 0)
+
+
+def _table(name: str, unread: list[str]) -> str:
+    """Returns the first rows of a table; `unread` gets a sentence about the rest."""
+    text, total = first_rows(lines_of(f"/proc/sysvipc/{name}", TABLE_BYTES), OBJECTS_LIMIT)
+    if total > OBJECTS_LIMIT:
+        unread.append(f"{_PLURALS[name]}: the first {OBJECTS_LIMIT:,} of {total:,} are listed.")
+    return text
 
 
 def objects() -> tuple[list[IpcObject], list[str]]:
-    """Returns all System V objects of this namespace, and sentences about what could not be read."""
-    found, unread = segments(_table("shm")), []
-    for semaphore_set, count in semaphore_sets(_table("sem")):
+    """Returns the System V objects of this namespace, and sentences about what is missing."""
+    unread: list[str] = []
+    found = segments(_table("shm", unread))
+    left = MEMBERS_IN_ALL
+    short: list[tuple[str, int, int]] = []
+    for semaphore_set, count in semaphore_sets(_table("sem", unread)):
         try:
-            semaphores = members(int(semaphore_set.id), count)
+            semaphores = members(int(semaphore_set.id), count, left) if left else ()
         except Gone:
             continue
+        left -= len(semaphores)
         if count > len(semaphores):
-            unread.append(
-                f"Semaphore set {semaphore_set.id} has {count} members; only the first {len(semaphores)} are read."
-            )
+            short.append((semaphore_set.id, count, len(semaphores)))
         found.append(replace(semaphore_set, semaphores=semaphores))
-    return found + queues(_table("msg")), unread
+    unread += [
+        f"Semaphore set {id}: the first {read:,} of {count:,} members are read." for id, count, read in short[:3]
+    ]
+    if len(short) > 3:
+        unread.append(f"{len(short) - 3:,} more semaphore sets have members that are not read.")
+    return found + queues(_table("msg", unread)), unread
 
 
 def totals() -> tuple[int, int]:
     """Returns the number of objects in this namespace, and the bytes of its segments and queues."""
-    tables = [parse_table(_table(name)) for name in ("shm", "sem", "msg")]
-    size = sum(row["size"] for row in tables[0]) + sum(row["cbytes"] for row in tables[2])
-    return sum(map(len, tables)), size
+    tables = [first_rows(lines_of(f"/proc/sysvipc/{name}", TABLE_BYTES), OBJECTS_LIMIT) for name in _PLURALS]
+    rows = {name: parse_table(text) for name, (text, _) in zip(_PLURALS, tables, strict=True)}
+    size = sum(row["size"] for row in rows["shm"]) + sum(row["cbytes"] for row in rows["msg"])
+    return sum(total for _, total in tables), size
 
 
 def limits() -> dict[str, int]:
@@ -194,9 +224,8 @@ def limits() -> dict[str, int]:
 
 def _numbers(file_name: str, names: tuple[str, ...]) -> dict[str, int]:
     try:
-        with open(f"/proc/sys/kernel/{file_name}", encoding="ascii") as file:
-            return dict(zip(names, map(int, file.read().split()), strict=True))
-    except (OSError, ValueError):
+        return dict(zip(names, map(int, read_text(f"/proc/sys/kernel/{file_name}").split()), strict=True))
+    except (ContainerlabError, ValueError):
         return {}
 
 
@@ -224,11 +253,10 @@ def read_by_attaching(segment_id: int, offset: int, length: int) -> Window:
 
 def _range_at(address: int) -> str:
     start = f"{address:x}-"
-    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as file:
-        for line in file:
-            first = line.split(" ", 1)[0]
-            if first.lstrip("0").startswith(start):
-                return "-".join(part.lstrip("0") for part in first.split("-"))
+    for line in lines_of("/proc/self/maps", MAPS_BYTES):
+        first = line.split(" ", 1)[0]
+        if first.lstrip("0").startswith(start):
+            return "-".join(part.lstrip("0") for part in first.split("-"))
     raise Unsupported("Could not read the segment: it is attached but missing in /proc/self/maps.")
 
 

@@ -110,7 +110,7 @@ def test_an_agent_killed_between_questions_is_replaced(probe: Make) -> None:
     ("then", "error", "words"),
     [
         ("time.sleep(60)", TimedOut, "did not answer in time"),
-        ("print('x' * (9 << 20), flush=True)", Unsupported, "larger than the limit of 8 MiB"),
+        ("print('x' * (65 << 20), flush=True)", Unsupported, "larger than the limit of 64 MiB"),
         ("print('{}' , flush=True); time.sleep(60)", Unsupported, "sent an invalid answer"),
         ("print('[' * 100000, flush=True); time.sleep(60)", Unsupported, "sent an invalid answer"),
         ("print('''{\"id\":2,\"answer\":{}}''', flush=True); time.sleep(60)", Unsupported, "sent an invalid answer"),
