@@ -12,7 +12,8 @@ import re
 import select
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from containerlab_probes.codec import (
@@ -28,6 +29,7 @@ from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsu
 from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_probes.memory import mappings, snapshot
 from containerlab_probes.memory.windows import check_window
+from containerlab_probes.processes.container_files import ContainerFiles
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.membership import membership_of
 from containerlab_probes.processes.tree import container_processes
@@ -114,6 +116,9 @@ class Agent:
             "ipc-read": (self._ipc_read, frozenset({"kind", "object", "offset", "length"})),
             "ipc-remove": (self._ipc_remove, frozenset({"kind", "object"})),
             "maps": (self._maps, frozenset({"upper_dir"})),
+            "file": (self._file, frozenset({"pid", "started", "path", "limit"})),
+            "file-names": (self._file_names, frozenset({"pid", "started", "path"})),
+            "file-state": (self._file_state, frozenset({"pid", "started", "path"})),
             "map-read": (self._map_read, frozenset({"pid", "started", "range", "offset", "length"})),
         }
 
@@ -134,7 +139,7 @@ class Agent:
         `membership_of`.
         """
         if self._run is None:
-            raise BadRequest("This agent belongs to no container, so it answers hello and overview only.")
+            raise BadRequest("This agent belongs to no container: it answers only hello and overview, and reads files.")
         init = self._run.init
         here, there = namespace_inode(0, "ipc"), namespace_inode(init.pid, "ipc")
         membership_of(self._run)
@@ -183,6 +188,26 @@ class Agent:
         found = mappings.container_mappings(run.init, container_processes(run), until)
         upper = mappings.paths_in_upper(found.mappings, upper_dir) if upper_dir else None
         return pack(found, upper)
+
+    @contextmanager
+    def _files(self, question: Question) -> Iterator[ContainerFiles]:
+        files = ContainerFiles(ProcessId(question.number("pid"), question.number("started")))
+        try:
+            yield files
+        finally:
+            files.close()
+
+    def _file(self, question: Question) -> object:
+        with self._files(question) as files:
+            return files.read(question.text("path"), question.number("limit"))
+
+    def _file_names(self, question: Question) -> object:
+        with self._files(question) as files:
+            return files.names(question.text("path"))
+
+    def _file_state(self, question: Question) -> object:
+        with self._files(question) as files:
+            return files.state(question.text("path"))
 
     def _map_read(self, question: Question) -> object:
         id, (offset, length) = ProcessId(question.number("pid"), question.number("started")), question.window()

@@ -3,6 +3,7 @@
 An agent that exceeds a limit is killed and the question fails with an error. The next question starts a new agent.
 """
 
+import contextlib
 import json
 import os
 import select
@@ -17,11 +18,12 @@ from pathlib import Path
 from typing import cast
 
 from containerlab_probes.codec import ANSWER_LIMIT, CONTAINER_GONE, PROTOCOL, Located, OneOverview, decoder, unpack
-from containerlab_probes.errors import BY_KIND, ContainerlabError, Denied, Gone, TimedOut, Unsupported
+from containerlab_probes.errors import BY_KIND, ContainerlabError, Denied, Gone, Unanswered, Unsupported
 from containerlab_probes.kernel.files import read_text
 from containerlab_probes.kernel.namespaces import nsenter_command
 from containerlab_probes.records import (
     ContainerRun,
+    FileState,
     IpcKind,
     IpcSnapshot,
     Mappings,
@@ -35,6 +37,13 @@ TIME_LIMIT_S = 5.0
 """For one question, including the start of its agent."""
 LISTING_FACTOR = 3
 """How much longer a question with a long answer may take: the agent stops reading after 4 s, then it sends."""
+
+FILES_LIMIT_S = 3.0
+"""For all files of one container together."""
+KILL_LIMIT_S = 1.0
+"""Time to wait for the end of a killed agent."""
+MOST_STUCK = 2
+"""Killed agents of one container that still wait for a file system; with so many, no further one is started."""
 
 PACKAGES = ("psutil", "sysv_ipc")
 """Packages that an agent may import besides the standard library and this package."""
@@ -149,7 +158,7 @@ class _AgentProcess:
         try:
             status = self.process.wait(max(0.0, until - time.monotonic()))
         except subprocess.TimeoutExpired:
-            return TimedOut("A probe agent closed its streams but did not exit in time.")
+            return Unanswered("A probe agent closed its streams but did not exit in time.")
         try:
             said = os.read(self._stderr, 4096).decode("utf-8", "replace").strip()
         except OSError:
@@ -168,21 +177,39 @@ def _wait(fd: int, event: int, until: float) -> None:
     poll = select.poll()
     poll.register(fd, event)
     if not poll.poll(max(0.0, (until - time.monotonic()) * 1000)):
-        raise TimedOut("A probe agent did not answer in time and was killed.")
+        raise Unanswered("A probe agent did not answer in time and was killed.")
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Kills an agent. One that waits for a FUSE server can't be killed, so it is left behind until that answers."""
     process.kill()
-    process.wait()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(KILL_LIMIT_S)
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
             stream.close()
 
 
+_stuck: dict[ProcessId | None, list["subprocess.Popen[bytes]"]] = {}
+"""Killed agents that have not ended, by the container's PID 1."""
+
+
+def _is_stuck(init: ProcessId | None) -> bool:
+    """Returns whether too many killed agents of a container still wait for a file system."""
+    _stuck[init] = [one for one in _stuck.get(init, ()) if one.poll() is None]
+    if not _stuck[init]:
+        del _stuck[init]
+        return False
+    return len(_stuck[init]) >= MOST_STUCK
+
+
 class _Client:
     """One agent at a time, one question at a time, from any thread."""
 
-    def __init__(self, ours: Sequence[str], command: Sequence[str] | None, time_limit_s: float) -> None:
+    def __init__(
+        self, ours: Sequence[str], command: Sequence[str] | None, time_limit_s: float, of: ProcessId | None = None
+    ) -> None:
+        self._of = of
         self._command = command or ours
         self._needs_privileges = command is None
         self._time_limit_s = time_limit_s
@@ -202,8 +229,11 @@ class _Client:
 
     def _drop(self) -> None:
         if self._agent is not None:
+            process = self._agent.process
             self._agent.end()
             self._agent = None
+            if process.poll() is None:
+                _stuck.setdefault(self._of, []).append(process)
 
     def _ask(self, form: object, ask: str, times: int = 1, /, **fields: object) -> object:
         """Returns the answer as a value of the type `form`. Raises the agent's error, or one for its failure.
@@ -227,6 +257,8 @@ class _Client:
         reason = unavailable_reason() if self._needs_privileges else ""
         if reason:
             raise (Denied if "root" in reason else Unsupported)(reason)
+        if _is_stuck(self._of):
+            raise Unanswered("A file system in the container still does not answer the probe agents that asked it.")
         self._agent, self._number = _AgentProcess(self._command), 0
         hello = self._exchange(self._agent, until, "hello", {})
         if not isinstance(hello, dict) or hello.get("protocol") != PROTOCOL:
@@ -268,7 +300,7 @@ class ProbeClient(_Client):
         """`command` replaces the command that starts the agent through nsenter."""
         self.run = run
         ours = agent_command("--container", _text_of(run))
-        super().__init__(nsenter_command(run.init.pid, ("ipc",), ours), command, time_limit_s)
+        super().__init__(nsenter_command(run.init.pid, ("ipc",), ours), command, time_limit_s, run.init)
 
     def processes(self) -> tuple[Process, ...]:
         """Returns the container's processes, as `container_processes` returns them."""
@@ -303,6 +335,41 @@ class ProbeClient(_Client):
         """Returns a window of the file behind a mapping of one of the container's processes (`Mapping.range`)."""
         fields = {"pid": id.pid, "started": id.started, "range": range_, "offset": offset, "length": length}
         return cast(Window, self._ask(Window, "map-read", **fields))
+
+
+class FileClient(_Client):
+    """Reads files of one container that may never be answered, all of them within one time limit.
+
+    Each method raises `Unanswered` when the time is over, and as `ContainerFiles`.
+    """
+
+    def __init__(
+        self, init: ProcessId, *, time_limit_s: float = FILES_LIMIT_S, command: Sequence[str] | None = None
+    ) -> None:
+        """`init` is the container's PID 1. The time begins with the first question."""
+        self._budget_s = time_limit_s
+        self._until: float | None = None
+        super().__init__(agent_command(), command, time_limit_s, init)
+
+    def read(self, id: ProcessId, path: str, limit: int) -> bytes:
+        """Returns the beginning of a regular file as a process of the container sees it."""
+        return cast(bytes, self._file(bytes, "file", id, path=path, limit=limit))
+
+    def names(self, id: ProcessId, path: str) -> tuple[str, ...]:
+        """Returns the names in a directory."""
+        return cast(tuple[str, ...], self._file(tuple[str, ...], "file-names", id, path=path))
+
+    def state(self, id: ProcessId, path: str) -> FileState:
+        """Returns owner and permissions of a directory."""
+        return cast(FileState, self._file(FileState, "file-state", id, path=path))
+
+    def _file(self, form: object, ask: str, id: ProcessId, **fields: object) -> object:
+        now = time.monotonic()
+        self._until = self._until or now + self._budget_s
+        self._time_limit_s = self._until - now
+        if self._time_limit_s <= 0:
+            raise Unanswered(f"A file system in the container did not answer within {self._budget_s:g} s.")
+        return self._ask(form, ask, pid=id.pid, started=id.started, **fields)
 
 
 class OverviewClient(_Client):

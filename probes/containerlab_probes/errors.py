@@ -42,6 +42,12 @@ class TimedOut(ContainerlabError):
     exit_status = 5
 
 
+class Unanswered(TimedOut):
+    """A probe, or a file system in a container, gave no answer within the time limit; the engine is not at fault."""
+
+    exit_status = 4
+
+
 class BadRequest(ContainerlabError):
     """The request is invalid; the sentence says what would be valid."""
 

@@ -332,6 +332,16 @@ class Mappings:
 
 
 @dataclass(frozen=True, slots=True)
+class FileState:
+    """Owner and permissions of a file or directory."""
+
+    mode: int
+    uid: int
+    read_only: bool
+    """Whether its file system is mounted read-only."""
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """A part of an object or file, at most 64 KiB."""
 

@@ -11,13 +11,17 @@ import stat
 
 from containerlab_probes.errors import BadRequest, ContainerlabError
 from containerlab_probes.kernel.libc import libc
+from containerlab_probes.kernel.local import LocalMounts, NotLocal
 from containerlab_probes.kernel.os_errors import failure
 from containerlab_probes.records import WINDOW_LIMIT
 
 _OPENAT2 = 437
 """The syscall's number, the same on every architecture (include/uapi/asm-generic/unistd.h)."""
+_RESOLVE_NO_XDEV = 0x01
 _RESOLVE_NO_MAGICLINKS = 0x02
 _RESOLVE_IN_ROOT = 0x10
+_RESOLVE_CACHED = 0x20
+"""Fails with EAGAIN where the lookup would ask the file system (since Linux 5.12)."""
 _ALWAYS = os.O_CLOEXEC | os.O_NOCTTY
 _O_PATH_KEEPS = os.O_PATH | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW
 """The flags that openat2 accepts together with O_PATH."""
@@ -55,29 +59,59 @@ def open_in_root(root_fd: int, path: str, flags: int = os.O_PATH) -> int:
     use `open_file` for a file of unknown kind. Raises `Gone` (no such
     file), `Denied`, `BadRequest` (a magic link, a loop, not a directory, a name too long) or `Unsupported`.
     """
+    fd, error = _openat2(root_fd, path, flags, 0, _TRIES)
+    if fd < 0:
+        raise _unreadable(error, path)
+    return fd
+
+
+def _openat2(root_fd: int, path: str, flags: int, resolve: int, tries: int) -> tuple[int, int]:
+    """Returns a descriptor, or -1 and the errno. Raises `BadRequest` for what can't be a path."""
     flags |= _ALWAYS
     if flags & os.O_PATH:
         flags &= _O_PATH_KEEPS
-    how = _OpenHow(flags, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+    how = _OpenHow(flags, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS | resolve)
     name = os.fsencode(path)
     if b"\0" in name or not name:
         raise BadRequest(f"{path!r} is not the path of a file.")
-    for _ in range(_TRIES):
+    for _ in range(tries):
         fd = int(libc.syscall(_OPENAT2, root_fd, name, ctypes.byref(how), ctypes.sizeof(how)))
         if fd >= 0:
-            return fd
+            return fd, 0
         if ctypes.get_errno() not in (errno.EAGAIN, errno.EINTR):
             break
-    raise _unreadable(ctypes.get_errno(), path)
+    return -1, ctypes.get_errno()
 
 
-def open_file(root_fd: int, path: str) -> int:
+def place_in_root(root_fd: int, path: str, local: LocalMounts | None = None) -> int:
+    """Opens `path` as `open_in_root` does with O_PATH. With `local`, asks no file system that may not answer.
+
+    Raises `NotLocal` where it would have to.
+    """
+    if local is None:
+        return open_in_root(root_fd, path)
+    fd, error = _openat2(root_fd, path, os.O_PATH, _RESOLVE_CACHED, 1)
+    if error in (errno.EAGAIN, errno.EINVAL):
+        if not local.has(root_fd):
+            raise NotLocal(f"Could not read {path!r} in the container: its file system may not answer.")
+        fd, error = _openat2(root_fd, path, os.O_PATH, _RESOLVE_NO_XDEV, _TRIES)
+    if error == errno.EXDEV:
+        raise NotLocal(f"Could not read {path!r} in the container: it is on another file system.")
+    if error:
+        raise _unreadable(error, path)
+    if local.has(fd):
+        return fd
+    os.close(fd)
+    raise NotLocal(f"Could not read {path!r} in the container: its file system may not answer.")
+
+
+def open_file(root_fd: int, path: str, local: LocalMounts | None = None) -> int:
     """Opens a regular file below `root_fd` for reading; the caller closes the descriptor.
 
     The kind is checked before the file is opened, so a FIFO can't block the call and no driver is activated. Raises as
     `open_in_root`, and `BadRequest` for other kinds of files.
     """
-    place = open_in_root(root_fd, path)
+    place = place_in_root(root_fd, path, local)
     try:
         if not stat.S_ISREG(os.fstat(place).st_mode):
             raise BadRequest(f"{path!r} in the container is not a regular file.")
@@ -89,9 +123,11 @@ def open_file(root_fd: int, path: str) -> int:
         os.close(place)
 
 
-def read_file(root_fd: int, path: str, limit: int = WINDOW_LIMIT, offset: int = 0) -> bytes:
+def read_file(
+    root_fd: int, path: str, limit: int = WINDOW_LIMIT, offset: int = 0, local: LocalMounts | None = None
+) -> bytes:
     """Returns at most `limit` bytes of a regular file below `root_fd`. Raises as `open_file`."""
-    fd = open_file(root_fd, path)
+    fd = open_file(root_fd, path, local)
     try:
         return os.pread(fd, limit, offset)
     except OSError as error:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone
 from containerlab_probes.kernel.files import lines_of
+from containerlab_probes.kernel.local import state_behind
 from containerlab_probes.kernel.mounts import read_mounts
 from containerlab_probes.kernel.os_errors import failure
 from containerlab_probes.kernel.rootfs import open_in_root, open_root
@@ -191,12 +192,9 @@ class _Collected:
 
 
 def _file_bytes(pid: int, line: MapsLine) -> int | None:
-    """Returns the size of the mapped file, None if it is not a regular file. stat(2) does not open it."""
-    try:
-        state = os.stat(f"/proc/{pid}/map_files/{line.range}")
-    except OSError:
-        return None
-    return state.st_size if stat.S_ISREG(state.st_mode) else None
+    """Returns the size of the mapped file, None if it is not a regular file. It is not opened."""
+    state = state_behind(f"/proc/{pid}/map_files/{line.range}")
+    return state.size if state is not None and stat.S_ISREG(state.mode) else None
 
 
 def _resolve_ambiguity(pid: int, line: MapsLine) -> tuple[str, bool]:

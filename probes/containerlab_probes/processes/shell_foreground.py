@@ -16,6 +16,7 @@ from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.kernel import procfs
 from containerlab_probes.kernel.files import read_list, read_text
 from containerlab_probes.kernel.libc import libc
+from containerlab_probes.kernel.local import state_behind
 from containerlab_probes.processes.dispositions import Call, Thread
 
 _SHELLS = frozenset(("sh", "dash", "ash", "bash", "rbash", "mksh", "lksh", "ksh", "ksh93", "zsh", "yash", "posh"))
@@ -107,10 +108,9 @@ def _kind_by_input(shell_pid: int, child: int) -> _Child:
     same = int(libc.syscall(number, shell_pid, child, _KCMP_FILE, 0, 0))
     if same == 0:
         return _Child.FOREGROUND
-    try:
-        found = os.stat(f"/proc/{child}/fd/0")
-    except OSError:
+    found = state_behind(f"/proc/{child}/fd/0")
+    if found is None:
         return _Child.UNCLEAR
-    if same > 0 and stat.S_ISCHR(found.st_mode) and found.st_rdev == _NULL_DEVICE:
+    if same > 0 and stat.S_ISCHR(found.mode) and found.device == _NULL_DEVICE:
         return _Child.BACKGROUND
     return _Child.UNCLEAR

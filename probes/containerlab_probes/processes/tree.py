@@ -3,12 +3,16 @@
 import os
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 
 from containerlab_probes.errors import ContainerlabError, Gone
-from containerlab_probes.kernel import procfs, rootfs
+from containerlab_probes.kernel import procfs
 from containerlab_probes.kernel.files import read_link, read_text
+from containerlab_probes.kernel.local import LocalMounts, NotLocal
+from containerlab_probes.processes.container_files import passwd_of
 from containerlab_probes.processes.dispositions import dispositions_of, read_threads
+from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.membership import membership_of
 from containerlab_probes.processes.shell_foreground import foreground_of, shell_of
 from containerlab_probes.records import ContainerRun, Dispositions, Process, ProcessId
@@ -16,7 +20,6 @@ from containerlab_probes.records import ContainerRun, Dispositions, Process, Pro
 _TICKS = os.sysconf("SC_CLK_TCK")
 _BOOT = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 """Epoch seconds of the machine's boot; measured once, so that the start of a process never changes."""
-_PASSWD_LIMIT = 256 * 1024
 _CHILD_SIGNAL = 17
 
 
@@ -25,7 +28,7 @@ def read_process(pid: int) -> Process:
 
     `container_pid` is its number in its own innermost PID namespace.
     """
-    return _read(pid, -1, _Users(pid))
+    return _read(pid, -1, _Users(identify(pid)))
 
 
 def level_of(pid: int) -> int:
@@ -42,15 +45,16 @@ def pid_and_name(pid: int, level: int) -> tuple[int, str]:
     return numbers[level] if level < len(numbers) else 0, _read_stat(pid).name
 
 
-def container_processes(run: ContainerRun) -> tuple[Process, ...]:
+def container_processes(run: ContainerRun, passwd: Callable[[ProcessId], bytes] | None = None) -> tuple[Process, ...]:
     """Returns every process that belongs to this run of a container; parents before children, children by PID.
 
     `membership` says which those are. Processes that `docker exec` started or that entered through nsenter follow PID
     1's tree. If the container shares a PID namespace (`--pid=host` or `container:…`), only the cgroup counts. A process
-    that exits during the reading is omitted. Raises `Gone` if PID 1 has exited, and as `membership_of`.
+    that exits during the reading is omitted. `passwd` reads the container's user names where their file may block;
+    without it they stay numbers there. Raises `Gone` if PID 1 has exited, and as `membership_of`.
     """
     membership, init = membership_of(run), run.init
-    users = _Users(init.pid)
+    users = _Users(init, passwd)
     found: list[Process] = []
     for pid, is_inside in sorted(membership.pids().items()):
         try:
@@ -65,27 +69,27 @@ def container_processes(run: ContainerRun) -> tuple[Process, ...]:
 class _Users:
     """User names from the container's /etc/passwd, which is read at the first use."""
 
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
+    def __init__(self, id: ProcessId, passwd: Callable[[ProcessId], bytes] | None = None) -> None:
+        self._id, self._passwd = id, passwd
         self._names: dict[int, str] | None = None
 
     def name(self, uid: int) -> str:
         """Returns the name, or the uid as text without such a file or user."""
         if self._names is None:
             try:
-                self._names = _users_below(self._pid)
+                self._names = procfs.parse_users(self._text())
             except ContainerlabError:
                 self._names = {}
         return self._names.get(uid, str(uid))
 
-
-def _users_below(pid: int) -> dict[int, str]:
-    root = rootfs.open_root(pid)
-    try:
-        text = rootfs.read_file(root, "/etc/passwd", _PASSWD_LIMIT)
-    finally:
-        os.close(root)
-    return procfs.parse_users(text.decode("utf-8", "surrogateescape"))
+    def _text(self) -> str:
+        try:
+            data = passwd_of(self._id, LocalMounts(self._id.pid))
+        except NotLocal:
+            if self._passwd is None:
+                raise
+            data = self._passwd(self._id)
+        return data.decode("utf-8", "surrogateescape")
 
 
 def _read(pid: int, level: int | None, users: _Users) -> Process:

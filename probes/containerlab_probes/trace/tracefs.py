@@ -187,7 +187,7 @@ class Instance:
         return [self._drain(fd) for fd in self._buffers]
 
     def _drain(self, fd: int) -> list[bytes]:
-        pages = []
+        pages: list[bytes] = []
         with contextlib.suppress(BlockingIOError):
             while len(pages) < _PAGES_AT_ONCE and (page := os.read(fd, _PAGE_LIMIT)):
                 pages.append(page)

@@ -28,6 +28,8 @@ from containerlab_probes.trace import ring_buffer, tracefs
 from containerlab_probes.trace.connector import Connector
 from containerlab_probes.trace.watched import EnteredProcess, WatchedProcesses
 
+PIDS_LIMIT = 1 << 22
+"""The largest number of PIDs that a kernel may have (man 5 proc_sys_kernel, pid_max)."""
 _QUIET = "(sig != 17 || code < 1) && (sig != 23 || code != -6)"
 """Drops SIGCHLD from the kernel and SIGURG from tgkill; keeps those that a user sends with kill."""
 _EXIT_EVENT = "sched/sched_process_exit"
@@ -337,7 +339,7 @@ def _threads(pid: int) -> frozenset[int]:
     """Returns the threads of a process that have not exited."""
     threads = set()
     with contextlib.suppress(ContainerlabError):
-        for name in names_in(f"/proc/{pid}/task"):
+        for name in names_in(f"/proc/{pid}/task", PIDS_LIMIT):
             with contextlib.suppress(Gone, ValueError):
                 if procfs.parse_stat(read_text(f"/proc/{pid}/task/{name}/stat")).state not in "ZX":
                     threads.add(int(name))
@@ -347,7 +349,7 @@ def _threads(pid: int) -> frozenset[int]:
 def _parents() -> dict[int, int]:
     """Returns the parent of each process of the machine."""
     parents = {}
-    for name in names_in("/proc"):
+    for name in names_in("/proc", PIDS_LIMIT):
         if name.isdecimal():
             with contextlib.suppress(Gone, ValueError):
                 parents[int(name)] = procfs.parse_stat(read_text(f"/proc/{name}/stat")).parent

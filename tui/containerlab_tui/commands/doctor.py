@@ -18,7 +18,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.all:
         diagnoses, unseen = service.doctor_all(engine, history)
         diagnoses = by_trouble(diagnoses)
-        for sentence in unseen:
+        partly = [f"{one.container}: {sentence}" for one in diagnoses for sentence in one.partial]
+        for sentence in (*unseen, *partly):
             common.tell(safe(sentence))
         if arguments.json:
             common.answer(doctor_documents.documents(diagnoses, unseen))
@@ -30,6 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
             common.answer(doctor_documents.document(diagnoses[0]))
         else:
             print(_page(diagnoses[0]))
+            for sentence in diagnoses[0].partial:
+                common.tell(f"partial: {safe(sentence)}")
     bad = any(finding.severity is Severity.ERROR for one in diagnoses for finding in one.findings)
     return 1 if arguments.strict and bad else 0
 

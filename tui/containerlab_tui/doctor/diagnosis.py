@@ -60,6 +60,7 @@ def diagnose(facts: Facts) -> Diagnosis:
         takes_s=outcome.takes_s if outcome.outlook is Outlook.EXITS else None,
         id=details.id,
         started_at=details.started_at,
+        partial=facts.unread,
     )
 
 

@@ -41,6 +41,8 @@ class Facts:
     """The systemd unit that a package installed for a program, by the program's path: the unit's text."""
     clients: int | None = None
     """Connections that its servers have accepted over TCP and Unix sockets; None: not read."""
+    unread: tuple[str, ...] = ()
+    """Sentences about files that were not read because their file system does not answer."""
     restart_disarmed: bool | None = None
     """The engine has marked it as manually stopped, so its restart policy will not act; None: unknown."""
     history: tuple[PastStop, ...] = ()

@@ -1,32 +1,34 @@
 """Gathers the facts about a container: processes, scripts, configuration files. Read-only.
 
-Files are read through `kernel.rootfs`, below the root of the process that names them.
+Files are read through `gather_files`, below the root of the process that names them.
 """
 
 import fnmatch
 import itertools
 import json
-import os
 import posixpath
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from containerlab_probes.client import FileClient
 from containerlab_probes.errors import ContainerlabError
-from containerlab_probes.kernel import rootfs
-from containerlab_probes.kernel.files import read_text
-from containerlab_probes.records import Process
+from containerlab_probes.kernel.files import read_bytes, read_text
+from containerlab_probes.records import Process, ProcessId
 from containerlab_probes.signals.names import number_of
 from containerlab_tui.doctor.facts import EarlySignal, Facts
 from containerlab_tui.doctor.gather_clients import clients_of
+from containerlab_tui.doctor.gather_files import ContainerReader, View
 from containerlab_tui.doctor.programs import catalogue, daemons, inits, options, supervisord
 from containerlab_tui.doctor.readers import scripts
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.ending_records import PastStop
 from containerlab_tui.model.inventory import Details, EngineEvent
 
-FILE_LIMIT = 256 * 1024
-"""Bytes that are read of one file."""
+GO_BYTES = 16384
+"""Bytes at the beginning of a program in which Go's linker puts its note."""
+RECORD_BYTES = 16 * 1024 * 1024
+"""Limit of the engine's own record of a container, with all its labels."""
 PROCESS_LIMIT = 64
 """Processes of one container whose files are read."""
 INCLUDE_LIMIT = 100
@@ -44,14 +46,20 @@ def gather(
     unseen_reason: str,
     history: Sequence[PastStop],
     events: Sequence[EngineEvent],
+    client: Callable[[ProcessId], FileClient] = FileClient,
 ) -> Facts:
     """Returns the facts about one running container.
 
     `seen` are its processes, read just now; `unseen_reason` says why there are none. `history` holds earlier stops,
-    `events` the engine's events about this container or about all.
+    `events` the engine's events about this container or about all. `client` makes the agent for files that may block.
     """
     now = time.time()
-    read = _files(seen)
+    with ContainerReader(seen[0].id if seen else ProcessId(details.pid, 0), client) as reader:
+        read = _files(reader, seen)
+        unwritable = frozenset(
+            one.pid for one in seen[:PROCESS_LIMIT] if _is(one, "Redis or Valkey", lambda it: _cannot_write(reader, it))
+        )
+        go_programs, units = _go_programs(reader, seen), _units(reader, seen)
     return Facts(
         details=details,
         signal=number_of(details.stop_signal),
@@ -60,9 +68,10 @@ def gather(
         unseen_reason=unseen_reason,
         files=read,
         environments=_environments(seen, read),
-        cannot_write=frozenset(one.pid for one in seen[:PROCESS_LIMIT] if _is(one, "Redis or Valkey", _cannot_write)),
-        go_programs=_go_programs(seen),
-        units=_units(seen),
+        cannot_write=unwritable,
+        go_programs=go_programs,
+        units=units,
+        unread=reader.unread,
         clients=clients_of(details.pid, seen) if seen else None,
         restart_disarmed=_restart_disarmed(engine, details),
         history=tuple(history),
@@ -98,14 +107,13 @@ def _restart_disarmed(engine: Engine, details: Details) -> bool | None:
     if not isinstance(place, str) or posixpath.basename(posixpath.dirname(place)) != details.id:
         return None
     try:
-        with open(posixpath.join(posixpath.dirname(place), "config.v2.json"), encoding="utf-8") as file:
-            record = json.load(file)
-    except (OSError, ValueError):
+        record = json.loads(read_bytes(posixpath.join(posixpath.dirname(place), "config.v2.json"), RECORD_BYTES))
+    except (ContainerlabError, ValueError):
         return None
     return bool(record.get("HasBeenManuallyStopped"))
 
 
-def _files(seen: Sequence[Process]) -> Mapping[tuple[int, str], str]:
+def _files(reader: ContainerReader, seen: Sequence[Process]) -> Mapping[tuple[int, str], str]:
     """Reads the files that decide what these processes do; the keys are process and path."""
     found: dict[tuple[int, str], str] = {}
     for process in seen[:PROCESS_LIMIT]:
@@ -113,7 +121,7 @@ def _files(seen: Sequence[Process]) -> Mapping[tuple[int, str], str]:
         if not wanted and not catalogue.is_shell(process):
             continue
         try:
-            with _View(process.pid) as view:
+            with reader.view(process.id) as view:
                 for path in wanted:
                     text = view.text(path)
                     if text is not None:
@@ -141,14 +149,14 @@ def _wanted(process: Process) -> Iterable[str]:
             yield from options.files_of(name, process)
 
 
-def _read_includes(process: Process, view: "_View", found: dict[tuple[int, str], str]) -> None:
+def _read_includes(process: Process, view: View, found: dict[tuple[int, str], str]) -> None:
     """Reads the files that supervisord's configuration includes; their keys begin with a plus sign."""
     for path in supervisord.candidates(process):
         text = found.get((process.pid, path))
         if text is None:
             continue
         patterns = supervisord.includes_of(text, view.absolute(path))
-        names = (name for pattern in patterns for name in view.matching(pattern))
+        names = (name for pattern in patterns for name in _matching(view, pattern))
         for name in itertools.islice(names, INCLUDE_LIMIT):
             included = view.text(name)
             if included is not None:
@@ -156,7 +164,7 @@ def _read_includes(process: Process, view: "_View", found: dict[tuple[int, str],
         return
 
 
-def _read_neighbours(process: Process, view: "_View", found: dict[tuple[int, str], str]) -> None:
+def _read_neighbours(process: Process, view: View, found: dict[tuple[int, str], str]) -> None:
     """Reads the files beside a script that it names; their keys begin with an ampersand."""
     script = catalogue.script_of(process)
     texts = [(path, found.get((process.pid, path))) for path in scripts.script_paths(process)]
@@ -174,52 +182,12 @@ def _read_neighbours(process: Process, view: "_View", found: dict[tuple[int, str
         return
 
 
-class _View:
-    """The files of a container as one of its processes sees them."""
-
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
-        self._root = rootfs.open_root(pid)
-        self._directory: str | None = None
-
-    def __enter__(self) -> "_View":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._root)
-
-    def absolute(self, path: str) -> str:
-        """Resolves a path against the process's working directory, inside the container."""
-        if path.startswith("/"):
-            return path
-        if self._directory is None:
-            try:
-                self._directory = os.readlink(f"/proc/{self._pid}/cwd")
-            except OSError:
-                self._directory = "/"
-        return posixpath.join(self._directory, path)
-
-    def text(self, path: str) -> str | None:
-        """Reads the beginning of a file; None if it can't be read or isn't text."""
-        try:
-            data = rootfs.read_file(self._root, self.absolute(path), FILE_LIMIT)
-        except ContainerlabError:
-            return None
-        return None if b"\0" in data[:4096] else data.decode("utf-8", "replace")
-
-    def matching(self, pattern: str) -> list[str]:
-        """Returns the files that match a pattern in the last part of a path, sorted."""
-        directory, name = posixpath.split(pattern)
-        if not any(mark in name for mark in "*?["):
-            return [pattern]
-        try:
-            fd = rootfs.open_in_root(self._root, directory or "/", os.O_RDONLY | os.O_DIRECTORY)
-        except ContainerlabError:
-            return []
-        try:
-            return [posixpath.join(directory, one) for one in sorted(fnmatch.filter(os.listdir(fd), name))]
-        finally:
-            os.close(fd)
+def _matching(view: View, pattern: str) -> list[str]:
+    """Returns the files that match a pattern in the last part of a path, sorted."""
+    directory, name = posixpath.split(pattern)
+    if not any(mark in name for mark in "*?["):
+        return [pattern]
+    return [posixpath.join(directory, one) for one in sorted(fnmatch.filter(view.names(directory or "/"), name))]
 
 
 def _is(process: Process, name: str, also: Callable[[Process], bool]) -> bool:
@@ -227,23 +195,23 @@ def _is(process: Process, name: str, also: Callable[[Process], bool]) -> bool:
     return known is not None and known.name == name and also(process)
 
 
-def _cannot_write(process: Process) -> bool:
+def _cannot_write(reader: ContainerReader, process: Process) -> bool:
     """Returns whether permissions or a read-only file system prevent a process from writing to its directory."""
-    place = f"/proc/{process.pid}/cwd"
     try:
-        about, system = os.stat(place), os.statvfs(place)
-    except OSError:
+        with reader.view(process.id) as view:
+            about = view.state(view.absolute("."))
+    except ContainerlabError:
         return False
-    if system.f_flag & os.ST_RDONLY:
-        return True
-    own = 0o222 if about.st_uid == process.uid else 0o022  # its groups are unknown, so group permission counts
-    return process.uid != 0 and not about.st_mode & own
+    if about is None or about.read_only:
+        return about is not None
+    own = 0o222 if about.uid == process.uid else 0o022  # its groups are unknown, so group permission counts
+    return process.uid != 0 and not about.mode & own
 
 
 _UNIT_DIRECTORIES = ("/usr/lib/systemd/system", "/lib/systemd/system", "/etc/systemd/system")
 
 
-def _units(seen: Sequence[Process]) -> Mapping[str, str]:
+def _units(reader: ContainerReader, seen: Sequence[Process]) -> Mapping[str, str]:
     """Reads the systemd units that packages installed for the container's programs, by program path."""
     found: dict[str, str] = {}
     for process in seen[:PROCESS_LIMIT]:
@@ -252,7 +220,7 @@ def _units(seen: Sequence[Process]) -> Mapping[str, str]:
             continue
         name = posixpath.basename(path)
         try:
-            with _View(process.pid) as view:
+            with reader.view(process.id) as view:
                 texts = (view.text(f"{place}/{name}.service") for place in _UNIT_DIRECTORIES)
                 unit = next((text for text in texts if text is not None and path in text), None)
         except ContainerlabError:
@@ -263,28 +231,21 @@ def _units(seen: Sequence[Process]) -> Mapping[str, str]:
 
 
 _GO_MARKS = (b'\xff Go build ID: "', b"Go\x00\x00", b"\xff Go buildinf:")
-_go_known: dict[tuple[int, int, int], bool] = {}
-"""By device, inode and modification time of a program file."""
 
 
-def _go_programs(seen: Sequence[Process]) -> frozenset[str]:
+def _go_programs(reader: ContainerReader, seen: Sequence[Process]) -> frozenset[str]:
     """Returns the program files that Go's linker made: its note is in the first pages of the file."""
-    found = set()
+    known: dict[str, bool] = {}
     for process in seen[:PROCESS_LIMIT]:
-        if len(process.dispositions.caught) < 40 or not process.exe:
+        if len(process.dispositions.caught) < 40 or not process.exe or process.exe in known:
             continue  # Go's runtime handles nearly all signals
         try:
-            with open(f"/proc/{process.pid}/exe", "rb") as file:
-                about = os.fstat(file.fileno())
-                key = (about.st_dev, about.st_ino, about.st_mtime_ns)
-                if key not in _go_known:
-                    head = file.read(16384)
-                    _go_known[key] = any(mark in head for mark in _GO_MARKS)
-                if _go_known[key]:
-                    found.add(process.exe)
-        except OSError:
+            with reader.view(process.id) as view:
+                head = view.data(process.exe, GO_BYTES) or b""
+        except ContainerlabError:
             continue
-    return frozenset(found)
+        known[process.exe] = any(mark in head for mark in _GO_MARKS)
+    return frozenset(path for path, is_go in known.items() if is_go)
 
 
 _ENVIRONMENT = {

@@ -1,9 +1,12 @@
 """Counts the clients that are connected to a container's servers. Reads /proc only."""
 
+import itertools
 import os
 import re
 from collections.abc import Iterable, Sequence
 
+from containerlab_probes.errors import ContainerlabError, Unsupported
+from containerlab_probes.kernel.files import lines_of, names_in, read_text
 from containerlab_probes.records import Process
 
 _LISTEN = "0A"
@@ -12,6 +15,11 @@ _OPEN = frozenset(("01", "04", "05", "08"))
 _UNIX_LISTENS, _UNIX_STREAM, _UNIX_CONNECTED = 0x10000, "0001", "03"
 """__SO_ACCEPTCON, SOCK_STREAM and SS_CONNECTED as /proc/net/unix writes them (net/unix/af_unix.c)."""
 PROCESS_LIMIT = 64
+DESCRIPTOR_LIMIT = 65_536
+"""Open files of one process that are compared; it can have a million."""
+ROWS_LIMIT = 200_000
+"""Sockets of one kind in a namespace; with more, the clients are not counted."""
+SOCKETS_BYTES = 64 * 1024 * 1024
 _TCP_ROW = re.compile(r" *\d+: ([0-9A-F]+:[0-9A-F]{4}) \S+ ([0-9A-F]{2}) \S+ \S+ \S+ +\d+ +\d+ (\d+)")
 """Local address, state, inode."""
 _UNIX_ROW = re.compile(r"[0-9a-f]+: [0-9A-F]+ [0-9A-F]+ ([0-9A-F]{8}) ([0-9A-F]{4}) ([0-9A-F]{2}) +(\d+) (\S+)")
@@ -21,7 +29,8 @@ _UNIX_ROW = re.compile(r"[0-9a-f]+: [0-9A-F]+ [0-9A-F]+ ([0-9A-F]{8}) ([0-9A-F]{
 def clients_of(pid: int, seen: Sequence[Process]) -> int | None:
     """Counts connections that the container has accepted over TCP and named Unix stream sockets.
 
-    `seen` are its processes: in the host's network namespace only their sockets count. None if /proc can't be read.
+    `seen` are its processes: in the host's network namespace only their sockets count. None if /proc
+    can't be read, or lists too many.
     """
     own: set[str] | None = None
     try:
@@ -29,7 +38,7 @@ def clients_of(pid: int, seen: Sequence[Process]) -> int | None:
             own = _sockets(seen)
         tcp = [row for name in ("tcp", "tcp6") for row in _rows(pid, name, _TCP_ROW)] if _tcp_in_use(pid) > 1 else []
         accepted = [*_tcp(tcp), *_unix(_rows(pid, "unix", _UNIX_ROW))]
-    except OSError:
+    except (ContainerlabError, OSError):
         return None
     return sum(own is None or inode in own for inode in accepted)
 
@@ -41,18 +50,22 @@ def _tcp_in_use(pid: int) -> int:
     """
     found = 0
     for name in ("sockstat", "sockstat6"):
-        with open(f"/proc/{pid}/net/{name}", encoding="ascii") as file:
-            found += sum(int(line.split()[2]) for line in file if line.startswith(("TCP: inuse ", "TCP6: inuse ")))
+        lines = read_text(f"/proc/{pid}/net/{name}").split("\n")
+        found += sum(int(line.split()[2]) for line in lines if line.startswith(("TCP: inuse ", "TCP6: inuse ")))
     return found
 
 
 def _rows(pid: int, name: str, row: re.Pattern[str]) -> list[tuple[str, ...]]:
-    with open(f"/proc/{pid}/net/{name}", encoding="utf-8", errors="replace", newline="\n") as file:
-        return _matches(file, row)
+    """Returns the matching rows. Raises `Unsupported` if there are more than ROWS_LIMIT."""
+    rows = _matches(lines_of(f"/proc/{pid}/net/{name}", SOCKETS_BYTES), row)
+    if len(rows) > ROWS_LIMIT:
+        raise Unsupported(f"The container has more than {ROWS_LIMIT:,} sockets.")
+    return rows
 
 
 def _matches(lines: Iterable[str], row: re.Pattern[str]) -> list[tuple[str, ...]]:
-    return [found.groups() for line in lines if (found := row.match(line))]
+    found = (match.groups() for line in lines if (match := row.match(line)))
+    return list(itertools.islice(found, ROWS_LIMIT + 1))
 
 
 def _tcp(rows: list[tuple[str, ...]]) -> Iterable[str]:
@@ -76,10 +89,10 @@ def _sockets(seen: Sequence[Process]) -> set[str]:
     for process in seen[:PROCESS_LIMIT]:
         place = f"/proc/{process.pid}/fd"
         try:
-            for fd in os.listdir(place):
+            for fd in names_in(place, DESCRIPTOR_LIMIT):
                 target = os.readlink(f"{place}/{fd}")
                 if target.startswith("socket:["):
                     found.add(target[8:-1])
-        except OSError:
+        except (ContainerlabError, OSError):
             continue
     return found

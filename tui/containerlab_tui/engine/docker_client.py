@@ -32,6 +32,20 @@ def client(where: endpoint.Endpoint, api: str, timeout_s: int = int(http.ANSWER_
     return APIClient(base_url=where.url, version=api, timeout=timeout_s, tls=tls)
 
 
+def body_of(response: requests.Response) -> bytes:
+    """Returns the body of a response that was requested as a stream.
+
+    Raises Unsupported for more than ANSWER_BYTES, and what requests raises.
+    """
+    body = bytearray()
+    for chunk in response.iter_content(65536):
+        body += chunk
+        if len(body) > http.ANSWER_BYTES:
+            response.close()
+            raise Unsupported(f"The engine's response is longer than {http.ANSWER_BYTES >> 20} MiB.")
+    return bytes(body)
+
+
 class Stream(Generic[Item]):
     """Iterates over a streamed response until the end, or until `close` from any thread."""
 
@@ -58,7 +72,8 @@ def translated(endpoint_url: str, what: str) -> Iterator[None]:
     try:
         yield
     except docker.errors.APIError as error:
-        status, body = (0, b"") if error.response is None else (error.response.status_code, error.response.content)
+        answer = error.response
+        status, body = (0, b"") if answer is None else (answer.status_code, answer.content[: http.ANSWER_BYTES])
         raise errors.refused(status, body, what) from error
     except (requests.exceptions.RequestException, docker.errors.DockerException, OSError, ValueError) as error:
         if isinstance(error, docker.errors.DockerException) and endpoint_url.startswith("ssh:"):

@@ -9,6 +9,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -136,7 +137,7 @@ class DockerEngine:
             )
         params = {"t": timeout_s, "signal": signal}
         grace = self._grace(container, timeout_s)
-        return self._post(_path(container, "stop"), f"stop {_shown(container)}", params, grace).status_code != 304
+        return self._post(_path(container, "stop"), f"stop {_shown(container)}", params, grace).status != 304
 
     def kill(self, container: str, signal: str) -> None:
         self._post(_path(container, "kill"), f"send {signal} to {_shown(container)}", {"signal": signal})
@@ -205,11 +206,9 @@ class DockerEngine:
     # streams and waits
 
     def wait(self, container: str, timeout_s: float) -> int:
-        answer = self._post(_path(container, "wait"), f"wait for {_shown(container)} to exit", timeout_s=timeout_s)
-        from containerlab_tui.engine import docker_client
-
-        with docker_client.translated(self.endpoint, f"wait for {_shown(container)} to exit"):
-            code: int = answer.json()["StatusCode"]
+        what = f"wait for {_shown(container)} to exit"
+        answer = self._post(_path(container, "wait"), what, timeout_s=timeout_s)
+        code: int = self._document(answer, what)["StatusCode"]
         return code
 
     def events(self, since: float | None = None) -> EventStream:
@@ -217,7 +216,7 @@ class DockerEngine:
         offset = self._offset()
         if since is not None:
             params["since"] = f"{since + offset:.6f}"
-        response = self._call("GET", "/events", "follow the events", params, timeout_s=None, stream=True)
+        response = self._open("GET", "/events", "follow the events", params, timeout_s=None)
         return self._stream(_events(_chunks(response), offset), response)
 
     def past_events(self, container: str, since: float) -> tuple[EngineEvent, ...]:
@@ -231,7 +230,7 @@ class DockerEngine:
         if self._where.socket_path is not None:
             answer = http.get(self._where, f"/v{self._api}/events?{urlencode(params)}", what)
             return tuple(_events(iter((answer,)), offset))
-        response = self._call("GET", "/events", what, params, stream=True)
+        response = self._open("GET", "/events", what, params)
         return tuple(self._stream(_events(_chunks(response), offset), response))
 
     def logs(
@@ -251,8 +250,8 @@ class DockerEngine:
             "since": None if since is None else f"{since + self._offset():.6f}",
             "timestamps": "1" if timestamps else "0",
         }
-        response = self._call(
-            "GET", _path(container, "logs"), f"read the log of {_shown(container)}", params, timeout_s=None, stream=True
+        response = self._open(
+            "GET", _path(container, "logs"), f"read the log of {_shown(container)}", params, timeout_s=None
         )
         return self._stream(streams.output(_chunks(response), tty), response)
 
@@ -294,11 +293,13 @@ class DockerEngine:
         if self._where.socket_path is not None:
             query = f"?{urlencode(params)}" if params else ""
             return http.get_json(self._where, f"/v{self._api}{path}{query}", what)
-        response = self._call("GET", path, what, params)
-        from containerlab_tui.engine import docker_client
+        return self._document(self._call("GET", path, what, params), what)
 
-        with docker_client.translated(self.endpoint, what):
-            return response.json()
+    def _document(self, answer: "_Answer", what: str) -> Any:  # noqa: ANN401
+        try:
+            return json.loads(answer.body)
+        except ValueError as error:
+            raise errors.unanswered(error, self.endpoint, what) from error
 
     def _post(
         self,
@@ -306,7 +307,7 @@ class DockerEngine:
         what: str,
         params: Params | None = None,
         timeout_s: float | None = http.ANSWER_TIMEOUT_S,
-    ) -> "requests.Response":
+    ) -> "_Answer":
         return self._call("POST", path, what, params, timeout_s=timeout_s)
 
     def _call(
@@ -317,20 +318,47 @@ class DockerEngine:
         params: Params | None = None,
         *,
         timeout_s: float | None = http.ANSWER_TIMEOUT_S,
-        stream: bool = False,
+        data: Iterator[bytes] | None = None,
+    ) -> "_Answer":
+        """Sends one request and returns the whole answer, at most ANSWER_BYTES."""
+        response = self._open(method, path, what, params, timeout_s=timeout_s, data=data)
+        from containerlab_tui.engine import docker_client
+
+        with docker_client.translated(self.endpoint, what):
+            return _Answer(response.status_code, docker_client.body_of(response))
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        what: str,
+        params: Params | None = None,
+        *,
+        timeout_s: float | None = http.ANSWER_TIMEOUT_S,
         data: Iterator[bytes] | None = None,
     ) -> "requests.Response":
-        """Sends one request; `what` completes "Could not …". Parameters that are None are left out."""
+        """Sends one request, whose answer is read later; `what` completes "Could not …".
+
+        Parameters that are None are left out.
+        """
         from containerlab_tui.engine import docker_client
 
         url = f"{self._client.base_url}/v{self._api}{path}"
         with docker_client.translated(self.endpoint, what):
             response = self._client.request(
-                method, url, params=dict(params or {}), timeout=timeout_s, stream=stream, data=data
+                method, url, params=dict(params or {}), timeout=timeout_s, stream=True, data=data
             )
             if response.status_code >= 400:
-                raise errors.refused(response.status_code, response.content, what)
+                raise errors.refused(response.status_code, docker_client.body_of(response), what)
             return response
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A whole answer of the engine."""
+
+    status: int
+    body: bytes
 
 
 def _reference(container: str) -> str:

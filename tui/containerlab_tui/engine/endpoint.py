@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from containerlab_probes.errors import BadRequest
+from containerlab_probes.errors import BadRequest, ContainerlabError, Gone
+from containerlab_probes.kernel.files import read_bytes
 
+_FILE_BYTES = 4 * 1024 * 1024
+"""Limit of one file of the docker client's configuration."""
 DEFAULT_ENDPOINT = "unix:///var/run/docker.sock"
 SCHEMES = ("unix", "tcp", "http", "https", "ssh")
 
@@ -96,10 +99,10 @@ def _of_context(name: str, folder: Path) -> Endpoint:
 
 def _json_of(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_bytes())
-    except FileNotFoundError:
+        document = json.loads(read_bytes(str(path), _FILE_BYTES))
+    except Gone:
         return {}
-    except (OSError, ValueError) as error:
+    except (ContainerlabError, ValueError) as error:
         raise BadRequest(f"Cannot read {path} ({error}). Fix it or pass --host.") from error
     return document if isinstance(document, dict) else {}
 

@@ -21,6 +21,8 @@ from containerlab_tui.engine.endpoint import Endpoint
 HEADER_BYTES = 8
 LENGTH = struct.Struct(">I")
 CHUNK_BYTES = 64 * 1024
+DOCUMENT_BYTES = 4 * 1024 * 1024
+"""Limit of one event; it carries all labels of its container."""
 
 
 class Demultiplexer:
@@ -62,13 +64,19 @@ def output(chunks: Iterable[bytes], tty: bool) -> Iterator[bytes]:
 
 
 def json_documents(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """Yields the documents of a stream that has one on each line."""
-    rest = b""
+    """Yields the documents of a stream that has one on each line; leaves out one of more than DOCUMENT_BYTES."""
+    rest = bytearray()
+    too_long = False
     for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line.strip():
-                yield json.loads(line)
+        for line in chunk.splitlines(keepends=True):
+            rest += b"" if too_long else line
+            if not line.endswith(b"\n"):
+                if len(rest) > DOCUMENT_BYTES:
+                    rest, too_long = bytearray(), True
+                continue
+            if rest.strip():
+                yield json.loads(rest)
+            rest, too_long = bytearray(), False
 
 
 class Attached:

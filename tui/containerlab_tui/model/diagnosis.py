@@ -100,6 +100,9 @@ class Diagnosis:
     started_at: float | None = None
     """Start of the diagnosed run, epoch seconds; another run may behave differently."""
 
+    partial: tuple[str, ...] = ()
+    """Sentences about what could not be read; the prediction rests on the rest."""
+
     @property
     def trouble(self) -> int:
         """Sort key: a greater number is worse."""

@@ -15,7 +15,14 @@ def document(diagnosis: Diagnosis) -> Document:
 
 def documents(diagnoses: Sequence[Diagnosis], unseen: Sequence[str] = ()) -> Document:
     """Returns the JSON document of `doctor --all`; `unseen` names containers that could not be read, and why."""
-    return {"schema": SCHEMA, "containers": [body(one) for one in diagnoses], "unread": [plain(one) for one in unseen]}
+    return {
+        "schema": SCHEMA,
+        "containers": [body(one) for one in diagnoses],
+        "unread": [plain(one) for one in unseen],
+        "partial": [
+            plain(one) for one in (*unseen, *(f"{each.container}: {why}" for each in diagnoses for why in each.partial))
+        ],
+    }
 
 
 def body(diagnosis: Diagnosis) -> Document:
@@ -38,6 +45,7 @@ def body(diagnosis: Diagnosis) -> Document:
         "evidence": [plain(one) for one in diagnosis.evidence],
         "unreached": [_process(one) for one in diagnosis.unreached],
         "findings": [_finding(one) for one in diagnosis.findings],
+        "partial": [plain(one) for one in diagnosis.partial],
     }
 
 

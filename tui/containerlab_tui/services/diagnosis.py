@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from containerlab_probes.errors import ContainerlabError, Gone, TimedOut, Unreachable
+from containerlab_probes.errors import ContainerlabError, Gone, TimedOut, Unanswered, Unreachable
 from containerlab_probes.signals.names import name_of
 from containerlab_tui.doctor.diagnosis import diagnose
 from containerlab_tui.doctor.facts import Facts
@@ -96,7 +96,7 @@ def doctor_all(
 ) -> tuple[tuple[Diagnosis, ...], tuple[str, ...]]:
     """Diagnoses all running containers, in the engine's order; returns a sentence for each failure.
 
-    Raises Unreachable, TimedOut: after no response for one container, the others are skipped.
+    Raises Unreachable, TimedOut: after no response of the engine for one container, the others are skipped.
     """
     running = [(one.id, one.name) for one in engine.containers() if one.state in HAS_PROCESSES]
     return doctor_each(engine, running, history, see=see)
@@ -118,9 +118,9 @@ def doctor_each(
             made.append(doctor(engine, container, history, events, see=see))
         except Gone:
             continue
-        except (Unreachable, TimedOut):
-            raise
         except ContainerlabError as error:
+            if isinstance(error, Unreachable | TimedOut) and not isinstance(error, Unanswered):
+                raise
             unseen.append(f"{name}: {error}")
     return tuple(made), tuple(unseen)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.tree import container_processes
-from containerlab_probes.records import ContainerRun, Forecast, Process
+from containerlab_probes.records import ContainerRun, Forecast, Process, ProcessId
 from containerlab_probes.signals.forecast import forecast
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Details
@@ -34,11 +34,23 @@ def see_processes(engine: Engine, details: Details) -> tuple[tuple[Process, ...]
     if not engine.local:
         return (), NOT_LOCAL
     try:
-        return container_processes(run_of(details)), ""
+        return container_processes(run_of(details), passwd_through_agent), ""
     except Gone:
         return (), NOT_RUNNING
     except ContainerlabError as error:
         return (), str(error)
+
+
+def passwd_through_agent(init: ProcessId) -> bytes:
+    """Returns the container's /etc/passwd, where reading it may block. Raises ContainerlabError."""
+    from containerlab_probes.client import FileClient
+    from containerlab_probes.processes.container_files import READ_LIMIT
+
+    client = FileClient(init)
+    try:
+        return client.read(init, "/etc/passwd", READ_LIMIT)
+    finally:
+        client.close()
 
 
 def measure(seen: tuple[Process, ...], wait: Callable[[float], object] = time.sleep) -> tuple[Process, ...]:

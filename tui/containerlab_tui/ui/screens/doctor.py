@@ -272,6 +272,7 @@ def _answer(one: Diagnosis) -> list[Widget]:
     if took := doctor_text.duration(one):
         facts.append(_fact("takes", Content(took)))
     facts += _facts("because", one.evidence)
+    facts += _facts("partial", one.partial)
     return [*facts, *_unreached(one.unreached)]
 
 

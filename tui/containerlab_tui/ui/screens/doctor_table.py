@@ -146,6 +146,7 @@ class DoctorTable(Screen[None]):
         self.query_one("#head", Static).update(head)
         lines = [self._trouble] if self._trouble else []
         lines += [f"Not checked: {one}" for one in self._unread[:UNREAD_SHOWN]]
+        lines += [f"Partly checked: {one.container}" for one in self._diagnoses.values() if one.partial][:UNREAD_SHOWN]
         if len(self._unread) > UNREAD_SHOWN:
             lines.append(f"and {len(self._unread) - UNREAD_SHOWN} more not checked")
         where = self.query_one("#trouble", Static)
