@@ -42,9 +42,6 @@ FILES_LIMIT_S = 3.0
 """For all files of one container together."""
 KILL_LIMIT_S = 1.0
 """Time to wait for the end of a killed agent."""
-MOST_STUCK = 2
-"""Killed agents of one container that still wait for a file system; with so many, no further one is started."""
-
 PACKAGES = ("psutil", "sysv_ipc")
 """Packages that an agent may import besides the standard library and this package."""
 
@@ -190,26 +187,28 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
             stream.close()
 
 
-_stuck: dict[ProcessId | None, list["subprocess.Popen[bytes]"]] = {}
-"""Killed agents that have not ended, by the container's PID 1."""
+Key = tuple[str, ProcessId | None]
+"""What kind of client asked, and the container's PID 1."""
+stuck: dict[Key, list["subprocess.Popen[bytes]"]] = {}
+"""Killed agents that still wait for a file system."""
 
 
-def _is_stuck(init: ProcessId | None) -> bool:
-    """Returns whether too many killed agents of a container still wait for a file system."""
-    _stuck[init] = [one for one in _stuck.get(init, ()) if one.poll() is None]
-    if not _stuck[init]:
-        del _stuck[init]
-        return False
-    return len(_stuck[init]) >= MOST_STUCK
+def count_stuck(key: Key) -> int:
+    """Returns how many killed agents of a container still wait for a file system."""
+    stuck[key] = [one for one in stuck.get(key, ()) if one.poll() is None]
+    return len(stuck[key]) or len(stuck.pop(key))
 
 
 class _Client:
     """One agent at a time, one question at a time, from any thread."""
 
+    _most_stuck = 2
+    """With so many killed agents of the container that still wait, no further one is started."""
+
     def __init__(
         self, ours: Sequence[str], command: Sequence[str] | None, time_limit_s: float, of: ProcessId | None = None
     ) -> None:
-        self._of = of
+        self._key = (type(self).__name__, of)
         self._command = command or ours
         self._needs_privileges = command is None
         self._time_limit_s = time_limit_s
@@ -233,7 +232,7 @@ class _Client:
             self._agent.end()
             self._agent = None
             if process.poll() is None:
-                _stuck.setdefault(self._of, []).append(process)
+                stuck.setdefault(self._key, []).append(process)
 
     def _ask(self, form: object, ask: str, times: int = 1, /, **fields: object) -> object:
         """Returns the answer as a value of the type `form`. Raises the agent's error, or one for its failure.
@@ -257,7 +256,7 @@ class _Client:
         reason = unavailable_reason() if self._needs_privileges else ""
         if reason:
             raise (Denied if "root" in reason else Unsupported)(reason)
-        if _is_stuck(self._of):
+        if count_stuck(self._key) >= self._most_stuck:
             raise Unanswered("A file system in the container still does not answer the probe agents that asked it.")
         self._agent, self._number = _AgentProcess(self._command), 0
         hello = self._exchange(self._agent, until, "hello", {})
@@ -340,8 +339,11 @@ class ProbeClient(_Client):
 class FileClient(_Client):
     """Reads files of one container that may never be answered, all of them within one time limit.
 
-    Each method raises `Unanswered` when the time is over, and as `ContainerFiles`.
+    Each method raises `Unanswered` when the time is over, and as `ContainerFiles`. While an agent still waits for an
+    earlier question, the files of this container are not asked for again.
     """
+
+    _most_stuck = 1
 
     def __init__(
         self, init: ProcessId, *, time_limit_s: float = FILES_LIMIT_S, command: Sequence[str] | None = None

@@ -8,8 +8,10 @@ type that the kernel serves alone. A container can't mount anything here, so it 
 """
 
 import ctypes
+import math
 import os
 import re
+import time
 from dataclasses import dataclass
 
 from containerlab_probes.errors import Unsupported
@@ -25,10 +27,12 @@ _KERNEL_TREES = frozenset(
     b"proc sysfs cgroup cgroup2 devpts devtmpfs mqueue securityfs debugfs tracefs bpf pstore efivarfs configfs fusectl "
     b"binfmt_misc hugetlbfs nsfs".split()
 )
-_MOUNT = re.compile(rb"^(\d+) \d+ (\d+:\d+) [^\n]* - (\S+) ", re.MULTILINE)
-"""Id, device and type of a line of mountinfo. The kernel escapes blanks in paths and sources."""
+_MOUNT = re.compile(rb"^(\d+) \d+ (\d+:\d+) \S+ (\S+) [^\n]* - (\S+) ", re.MULTILINE)
+"""Id, device, mount point and type of a line of mountinfo. The kernel escapes blanks in paths and sources."""
 MOUNTS_BYTES = 16 * 1024 * 1024
 """Bytes that are read from one mountinfo; a namespace may have 100,000 mounts (fs.mount-max)."""
+REREAD_S = 0.2
+"""Between two readings of this program's own mounts."""
 _AT_EMPTY_PATH, _AT_STATX_DONT_SYNC, _AT_FDCWD = 0x1000, 0x4000, -100
 _STATX_BASIC_AND_MOUNT = 0x17FF
 """STATX_BASIC_STATS | STATX_MNT_ID (include/uapi/linux/stat.h; the mount's id since Linux 5.8)."""
@@ -79,11 +83,12 @@ class LocalMounts:
     """The mounts of one process that are local."""
 
     def __init__(self, pid: int) -> None:
-        """Raises `NotLocal` if the root of the process can't be opened without risk, `Gone` and `Denied`."""
-        here = _devices_here()
+        """Raises `NotLocal` if even opening the root of the process may block, `Gone` and `Denied`."""
+        mounts = _MOUNT.findall(read_bytes(f"/proc/{pid}/mountinfo", MOUNTS_BYTES))
+        here = _here.devices({device for _, device, point, _ in mounts if point == b"/"})
         self._ids = set()
-        for number, device, kind in _MOUNT.findall(read_bytes(f"/proc/{pid}/mountinfo", MOUNTS_BYTES)):
-            if device in here:
+        for number, device, _, kind in mounts:
+            if kind in _SERVED_HERE and device in here:
                 self._ids.add(int(number))
             elif kind.partition(b".")[0] not in _SERVED_HERE | _KERNEL_TREES | _ANSWERED_AT_OPENING:
                 raise NotLocal(f"Process {pid} has a {kind.decode('ascii', 'replace')} file system, which may block.")
@@ -94,7 +99,20 @@ class LocalMounts:
         return found is not None and bool(found.mask & 0x1000) and found.mnt_id in self._ids
 
 
-def _devices_here() -> frozenset[bytes]:
-    """Returns the devices of this program's own mounts whose files the kernel serves."""
-    text = read_bytes("/proc/self/mountinfo", MOUNTS_BYTES)
-    return frozenset(device for _, device, kind in _MOUNT.findall(text) if kind in _SERVED_HERE)
+class _DevicesHere:
+    """The devices of this program's own mounts whose files the kernel serves. A machine can have thousands."""
+
+    def __init__(self) -> None:
+        self._devices: frozenset[bytes] = frozenset()
+        self._read_at = -math.inf
+
+    def devices(self, wanted: set[bytes]) -> frozenset[bytes]:
+        """Returns the devices, read again if one of `wanted` is missing, at most every REREAD_S."""
+        if not wanted <= self._devices and time.monotonic() - self._read_at > REREAD_S:
+            text = read_bytes("/proc/self/mountinfo", MOUNTS_BYTES)
+            self._devices = frozenset(device for _, device, _, kind in _MOUNT.findall(text) if kind in _SERVED_HERE)
+            self._read_at = time.monotonic()
+        return self._devices
+
+
+_here = _DevicesHere()

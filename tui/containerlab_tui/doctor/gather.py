@@ -10,20 +10,23 @@ import posixpath
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from containerlab_probes.client import FileClient
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.kernel.files import read_bytes, read_text
 from containerlab_probes.records import Process, ProcessId
 from containerlab_probes.signals.names import number_of
 from containerlab_tui.doctor.facts import EarlySignal, Facts
 from containerlab_tui.doctor.gather_clients import clients_of
-from containerlab_tui.doctor.gather_files import ContainerReader, View
+from containerlab_tui.doctor.gather_files import ContainerReader, View, file_client
 from containerlab_tui.doctor.programs import catalogue, daemons, inits, options, supervisord
 from containerlab_tui.doctor.readers import scripts
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.ending_records import PastStop
 from containerlab_tui.model.inventory import Details, EngineEvent
+
+if TYPE_CHECKING:
+    from containerlab_probes.client import FileClient
 
 GO_BYTES = 16384
 """Bytes at the beginning of a program in which Go's linker puts its note."""
@@ -46,7 +49,7 @@ def gather(
     unseen_reason: str,
     history: Sequence[PastStop],
     events: Sequence[EngineEvent],
-    client: Callable[[ProcessId], FileClient] = FileClient,
+    client: "Callable[[ProcessId], FileClient]" = file_client,
 ) -> Facts:
     """Returns the facts about one running container.
 

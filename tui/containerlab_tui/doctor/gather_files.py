@@ -8,15 +8,24 @@ import os
 import posixpath
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from containerlab_probes.client import FileClient
 from containerlab_probes.errors import ContainerlabError, Gone, Unanswered
 from containerlab_probes.kernel.local import LocalMounts, NotLocal
 from containerlab_probes.processes.container_files import READ_LIMIT, ContainerFiles
 from containerlab_probes.records import FileState, ProcessId
 
+if TYPE_CHECKING:
+    from containerlab_probes.client import FileClient
+
 Answer = TypeVar("Answer")
+
+
+def file_client(init: ProcessId) -> "FileClient":
+    """Returns a client for the files of a container; imports it only now, because it is rarely needed."""
+    from containerlab_probes.client import FileClient
+
+    return FileClient(init)
 
 
 class _Files(Protocol):
@@ -30,7 +39,7 @@ class _Files(Protocol):
 class _AgentFiles:
     """The same, through the container's agent."""
 
-    def __init__(self, client: FileClient, id: ProcessId) -> None:
+    def __init__(self, client: "FileClient", id: ProcessId) -> None:
         self._client, self._id = client, id
 
     def read(self, path: str, limit: int) -> bytes:
@@ -46,7 +55,7 @@ class _AgentFiles:
 class ContainerReader:
     """Reads files of the processes of one container. Close it to end its agent, if it started one."""
 
-    def __init__(self, init: ProcessId, client: Callable[[ProcessId], FileClient] = FileClient) -> None:
+    def __init__(self, init: ProcessId, client: "Callable[[ProcessId], FileClient]" = file_client) -> None:
         """`init` is the container's PID 1. Nothing is started or read yet."""
         self.unread: tuple[str, ...] = ()
         """Sentences about what did not answer."""

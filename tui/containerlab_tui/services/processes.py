@@ -5,10 +5,12 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
+from containerlab_probes.processes.container_files import READ_LIMIT
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.tree import container_processes
 from containerlab_probes.records import ContainerRun, Forecast, Process, ProcessId
 from containerlab_probes.signals.forecast import forecast
+from containerlab_tui.doctor.gather_files import file_client
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Details
 
@@ -43,10 +45,7 @@ def see_processes(engine: Engine, details: Details) -> tuple[tuple[Process, ...]
 
 def passwd_through_agent(init: ProcessId) -> bytes:
     """Returns the container's /etc/passwd, where reading it may block. Raises ContainerlabError."""
-    from containerlab_probes.client import FileClient
-    from containerlab_probes.processes.container_files import READ_LIMIT
-
-    client = FileClient(init)
+    client = file_client(init)
     try:
         return client.read(init, "/etc/passwd", READ_LIMIT)
     finally:
