@@ -3,6 +3,7 @@
 import functools
 import os
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from containerlab_probes.errors import Gone, Unsupported
 from containerlab_probes.kernel import procfs
@@ -10,6 +11,9 @@ from containerlab_probes.kernel.container_cgroups import own_paths
 from containerlab_probes.kernel.files import read_list, read_text
 from containerlab_probes.kernel.mounts import read_mounts
 from containerlab_probes.records import ContainerRun, MemoryRecord, Mount, Usage
+
+CGROUPS_LIMIT = 4096
+"""Cgroups of one container; its programs may make many, nested deeply."""
 
 
 def directory_of(path: str, mounts: Iterable[Mount], controller: str) -> str | None:
@@ -123,17 +127,25 @@ def _controllers(mount: Mount) -> frozenset[str]:
 
 
 def members_below(directory: str) -> set[int]:
-    """Returns the PIDs of a cgroup and of those below it. A cgroup that is removed meanwhile had no processes left."""
+    """Returns the PIDs of a cgroup and of those below it, CGROUPS_LIMIT cgroups at most.
+
+    A cgroup that is removed meanwhile had no processes left.
+    """
     found: set[int] = set()
-    try:
-        found.update(procfs.parse_pids(read_list(f"{directory}/cgroup.procs")))
-        # Two links are the directory's entry and its `.`; each further one is a cgroup below.
-        below = os.stat(directory).st_nlink > 2
-        names = [entry.name for entry in os.scandir(directory) if entry.is_dir()] if below else []
-    except (Gone, Unsupported, FileNotFoundError):  # a threaded cgroup: its processes are listed in its domain
-        return found
-    for name in names:
-        found |= members_below(f"{directory}/{name}")
+    waiting = [directory]
+    for _ in range(CGROUPS_LIMIT):
+        if not waiting:
+            break
+        place = waiting.pop()
+        try:
+            found.update(procfs.parse_pids(read_list(f"{place}/cgroup.procs")))
+            # Two links are the directory's entry and its `.`; each further one is a cgroup below.
+            if os.stat(place).st_nlink > 2:
+                with os.scandir(place) as entries:
+                    below = islice((entry.name for entry in entries if entry.is_dir()), CGROUPS_LIMIT)
+                    waiting += [f"{place}/{name}" for name in below]
+        except (Gone, Unsupported, FileNotFoundError):  # a threaded cgroup: its processes are listed in its domain
+            continue
     return found
 
 

@@ -209,6 +209,7 @@ def ipc(container: str, view: "IpcView") -> Document:
         "shared_with": list(view.shared_with),
         "limits": dict(view.snapshot.limits),
         "unread": list(view.snapshot.unread),
+        "partial": [plain(one) for one in view.snapshot.unread],
         "objects": [
             {
                 "kind": row.object.kind.value,
@@ -274,6 +275,7 @@ def maps(container: str, view: "FilesView") -> Document:
         "schema": SCHEMA,
         "container": container,
         "unread": list(view.unread),
+        "partial": [plain(one) for one in view.unread],
         "mappings": [
             {
                 "pid": row.process.pid,
