@@ -39,7 +39,7 @@ Fields = dict[str, object]
 _RUN_FORM = "ID:PID:STARTED"
 _RUN = re.compile(r"([0-9A-Za-z]+):([1-9][0-9]{0,9}):([0-9]{1,19})", re.ASCII)
 
-READING_S = 4.0
+READING_S = 8.0
 """Time after which a listing stops and says that it is partial; well below the client's limit."""
 
 

@@ -35,8 +35,8 @@ from containerlab_probes.records import (
 
 TIME_LIMIT_S = 5.0
 """For one question, including the start of its agent."""
-LISTING_FACTOR = 3
-"""How much longer a question with a long answer may take: the agent stops reading after 4 s, then it sends."""
+LISTING_FACTOR = 5
+"""How much longer a question with a long answer may take: the agent stops reading after 8 s, then it sends."""
 
 FILES_LIMIT_S = 3.0
 """For all files of one container together."""

@@ -28,6 +28,8 @@ MAPPINGS_LIMIT = 32_000
 """Mappings in one answer; a process may have 65,530 (man 5 proc_sys_vm, max_map_count)."""
 PATHS_BYTES = 16 * 1024 * 1024
 """Bytes of all different paths in one answer; one path has up to 4,096."""
+COUNTING_S = 2.0
+"""Time to count the mappings over the limit; the kernel takes seconds to write them with long paths."""
 MAPS_BYTES = 512 * 1024 * 1024
 """Bytes of one /proc/PID/maps that are looked at: 65,530 lines with the longest paths. One line is held at a time."""
 
@@ -163,6 +165,7 @@ class _Collected:
             self._paths_bytes += len(path)
         if len(self.mappings) >= MAPPINGS_LIMIT or self._paths_bytes > PATHS_BYTES:
             self._is_full = True
+            self._until = min(self._until, time.monotonic() + COUNTING_S)
             return
         key = (line.device, line.inode)
         if key not in sizes:
@@ -187,7 +190,8 @@ class _Collected:
         """Returns a sentence about the mappings that are left out; empty if all are listed."""
         listed = len(self.mappings)
         if self._is_late:
-            return (f"Mappings: the first {listed:,} of more than {self._total:,} are listed; reading took too long.",)
+            why = "" if self._is_full else "; reading took too long"
+            return (f"Mappings: the first {listed:,} of more than {self._total:,} are listed{why}.",)
         return (f"Mappings: the first {listed:,} of {self._total:,} are listed.",) if self._is_full else ()
 
 

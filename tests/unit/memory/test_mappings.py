@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from containerlab_probes import codec
 from containerlab_probes.errors import BadRequest, Gone
 from containerlab_probes.kernel.mounts import parse_mounts
 from containerlab_probes.memory import mappings
@@ -22,7 +23,9 @@ from containerlab_probes.memory.mappings import (
     read_mapping,
 )
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import Backing, Mapping, Mount, ProcessId
+from containerlab_probes.processes.tree import read_process
+from containerlab_probes.records import Backing, Mapping, Mappings, Mount, ProcessId
+from tests.support.kernel import running
 
 MAPS = r"""00400000-0041f000 r--p 0001f000 00:32 1475104                            /usr/bin/python3.11
 30f33000-30fed000 rw-p 00000000 00:00 0                                  [heap]
@@ -252,3 +255,45 @@ def test_ambiguous_names_in_maps(name: str, deleted: bool) -> None:
             )
             assert [(line.path, line.deleted) for line in lines if not line.is_ambiguous] in ([(path, deleted)], [])
             assert len(lines) == 1
+
+
+MANY = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+os.ftruncate(fd, 4096)
+for _ in range(int(sys.argv[2])):
+    assert libc.mmap(None, 4096, 3, 1, fd, 0) not in (None, (1 << 64) - 1)
+"""
+
+
+def test_the_first_of_many_mappings_are_listed(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    with running(MANY, str(file), "40000") as process:
+        found = mappings.container_mappings(identify(os.getpid()), [process, process])
+        late = mappings.container_mappings(identify(os.getpid()), [process], until=0.0)
+    assert len(found.mappings) == mappings.MAPPINGS_LIMIT
+    (sentence,) = found.unread
+    assert sentence.startswith("Mappings: the first 32,000 of ")
+    assert len({id(one.path) for one in found.mappings if one.path == str(file)}) == 1
+    assert len(late.mappings) == 255
+    assert late.unread == ("Mappings: the first 255 of more than 256 are listed; reading took too long.",)
+
+
+def test_different_long_paths_are_listed_up_to_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mappings, "PATHS_BYTES", 40)
+    me = read_process(os.getpid())
+    found = mappings.container_mappings(me.id, [me])
+    assert 0 < sum(len(path) for path in {one.path for one in found.mappings}) <= 40
+    assert len(found.unread) == 1
+
+
+@given(st.lists(st.integers(0, 3), max_size=8), st.sets(st.integers(0, 3)))
+def test_packed_mappings_are_the_same(which: list[int], above: set[int]) -> None:
+    paths = [f"/{number}" for number in range(4)]
+    made = Mappings(tuple(mapping(paths[one], deleted=one == 3) for one in which), (), ("why",))
+    upper = frozenset(paths[one] for one in above)
+    assert codec.unpack(codec.pack(made, upper)) == (made, upper & {one.path for one in made.mappings})
+    assert codec.unpack(codec.pack(made, None)) == (made, None)

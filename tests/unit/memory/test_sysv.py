@@ -5,6 +5,7 @@
 import contextlib
 import errno
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -201,3 +202,18 @@ def test_without_sysv_ipc_a_sentence_says_what_to_install(monkeypatch: pytest.Mo
         sysv.read_by_attaching(0, 0, 10)
     with pytest.raises(Unsupported, match="pip install sysv-ipc"):
         sysv.remove(IpcKind.SHM, 0)
+
+
+def test_the_first_rows_of_a_long_table() -> None:
+    lines = ["key shmid", *(f"0 {number}" for number in range(5))]
+    assert sysv.first_rows(iter(lines), 2) == ("key shmid\n0 0\n0 1", 5)
+    assert sysv.first_rows(iter(lines), 9) == ("\n".join(lines), 5)
+    assert sysv.first_rows(iter(()), 9) == ("", 0)
+
+
+def test_objects_over_the_limit_are_counted(segment: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sysv, "OBJECTS_LIMIT", 0)
+    found, unread = sysv.objects()
+    assert [one for one in found if one.kind is IpcKind.SHM] == []
+    assert any(re.fullmatch(r"Segments: the first 0 of [0-9,]+ are listed\.", one) for one in unread)
+    assert sysv.totals()[0] >= 1

@@ -93,12 +93,26 @@ def answer(document: "Document") -> None:
     """Prints one JSON document on standard output.
 
     Bytes of a container that are not UTF-8 (in a user's name, a command line) become U+FFFD: strict readers reject half
-    a surrogate pair.
+    a surrogate pair. A list is written item by item, because 32,000 mappings may have long paths.
     """
+    before = "{"
+    for name, value in document.items():
+        sys.stdout.write(f"{before}{json.dumps(name)}: ")
+        if isinstance(value, list):
+            sys.stdout.write("[")
+            for index, item in enumerate(value):
+                sys.stdout.write(", " * bool(index) + _json_text(item))
+            sys.stdout.write("]")
+        else:
+            sys.stdout.write(_json_text(value))
+        before = ", "
+    print("}")
+
+
+def _json_text(value: object) -> str:
     from containerlab_tui.present.safe_text import plain
 
-    json.dump(json.loads(plain(json.dumps(document, ensure_ascii=False))), sys.stdout, ensure_ascii=True)
-    print()
+    return json.dumps(json.loads(plain(json.dumps(value, ensure_ascii=False))), ensure_ascii=True)
 
 
 def tell(text: str) -> None:

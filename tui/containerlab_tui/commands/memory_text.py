@@ -7,6 +7,7 @@ from containerlab_probes.records import WINDOW_LIMIT, Window
 from containerlab_tui.commands import common
 from containerlab_tui.model.survival import Survival
 from containerlab_tui.present import documents, hexdump
+from containerlab_tui.present.safe_text import safe
 from containerlab_tui.services.inspection import Inspector
 
 
@@ -30,9 +31,9 @@ def survival_words(survives: Survival) -> str:
 
 
 def tell_unread(unread: tuple[str, ...]) -> None:
-    """Prints what could not be read on standard error."""
+    """Prints on standard error what is missing in the answer."""
     for sentence in unread:
-        common.tell(f"not read: {sentence}")
+        common.tell(f"partial: {safe(sentence)}")
 
 
 def print_bytes(arguments: argparse.Namespace, inspector: Inspector, of: documents.Document, read: Window) -> int:

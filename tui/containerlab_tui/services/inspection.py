@@ -10,20 +10,22 @@ from types import TracebackType
 from containerlab_probes.client import ProbeClient
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
 from containerlab_probes.kernel.namespaces import namespace_inode
-from containerlab_probes.memory.mappings import backing_of, host_path_of, mount_of
+from containerlab_probes.memory.mappings import Volumes, backing_of, host_path_of, mount_of
 from containerlab_probes.records import (
+    Backing,
     ContainerRun,
     IpcKind,
     IpcObject,
     IpcSnapshot,
     Mapping,
+    Mount,
     Process,
     ProcessId,
     Window,
 )
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import HAS_PROCESSES, Details, natural
-from containerlab_tui.model.survival import survival_of_file, survival_of_ipc
+from containerlab_tui.model.survival import Survival, survival_of_file, survival_of_ipc
 from containerlab_tui.model.views import FileRow, FilesView, IpcRow, IpcUse, IpcView
 from containerlab_tui.services.policy import Operation, Policy
 from containerlab_tui.services.processes import run_of
@@ -127,31 +129,41 @@ class Inspector:
         by_id = {process.id: process for process in self._client.processes()}
         volumes = {mount.target: (mount.kind, mount.source) for mount in self.details.mounts}
         rows = []
+        known: dict[tuple[str, str, bool, bool], tuple[Backing | None, str | None, Survival]] = {}
         for mapping in found.mappings:
             process = by_id.get(mapping.id)
             if process is None:
                 continue  # it exited between the two readings
-            held_above = None if in_upper is None else mapping.path in in_upper
-            backing = backing_of(mapping, found.mounts, volumes, held_above)
-            mount = mount_of(mapping, found.mounts)
-            host_path = host_path_of(
-                mapping,
-                backing,
-                found.mounts,
-                volumes,
-                merged_dir=self.details.merged_dir,
-                upper_dir=self.details.upper_dir,
-            )
-            survives = survival_of_file(
-                backing,
-                path=mapping.path,
-                ipc_mode=self.details.ipc_mode,
-                filesystem=mount.filesystem if mount else "",
-                shared=mapping.shared,
-                auto_remove=self.details.auto_remove,
-            )
-            rows.append(FileRow(mapping, process, backing, host_path, survives))
+            key = (mapping.path, mapping.device, mapping.deleted, mapping.shared)
+            if key not in known:  # a file may be mapped thousands of times
+                known[key] = self._storage_of(mapping, found.mounts, volumes, in_upper)
+            rows.append(FileRow(mapping, process, *known[key]))
         return FilesView(tuple(rows), found.unread)
+
+    def _storage_of(
+        self, mapping: Mapping, mounts: tuple[Mount, ...], volumes: Volumes, in_upper: frozenset[str] | None
+    ) -> tuple[Backing | None, str | None, Survival]:
+        """Returns where the bytes of a mapping are, their path on the host, and what they survive."""
+        held_above = None if in_upper is None else mapping.path in in_upper
+        backing = backing_of(mapping, mounts, volumes, held_above)
+        mount = mount_of(mapping, mounts)
+        host_path = host_path_of(
+            mapping,
+            backing,
+            mounts,
+            volumes,
+            merged_dir=self.details.merged_dir,
+            upper_dir=self.details.upper_dir,
+        )
+        survives = survival_of_file(
+            backing,
+            path=mapping.path,
+            ipc_mode=self.details.ipc_mode,
+            filesystem=mount.filesystem if mount else "",
+            shared=mapping.shared,
+            auto_remove=self.details.auto_remove,
+        )
+        return backing, host_path, survives
 
     def read_mapping(self, mapping: Mapping, offset: int, length: int) -> Window:
         return self._client.read_mapping(mapping.id, mapping.range, offset, length)

@@ -1,0 +1,75 @@
+"""A container can't hide what it has behind its number: 4,096 segments and 65,000 mappings are listed, in part."""
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+from containerlab_probes.memory.mappings import MAPPINGS_LIMIT
+from tests.support.docker import Containers
+
+SEGMENTS = """
+import ctypes, signal
+libc = ctypes.CDLL(None)
+made = sum(libc.shmget(0, 4096, 0o1600) >= 0 for _ in range(4096))
+print("made", made, flush=True)
+while True: signal.pause()
+"""
+MAPPINGS = """
+import ctypes, os, signal
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+os.chdir("/tmp")
+for _ in range(15):
+    os.mkdir("d" * 250)
+    os.chdir("d" * 250)
+fd = os.open("file", os.O_RDWR | os.O_CREAT)
+os.ftruncate(fd, 4096)
+count = 0
+while count < 65_000 and libc.mmap(None, 4096, 3, 1, fd, 0) not in (None, (1 << 64) - 1):
+    count += 1
+print("made", count, flush=True)
+while True: signal.pause()
+"""
+MEMORY_KIB = 400 * 1024
+"""For the program and its agent; the text of /proc/PID/maps alone has 250 MB."""
+
+
+def answer(engine_host: str, *arguments: str) -> tuple[dict[str, object], str]:
+    """Returns the document of a command, and its standard error; the status is 0."""
+    program = str(Path(sys.executable).with_name("containerlab-tui"))
+    command = (program, "--host", engine_host, *arguments, "--json")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert isinstance(document, dict)
+    return document, done.stderr
+
+
+def test_all_segments_that_the_kernel_allows_by_default(engine_host: str, container: Containers) -> None:
+    name = container("dockerapp1", "python3", "-c", SEGMENTS, ready="made 4096")
+    document, _ = answer(engine_host, "ipc", name)
+    objects = document["objects"]
+    assert isinstance(objects, list)
+    assert len(objects) == 4096
+    assert document["partial"] == []
+
+
+def test_mappings_with_long_paths_are_listed_in_part(engine_host: str, container: Containers) -> None:
+    name = container("dockerapp1", "python3", "-c", MAPPINGS, ready="made 65000")
+    document, _ = answer(engine_host, "maps", name)
+    mappings, partial = document["mappings"], document["partial"]
+    assert isinstance(mappings, list)
+    assert isinstance(partial, list)
+    assert partial[0].startswith(f"Mappings: the first {len(mappings):,} of ")
+    assert len(mappings) == MAPPINGS_LIMIT or "took too long" in partial[0]
+    assert max(len(one["path"]) for one in mappings) > 3700
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < MEMORY_KIB
+
+
+def test_the_objects_are_listed_beside_many_mappings(engine_host: str, container: Containers) -> None:
+    name = container("dockerapp1", "python3", "-c", MAPPINGS, ready="made 65000")
+    document, _ = answer(engine_host, "ipc", name)
+    assert document["objects"] == []
