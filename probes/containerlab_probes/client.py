@@ -23,7 +23,6 @@ from containerlab_probes.kernel.files import read_text
 from containerlab_probes.kernel.namespaces import nsenter_command
 from containerlab_probes.records import (
     ContainerRun,
-    FileState,
     IpcKind,
     IpcSnapshot,
     Mappings,
@@ -38,8 +37,6 @@ TIME_LIMIT_S = 5.0
 LISTING_FACTOR = 5
 """How much longer a question with a long answer may take: the agent stops reading after 8 s, then it sends."""
 
-FILES_LIMIT_S = 3.0
-"""For all files of one container together."""
 KILL_LIMIT_S = 1.0
 """Time to wait for the end of a killed agent."""
 PACKAGES = ("psutil", "sysv_ipc")
@@ -199,10 +196,10 @@ def count_stuck(key: Key) -> int:
     return len(stuck[key]) or len(stuck.pop(key))
 
 
-class _Client:
+class AgentClient:
     """One agent at a time, one question at a time, from any thread."""
 
-    _most_stuck = 2
+    most_stuck = 2
     """With so many killed agents of the container that still wait, no further one is started."""
 
     def __init__(
@@ -211,7 +208,7 @@ class _Client:
         self._key = (type(self).__name__, of)
         self._command = command or ours
         self._needs_privileges = command is None
-        self._time_limit_s = time_limit_s
+        self.time_limit_s = time_limit_s
         self._lock = threading.Lock()
         self._agent: _AgentProcess | None = None
         self._closed = False
@@ -234,13 +231,13 @@ class _Client:
             if process.poll() is None:
                 stuck.setdefault(self._key, []).append(process)
 
-    def _ask(self, form: object, ask: str, times: int = 1, /, **fields: object) -> object:
+    def ask(self, form: object, ask: str, times: int = 1, /, **fields: object) -> object:
         """Returns the answer as a value of the type `form`. Raises the agent's error, or one for its failure.
 
         It takes at most the client's time limit, `times` over.
         """
         with self._lock:
-            until = time.monotonic() + times * self._time_limit_s
+            until = time.monotonic() + times * self.time_limit_s
             try:
                 if self._agent is not None and not self._agent.is_alive():
                     self._drop()
@@ -256,7 +253,7 @@ class _Client:
         reason = unavailable_reason() if self._needs_privileges else ""
         if reason:
             raise (Denied if "root" in reason else Unsupported)(reason)
-        if count_stuck(self._key) >= self._most_stuck:
+        if count_stuck(self._key) >= self.most_stuck:
             raise Unanswered("A file system in the container still does not answer the probe agents that asked it.")
         self._agent, self._number = _AgentProcess(self._command), 0
         hello = self._exchange(self._agent, until, "hello", {})
@@ -286,7 +283,7 @@ def error_of(plain: object) -> ContainerlabError:
     return BY_KIND.get(str(plain.get("kind")), Unsupported)(plain["sentence"])
 
 
-class ProbeClient(_Client):
+class ProbeClient(AgentClient):
     """Inspects one container: its processes, IPC objects and mappings.
 
     Once the previous question is done, each method takes at most `time_limit_s`. It raises `Gone` (the container or the
@@ -303,20 +300,20 @@ class ProbeClient(_Client):
 
     def processes(self) -> tuple[Process, ...]:
         """Returns the container's processes, as `container_processes` returns them."""
-        return cast(tuple[Process, ...], self._ask(tuple[Process, ...], "processes"))
+        return cast(tuple[Process, ...], self.ask(tuple[Process, ...], "processes"))
 
     def ipc(self) -> IpcSnapshot:
         """Returns every IPC object of the container's namespace and POSIX directories."""
-        return cast(IpcSnapshot, self._ask(IpcSnapshot, "ipc", LISTING_FACTOR))
+        return cast(IpcSnapshot, self.ask(IpcSnapshot, "ipc", LISTING_FACTOR))
 
     def read_ipc(self, kind: IpcKind, object_id: str, offset: int, length: int) -> Window:
         """Returns a window of a segment (`shm`) or of a POSIX object's file."""
         fields = {"kind": kind, "object": object_id, "offset": offset, "length": length}
-        return cast(Window, self._ask(Window, "ipc-read", **fields))
+        return cast(Window, self.ask(Window, "ipc-read", **fields))
 
     def remove_ipc(self, kind: IpcKind, object_id: str) -> None:
         """Removes one object of any kind."""
-        self._ask(type(None), "ipc-remove", kind=kind, object=object_id)
+        self.ask(type(None), "ipc-remove", kind=kind, object=object_id)
 
     def maps(self, upper_dir: str = "") -> tuple[Mappings, frozenset[str] | None]:
         """Returns every mapping of the container's processes, and which of their paths the writable layer has.
@@ -324,7 +321,7 @@ class ProbeClient(_Client):
         `upper_dir` is the overlay's upper directory as the engine reports it. The second value is None if it is empty
         or can't be opened.
         """
-        found = cast(Located, self._ask(Located, "maps", LISTING_FACTOR, upper_dir=upper_dir))
+        found = cast(Located, self.ask(Located, "maps", LISTING_FACTOR, upper_dir=upper_dir))
         try:
             return unpack(found)
         except (ValueError, IndexError) as error:
@@ -333,48 +330,10 @@ class ProbeClient(_Client):
     def read_mapping(self, id: ProcessId, range_: str, offset: int, length: int) -> Window:
         """Returns a window of the file behind a mapping of one of the container's processes (`Mapping.range`)."""
         fields = {"pid": id.pid, "started": id.started, "range": range_, "offset": offset, "length": length}
-        return cast(Window, self._ask(Window, "map-read", **fields))
+        return cast(Window, self.ask(Window, "map-read", **fields))
 
 
-class FileClient(_Client):
-    """Reads files of one container that may never be answered, all of them within one time limit.
-
-    Each method raises `Unanswered` when the time is over, and as `ContainerFiles`. While an agent still waits for an
-    earlier question, the files of this container are not asked for again.
-    """
-
-    _most_stuck = 1
-
-    def __init__(
-        self, init: ProcessId, *, time_limit_s: float = FILES_LIMIT_S, command: Sequence[str] | None = None
-    ) -> None:
-        """`init` is the container's PID 1. The time begins with the first question."""
-        self._budget_s = time_limit_s
-        self._until: float | None = None
-        super().__init__(agent_command(), command, time_limit_s, init)
-
-    def read(self, id: ProcessId, path: str, limit: int) -> bytes:
-        """Returns the beginning of a regular file as a process of the container sees it."""
-        return cast(bytes, self._file(bytes, "file", id, path=path, limit=limit))
-
-    def names(self, id: ProcessId, path: str) -> tuple[str, ...]:
-        """Returns the names in a directory."""
-        return cast(tuple[str, ...], self._file(tuple[str, ...], "file-names", id, path=path))
-
-    def state(self, id: ProcessId, path: str) -> FileState:
-        """Returns owner and permissions of a directory."""
-        return cast(FileState, self._file(FileState, "file-state", id, path=path))
-
-    def _file(self, form: object, ask: str, id: ProcessId, **fields: object) -> object:
-        now = time.monotonic()
-        self._until = self._until or now + self._budget_s
-        self._time_limit_s = self._until - now
-        if self._time_limit_s <= 0:
-            raise Unanswered(f"A file system in the container did not answer within {self._budget_s:g} s.")
-        return self._ask(form, ask, pid=id.pid, started=id.started, **fields)
-
-
-class OverviewClient(_Client):
+class OverviewClient(AgentClient):
     """Counts the IPC objects of many containers, with one agent that visits each namespace."""
 
     def __init__(self, *, time_limit_s: float = TIME_LIMIT_S, command: Sequence[str] | None = None) -> None:
@@ -383,7 +342,7 @@ class OverviewClient(_Client):
     def overview(self, runs: Iterable[ContainerRun]) -> dict[str, Overview | ContainerlabError]:
         """Returns the totals for each container, or an error, by container id. Raises as `ProbeClient`."""
         asked = [_text_of(run) for run in runs]
-        plain = cast(dict[str, OneOverview], self._ask(dict[str, OneOverview], "overview", runs=asked))
+        plain = cast(dict[str, OneOverview], self.ask(dict[str, OneOverview], "overview", runs=asked))
         return {container: one.overview or error_of(one.error) for container, one in plain.items()}
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from containerlab_probes import client
-from containerlab_probes.client import FILES_LIMIT_S, FileClient
 from containerlab_probes.errors import Unanswered
+from containerlab_probes.file_client import FILES_LIMIT_S, FileClient
 from containerlab_probes.processes.identity import identify
 from containerlab_tui.engine.docker_engine import DockerEngine, connect
 from containerlab_tui.services.diagnosis import doctor

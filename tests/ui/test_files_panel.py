@@ -7,7 +7,8 @@ from syrupy.assertion import SnapshotAssertion
 
 from containerlab_probes.records import Backing
 from containerlab_tui.model.views import FilesView
-from containerlab_tui.ui.tabs.files_panel import FilesPanel
+from containerlab_tui.ui.tabs.files_panel import FilesPanel, FilesTable
+from containerlab_tui.ui.widgets.grid import ROWS_SHOWN
 from tests.ui.samples import HOSTILE, SIZES, Host, files_view, settled, text_of
 
 
@@ -90,3 +91,18 @@ async def test_hostile_paths_are_only_text() -> None:
         assert "\x1b" not in text
         assert "\x9b" not in text
         assert text.count(r"x[/]\x1b]0;owned\x07") >= 3
+
+
+async def test_the_first_of_very_many_mappings_are_shown() -> None:
+    panel = FilesPanel()
+    app = Host(panel)
+    row = files_view().rows[0]
+    rows = tuple(
+        replace(row, mapping=replace(row.mapping, start=n << 12, end=n + 1 << 12)) for n in range(ROWS_SHOWN + 1)
+    )
+    said = "Shared mappings: the first 5,001 of 65,000 are listed."
+    async with app.run_test(size=(140, 30)) as pilot:
+        panel.show(FilesView(rows, (said,)))
+        await settled(pilot, lambda: "The first 5,000 of 5,001 rows are shown" in text_of(app), "what is left out")
+        assert said in text_of(app)
+        assert len(panel.query_one(FilesTable).rows) == ROWS_SHOWN

@@ -12,6 +12,7 @@ from containerlab_tui.model.views import IpcView, Sent
 from containerlab_tui.present import wording
 from containerlab_tui.ui.tabs.ipc_panel import IpcPanel
 from containerlab_tui.ui.tabs.signals_log import SignalsLog
+from containerlab_tui.ui.widgets.grid import ROWS_SHOWN
 from containerlab_tui.ui.widgets.survival_marks import sentence
 from tests.ui.samples import APP, BEGAN, HOSTILE, SHELL, SIZES, WORKER, Host, ipc_view, settled, text_of
 
@@ -193,3 +194,17 @@ async def test_hostile_log_lines_and_commands_are_only_text() -> None:
         assert "52;c" not in text
         assert "[bold]end" in text
         assert r"x[/]\x1b]0;owned\x07" in text
+
+
+async def test_the_first_of_very_many_objects_are_shown() -> None:
+    panel = IpcPanel()
+    app = Host(panel)
+    view = ipc_view()
+    rows = tuple(
+        replace(view.rows[0], object=replace(view.rows[0].object, id=str(number))) for number in range(ROWS_SHOWN + 1)
+    )
+    said = "Segments: the first 32,000 of 32,768 are listed."
+    async with app.run_test(size=(140, 30)) as pilot:
+        panel.show(replace(view, rows=rows, snapshot=replace(view.snapshot, unread=(said,))))
+        await settled(pilot, lambda: "The first 5,000 of 5,001 rows are shown" in text_of(app), "what is left out")
+        assert said in text_of(app)

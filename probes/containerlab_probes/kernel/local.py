@@ -39,7 +39,7 @@ _STATX_BASIC_AND_MOUNT = 0x17FF
 
 
 class NotLocal(Unsupported):
-    """The file is on a file system that may not answer, or can't be told from one."""
+    """The file is on a file system that may not answer, or may be."""
 
 
 class _Statx(ctypes.Structure):

@@ -12,7 +12,7 @@ import stat
 import time
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone
 from containerlab_probes.kernel.files import lines_of
@@ -25,13 +25,11 @@ from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import Backing, Mapping, Mappings, Mount, Process, ProcessId, Window
 
 MAPPINGS_LIMIT = 32_000
-"""Mappings in one answer; a process may have 65,530 (man 5 proc_sys_vm, max_map_count)."""
+"""Shared and private mappings, each, in one answer; a process may have 65,530 (man 5 proc_sys_vm, max_map_count)."""
 PATHS_BYTES = 16 * 1024 * 1024
-"""Bytes of all different paths in one answer; one path has up to 4,096."""
-COUNTING_S = 2.0
-"""Time to count the mappings over the limit; the kernel takes seconds to write them with long paths."""
+"""Bytes of all different paths of shared and of private mappings, each; one path has up to 4,096."""
 MAPS_BYTES = 512 * 1024 * 1024
-"""Bytes of one /proc/PID/maps that are looked at: 65,530 lines with the longest paths. One line is held at a time."""
+"""Bytes that are read of one /proc/PID/maps: 65,530 lines with the longest paths. One line is held at a time."""
 
 _DELETED = " (deleted)"
 _KERNEL_FILE = re.compile(r"/dev/zero|/memfd:.*|/anon_hugepage|/secretmem", re.DOTALL)
@@ -134,16 +132,36 @@ def container_mappings(init: ProcessId, processes: Iterable[Process], until: flo
     return Mappings(tuple(found.mappings), tuple(mounts), (*found.missing(), *unread))
 
 
+@dataclass(slots=True)
+class _Share:
+    """How many shared or private mappings there are and are listed: many of one kind don't hide the other."""
+
+    name: str
+    total: int = 0
+    listed: int = 0
+    paths: dict[str, str] = field(default_factory=dict)
+    paths_bytes: int = 0
+    is_full: bool = False
+
+    def take(self, path: str) -> str | None:
+        """Counts a mapping that may be listed; returns its path, as one string for all, or None if it is too much."""
+        kept = self.paths.setdefault(path, path)
+        if kept is path:
+            self.paths_bytes += len(path)
+        self.is_full = self.listed >= MAPPINGS_LIMIT or self.paths_bytes > PATHS_BYTES
+        self.listed += not self.is_full
+        return None if self.is_full else kept
+
+
 class _Collected:
     """Mappings of several processes up to the limits, and the count of all."""
 
     def __init__(self, until: float) -> None:
         self.mappings: list[Mapping] = []
         self._until = until
+        self._kinds = {True: _Share("Shared"), False: _Share("Private")}
         self._total = 0
-        self._paths: dict[str, str] = {}
-        self._paths_bytes = 0
-        self._is_full = self._is_late = False
+        self._is_late = False
 
     def add(self, process: Process) -> None:
         """Adds the mappings of one process. Raises `Gone` and `Denied`."""
@@ -155,17 +173,17 @@ class _Collected:
             if self._total % 256 == 0 and time.monotonic() > self._until:
                 self._is_late = True
                 return
-            if not self._is_full:
-                self._add_line(process, line, sizes)
+            kind = self._kinds[line.permissions.endswith("s")]
+            kind.total += 1
+            if not kind.is_full:
+                self._add_line(process, line, kind, sizes)
 
-    def _add_line(self, process: Process, line: MapsLine, sizes: dict[tuple[str, int], int | None]) -> None:
+    def _add_line(
+        self, process: Process, line: MapsLine, kind: _Share, sizes: dict[tuple[str, int], int | None]
+    ) -> None:
         path, deleted = _resolve_ambiguity(process.pid, line) if line.is_ambiguous else (line.path, line.deleted)
-        kept = self._paths.setdefault(path, path)
-        if kept is path:
-            self._paths_bytes += len(path)
-        if len(self.mappings) >= MAPPINGS_LIMIT or self._paths_bytes > PATHS_BYTES:
-            self._is_full = True
-            self._until = min(self._until, time.monotonic() + COUNTING_S)
+        kept = kind.take(path)
+        if kept is None:
             return
         key = (line.device, line.inode)
         if key not in sizes:
@@ -187,12 +205,12 @@ class _Collected:
         )
 
     def missing(self) -> tuple[str, ...]:
-        """Returns a sentence about the mappings that are left out; empty if all are listed."""
-        listed = len(self.mappings)
+        """Returns sentences about the mappings that are left out; empty if all are listed."""
         if self._is_late:
-            why = "" if self._is_full else "; reading took too long"
-            return (f"Mappings: the first {listed:,} of more than {self._total:,} are listed{why}.",)
-        return (f"Mappings: the first {listed:,} of {self._total:,} are listed.",) if self._is_full else ()
+            listed = len(self.mappings)
+            return (f"Mappings: {listed:,} of more than {self._total:,} are listed; reading took too long.",)
+        full = [kind for kind in self._kinds.values() if kind.is_full]
+        return tuple(f"{kind.name} mappings: the first {kind.listed:,} of {kind.total:,} are listed." for kind in full)
 
 
 def _file_bytes(pid: int, line: MapsLine) -> int | None:

@@ -24,7 +24,7 @@ from containerlab_probes.records import IpcKind, IpcObject, Semaphore, Window
 OBJECTS_LIMIT = 32_000
 """Objects of one kind that are listed; a namespace may have 32,768 of each (ipc/util.h, IPCMNI), or 2**24."""
 TABLE_BYTES = 1 << 30
-"""Bytes of one table of /proc/sysvipc that are looked at; each row has about 130."""
+"""Bytes that are read of one table of /proc/sysvipc; each row has about 130."""
 MEMBERS_IN_ALL = 65_536
 """Members that are read from all sets together."""
 MEMBERS_LIMIT = 1024

@@ -121,3 +121,9 @@ def test_output_that_comes_with_the_head_is_not_lost(answering: Answering, statu
 def test_an_attach_that_is_refused(answering: Answering) -> None:
     with pytest.raises(BadRequest, match="Could not attach to the container: it is paused"):
         streams.attach(answering(head("409 Conflict") + b'{"message": "it is paused"}'), "/attach", tty=True)
+
+
+def test_an_endless_event_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "DOCUMENT_BYTES", 100)
+    chunks = [b'{"a": 1}\n{"b": "', *[b"x" * 60] * 5, b'"}\n{"c": 3}\n', b'{"d"', b": 4}\n", b'{"e": 5}']
+    assert list(streams.json_documents(chunks)) == [{"a": 1}, {"c": 3}, {"d": 4}]

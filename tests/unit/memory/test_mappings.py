@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -274,20 +275,22 @@ def test_the_first_of_many_mappings_are_listed(tmp_path: Path) -> None:
     with running(MANY, str(file), "40000") as process:
         found = mappings.container_mappings(identify(os.getpid()), [process, process])
         late = mappings.container_mappings(identify(os.getpid()), [process], until=0.0)
-    assert len(found.mappings) == mappings.MAPPINGS_LIMIT
+    assert sum(one.shared for one in found.mappings) == mappings.MAPPINGS_LIMIT
     (sentence,) = found.unread
-    assert sentence.startswith("Mappings: the first 32,000 of ")
+    assert re.fullmatch(r"Shared mappings: the first 32,000 of 80,0\d\d are listed\.", sentence)
+    assert [one for one in found.mappings if not one.shared], "many shared mappings hide no private one"
     assert len({id(one.path) for one in found.mappings if one.path == str(file)}) == 1
     assert len(late.mappings) == 255
-    assert late.unread == ("Mappings: the first 255 of more than 256 are listed; reading took too long.",)
+    assert late.unread == ("Mappings: 255 of more than 256 are listed; reading took too long.",)
 
 
 def test_different_long_paths_are_listed_up_to_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mappings, "PATHS_BYTES", 40)
     me = read_process(os.getpid())
     found = mappings.container_mappings(me.id, [me])
-    assert 0 < sum(len(path) for path in {one.path for one in found.mappings}) <= 40
-    assert len(found.unread) == 1
+    private = {one.path for one in found.mappings if not one.shared}
+    assert 0 < sum(map(len, private)) <= 40
+    assert any(one.startswith(f"Private mappings: the first {len(found.mappings)} of ") for one in found.unread)
 
 
 @given(st.lists(st.integers(0, 3), max_size=8), st.sets(st.integers(0, 3)))

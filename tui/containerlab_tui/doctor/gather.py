@@ -26,7 +26,7 @@ from containerlab_tui.model.ending_records import PastStop
 from containerlab_tui.model.inventory import Details, EngineEvent
 
 if TYPE_CHECKING:
-    from containerlab_probes.client import FileClient
+    from containerlab_probes.file_client import FileClient
 
 GO_BYTES = 16384
 """Bytes at the beginning of a program in which Go's linker puts its note."""

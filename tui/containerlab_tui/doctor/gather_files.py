@@ -16,14 +16,14 @@ from containerlab_probes.processes.container_files import READ_LIMIT, ContainerF
 from containerlab_probes.records import FileState, ProcessId
 
 if TYPE_CHECKING:
-    from containerlab_probes.client import FileClient
+    from containerlab_probes.file_client import FileClient
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 def file_client(init: ProcessId) -> "FileClient":
     """Returns a client for the files of a container; imports it only now, because it is rarely needed."""
-    from containerlab_probes.client import FileClient
+    from containerlab_probes.file_client import FileClient
 
     return FileClient(init)
 
@@ -76,7 +76,7 @@ class ContainerReader:
         """Returns the files as a process sees them. Raises as `ContainerFiles`."""
         return View(self, id)
 
-    def ask(self, id: ProcessId, direct: ContainerFiles | None, question: Callable[[_Files], Answer]) -> Answer:
+    def ask(self, id: ProcessId, direct: ContainerFiles | None, question: Callable[[_Files], Result]) -> Result:
         """Returns the answer to a question about files. Raises as `ContainerFiles`, and `Unanswered`."""
         if direct is not None:
             try:

@@ -295,7 +295,7 @@ class DockerEngine:
             return http.get_json(self._where, f"/v{self._api}{path}{query}", what)
         return self._document(self._call("GET", path, what, params), what)
 
-    def _document(self, answer: "_Answer", what: str) -> Any:  # noqa: ANN401
+    def _document(self, answer: "_WholeAnswer", what: str) -> Any:  # noqa: ANN401
         try:
             return json.loads(answer.body)
         except ValueError as error:
@@ -307,7 +307,7 @@ class DockerEngine:
         what: str,
         params: Params | None = None,
         timeout_s: float | None = http.ANSWER_TIMEOUT_S,
-    ) -> "_Answer":
+    ) -> "_WholeAnswer":
         return self._call("POST", path, what, params, timeout_s=timeout_s)
 
     def _call(
@@ -319,13 +319,13 @@ class DockerEngine:
         *,
         timeout_s: float | None = http.ANSWER_TIMEOUT_S,
         data: Iterator[bytes] | None = None,
-    ) -> "_Answer":
+    ) -> "_WholeAnswer":
         """Sends one request and returns the whole answer, at most ANSWER_BYTES."""
         response = self._open(method, path, what, params, timeout_s=timeout_s, data=data)
         from containerlab_tui.engine import docker_client
 
         with docker_client.translated(self.endpoint, what):
-            return _Answer(response.status_code, docker_client.body_of(response))
+            return _WholeAnswer(response.status_code, docker_client.body_of(response))
 
     def _open(
         self,
@@ -354,7 +354,7 @@ class DockerEngine:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _WholeAnswer:
     """A whole answer of the engine."""
 
     status: int

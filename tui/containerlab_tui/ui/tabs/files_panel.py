@@ -16,7 +16,7 @@ from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.widgets import survival_marks
-from containerlab_tui.ui.widgets.grid import Column, Grid, GridRow, cell
+from containerlab_tui.ui.widgets.grid import ROWS_SHOWN, Column, Grid, GridRow, cell, rows_left_out
 
 _WAITING = "Reading …"
 
@@ -78,6 +78,7 @@ class FilesPanel(Widget):
         self._reason = ""
         self._rows: dict[str, FileRow] = {}
         self._private = private
+        self._left_out: list[str] = []
 
     def compose(self) -> ComposeResult:
         yield Static(id="files-head")
@@ -115,10 +116,11 @@ class FilesPanel(Widget):
     def _draw(self) -> None:
         view, table = self._view, self.query_one(FilesTable)
         wanted = [row for row in view.rows if self._private or row.mapping.shared] if view else []
-        self._rows = {key_of(row): row for row in wanted}
+        self._left_out = rows_left_out(len(wanted), "maps")
+        self._rows = {key_of(row): row for row in wanted[:ROWS_SHOWN]}
         hidden = len(view.rows) - len(wanted) if view else 0
         table.empty_text = self._empty(hidden)
-        table.set_rows(_row(row) for row in wanted)
+        table.set_rows(_row(row) for row in self._rows.values())
         if not wanted:
             table.refresh()
         self._draw_head(hidden)
@@ -141,7 +143,7 @@ class FilesPanel(Widget):
         are = "hidden (press v to show)" if hidden else "shown (press v to hide)"
         counts = f"{shared} shared, {private} private {are}" if private else f"{shared} shared, none private"
         lines = [Content.styled(counts, "dim")]
-        lines += [Content(f"! {safe_line(sentence, 300)}") for sentence in self._view.unread]
+        lines += [Content(f"! {safe_line(sentence, 300)}") for sentence in (*self._view.unread, *self._left_out)]
         head.update(Content("\n").join(lines))
 
     def _draw_detail(self) -> None:

@@ -16,7 +16,7 @@ from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.widgets import survival_marks
-from containerlab_tui.ui.widgets.grid import Column, Grid, GridRow, cell
+from containerlab_tui.ui.widgets.grid import ROWS_SHOWN, Column, Grid, GridRow, cell, rows_left_out
 
 _EMPTY = "No IPC objects yet (shmget, semget, msgget, shm_open, sem_open, mq_open)."
 _WAITING = "Reading …"
@@ -88,7 +88,7 @@ class IpcPanel(Widget):
     def show(self, view: IpcView | None, reason: str = "") -> None:
         """Shows a reading. For None, `reason` is a sentence that says why there is none; empty: it is being read."""
         self._view = view
-        self._rows = {key_of(row): row for row in view.rows} if view else {}
+        self._rows = {key_of(row): row for row in view.rows[:ROWS_SHOWN]} if view else {}
         table = self.query_one(IpcTable)
         table.empty_text = _EMPTY if view else safe_line(reason, 300) or _WAITING
         table.set_rows(_row(row) for row in self._rows.values())
@@ -165,7 +165,10 @@ def _head(view: IpcView, limits: bool) -> Content:
         total, free = snapshot.limits["dev_shm_bytes"], snapshot.limits.get("dev_shm_free")
         room = f"/dev/shm {wording.size(total)}" + (f", {wording.size(free)} free" if free is not None else "")  # noqa: S108  # nosec B108 # words
         lines.append(Content.styled(f"{room} · press v for all limits", "dim"))
-    lines += [Content(f"! {safe_line(sentence, 300)}") for sentence in snapshot.unread]
+    lines += [
+        Content(f"! {safe_line(sentence, 300)}")
+        for sentence in (*snapshot.unread, *rows_left_out(len(view.rows), "ipc"))
+    ]
     return Content("\n").join(lines)
 
 

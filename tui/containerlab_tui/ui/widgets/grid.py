@@ -103,6 +103,17 @@ def cut(parts: Cell, width: int, right: bool = False, keep_end: bool = False) ->
     return tuple(kept)
 
 
+ROWS_SHOWN = 5000
+"""Rows of a table that a container fills; drawing 32,000 takes seconds."""
+
+
+def rows_left_out(count: int, command: str) -> list[str]:
+    """Returns a sentence if a table shows only ROWS_SHOWN of its rows; `command` lists more."""
+    if count <= ROWS_SHOWN:
+        return []
+    return [f"The first {ROWS_SHOWN:,} of {count:,} rows are shown; the command `{command}` lists more."]
+
+
 class Grid(ScrollView, can_focus=True):
     """Rows with a cursor. Subclasses define `COLUMNS`; `set_rows` sets the contents."""
 
