@@ -191,7 +191,7 @@ def _fork(request: Request, target: _Opened) -> int:
         _become(request, target, writer)
     os.close(writer)
     with os.fdopen(reader, "rb") as answers:
-        answer = answers.read()
+        answer = answers.read(65536)
     if answer:
         os.waitpid(child, 0)
         kind, _, sentence = answer.decode().partition(" ")

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.kernel import procfs
-from containerlab_probes.kernel.files import read_text
+from containerlab_probes.kernel.files import names_in, read_text
 from containerlab_probes.processes.tree import read_process
 from containerlab_probes.records import Process
 
@@ -42,7 +42,7 @@ def wait_for(read: Callable[[], T], is_done: Callable[[T], bool], limit_s: float
 def members_of_session(leader: int) -> frozenset[int]:
     """Returns the running processes of a session (man 2 setsid), as host PIDs."""
     found = set()
-    for name in os.listdir("/proc"):
+    for name in names_in("/proc", 1 << 22):
         if name.isdecimal():
             try:
                 stat = procfs.parse_stat(read_text(f"/proc/{name}/stat"))
