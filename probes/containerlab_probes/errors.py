@@ -1,17 +1,27 @@
 """The errors of the kernel and of the engine, as the rest of the program sees them.
 
 An error of the OS or of a client library is translated into one of these where it happens. Each carries one sentence
-for the user: what was asked, what prevented it, what to do about it.
+for the user: what was asked, what prevented it, what to do about it. Sentences quote engines, containers and files, so
+each is made safe here, once, wherever it comes from.
 """
+
+from containerlab_probes.safe_text import SafeText, safe_block
+
+SENTENCE_LIMIT = 4000
+"""Characters of a sentence; a longer one is cut."""
 
 
 class ContainerlabError(Exception):
-    """Base of every error that is shown to the user. `str(error)` is the sentence."""
+    """Base of every error that is shown to the user. `str(error)` is the sentence, too."""
 
     #: Name of the error in a probe agent's answer and in logs.
     kind = "error"
     #: Exit status of the command line.
     exit_status = 1
+
+    def __init__(self, sentence: str) -> None:
+        self.sentence: SafeText = safe_block(sentence[:SENTENCE_LIMIT].split("\n"))
+        super().__init__(self.sentence)
 
 
 class Gone(ContainerlabError):

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 
 from containerlab_probes.errors import BadRequest, ContainerlabError, Denied, Gone, TimedOut, Unreachable, Unsupported
+from containerlab_probes.safe_text import safe_line
 
 KINDS: Mapping[int, type[ContainerlabError]] = {401: Denied, 403: Denied, 404: Gone, 501: Unsupported}
 """Errors by HTTP status; any other refusal is a BadRequest with the engine's reason."""
@@ -22,6 +23,7 @@ def refused(status: int, body: bytes, what: str) -> ContainerlabError:
     except (ValueError, KeyError, TypeError):
         reason = body.decode("utf-8", "replace") or f"status {status}"
     reason = _FULL_ID.sub(lambda found: found[0][:12], reason).strip().rstrip(".")
+    reason = safe_line(reason)  # on one line: a container's text in it must not look like a sentence of this program
     return KINDS.get(status, BadRequest)(f"Could not {what}: {reason}.")
 
 
@@ -39,7 +41,7 @@ def unanswered(error: BaseException, url: str, what: str) -> ContainerlabError:
     if any(isinstance(cause, http.client.HTTPException) for cause in causes):
         return Unreachable(f"{url} is not a Docker engine, or the connection closed early (could not {what}).")
     system = next((cause for cause in reversed(causes) if isinstance(cause, OSError) and cause.strerror), None)
-    reason = system.strerror if system is not None else str(causes[-1]) or type(causes[-1]).__name__
+    reason = safe_line(system.strerror or "" if system is not None else str(causes[-1]) or type(causes[-1]).__name__)
     return Unreachable(f"No Docker engine answers at {url} (could not {what}: {reason}).")
 
 

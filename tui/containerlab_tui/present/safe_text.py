@@ -1,66 +1,30 @@
-r"""Makes untrusted text and bytes safe to show on a terminal.
+"""Safe text for screens and commands: `safe`, the colours of a log line, and text for JSON.
 
-Characters that control a terminal or are invisible become Python backslash escapes: `\x1b`, `\n`, `\u202e`. The result
-is plain ASCII, one cell per character, and doesn't change when it is escaped again. Bytes that are not UTF-8 become
-`\xNN`. Escaped are C0, DEL and C1 controls, line and paragraph separators, surrogates, and Unicode's
-Default_Ignorable_Code_Point (zero-width and bidi controls, tags, fillers, variation selectors). Private use characters
-are kept, because fonts put symbols there.
-
-`log_line` keeps the colours of a log line and removes all other terminal sequences.
+`containerlab_probes.safe_text` says what is escaped. `log_line` keeps the colours of a log line and removes all other
+terminal sequences.
 """
 
 import re
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-ELLIPSIS = "…"
-"""Marks the end of text that was cut."""
-
-LINE_LIMIT = 1000
-LINES_LIMIT = 1_000_000
-LOG_LIMIT = 4000
-
-_IGNORABLE = (
-    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
-    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+from containerlab_probes.safe_text import (
+    ELLIPSIS,
+    LINE_LIMIT,
+    LINES_LIMIT,
+    SafeText,
+    safe,
+    safe_block,
+    safe_line,
+    safe_lines,
 )
-_UNSAFE = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_IGNORABLE}]")
-_UNSAFE_BUT_LAYOUT = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_IGNORABLE}]")
-_SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
+__all__ = (
+    "ELLIPSIS", "LINES_LIMIT", "LINE_LIMIT", "LOG_LIMIT", "SafeText", "log_line", "plain", "safe", "safe_block",
+    "safe_line", "safe_lines",
+)  # fmt: skip
 
-def safe(text: str | bytes, limit: int = LINE_LIMIT) -> str:
-    """Returns the text on one line, at most `limit` characters; longer text ends in an ellipsis."""
-    return _safe(text, limit, _UNSAFE)
-
-
-safe_line = safe
-
-
-def safe_lines(text: str | bytes, limit: int = LINES_LIMIT) -> str:
-    """Works as `safe`, but keeps newlines and tabs."""
-    return _safe(text, limit, _UNSAFE_BUT_LAYOUT)
-
-
-def _safe(text: str | bytes, limit: int, unsafe: re.Pattern[str]) -> str:
-    if isinstance(text, bytes):
-        text = text[: 4 * (limit + 1)].decode(errors="surrogateescape")
-    text = text[: limit + 1]
-    if not (text.isascii() and text.isprintable()):
-        text = unsafe.sub(_escaped, text)
-    return text if len(text) <= limit else text[: max(0, limit - 1)] + ELLIPSIS[: max(0, limit)]
-
-
-def _escaped(match: re.Match[str]) -> str:
-    char = match[0]
-    code = ord(char)
-    if short := _SHORT.get(char):
-        return short
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that was not UTF-8
-        return f"\\x{code - 0xDC00:02x}"
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+LOG_LIMIT = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +59,7 @@ _PIECE = re.compile(
 _ORDINARY = re.compile(rb"[ -~]*")
 
 
-def log_line(line: bytes, limit: int = LOG_LIMIT) -> tuple[tuple[str, str], ...]:
+def log_line(line: bytes, limit: int = LOG_LIMIT) -> tuple[tuple[SafeText, str], ...]:
     """Converts one line of a log to (text, style) spans, at most `limit` characters in total.
 
     A style is text for Rich's `Text.assemble`: flags (bold, dim, italic, underline, reverse, strike), a colour, `on`
@@ -106,7 +70,7 @@ def log_line(line: bytes, limit: int = LOG_LIMIT) -> tuple[tuple[str, str], ...]
     """
     line = line.rstrip(b"\r\n")
     if len(line) <= limit and _ORDINARY.fullmatch(line):
-        return ((line.decode(), ""),) if line else ()
+        return ((safe(line, limit), ""),) if line else ()
     spans = _Spans(limit)
     bound = 16 * limit
     if len(line) > bound:
@@ -115,7 +79,7 @@ def log_line(line: bytes, limit: int = LOG_LIMIT) -> tuple[tuple[str, str], ...]
     style = _PLAIN
     for piece in _PIECE.finditer(line[:bound].decode(errors="surrogateescape")):
         if text := piece["text"]:
-            spans.add(_UNSAFE.sub(_escaped, text), style.words)
+            spans.add(safe(text, 10 * len(text)), style.words)
         elif control := piece["control"]:
             spans.control(control, style.words)
         elif piece["final"] == "m" and not piece["between"]:
@@ -149,16 +113,16 @@ class _Spans:
             if len(text) > 1:
                 self._parts.append((text[:-1], last_style))
 
-    def done(self, cut: bool) -> tuple[tuple[str, str], ...]:
+    def done(self, cut: bool) -> tuple[tuple[SafeText, str], ...]:
         """Returns the spans, adjacent ones with the same style joined; `cut`: the line had more text."""
         cut = cut or self._width > self._limit
         room = self._limit - 1 if cut else self._limit
-        kept = list[tuple[str, str]]()
+        kept = list[tuple[SafeText, str]]()
         for style, parts in groupby(self._parts, key=lambda part: part[1]):
             if text := "".join(part[0] for part in parts)[: max(0, room)]:
-                kept.append((text, style))
+                kept.append((safe(text, len(text)), style))
                 room -= len(text)
-        return (*kept, (ELLIPSIS, "")) if cut and self._limit > 0 else tuple(kept)
+        return (*kept, (safe(ELLIPSIS), "")) if cut and self._limit > 0 else tuple(kept)
 
 
 def _after_sgr(style: _Style, parameters: str) -> _Style:
