@@ -1,6 +1,6 @@
 """Parses the command line, runs one command, and turns errors into a sentence and an exit status.
 
-This module imports only the standard library; each module of `commands/` imports what it needs.
+This module imports hardly more than the standard library; each module of `commands/` imports what it needs.
 """
 
 import argparse
@@ -10,9 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from containerlab_probes.errors import ContainerlabError, Unreachable
+from containerlab_probes.safe_text import SafeText, safe, safe_block
 from containerlab_tui.commands.output import checked
 
 if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
     from containerlab_tui.engine.api import Engine
 
     Connect = Callable[[str | None, str | None], Engine]
@@ -38,15 +41,13 @@ def main(argv: Sequence[str] | None = None, connect: "Connect | None" = None) ->
     arguments.program = program
     arguments.connect = connect or _connect
     if arguments.host and arguments.lab:
-        return _fail("--host and --lab name two engines; use one of them.", 2)
+        return _fail(safe("--host and --lab name two engines; use one of them."), 2)
     try:
         return _run(arguments)
     except ContainerlabError as error:
-        from containerlab_tui.present.safe_text import safe_lines
-
-        sentence = safe_lines(str(error))
+        sentence = error.sentence
         if isinstance(error, Unreachable) and not arguments.lab:
-            sentence += f" `{PROGRAM} --lab` opens a private engine with demonstration containers."
+            sentence = safe(f"{sentence} `{PROGRAM} --lab` opens a private engine with demonstration containers.")
         return _fail(sentence, error.exit_status)
     except KeyboardInterrupt:
         return 130
@@ -72,8 +73,8 @@ def _run(arguments: argparse.Namespace) -> int:
     return status
 
 
-def _fail(sentence: str, status: int) -> int:
-    print(f"{PROGRAM}: {sentence}", file=sys.stderr)
+def _fail(sentence: SafeText, status: int) -> int:
+    print(f"{PROGRAM}: {sentence}", file=sys.stderr)  # noqa: T201  the sentence is safe
     return status
 
 
@@ -96,9 +97,16 @@ def split_program(words: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
     return list(words[:end]), tuple(words[end + 1 :])
 
 
+class _Parser(argparse.ArgumentParser):
+    """Prints help and complaints; a complaint quotes arguments, which may be names of containers."""
+
+    def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
+        super()._print_message(safe_block(message.split("\n")), file)
+
+
 def parser() -> argparse.ArgumentParser:
     """Returns the parser of the whole command line. Global options may stand before or after the command."""
-    whole = argparse.ArgumentParser(
+    whole = _Parser(
         PROGRAM,
         description="Predict, watch and fix container stops; inspect shared memory and mapped files. "
         "Without a command, opens the terminal UI.",
@@ -188,9 +196,9 @@ def _add_memory(command: _Command) -> None:
     _window(read)
 
 
-def _global_options(first: bool) -> argparse.ArgumentParser:
+def _global_options(first: bool) -> _Parser:
     """Returns the global options. Only those before the command (`first`) have defaults, so later ones override."""
-    options = argparse.ArgumentParser(add_help=False)
+    options = _Parser(add_help=False)
     group = options.add_argument_group("everywhere")
 
     def default(value: object) -> object:
@@ -238,9 +246,10 @@ class _Version(argparse.Action):
         from importlib.metadata import PackageNotFoundError, version
 
         try:
-            print(f"{PROGRAM} {version(PROGRAM)}")
+            installed = version(PROGRAM)
         except PackageNotFoundError:
-            print(f"{PROGRAM} (not installed)")
+            installed = "(not installed)"
+        print(f"{PROGRAM} {installed}")  # noqa: T201  our own name and version
         parser.exit()
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from containerlab_probes.errors import BadRequest, ContainerlabError
-from containerlab_tui.present.safe_text import safe
+from containerlab_tui.present.cells import width
+from containerlab_tui.present.safe_text import SafeText, safe, safe_block
 
 if TYPE_CHECKING:
     from containerlab_tui.config import Loaded
@@ -46,7 +47,7 @@ def policy(arguments: argparse.Namespace) -> "Policy":
         raise BadRequest(f"{loaded.unread} It may set read_only, so fix or remove it first.")
     for problem in loaded.problems:
         if "read_only" in problem or "READ_ONLY" in problem:
-            tell(problem)
+            tell(safe(problem))
     return policy_of(loaded)
 
 
@@ -90,7 +91,7 @@ def _guarded(arguments: argparse.Namespace, allowed: "Policy") -> "GuardedEngine
 
 
 def answer(document: "Document") -> None:
-    """Prints one JSON document on standard output.
+    """Prints one JSON document on standard output, in printable ASCII: names are exact once they are parsed.
 
     Bytes of a container that are not UTF-8 (in a user's name, a command line) become U+FFFD: strict readers reject half
     a surrogate pair. A list is written item by item, because 32,000 mappings may have long paths.
@@ -106,7 +107,7 @@ def answer(document: "Document") -> None:
         else:
             sys.stdout.write(_json_text(value))
         before = ", "
-    print("}")
+    say(SafeText("}"))
 
 
 def _json_text(value: object) -> str:
@@ -115,19 +116,24 @@ def _json_text(value: object) -> str:
     return json.dumps(json.loads(plain(json.dumps(value, ensure_ascii=False))), ensure_ascii=True)
 
 
-def tell(text: str) -> None:
+def say(text: SafeText) -> None:
+    """Prints an answer on standard output."""
+    print(text, flush=True)  # noqa: T201  the one place
+
+
+def tell(text: SafeText) -> None:
     """Prints progress and remarks on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    print(text, file=sys.stderr, flush=True)  # noqa: T201  the one place
 
 
-def confirm(question: str) -> None:
+def confirm(question: SafeText) -> None:
     """Asks on standard error and returns if the user answers yes.
 
     Raises BadRequest without a terminal to ask on, and Declined for any other answer.
     """
     if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
         raise BadRequest(f"{question} There is no terminal to ask on: add --yes. Nothing done.")
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201  a question has no end of line
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise Declined("Nothing done.")
 
@@ -136,23 +142,21 @@ def tell_once() -> Callable[[str], None]:
     """Returns a function that prints each sentence on standard error once, made safe."""
     said = set[str]()
 
-    def say(sentence: str) -> None:
+    def once(sentence: str) -> None:
         if sentence not in said:
             said.add(sentence)
             tell(safe(sentence))
 
-    return say
+    return once
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> SafeText:
     """Returns aligned columns, two spaces apart; `right` are the columns of numbers. Every cell is made safe."""
-    cells = [list(headings), *([safe(cell) for cell in row] for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
-    lines = (
-        "  ".join(
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in cells
-    )
-    return "\n".join(line.rstrip() for line in lines)
+    cells = [[safe(cell) for cell in row] for row in (headings, *rows)]
+    widths = [max(width(row[column]) for row in cells) for column in range(len(headings))]
+    lines = []
+    for row in cells:
+        pads = [" " * (room - width(cell)) for cell, room in zip(row, widths, strict=True)]
+        columns = enumerate(zip(row, pads, strict=True))
+        lines.append("  ".join(pad + cell if column in right else cell + pad for column, (cell, pad) in columns))
+    return safe_block(line.rstrip() for line in lines)

@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
         common.answer({"schema": SCHEMA, "file": file, "settings": settings, "problems": list(loaded.problems)})
     else:
         rows = [(name, _shown(value), loaded.source(name)) for name, value in values.items()]
-        print(common.table(("SETTING", "VALUE", "SOURCE"), rows))
+        common.say(common.table(("SETTING", "VALUE", "SOURCE"), rows))
         for problem in loaded.problems:
             common.tell(safe(problem, 500))
     return 2 if loaded.problems else 0

@@ -8,7 +8,7 @@ from containerlab_tui.doctor.diagnosis import by_trouble
 from containerlab_tui.model.diagnosis import Diagnosis, Severity
 from containerlab_tui.model.grace import grace_period
 from containerlab_tui.present import doctor_documents, doctor_text
-from containerlab_tui.present.safe_text import safe
+from containerlab_tui.present.safe_text import SafeText, safe, safe_block
 from containerlab_tui.services import diagnosis as service
 
 
@@ -24,20 +24,20 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             common.answer(doctor_documents.documents(diagnoses, unseen))
         else:
-            print(_table(diagnoses))
+            common.say(_table(diagnoses))
     else:
         diagnoses = (service.doctor(engine, arguments.name, history),)
         if arguments.json:
             common.answer(doctor_documents.document(diagnoses[0]))
         else:
-            print(_page(diagnoses[0]))
+            common.say(_page(diagnoses[0]))
             for sentence in diagnoses[0].partial:
-                common.tell(f"partial: {safe(sentence)}")
+                common.tell(safe(f"partial: {sentence}"))
     bad = any(finding.severity is Severity.ERROR for one in diagnoses for finding in one.findings)
     return 1 if arguments.strict and bad else 0
 
 
-def _page(one: Diagnosis) -> str:
+def _page(one: Diagnosis) -> SafeText:
     """Returns one container, for a person."""
     lines = [
         f"{safe(one.container)}: {doctor_text.headline(one)}",
@@ -59,10 +59,10 @@ def _page(one: Diagnosis) -> str:
         lines += [f"    {safe(each, 500)}" for each in finding.evidence]
         lines += [f"    > {safe(each, 500)}" for each in finding.remedy.splitlines()]
         lines.append(f"    see {finding.anchor}")
-    return "\n".join(lines)
+    return safe_block(lines)
 
 
-def _table(diagnoses: tuple[Diagnosis, ...]) -> str:
+def _table(diagnoses: tuple[Diagnosis, ...]) -> SafeText:
     """Returns the table of all containers, worst first."""
     rows = [
         (

@@ -26,5 +26,5 @@ def run(arguments: argparse.Namespace) -> int:
         for one in made
     ]  # fmt: skip
     headings = ("PID", "IN", "SIGNAL", "DELIVERY", "EFFECT", "PROCESS", "EVIDENCE")
-    print(common.table(headings, rows, right=(0, 1)))
+    common.say(common.table(headings, rows, right=(0, 1)))
     return 0

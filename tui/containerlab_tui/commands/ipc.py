@@ -47,16 +47,16 @@ def _ipc(arguments: argparse.Namespace, inspector: Inspector, engine: Engine) ->
         common.answer(documents.ipc(inspector.details.name, view))
         return 0
     shared = f", shared with {', '.join(view.shared_with)}" if view.shared_with else ""
-    print(f"IPC namespace {view.snapshot.namespace} ({view.mode}{shared})")
+    common.say(safe(f"IPC namespace {view.snapshot.namespace} ({view.mode}{shared})"))
     if not view.rows:
-        print("No System V or POSIX IPC objects.")
+        common.say(safe("No System V or POSIX IPC objects."))
         return 0
     headings = ("KIND", "ID", "KEY", "NAME", "BYTES", "OWNER", "MODE", "CREATOR", "ATTACHED", "SURVIVES")
-    print(common.table(headings, [_ipc_row(row) for row in view.rows], right=(4, 5, 8)))
+    common.say(common.table(headings, [_ipc_row(row) for row in view.rows], right=(4, 5, 8)))
     for row in view.rows:
         for number, one in enumerate(row.object.semaphores):
             waiting = f", waiting: {one.waiting_for_increase} for an increase, {one.waiting_for_zero} for zero"
-            print(f"  sem {row.object.id}[{number}] = {one.value}{waiting}")
+            common.say(safe(f"  sem {row.object.id}[{number}] = {one.value}{waiting}"))
     memory_text.tell_unread(view.snapshot.unread)
     return 0
 
@@ -89,11 +89,11 @@ def _remove(arguments: argparse.Namespace, inspector: Inspector, engine: Guarded
         if use.object.of_host and not arguments.host_object:
             raise BadRequest(f"{ipc_text.host_refusal(use)} To remove it nevertheless, add --host-object.")
         if not arguments.yes and engine.policy.asks(Operation.IPC_REMOVE):
-            common.confirm(f"{ipc_text.question(use)} {ipc_text.consequence(use)}")
+            common.confirm(safe(f"{ipc_text.question(use)} {ipc_text.consequence(use)}"))
         left = inspector.remove_ipc(kind, arguments.id, use.object, arguments.host_object)
         sentence, done = ipc_text.result(use, left), "marked" if left else "removed"
     if arguments.json:
         common.answer(documents.ipc_removal(use, done, left))
     else:
-        print(sentence)
+        common.say(safe(sentence))
     return 0

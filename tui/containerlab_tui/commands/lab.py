@@ -7,6 +7,7 @@ from containerlab_tui.commands import common
 from containerlab_tui.lab.lab import Lab, LabStatus
 from containerlab_tui.lab.progress import Progress
 from containerlab_tui.present.documents import SCHEMA, Document
+from containerlab_tui.present.safe_text import safe, safe_block
 
 BAR_WIDTH = 30
 
@@ -20,13 +21,13 @@ def run(arguments: argparse.Namespace) -> int:
             if arguments.json:
                 common.answer(_document(lab.status()))
             else:
-                print(f"The lab is running: {endpoint}")
+                common.say(safe(f"The lab is running: {endpoint}"))
         case "down":
             ended = lab.down(purge=arguments.purge)
             if arguments.json:
                 common.answer({"schema": SCHEMA, "ended": ended, "purged": arguments.purge})
             else:
-                print("The lab is stopped" + (" and its data is removed." if arguments.purge else "."))
+                common.say(safe("The lab is stopped" + (" and its data is removed." if arguments.purge else ".")))
         case _:
             status = lab.status()
             if arguments.json:
@@ -55,7 +56,8 @@ class ProgressBar:
 
     def __call__(self, progress: Progress) -> None:
         filled = BAR_WIDTH * progress.step // max(1, progress.total)
-        text = f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {progress.step}/{progress.total} {progress.text}"
+        bar = f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}]"
+        text = safe(f"{bar} {progress.step}/{progress.total} {progress.text}")
         if self._live:
             sys.stderr.write(f"\r\x1b[K{text[:100]}")
             sys.stderr.flush()
@@ -88,8 +90,9 @@ def _print(status: LabStatus) -> None:
     running = (
         f"running (pid {status.pid})" if status.running else "not running; start it with `containerlab-tui lab up`"
     )
-    print(f"engine      {status.endpoint}\n            {running}")
-    print(f"data        {status.data}\nlog         {status.log}\n")
-    print(common.table(("IMAGE", "BUILT"), [(name, "yes" if done else "no") for name, done in status.images]))
-    print()
-    print(common.table(("CONTAINER", "STATE"), list(status.containers)))
+    common.say(safe_block((f"engine      {status.endpoint}", f"            {running}")))
+    common.say(safe_block((f"data        {status.data}", f"log         {status.log}", "")))
+    images = [(name, "yes" if done else "no") for name, done in status.images]
+    common.say(common.table(("IMAGE", "BUILT"), images))
+    common.say(safe(""))
+    common.say(common.table(("CONTAINER", "STATE"), list(status.containers)))

@@ -6,6 +6,7 @@ from containerlab_probes.errors import Gone
 from containerlab_tui.commands import common, memory_text
 from containerlab_tui.model.views import FilesView
 from containerlab_tui.present import documents
+from containerlab_tui.present.safe_text import safe
 from containerlab_tui.services.inspection import Inspector, inspector
 
 
@@ -44,10 +45,10 @@ def _maps(arguments: argparse.Namespace, inspector: Inspector, with_private: boo
         for row in view.rows
     ]
     headings = ("IN", "RANGE", "PERM", "BYTES", "FILE", "BACKING", "PATH", "SURVIVES")
-    print(common.table(headings, cells, right=(0, 3, 4)) if cells else "No shared mappings of files.")
+    common.say(common.table(headings, cells, right=(0, 3, 4)) if cells else safe("No shared mappings of files."))
     hidden = len(whole.rows) - len(rows)
     if hidden:
-        common.tell(f"Private mappings (programs, libraries) not shown: {hidden}. Show them with --private.")
+        common.tell(safe(f"Private mappings (programs, libraries) not shown: {hidden}. Show them with --private."))
     memory_text.tell_unread(view.unread)
     return 0
 

@@ -7,7 +7,7 @@ from containerlab_probes.records import WINDOW_LIMIT, Window
 from containerlab_tui.commands import common
 from containerlab_tui.model.survival import Survival
 from containerlab_tui.present import documents, hexdump
-from containerlab_tui.present.safe_text import safe
+from containerlab_tui.present.safe_text import safe, safe_block
 from containerlab_tui.services.inspection import Inspector
 
 
@@ -33,7 +33,7 @@ def survival_words(survives: Survival) -> str:
 def tell_unread(unread: tuple[str, ...]) -> None:
     """Prints on standard error what is missing in the answer."""
     for sentence in unread:
-        common.tell(f"partial: {safe(sentence)}")
+        common.tell(safe(f"partial: {sentence}"))
 
 
 def print_bytes(arguments: argparse.Namespace, inspector: Inspector, of: documents.Document, read: Window) -> int:
@@ -42,7 +42,7 @@ def print_bytes(arguments: argparse.Namespace, inspector: Inspector, of: documen
         common.answer(documents.window(inspector.details.name, of, read))
         return 0
     if read.data:
-        print("\n".join(hexdump.lines(read)))
+        common.say(safe_block(hexdump.lines(read)))
     else:
-        common.tell(f"No bytes at offset {read.offset}: the size is {read.total} bytes.")
+        common.tell(safe(f"No bytes at offset {read.offset}: the size is {read.total} bytes."))
     return 0

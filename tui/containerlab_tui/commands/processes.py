@@ -7,6 +7,7 @@ from containerlab_probes.records import Process, ProcessLoad
 from containerlab_probes.signals.names import name_of
 from containerlab_tui.commands import common
 from containerlab_tui.present import documents, wording
+from containerlab_tui.present.safe_text import safe
 from containerlab_tui.services.processes import measure, visible_processes
 
 
@@ -18,7 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         seen = measure(seen)
     except Unsupported as error:
-        common.tell(str(error))
+        common.tell(error.sentence)
     if arguments.json:
         common.answer(documents.processes(details.name, seen))
         return 0
@@ -43,10 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
         "PID", "IN", "USER", "S", "THR", "CPU %", "MEM", "FDS", "READ", "WRITTEN",
         "PROCESS", "HANDLED", "IGNORED", "BLOCKED", "WAITED FOR",
     )  # fmt: skip
-    print(common.table(headings, rows, right=(0, 1, *range(4, 10))))
+    common.say(common.table(headings, rows, right=(0, 1, *range(4, 10))))
     for one in seen:
         for reason in one.dispositions.unread:
-            common.tell(f"process {one.container_pid}: {reason}")
+            common.tell(safe(f"process {one.container_pid}: {reason}"))
     return 0
 
 

@@ -36,5 +36,5 @@ def run(arguments: argparse.Namespace) -> int:
         for one in containers
         for more in (details.get(one.id),)
     ]
-    print(common.table(("NAME", "IMAGE", "STATE", "PID", "STOP", "IPC", "STATUS", "COMMAND"), rows, right=(3,)))
+    common.say(common.table(("NAME", "IMAGE", "STATE", "PID", "STOP", "IPC", "STATUS", "COMMAND"), rows, right=(3,)))
     return 0

@@ -8,6 +8,7 @@ from containerlab_probes.kernel import asking
 from containerlab_probes.kernel.asking import RuleResult
 from containerlab_tui.commands import common
 from containerlab_tui.present.documents import SCHEMA, Document
+from containerlab_tui.present.safe_text import safe_block
 
 
 def run(arguments: argparse.Namespace, ask: Callable[[], Sequence[RuleResult]] = asking.ask) -> int:
@@ -16,7 +17,7 @@ def run(arguments: argparse.Namespace, ask: Callable[[], Sequence[RuleResult]] =
     if arguments.json:
         common.answer(document(answers))
     else:
-        print(text(answers))
+        common.say(safe_block(text(answers).split("\n")))
     return 0 if all(answer.as_documented for answer in answers) else 1
 
 

@@ -26,17 +26,17 @@ def run(arguments: argparse.Namespace) -> int:
     except Denied as why:
         if not to_init:
             raise
-        common.tell(f"{why} The engine sends the signal to PID 1; its effect can't be observed.")
+        common.tell(safe(f"{why} The engine sends the signal to PID 1; its effect can't be observed."))
         sent: tuple[Sent, ...] = (send_by_engine(engine, details, signal),)
     else:
         sent = send(engine, details, _targets(arguments, seen, details), signal, policy=engine.policy)
     if arguments.json:
         common.answer(documents.signal(details.name, sent))
     else:
-        print(common.table(("PID", "IN", "SIGNAL", "FORECAST", "OBSERVED"), [_row(one) for one in sent], (0, 1)))
+        common.say(common.table(("PID", "IN", "SIGNAL", "FORECAST", "OBSERVED"), [_row(one) for one in sent], (0, 1)))
     failed = [one for one in sent if one.error]
     for one in failed:
-        common.tell(one.error)
+        common.tell(safe(one.error))
     return failed[0].error_status if failed else 0
 
 

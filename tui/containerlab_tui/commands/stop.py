@@ -9,7 +9,7 @@ from containerlab_tui.model.diagnosis import Comparison
 from containerlab_tui.model.grace import grace_period
 from containerlab_tui.model.stop import Kind, StopEvent, StopPlan, StopState, Verdict, describe, explain
 from containerlab_tui.present import doctor_documents, documents
-from containerlab_tui.present.safe_text import safe
+from containerlab_tui.present.safe_text import SafeText, safe, safe_block
 from containerlab_tui.services.history import History
 from containerlab_tui.services.policy import Operation
 from containerlab_tui.services.stop import plan_stop, run_stop
@@ -28,11 +28,11 @@ def run(arguments: argparse.Namespace) -> int:
             {**documents.stop(state), "prediction": doctor_documents.prediction(compared) if compared else None}
         )
     else:
-        print(_heading(plan), flush=True)
+        common.say(_heading(plan))
         state = run_stop(engine, plan, _Printer(plan), history)
         compared = _compared(state)
         sentences = (*explain(state), *((compared.sentence,) if compared else ()))
-        print("\n".join(safe(sentence) for sentence in sentences))
+        common.say(safe_block(sentences))
     return 0 if state.verdict in (Verdict.GRACEFUL, Verdict.ALREADY_STOPPED) else 1
 
 
@@ -40,7 +40,7 @@ def _compared(state: StopState) -> Comparison | None:
     return comparison.compare(state.plan.prediction, state) if state.plan.prediction else None
 
 
-def _heading(plan: StopPlan) -> str:
+def _heading(plan: StopPlan) -> SafeText:
     grace = f"{grace_period(plan.timeout_s)} ({plan.timeout_source})"
     lines = [f"stop {safe(plan.name)}: {name_of(plan.signal)} ({plan.signal_source}), grace period {grace}"]
     lines += [
@@ -50,7 +50,7 @@ def _heading(plan: StopPlan) -> str:
     ]
     if plan.unseen_reason:
         lines.append(f"  processes unknown: {plan.unseen_reason}")
-    return "\n".join(lines)
+    return safe_block(lines)
 
 
 class _Printer:
@@ -64,10 +64,10 @@ class _Printer:
     def __call__(self, state: StopState) -> None:
         if state.plan.prediction is not None and not self._has_printed_prediction:
             self._has_printed_prediction = True
-            print(f"  {comparison.words(state.plan.prediction)}.", flush=True)
+            common.say(safe(f"  {comparison.words(state.plan.prediction)}."))
         for event in state.events:
             if event not in self._printed and event.kind is not Kind.SETTLED:
                 self._printed.add(event)
                 command = safe(self._commands.get(event.id, ""), 40) if event.id else ""
-                print(f"{event.at - state.began:8.3f}  {event.source:<6}  {safe(describe(event))}  {command}".rstrip(),
-                      flush=True)  # fmt: skip
+                line = f"{event.at - state.began:8.3f}  {event.source:<6}  {safe(describe(event))}  {command}"
+                common.say(safe(line.rstrip()))

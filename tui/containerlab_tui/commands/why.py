@@ -19,11 +19,11 @@ def run(arguments: argparse.Namespace) -> int:
             {"schema": SCHEMA, "container": name, **_body(ending), "removed": ending.removed, "before": before}
         )
         return 0
-    print(safe(ending.sentence))
+    common.say(safe(ending.sentence))
     for source in ending.evidence:
-        print(f"  {safe(source)}")
+        common.say(safe(f"  {source}"))
     for source in ending.before.evidence if ending.before else ():
-        print(f"  previous run: {safe(source)}")
+        common.say(safe(f"  previous run: {source}"))
     return 0
 
 

@@ -268,5 +268,5 @@ def write_all(data: bytes) -> None:
 
 def say(text: str) -> None:
     """Writes a line of this program, distinct from program output."""
-    lines: Sequence[str] = text.split("\n")
+    lines: Sequence[str] = safe_lines(text).split("\n")
     write_all("".join(f"\x1b[7m {line} \x1b[0m\r\n" if line else "\r\n" for line in lines).encode("utf-8", "replace"))
