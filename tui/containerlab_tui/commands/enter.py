@@ -5,7 +5,7 @@ import argparse
 from containerlab_probes.errors import BadRequest
 from containerlab_tui.commands import common
 from containerlab_tui.model.entry import Entry, Way
-from containerlab_tui.present.safe_text import safe
+from containerlab_tui.present.safe_text import safe, safe_block
 from containerlab_tui.services.policy import Operation
 
 
@@ -17,7 +17,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     shell = common.settings(arguments).settings.shell
     visit = enter(engine, engine.inspect(arguments.name), entry, engine.policy, shell)
-    common.tell("\n".join(visit.sentences))
+    common.tell(safe_block(visit.sentences))
     return visit.status
 
 

@@ -70,14 +70,14 @@ def _settings(arguments: argparse.Namespace) -> "Loaded":
     """Returns the settings in force; prints their problems."""
     from containerlab_tui import config
     from containerlab_tui.commands import common
-    from containerlab_tui.present.safe_text import safe_lines
+    from containerlab_tui.present.safe_text import safe
     from containerlab_tui.session.actions import key_problems
     from containerlab_tui.ui.themes import theme_problem
 
     flags = {"read_only": arguments.read_only or None}
     loaded = config.load(flags=flags, check_keys=key_problems, check_theme=theme_problem)
     for problem in loaded.problems:
-        common.tell(safe_lines(problem))
+        common.tell(safe(problem))
     return loaded
 
 

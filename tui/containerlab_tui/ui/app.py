@@ -28,6 +28,7 @@ from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.messages import InventoryChanged, SessionChanged, ShowStops
 from containerlab_tui.ui.palette import ActionCommands
 from containerlab_tui.ui.screens.main import MainScreen
+from containerlab_tui.ui.widgets.content import toast
 
 if TYPE_CHECKING:
     from textual.driver import Driver
@@ -68,7 +69,7 @@ class ContainerlabApp(App[int]):
         if problems := self.session.problems:
             count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
             words = f"{count} in the settings: run `containerlab-tui config` to see all."
-            self.notify(words, severity="warning", markup=False, timeout=10)
+            toast(self, safe_line(words), "warning", timeout=10)
         if settings.keys:
             self.set_keymap(dict(settings.keys))
 
@@ -102,9 +103,9 @@ class ContainerlabApp(App[int]):
 
                     for sentence in explain(state)[:1]:
                         words = f"{safe_line(state.plan.name, 60)}: {safe_line(sentence, 300)}"
-                        self.notify(words, markup=False)
+                        toast(self, safe_line(words))
             case Notice(sentence, is_error):
-                self.notify(sentence, severity="error" if is_error else "warning", markup=False)
+                toast(self, safe_line(sentence), "error" if is_error else "warning")
             case _:
                 self.main.post_message(SessionChanged(change))
 

@@ -8,6 +8,7 @@ from textual.message_pump import MessagePump
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_tui.session.threads import attempt, in_own_thread, pool
+from containerlab_tui.ui.widgets.content import toast
 
 T = TypeVar("T")
 
@@ -37,7 +38,7 @@ def _run(
         if failed is not None:
             failed(error)
         else:
-            node.app.notify(str(error), severity="error", markup=False)
+            toast(node, error.sentence, "error")
 
     def reply(value: T) -> None:
         if wanted():

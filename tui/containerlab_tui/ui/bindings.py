@@ -7,8 +7,10 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.services.policy import Operation
 from containerlab_tui.session.actions import BY_ID, Scope, of
+from containerlab_tui.ui.widgets.content import toast
 
 if TYPE_CHECKING:
     from containerlab_tui.session.session import Session
@@ -38,7 +40,7 @@ def is_refused(app: "App[object]", session: "Session", operation: Operation) -> 
         return False
     source = f" ({policy.source})" if policy.source else ""
     words = f"Read-only mode{source}: actions that change containers are disabled."
-    app.notify(words, severity="warning", markup=False)
+    toast(app, safe_line(words), "warning")
     return True
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from textual.binding import ActiveBinding, Binding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
-from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import Screen
 
 from containerlab_tui.ui.bindings import is_offered
+from containerlab_tui.ui.widgets.content import Content
 
 HIDDEN_GROUPS = ("grid.", "app.palette")
 """Id prefixes of bindings that only move a cursor or open the palette."""

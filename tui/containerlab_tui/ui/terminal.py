@@ -10,6 +10,7 @@ from containerlab_tui.model.inventory import RUNNING
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.services.policy import Operation
 from containerlab_tui.ui.bindings import is_refused
+from containerlab_tui.ui.widgets.content import toast
 
 if TYPE_CHECKING:
     from containerlab_tui.engine.api import Engine
@@ -36,19 +37,17 @@ def on_bare_terminal(
 ) -> T | None:
     """Runs `work` with the UI suspended. Returns its result; None if it failed, with a toast that says why."""
     if details.state not in RUNNING:
-        app.notify(
-            f"{safe_line(details.name, 60)} is not running. Press S to start it.", severity="warning", markup=False
-        )
+        toast(app, safe_line(f"{safe_line(details.name, 60)} is not running. Press S to start it."), "warning")
         return None
-    problem, result = "", None
+    problem, result = safe_line(""), None
     with app.suspend():
         # Caught inside the block: an error that leaves it would keep the UI suspended.
         try:
             engine = session.engine()
             result = work(engine, engine.inspect(details.id))  # PID 1 may have changed
         except ContainerlabError as error:
-            problem = str(error)
+            problem = error.sentence
     if problem:
-        app.notify(problem, severity="error", markup=False)
+        toast(app, problem, "error")
     app.refresh()
     return result

@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.suggester import Suggester
-from textual.widgets import Input, Label, Static
 
 from containerlab_probes.errors import BadRequest, ContainerlabError
 from containerlab_tui.present import wording
@@ -24,6 +22,7 @@ from containerlab_tui.session.actions import Scope
 from containerlab_tui.session.threads import pool
 from containerlab_tui.ui.background import ask, do
 from containerlab_tui.ui.bindings import bindings, is_refused
+from containerlab_tui.ui.widgets.content import Content, Input, Label, Static, toast
 
 if TYPE_CHECKING:
     from containerlab_tui.model.inventory import Details
@@ -96,7 +95,7 @@ class CopyForm(ModalScreen[CopyRequest | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
             with Horizontal(classes="field"):
-                yield Label("Local file")
+                yield Label(Content("Local file"))
                 yield Input(
                     self._local_file,
                     placeholder="path on this machine",
@@ -105,7 +104,7 @@ class CopyForm(ModalScreen[CopyRequest | None]):
                     id="file",
                 )
             with Horizontal(classes="field"):
-                yield Label("Into")
+                yield Label(Content("Into"))
                 yield Input(self._directory, placeholder="directory in the container", compact=True, id="directory")
             yield Static(classes="line", id="facts")
             yield Static(classes="complaint", id="complaint")
@@ -177,7 +176,7 @@ def copy_into(screen: Screen[None], session: "Session", details: "Details") -> N
             do(
                 app,
                 lambda: session.engine().copy_into(details.id, request.local_file, request.directory),
-                lambda _done: app.notify(words, markup=False),
+                lambda _done: toast(app, safe_line(words)),
             )
 
     app.push_screen(CopyForm(details.name), chosen)

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.content import Content
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Checkbox, Input, Label, Static
+from textual.widgets import Checkbox
 
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_tui.model.entry import Entry, Shells, Visit, Way
@@ -20,6 +19,7 @@ from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.bindings import bindings, is_refused
 from containerlab_tui.ui.dialogs.run import read_command
 from containerlab_tui.ui.widgets.choice import Choice
+from containerlab_tui.ui.widgets.content import Content, Input, Label, Static, toast
 from containerlab_tui.ui.widgets.tick import Tick
 
 if TYPE_CHECKING:
@@ -50,17 +50,17 @@ class EnterForm(ModalScreen[Entry | None]):
         before = self._before
         with Vertical(classes="dialog") as box:
             with Horizontal(classes="field"):
-                yield Label("Way")
+                yield Label(Content("Way"))
                 ways = ("inside its confinement", "with the host's tools")
                 yield Choice(ways, _WAYS.index(before.way), id="way")
             with Horizontal(classes="field"):
-                yield Label("Command")
+                yield Label(Content("Command"))
                 yield Input(shlex.join(before.command), placeholder="reading …", compact=True, id="command")
             with Horizontal(classes="field confined"):
-                yield Label("User")
+                yield Label(Content("User"))
                 yield Input(before.user, placeholder="the container's user", compact=True, id="user")
             with Horizontal(classes="field host-tools"):
-                yield Label("")
+                yield Label(Content(""))
                 yield Tick(Content("the host's files"), before.host_files, compact=True, id="host-files")
                 yield Tick(Content("full rights"), before.full_rights, compact=True, id="full-rights")
             yield Static(classes="line", id="rights")
@@ -185,11 +185,11 @@ class Entering(ModalScreen[None]):
         if visit is not None:
             self._session.entries[self._container.id] = self._entry
             for sentence in visit.sentences[1:]:
-                self.app.notify(sentence, severity="warning", markup=False, timeout=15)
+                toast(self, safe_line(sentence), "warning", timeout=15)
         self._close()
 
     def _failed(self, error: ContainerlabError) -> None:
-        self.app.notify(str(error), severity="error", markup=False)
+        toast(self, error.sentence, "error")
         self._close()
 
     def _close(self) -> None:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.suggester import SuggestFromList
-from textual.widgets import Button, Checkbox, Input, Label, Select, Static
+from textual.widgets import Button, Checkbox, Select
 
 from containerlab_probes.signals.names import all_signals, name_of
 from containerlab_tui.engine.api import RunRequest
@@ -21,6 +20,7 @@ from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.background import ask, do
 from containerlab_tui.ui.bindings import bindings, is_refused
 from containerlab_tui.ui.dialogs.stop_fields import read_grace, read_signal
+from containerlab_tui.ui.widgets.content import Content, Input, Label, Static
 from containerlab_tui.ui.widgets.tick import Tick
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class RunForm(ModalScreen[RunRequest | None]):
                 )
                 yield from _field("Grace period", Input("10", compact=True, id="timeout"), "s")
                 with Horizontal(classes="field"):
-                    yield Label("")
+                    yield Label(Content(""))
                     yield Tick(Content("init as PID 1"), compact=True, id="init")
                     yield Tick(Content("terminal (tty)"), compact=True, id="tty")
             yield Static(classes="complaint", id="complaint")

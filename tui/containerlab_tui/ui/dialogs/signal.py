@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.content import Content
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from containerlab_probes.records import Forecast, Process, ProcessId
@@ -25,6 +24,7 @@ from containerlab_tui.session.selection import Selection, about
 from containerlab_tui.ui.background import ask, do
 from containerlab_tui.ui.bindings import bindings, is_refused
 from containerlab_tui.ui.dialogs.confirm import LONGEST_LIST
+from containerlab_tui.ui.widgets.content import Content, Input, Static, toast
 
 if TYPE_CHECKING:
     from containerlab_tui.model.inventory import Details
@@ -124,7 +124,7 @@ class SignalPicker(ModalScreen[SignalChoice | None]):
     def on_mount(self) -> None:
         subject = self._subjects[0]
         if subject.chosen is not None and subject.process is None:
-            self.app.notify("The selected process has exited.", severity="warning", markup=False)
+            toast(self, safe_line("The selected process has exited."), "warning")
             self.dismiss(None)
             return
         self.query_one(OptionList).can_focus = False
@@ -372,10 +372,10 @@ def _report(screen: Screen[None], session: "Session", signal: int, sent: "Sequen
     _note(session, sent)
     for one in sent:
         if one.error:
-            screen.notify(one.error, severity="error", markup=False)
+            toast(screen, safe_line(one.error), "error")
     good = [one for one in sent if not one.error]
     if good:
         result = good[0].observed or "sent"
         more = f" and {len(good) - 1} more" if len(good) > 1 else ""
         words = f"{name_of(signal)} → {safe_line(good[0].container_name, 40)}[{good[0].container_pid}]{more}"
-        screen.notify(f"{words}: {safe_line(result, 120)}", markup=False)
+        toast(screen, safe_line(f"{words}: {safe_line(result, 120)}"))

@@ -8,10 +8,8 @@ from rich.cells import set_cell_size
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.suggester import SuggestFromList
-from textual.widgets import Input, Label, Static
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.records import Forecast, Process
@@ -31,6 +29,7 @@ from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.bindings import bindings, is_refused
 from containerlab_tui.ui.dialogs.stop_fields import read_grace, read_signal
 from containerlab_tui.ui.messages import ShowStops
+from containerlab_tui.ui.widgets.content import Content, Input, Label, Static
 
 if TYPE_CHECKING:
     from containerlab_tui.session.session import Session
@@ -76,7 +75,7 @@ class StopDialog(ModalScreen[StopChoice | None]):
         names = [name_of(signal) for signal in all_signals()]
         with Vertical(classes="dialog", id="box") as box:
             with Horizontal(classes="field"):
-                yield Label("Grace period")
+                yield Label(Content("Grace period"))
                 yield Input(
                     "" if plan is None else "no limit" if plan.timeout_s < 0 else f"{plan.timeout_s:g}",
                     placeholder="as configured for each",
@@ -85,7 +84,7 @@ class StopDialog(ModalScreen[StopChoice | None]):
                 )
                 yield Static(classes="note", id="grace-note")
             with Horizontal(classes="field"):
-                yield Label("Signal")
+                yield Label(Content("Signal"))
                 yield Input(
                     "" if plan is None else name_of(plan.signal),
                     placeholder="as configured for each",

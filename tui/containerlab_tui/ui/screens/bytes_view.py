@@ -7,9 +7,8 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Footer
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.records import WINDOW_LIMIT, Window
@@ -20,6 +19,7 @@ from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.widgets import survival_marks
+from containerlab_tui.ui.widgets.content import Content, Input, Static
 from containerlab_tui.ui.widgets.hex_view import HexView
 
 Reader = Callable[[int, int], Window]

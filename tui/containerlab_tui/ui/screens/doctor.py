@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Static
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.records import Process
@@ -30,6 +28,7 @@ from containerlab_tui.session.selection import Selection
 from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.messages import InventoryChanged
+from containerlab_tui.ui.widgets.content import Content, Static, toast
 from containerlab_tui.ui.widgets.status_bar import KeyBar
 
 if TYPE_CHECKING:
@@ -228,7 +227,7 @@ class DoctorScreen(Screen[None]):
         finding = self._chosen
         if finding is not None and finding.remedy:
             self.app.copy_to_clipboard(doctor_text.pasteable("\n".join(fix_lines(finding))))
-            self.app.notify(f"Copied the fix for {safe_line(finding.code, 40)}.", markup=False)
+            toast(self, safe_line(f"Copied the fix for {safe_line(finding.code, 40)}."))
 
     def action_stop(self) -> None:
         self._checked.stop(self)

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Static
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_tui.doctor.diagnosis import by_trouble
@@ -24,6 +22,7 @@ from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.messages import InventoryChanged
 from containerlab_tui.ui.screens.doctor import open_page
+from containerlab_tui.ui.widgets.content import Content, Static
 from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, GridRow, cell
 from containerlab_tui.ui.widgets.status_bar import KeyBar
 
@@ -199,7 +198,7 @@ def _row(one: Diagnosis, change: str) -> GridRow:
             ("name", cell(safe_line(one.container, 80))),
             ("outlook", cell(f"{word.glyph} {word.text}", word.tone)),
             ("sure", cell("—" if one.outlook is Outlook.UNKNOWN else one.confidence.value)),
-            ("stop", ((f"{signal:<4} ", "plain"), (f"{grace_period(one.timeout_s, short=True):>3}", "muted"))),
+            ("stop", cell(f"{signal:<4} ") + cell(f"{grace_period(one.timeout_s, short=True):>3}", "muted")),
             ("takes", cell(took or "—", "plain" if took else "muted")),
             ("program", cell(safe_line(one.program, 40) or "—", "plain" if one.program else "muted")),
             ("findings", _wrong(one) if not change else cell(change, "muted")),
@@ -213,10 +212,11 @@ def _wrong(one: Diagnosis) -> Cell:
     found = [finding for finding in doctor_text.by_weight(one.findings) if finding.severity is not Severity.NOTE]
     if not found:
         return cell("—", "muted")
-    return tuple(
-        (f"{FINDINGS[finding.severity].glyph} {safe_line(finding.code, 40)}  ", FINDINGS[finding.severity].tone)
-        for finding in found
-    )
+    parts: Cell = ()
+    for finding in found:
+        sign = FINDINGS[finding.severity]
+        parts += cell(f"{sign.glyph} {safe_line(finding.code, 40)}  ", sign.tone)
+    return parts
 
 
 def open_table(screen: Screen[None], session: "Session", containers: "Sequence[Container] | None" = None) -> None:

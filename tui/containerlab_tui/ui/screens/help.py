@@ -6,13 +6,12 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.content import Content
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Static
 
 from containerlab_tui.present import signs
 from containerlab_tui.session.actions import ACTIONS, Action, Scope
 from containerlab_tui.ui.bindings import bindings
+from containerlab_tui.ui.widgets.content import Content, Static
 
 SCOPES: dict[Scope, frozenset[Scope]] = {
     Scope.MAIN: frozenset(

@@ -5,13 +5,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.content import Content
 from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Input, Static
 
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.services.policy import Operation
@@ -32,6 +30,7 @@ from containerlab_tui.ui.bindings import bindings, is_refused
 from containerlab_tui.ui.messages import InventoryChanged, SessionChanged, ShowStops
 from containerlab_tui.ui.tabs.detail import Detail
 from containerlab_tui.ui.widgets.container_table import ContainerTable
+from containerlab_tui.ui.widgets.content import Content, Input, Static
 from containerlab_tui.ui.widgets.filter_line import FilterLine
 from containerlab_tui.ui.widgets.grid import Grid
 from containerlab_tui.ui.widgets.status_bar import KeyBar, TopLine
@@ -68,7 +67,7 @@ class MainScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield TopLine(self.session.engine_label)
-        yield Static("", id="banner", markup=False)
+        yield Static(id="banner")
         yield ContainerTable(self.session.store, self.session.clock)
         yield Detail(self.session)
         yield KeyBar()

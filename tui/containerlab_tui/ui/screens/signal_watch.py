@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.content import Content
 from textual.screen import Screen
 from textual.style import Style
-from textual.widgets import Input, Static
 
 from containerlab_tui.model.inventory import RUNNING
 from containerlab_tui.model.signal_filter import ALL, parse
@@ -28,6 +26,7 @@ from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.background import do
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.dialogs.save import SaveForm, SaveRequest
+from containerlab_tui.ui.widgets.content import Content, Input, Static, toast
 from containerlab_tui.ui.widgets.filter_line import FilterLine
 from containerlab_tui.ui.widgets.signal_list import SignalList
 from containerlab_tui.ui.widgets.status_bar import KeyBar
@@ -82,9 +81,9 @@ class SignalWatchScreen(Screen[None]):
         self._drawn: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
-        yield Static(id="head", markup=False)
-        yield Static(id="note", markup=False)
-        yield Static(id="no-trace", markup=False)
+        yield Static(id="head")
+        yield Static(id="note")
+        yield Static(id="no-trace")
         yield SignalList()
         yield KeyBar()
 
@@ -260,7 +259,7 @@ class SignalWatchScreen(Screen[None]):
         do(
             app,  # the screen may be left before everything is written
             lambda: self._save_lines(path, map(as_document, rows), request.overwrite),
-            lambda count: app.notify(f"{_many(count, 'row')} saved to {safe_line(path, 200)}", markup=False),
+            lambda count: toast(app, safe_line(f"{_many(count, 'row')} saved to {safe_line(path, 200)}")),
         )
 
 
@@ -272,7 +271,7 @@ def watch_signals(screen: Screen[None], session: "Session", details: "Details", 
     """Opens the watch of a container's signals; meanwhile `panel` pauses its trace."""
     if details.state not in RUNNING:
         words = f"{safe_line(details.name, 60)} is not running. Press S to start it."
-        screen.notify(words, severity="warning", markup=False)
+        toast(screen, safe_line(words), "warning")
         return
     if panel is not None:
         panel.pause_trace(True)

@@ -14,9 +14,8 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Footer
 
 from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.doctor import comparison
@@ -28,6 +27,7 @@ from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.tabs.signals_log import log_content
 from containerlab_tui.ui.widgets import lanes
+from containerlab_tui.ui.widgets.content import Content, Static, toast
 from containerlab_tui.ui.widgets.lanes import Role
 
 MOST_STOPS = 24
@@ -297,7 +297,7 @@ class StopsScreen(Screen[None]):
 
     def action_leave(self) -> None:
         if any(not stop.is_over and not stop.state.plan.started_elsewhere for stop in self._stops.values()):
-            self.app.notify("The stop continues. Press W to show it.", markup=False)
+            toast(self, safe_line("The stop continues. Press W to show it."))
         self.dismiss(None)
 
 
@@ -322,7 +322,7 @@ def _head(state: StopState, now: float, width: int) -> Content:
         right = f"{where}  {lanes.seconds_text(_elapsed(state, now)):>7}"
     left = Content.assemble((f"{stop}  ", "dim"), (safe_line(plan.name, 40), "bold"), f"  {signal}{after}")
     room = max(width - len(right) - 1, 10)
-    left = left.truncate(room, ellipsis=True)
+    left = Content.assemble(left.truncate(room, ellipsis=True))
     return Content.assemble(left, " " * max(room - left.cell_length, 0), " ", (right, "bold"))
 
 

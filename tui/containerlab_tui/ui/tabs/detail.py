@@ -6,9 +6,9 @@ from textual.containers import Vertical
 from textual.css.query import NoMatches
 from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import Input
 
 from containerlab_tui.ui.tabs.base import Panel
+from containerlab_tui.ui.widgets.content import Input
 
 if TYPE_CHECKING:
     from textual.widgets import TabbedContent

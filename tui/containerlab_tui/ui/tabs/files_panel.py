@@ -4,10 +4,8 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import Static
 
 from containerlab_probes.records import Backing
 from containerlab_tui.model.views import FileRow, FilesView
@@ -16,6 +14,7 @@ from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.widgets import survival_marks
+from containerlab_tui.ui.widgets.content import Content, Static
 from containerlab_tui.ui.widgets.grid import ROWS_SHOWN, Column, Grid, GridRow, cell, rows_left_out
 
 _WAITING = "Reading …"

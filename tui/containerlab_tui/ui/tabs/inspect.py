@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.widgets import Input, Tree
+from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
 from containerlab_tui.present.safe_text import safe_line
@@ -15,6 +14,7 @@ from containerlab_tui.session.store import ShownContainer
 from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.tabs.base import Panel
+from containerlab_tui.ui.widgets.content import Input, rich_text, toast
 
 Document = dict[str, object]
 OPEN_AT_FIRST = ("State", "Config", "HostConfig")
@@ -43,7 +43,7 @@ class InspectView(Panel):
         field = Input(placeholder="search", compact=True)
         field.cursor_blink = False
         yield field
-        tree: Tree[str] = Tree(Text("document"))
+        tree: Tree[str] = Tree(rich_text(safe_line("document")))
         tree.show_root = False
         tree.guide_depth = 2
         yield tree
@@ -96,7 +96,7 @@ class InspectView(Panel):
         needle = event.value.casefold()
         self._matches = [node for node in _all(self._tree.root) if needle and needle in str(node.label).casefold()]
         if not self._matches:
-            self.app.notify(f"No match for “{safe_line(event.value, 60)}”.", markup=False)
+            toast(self, safe_line(f"No match for “{safe_line(event.value, 60)}”."))
             return
         self._tree.focus()
         self.action_next()
@@ -132,11 +132,11 @@ def _fill(parent: TreeNode[str], value: object, path: str, opened: set[str]) -> 
         here = f"{path}.{key}" if path else key
         name = (safe_line(key, 200), "bold")
         if isinstance(item, dict | list) and item:
-            label = Text.assemble(name, (f"  {len(item)}", "dim"))
+            label = rich_text(name, (safe_line(f"  {len(item)}"), "dim"))
             _fill(parent.add(label, data=here, expand=here in opened), item, here, opened)
         else:
             shown = safe_line(_words(item), LONGEST_VALUE)
-            parent.add_leaf(Text.assemble(name, "  ", shown), data=here)
+            parent.add_leaf(rich_text(name, safe_line("  "), shown), data=here)
 
 
 def _words(value: object) -> str:

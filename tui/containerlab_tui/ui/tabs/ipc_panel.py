@@ -4,10 +4,8 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import Static
 
 from containerlab_probes.records import IpcKind, Process, Semaphore
 from containerlab_tui.model.views import IpcRow, IpcView
@@ -16,6 +14,7 @@ from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.widgets import survival_marks
+from containerlab_tui.ui.widgets.content import Content, Static, toast
 from containerlab_tui.ui.widgets.grid import ROWS_SHOWN, Column, Grid, GridRow, cell, rows_left_out
 
 _EMPTY = "No IPC objects yet (shmget, semget, msgget, shm_open, sem_open, mq_open)."
@@ -114,7 +113,7 @@ class IpcPanel(Widget):
         if row.object.kind in READABLE:
             self.post_message(self.OpenObject(row))
         else:
-            self.notify(f"{ipc_text.title(row.object)} has no contents to show; see the details below.", markup=False)
+            toast(self, safe_line(f"{ipc_text.title(row.object)} has no contents to show; see the details below."))
 
     def action_remove(self) -> None:
         row = self.selected

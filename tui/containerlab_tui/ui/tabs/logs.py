@@ -8,14 +8,11 @@ from functools import partial
 from typing import ClassVar
 
 from rich.segment import Segment
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.content import Content
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.widgets import Input, Static
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_tui.engine.api import LogStream
@@ -26,6 +23,7 @@ from containerlab_tui.session.store import ShownContainer
 from containerlab_tui.ui.background import deliver
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.tabs.base import Panel
+from containerlab_tui.ui.widgets.content import Content, Input, Static, rich_text
 
 TAIL = 1000
 """Lines requested at first."""
@@ -111,7 +109,7 @@ class LogLines(ScrollView, can_focus=True):
         width, (left, top) = self.size.width, self.scroll_offset
         if top + y >= len(self._shown):
             return Strip.blank(width, self.rich_style)
-        text = Text.assemble(*log_line(self._shown[top + y]), end="")
+        text = rich_text(*log_line(self._shown[top + y]))
         segments = list(text.render(self.app.console))
         strip = Strip(Segment.apply_style(segments, self.rich_style))
         return strip.crop_extend(left, left + width, self.rich_style)
@@ -142,7 +140,7 @@ class LogView(Panel):
         field.cursor_blink = False
         yield field
         yield LogLines(self._limit)
-        yield Static("", markup=False)
+        yield Static()
 
     def show(self, subject: ShownContainer | None) -> None:
         run = None

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.content import Content
-from textual.widgets import Static
 
 from containerlab_probes.errors import Unsupported
 from containerlab_probes.records import Forecast, Process, ProcessId, ProcessLoad
@@ -23,6 +21,7 @@ from containerlab_tui.session.store import ShownContainer
 from containerlab_tui.ui.background import ask, cancel
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.tabs.base import Panel
+from containerlab_tui.ui.widgets.content import Content, Static
 from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, GridRow, cell
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ class ProcessTree(Panel):
 
     def compose(self) -> ComposeResult:
         yield ProcessGrid()
-        yield Static("", markup=False)
+        yield Static()
 
     def on_mount(self) -> None:
         self.set_interval(REREAD_S, self._reread_if_visible)
@@ -184,7 +183,7 @@ class ProcessTree(Panel):
         made = self._forecast(process)
         word = forecast_word(made)
         state = process_state(process.state)
-        note: Cell = ((f"{word.glyph} {word.text}", word.tone),)
+        note = cell(f"{word.glyph} {word.text}", word.tone)
         return GridRow(
             _key(process),
             (
@@ -192,7 +191,7 @@ class ProcessTree(Panel):
                 ("container_pid", cell(str(process.container_pid) if process.container_pid else "—")),
                 ("user", cell(safe_line(process.user, 40))),
                 ("state", cell(state, "bad" if process.state == "Z" else "muted")),
-                ("command", ((indent, "muted"), (safe_line(process.command, 300), "plain"))),
+                ("command", cell(indent, "muted") + cell(safe_line(process.command, 300))),
                 ("forecast", note),
                 ("threads", cell(str(process.threads), "muted")),
                 *_load_cells(process.load or UNREAD),
@@ -209,7 +208,7 @@ class ProcessTree(Panel):
         process = next((one for one in self._processes if _key(one) == key), None)
         line = self.query_one(Static)
         if process is None:
-            line.update("")
+            line.update()
             return
         made = self._forecast(process)
         details = self._subject.details if self._subject else None

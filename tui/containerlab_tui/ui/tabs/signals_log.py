@@ -5,12 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
-from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Static
 
 from containerlab_probes.records import LostEvents, TracedSignal
 from containerlab_probes.signals.names import name_of
@@ -21,6 +18,7 @@ from containerlab_tui.present import signs, wording
 from containerlab_tui.present.safe_text import log_line, safe_line
 from containerlab_tui.present.signal_text import line_of, outcome, sentence
 from containerlab_tui.present.states import forecast_word
+from containerlab_tui.ui.widgets.content import Content, Static, from_rich_text
 from containerlab_tui.ui.widgets.grid import Column, Grid, GridRow, cell
 
 _LOG_CELLS = 400
@@ -158,7 +156,7 @@ class SignalsLog(Widget):
 def log_content(line: str | bytes) -> Content:
     """Returns a log line with its colours and without any other escape sequence."""
     spans = log_line(line if isinstance(line, bytes) else line.encode("utf-8", "surrogateescape"), _LOG_CELLS)
-    return Content.from_rich_text(Text.assemble(*spans))
+    return from_rich_text(*spans)
 
 
 def _key(one: Sent) -> str:
@@ -241,7 +239,7 @@ def _row(one: Sent, several: bool) -> GridRow:
     forecast = forecast_word(one.forecast)
     command = safe_line(one.command, 80)
     if several:
-        command = f"{safe_line(one.container_name, 24)}: {command}"
+        command = safe_line(f"{safe_line(one.container_name, 24)}: {command}")
     if one.error:
         observed = cell(f"! not sent: {safe_line(one.error, 200)}", "bad")
     elif one.observed is None:

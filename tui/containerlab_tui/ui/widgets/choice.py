@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.binding import BindingType
-from textual.content import Content
 from textual.message import Message
-from textual.widgets import Static
 
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.bindings import bindings
+from containerlab_tui.ui.widgets.content import Content, Static
 
 
 class Choice(Static, can_focus=True):

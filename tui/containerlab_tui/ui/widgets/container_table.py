@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from textual.binding import BindingType
 
 from containerlab_tui.model.grace import grace_period
@@ -75,8 +76,8 @@ class ContainerTable(Grid):
         now = self._clock()
         every = self._store.containers.values()
         longest = {
-            "name": max((len(one.name) for one in every), default=0),
-            "image": max((len(short_image(one.image)) for one in every), default=0),
+            "name": max((cell_len(safe_line(one.name, 80)) for one in every), default=0),
+            "image": max((cell_len(safe_line(short_image(one.image), 120)) for one in every), default=0),
         }
         grown = {key: max(length, self._longest[key]) for key, length in longest.items()}
         if grown != self._longest:
@@ -109,12 +110,12 @@ def container_row(one: "Container", known: Store, now: float, marked: bool = Fal
     """Returns the row of a container."""
     alive = one.state in RUNNING
     state = state_word(one.state)
-    mark = ("*", "accent") if marked else (" ", "plain")
+    mark = cell("*", "accent") if marked else cell(" ")
     load = known.loads.get(one.id) if alive else None
     return GridRow(
         one.id,
         (
-            ("state", (mark, (state.glyph, state.tone))),
+            ("state", mark + cell(state.glyph, state.tone)),
             ("name", cell(safe_line(one.name, 80))),
             ("image", cell(safe_line(short_image(one.image), 120), "muted")),
             ("command", _command(one, known) if alive else NONE),
@@ -155,17 +156,17 @@ def _stop(one: "Container", known: Store) -> Cell:
     made = effect.forecast if effect is not None else None
     word = UNREAD if effect is not None and made is None else forecast_word(made)
     return (
-        (f"{signal:<4} ", "plain"),
-        (f"{word.glyph} {word.text:<9} ", word.tone),
-        (f"{grace_period(details.stop_timeout_s, short=True):>3}", "muted"),
+        cell(f"{signal:<4} ")
+        + cell(f"{word.glyph} {word.text:<9} ", word.tone)
+        + cell(f"{grace_period(details.stop_timeout_s, short=True):>3}", "muted")
     )
 
 
 def _ipc(one: "Container", known: Store) -> Cell:
     details, overview = known.details.get(one.id), known.overviews.get(one.id)
     if overview is not None and overview.objects and (details is None or details.ipc_mode != "host"):
-        unit = ("B", "plain") if overview.bytes < 1024 else ("", "plain")
-        return ((f"{overview.objects} · ", "plain"), *_size(overview.bytes), unit)
+        unit = "B" if overview.bytes < 1024 else ""
+        return cell(f"{overview.objects} · ") + _size(overview.bytes) + cell(unit)
     if details is None:
         return cell("…", "muted")
     kind, separator, donor = details.ipc_mode.partition(":")
@@ -180,8 +181,11 @@ def _status(one: "Container", known: Store, now: float) -> Cell:
     wording = safe_line(status_words(one, known.details.get(one.id), now), 80)
     if one.state == UP:
         effect = known.effects.get(one.id)
-        suspended: Cell = ((" · suspended", "warn"),) if effect is not None and effect.is_suspended else ()
-        unhealthy: Cell = ((" · unhealthy", "bad"),) if "(unhealthy)" in one.status else ()
-        return ((wording, "plain"), *suspended, *unhealthy)
+        shown = cell(wording)
+        if effect is not None and effect.is_suspended:
+            shown += cell(" · suspended", "warn")
+        if "(unhealthy)" in one.status:
+            shown += cell(" · unhealthy", "bad")
+        return shown
     bad = one.state == DEAD or (one.state == EXITED and not wording.startswith("exited (0)"))
     return cell(wording, "bad" if bad else state_word(one.state).tone if one.state in RUNNING else "muted")

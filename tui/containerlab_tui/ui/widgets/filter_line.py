@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 from textual.message import Message
-from textual.widgets import Input
 
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.bindings import bindings
+from containerlab_tui.ui.widgets.content import Input
 
 
 class FilterLine(Input):

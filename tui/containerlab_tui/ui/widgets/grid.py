@@ -1,7 +1,7 @@
 """A table of one-line rows with fixed columns and a row cursor, drawn line by line.
 
 DataTable redraws every visible row when one cell changes; this table redraws only changed lines, so an idle program
-uses no CPU. Cells contain text that safe_text has cleaned; nothing is parsed as markup.
+uses no CPU. Cells contain safe text; nothing is parsed as markup.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,11 +19,12 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from containerlab_tui.present.safe_text import SafeText, safe_line
 from containerlab_tui.present.states import TONES
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.bindings import bindings
 
-Part = tuple[str, str]
+Part = tuple[SafeText, str]
 """A text and its tone."""
 Cell = tuple[Part, ...]
 
@@ -32,7 +33,8 @@ GAP = 2
 
 
 def cell(text: str, tone: str = "plain") -> Cell:
-    return ((text, tone),)
+    """Returns a cell with one text, which is made safe."""
+    return ((safe_line(text), tone),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +87,18 @@ def cut(parts: Cell, width: int, right: bool = False, keep_end: bool = False) ->
     """Returns exactly `width` cells; an ellipsis marks a cut."""
     used = sum(cell_len(text) for text, _ in parts)
     if used <= width:
-        pad = (" " * (width - used), "plain")
-        return (pad, *parts) if right else (*parts, pad)
+        pad = cell(" " * (width - used))
+        return pad + parts if right else parts + pad
     if keep_end:
         text, tone = "".join(text for text, _ in parts), parts[-1][1]
         while cell_len(text) > width - 1:
             text = text[1:]
-        return cut((("…" + text, tone),), width)
+        return cut(cell("…" + text, tone), width)
     kept, room = list[Part](), width - 1
     for text, tone in parts:
         length = cell_len(text)
         if length > room:
-            kept.append((set_cell_size(text, room) + "…", tone))
-            return tuple(kept)
+            return (*kept, *cell(set_cell_size(text, room) + "…", tone))
         kept.append((text, tone))
         room -= length
     return tuple(kept)
@@ -293,7 +294,7 @@ class Grid(ScrollView, can_focus=True):
             return self._header(width)
         if not self._rows:
             text = self.empty_text if y == 2 else ""
-            line = cut((("  ", "plain"), (text, "muted")), width)
+            line = cut(cell("  ") + cell(text, "muted"), width)
             return Strip([Segment(part, self._plain + self._tone(tone)) for part, tone in line], width)
         number = y - 1 + self.scroll_offset.y
         if number >= len(self._rows):

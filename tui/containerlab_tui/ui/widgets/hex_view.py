@@ -4,13 +4,13 @@ A changed byte is underlined with a `*` before it, and its line starts with `▌
 """
 
 from textual.app import RenderResult
-from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
 from containerlab_probes.records import Window
 from containerlab_tui.present.hexdump import HexRow, Role, bytes_per_row, parts, rows
+from containerlab_tui.ui.widgets.content import Content
 
 CHANGED = "bold underline $text-warning"
 

@@ -152,11 +152,11 @@ class SignalList(ScrollView, can_focus=True, inherit_bindings=False):
         when = cell(clock_ms(record.at), "muted")
         if isinstance(record, LostEvents | Note):
             tone = "bad" if isinstance(record, LostEvents) else "accent"
-            return self._across((*when, ("  ", "plain"), (safe_line(sentence(record), 200), tone)), width)
+            return self._across(when + cell("  ") + cell(safe_line(sentence(record), 200), tone), width)
         line = line_of(row)
         result = safe_line(line.result, 200)
         if isinstance(record, TracedSignal | TracedDelivery) and cell_len(result) > self._columns[-1][1]:
-            result = brief(result)
+            result = safe_line(brief(result))
         return self._strip(
             {
                 "time": when,
@@ -170,7 +170,7 @@ class SignalList(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _across(self, parts: Cell, width: int) -> Strip:
         base = self.rich_style
-        cells = cut(((" ", "plain"), *parts), width)
+        cells = cut(cell(" ") + parts, width)
         return Strip([Segment(text, base + self._tone(tone)) for text, tone in cells if text], width)
 
     def _strip(self, cells: dict[str, Cell], width: int) -> Strip:

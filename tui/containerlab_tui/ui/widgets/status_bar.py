@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING
 
 from textual.binding import ActiveBinding
-from textual.content import Content
 from textual.screen import Screen
 from textual.style import Style
 from textual.widget import Widget
 
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.ui.bindings import is_offered
+from containerlab_tui.ui.widgets.content import Content
 
 if TYPE_CHECKING:
     from containerlab_probes.records import HostLoad

@@ -2,7 +2,7 @@
 
 from containerlab_tui.model.survival import Answer, Survival
 from containerlab_tui.present import signs
-from containerlab_tui.ui.widgets.grid import Cell
+from containerlab_tui.ui.widgets.grid import Cell, cell
 
 MARKS = {Answer.YES: signs.SURVIVES, Answer.NO: signs.LOST, Answer.UNKNOWN: signs.UNKNOWN}
 HEADING = "E S R B"
@@ -17,10 +17,10 @@ def answers(survival: Survival) -> tuple[Answer, Answer, Answer, Answer]:
 def marks(survival: Survival) -> Cell:
     """Returns the four marks, seven cells under `HEADING`."""
     tones = {Answer.YES: "good", Answer.NO: "muted", Answer.UNKNOWN: "warn"}
-    parts: list[tuple[str, str]] = []
+    parts: Cell = ()
     for index, answer in enumerate(answers(survival)):
-        parts.append((" " * (index > 0) + MARKS[answer], tones[answer]))
-    return tuple(parts)
+        parts += cell(" " * (index > 0) + MARKS[answer], tones[answer])
+    return parts
 
 
 def sentence(survival: Survival) -> str:
