@@ -57,7 +57,7 @@ def _page(one: Diagnosis) -> SafeText:
     for finding in doctor_text.by_weight(one.findings):
         lines += ["", f"{finding.severity.upper()}  {finding.code}: {safe(finding.summary, 500)}"]
         lines += [f"    {safe(each, 500)}" for each in finding.evidence]
-        lines += [f"    > {safe(each, 500)}" for each in finding.remedy.splitlines()]
+        lines += [f"    > {safe(each, 500)}" for each in doctor_text.fix_lines(finding.remedy)]
         lines.append(f"    see {finding.anchor}")
     return safe_block(lines)
 

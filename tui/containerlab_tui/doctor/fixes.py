@@ -8,8 +8,10 @@ import json
 import posixpath
 import re
 import shlex
+import sys
 
 from containerlab_probes.records import Process
+from containerlab_tui.present.safe_text import safe_line
 
 
 def init() -> str:
@@ -50,15 +52,20 @@ def grace(seconds: int) -> str:
 
 
 def exec_form(child: Process, script: str = "") -> str:
-    """Makes the program PID 1; `script` is the text of the shell that started it."""
+    """Makes the program PID 1; `script` is the text of the shell that started it.
+
+    A word with line breaks or control characters could look like another line, so only JSON in ASCII has it.
+    """
     words = _words(child, script)
+    if _safe(words) != words:
+        return f"Dockerfile: CMD {json.dumps(words)}"
     return f"Dockerfile: CMD {json.dumps(words, ensure_ascii=False)}\nin a script: exec {shlex.join(words)}"
 
 
 def trap(child: Process, signal: str, script: str = "") -> str:
     """Returns a form of the trap that runs at once."""
     return (
-        f"{shlex.join(_words(child, script))} &\n"
+        f"{shlex.join(_safe(_words(child, script)))} &\n"
         "child=$!\n"
         f"trap 'kill -{signal.removeprefix('SIG')} \"$child\"' {signal.removeprefix('SIG')}\n"
         'wait "$child"; wait "$child"'
@@ -80,6 +87,10 @@ def _words(child: Process, script: str) -> list[str]:
         if words:
             return words
     return [child.exe or child.name]
+
+
+def _safe(words: list[str]) -> list[str]:
+    return [safe_line(word, sys.maxsize) for word in words]
 
 
 def _simple_command(text: str) -> list[str]:

@@ -47,9 +47,14 @@ def by_weight(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 _LABEL = re.compile(r"(Dockerfile|compose|in a script): (.+)")
 
 
+def fix_lines(remedy: str) -> list[str]:
+    """Returns the lines of a fix. Only a line feed ends one: what it quotes may contain other separators."""
+    return remedy.rstrip("\n").split("\n") if remedy else []
+
+
 def pasteable(remedy: str) -> str:
     """Formats a fix for pasting into a file: the place of each line becomes a comment above it."""
-    return "".join(_LABEL.sub(r"# \1\n\2", line) + "\n" for line in remedy.splitlines())
+    return "".join(_LABEL.sub(r"# \1\n\2", line) + "\n" for line in fix_lines(remedy))
 
 
 def counted(findings: Iterable[Finding]) -> str:

@@ -238,7 +238,7 @@ class DoctorScreen(Screen[None]):
 
 def fix_lines(finding: Finding) -> list[str]:
     """Returns the lines of the fix, with control characters made visible."""
-    return [safe_line(line, FIX_LIMIT) for line in finding.remedy.splitlines()]
+    return [safe_line(line, FIX_LIMIT) for line in doctor_text.fix_lines(finding.remedy)]
 
 
 def _fact(label: str, text: Content, bullet: str = "") -> Widget:
