@@ -1,5 +1,6 @@
 """The history of stops: limited, shared between programs, and never a reason to fail."""
 
+import contextlib
 import os
 import sqlite3
 import stat
@@ -47,7 +48,7 @@ def test_a_command_line_may_contain_any_bytes(tmp_path: Path) -> None:
     state = fold(begin(plan, 1.0), StopEvent(2.0, Kind.DIED, Source.ENGINE, ended_by=0))
     assert file.remember(state, "image") == ""
     (past,) = file.of_image("image")
-    assert past.command == "\ufffd\0x"
+    assert past.command == "\\xff\\x00x"
 
 
 def test_reading_writes_nothing(tmp_path: Path) -> None:
@@ -244,3 +245,14 @@ def test_a_row_that_the_file_refuses_is_said(tmp_path: Path) -> None:
         old.execute(f"CREATE TABLE stops ({columns}, UNIQUE (container, at))")
     old.close()
     assert "phase_2_s" in History(path).remember(stopped(1), "image")
+
+
+def test_an_older_file_with_control_characters_is_read_safely(tmp_path: Path) -> None:
+    path = tmp_path / "stops.sqlite"
+    file = History(path)
+    state = fold(begin(running("x"), 1.0), StopEvent(2.0, Kind.DIED, Source.ENGINE, ended_by=0))
+    assert file.remember(state, "image") == ""
+    with contextlib.closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute("UPDATE stops SET name = ?1, command = ?1, sender = ?1", ("\x1b]2;stolen\x07",))
+    (past,) = file.of_image("image")
+    assert {past.name, past.command, past.sender} == {"\\x1b]2;stolen\\x07"}

@@ -2,8 +2,8 @@
 
 Keeps at most `KEPT` stops, without the arguments of command lines unless the user wants them: they may hold passwords.
 The file is for its owner alone (0600). Safe with several programs at once (SQLite's locks). A failure to read counts as
-no history and is reported, a failure to write becomes a note. It uses a rollback journal, not a write-ahead log, so
-that readers write nothing.
+no history and is reported, a failure to write becomes a note. Text is made safe when it is written, and again when it
+is read: the file may be an older one. It uses a rollback journal, not a write-ahead log, so that readers write nothing.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.directories import state_dir
 from containerlab_tui.model.ending_records import PastStop, mark_of, program_of
-from containerlab_tui.present.safe_text import plain
+from containerlab_tui.present.safe_text import plain, safe
 
 if TYPE_CHECKING:
     from containerlab_tui.model.stop import Phase, StopState
@@ -93,7 +93,7 @@ class History:
 
     def of_image(self, image: str, limit: int = 5) -> tuple[PastStop, ...]:
         """Returns stops of all containers of an image, latest first."""
-        return self._read("image = ?1", image, limit)
+        return self._read("image = ?1", safe(image), limit)
 
     def _read(self, condition: str, value: str, limit: int) -> tuple[PastStop, ...]:
         try:
@@ -128,6 +128,11 @@ class History:
                 yield connection
         finally:
             connection.close()
+
+
+def _safe(past: PastStop) -> PastStop:
+    name, image, command, sender = (safe(text) for text in (past.name, past.image, past.command, past.sender))
+    return replace(past, name=name, image=image, command=command, sender=sender)
 
 
 def _add_columns(connection: sqlite3.Connection) -> None:
@@ -182,7 +187,7 @@ def _is_number(value: object) -> bool:
 
 def _past(row: Sequence[object]) -> PastStop:
     past = PastStop(*row)  # type: ignore[arg-type]  # checked
-    return replace(past, out_of_memory=bool(past.out_of_memory))
+    return _safe(replace(past, out_of_memory=bool(past.out_of_memory)))
 
 
 def past_stop(state: "StopState", image: str, arguments: bool = False) -> PastStop | None:
@@ -196,9 +201,9 @@ def past_stop(state: "StopState", image: str, arguments: bool = False) -> PastSt
     return PastStop(
         at=state.ended_at or state.began,
         container=state.plan.container,
-        name=plain(state.plan.name),
-        image=plain(image),
-        command=command if arguments else program_of(command),
+        name=safe(state.plan.name),
+        image=safe(image),
+        command=safe(command if arguments else program_of(command)),
         signal=name_of(state.plan.signal),
         grace_s=state.plan.timeout_s,
         verdict=state.verdict.value,
@@ -206,7 +211,7 @@ def past_stop(state: "StopState", image: str, arguments: bool = False) -> PastSt
         duration_s=state.duration_s,
         phase_1_s=_length(state.phase_1),
         phase_2_s=_length(state.phase_2),
-        sender=plain(_sender(state)),
+        sender=safe(_sender(state)),
         out_of_memory=state.out_of_memory,
         mark=mark_of(command),
     )
