@@ -49,6 +49,30 @@ def test_a_wrong_command_line_ends_with_2(words: list[str], capsys: pytest.Captu
     assert "usage" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words", [["ps", "x\x1b]2;stolen\x07"], ["lab", "x\x9b31m"], ["stop", "app", "--timeout", "\u202e"]]
+)
+def test_a_complaint_about_arguments_has_no_control_character(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+    err = capsys.readouterr().err
+    assert "\\" in err
+    assert err.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("words", [["--context", "x\x1b]2;stolen\x07", "ps"], ["--host", "unix:///x\x9b31m", "ps"]])
+def test_a_complaint_about_an_engine_has_no_control_character(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) in (2, 5)
+    err = capsys.readouterr().err
+    assert "x\\x" in err
+    assert err.replace("\n", "").isprintable()
+
+
 def test_two_engines_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--lab", "--host", "unix:///x", "ps"]) == 2
     assert "use one of them" in capsys.readouterr().err
