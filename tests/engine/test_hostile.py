@@ -1,114 +1,304 @@
-"""A container that tries to control the terminal: no screen passes its control characters or runs its text."""
+"""Containers that try to control the terminal: no command, screen or file passes their control characters."""
 
+import json
 import os
+import re
+import shlex
+import sqlite3
 import sys
-import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from containerlab_probes.errors import Gone
+from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.records import ProcessId
 from containerlab_probes.signals.send import send
 from containerlab_tui.cli import main
 from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.services.stop import plan_stop, run_stop
+from tests.engine.commands_support import Answer, Command
+from tests.engine.hostile import EVIL, LINES, MARK, NOT_UTF_8, Hostile, evil_image, hostile_containers, unsafe
 from tests.support.docker import Containers, Docker, eventually
 from tests.support.terminal import Terminal
 
-TITLE = "\x1b]2;stolen\x07"
-CLIPBOARD = "\x1b]52;c;c3RvbGVu\x07"
-EVIL = f"{TITLE}{CLIPBOARD}\x1b[2J\x1bP+q\x1b\\\x1b_apc\x1b\\\x9b31m\x1b]2;open [@click=app.quit]x[/] [red]close[/]"
-PROGRAM = """
-import ctypes, mmap, os, signal, sys, time
-evil = sys.argv[1]
-ctypes.CDLL(None).prctl(15, b"[/]\\x1b]2;st\\x07", 0, 0, 0)
-path = "/srv/" + evil.replace("/", "|")[:200]
-with open(path, "wb+") as file:
-    file.write(evil.encode() * 40)
-    file.truncate(8192)
-    held = mmap.mmap(file.fileno(), 4096)
-libc = ctypes.CDLL(None)
-libc.shmat.restype = ctypes.c_void_p
-segment = libc.shmget(4711, 4096, 0o1666)
-at = libc.shmat(segment, None, 0)
-ctypes.memmove(at, evil.encode()[:200], len(evil.encode()[:200]))
-os.write(1, b"\\x1b[31mred\\x1b[0m " + evil.encode() + b"\\nready\\n")
-while True:
-    signal.pause()
-"""
 
-
-@pytest.fixture
-def hostile(container: Containers) -> str:
-    options = (f"--label=evil={EVIL}", f"--env=EVIL={EVIL}", "--stop-timeout=0")
-    return container(
-        "dockerapp1", "python3", "-c", PROGRAM, EVIL, options=options, name=f"hos-{uuid.uuid4().hex[:6]}", ready="ready"
-    )
+@pytest.fixture(scope="module")
+def hostile(docker: Docker) -> Iterator[Hostile]:
+    containers = Containers(docker)
+    with evil_image(docker) as image:
+        try:
+            yield hostile_containers(containers, image)
+        finally:
+            containers.remove()
 
 
 @pytest.fixture
 def terminal() -> Iterator[Terminal]:
-    made = Terminal(120, 40)
+    made = Terminal(160, 45)
     yield made
     made.close()
 
 
-def test_no_screen_passes_control_characters(
-    hostile: str, engine_host: str, terminal: Terminal, docker: Docker, tmp_path: Path
+@pytest.fixture
+def command(engine_host: str, capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(engine_host, capsys)
+
+
+def is_safe(answer: Answer) -> None:
+    """Asserts that both outputs are valid UTF-8 and have no control character but the newline."""
+    (answer.out + answer.err).encode("utf-8")
+    assert unsafe(answer.out + answer.err) == []
+    assert answer.out + answer.err
+
+
+def filled_in(hostile: Hostile, words: tuple[str, ...]) -> list[str]:
+    names = {"PROGRAM": hostile.program, "SHELL": hostile.shell, "BROKEN": hostile.broken, "EVIL": EVIL}
+    return [names.get(word, word) for word in words]
+
+
+@pytest.mark.parametrize("json_too", [(), ("--json",)], ids=["text", "json"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ps", "--all"),
+        ("processes", "PROGRAM"),
+        ("forecast", "PROGRAM", "TERM", "USR1"),
+        ("forecast", "SHELL"),
+        ("signal", "PROGRAM", "USR1"),
+        ("signal", "PROGRAM", "WINCH", "--all"),
+        ("doctor", "PROGRAM"),
+        ("doctor", "SHELL"),
+        ("doctor", "--all"),
+        ("why", "BROKEN"),
+        ("ipc", "PROGRAM"),
+        ("ipc", "read", "PROGRAM", "shm", "0"),
+        ("ipc", "read", "PROGRAM", "posix-shm", "EVIL"),
+        ("maps", "PROGRAM"),
+        ("maps", "--private", "PROGRAM"),
+    ],
+    ids="-".join,
+)
+def test_no_command_prints_a_control_character(
+    hostile: Hostile, command: Command, words: tuple[str, ...], json_too: tuple[str, ...]
 ) -> None:
-    environment = {"PATH": os.environ["PATH"], "TERM": "tmux-256color", "LANG": "C.UTF-8", "HOME": str(tmp_path)}
-    terminal.ask("set-option -s set-clipboard on")
-    program = str(Path(sys.executable).with_name("containerlab-tui"))
-    terminal.run(f"{program} --host {engine_host}", environment)
+    answer = command(*filled_in(hostile, words), *json_too)
+    assert answer.status == 0, answer.err
+    is_safe(answer)
+    if json_too:
+        assert answer.out.isascii()
+        assert answer.document
 
-    def shows(text: str) -> None:
-        eventually(lambda: text in "\n".join(terminal.screen()), f"{text} on:\n" + "\n".join(terminal.screen()))
 
-    shows(hostile)
-    shows("TERM ⊘ discarded")  # the forecasts come after the first frame: from then on the keyboard is read
-    for key in ("/", f"-l {hostile}", "Enter"):
-        terminal.press(key)
-    eventually(lambda: "\n".join(terminal.screen()).count("●") == 1, "it alone is listed")
-    for key, seen in (("p", "USER"), ("g", "RESULT"), ("i", "segment"), ("f", "shared"), ("l", "ready"), ("y", "Id")):
-        terminal.press(key)
-        shows(seen)
-    terminal.press("s")
-    shows("Signal to")
-    terminal.press("Escape")
-    shows("NAME")
-    terminal.press("x")
-    shows("Grace period")
-    terminal.press("Escape")
-    shows("NAME")
-    terminal.press("i")
-    shows("segment")
-
-    def opened() -> bool:
-        terminal.press("Enter")  # to the tab, then into the object
-        return "00000000" in "\n".join(terminal.screen())
-
-    eventually(opened, "the bytes")
-    assert terminal.ask("display-message -p -t program '#{pane_dead}'") == ["0"], "it still runs"
-    assert "stolen" not in "".join(terminal.ask("display-message -p -t program '#{pane_title}'"))
-    assert terminal.ask("list-buffers") == [], "nothing was written to the clipboard"
-    raw = "\n".join(terminal.screen())
-    assert not any(ord(char) < 32 and char != "\n" for char in raw)
+def test_json_has_the_exact_names(hostile: Hostile, command: Command) -> None:
+    named = {one["name"] for one in command.asks("ipc", hostile.program)["objects"]}
+    assert {f"/{EVIL}", f"/{NOT_UTF_8.decode(errors='replace')}"} <= named
+    assert any("\n" in name for name in named)
+    mapped = {one["path"] for one in command.asks("maps", hostile.program)["mappings"]}
+    assert {f"/dev/shm/{EVIL}", f"/dev/shm/sem.{EVIL}", f"/srv/{EVIL}"} <= mapped
+    processes = command.asks("processes", hostile.program)["processes"]
+    assert any(one["command"].startswith(LINES) for one in processes)
+    assert EVIL.replace(":", "") in {one["user"] for one in processes}
+    (listed,) = (one for one in command.asks("ps")["containers"] if one["name"] == hostile.program)
+    own = f"own{LINES}={LINES}".partition("=")
+    assert listed["labels"][own[0]] == own[2]
+    assert listed["labels"][f"label{LINES}"] == LINES
 
 
 @pytest.mark.parametrize(
-    "words", [("ps",), ("processes", "NAME"), ("ipc", "NAME"), ("maps", "NAME"), ("doctor", "NAME"),
-              ("ipc", "read", "NAME", "shm", "0"), ("forecast", "NAME")]
-)  # fmt: skip
-def test_no_command_prints_it(
-    hostile: str, engine_host: str, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+    ("status", "words"),
+    [
+        (3, ("processes", "EVIL")),
+        (2, ("forecast", "PROGRAM", "EVIL")),
+        (2, ("ipc", "read", "PROGRAM", "EVIL", "0")),
+        (3, ("ipc", "read", "PROGRAM", "posix-shm", "noEVIL")),
+        (3, ("maps", "read", "PROGRAM", "1", "EVIL")),
+        (4, ("--read-only", "stop", "EVIL")),
+        (4, ("--read-only", "ipc", "remove", "EVIL", "EVIL", "EVIL")),
+    ],
+    ids=str,
+)
+def test_no_complaint_quotes_a_control_character(
+    hostile: Hostile, command: Command, status: int, words: tuple[str, ...]
 ) -> None:
-    assert main(["--host", engine_host, *(hostile if word == "NAME" else word for word in words)]) == 0
-    out, err = capsys.readouterr()
-    assert out
-    bad = [char for char in out + err if (ord(char) < 32 and char != "\n") or 0x7F <= ord(char) < 0xA0]
-    assert bad == []
+    answer = command(*(word.replace("EVIL", EVIL) for word in filled_in(hostile, words)))
+    assert answer.status == status, answer.err
+    is_safe(answer)
+    assert "\\x1b]2;stolen" in answer.err
+
+
+def test_the_engines_reason_is_safe(hostile: Hostile, engine_host: str) -> None:
+    """The engine quotes a user name as it is; a toast passed such an error to the terminal."""
+    with pytest.raises(ContainerlabError, match=re.escape(r"\x1b]2;stolen\x07")) as raised:
+        connect(engine_host).start(hostile.broken)
+    assert unsafe(str(raised.value)) == unsafe(raised.value.sentence) == []
+
+
+@pytest.fixture
+def own_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("json_too", [(), ("--json",)], ids=["text", "json"])
+def test_a_stop_and_its_history_have_no_control_character(
+    docker: Docker, container: Containers, command: Command, own_history: Path, json_too: tuple[str, ...]
+) -> None:
+    with evil_image(docker) as image:
+        mine = hostile_containers(container, image)
+        for name in (mine.program, mine.shell):
+            answer = command("stop", name, *json_too)
+            assert answer.status == 1, answer.err
+            is_safe(answer)
+            is_safe(command("why", name, *json_too))
+            is_safe(command("doctor", mine.shell, *json_too))
+        container.remove()
+    (file,) = own_history.rglob("stops.sqlite")
+    with closing(sqlite3.connect(file)) as history:
+        rows = history.execute("SELECT * FROM stops").fetchall()
+    assert len(rows) == 2
+    assert [value for row in rows for value in row if isinstance(value, str) and unsafe(value)] == []
+
+
+def test_a_hostile_object_is_removed_by_its_exact_name(docker: Docker, container: Containers, command: Command) -> None:
+    with evil_image(docker) as image:
+        mine = hostile_containers(container, image)
+        answer = command("ipc", "remove", mine.program, "posix-sem", EVIL)
+        assert answer.status == 0, answer.err
+        is_safe(answer)
+        assert "posix-sem" not in {one["kind"] for one in command.asks("ipc", mine.program)["objects"]}
+        container.remove()
+
+
+def test_a_hostile_settings_file_is_quoted_safely(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    file = tmp_path / "containerlab-tui" / "config.toml"
+    file.parent.mkdir()
+    quoted = json.dumps(EVIL.replace("\x7f", ""))
+    file.write_text(f"theme = {quoted}\nshell = {quoted}\n{quoted} = 1\n[keys]\n{quoted} = {quoted}\n")
+    for more in ((), ("--json",)):
+        answer = command("config", *more)
+        assert answer.status == 2
+        is_safe(answer)
+
+
+CSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+"""A control sequence in its 7-bit form: cursor, colours, modes."""
+OTHER = re.compile(r"\x1b\]22;[a-z-]+\x07|\r\n")
+"""What Textual writes besides: the shape of the mouse pointer, and line ends."""
+
+
+class Recorded:
+    """The program in a terminal whose every byte is kept."""
+
+    def __init__(self, terminal: Terminal, folder: Path, *arguments: str) -> None:
+        self._terminal, self._file = terminal, folder / "bytes"
+        environment = {"PATH": os.environ["PATH"], "TERM": "tmux-256color", "LANG": "C.UTF-8", "HOME": str(folder)}
+        program = shlex.join((str(Path(sys.executable).with_name("containerlab-tui")), *arguments))
+        terminal.ask("set-option -s set-clipboard on")
+        terminal.run(f"sh -c {shlex.quote(f'stty -echo; read go; exec {program}')}", environment)
+        terminal.ask(f"pipe-pane -t program {shlex.quote(f'exec cat >{shlex.quote(str(self._file))}')}")
+        eventually(self._file.exists, "tmux keeps the bytes")
+        terminal.press("Enter")
+
+    @property
+    def shown(self) -> str:
+        return "\n".join(self._terminal.screen())
+
+    def shows(self, *texts: str) -> None:
+        """Waits until the screen shows all of them."""
+        try:
+            eventually(lambda: all(text in self.shown for text in texts), f"{texts} on the screen", within_s=60)
+        except AssertionError as error:
+            raise AssertionError(f"{error}:\n{self.shown}") from None
+
+    def press(self, *keys: str, shows: str = "") -> None:
+        for key in keys:
+            self._terminal.press(key)
+        if shows:
+            self.shows(shows)
+
+    def fill(self, text: str) -> None:
+        """Types a text into the empty line that has the focus."""
+        self.press(f"-l {shlex.quote(text)}")
+        eventually(lambda: any(line.strip(" │▊▎┃") == text for line in self._terminal.screen()), f"{text} is typed")
+
+    def leave(self, text: str) -> None:
+        """Leaves what shows this text. An Escape together with the next key would be another key, so this waits."""
+        self.press("Escape")
+        eventually(lambda: text not in self.shown, f"{text} is left", within_s=30)
+
+    def only(self, name: str) -> None:
+        """Filters the list so that it has this container alone."""
+        self.press("/")
+        eventually(lambda: "n new" not in self.shown, "the filter has the focus")
+        if "filter “" in self.shown:
+            self.press("C-u")  # clears the line a moment later, with what has been typed by then
+        eventually(lambda: "filter “" not in self.shown, "the filter is empty")
+        self.fill(name)
+        self.press("Enter", shows="n new")
+        eventually(lambda: self.shown.count("hos-") == self.shown.count(name) > 0, f"{name} alone", within_s=30)
+
+    def text(self) -> str:
+        """Returns what was written, without the control sequences; none of those has the container's parameters."""
+        written = self._file.read_bytes().decode("utf-8")
+        assert MARK not in "".join(CSI.findall(written))
+        return OTHER.sub("", CSI.sub("", written))
+
+
+def test_no_screen_passes_a_control_character(
+    hostile: Hostile, docker: Docker, engine_host: str, terminal: Terminal, tmp_path: Path
+) -> None:
+    saved, seen = tmp_path / "saved", Recorded(terminal, tmp_path, "--host", engine_host)
+    seen.shows(hostile.program, hostile.shell, "TERM ⊘ discarded")
+    if hostile.broken not in seen.shown:
+        seen.press("a", shows=hostile.broken)
+    seen.only(hostile.program)
+    tabs = {"p": "USER", "g": "RESULT", "i": "segment", "f": "shared", "l": "ready", "y": "OOMKilled"}
+    for key, text in tabs.items():
+        seen.press(key, shows=text)
+    seen.press("Enter", shows="/ search")
+    seen.press("End", shows="▶ NetworkSettings")
+    seen.press("Up", "Up", "Enter", shows="containerlab.test")  # the labels
+    seen.press("Down", "Down", "Down", "Down", shows="own\\x1b]2;stolen")
+    seen.leave("▼ Labels")
+    seen.press("p", shows="USER")
+    dialogs = {"s": "Signal to", "x": "Grace period", "N": "Rename", "c": "Copy a file into", "n": "Run a container",
+               "DC": "Remove", "d": "signal-dropped", "D": "all running", "?": "and other signs"}  # fmt: skip
+    for key, text in dialogs.items():
+        seen.press(key, shows=text)
+        seen.leave(text)
+    seen.press("i", shows="segment")
+    seen.press("Enter", shows="Remove")
+    seen.press("Enter", shows="00000000")
+    seen.leave("00000000")
+    seen.leave("Remove")
+    seen.press("w", shows="kernel trace ●")
+    docker("kill", "--signal=USR1", hostile.program)
+    seen.shows("USR1")
+    seen.press("S", shows="Save")
+    seen.press("C-u")
+    eventually(lambda: "jsonl" not in seen.shown, "the line is empty")
+    seen.fill(str(saved))
+    seen.press("Enter", shows="saved to")
+    seen.leave("Signals in")
+    seen.only(hostile.broken)
+    seen.press("S", shows="unable to find user")
+    seen.only(hostile.shell)
+    seen.press("x", shows="Grace period")
+    seen.press("Enter", shows="done")
+    seen.press("C-q")
+    eventually(lambda: terminal.ask("display-message -p -t program '#{pane_dead}'") == ["1"], "it has ended")
+    assert "stolen" not in "".join(terminal.ask("display-message -p -t program '#{pane_title}'"))
+    assert terminal.ask("list-buffers") == [], "nothing was written to the clipboard"
+    assert unsafe(seen.text()) == []
+    lines = saved.read_text(encoding="utf-8")
+    assert lines.isascii()
+    assert unsafe(lines) == []
+    assert any(json.loads(line)["to"]["name"].startswith("\x1b]2;st") for line in lines.splitlines())
 
 
 def test_a_container_that_vanishes_before_the_stop(docker: Docker, container: Containers, engine_host: str) -> None:
