@@ -24,7 +24,9 @@ DOORS = {
     r"\.notify\(": {CONTENT},
     r"sys\.(stdout|stderr)\.(buffer\.)?write|os\.write\(sys": {
         "probes/containerlab_probes/agent.py",  # to its client, as JSON
+        "tui/containerlab_tui/commands/common.py",  # JSON, item by item
         "tui/containerlab_tui/commands/lab.py",
+        "tui/containerlab_tui/commands/output.py",  # our own sentence
         "tui/containerlab_tui/services/terminal.py",
     },
     r"\b(rich\.text|textual\.content)\b|from textual\.widgets import .*\b(Input|Label|Static)\b": {CONTENT},

@@ -107,7 +107,7 @@ def answer(document: "Document") -> None:
         else:
             sys.stdout.write(_json_text(value))
         before = ", "
-    say(SafeText("}"))
+    say(safe("}"))
 
 
 def _json_text(value: object) -> str:

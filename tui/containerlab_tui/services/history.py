@@ -20,7 +20,7 @@ from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.directories import state_dir
 from containerlab_tui.model.ending_records import PastStop, mark_of, program_of
-from containerlab_tui.present.safe_text import plain, safe
+from containerlab_tui.present.safe_text import safe
 
 if TYPE_CHECKING:
     from containerlab_tui.model.stop import Phase, StopState
@@ -197,7 +197,7 @@ def past_stop(state: "StopState", image: str, arguments: bool = False) -> PastSt
     if state.verdict in (None, Verdict.ALREADY_STOPPED, Verdict.FAILED):
         return None
     init = state.plan.init
-    command = plain(init.command) if init else ""
+    command = init.command if init else ""
     return PastStop(
         at=state.ended_at or state.began,
         container=state.plan.container,

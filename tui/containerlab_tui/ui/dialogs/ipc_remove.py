@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 from textual.widget import Widget
 
 from containerlab_tui.present import ipc_text
+from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.services.policy import Operation
 from containerlab_tui.ui.background import ask, do
 from containerlab_tui.ui.bindings import is_refused
 from containerlab_tui.ui.dialogs.confirm import Confirm
+from containerlab_tui.ui.widgets.content import toast
 
 if TYPE_CHECKING:
     from containerlab_probes.records import IpcObject
@@ -28,14 +30,14 @@ def remove_object(
 
     def remove(use: "IpcUse") -> None:
         def removed(left: "IpcObject | None") -> None:
-            node.app.notify(ipc_text.result(use, left), markup=False)
+            toast(node, safe_line(ipc_text.result(use, left)))
             done()
 
         do(node, lambda: session.inspectors.of(details).remove_ipc(found.kind, found.id, found, found.of_host), removed)
 
     def learned(use: "IpcUse") -> None:
         if use.object.removed:
-            node.app.notify(ipc_text.already_marked(use), markup=False)
+            toast(node, safe_line(ipc_text.already_marked(use)))
         elif session.policy.asks(Operation.IPC_REMOVE) or use.object.of_host:
             question = Confirm(ipc_text.question(use), ipc_text.consequence(use), "Remove")
             node.app.push_screen(question, lambda yes: remove(use) if yes else None)

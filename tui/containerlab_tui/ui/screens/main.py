@@ -30,7 +30,7 @@ from containerlab_tui.ui.bindings import bindings, is_refused
 from containerlab_tui.ui.messages import InventoryChanged, SessionChanged, ShowStops
 from containerlab_tui.ui.tabs.detail import Detail
 from containerlab_tui.ui.widgets.container_table import ContainerTable
-from containerlab_tui.ui.widgets.content import Content, Input, Static
+from containerlab_tui.ui.widgets.content import Content, Input, Static, toast
 from containerlab_tui.ui.widgets.filter_line import FilterLine
 from containerlab_tui.ui.widgets.grid import Grid
 from containerlab_tui.ui.widgets.status_bar import KeyBar, TopLine
@@ -327,7 +327,7 @@ class MainScreen(Screen[None]):
         removed = self.table.held.name if self.table.held is not None else ""
         why = reason(needs, chosen, removed)
         if why:
-            self.app.notify(safe_line(why, 200), severity="warning", markup=False)
+            toast(self, safe_line(why, 200), "warning")
         return chosen.fit_for(needs)
 
     def _selected_for(self, needs: Needs) -> "Container | None":
@@ -392,7 +392,7 @@ class MainScreen(Screen[None]):
     def action_stops(self) -> None:
         """Shows stops in progress and finished; selects the selected container's stop if there was one."""
         if not self.session.any_stop_seen:
-            self.app.notify("No stop has been seen yet. Press x to stop a container.", markup=False)
+            toast(self, safe_line("No stop has been seen yet. Press x to stop a container."))
             return
         selected = self.selected()
         seen = selected is not None and self.session.stops.has_seen(selected.id)
