@@ -223,7 +223,7 @@ def _execute(request: Request) -> NoReturn:
     refusal = OSError(errno.ENOENT, "")
     for folder in folders:
         try:
-            os.execve(f"{folder}{name}", request.argv, request.environment)  # noqa: S606
+            os.execve(f"{folder}{name}", request.argv, request.environment)  # noqa: S606  # nosec B606 # no shell on purpose
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR):
                 refusal = error

@@ -205,7 +205,7 @@ class _StateReader:
             at = self._clock()
             try:
                 container, details = self._read(event)
-            except Exception:  # noqa: BLE001, S112  a defect about one container must not end the thread
+            except Exception:  # noqa: BLE001, S112  # nosec B112 # a defect must not end the thread
                 # The connection was lost, which the other thread reports; or the engine was too slow, or its answer
                 # was no document of the API: the row keeps what the event said.
                 continue
