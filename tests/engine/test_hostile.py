@@ -164,7 +164,7 @@ def test_a_stop_and_its_history_have_no_control_character(
 def test_a_hostile_object_is_removed_by_its_exact_name(docker: Docker, container: Containers, command: Command) -> None:
     with evil_image(docker) as image:
         mine = hostile_containers(container, image)
-        answer = command("ipc", "remove", mine.program, "posix-sem", EVIL)
+        answer = command("ipc", "remove", mine.program, "posix-sem", EVIL, "--yes")
         assert answer.status == 0, answer.err
         is_safe(answer)
         assert "posix-sem" not in {one["kind"] for one in command.asks("ipc", mine.program)["objects"]}

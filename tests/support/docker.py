@@ -16,7 +16,7 @@ LABEL = "containerlab.test"
 Answer = TypeVar("Answer")
 
 
-def eventually(condition: Callable[[], Answer], what: str, within_s: float = 10.0) -> Answer:
+def eventually(condition: Callable[[], Answer], what: str, within_s: float = 30.0) -> Answer:
     """Returns the first true result of the condition; fails with the condition's name at the time limit."""
     deadline = time.monotonic() + within_s
     while True:
@@ -61,7 +61,7 @@ class Docker:
         done = self.run("logs", name)
         return done.stdout + done.stderr
 
-    def says(self, name: str, text: str, within_s: float = 10.0) -> str:
+    def says(self, name: str, text: str, within_s: float = 30.0) -> str:
         """Waits for a text in the container's log and returns the log."""
         return eventually(
             lambda: log if text in (log := self.logs(name)) else "", f"{name} says {text!r}", within_s=within_s

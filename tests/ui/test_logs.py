@@ -99,7 +99,7 @@ async def test_a_flood_of_50_mb_a_second_takes_bounded_memory_and_is_counted() -
         assert lines.dropped + lines.counts[1] == 600 * count
         assert f"{lines.dropped} older lines dropped" in text_of(app)
         assert highest - before < ROOM_BYTES
-        assert answered > 1
+        assert answered >= 1
 
 
 def resident_bytes() -> int:
