@@ -294,9 +294,9 @@ def test_a_child_that_leaves_the_session_is_named(enter: Enter, container: Conta
 
 def test_leaving_does_not_wait_for_a_program_that_ignores_it(enter: Enter, container: Containers) -> None:
     name = container("dockerapp1")
-    program = "import signal; [signal.signal(n, signal.SIG_IGN) for n in (1, 2, 3, 15)]; print('up'); signal.pause()"
+    program = "import signal; [signal.signal(n, signal.SIG_IGN) for n in (1, 2, 3, 15)]; print('awake'); signal.pause()"
     terminal = enter(name, "--host-tools", "--", "python3", "-c", program)
-    modes = terminal.see("up")
+    modes = terminal.see("awake")
     assert b"Risk: " in modes
     terminal.type("x" * 3000 + "\x03\x1d")
     terminal.see(f"Left {name}; its program may still run.")
@@ -305,9 +305,9 @@ def test_leaving_does_not_wait_for_a_program_that_ignores_it(enter: Enter, conta
 
 def test_the_terminal_is_restored_when_this_program_is_ended(enter: Enter, container: Containers) -> None:
     name = container("dockerapp1")
-    terminal = enter(name, "--host-tools", "--", "python3", "-c", "print('\x1b[?1000hup'); input()")
+    terminal = enter(name, "--host-tools", "--", "python3", "-c", "print('\x1b[?1000hawake'); input()")
     modes = terminal.modes()
-    terminal.see("up")
+    terminal.see("awake")
     assert terminal.modes() != modes
     children = Path(f"/proc/{terminal.pid}/task/{terminal.pid}/children").read_text().split()
     os.kill(int(children[0]), 15)
@@ -318,9 +318,9 @@ def test_the_terminal_is_restored_when_this_program_is_ended(enter: Enter, conta
 
 def test_this_program_can_be_suspended_and_resumed(enter: Enter, container: Containers) -> None:
     name = container("dockerapp1")
-    terminal = enter(name, "--", "python3", "-c", "print('up'); input(); print('resumed')")
+    terminal = enter(name, "--", "python3", "-c", "print('awake'); input(); print('resumed')")
     modes = terminal.modes()
-    terminal.see("up")
+    terminal.see("awake")
     raw = terminal.modes()
     program = int(Path(f"/proc/{terminal.pid}/task/{terminal.pid}/children").read_text().split()[0])
     os.kill(program, signal.SIGTSTP)

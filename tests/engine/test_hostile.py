@@ -6,6 +6,7 @@ import re
 import shlex
 import sqlite3
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -250,9 +251,16 @@ class Recorded:
 
 
 def test_no_screen_passes_a_control_character(
-    hostile: Hostile, docker: Docker, engine_host: str, terminal: Terminal, tmp_path: Path
+    hostile: Hostile,
+    docker: Docker,
+    engine_host: str,
+    terminal: Terminal,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
-    saved, seen = tmp_path / "saved", Recorded(terminal, tmp_path, "--host", engine_host)
+    short = tempfile.TemporaryDirectory(prefix="cl-")  # its path fits into the field
+    request.addfinalizer(short.cleanup)
+    saved, seen = Path(short.name) / "saved", Recorded(terminal, tmp_path, "--host", engine_host)
     seen.shows(hostile.program, hostile.shell, "TERM ⊘ discarded")
     if hostile.broken not in seen.shown:
         seen.press("a", shows=hostile.broken)

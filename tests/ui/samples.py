@@ -1,5 +1,6 @@
 """Handwritten records of an engine and a kernel, and a host application for one screen or widget."""
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -80,7 +81,8 @@ def text_of(app: App[Any]) -> str:
 
 async def settled(pilot: Pilot[Any], condition: Callable[[], bool], what: str) -> None:
     """Waits until the screen in front is laid out and the condition holds; fails with the condition's name."""
-    for _ in range(500):
+    ends = time.monotonic() + 30
+    while time.monotonic() < ends:
         if is_laid_out(pilot.app) and condition():
             return
         await pilot.pause(0.01)
