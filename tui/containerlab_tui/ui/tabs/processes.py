@@ -18,7 +18,7 @@ from containerlab_tui.present.wording import size
 from containerlab_tui.services.processes import children_of
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.session.store import ShownContainer
-from containerlab_tui.ui.background import ask, cancel
+from containerlab_tui.ui.background import do
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.tabs.base import Panel
 from containerlab_tui.ui.widgets.content import Content, Static
@@ -137,12 +137,17 @@ class ProcessTree(Panel):
         if subject is None:
             self._draw("Select a container.")
         elif subject.unseen_reason:
-            cancel(self)
             self._processes = ()
             self._draw(subject.unseen_reason)
         elif subject.details is not None:
             details = subject.details
-            ask(self, lambda: self._look(details), self._read, lambda error: self._read(((), str(error))))
+            # Each answer counts: a reading is shared with all screens, and may make this tab read again at once.
+            do(
+                self,
+                lambda: self._look(details),
+                lambda answer: self._read(details, answer),
+                lambda error: self._read(details, ((), error.sentence)),
+            )
 
     # drawing
 
@@ -162,9 +167,13 @@ class ProcessTree(Panel):
         except Unsupported:  # psutil is missing: show dashes instead of loads
             return seen, reason
 
-    def _read(self, answer: tuple[tuple[Process, ...], str]) -> None:
-        self._processes, reason = answer
-        self._draw(reason)
+    def _read(self, details: "Details", answer: tuple[tuple[Process, ...], str]) -> None:
+        shown = self._subject
+        if shown is None or shown.unseen_reason or shown.details is None:
+            return
+        if (shown.details.id, shown.details.pid) == (details.id, details.pid):
+            self._processes, reason = answer
+            self._draw(reason)
 
     def _draw(self, reason: str = "") -> None:
         if not self.query(ProcessGrid):
