@@ -139,8 +139,7 @@ class ProcessTree(Panel):
         elif subject.unseen_reason:
             self._processes = ()
             self._draw(subject.unseen_reason)
-        elif subject.details is not None:
-            details = subject.details
+        elif (details := self._details_of(subject)) is not None:
             # Each answer counts: a reading is shared with all screens, and may make this tab read again at once.
             do(
                 self,
@@ -159,6 +158,10 @@ class ProcessTree(Panel):
         if self.is_on_screen and self.screen.is_active and self.app.app_focus:
             self.reread()
 
+    def _details_of(self, subject: ShownContainer) -> "Details | None":
+        """Returns the details of the shown container, also if they became known after it was shown."""
+        return subject.details or self._session.details_of(subject.container.id)
+
     def _look(self, details: "Details") -> tuple[tuple[Process, ...], str]:
         """Reads the loads of processes. Runs in another thread."""
         seen, reason = self._session.effects.see(self._session.engine(), details)
@@ -169,9 +172,8 @@ class ProcessTree(Panel):
 
     def _read(self, details: "Details", answer: tuple[tuple[Process, ...], str]) -> None:
         shown = self._subject
-        if shown is None or shown.unseen_reason or shown.details is None:
-            return
-        if (shown.details.id, shown.details.pid) == (details.id, details.pid):
+        now = self._details_of(shown) if shown is not None and not shown.unseen_reason else None
+        if now is not None and (now.id, now.pid) == (details.id, details.pid):
             self._processes, reason = answer
             self._draw(reason)
 
