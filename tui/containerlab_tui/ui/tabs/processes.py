@@ -18,7 +18,7 @@ from containerlab_tui.present.wording import size
 from containerlab_tui.services.processes import children_of
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.session.store import ShownContainer
-from containerlab_tui.ui.background import do
+from containerlab_tui.ui.background import ask, cancel
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.tabs.base import Panel
 from containerlab_tui.ui.widgets.content import Content, Static
@@ -137,16 +137,12 @@ class ProcessTree(Panel):
         if subject is None:
             self._draw("Select a container.")
         elif subject.unseen_reason:
+            cancel(self)
             self._processes = ()
             self._draw(subject.unseen_reason)
-        elif (details := self._details_of(subject)) is not None:
-            # Each answer counts: a reading is shared with all screens, and may make this tab read again at once.
-            do(
-                self,
-                lambda: self._look(details),
-                lambda answer: self._read(details, answer),
-                lambda error: self._read(details, ((), error.sentence)),
-            )
+        elif subject.details is not None:
+            details = subject.details
+            ask(self, lambda: self._look(details), self._read, lambda error: self._read(((), str(error))))
 
     # drawing
 
@@ -158,10 +154,6 @@ class ProcessTree(Panel):
         if self.is_on_screen and self.screen.is_active and self.app.app_focus:
             self.reread()
 
-    def _details_of(self, subject: ShownContainer) -> "Details | None":
-        """Returns the details of the shown container, also if they became known after it was shown."""
-        return subject.details or self._session.details_of(subject.container.id)
-
     def _look(self, details: "Details") -> tuple[tuple[Process, ...], str]:
         """Reads the loads of processes. Runs in another thread."""
         seen, reason = self._session.effects.see(self._session.engine(), details)
@@ -170,12 +162,9 @@ class ProcessTree(Panel):
         except Unsupported:  # psutil is missing: show dashes instead of loads
             return seen, reason
 
-    def _read(self, details: "Details", answer: tuple[tuple[Process, ...], str]) -> None:
-        shown = self._subject
-        now = self._details_of(shown) if shown is not None and not shown.unseen_reason else None
-        if now is not None and (now.id, now.pid) == (details.id, details.pid):
-            self._processes, reason = answer
-            self._draw(reason)
+    def _read(self, answer: tuple[tuple[Process, ...], str]) -> None:
+        self._processes, reason = answer
+        self._draw(reason)
 
     def _draw(self, reason: str = "") -> None:
         if not self.query(ProcessGrid):
