@@ -139,3 +139,18 @@ async def test_loads_that_cannot_be_read_are_dashes(stage: Callable[..., Stage])
         await settled(pilot, lambda: len(panel_of(made).processes) > 1, "the processes")
         assert [one.load for one in panel_of(made).processes] == [None, None]
         assert re.search(r"└─ python3 shell_form.py .*(—\s+){3}1", text_of(made.app))
+
+
+async def test_the_text_of_an_empty_table_leaves_with_the_first_row(stage: Callable[..., Stage]) -> None:
+    """It is on the line of the second row, which one row alone does not redraw."""
+    made = stage()
+    async with made.app.run_test(size=(140, 45)) as pilot:
+        await made.ready(pilot)
+        grid = panel_of(made).query_one(ProcessGrid)
+        row = grid.rows[0]
+        grid.empty_text = "nothing yet"
+        grid.set_rows([])
+        await settled(pilot, lambda: "nothing yet" in text_of(made.app), "the text")
+        grid.set_rows([row])
+        await pilot.pause()
+        assert "nothing yet" not in text_of(made.app)

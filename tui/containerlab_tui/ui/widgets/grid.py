@@ -209,6 +209,8 @@ class Grid(ScrollView, can_focus=True):
             changed += [before, now]
             self.call_after_refresh(self.scroll_to_cursor)
         self._redraw(changed)
+        if not old:
+            self.refresh()  # the text of an empty table is on the line of the second row
         if self.row_key != key:
             self.post_message(self.Moved(self, self.row_key))
 
