@@ -8,7 +8,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.records import WINDOW_LIMIT, Window
@@ -21,6 +20,7 @@ from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.widgets import survival_marks
 from containerlab_tui.ui.widgets.content import Content, Input, Static
 from containerlab_tui.ui.widgets.hex_view import HexView
+from containerlab_tui.ui.widgets.status_bar import KeyBar
 
 Reader = Callable[[int, int], Window]
 """Reads a window at (offset, length). May block: called off the UI thread. Raises ContainerlabError."""
@@ -60,7 +60,7 @@ class BytesScreen(Screen[None]):
                 yield Static(id="fact-lines")
         yield Static(id="trouble")
         yield Input(placeholder="offset: 4096, 0x1000, +512, -512 or 50%", compact=True, id="offset")
-        yield Footer()
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.query_one("#head", Static).update(Content.styled(self._title, "bold"))

@@ -15,7 +15,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.doctor import comparison
@@ -29,6 +28,7 @@ from containerlab_tui.ui.tabs.signals_log import log_content
 from containerlab_tui.ui.widgets import lanes
 from containerlab_tui.ui.widgets.content import Content, Static, toast
 from containerlab_tui.ui.widgets.lanes import Role
+from containerlab_tui.ui.widgets.status_bar import KeyBar
 
 MOST_STOPS = 24
 """Stops kept, in addition to those in progress."""
@@ -189,7 +189,7 @@ class StopsScreen(Screen[None]):
                 with VerticalScroll(id="log-scroll", can_focus=False):
                     yield Static(id="log-lines")
         yield Static(id="verdict")
-        yield Footer()
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self._draw_tabs()
