@@ -11,6 +11,8 @@ import termios
 import time
 from collections.abc import Mapping, Sequence
 
+LONG_S = 60.0
+"""For what happens at once, on a busy machine."""
 _WHAT = b"\x1b[c"
 _ANSWERS = {_WHAT: b"\x1b[?62;4c", b"\x1b[6n": b"\x1b[1;1R", b"\x1b[5n": b"\x1b[0n"}
 _QUESTIONS = re.compile(rb"\x1b\[(?:c|6n|5n|\?(?P<mode>\d+)\$p)")
@@ -32,9 +34,10 @@ class Pseudoterminal:
         self._asked = b""
 
     def type(self, keys: str) -> None:
+        assert select.select([], [self._fd], [], LONG_S)[1], "the other side no longer reads"
         os.write(self._fd, keys.encode())
 
-    def see(self, words: str, within_s: float = 60.0) -> bytes:
+    def see(self, words: str, within_s: float = LONG_S) -> bytes:
         """Reads until these words appear. Returns the output before them."""
         wanted, deadline = words.encode(), time.monotonic() + within_s
         while wanted not in self.written:

@@ -1,13 +1,10 @@
 """Shell and attach sessions on a pseudoterminal: keys, signals, and restored terminal modes."""
 
 import os
-import pty
 import select
 import signal
 import subprocess
 import sys
-import termios
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,62 +15,34 @@ from containerlab_probes.kernel.find_programs import programs_among
 from containerlab_tui.model.entry import Entry
 from containerlab_tui.services.enter import SHELLS, enter
 from tests.support.engine import UNRESTRICTED, ScriptedEngine
+from tests.support.pseudoterminal import Pseudoterminal
 from tests.ui.terminal_side import details
 
-LONG_S = 60.0
 ROOT = Path(__file__).parents[2]
 
 
-class Pty:
-    """A program on a pseudoterminal, with its output."""
+class Pty(Pseudoterminal):
+    """One call of `terminal` on a pseudoterminal (terminal_side.py)."""
 
     def __init__(self, *arguments: str) -> None:
-        self.pid, self._fd = pty.fork()
-        if self.pid == 0:  # the child runs nothing else before exec
-            os.chdir(ROOT)
-            os.execv(sys.executable, [sys.executable, "-m", "tests.ui.terminal_side", *arguments])  # noqa: S606
-        self.written = b""
+        argv = (sys.executable, "-m", "tests.ui.terminal_side", *arguments)
+        super().__init__(argv, os.environ | {"PYTHONPATH": str(ROOT)})
         self.see("modes are to be noted now")
-        self._modes = termios.tcgetattr(self._fd)
+        self._modes = self.modes()
         self.type("\r")
-
-    def type(self, keys: str) -> None:
-        assert select.select([], [self._fd], [], LONG_S)[1], "the other side no longer reads"
-        os.write(self._fd, keys.encode())
-
-    def see(self, words: str, within_s: float = 20.0) -> None:
-        """Reads until these words appear; drops the output before them."""
-        wanted, deadline = words.encode(), time.monotonic() + within_s
-        while wanted not in self.written:
-            left = deadline - time.monotonic()
-            assert left > 0, f"timed out waiting for {words!r} in {self.written!r}"
-            if select.select([self._fd], [], [], left)[0]:
-                try:
-                    self.written += os.read(self._fd, 4096)
-                except OSError as error:
-                    raise AssertionError(f"ended before {words!r}: {self.written!r}") from error
-        self.seen, self.written = self.written.split(wanted, 1)
 
     def drain(self) -> None:
         """Reads what is there, so that the other side's echo never waits."""
         while select.select([self._fd], [], [], 0)[0]:
-            self.written += os.read(self._fd, 65536)
+            self._take(os.read(self._fd, 65536))
 
     def restored(self) -> int:
         """Checks that the terminal is restored. Returns the exit status of the call."""
         self.see("the call is over")
-        assert termios.tcgetattr(self._fd) == self._modes
+        assert self.modes() == self._modes
         assert os.tcgetpgrp(self._fd) == self.pid
         self.type("\r")
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-    def close(self) -> None:
-        try:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-        except (ProcessLookupError, ChildProcessError):
-            pass
-        os.close(self._fd)
 
 
 @pytest.fixture
@@ -114,8 +83,7 @@ def isolated() -> Iterator[int]:
 
 
 def test_output_of_a_program_without_a_terminal_is_made_safe(attached: Pty) -> None:
-    attached.see("\\x1b]0;owned\\x07 é")
-    assert b"\x1b]" not in attached.seen
+    assert b"\x1b]" not in attached.see("\\x1b]0;owned\\x07 é")
 
 
 def test_lines_reach_the_program_and_ctrl_c_signals_it(attached: Pty) -> None:
@@ -139,10 +107,9 @@ def attacked(request: pytest.FixtureRequest) -> Iterator[Pty]:
 @pytest.mark.parametrize("attacked", ["attach-flood"], indirect=True)
 def test_a_flood_of_output_neither_reaches_the_terminal_raw_nor_keeps_it(attacked: Pty) -> None:
     for _ in range(20):
-        attacked.see("flood flood ")
-        assert b"\x1b" not in attacked.seen
+        assert b"\x1b" not in attacked.see("flood flood ")
     attacked.type("\x1d")
-    attacked.see("it keeps running.", LONG_S)
+    attacked.see("it keeps running.")
     assert attacked.restored() == 0
 
 
@@ -152,18 +119,18 @@ def test_a_program_that_never_reads_does_not_keep_the_terminal(attacked: Pty) ->
         attacked.type("x" * 127 + "\n")
         if number % 8 == 0:
             attacked.drain()
-    attacked.see("what is typed now is dropped", LONG_S)
+    attacked.see("what is typed now is dropped")
     attacked.type("\x1d")
-    attacked.see("it keeps running.", LONG_S)
+    attacked.see("it keeps running.")
     assert attacked.restored() == 0
 
 
 @pytest.mark.parametrize("attacked", ["attach-closed"], indirect=True)
 def test_a_program_that_closes_its_input_is_reported(attacked: Pty) -> None:
     attacked.type("hello\n")
-    attacked.see("The container no longer accepts input", LONG_S)
+    attacked.see("The container no longer accepts input")
     attacked.type("\x1d")
-    attacked.see("it keeps running.", LONG_S)
+    attacked.see("it keeps running.")
     assert attacked.restored() == 0
 
 
