@@ -22,6 +22,8 @@ from tests.support.pseudoterminal import Pseudoterminal
 from tests.support.terminal import Terminal
 
 WAYS = {"confined": (), "host-tools": ("--host-tools",)}
+AWAKE = "print('a' 'wake')"
+"""Prints a word that isn't in the command, which is shown as well."""
 HOSTILE = """#!/usr/bin/env python3
 import ctypes, errno, fcntl, glob, os, signal, sys, termios, time
 
@@ -224,18 +226,20 @@ def test_what_the_container_could_take_over_needs_full_rights(
 def test_size_and_signals_reach_the_session(way: str, enter: Enter, container: Containers, docker: Docker) -> None:
     name = container("dockerapp1")
     program = (
-        "import os, signal, sys\n"
-        "signal.signal(signal.SIGWINCH, lambda *_: print('size', *os.get_terminal_size(), flush=True))\n"
-        "signal.signal(signal.SIGINT, lambda *_: print('SIGINT', flush=True))\n"
+        "import os, signal\n"
+        "awaited = (signal.SIGWINCH, signal.SIGINT)\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, awaited)\n"  # a handler that prints may interrupt itself
         "print('ready', os.getsid(0) == os.getpid(), os.tcgetpgrp(0) == os.getpgrp(), flush=True)\n"
-        "while True: signal.pause()\n"
+        "while True:\n"
+        "    came = signal.Signals(signal.sigwait(awaited)).name\n"
+        "    print(came, *os.get_terminal_size(), flush=True)\n"
     )
     terminal = enter(name, *WAYS[way], "--", "python3", "-c", program)
     terminal.see("ready True True")
     terminal.resize(33, 111)
-    terminal.see("size 111 33")
+    terminal.see("SIGWINCH 111 33")
     terminal.type("\x03")
-    terminal.see("SIGINT")
+    terminal.see("SIGINT 111 33")
     terminal.type("\x1d")
     terminal.see(f"Left {name}.")
     eventually(lambda: "SIGWINCH" not in docker("top", name, "-eo", "pid,args"), "the hangup has ended it", 60)
@@ -294,7 +298,7 @@ def test_a_child_that_leaves_the_session_is_named(enter: Enter, container: Conta
 
 def test_leaving_does_not_wait_for_a_program_that_ignores_it(enter: Enter, container: Containers) -> None:
     name = container("dockerapp1")
-    program = "import signal; [signal.signal(n, signal.SIG_IGN) for n in (1, 2, 3, 15)]; print('awake'); signal.pause()"
+    program = f"import signal; [signal.signal(n, signal.SIG_IGN) for n in (1, 2, 3, 15)]; {AWAKE}; signal.pause()"
     terminal = enter(name, "--host-tools", "--", "python3", "-c", program)
     modes = terminal.see("awake")
     assert b"Risk: " in modes
@@ -305,7 +309,7 @@ def test_leaving_does_not_wait_for_a_program_that_ignores_it(enter: Enter, conta
 
 def test_the_terminal_is_restored_when_this_program_is_ended(enter: Enter, container: Containers) -> None:
     name = container("dockerapp1")
-    terminal = enter(name, "--host-tools", "--", "python3", "-c", "print('\x1b[?1000hawake'); input()")
+    terminal = enter(name, "--host-tools", "--", "python3", "-c", f"print('\x1b[?1000h'); {AWAKE}; input()")
     modes = terminal.modes()
     terminal.see("awake")
     assert terminal.modes() != modes
@@ -318,7 +322,7 @@ def test_the_terminal_is_restored_when_this_program_is_ended(enter: Enter, conta
 
 def test_this_program_can_be_suspended_and_resumed(enter: Enter, container: Containers) -> None:
     name = container("dockerapp1")
-    terminal = enter(name, "--", "python3", "-c", "print('awake'); input(); print('resumed')")
+    terminal = enter(name, "--", "python3", "-c", f"{AWAKE}; input(); print('re' 'sumed')")
     modes = terminal.modes()
     terminal.see("awake")
     raw = terminal.modes()

@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,8 @@ def answering(tmp_path: Path) -> Iterator[Answering]:
                 received = b""
                 while not received.endswith(b"\r\n\r\n"):
                     received += connection.recv(65536)
-                connection.sendall(answer)
+                with suppress(BrokenPipeError):  # the reader may hang up before the end
+                    connection.sendall(answer)
 
         threads.append(threading.Thread(target=work, daemon=True))
         threads[0].start()
