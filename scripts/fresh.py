@@ -172,7 +172,7 @@ def descendants() -> list[int]:
     parents = dict[int, int]()
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+            parents[int(stat.parent.name)] = int(stat.read_bytes().rpartition(b")")[2].split()[1])
     found = [os.getpid()]
     for pid in found:
         found += (child for child, parent in parents.items() if parent == pid)

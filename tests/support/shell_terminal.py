@@ -66,4 +66,4 @@ class ShellTerminal:
 
 def state(pid: int) -> str:
     """Returns a process's state, one letter (man 5 proc_pid_stat)."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0].decode()
