@@ -21,6 +21,7 @@ from containerlab_tui.lab.lock import locked
 from containerlab_tui.lab.progress import Steps
 from tests.engine import servers
 from tests.support.docker import Containers, Docker
+from tests.support.screens import PROGRAM, OpenUi, Screen, environment
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +63,21 @@ def container(docker: Docker) -> Iterator[Containers]:
     containers = Containers(docker)
     yield containers
     containers.remove()
+
+
+@pytest.fixture
+def open_ui(engine_host: str, tmp_path: Path) -> Iterator[OpenUi]:
+    """Returns a function that starts the UI on the engine; its settings and history are in `tmp_path`."""
+    opened: list[Screen] = []
+
+    def begin(columns: int, rows: int) -> Screen:
+        opened.append(Screen(columns, rows))
+        opened[-1].run(f"{PROGRAM} --host {engine_host}", environment(tmp_path))
+        return opened[-1]
+
+    yield begin
+    for screen in opened:
+        screen.close()
 
 
 @pytest.fixture(scope="session")

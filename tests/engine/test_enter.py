@@ -6,7 +6,6 @@ import re
 import shlex
 import signal
 import subprocess
-import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -19,7 +18,7 @@ from containerlab_tui.model.entry import Entry, Way
 from containerlab_tui.services.host_session import HostSession
 from tests.support.docker import Containers, Docker, eventually
 from tests.support.pseudoterminal import Pseudoterminal
-from tests.support.terminal import Terminal
+from tests.support.screens import PROGRAM, OpenUi, environment
 
 WAYS = {"confined": (), "host-tools": ("--host-tools",)}
 AWAKE = "print('a' 'wake')"
@@ -86,13 +85,12 @@ def enter(engine_host: str, tmp_path: Path) -> Iterator[Enter]:
     made: list[Pseudoterminal] = []
 
     def begin(*words: str, knows_modes: bool = True, slow_s: float = 0.0) -> Pseudoterminal:
-        program = str(Path(sys.executable).with_name("containerlab-tui"))
-        line = shlex.join((program, "--host", engine_host, "enter", *words))
-        environment = {
-            "PATH": os.environ["PATH"], "TERM": "xterm", "LANG": "C.UTF-8", "HOME": str(tmp_path), "SHELL": "/bin/sh",
-        }  # fmt: skip
+        line = shlex.join((PROGRAM, "--host", engine_host, "enter", *words))
         terminal = Pseudoterminal(
-            ("/bin/sh", "-c", f"{line}; echo status $?; exec cat"), environment, knows_modes, slow_s
+            ("/bin/sh", "-c", f"{line}; echo status $?; exec cat"),
+            environment(tmp_path) | {"TERM": "xterm", "SHELL": "/bin/sh"},
+            knows_modes,
+            slow_s,
         )
         made.append(terminal)
         return terminal
@@ -348,51 +346,31 @@ def test_a_program_that_does_not_exist_is_one_sentence(enter: Enter, container: 
     assert added_cgroups(docker("inspect", "--format", "{{.Id}}", name)) == []
 
 
-@pytest.fixture
-def screens(engine_host: str, tmp_path: Path) -> Iterator[Terminal]:
-    """Yields a terminal with the UI on the engine; keys are read."""
-    terminal = Terminal(120, 40)
-    program = str(Path(sys.executable).with_name("containerlab-tui"))
-    environment = {"PATH": os.environ["PATH"], "TERM": "tmux-256color", "LANG": "C.UTF-8", "HOME": str(tmp_path)}
-    terminal.run(f"{program} --host {engine_host}", environment)
-    yield terminal
-    terminal.close()
-
-
-def shows(terminal: Terminal, text: str) -> None:
-    eventually(
-        lambda: text in "\n".join(terminal.screen()), f"{text} on:\n" + "\n".join(terminal.screen()), within_s=60
-    )
-
-
 def test_the_screens_ask_once_and_come_back_after_a_hostile_shell(
-    screens: Terminal, container: Containers, docker: Docker
+    open_ui: OpenUi, container: Containers, docker: Docker
 ) -> None:
     hostile = HOSTILE.replace("sys.exit(5)", "time.sleep(0.3); sys.exit(5)")
     name = container("dockerapp1", name=f"ent-{os.getpid()}")
     put(docker, name, "/usr/bin/bash", hostile)
-    shows(screens, "TERM ◆")
-    for key in ("/", f"-l {name}", "Enter"):
-        screens.press(key)
-    eventually(lambda: "\n".join(screens.screen()).count("●") == 1, "it alone is listed", within_s=60)
-    screens.press("e")
-    shows(screens, "(•) inside its confinement")
-    shows(screens, "/bin/bash")
-    screens.press("Enter")
+    screen = open_ui(120, 40)
+    screen.filter(name)
+    screen.press("e")
+    screen.shows("(•) inside its confinement", "/bin/bash")
+    screen.press("Enter")
     left: set[str] = set()
 
     def names_another() -> bool:
-        found = set(re.findall(r"1 process is left: python3 /bin/bash .host PID (\d+)", "\n".join(screens.screen())))
+        found = set(re.findall(r"1 process is left: python3 /bin/bash .host PID (\d+)", screen.text()))
         is_new = not found <= left
         left.update(found)
         return is_new
 
-    eventually(names_another, "the process that was left is named", within_s=60)
-    shows(screens, f"●  {name}")
-    screens.press("e")
-    eventually(names_another, "the process that the second session left is named", within_s=60)
-    shows(screens, f"●  {name}")
+    screen.until(names_another, "the process that was left is named")
+    screen.row_shows(name, "●")
+    screen.press("e")
+    screen.until(names_another, "the process that the second session left is named")
+    screen.row_shows(name, "●")
     assert docker.state(name) == "running"
-    assert "(•)" not in "\n".join(screens.screen())
-    screens.press("?")
-    shows(screens, "Enter with a shell or a program")
+    assert "(•)" not in screen.text()
+    screen.press("?")
+    screen.shows("Enter with a shell or a program")

@@ -1,11 +1,9 @@
 """Containers that try to control the terminal: no command, screen or file passes their control characters."""
 
 import json
-import os
 import re
 import shlex
 import sqlite3
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,8 +19,8 @@ from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.services.stop import plan_stop, run_stop
 from tests.engine.commands_support import Answer, Command
 from tests.engine.hostile import EVIL, LINES, MARK, NOT_UTF_8, Hostile, evil_image, hostile_containers, unsafe
-from tests.support.docker import Containers, Docker, eventually
-from tests.support.terminal import Terminal
+from tests.support.docker import Containers, Docker
+from tests.support.screens import PROGRAM, Screen, environment
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +31,6 @@ def hostile(docker: Docker) -> Iterator[Hostile]:
             yield hostile_containers(containers, image)
         finally:
             containers.remove()
-
-
-@pytest.fixture
-def terminal() -> Iterator[Terminal]:
-    made = Terminal(160, 45)
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -192,58 +183,41 @@ OTHER = re.compile(r"\x1b\]22;[a-z-]+\x07|\r\n")
 """What Textual writes besides: the shape of the mouse pointer, and line ends."""
 
 
-class Recorded:
+class Recorded(Screen):
     """The program in a terminal whose every byte is kept."""
 
-    def __init__(self, terminal: Terminal, folder: Path, *arguments: str) -> None:
-        self._terminal, self._file = terminal, folder / "bytes"
-        environment = {"PATH": os.environ["PATH"], "TERM": "tmux-256color", "LANG": "C.UTF-8", "HOME": str(folder)}
-        program = shlex.join((str(Path(sys.executable).with_name("containerlab-tui")), *arguments))
-        terminal.ask("set-option -s set-clipboard on")
-        terminal.run(f"sh -c {shlex.quote(f'stty -echo; read go; exec {program}')}", environment)
-        terminal.ask(f"pipe-pane -t program {shlex.quote(f'exec cat >{shlex.quote(str(self._file))}')}")
-        eventually(self._file.exists, "tmux keeps the bytes")
-        terminal.press("Enter")
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        super().__init__(160, 45)
+        self._file = folder / "bytes"
+        self.terminal.ask("set-option -s set-clipboard on")
+        line = f"stty -echo; read go; exec {shlex.join((PROGRAM, *arguments))}"
+        self.run(f"sh -c {shlex.quote(line)}", environment(folder))
+        self.terminal.ask(f"pipe-pane -t program {shlex.quote(f'exec cat >{shlex.quote(str(self._file))}')}")
+        self.until(self._file.exists, "tmux keeps the bytes")
+        self.press("Enter")
 
-    @property
-    def shown(self) -> str:
-        return "\n".join(self._terminal.screen())
-
-    def shows(self, *texts: str) -> None:
-        """Waits until the screen shows all of them."""
-        try:
-            eventually(lambda: all(text in self.shown for text in texts), f"{texts} on the screen", within_s=60)
-        except AssertionError as error:
-            raise AssertionError(f"{error}:\n{self.shown}") from None
-
-    def press(self, *keys: str, shows: str = "") -> None:
-        for key in keys:
-            self._terminal.press(key)
-        if shows:
-            self.shows(shows)
-
-    def fill(self, text: str) -> None:
-        """Types a text into the empty line that has the focus."""
-        self.press(f"-l {shlex.quote(text)}")
-        eventually(lambda: any(line.strip(" │▊▎┃") == text for line in self._terminal.screen()), f"{text} is typed")
+    def opens(self, *keys: str, shows: str) -> None:
+        """Presses keys, and waits for a text."""
+        self.press(*keys)
+        self.shows(shows)
 
     def leave(self, text: str) -> None:
         """Leaves what shows this text. An Escape together with the next key would be another key, so this waits."""
         self.press("Escape")
-        eventually(lambda: text not in self.shown, f"{text} is left", within_s=30)
+        self.hides(text)
 
     def only(self, name: str) -> None:
-        """Filters the list so that it has this container alone."""
+        """Filters the list so that it has this container alone, also if there is a filter and it doesn't run."""
         self.press("/")
-        eventually(lambda: "n new" not in self.shown, "the filter has the focus")
-        if "filter “" in self.shown:
+        self.hides("n new")  # the filter has the focus
+        if "filter “" in self.text():
             self.press("C-u")  # clears the line a moment later, with what has been typed by then
-        eventually(lambda: "filter “" not in self.shown, "the filter is empty")
+        self.hides("filter “")
         self.fill(name)
-        self.press("Enter", shows="n new")
-        eventually(lambda: self.shown.count("hos-") == self.shown.count(name) > 0, f"{name} alone", within_s=30)
+        self.opens("Enter", shows="n new")
+        self.until(lambda: (seen := self.text()).count("hos-") == seen.count(name) > 0, f"{name} alone")
 
-    def text(self) -> str:
+    def written(self) -> str:
         """Returns what was written, without the control sequences; none of those has the container's parameters."""
         written = self._file.read_bytes().decode("utf-8")
         assert MARK not in "".join(CSI.findall(written))
@@ -251,58 +225,54 @@ class Recorded:
 
 
 def test_no_screen_passes_a_control_character(
-    hostile: Hostile,
-    docker: Docker,
-    engine_host: str,
-    terminal: Terminal,
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
+    hostile: Hostile, docker: Docker, engine_host: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     short = tempfile.TemporaryDirectory(prefix="cl-")  # its path fits into the field
     request.addfinalizer(short.cleanup)
-    saved, seen = Path(short.name) / "saved", Recorded(terminal, tmp_path, "--host", engine_host)
+    saved, seen = Path(short.name) / "saved", Recorded(tmp_path, "--host", engine_host)
+    request.addfinalizer(seen.close)
     seen.shows(hostile.program, hostile.shell, "TERM ⊘ discarded")
-    if hostile.broken not in seen.shown:
-        seen.press("a", shows=hostile.broken)
+    if hostile.broken not in seen.text():
+        seen.opens("a", shows=hostile.broken)
     seen.only(hostile.program)
     tabs = {"p": "USER", "g": "RESULT", "i": "segment", "f": "shared", "l": "ready", "y": "OOMKilled"}
     for key, text in tabs.items():
-        seen.press(key, shows=text)
-    seen.press("Enter", shows="/ search")
-    seen.press("End", shows="▶ NetworkSettings")
-    seen.press("Up", "Up", "Enter", shows="containerlab.test")  # the labels
-    seen.press("Down", "Down", "Down", "Down", shows="own\\x1b]2;stolen")
+        seen.opens(key, shows=text)
+    seen.opens("Enter", shows="/ search")
+    seen.opens("End", shows="▶ NetworkSettings")
+    seen.opens("Up", "Up", "Enter", shows="containerlab.test")  # the labels
+    seen.opens("Down", "Down", "Down", "Down", shows="own\\x1b]2;stolen")
     seen.leave("▼ Labels")
-    seen.press("p", shows="USER")
+    seen.opens("p", shows="USER")
     dialogs = {"s": "Signal to", "x": "Grace period", "N": "Rename", "c": "Copy a file into", "n": "Run a container",
                "DC": "Remove", "d": "signal-dropped", "D": "all running", "?": "and other signs"}  # fmt: skip
     for key, text in dialogs.items():
-        seen.press(key, shows=text)
+        seen.opens(key, shows=text)
         seen.leave(text)
-    seen.press("i", shows="segment")
-    seen.press("Enter", shows="Remove")
-    seen.press("Enter", shows="00000000")
+    seen.opens("i", shows="segment")
+    seen.opens("Enter", shows="Remove")
+    seen.opens("Enter", shows="00000000")
     seen.leave("00000000")
     seen.leave("Remove")
-    seen.press("w", shows="kernel trace ●")
+    seen.opens("w", shows="kernel trace ●")
     docker("kill", "--signal=USR1", hostile.program)
     seen.shows("USR1")
-    seen.press("S", shows="Save")
+    seen.opens("S", shows="Save")
     seen.press("C-u")
-    eventually(lambda: "jsonl" not in seen.shown, "the line is empty")
+    seen.hides("jsonl")
     seen.fill(str(saved))
-    seen.press("Enter", shows="saved to")
+    seen.opens("Enter", shows="saved to")
     seen.leave("Signals in")
     seen.only(hostile.broken)
-    seen.press("S", shows="unable to find user")
+    seen.opens("S", shows="unable to find user")
     seen.only(hostile.shell)
-    seen.press("x", shows="Grace period")
-    seen.press("Enter", shows="done")
+    seen.opens("x", shows="Grace period")
+    seen.opens("Enter", shows="done")
     seen.press("C-q")
-    eventually(lambda: terminal.ask("display-message -p -t program '#{pane_dead}'") == ["1"], "it has ended")
-    assert "stolen" not in "".join(terminal.ask("display-message -p -t program '#{pane_title}'"))
-    assert terminal.ask("list-buffers") == [], "nothing was written to the clipboard"
-    assert unsafe(seen.text()) == []
+    seen.until(lambda: seen.has_ended, "it has ended")
+    assert "stolen" not in seen.asks("#{pane_title}")
+    assert seen.terminal.ask("list-buffers") == [], "nothing was written to the clipboard"
+    assert unsafe(seen.written()) == []
     lines = saved.read_text(encoding="utf-8")
     assert lines.isascii()
     assert unsafe(lines) == []

@@ -1,18 +1,22 @@
 """Whole sessions at the keyboard: the program in a real terminal (tmux), on a real engine."""
 
-import os
-import re
-import sys
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.support.docker import Containers, Docker, eventually
-from tests.support.terminal import Terminal
+from tests.support.docker import Containers, Docker
+from tests.support.screens import PROGRAM, Screen, environment
 
-Session = Callable[..., "Seen"]
+Session = Callable[[], Screen]
+STARTS_SLOWLY = """
+import os, signal, time
+while not os.path.exists("/test/go"): time.sleep(0.01)
+signal.signal(15, print)
+signal.pause()
+"""
 
 
 def short_name() -> str:
@@ -20,184 +24,136 @@ def short_name() -> str:
     return f"key-{uuid.uuid4().hex[:6]}"
 
 
-class Seen:
-    """A running program: its screen and its keyboard."""
-
-    def __init__(self, terminal: Terminal, name: str) -> None:
-        self.terminal = terminal
-        self.name = name
-
-    def text(self) -> str:
-        return "\n".join(self.terminal.screen())
-
-    def shows(self, *texts: str, within_s: float = 10.0) -> str:
-        """Waits until the screen shows all the texts, and returns it."""
-        try:
-            return eventually(lambda: seen if all(text in (seen := self.text()) for text in texts) else "", str(texts),
-                              within_s)  # fmt: skip
-        except AssertionError as error:
-            raise AssertionError(f"{error}; the screen:\n{self.text()}") from error
-
-    def shows_any(self, texts: Sequence[str]) -> None:
-        eventually(lambda: any(text in self.text() for text in texts), f"one of {texts}")
-
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            self.terminal.press(key)
-
-    def row(self) -> str:
-        """Returns the line of the container in the table."""
-        here = re.compile(rf"\S +{self.name}\b")  # behind a glyph, so it isn't the filter's line
-        return next((line for line in self.terminal.screen() if here.search(line)), "")
-
-    def select(self) -> None:
-        """Filters the table to the container."""
-        # The forecasts come after the first frame: from then on the keyboard is read.
-        eventually(lambda: "TERM ◆" in self.row() or "TERM ⊘" in self.row(), f"the forecast for {self.name}")
-        self.press("/")
-        self.terminal.press(f"-l {self.name}")
-        self.press("Enter")
-        eventually(lambda: "●" in self.row() and self.text().count("●") == 1, f"{self.name} alone is listed")
-
-
 @pytest.fixture(params=[(80, 24), (160, 50)], ids=["80x24", "160x50"])
 def session(request: pytest.FixtureRequest, engine_host: str, tmp_path: Path) -> Iterator[Session]:
-    """Returns a function that opens the program on one container's row, in a separate terminal."""
-    terminal = Terminal(*request.param)
-    program = str(Path(sys.executable).with_name("containerlab-tui"))
+    """Returns a function that opens the UI in a separate terminal."""
+    with closing(Screen(*request.param)) as screen:
 
-    def open_on(name: str) -> Seen:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "TERM": "tmux-256color",
-            "LANG": "C.UTF-8",
-            "HOME": str(tmp_path),
-            "XDG_STATE_HOME": str(tmp_path),
-        }
-        terminal.run(f"sh -c '{program} --host {engine_host}; echo ended with $?; exec sleep 60'", environment)
-        return Seen(terminal, name)
+        def begin() -> Screen:
+            screen.run_below_shell(f"{PROGRAM} --host {engine_host}", environment(tmp_path))
+            return screen
 
-    yield open_on
-    terminal.close()
+        yield begin
 
 
 def test_a_signal_by_keyboard(session: Session, container: Containers, docker: Docker) -> None:
     name = container("dockerapp1", ready="pid = 1", name=short_name())
-    seen = session(name)
-    seen.select()
-    seen.shows("handled")
-    seen.press("s")
-    seen.shows("Signal to", "SIGUSR1")
-    seen.press("u", "s", "r", "1")
-    eventually(lambda: "SIGHUP" not in seen.text(), "the picker narrows")
-    seen.press("Enter")
+    screen = session()
+    screen.filter(name)
+    screen.shows("handled")
+    screen.press("s")
+    screen.shows("Signal to", "SIGUSR1")
+    screen.press("u", "s", "r", "1")
+    screen.hides("SIGHUP")  # the picker narrows
+    screen.press("Enter")
     assert "SIGUSR1" in docker.says(name, "handle signal: SIGUSR1")
-    seen.press("g")
-    seen.shows("USR1", "its handler runs")
+    screen.press("g")
+    screen.shows("USR1", "its handler runs")
     assert docker.state(name) == "running"
-    seen.press("q")
-    seen.shows("ended with 0")
-    assert "NAME" not in seen.text(), "the terminal is as it was"
+    screen.press("q")
+    screen.shows("ended with 0")
+    assert "NAME" not in screen.text(), "the terminal is as it was"
 
 
 def test_a_stop_by_keyboard_goes_through_both_phases(session: Session, container: Containers, docker: Docker) -> None:
     name = container("dockerapp2", options=("--stop-timeout=1",), ready="pid = 1", name=short_name())
-    seen = session(name)
-    seen.select()
-    seen.shows("handled")
-    seen.press("x")
-    seen.shows("Grace period", "SIGTERM", "SIGKILL to PID 1")
-    seen.press("Enter")
-    text = seen.shows("phase 1", "Did not exit on SIGTERM", "137", "phase 2")
+    screen = session()
+    screen.filter(name)
+    screen.shows("handled")
+    screen.press("x")
+    screen.shows("Grace period", "SIGTERM", "SIGKILL to PID 1")
+    screen.press("Enter")
+    text = screen.shows("phase 1", "Did not exit on SIGTERM", "137", "phase 2")
     assert text.count("handle signal: SIGTERM") == 1, "each line of the log is shown once"
     assert docker.state(name, "State.ExitCode") == "137"
-    seen.press("Escape")
-    seen.shows("NAME", "STATUS")
-    eventually(lambda: "killed" in seen.row(), "the row says how it stopped")
+    screen.press("Escape")
+    screen.shows("NAME", "STATUS")
+    screen.row_shows(name, "killed")
 
 
 def test_the_doctor_by_keyboard(session: Session, container: Containers, docker: Docker) -> None:
     name = container("shell-form", ready="pid = ", name=short_name())
-    seen = session(name)
-    seen.select()
-    seen.press("d")
-    seen.shows(f"Doctor  {name}", "✗ will not exit in time: SIGKILL after 10 s · certain", "PID 1 is a shell (sh)")
+    screen = session()
+    screen.filter(name)
+    screen.press("d")
+    screen.shows(f"Doctor  {name}", "✗ will not exit in time: SIGKILL after 10 s · certain", "PID 1 is a shell (sh)")
     docker("kill", name)
-    seen.shows("Stopped: killed (SIGKILL, 137).", "PID 1 is a shell (sh)")
+    screen.shows("Stopped: killed (SIGKILL, 137).", "PID 1 is a shell (sh)")
     docker("start", name)
-    eventually(lambda: "Stopped: " not in seen.text() and "certain" in seen.text(), "the doctor reads it again")
-    seen.press("Escape")
-    seen.shows("NAME", "STATUS")  # sooner, the two keys would be one: Alt+D
-    seen.press("D")
-    seen.shows("all running", "by SIGKILL", "shell-in-front")
+    screen.until(lambda: "Stopped: " not in screen.text() and "certain" in screen.text(), "the doctor reads it again")
+    screen.press("Escape")
+    screen.shows("NAME", "STATUS")  # sooner, the two keys would be one: Alt+D
+    screen.press("D")
+    screen.shows("all running", "by SIGKILL", "shell-in-front")
     assert docker.state(name) == "running"
-    seen.press("Escape")
-    seen.shows("NAME", "STATUS")
+    screen.press("Escape")
+    screen.shows("NAME", "STATUS")
 
 
-def test_a_starting_program_is_read_again(session: Session, container: Containers) -> None:
-    code = "import signal, time; time.sleep(6); signal.signal(15, print); signal.pause()"
-    seen = session(container("dockerapp1", "python3", "-c", code, name=short_name()))
-    eventually(lambda: "TERM ⊘ discarded" in seen.row(), "nothing handles it yet")
-    eventually(lambda: "TERM ◆ handled" in seen.row(), "now something does", within_s=20)
+def test_a_starting_program_is_read_again(session: Session, container: Containers, tmp_path: Path) -> None:
+    name = container(
+        "dockerapp1", "python3", "-c", STARTS_SLOWLY, options=(f"--volume={tmp_path}:/test",), name=short_name()
+    )
+    screen = session()
+    screen.row_shows(name, "TERM ⊘ discarded")
+    (tmp_path / "go").touch()
+    screen.row_shows(name, "TERM ◆ handled")
 
 
 def test_changes_by_others_are_shown(session: Session, container: Containers, docker: Docker) -> None:
     name = container("dockerapp1", ready="pid = 1", name=short_name())
-    seen = session(name)
-    seen.select()
+    screen = session()
+    screen.filter(name)
     docker("pause", name)
-    eventually(lambda: "paused" in seen.row(), "the pause is seen")
+    screen.row_shows(name, "paused")
     docker("unpause", name)
-    eventually(lambda: "up" in seen.row(), "it resumes")
+    screen.row_shows(name, "up")
     docker("stop", name)
-    eventually(lambda: "exited" in seen.row() or "killed" in seen.row(), "the row says how it stopped")
-    seen.press("a")
-    eventually(lambda: not seen.row(), "stopped containers are hidden")
-    seen.press("a")
-    eventually(seen.row, "stopped containers are shown")
+    screen.until(lambda: "exited" in screen.row(name) or "killed" in screen.row(name), "the row says how it stopped")
+    screen.press("a")
+    screen.until(lambda: not screen.row(name), "stopped containers are hidden")
+    screen.press("a")
+    screen.until(lambda: screen.row(name), "stopped containers are shown")
 
 
 def test_the_list_shows_what_this_program_did(session: Session, container: Containers, docker: Docker) -> None:
-    names = [container("dockerapp1", ready="pid = 1", name=f"{short_name()}-{place}") for place in "ab"]
-    seen = session(names[0])
-    seen.select()
-    seen.press("s")
-    seen.shows("Signal to", "SIGUSR1")
-    seen.press("s", "t", "o", "p")
-    eventually(lambda: "SIGUSR1" not in seen.text(), "the picker narrows")
-    seen.press("Enter")
-    eventually(lambda: "TERM … blocked" in seen.row(), "the list shows that it is suspended")
-    docker("kill", "--signal=CONT", names[0])
-    eventually(lambda: "TERM ◆ handled" in seen.row(), "the list shows that it was resumed")
+    name, _ = (container("dockerapp1", ready="pid = 1", name=f"{short_name()}-{place}") for place in "ab")
+    screen = session()
+    screen.filter(name)
+    screen.press("s")
+    screen.shows("Signal to", "SIGUSR1")
+    screen.press("s", "t", "o", "p")
+    screen.hides("SIGUSR1")  # the picker narrows
+    screen.press("Enter")
+    screen.row_shows(name, "TERM … blocked")
+    docker("kill", "--signal=CONT", name)
+    screen.row_shows(name, "TERM ◆ handled")
 
 
 def test_a_second_restart_restarts_no_other(session: Session, container: Containers, docker: Docker) -> None:
     prefix = short_name()
     names = [container("dockerapp1", ready="pid = 1", name=f"{prefix}-{place}") for place in "abc"]
-    seen = session(names[1])
-    eventually(lambda: "TERM ◆" in seen.row(), "the forecast", within_s=60)
-    seen.press("/")
-    seen.terminal.press(f"-l {prefix}")
-    seen.press("Enter", "Down")
-    eventually(lambda: "▌" in seen.row() and seen.text().count("●") == 3, "the second is selected")
+    screen = session()
+    screen.filter(prefix, count=3)
+    screen.press("Down")
+    screen.row_shows(names[1], "▌")
 
     def starts(*of: str) -> list[str]:
         return [docker.state(name, "State.StartedAt") for name in of]
 
     known = [starts(*names)]
     for _ in range(2):
-        seen.press("R")
-        seen.shows(f"Restart {names[1]}?")
-        seen.press("y")
-        eventually(lambda: starts(names[1]) != known[-1][1:2], "it is restarted")
-        eventually(lambda: "▌" in seen.row(), "the cursor is on it")
+        screen.press("R")
+        screen.shows(f"Restart {names[1]}?")
+        screen.press("y")
+        screen.until(lambda: starts(names[1]) != known[-1][1:2], "it is restarted")
+        screen.row_shows(names[1], "▌")
         known.append(starts(*names))
     assert len({each[1] for each in known}) == 3
     assert len({(each[0], each[2]) for each in known}) == 1
-    seen.press("W")
-    seen.shows("Restart  ")
-    assert "started outside" not in seen.text()
+    screen.press("W")
+    screen.shows("Restart  ")
+    assert "started outside" not in screen.text()
 
 
 def test_a_container_removed_during_a_dialog(session: Session, container: Containers, docker: Docker) -> None:
@@ -211,25 +167,21 @@ def test_a_container_removed_during_a_dialog(session: Session, container: Contai
     ]
     prefix = short_name()
     names = [container("dockerapp1", ready="pid = 1", name=f"{prefix}-{place}") for place in range(len(dialogs))]
-    seen = session(names[0])
-    eventually(lambda: "TERM ◆" in seen.row(), "the forecast")
-    seen.press("/")
-    seen.terminal.press(f"-l {prefix}")
-    seen.press("Enter")
-    eventually(lambda: seen.text().count("●") == len(names), "they alone are listed")
+    screen = session()
+    screen.filter(prefix, count=len(names))
     for name, (key, title, keys, sentences) in zip(names, dialogs, strict=True):
-        seen.name = name
-        eventually(lambda: "▌" in seen.row(), f"{name} is selected")
-        seen.press(key)
-        seen.shows(title)
+        screen.row_shows(name, "▌")
+        screen.press(key)
+        screen.shows(title)
         docker("rm", "--force", name)
         for one in keys:
-            seen.press(one) if len(one) < 8 else seen.terminal.press(f"-l {one}")
-        seen.shows_any(sentences)
-        if "STATUS" not in seen.text():
-            seen.press("Escape")
-            seen.shows("STATUS")
+            screen.type(one) if one.startswith("/") else screen.press(one)
+        screen.shows_any(sentences)
+        if "STATUS" not in screen.text():
+            screen.press("Escape")
+            screen.shows("STATUS")
+        screen.hides(title)  # the list is behind a small dialog, too
         if name != names[-1]:
-            eventually(lambda: "removed" in seen.row() and "▌" in seen.row(), "the cursor stays on it")
-            seen.press("Down")
-    eventually(lambda: not seen.row(), "the last one has left the table")
+            screen.row_shows(name, "removed", "▌")
+            screen.press("Down")
+    screen.until(lambda: not screen.row(names[-1]), "the last one has left the table")

@@ -7,17 +7,16 @@ import os
 import re
 import signal
 import statistics
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from containerlab_tui.engine.api import RunRequest
 from containerlab_tui.engine.docker_engine import DockerEngine, connect
 from containerlab_tui.lab import daemon
-from tests.support.docker import eventually
-from tests.support.terminal import Terminal
+from tests.support.screens import LONG_S, PROGRAM, Screen, environment
 
 IMAGE = "containerlab/scratch-static:latest"
 SCREENS = {
@@ -42,7 +41,6 @@ SCREENS = {
 }
 """The key that opens each screen, tab and dialog from the main screen."""
 LOST = "Lost the engine"
-WITHIN_S = 60.0
 UP = re.compile(r"\bup\b")
 
 
@@ -60,33 +58,25 @@ def kill(places: daemon.Places) -> None:
     with daemon.found(places) as running:
         assert running is not None
         signal.pidfd_send_signal(running.pidfd, signal.SIGKILL)
-        assert running.ended(WITHIN_S)
+        assert running.ended(LONG_S)
 
 
 class Killed:
     """The UI on an engine that is killed again and again, with a container that is started again and one that isn't."""
 
-    def __init__(self, places: daemon.Places, terminal: Terminal, home: Path) -> None:
-        self._places, self._terminal = places, terminal
+    def __init__(self, places: daemon.Places, screen: Screen, home: Path) -> None:
+        self._places, self._screen = places, screen
         self._host = f"unix://{places.socket}"
         engine = connect(self._host)
         self._container = engine.run(RunRequest(IMAGE, ("/sleep", "100000"), name="returns", stop_timeout_s=1))
         engine.run(RunRequest(IMAGE, ("/sleep", "100000"), name="stays", stop_timeout_s=1))
         engine.close()
-        program = str(Path(sys.executable).with_name("containerlab-tui"))
-        environment = {"PATH": os.environ["PATH"], "TERM": "tmux-256color", "LANG": "C.UTF-8", "HOME": str(home)}
-        terminal.run(f"{program} --host {self._host}", environment | {"XDG_STATE_HOME": str(home)})
-        self._until(lambda: self._is_right(engine) and "discarded" in self._text(), "the UI is ready")
-
-    def _text(self) -> str:
-        return "\n".join(self._terminal.screen())
-
-    def _until(self, condition: Callable[[], bool], what: str) -> None:
-        eventually(condition, f"{what} on:\n{self._text()}", WITHIN_S)
+        screen.run(f"{PROGRAM} --host {self._host}", environment(home))
+        screen.until(lambda: self._is_right(engine) and "discarded" in screen.text(), "the UI is ready")
 
     def _is_right(self, engine: DockerEngine) -> bool:
         """Returns whether the list shows what the engine says, and no banner."""
-        lines = self._terminal.screen()
+        lines = self._screen.text().splitlines()
         if any(LOST in line for line in lines) or not any("NAME" in line for line in lines):
             return False
         rows = {name: line for line in lines for name in ("returns", "stays") if f" {name} " in line}
@@ -99,28 +89,27 @@ class Killed:
         for number in range(count):
             screen = list(SCREENS)[number % len(SCREENS)]
             yield Return(screen, self._round(SCREENS[screen]))
-            assert self._terminal.ask("display-message -p -t program '#{pane_dead}'") == ["0"], "it still runs"
+            assert not self._screen.has_ended
 
     def _round(self, key: str) -> float:
-        before = self._text()
-        self._terminal.press(key)
-        eventually(lambda: self._text() != before or key == "p", "the screen opens", WITHIN_S)
+        screen = self._screen
+        before = screen.text()
+        screen.press(key)
+        screen.until(lambda: screen.text() != before or key == "p", "the screen opens")
         kill(self._places)
-        for _ in range(3):
-            self._terminal.press("Escape")
-        self._until(lambda: LOST in self._text(), "the loss is shown")
+        screen.press(*["Escape"] * 3)
+        screen.shows(LOST)
         if key != "p":
-            self._terminal.press(key)  # the engine returns under this screen
+            screen.press(key)  # the engine returns under this screen
         daemon.ensure(self._places)
         returned = time.monotonic()
-        for _ in range(3):
-            self._terminal.press("Escape")
+        screen.press(*["Escape"] * 3)
         engine = connect(self._host)
         try:
-            self._until(lambda: self._is_right(engine), "the list is right")
+            screen.until(lambda: self._is_right(engine), "the list is right")
             took_s = time.monotonic() - returned
             engine.start(self._container)
-            self._until(lambda: self._is_right(engine), "the container is up again")
+            screen.until(lambda: self._is_right(engine), "the container is up again")
         finally:
             engine.close()
         return took_s
@@ -128,14 +117,11 @@ class Killed:
 
 def test_the_screens_are_right_soon_after_a_killed_engine_is_back(own_daemon: daemon.Places, tmp_path: Path) -> None:
     count = int(os.environ.get("KILLS", "4"))
-    terminal = Terminal(140, 45)
     took = list[Return]()
-    try:
-        for one in Killed(own_daemon, terminal, tmp_path).rounds(count):
+    with closing(Screen(140, 45)) as screen:
+        for one in Killed(own_daemon, screen, tmp_path).rounds(count):
             took.append(one)
             print(f"{len(took):3} {one.screen:20} {one.right_after_s:.3f} s", flush=True)
-    finally:
-        terminal.close()
     seconds = [one.right_after_s for one in took]
     late = sum(one > 1 for one in seconds)
     print(

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +23,7 @@ from containerlab_tui.services.signal_watch import WAITING_LIMIT, SignalWatch
 from tests.engine.test_trace import BUSY, instances
 from tests.support.docker import Containers, Docker, eventually
 from tests.support.kernel import PlayedTrace, send
-from tests.support.terminal import Terminal
+from tests.support.screens import OpenUi, Screen
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the kernel's trace needs root")
 
@@ -66,7 +65,10 @@ class Seen:
             return next((one for one in self.lines() if (one.target, one.what, one.result) == (target, what, result)),
                         None)  # fmt: skip
 
-        line = eventually(found, f"{what} to {target}: {result}; there is {self.lines()}")
+        try:
+            line = eventually(found, f"{what} to {target}: {result}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; there is {self.lines()}") from None
         assert line is not None
         return line
 
@@ -179,160 +181,120 @@ def test_closed_before_it_was_opened_records_nothing(docker: Docker, container: 
 # the screen, in a terminal
 
 
-STOPS_OF_OTHERS_S = 60.0
-"""The program follows the stops of other tests, too, and records each: it takes so long until there is none at most."""
+def watch_by_key(screen: Screen) -> None:
+    screen.press("w")
+    screen.shows("kernel trace ●")
 
 
-class Program:
-    """The program in a terminal, on one container's row."""
-
-    def __init__(self, host: str, name: str, home: Path, size: tuple[int, int]) -> None:
-        self.terminal = Terminal(*size)
-        self._host, self._name, self._home = host, name, home
-        self.start()
-
-    def start(self) -> None:
-        environment = {
-            "PATH": os.environ["PATH"], "TERM": "tmux-256color", "LANG": "C.UTF-8", "HOME": str(self._home),
-            "XDG_STATE_HOME": str(self._home),
-        }  # fmt: skip
-        program = Path(sys.executable).with_name("containerlab-tui")
-        self.terminal.run(f"{program} --host {self._host}", environment)
-        here = re.compile(rf"● +{self._name}\b.*TERM [◆⊘]")
-        eventually(lambda: any(map(here.search, self.terminal.screen())), "the row and its forecast", 20)
-        self.press("/", f"-l {self._name}", "Enter")
-        eventually(lambda: self.text().count("●") == 1, "the row alone")
-
-    def text(self) -> str:
-        return "\n".join(self.terminal.screen())
-
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            self.terminal.press(key)
-
-    def shows(self, pattern: str) -> None:
-        try:
-            eventually(lambda: re.search(pattern, self.text()), pattern, within_s=20)
-        except AssertionError as error:
-            raise AssertionError(f"{error}; the screen:\n{self.text()}") from error
-
-    def watch(self) -> None:
-        self.press("w")
-        self.shows("kernel trace ●")
-
-    def instances(self) -> list[str]:
-        return [one for one in instances() if (owner := tracefs.owner_of(one)) and owner.pid == self.terminal.pid]
+def instances_of(screen: Screen) -> list[str]:
+    """Returns the instances in the kernel's tracing that the program created."""
+    return [one for one in instances() if (owner := tracefs.owner_of(one)) and owner.pid == screen.pid]
 
 
-@pytest.fixture
-def program(engine_host: str, tmp_path: Path) -> Iterator[Callable[..., Program]]:
-    started = list[Program]()
-
-    def begin(name: str, size: tuple[int, int] = (120, 30)) -> Program:
-        started.append(Program(engine_host, name, tmp_path, size))
-        return started[-1]
-
-    yield begin
-    for one in started:
-        one.terminal.close()
+def until_nothing_is_recorded(screen: Screen) -> None:
+    """Waits for it: the program follows the stops of other tests, too, and records each."""
+    screen.until(lambda: not instances_of(screen), "nothing of the program is in the kernel's tracing")
 
 
 def short_name() -> str:
     return f"watch-{uuid.uuid4().hex[:6]}"
 
 
-def test_a_session_at_the_keyboard(
-    docker: Docker, container: Containers, program: Callable[..., Program], tmp_path: Path
-) -> None:
+def test_a_session_at_the_keyboard(docker: Docker, container: Containers, open_ui: OpenUi, tmp_path: Path) -> None:
     name = container(BASE, "python3", "-c", MIXED, ready="ready", name=short_name())
-    seen = program(name)
-    seen.watch()
-    assert seen.instances()
+    screen = open_ui(120, 30)
+    screen.filter(name)
+    watch_by_key(screen)
+    assert instances_of(screen)
     docker("kill", "--signal=TERM", name)
-    seen.shows(r"runc \[\d+\] +1 python3 +TERM +discarded: ignored or")
+    screen.matches(r"runc \[\d+\] +1 python3 +TERM +discarded: ignored or")
     docker("kill", "--signal=USR1", name)
-    seen.shows(r"1 python3 +\d+ sleep +TERM +default action")
-    seen.shows(r"\d+ sleep +exit +by SIGTERM")
-    seen.press("/", "-l 'usr1 exit'", "Enter")
-    seen.shows("filter “usr1 exit”: 2 rows")
-    eventually(lambda: "discarded" not in seen.text(), "the filter leaves TERM out")
-    seen.press("S")
-    seen.shows(f"signals-{name}-")
-    seen.press(f"-l {tmp_path}/saved.jsonl", "Enter")
-    seen.shows("2 rows saved to")
+    screen.matches(r"1 python3 +\d+ sleep +TERM +default action")
+    screen.matches(r"\d+ sleep +exit +by SIGTERM")
+    screen.press("/")
+    screen.fill("usr1 exit")
+    screen.press("Enter")
+    screen.shows("filter “usr1 exit”: 2 rows")
+    screen.hides("discarded")
+    screen.press("S")
+    screen.shows(f"signals-{name}-")
+    screen.type(f"{tmp_path}/saved.jsonl")
+    screen.press("Enter")
+    screen.shows("2 rows saved to")
     saved = (tmp_path / "saved.jsonl").read_text()
     assert [json.loads(line)["kind"] for line in saved.splitlines()] == ["signal", "exit"]
-    seen.press("p")
-    seen.shows("paused, 0 new")
+    screen.press("p")
+    screen.shows("paused, 0 new")
     docker("kill", "--signal=USR1", name)
-    seen.shows("paused, 1 new")
-    seen.press("p")
+    screen.shows("paused, 1 new")
+    screen.press("p")
     docker("restart", "--time=0", name)
-    seen.shows("— container stopped, exit code 137 —")
-    seen.shows("— restarted —")
+    screen.shows("— container stopped, exit code 137 —")
+    screen.shows("— restarted —")
     docker("kill", "--signal=USR1", name)
-    eventually(lambda: len(re.findall("USR1 +its handler runs", seen.text())) == 3, "a signal to the next run")
+    screen.until(lambda: len(re.findall("USR1 +its handler runs", screen.text())) == 3, "a signal to the next run")
     docker("rm", "--force", name)
-    seen.shows("— container removed —")
-    seen.press("Escape")
-    eventually(lambda: "filter “" not in seen.text(), "the filter is left first")
-    seen.press("Escape")
-    seen.shows("NAME +")
-    eventually(lambda: not seen.instances(), "nothing of it stays in the kernel", STOPS_OF_OTHERS_S)
+    screen.shows("— container removed —")
+    screen.press("Escape")
+    screen.hides("filter “")
+    screen.press("Escape")
+    screen.shows("NAME ")
+    until_nothing_is_recorded(screen)
 
 
 @pytest.mark.parametrize("at_once", [False, True])
 def test_leaving_the_program_while_it_watches_leaves_nothing(
-    container: Containers, program: Callable[..., Program], at_once: bool
+    container: Containers, open_ui: OpenUi, at_once: bool
 ) -> None:
     name = container(BASE, "python3", "-c", MIXED, ready="ready", name=short_name())
-    seen = program(name)
-    pid = seen.terminal.pid
+    screen = open_ui(120, 30)
+    screen.filter(name)
+    pid = screen.pid
     if at_once:
-        seen.press("w", "C-q")
+        screen.press("w", "C-q")
     else:
-        seen.watch()
-        assert seen.instances()
-        seen.press("C-q")
-    eventually(lambda: tracefs.started(pid) is None, "it has exited")
-    assert not seen.instances()
+        watch_by_key(screen)
+        assert instances_of(screen)
+        screen.press("C-q")
+    screen.until(lambda: tracefs.started(pid) is None, "it has exited")
+    assert not instances_of(screen)
 
 
 def test_a_killed_program_is_cleaned_up_after_by_the_next_start(
-    docker: Docker, container: Containers, program: Callable[..., Program]
+    docker: Docker, container: Containers, open_ui: OpenUi
 ) -> None:
     name = container(BASE, "python3", "-c", MIXED, ready="ready", name=short_name())
-    seen = program(name)
-    seen.watch()
-    left = seen.instances()
-    os.kill(seen.terminal.pid, signal.SIGKILL)
-    eventually(lambda: tracefs.started(seen.terminal.pid) is None, "it has exited, or is a zombie")
+    screen = open_ui(120, 30)
+    screen.filter(name)
+    watch_by_key(screen)
+    left = instances_of(screen)
+    os.kill(screen.pid, signal.SIGKILL)
+    screen.until(lambda: tracefs.started(screen.pid) is None, "it has exited, or is a zombie")
     assert left
     assert set(left) <= set(instances())
-    seen.terminal.end_program()
-    seen.start()
-    eventually(lambda: not set(left) & set(instances()), "the next start removes it")
+    open_ui(120, 30).until(lambda: not set(left) & set(instances()), "the next start removes it")
 
 
 def test_the_signals_tab_shows_signals_of_others_while_open(
-    docker: Docker, container: Containers, program: Callable[..., Program]
+    docker: Docker, container: Containers, open_ui: OpenUi
 ) -> None:
     name = container(BASE, "python3", "-c", MIXED, ready="ready", name=short_name())
-    seen = program(name, (140, 40))
-    eventually(lambda: not seen.instances(), "nothing is recorded", STOPS_OF_OTHERS_S)
-    seen.press("g")
-    seen.shows("kernel trace ●")
+    screen = open_ui(140, 40)
+    screen.filter(name)
+    until_nothing_is_recorded(screen)
+    screen.press("g")
+    screen.shows("kernel trace ●")
     docker("kill", "--signal=HUP", name)  # the stop signal would also start the record of a stop
-    seen.shows(r"HUP +1 +python3 +kernel +from runc \[\d+\]: discarded")
+    screen.matches(r"HUP +1 +python3 +kernel +from runc \[\d+\]: discarded")
     docker("kill", "--signal=USR1", name)
-    seen.shows(r"TERM +\d+ +sleep +kernel +from 1 python3: default action")
-    seen.shows(r"exit +\d+ +sleep +kernel +exited, by SIGTERM")
-    seen.press("s")
-    seen.shows("Signal to")
-    seen.press("u", "s", "r", "2", "Enter")
-    seen.shows(r"USR2 +1 +python3.* here ")
+    screen.matches(r"TERM +\d+ +sleep +kernel +from 1 python3: default action")
+    screen.matches(r"exit +\d+ +sleep +kernel +exited, by SIGTERM")
+    screen.press("s")
+    screen.shows("Signal to")
+    screen.press("u", "s", "r", "2", "Enter")
+    screen.matches(r"USR2 +1 +python3.* here ")
     docker("kill", "--signal=WINCH", name)
-    seen.shows(r"WINCH +1 +python3 +kernel")
-    assert len(re.findall(r"^ ?.?\d\d:\d\d:\d\d +USR2 ", seen.text(), re.MULTILINE)) == 1
-    seen.press("p")
-    eventually(lambda: not seen.instances(), "another tab ends the recording", STOPS_OF_OTHERS_S)
+    screen.matches(r"WINCH +1 +python3 +kernel")
+    assert len(re.findall(r"^ ?.?\d\d:\d\d:\d\d +USR2 ", screen.text(), re.MULTILINE)) == 1
+    screen.press("p")
+    until_nothing_is_recorded(screen)  # another tab ends the recording

@@ -5,63 +5,45 @@ import termios
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.support.docker import eventually
-from tests.support.terminal import Terminal
+from tests.support.screens import Screen
 
 RESTORED = "0 0 1"
 """Not the alternate screen, no mouse reports, a visible cursor."""
 TAKEN = "1 1 0"
-ENVIRONMENT = {"PATH": os.environ["PATH"], "TERM": "tmux-256color", "LANG": "C.UTF-8", "PS1": "shell> "}
 
 
-class ShellTerminal:
+class ShellTerminal(Screen):
     """A tmux terminal with a shell."""
 
     def __init__(self) -> None:
-        self.terminal = Terminal(100, 30)
-
-    def close(self) -> None:
-        self.terminal.close()
-
-    def run(self, command: str, environment: Mapping[str, str]) -> None:
-        """Runs a command below a shell without job control, which prints its status."""
-        self.terminal.run(f"sh -c '{command}; echo ended with $?; exec sleep 600'", ENVIRONMENT | dict(environment))
+        super().__init__(100, 30)
 
     def run_shell(self, environment: Mapping[str, str]) -> None:
         """Runs an interactive shell, with job control."""
-        self.terminal.run("bash --norc --noediting -i", ENVIRONMENT | dict(environment))
+        self.run("bash --norc --noediting -i", {**environment, "PS1": "shell> "})
         self.shows("shell>")
 
-    def type(self, line: str) -> None:
-        self.terminal.press(f"-l '{line}'")
-        self.terminal.press("Enter")
+    def enter(self, line: str) -> None:
+        """Types a command line."""
+        self.type(line)
+        self.press("Enter")
 
     def modes(self) -> str:
         """Returns the modes of the screen, the mouse and the cursor."""
-        flags = "#{alternate_on} #{?mouse_any_flag,1,#{?mouse_standard_flag,1,0}} #{cursor_flag}"
-        return self.terminal.ask(f"display-message -p -t program '{flags}'")[0]
+        return self.asks("#{alternate_on} #{?mouse_any_flag,1,#{?mouse_standard_flag,1,0}} #{cursor_flag}")
 
     def settings(self) -> str:
         """Returns the terminal's line settings."""
-        fd = os.open(self.terminal.ask("display-message -p -t program '#{pane_tty}'")[0], os.O_RDONLY | os.O_NOCTTY)
+        fd = os.open(self.asks("#{pane_tty}"), os.O_RDONLY | os.O_NOCTTY)
         try:
             return repr(termios.tcgetattr(fd))
         finally:
             os.close(fd)
 
-    def text(self) -> str:
-        return "\n".join(self.terminal.screen())
-
-    def shows(self, text: str, within_s: float = 30.0) -> None:
-        try:
-            eventually(lambda: text in self.text(), text, within_s)
-        except AssertionError as error:
-            raise AssertionError(f"{error}; the screen:\n{self.text()}") from error
-
-    def pid(self) -> int:
+    def child(self) -> int:
         """Returns the PID of the program, the child of the shell."""
-        below = Path(f"/proc/{self.terminal.pid}/task/{self.terminal.pid}/children")
-        return int(eventually(lambda: below.read_text().split(), "the program runs")[0])
+        below = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        return int(self.until(lambda: below.read_text().split(), "the program runs")[0])
 
 
 def state(pid: int) -> str:
