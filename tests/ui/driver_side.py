@@ -10,20 +10,31 @@ from containerlab_tui.ui.driver import TerminalDriver
 
 
 class Side(App[int]):
-    """Hangs on h, lends the terminal on l, quits on q."""
+    """Hangs on h, lends the terminal on l, quits on q; counts how often it was resumed after SIGTSTP."""
+
+    def __init__(self) -> None:
+        super().__init__(TerminalDriver)
+        self._resumed = 0
 
     def compose(self) -> ComposeResult:
         yield Static("the UI is here")
 
+    def on_mount(self) -> None:
+        self.app_resume_signal.subscribe(self, self._count)
+
+    def _count(self, _app: App[object]) -> None:
+        self._resumed += 1
+        self.query_one(Static).update(f"the UI is here, resumed {self._resumed}")
+
     def key_h(self) -> None:
         while True:
-            time.sleep(0.01)
+            time.sleep(0.01)  # the UI hangs
 
     def key_l(self) -> None:
         with self.suspend():
             try:
                 print("lent now", flush=True)
-                time.sleep(1000)
+                time.sleep(1000)  # until a signal
             finally:
                 print("taken back", flush=True)
 
@@ -32,4 +43,4 @@ class Side(App[int]):
 
 
 if __name__ == "__main__":
-    sys.exit(Side(TerminalDriver).run())
+    sys.exit(Side().run())
