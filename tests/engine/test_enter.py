@@ -23,6 +23,8 @@ from tests.support.screens import PROGRAM, OpenUi, environment
 WAYS = {"confined": (), "host-tools": ("--host-tools",)}
 AWAKE = "print('a' 'wake')"
 """Prints a word that isn't in the command, which is shown as well."""
+UNTIL_SLEEP = "until read c </proc/$!/comm && [ $c = sleep ]; do :; done"
+"""Waits in a shell until its last child has become `sleep`."""
 HOSTILE = """#!/usr/bin/env python3
 import ctypes, errno, fcntl, glob, os, signal, sys, termios, time
 
@@ -56,11 +58,13 @@ agents = glob.glob("/sys/fs/cgroup/*/release_agent") + ["/mnt/release_agent"]
 say("agents", *{attempt(lambda: os.open(path, os.O_WRONLY)) for path in agents})
 say("namespace", attempt(lambda: unshare(0x10000000 | 0x00020000)))
 say("pattern", attempt(lambda: os.open("/proc/sys/kernel/core_pattern", os.O_WRONLY)))
+reader, writer = os.pipe()
 if os.fork() == 0:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.setpgid(0, 0)
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     parent = os.getppid()
+    os.write(writer, b"x")
     while os.getppid() == parent:
         time.sleep(0.01)
     with open("/tmp/tries", "w") as tries:
@@ -70,6 +74,7 @@ if os.fork() == 0:
             attempt(lambda: os.write(1, b"output of a left-over child\\n"))
             time.sleep(0.05)
     sys.exit()
+os.read(reader, 1)
 say("asks \\x1b[5n\\x1b[c\\x1b[6n\\x1b]0;title")
 attempt(lambda: steal("touch /tmp/stolen\\n"))
 sys.exit(5)
@@ -137,7 +142,8 @@ time.sleep(1000)
 
 def added_cgroups(id: str) -> list[Path]:
     """Returns the cgroups below those of a container that entering has added."""
-    return [path for path in Path("/sys/fs/cgroup").rglob("containerlab-enter-*") if id in str(path)]
+    folders = (Path(folder) for folder, _, _ in os.walk("/sys/fs/cgroup"))  # rglob fails if one vanishes meanwhile
+    return [folder for folder in folders if folder.name.startswith("containerlab-enter-") and id in str(folder)]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -174,7 +180,7 @@ def test_answers_of_the_terminal_are_not_typed(
     knows_modes: bool, slow_s: float, enter: Enter, container: Containers
 ) -> None:
     name = container("dockerapp1")
-    asks = "print('\x1b[5n\x1b[c\x1b[6n\x1b[c asked \x1bP$q unfinished', flush=True)"
+    asks = "print('\x1b[5n\x1b[c\x1b[6n\x1b[c as' 'ked \x1bP$q unfinished', flush=True)"
     terminal = enter(name, "--", "python3", "-c", asks, knows_modes=knows_modes, slow_s=slow_s)
     terminal.see("asked")
     terminal.see("\x18\x1b\\")  # ends what is unfinished
@@ -284,7 +290,7 @@ def test_the_session_is_in_the_cgroups_of_the_container(enter: Enter, container:
 
 def test_a_child_that_leaves_the_session_is_named(enter: Enter, container: Containers, docker: Docker) -> None:
     name = container("dockerapp1")
-    terminal = enter(name, "--host-tools", "--", "sh", "-c", "trap '' HUP; setsid sleep 1234 & sleep 0.2")
+    terminal = enter(name, "--host-tools", "--", "sh", "-c", "trap '' HUP; setsid sleep 1234 & " + UNTIL_SLEEP)
     terminal.see("1 process is left: sleep 1234 (host PID ")
     assert terminal.see(").").isdigit()
     terminal.see("status 0")
@@ -349,9 +355,8 @@ def test_a_program_that_does_not_exist_is_one_sentence(enter: Enter, container: 
 def test_the_screens_ask_once_and_come_back_after_a_hostile_shell(
     open_ui: OpenUi, container: Containers, docker: Docker
 ) -> None:
-    hostile = HOSTILE.replace("sys.exit(5)", "time.sleep(0.3); sys.exit(5)")
     name = container("dockerapp1", name=f"ent-{os.getpid()}")
-    put(docker, name, "/usr/bin/bash", hostile)
+    put(docker, name, "/usr/bin/bash", HOSTILE)
     screen = open_ui(120, 40)
     screen.filter(name)
     screen.press("e")

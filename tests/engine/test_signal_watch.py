@@ -118,7 +118,7 @@ def test_sender_target_and_result_of_each_signal(
     assert re.fullmatch(r"\d+ sleep", child)
     assert seen.has(child, "TERM", "default action").sender == "1 python3"
     assert seen.has(child, "exit", "by SIGTERM")
-    docker("exec", name, "sh", "-c", "sleep 0.3; kill -USR1 1; sleep 0.3")
+    docker("exec", "--detach", name, "sh", "-c", "kill -USR1 1; sleep 1000; :")
     eventually(lambda: [one for one in seen.lines("USR1") if re.fullmatch(r"\d+ sh", one.sender)], "a kill by exec")
     docker("kill", "--signal=KILL", name)
     assert seen.has("1 python3", "KILL", "default action").sender.startswith("runc [")
@@ -231,6 +231,7 @@ def test_a_session_at_the_keyboard(docker: Docker, container: Containers, open_u
     docker("restart", "--time=0", name)
     screen.shows("— container stopped, exit code 137 —")
     screen.shows("— restarted —")
+    screen.until(lambda: docker.logs(name).count("ready") == 2, "its handlers are set again")
     docker("kill", "--signal=USR1", name)
     screen.until(lambda: len(re.findall("USR1 +its handler runs", screen.text())) == 3, "a signal to the next run")
     docker("rm", "--force", name)

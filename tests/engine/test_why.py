@@ -169,7 +169,7 @@ def test_out_of_memory_while_it_is_being_stopped(docker: Docker, container: Cont
 
 
 def test_why_a_container_runs_again(docker: Docker, container: Containers, command: Command) -> None:
-    looping = container(BASE, *shell("sleep 0.3; exit 3"), options=("--restart=on-failure:1",))
+    looping = container(BASE, *shell("exit 3"), options=("--restart=on-failure:1",))
     by_policy = container(BASE, *shell("[ -e /x ] || { touch /x; exit 4; }; sleep 1000"), options=("--restart=always",))
     name = container(BASE, *ENDS, ready="ready")
     docker("restart", "-t", "5", name)
