@@ -25,7 +25,7 @@ def eventually(condition: Callable[[], Answer], what: str, within_s: float = 30.
             return answer
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within_s} s: {what}")
-        time.sleep(0.02)
+        time.sleep(0.02)  # between two looks
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ class Pseudoterminal:
                 os.write(self._fd, b"\x1b[?%b;0$y" % question["mode"])
             return
         if question[0] == _WHAT:
-            time.sleep(self._slow_s)
+            time.sleep(self._slow_s)  # a slow terminal
         os.write(self._fd, _ANSWERS[question[0]])
 
     def resize(self, rows: int, columns: int) -> None:

@@ -82,7 +82,7 @@ class Terminal:
         while not condition():
             if time.monotonic() > end:
                 return None
-            time.sleep(every_s)
+            time.sleep(every_s)  # between two looks
         return time.monotonic()
 
     def end_program(self) -> None:

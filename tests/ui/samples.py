@@ -85,7 +85,7 @@ async def settled(pilot: Pilot[Any], condition: Callable[[], bool], what: str) -
     while time.monotonic() < ends:
         if is_laid_out(pilot.app) and condition():
             return
-        await pilot.pause(0.01)
+        await pilot.pause(0.01)  # between two looks
     raise AssertionError(f"timed out waiting for {what}")
 
 

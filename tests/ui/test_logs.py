@@ -89,7 +89,7 @@ async def test_a_flood_of_50_mb_a_second_takes_bounded_memory_and_is_counted() -
             await pilot.press("k")
             answered += 1
             highest = max(highest, resident_bytes())
-            await pilot.pause(0.05)
+            await pilot.pause(0.05)  # as fast as a key repeats
         took_s = time.monotonic() - began
         lines = app.query_one(LogLines)
         print(

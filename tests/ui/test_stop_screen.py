@@ -263,7 +263,7 @@ async def test_old_stops_are_dropped_but_not_those_in_progress() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         for number in range(60):
             screen.show(graceful_stop(f"n{number}"))
-            await pilot.pause(0)
+            await pilot.pause()
         await settled(pilot, lambda: "[✓ n59]" in text_of(app), "the newest")
         assert len(screen.containers) == MOST_STOPS
         assert stop_in_progress().plan.container in screen.containers
