@@ -197,7 +197,8 @@ class Recorded(Screen):
         self.press("Enter")
 
     def opens(self, *keys: str, shows: str) -> None:
-        """Presses keys, and waits for a text."""
+        """Presses keys, and waits for a text that only they show."""
+        assert shows not in self.text()
         self.press(*keys)
         self.shows(shows)
 
@@ -235,7 +236,7 @@ def test_no_screen_passes_a_control_character(
     if hostile.broken not in seen.text():
         seen.opens("a", shows=hostile.broken)
     seen.only(hostile.program)
-    tabs = {"p": "USER", "g": "RESULT", "i": "segment", "f": "shared", "l": "ready", "y": "OOMKilled"}
+    tabs = {"p": "USER", "g": "RESULT", "i": "segment", "f": "private hidden", "l": "ready", "y": "OOMKilled"}
     for key, text in tabs.items():
         seen.opens(key, shows=text)
     seen.opens("Enter", shows="/ search")

@@ -21,7 +21,7 @@ GROWTH_BYTES = 12_000_000
 def test_stops_leave_no_descriptor_and_no_thread(docker: Docker, open_ui: OpenUi, names: list[str]) -> None:
     count = int(os.environ.get("REAL_CYCLES", "6"))
     screen = open_ui(140, 45)
-    screen.shows("local")  # the engine is followed
+    screen.shows("· local ·")  # the engine is followed
     seen = psutil.Process(screen.pid)
 
     def one_cycle() -> None:
