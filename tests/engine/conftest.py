@@ -10,16 +10,19 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from containerlab_tui import directories
+from containerlab_tui.engine.docker_engine import DockerEngine, connect
 from containerlab_tui.lab import daemon, images
 from containerlab_tui.lab.lab import Lab
 from containerlab_tui.lab.lock import locked
 from containerlab_tui.lab.progress import Steps
 from tests.engine import servers
+from tests.engine.commands_support import Command
 from tests.support.docker import Containers, Docker
 from tests.support.screens import PROGRAM, OpenUi, Screen, environment
 
@@ -49,6 +52,22 @@ def engine_host(base_cache: Path) -> Iterator[str]:
         except BlockingIOError:
             return  # somebody else still uses it
         lab.down()
+
+
+@pytest.fixture(scope="module")
+def engine(engine_host: str) -> Iterator[DockerEngine]:
+    """Yields the program's own client of that engine."""
+    with closing(connect(engine_host)) as made:
+        yield made
+
+
+@pytest.fixture
+def command(
+    engine_host: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Command:
+    """Runs the command line with a separate history of stops."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return Command(engine_host, capsys)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import uuid
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.records import IpcKind, Process
 from containerlab_tui.cli import main
-from containerlab_tui.engine.docker_engine import DockerEngine, connect
+from containerlab_tui.engine.docker_engine import DockerEngine
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.services import signals
 from containerlab_tui.services.inspection import inspector
@@ -45,13 +44,6 @@ while True:
 """
 COPIES = 25
 STRANGER = 54321
-
-
-@pytest.fixture
-def engine(engine_host: str) -> Iterator[DockerEngine]:
-    made = connect(engine_host)
-    yield made
-    made.close()
 
 
 @pytest.mark.skipif("DOCKER_HOST" in os.environ, reason="the socket of that engine is not this program's")

@@ -36,15 +36,6 @@ READY = {
 }
 
 
-@pytest.fixture
-def command(
-    engine_host: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Command:
-    """Runs the command line with a separate history of stops."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    return Command(engine_host, capsys)
-
-
 # output
 
 

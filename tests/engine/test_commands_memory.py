@@ -17,15 +17,6 @@ WORDS = b"the child's words"
 
 
 @pytest.fixture
-def command(
-    engine_host: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Command:
-    """Runs the command line with a separate history of stops."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    return Command(engine_host, capsys)
-
-
-@pytest.fixture
 def written(docker: Docker, container: Containers) -> str:
     """Runs systemv-shm with its segment, semaphores and queue, and a process that has attached the segment."""
     name = container("systemv-shm", options=("--ipc=shareable",), ready="ready")

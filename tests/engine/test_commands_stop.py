@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,15 +22,6 @@ from tests.support.docker import Containers, Docker, eventually
 VERDICTS = {"graceful", "killed", "already-stopped", "restarted", "failed"}
 NEAR_S = 0.1
 """Largest accepted error of the time of an exit."""
-
-
-@pytest.fixture
-def command(
-    engine_host: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Command:
-    """Runs the command line with a separate history of stops."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    return Command(engine_host, capsys)
 
 
 class Witness:

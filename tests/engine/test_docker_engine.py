@@ -35,13 +35,6 @@ from tests.support.docker import Docker, eventually
 BASE = "containerlab/base:latest"
 
 
-@pytest.fixture(scope="module")
-def engine(engine_host: str) -> Iterator[DockerEngine]:
-    made = connect(engine_host)
-    yield made
-    made.close()
-
-
 Run = Callable[..., str]
 
 

@@ -6,7 +6,6 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +20,6 @@ from containerlab_tui.services.stop import plan_stop, run_stop
 from tests.support.docker import Containers, Docker, eventually
 
 BUSY = "containerlab/scratch-static:latest"
-
-
-@pytest.fixture(scope="module")
-def engine(engine_host: str) -> Iterator[DockerEngine]:
-    found = connect(engine_host)
-    yield found
-    found.close()
 
 
 def codes(diagnosis: Diagnosis) -> set[str]:

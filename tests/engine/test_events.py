@@ -78,13 +78,6 @@ def watched(engine_host: str) -> Iterator[Watched]:
     watched.feed.close()
 
 
-@pytest.fixture
-def engine(engine_host: str) -> Iterator[DockerEngine]:
-    made = connect(engine_host)
-    yield made
-    made.close()
-
-
 def test_every_change_arrives_in_time(engine: DockerEngine, watched: Watched) -> None:
     """Medians of the time from the engine's timestamp of an event to the folded state that it leads to."""
     delays: dict[str, list[float]] = {}

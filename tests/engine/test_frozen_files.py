@@ -18,7 +18,7 @@ from containerlab_probes import client
 from containerlab_probes.errors import Unanswered
 from containerlab_probes.file_client import FileClient
 from containerlab_probes.processes.identity import identify
-from containerlab_tui.engine.docker_engine import DockerEngine, connect
+from containerlab_tui.engine.docker_engine import DockerEngine
 from containerlab_tui.services.diagnosis import doctor
 from containerlab_tui.services.processes import visible_processes
 from tests.support.docker import Containers, eventually
@@ -48,13 +48,6 @@ while True:
 PARTIAL = "A file system in the container does not answer"
 SLOW_S = 30.0
 """On a loaded machine; without the limits it would be forever."""
-
-
-@pytest.fixture(scope="module")
-def engine(engine_host: str) -> Iterator[DockerEngine]:
-    found = connect(engine_host)
-    yield found
-    found.close()
 
 
 @pytest.fixture

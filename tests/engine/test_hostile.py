@@ -33,11 +33,6 @@ def hostile(docker: Docker) -> Iterator[Hostile]:
             containers.remove()
 
 
-@pytest.fixture
-def command(engine_host: str, capsys: pytest.CaptureFixture[str]) -> Command:
-    return Command(engine_host, capsys)
-
-
 def is_safe(answer: Answer) -> None:
     """Asserts that both outputs are valid UTF-8 and have no control character but the newline."""
     (answer.out + answer.err).encode("utf-8")
@@ -127,15 +122,9 @@ def test_the_engines_reason_is_safe(hostile: Hostile, engine_host: str) -> None:
     assert unsafe(str(raised.value)) == unsafe(raised.value.sentence) == []
 
 
-@pytest.fixture
-def own_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    return tmp_path
-
-
 @pytest.mark.parametrize("json_too", [(), ("--json",)], ids=["text", "json"])
 def test_a_stop_and_its_history_have_no_control_character(
-    docker: Docker, container: Containers, command: Command, own_history: Path, json_too: tuple[str, ...]
+    docker: Docker, container: Containers, command: Command, tmp_path: Path, json_too: tuple[str, ...]
 ) -> None:
     with evil_image(docker) as image:
         mine = hostile_containers(container, image)
@@ -146,7 +135,7 @@ def test_a_stop_and_its_history_have_no_control_character(
             is_safe(command("why", name, *json_too))
             is_safe(command("doctor", mine.shell, *json_too))
         container.remove()
-    (file,) = own_history.rglob("stops.sqlite")
+    (file,) = tmp_path.rglob("stops.sqlite")
     with closing(sqlite3.connect(file)) as history:
         rows = history.execute("SELECT * FROM stops").fetchall()
     assert len(rows) == 2
@@ -236,7 +225,8 @@ def test_no_screen_passes_a_control_character(
     if hostile.broken not in seen.text():
         seen.opens("a", shows=hostile.broken)
     seen.only(hostile.program)
-    tabs = {"p": "USER", "g": "RESULT", "i": "segment", "f": "private hidden", "l": "ready", "y": "OOMKilled"}
+    seen.shows("USER")
+    tabs = {"g": "RESULT", "i": "segment", "f": "private hidden", "l": "ready", "y": "OOMKilled"}
     for key, text in tabs.items():
         seen.opens(key, shows=text)
     seen.opens("Enter", shows="/ search")

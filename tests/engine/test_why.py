@@ -4,7 +4,6 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -31,15 +30,6 @@ file.truncate(4 << 20)
 view = mmap.mmap(file.fileno(), 4 << 20)
 for place in range(0, 4 << 20, 4096): view[place] = 1
 """
-
-
-@pytest.fixture
-def command(
-    engine_host: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Command:
-    """Runs the command line with a separate history of stops."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    return Command(engine_host, capsys)
 
 
 def python(code: str) -> tuple[str, ...]:
