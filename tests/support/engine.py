@@ -253,6 +253,10 @@ def details(**changed: object) -> Details:
     return replace(parse.details(document), **changed)  # type: ignore[arg-type]
 
 
+LINE = Container(ID, "app", "image:1", "running", "Up 2 seconds", "app -x", 900.0)
+"""The same container in the engine's list."""
+
+
 def event(time: float, action: str, container: str = ID, **attributes: str) -> EngineEvent:
     """Returns an engine event of that container."""
     return EngineEvent(time, action, container, "app", "image:1", attributes)

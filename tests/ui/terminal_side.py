@@ -15,7 +15,7 @@ from containerlab_tui.model.entry import Entry, Way
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.services import enter, terminal
 from tests.support.docker import eventually
-from tests.support.engine import UNRESTRICTED
+from tests.support.engine import UNRESTRICTED, details
 
 FLOOD = r"""
 import os, time
@@ -90,32 +90,9 @@ class Engine:
         return self.program.wait(timeout_s)
 
 
-def details(pid: int, tty: bool = False) -> Details:
-    """Returns a running container with this PID 1."""
-    return Details(
-        id="0" * 64,
-        name="lent\x1b]0;x\x07",
-        image="image",
-        state="running",
-        pid=pid,
-        exit_code=0,
-        oom_killed=False,
-        started_at=None,
-        finished_at=None,
-        argv=(),
-        tty=tty,
-        stop_signal="SIGTERM",
-        stop_signal_source="default",
-        stop_timeout_s=10,
-        stop_timeout_source="default",
-        restart_policy="no",
-        ipc_mode="private",
-        pid_mode="",
-        init=False,
-        shm_bytes=0,
-        merged_dir="",
-        upper_dir="",
-    )
+def lent(pid: int, tty: bool = False) -> Details:
+    """Returns a running container with this PID 1 and a hostile name."""
+    return details(name="lent\x1b]0;x\x07", pid=pid, tty=tty)
 
 
 class Inspected:
@@ -142,11 +119,11 @@ def main(what: str, pid: str = "0") -> int:
     os.read(0, 100)
     try:
         if what == "enter":
-            return _enter(details(int(pid)))
+            return _enter(lent(int(pid)))
         attackers = {"attach-flood": FLOOD, "attach-deaf": DEAF, "attach-closed": CLOSED}
         engine = Engine(what == "attach-tty", attackers.get(what, PROGRAM))
         try:
-            return terminal.attach(engine, details(engine.pid, engine._streams.tty))  # type: ignore[arg-type]
+            return terminal.attach(engine, lent(engine.pid, engine._streams.tty))  # type: ignore[arg-type]
         finally:
             engine.program.kill()
             engine.program.wait()

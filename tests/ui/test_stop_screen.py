@@ -8,7 +8,7 @@ from syrupy.assertion import SnapshotAssertion
 from textual.widgets import Static
 
 from containerlab_tui.model.diagnosis import Confidence, Outlook
-from containerlab_tui.model.stop import Kind, Source, StopEvent, begin
+from containerlab_tui.model.stop import Kind, Source, StopEvent, StopState, begin
 from containerlab_tui.ui.screens.stops import MOST_STOPS, StopsScreen
 from tests.ui.samples import (
     BEGAN,
@@ -41,61 +41,56 @@ class Clock:
         return self.now
 
 
+def showing(clock: Clock | float, *states: StopState) -> StopsScreen:
+    """Returns the screen with these stops, the last one in front."""
+    screen = StopsScreen(clock if isinstance(clock, Clock) else Clock(clock))
+    for state in states:
+        screen.show(state)
+    return screen
+
+
+def predicted(state: StopState, confidence: Confidence = Confidence.CERTAIN) -> StopState:
+    return replace(state, plan=replace(state.plan, prediction=prediction(Outlook.TIMES_OUT, confidence)))
+
+
 def in_progress() -> StopsScreen:
-    screen = StopsScreen(Clock(6.4))
-    screen.show(stop_in_progress())
+    screen = showing(6.4, stop_in_progress())
     screen.add_log(["dockerapp: working", "dockerapp: \x1b[31mstill\x1b[0m working"])
     return screen
 
 
 def killed() -> StopsScreen:
-    screen = StopsScreen(Clock(20))
-    screen.show(killed_stop())
+    screen = showing(20, killed_stop())
     screen.add_log(["dockerapp: working"])
     return screen
 
 
 def graceful() -> StopsScreen:
-    screen = StopsScreen(Clock(20))
-    screen.show(graceful_stop())
-    return screen
+    return showing(20, graceful_stop())
 
 
 def predicted_wrongly() -> StopsScreen:
-    screen = StopsScreen(Clock(20))
-    state = graceful_stop()
-    screen.show(replace(state, plan=replace(state.plan, prediction=prediction(Outlook.TIMES_OUT, Confidence.LIKELY))))
-    return screen
+    return showing(20, predicted(graceful_stop(), Confidence.LIKELY))
 
 
 def traced() -> StopsScreen:
-    screen = StopsScreen(Clock(20))
-    screen.show(finished_traced_stop())
-    return screen
+    return showing(20, finished_traced_stop())
 
 
 def predicted_in_progress() -> StopsScreen:
-    screen = StopsScreen(Clock(6.4))
-    state = stop_in_progress()
-    screen.show(replace(state, plan=replace(state.plan, prediction=prediction(Outlook.TIMES_OUT))))
-    return screen
+    return showing(6.4, predicted(stop_in_progress()))
 
 
 def several() -> StopsScreen:
-    screen = StopsScreen(Clock(6.4))
-    screen.show(stop_in_progress())
-    screen.show(graceful_stop())
-    return screen
+    return showing(6.4, stop_in_progress(), graceful_stop())
 
 
 def unreadable() -> StopsScreen:
-    screen = StopsScreen(Clock(3))
-    screen.show(fed(begin(plan(name="far", timeout_s=-1), BEGAN), sent(0.02, 15)))
-    return screen
+    return showing(3, fed(begin(plan(name="far", timeout_s=-1), BEGAN), sent(0.02, 15)))
 
 
 def empty() -> StopsScreen:
-    return StopsScreen(Clock(0))
+    return showing(0)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -113,8 +108,7 @@ async def test_snapshot(make: Callable[[], StopsScreen], size: tuple[int, int], 
 
 async def test_the_timer_moves_the_bar_during_a_stop() -> None:
     clock = Clock(1.0)
-    screen = StopsScreen(clock)
-    screen.show(stop_in_progress())
+    screen = showing(clock, stop_in_progress())
     app = Host(screen)
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, lambda: "9.00 s left" in text_of(app), "the bar at 1 s")
@@ -132,8 +126,7 @@ async def test_the_timer_moves_the_bar_during_a_stop() -> None:
 
 async def test_the_bar_goes_on_when_the_clock_is_set_back() -> None:
     clock = Clock(6.4)
-    screen = StopsScreen(clock)
-    screen.show(stop_in_progress())
+    screen = showing(clock, stop_in_progress())
     app = Host(screen)
     async with app.run_test(size=(100, 30)) as pilot:
         await settled(pilot, lambda: "3.60 s left" in text_of(app), "the bar")
@@ -187,16 +180,14 @@ async def test_nothing_counts_down_before_the_engine_is_asked() -> None:
 
 async def test_the_time_of_a_signal_that_was_no_stop_stands_still() -> None:
     clock = Clock(30)
-    screen = StopsScreen(clock)
-    screen.show(fed(stop_in_progress(), by_engine(24.0, Kind.SETTLED)))
+    screen = showing(clock, fed(stop_in_progress(), by_engine(24.0, Kind.SETTLED)))
     app = Host(screen)
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, lambda: "done   24.0 s" in text_of(app), "the last event")
 
 
 async def test_a_failed_stop_shows_the_reason() -> None:
-    screen = StopsScreen(Clock(3))
-    screen.show(fed(stop_in_progress(), by_engine(2.0, Kind.FAILED, detail="the engine went away")))
+    screen = showing(3, fed(stop_in_progress(), by_engine(2.0, Kind.FAILED, detail="the engine went away")))
     app = Host(screen)
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, lambda: "The stop failed: the engine went away" in text_of(app), "the reason")
@@ -204,8 +195,7 @@ async def test_a_failed_stop_shows_the_reason() -> None:
 
 async def test_a_stop_started_outside_says_so() -> None:
     state = stop_in_progress()
-    screen = StopsScreen(Clock(3))
-    screen.show(replace(state, plan=replace(state.plan, started_elsewhere=True)))
+    screen = showing(3, replace(state, plan=replace(state.plan, started_elsewhere=True)))
     app = Host(screen)
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, lambda: "Stop started outside this program" in text_of(app), "the note")
@@ -213,8 +203,7 @@ async def test_a_stop_started_outside_says_so() -> None:
 
 async def test_a_restart_pressed_here_is_called_one() -> None:
     state = stop_in_progress()
-    screen = StopsScreen(Clock(3))
-    screen.show(replace(state, plan=replace(state.plan, started_elsewhere=True, part_of="restart")))
+    screen = showing(3, replace(state, plan=replace(state.plan, started_elsewhere=True, part_of="restart")))
     app = Host(screen)
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, lambda: "Restart  shell-form  SIGTERM" in text_of(app), "the heading")
@@ -257,8 +246,7 @@ async def test_a_stop_started_outside_does_not_replace_the_shown_one() -> None:
 
 
 async def test_old_stops_are_dropped_but_not_those_in_progress() -> None:
-    screen = StopsScreen(Clock(6.4))
-    screen.show(stop_in_progress())
+    screen = showing(6.4, stop_in_progress())
     app = Host(screen)
     async with app.run_test(size=(80, 24)) as pilot:
         for number in range(60):
@@ -310,8 +298,7 @@ async def test_hostile_text_is_only_text() -> None:
         StopEvent(BEGAN + 1, Kind.NOTE, Source.ENGINE, detail=HOSTILE),
         by_engine(2, Kind.FAILED, detail=HOSTILE),
     )
-    screen = StopsScreen(Clock(3))
-    screen.show(state)
+    screen = showing(3, state)
     screen.add_log([HOSTILE, "\x1b]52;c;aGk=\x07", "[/]"])
     app = Host(screen)
     async with app.run_test(size=(140, 45)) as pilot:

@@ -16,7 +16,7 @@ from containerlab_tui.model.entry import Entry
 from containerlab_tui.services.enter import SHELLS, enter
 from tests.support.engine import UNRESTRICTED, ScriptedEngine
 from tests.support.pseudoterminal import Pseudoterminal
-from tests.ui.terminal_side import details
+from tests.ui.terminal_side import lent
 
 ROOT = Path(__file__).parents[2]
 
@@ -198,14 +198,14 @@ def test_the_end_of_the_container_restores_the_terminal(isolated: int) -> None:
 
 def test_a_stopped_container_is_not_entered() -> None:
     with pytest.raises(Gone, match="is not running"):
-        enter(ScriptedEngine(), details(0), Entry(), UNRESTRICTED)
+        enter(ScriptedEngine(), lent(0), Entry(), UNRESTRICTED)
 
 
 def test_without_a_terminal_the_call_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     with open(os.devnull) as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)
         with pytest.raises(Unsupported, match="needs a terminal"):
-            enter(ScriptedEngine(), details(os.getpid()), Entry(), UNRESTRICTED)
+            enter(ScriptedEngine(), lent(os.getpid()), Entry(), UNRESTRICTED)
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ import pytest
 from containerlab_probes.errors import ContainerlabError, Unreachable
 from containerlab_tui.commands.screens import FirstList
 from containerlab_tui.model.inventory import Container
-
-LINE = Container("c" * 64, "app", "image:1", "running", "Up 2 seconds", "app -x", 900.0)
+from tests.support.engine import LINE
 
 
 def test_the_first_list_is_what_was_fetched() -> None:

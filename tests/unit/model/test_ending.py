@@ -8,40 +8,11 @@ from containerlab_probes.records import MemoryRecord
 from containerlab_tui.model.ending import explain_ending, explain_removed
 from containerlab_tui.model.ending_records import PastStop
 from containerlab_tui.model.inventory import Details, EngineEvent
+from tests.support.engine import ID, details, event
 
-ID = "a" * 64
 STARTED, ENDED = 1_000.0, 1_100.0
 
-DETAILS = Details(
-    id=ID,
-    name="app",
-    image="app:latest",
-    state="exited",
-    pid=0,
-    exit_code=0,
-    oom_killed=False,
-    started_at=STARTED,
-    finished_at=ENDED,
-    argv=("app",),
-    tty=False,
-    stop_signal="SIGTERM",
-    stop_signal_source="default",
-    stop_timeout_s=10,
-    stop_timeout_source="default",
-    restart_policy="no",
-    ipc_mode="private",
-    pid_mode="",
-    init=False,
-    shm_bytes=64 << 20,
-    merged_dir="",
-    upper_dir="",
-)
-
-
-def event(at: float, action: str, **attributes: str) -> EngineEvent:
-    return EngineEvent(at, action, ID, "app", "app:latest", attributes)
-
-
+DETAILS = details(state="exited", pid=0, started_at=STARTED, finished_at=ENDED)
 START, DIE = event(STARTED, "start"), event(ENDED, "die", exitCode="0")
 STOP = event(ENDED + 0.01, "stop")
 TERM_AT = event(ENDED - 10, "kill", signal="15")

@@ -16,10 +16,9 @@ from containerlab_tui.session.freshness import (
     successor,
 )
 from containerlab_tui.session.store import Store
-from tests.support.engine import ID, details, event
+from tests.support.engine import ID, LINE, details, event
 
 NOW = 5_000.0
-LINE = Container(ID, "app", "image:1", "running", "Up 2 seconds", "app -x", 900.0)
 RUN = details(started_at=1_000.0)
 DIAGNOSIS = Diagnosis(
     "app", "SIGTERM", "default", 10, "default", Delivery.DROPPED, Outlook.TIMES_OUT, Graceful.UNKNOWN, None,

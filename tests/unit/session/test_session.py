@@ -40,11 +40,10 @@ from containerlab_tui.session.refreshers import LoadReader, Loads
 from containerlab_tui.session.session import SENT_KEPT, Kernel, Session, Sources
 from containerlab_tui.session.stop_effects import SETTLING_S
 from containerlab_tui.session.store import Load, StopEffect
-from tests.support.engine import ENDPOINT, ID, ScriptedEngine, details, event
+from tests.support.engine import ENDPOINT, ID, LINE, ScriptedEngine, details, event
 
 Kind = TypeVar("Kind", bound=Change)
 OTHER = "d" * 64
-LINE = Container(ID, "app", "image:1", "running", "Up 2 seconds", "app -x", 900.0)
 RUN = details(started_at=1_000.0)
 INIT = Process(
     ProcessId(500, 10), 1, 0, 0.0, "S", 0, "root", "app", ("app",), threads=1, dispositions=Dispositions(),

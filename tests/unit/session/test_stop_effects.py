@@ -7,13 +7,12 @@ import pytest
 
 from containerlab_probes.records import Delivery, Dispositions, Process, ProcessId
 from containerlab_tui.engine.api import Engine
-from containerlab_tui.model.inventory import Container, Details, Snapshot
+from containerlab_tui.model.inventory import Details, Snapshot
 from containerlab_tui.services.processes import NOT_RUNNING
 from containerlab_tui.session.stop_effects import RETRIES_S, StopEffects, effect_of
 from containerlab_tui.session.store import Inspected, Store
-from tests.support.engine import ID, ScriptedEngine, as_engine, details
+from tests.support.engine import ID, LINE, ScriptedEngine, as_engine, details
 
-LINE = Container(ID, "app", "image:1", "running", "Up 2 seconds", "app -x", 900.0)
 INIT = Process(
     ProcessId(500, 1), 1, 0, 900.0, "S", 0, "root", "app", ("app",), threads=1,
     dispositions=Dispositions(caught=frozenset({15})), namespace_init=True,

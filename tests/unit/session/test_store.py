@@ -7,10 +7,9 @@ import pytest
 from containerlab_probes.records import Delivery, Effect, Forecast, Overview, ProcessId
 from containerlab_tui.model.inventory import Changed, Container, Disconnected, Event, Snapshot
 from containerlab_tui.session.store import Inspected, Load, StopEffect, Store
-from tests.support.engine import ID, details, event
+from tests.support.engine import ID, LINE, details, event
 
 FORECAST = Forecast(ProcessId(500, 1), 1, 15, Delivery.HANDLER, Effect.PROGRAM_DECIDES, "")
-LINE = Container(ID, "app", "image:1", "running", "Up 2 seconds", "app -x", 900.0)
 
 
 def line(name: str, state: str = "running", **changed: str) -> Container:
