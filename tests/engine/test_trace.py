@@ -524,6 +524,7 @@ def test_pages_agree_with_the_kernels_text() -> None:
             decoders[ring_buffer.parse_id(text)] = make(ring_buffer.parse_fields(text))
             instance.enable(event)
         instance.open_buffers()
+        # Each sleep is a new task, and sets the events apart.
         subprocess.run(("sh", "-c", "trap : USR1; for i in 1 2 3; do sleep 0.02; kill -USR1 $$; done"), check=True)
         instance.write("tracing_on", "0")
         printed = instance.read("trace")

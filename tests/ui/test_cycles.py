@@ -63,7 +63,7 @@ async def test_cycles_leave_nothing_behind(stage: Callable[..., Stage]) -> None:
                     await pilot.pause()
                 if number + 1 >= WARM_UP and (number + 1 - WARM_UP) % (cycles // SPANS) == 0:
                     await settled(pilot, lambda: len(known.containers) == len(made.containers), "all are removed")
-                    await pilot.pause(1.0)
+                    await pilot.pause(1.0)  # what was posted last is read and drawn
                     figures.append(measured())
         finally:
             tracemalloc.stop()
