@@ -47,6 +47,7 @@ print("ready", flush=True)
 while True: signal.pause()
 """
 HERE = f"[{os.getpid()}]"
+Alone = Callable[..., tuple[str, Screen]]
 
 
 class Seen:
@@ -196,14 +197,21 @@ def until_nothing_is_recorded(screen: Screen) -> None:
     screen.until(lambda: not instances_of(screen), "nothing of the program is in the kernel's tracing")
 
 
-def short_name() -> str:
-    return f"watch-{uuid.uuid4().hex[:6]}"
+@pytest.fixture
+def alone(open_ui: OpenUi, container: Containers) -> Alone:
+    """Returns a function that starts a container and the UI with it alone."""
+
+    def begin(columns: int = 120, rows: int = 30) -> tuple[str, Screen]:
+        name = container(BASE, "python3", "-c", MIXED, ready="ready", name=f"watch-{uuid.uuid4().hex[:6]}")
+        screen = open_ui(columns, rows)
+        screen.filter(name)
+        return name, screen
+
+    return begin
 
 
-def test_a_session_at_the_keyboard(docker: Docker, container: Containers, open_ui: OpenUi, tmp_path: Path) -> None:
-    name = container(BASE, "python3", "-c", MIXED, ready="ready", name=short_name())
-    screen = open_ui(120, 30)
-    screen.filter(name)
+def test_a_session_at_the_keyboard(docker: Docker, alone: Alone, tmp_path: Path) -> None:
+    name, screen = alone()
     watch_by_key(screen)
     assert instances_of(screen)
     docker("kill", "--signal=TERM", name)
@@ -244,12 +252,8 @@ def test_a_session_at_the_keyboard(docker: Docker, container: Containers, open_u
 
 
 @pytest.mark.parametrize("at_once", [False, True])
-def test_leaving_the_program_while_it_watches_leaves_nothing(
-    container: Containers, open_ui: OpenUi, at_once: bool
-) -> None:
-    name = container(BASE, "python3", "-c", MIXED, ready="ready", name=short_name())
-    screen = open_ui(120, 30)
-    screen.filter(name)
+def test_leaving_the_program_while_it_watches_leaves_nothing(alone: Alone, at_once: bool) -> None:
+    _, screen = alone()
     pid = screen.pid
     if at_once:
         screen.press("w", "C-q")
@@ -261,12 +265,8 @@ def test_leaving_the_program_while_it_watches_leaves_nothing(
     assert not instances_of(screen)
 
 
-def test_a_killed_program_is_cleaned_up_after_by_the_next_start(
-    docker: Docker, container: Containers, open_ui: OpenUi
-) -> None:
-    name = container(BASE, "python3", "-c", MIXED, ready="ready", name=short_name())
-    screen = open_ui(120, 30)
-    screen.filter(name)
+def test_a_killed_program_is_cleaned_up_after_by_the_next_start(alone: Alone, open_ui: OpenUi) -> None:
+    _, screen = alone()
     watch_by_key(screen)
     left = instances_of(screen)
     os.kill(screen.pid, signal.SIGKILL)
@@ -276,12 +276,8 @@ def test_a_killed_program_is_cleaned_up_after_by_the_next_start(
     open_ui(120, 30).until(lambda: not set(left) & set(instances()), "the next start removes it")
 
 
-def test_the_signals_tab_shows_signals_of_others_while_open(
-    docker: Docker, container: Containers, open_ui: OpenUi
-) -> None:
-    name = container(BASE, "python3", "-c", MIXED, ready="ready", name=short_name())
-    screen = open_ui(140, 40)
-    screen.filter(name)
+def test_the_signals_tab_shows_signals_of_others_while_open(docker: Docker, alone: Alone) -> None:
+    name, screen = alone(140, 40)
     until_nothing_is_recorded(screen)
     screen.press("g")
     screen.shows("kernel trace ●")
