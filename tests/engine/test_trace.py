@@ -19,9 +19,11 @@ from pathlib import Path
 import pytest
 
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import (
+from containerlab_probes.records import ProcessId
+from containerlab_probes.trace import ring_buffer, tracefs
+from containerlab_probes.trace.tracer import Tracer
+from containerlab_probes.trace_records import (
     LostEvents,
-    ProcessId,
     SignalResult,
     Taken,
     TracedDelivery,
@@ -31,8 +33,6 @@ from containerlab_probes.records import (
     TracedSignal,
     TraceRecord,
 )
-from containerlab_probes.trace import ring_buffer, tracefs
-from containerlab_probes.trace.tracer import Tracer
 from tests.support.docker import Containers, Docker, eventually
 from tests.support.kernel import send
 

@@ -12,7 +12,8 @@ import psutil
 
 from containerlab_probes.processes.identity import identify, open_pidfd
 from containerlab_probes.processes.tree import read_process
-from containerlab_probes.records import ContainerRun, Process, ProcessId, TraceRecord
+from containerlab_probes.records import ContainerRun, Process, ProcessId
+from containerlab_probes.trace_records import TraceRecord
 from tests.support.docker import eventually
 
 NO_CONTAINER = "f" * 64

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from containerlab_probes.records import (
+from containerlab_probes.records import ProcessId
+from containerlab_probes.trace_records import (
     LostEvents,
-    ProcessId,
     SignalResult,
     Taken,
     TracedDelivery,

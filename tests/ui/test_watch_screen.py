@@ -10,7 +10,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from textual.widgets import Input, Static
 
-from containerlab_probes.records import (
+from containerlab_probes.trace_records import (
     LostEvents,
     SignalResult,
     Taken,

@@ -23,10 +23,11 @@ from containerlab_probes.kernel import procfs
 from containerlab_probes.kernel.files import names_in, read_text
 from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import LostEvents, ProcessId, TracedExit, TraceRecord
+from containerlab_probes.records import ProcessId
 from containerlab_probes.trace import ring_buffer, tracefs
 from containerlab_probes.trace.connector import Connector
 from containerlab_probes.trace.watched import EnteredProcess, WatchedProcesses
+from containerlab_probes.trace_records import LostEvents, TracedExit, TraceRecord
 
 PIDS_LIMIT = 1 << 22
 """The largest number of PIDs that a kernel may have (man 5 proc_sys_kernel, pid_max)."""

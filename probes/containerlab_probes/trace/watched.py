@@ -7,7 +7,9 @@ module remembers the process of each thread that is watched or was created since
 from collections.abc import Callable, Iterable, KeysView
 from dataclasses import dataclass
 
-from containerlab_probes.records import (
+from containerlab_probes.signals.exits import ended_by
+from containerlab_probes.trace.ring_buffer import Delivered, Ended, Event, Execed, Generated, NewTask
+from containerlab_probes.trace_records import (
     SignalResult,
     Taken,
     TracedDelivery,
@@ -17,8 +19,6 @@ from containerlab_probes.records import (
     TracedSignal,
     TraceRecord,
 )
-from containerlab_probes.signals.exits import ended_by
-from containerlab_probes.trace.ring_buffer import Delivered, Ended, Event, Execed, Generated, NewTask
 
 _RESULTS = {
     0: SignalResult.QUEUED,

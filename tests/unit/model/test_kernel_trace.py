@@ -5,11 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from containerlab_probes.records import (
-    Dispositions,
+from containerlab_probes.records import Dispositions, Process, ProcessId
+from containerlab_probes.trace_records import (
     LostEvents,
-    Process,
-    ProcessId,
     SignalResult,
     Taken,
     TracedDelivery,

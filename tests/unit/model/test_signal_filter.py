@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_probes.records import LostEvents, SignalResult, TracedExec, TracedExit, TracedFork, TracedSignal
+from containerlab_probes.trace_records import LostEvents, SignalResult, TracedExec, TracedExit, TracedFork, TracedSignal
 from containerlab_tui.model.signal_filter import ALL, parse
 from containerlab_tui.model.signal_log import Known, LogRecord, Note, Row, SignalLog, Who
 

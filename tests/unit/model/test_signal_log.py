@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_probes.records import (
+from containerlab_probes.trace_records import (
     LostEvents,
     SignalResult,
     Taken,

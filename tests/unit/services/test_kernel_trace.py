@@ -3,7 +3,8 @@
 import threading
 from collections.abc import Callable, Iterable
 
-from containerlab_probes.records import LostEvents, ProcessId, TraceRecord
+from containerlab_probes.records import ProcessId
+from containerlab_probes.trace_records import LostEvents, TraceRecord
 from containerlab_tui.services.kernel_trace import Recording, start_within
 from tests.support.docker import eventually
 

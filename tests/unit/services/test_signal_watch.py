@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from containerlab_probes.processes.tree import read_process
-from containerlab_probes.records import ContainerRun, LostEvents, Process, TracedExit, TracedFork
+from containerlab_probes.records import ContainerRun, Process
+from containerlab_probes.trace_records import LostEvents, TracedExit, TracedFork
 from containerlab_tui.model.signal_log import Asked, Known, LogRecord, Note
 from containerlab_tui.services.signal_watch import NOT_LOCAL, SignalWatch
 from tests.support.docker import eventually

@@ -10,17 +10,8 @@ import pytest
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone, Unreachable
 from containerlab_probes.processes.tree import container_processes, read_process
-from containerlab_probes.records import (
-    ContainerRun,
-    Delivery,
-    Dispositions,
-    Process,
-    ProcessId,
-    SignalResult,
-    Taken,
-    TracedDelivery,
-    TracedSignal,
-)
+from containerlab_probes.records import ContainerRun, Delivery, Dispositions, Process, ProcessId
+from containerlab_probes.trace_records import SignalResult, Taken, TracedDelivery, TracedSignal
 from containerlab_tui.services import signals
 from containerlab_tui.services.signals import Deliver, Sent, Target, refresh, select, send_by_engine
 from tests.support.docker import eventually

@@ -8,15 +8,9 @@ from dataclasses import dataclass, replace
 import pytest
 
 from containerlab_probes.errors import Gone, Unreachable
-from containerlab_probes.records import (
-    Dispositions,
-    LostEvents,
-    Process,
-    ProcessId,
-    TracedExit,
-    TraceRecord,
-)
+from containerlab_probes.records import Dispositions, Process, ProcessId
 from containerlab_probes.signals.exits import Exit
+from containerlab_probes.trace_records import LostEvents, TracedExit, TraceRecord
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, StopState, Verdict
 from containerlab_tui.services.stop_monitor import (

@@ -4,7 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_probes.records import (
+from containerlab_probes.signals.exits import ended_by
+from containerlab_probes.trace.ring_buffer import Delivered, Ended, Event, Execed, Generated, NewTask
+from containerlab_probes.trace.watched import EnteredProcess, WatchedProcesses
+from containerlab_probes.trace_records import (
     SignalResult,
     Taken,
     TracedDelivery,
@@ -14,9 +17,6 @@ from containerlab_probes.records import (
     TracedSignal,
     TraceRecord,
 )
-from containerlab_probes.signals.exits import ended_by
-from containerlab_probes.trace.ring_buffer import Delivered, Ended, Event, Execed, Generated, NewTask
-from containerlab_probes.trace.watched import EnteredProcess, WatchedProcesses
 
 NAMES = {900: (900, "bash"), 901: (900, "bash")}
 ENTERED = {50: EnteredProcess(50, frozenset({50, 51}), 10)}

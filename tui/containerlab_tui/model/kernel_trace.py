@@ -3,15 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from containerlab_probes.records import (
-    Process,
-    SignalResult,
-    Taken,
-    TracedDelivery,
-    TracedExit,
-    TracedSignal,
-    TraceRecord,
-)
+from containerlab_probes.records import Process
+from containerlab_probes.trace_records import SignalResult, Taken, TracedDelivery, TracedExit, TracedSignal, TraceRecord
 from containerlab_tui.model.stop import Kind, Source, StopEvent
 
 SIGCHLD, SIGURG = 17, 23

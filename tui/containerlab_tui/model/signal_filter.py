@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from containerlab_probes.errors import BadRequest
-from containerlab_probes.records import LostEvents, TracedExec, TracedExit, TracedFork, TracedSignal
 from containerlab_probes.signals.names import number_of
+from containerlab_probes.trace_records import LostEvents, TracedExec, TracedExit, TracedFork, TracedSignal
 from containerlab_tui.model.signal_log import Note, Row
 
 _EVENTS: dict[str, type] = {"exit": TracedExit, "fork": TracedFork, "exec": TracedExec}

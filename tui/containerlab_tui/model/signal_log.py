@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from containerlab_probes.records import (
+from containerlab_probes.signals.names import number_of
+from containerlab_probes.trace_records import (
     LostEvents,
     SignalResult,
     Taken,
@@ -19,7 +20,6 @@ from containerlab_probes.records import (
     TracedSignal,
     TraceRecord,
 )
-from containerlab_probes.signals.names import number_of
 
 KEPT = 20_000
 _UNDELIVERED = 4096

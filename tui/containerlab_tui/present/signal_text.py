@@ -2,7 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from containerlab_probes.records import (
+from containerlab_probes.signals.names import name_of
+from containerlab_probes.trace_records import (
     LostEvents,
     SignalResult,
     Taken,
@@ -12,7 +13,6 @@ from containerlab_probes.records import (
     TracedFork,
     TracedSignal,
 )
-from containerlab_probes.signals.names import name_of
 from containerlab_tui.model.kernel_trace import RESULTS, TAKEN
 from containerlab_tui.model.signal_log import Asked, Note, Row, SignalLog, Who
 from containerlab_tui.present import documents

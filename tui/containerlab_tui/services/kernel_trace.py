@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from containerlab_probes.errors import ContainerlabError
-from containerlab_probes.records import ProcessId, TraceRecord
+from containerlab_probes.records import ProcessId
 from containerlab_probes.trace.tracer import Tracer
+from containerlab_probes.trace_records import TraceRecord
 
 
 class Recording(Protocol):

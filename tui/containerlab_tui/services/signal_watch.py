@@ -6,17 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.processes.tree import container_processes, level_of, pid_and_name
-from containerlab_probes.records import (
-    ContainerRun,
-    LostEvents,
-    Process,
-    ProcessId,
-    TracedExit,
-    TracedFork,
-    TraceRecord,
-)
+from containerlab_probes.records import ContainerRun, Process, ProcessId
 from containerlab_probes.signals.exits import ExitWatch
 from containerlab_probes.signals.names import number_of
+from containerlab_probes.trace_records import LostEvents, TracedExit, TracedFork, TraceRecord
 from containerlab_tui.model.inventory import Details, EngineEvent
 from containerlab_tui.model.signal_log import Asked, Known, LogRecord, Note, Who
 from containerlab_tui.services.kernel_trace import KernelTrace, Record, Recording

@@ -14,11 +14,12 @@ from functools import partial
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
 from containerlab_probes.processes.tree import read_process
-from containerlab_probes.records import ContainerRun, Process, ProcessId, TraceRecord
+from containerlab_probes.records import ContainerRun, Process, ProcessId
 from containerlab_probes.signals.exits import ExitWatch
 from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import SIGKILL, name_of, number_of
 from containerlab_probes.signals.send import send as send_signal
+from containerlab_probes.trace_records import TraceRecord
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.model.kernel_trace import kernel_result

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from containerlab_probes.errors import ContainerlabError
-from containerlab_probes.records import LostEvents, Process, ProcessId, TraceRecord
+from containerlab_probes.records import Process, ProcessId
 from containerlab_probes.signals.exits import Exit, ExitWatch
 from containerlab_probes.signals.names import name_of
+from containerlab_probes.trace_records import LostEvents, TraceRecord
 from containerlab_tui.engine.api import Engine, EventSource
 from containerlab_tui.model.diagnosis import Diagnosis
 from containerlab_tui.model.grace import grace_period

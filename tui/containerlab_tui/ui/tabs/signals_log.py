@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widget import Widget
 
-from containerlab_probes.records import LostEvents, TracedSignal
 from containerlab_probes.signals.names import name_of
+from containerlab_probes.trace_records import LostEvents, TracedSignal
 from containerlab_tui.model import signal_log
 from containerlab_tui.model.signal_filter import ALL
 from containerlab_tui.model.views import Sent

@@ -11,7 +11,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from containerlab_probes.records import LostEvents, TracedDelivery, TracedSignal
+from containerlab_probes.trace_records import LostEvents, TracedDelivery, TracedSignal
 from containerlab_tui.model.signal_log import KEPT, Note, Row
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.signal_text import brief, line_of, sentence
