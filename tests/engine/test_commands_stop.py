@@ -14,7 +14,8 @@ import pytest
 from containerlab_probes.trace.tracer import Tracer
 from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.model.diagnosis import Confidence
-from containerlab_tui.model.stop import StopState, Verdict, explain
+from containerlab_tui.model.stop import StopState, Verdict
+from containerlab_tui.present.stop_text import explain
 from containerlab_tui.services.stop import follow_stop, plan_stop
 from tests.engine.commands_support import Command, are_signals, has, is_moment
 from tests.support.docker import Containers, Docker, eventually

@@ -18,10 +18,9 @@ from containerlab_tui.model.stop import (
     Verdict,
     already_stopped,
     begin,
-    describe,
-    explain,
     fold,
 )
+from containerlab_tui.present.stop_text import describe, explain
 
 TERM, KILL = 15, 9
 T0 = 1_000.0

@@ -7,9 +7,10 @@ from containerlab_tui.commands import common
 from containerlab_tui.doctor import comparison
 from containerlab_tui.model.diagnosis import Comparison
 from containerlab_tui.model.grace import grace_period
-from containerlab_tui.model.stop import Kind, StopEvent, StopPlan, StopState, Verdict, describe, explain
+from containerlab_tui.model.stop import Kind, StopEvent, StopPlan, StopState, Verdict
 from containerlab_tui.present import doctor_documents, documents
 from containerlab_tui.present.safe_text import SafeText, safe, safe_block
+from containerlab_tui.present.stop_text import describe, explain
 from containerlab_tui.services.history import History
 from containerlab_tui.services.policy import Operation
 from containerlab_tui.services.stop import plan_stop, run_stop

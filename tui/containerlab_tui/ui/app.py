@@ -99,7 +99,7 @@ class ContainerlabApp(App[int]):
             case StopFinished(state):
                 pressed_here = not state.plan.started_elsewhere or state.plan.part_of == "restart"
                 if self._stops not in self.screen_stack and pressed_here:
-                    from containerlab_tui.model.stop import explain
+                    from containerlab_tui.present.stop_text import explain
 
                     for sentence in explain(state)[:1]:
                         words = f"{safe_line(state.plan.name, 60)}: {safe_line(sentence, 300)}"

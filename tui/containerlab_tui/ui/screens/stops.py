@@ -19,9 +19,10 @@ from textual.screen import Screen
 from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.doctor import comparison
 from containerlab_tui.model.grace import grace_period
-from containerlab_tui.model.stop import Kind, StopEvent, StopState, Verdict, describe, explain
+from containerlab_tui.model.stop import Kind, StopEvent, StopState, Verdict
 from containerlab_tui.present import signs
 from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.present.stop_text import describe, explain
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.tabs.signals_log import log_content

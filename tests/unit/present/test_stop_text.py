@@ -13,11 +13,10 @@ from containerlab_tui.model.stop import (
     StopState,
     Verdict,
     begin,
-    describe,
-    explain,
     failed_to_begin,
     fold,
 )
+from containerlab_tui.present.stop_text import describe, explain
 
 TERM, KILL, USR1 = 15, 9, 10
 T0 = 1_000.0
