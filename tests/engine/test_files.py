@@ -11,7 +11,7 @@ import pytest
 
 from containerlab_probes.client import ProbeClient
 from containerlab_probes.errors import BadRequest, Gone
-from containerlab_probes.memory.mappings import Volumes, backing_of, host_path_of
+from containerlab_probes.memory.backing import Volumes, backing_of, host_path_of
 from containerlab_probes.records import Backing, Mapping, ProcessId
 from tests.support.docker import Containers, Docker, eventually
 

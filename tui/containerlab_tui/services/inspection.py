@@ -10,7 +10,7 @@ from types import TracebackType
 from containerlab_probes.client import ProbeClient
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
 from containerlab_probes.kernel.namespaces import namespace_inode
-from containerlab_probes.memory.mappings import Volumes, backing_of, host_path_of, mount_of
+from containerlab_probes.memory.backing import Volumes, backing_of, host_path_of, mount_of
 from containerlab_probes.records import (
     Backing,
     ContainerRun,
