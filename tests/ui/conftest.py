@@ -30,9 +30,10 @@ from containerlab_tui.model.inventory import (
     Snapshot,
 )
 from containerlab_tui.model.signal_log import LogRecord
-from containerlab_tui.session.container_watch import ContainerWatch
+from containerlab_tui.session.container_watch import ContainerWatch, WatchHost
+from containerlab_tui.session.kernel import Kernel, ProcessLoads
 from containerlab_tui.session.refreshers import LoadReader, Loads
-from containerlab_tui.session.session import Kernel, ProcessLoads, Session, Sources
+from containerlab_tui.session.session import Session, Sources
 from containerlab_tui.ui.app import ContainerlabApp
 from tests.support.engine import CHANGES, ENDPOINT, PlayedEvents, ScriptedEngine
 from tests.ui.samples import settled, text_of
@@ -74,7 +75,7 @@ class PlayedWatch:
     made: ClassVar[list["PlayedWatch"]] = []
     played_reason: ClassVar[str] = ""
 
-    def __init__(self, session: Session, details: Details) -> None:
+    def __init__(self, details: Details) -> None:
         self.container, self.pid = details.id, details.pid
         self.opened, self.no_trace_reason = False, ""
         self.waiting: list[LogRecord] = []
@@ -188,8 +189,8 @@ class PlayedKernel(Kernel):
     def process_loads(self) -> ProcessLoads:
         return lambda seen: tuple(replace(one, load=load_of(one)) for one in seen)
 
-    def watch(self, session: Session, details: Details) -> ContainerWatch:
-        return cast(ContainerWatch, PlayedWatch(session, details))
+    def watch(self, host: WatchHost, details: Details) -> ContainerWatch:
+        return cast(ContainerWatch, PlayedWatch(details))
 
     def clean_up(self) -> None: ...
 

@@ -15,10 +15,10 @@ from containerlab_tui.config import Settings
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Container, Details, EngineEvent, Event
 from containerlab_tui.model.views import IpcUse, IpcView
+from containerlab_tui.services.policy import Policy
 from containerlab_tui.session.actions import BY_ID
 from containerlab_tui.session.inspectors import Inspectors
 from containerlab_tui.session.refreshers import LoadReader, Loads
-from containerlab_tui.session.session import Session
 from containerlab_tui.ui.dialogs.confirm import Confirm
 from containerlab_tui.ui.palette import actions_of
 from containerlab_tui.ui.tabs.ipc_panel import IpcPanel
@@ -485,7 +485,7 @@ class InspectedKernel(PlayedKernel):
     def __init__(self, inspector: PlayedInspector) -> None:
         self.inspector = inspector
 
-    def inspectors(self, session: Session) -> Inspectors:
+    def inspectors(self, is_local: Callable[[], bool], policy: Policy) -> Inspectors:
         return cast(Inspectors, self.inspector)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from containerlab_probes.errors import Unsupported
 from containerlab_probes.records import Process, ProcessLoad
-from containerlab_tui.session.session import ProcessLoads
+from containerlab_tui.session.kernel import ProcessLoads
 from containerlab_tui.ui.tabs.processes import ProcessGrid, ProcessTree, ordered, tree
 from tests.ui.conftest import PlayedKernel, Stage
 from tests.ui.samples import APP, SHELL, WORKER, process, settled, text_of

@@ -36,8 +36,9 @@ from containerlab_tui.session.changes import (
     Notice,
     SignalsSent,
 )
+from containerlab_tui.session.kernel import Kernel
 from containerlab_tui.session.refreshers import LoadReader, Loads
-from containerlab_tui.session.session import SENT_KEPT, Kernel, Session, Sources
+from containerlab_tui.session.session import SENT_KEPT, Session, Sources
 from containerlab_tui.session.stop_effects import SETTLING_S
 from containerlab_tui.session.store import Load, StopEffect
 from tests.support.engine import ENDPOINT, ID, LINE, ScriptedEngine, details, event

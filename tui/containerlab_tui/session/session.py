@@ -9,7 +9,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from containerlab_probes.errors import ContainerlabError
@@ -27,6 +26,7 @@ from containerlab_tui.session.changes import (
     Notice,
     SignalsSent,
 )
+from containerlab_tui.session.kernel import Kernel
 from containerlab_tui.session.store import Inspected, Store
 from containerlab_tui.session.threads import Engines, attempt, in_own_thread, pool
 
@@ -34,15 +34,12 @@ if TYPE_CHECKING:
     from containerlab_probes.records import Process
     from containerlab_tui.config import Settings
     from containerlab_tui.engine.api import Engine, EventSource
-    from containerlab_tui.model.diagnosis import Diagnosis
     from containerlab_tui.model.entry import Entry
     from containerlab_tui.model.inventory import Container, Details, EngineEvent, EngineRecord
     from containerlab_tui.model.views import Sent
     from containerlab_tui.services.own_changes import OwnChanges
-    from containerlab_tui.services.processes import SeeProcesses
     from containerlab_tui.services.signal_watch import SignalWatch
     from containerlab_tui.session.active_stops import ActiveStops
-    from containerlab_tui.session.container_watch import ContainerWatch
     from containerlab_tui.session.inspectors import Inspectors
     from containerlab_tui.session.refreshers import DetailsReader, LoadReader, Loads
     from containerlab_tui.session.stop_effects import StopEffects
@@ -53,8 +50,6 @@ DRAW_EVERY_S = 0.1
 """Changes of containers are reported at most this often; the first of several at once."""
 SENT_KEPT = 500
 
-ProcessLoads = Callable[["tuple[Process, ...]"], "tuple[Process, ...]"]
-"""Adds to processes what they use. Raises Unsupported where psutil is missing."""
 Deliver = Callable[[Callable[[], object]], object]
 """Calls a function on the UI thread, from any thread."""
 Later = Callable[[float, Callable[[], object]], object]
@@ -75,71 +70,6 @@ class Sources(NamedTuple):
     """The events that `follow` reads, shared by the stops; None: each stop opens its own stream."""
     changes: "OwnChanges | None" = None
     """The changes that the engine of `engine` notes; None: none are noted."""
-
-
-class Kernel:
-    """Access to this machine, replaceable in tests. Imports modules only when called."""
-
-    on_unread: "Callable[[str], object] | None" = None
-    """Gets a sentence about recorded stops that could not be read, in any thread."""
-
-    def processes(self, engine: "Engine", details: "Details") -> "tuple[tuple[Process, ...], str]":
-        """Returns the processes of a container, and why none are readable."""
-        from containerlab_tui.services.processes import see_processes
-
-        return see_processes(engine, details)
-
-    def doctor(self, engine: "Engine", container: str, see: "SeeProcesses") -> "Diagnosis":
-        """Predicts a stop of a container; `see` reads its processes. Raises like `services.diagnosis.doctor`."""
-        from containerlab_tui.services.diagnosis import doctor, recorded_stops
-
-        return doctor(engine, container, partial(recorded_stops, tell=self.tell), see=see)
-
-    def doctor_each(
-        self, engine: "Engine", containers: "Sequence[tuple[str, str]] | None", see: "SeeProcesses"
-    ) -> "tuple[tuple[Diagnosis, ...], tuple[str, ...]]":
-        """Diagnoses containers, given by id and name (None: all running ones); returns a sentence for each failure."""
-        from containerlab_tui.services.diagnosis import doctor_all, doctor_each, recorded_stops
-
-        history = partial(recorded_stops, tell=self.tell)
-        if containers is None:
-            return doctor_all(engine, history, see=see)
-        return doctor_each(engine, containers, history, see=see)
-
-    def tell(self, sentence: str) -> None:
-        if self.on_unread is not None:
-            self.on_unread(sentence)
-
-    def load_reader(self, post: "Callable[[Loads], object]") -> "LoadReader":
-        """Returns a reader of CPU, memory and IPC figures of containers, and of this machine's CPU and memory."""
-        from containerlab_probes.processes.load import HostLoadReader
-        from containerlab_tui.session.refreshers import LoadReader, Overviews, UsageReaders
-
-        return LoadReader(UsageReaders().usage_of, Overviews().overviews_of, post, host_of=HostLoadReader().read)
-
-    def process_loads(self) -> "ProcessLoads":
-        """Returns a function that adds loads to processes; CPU is the rate since its last call."""
-        from containerlab_probes.processes.load import ProcessLoadReader
-
-        return ProcessLoadReader().read
-
-    def watch(self, session: "Session", details: "Details") -> "ContainerWatch":
-        """Returns a watch of the signals in a container, not yet started."""
-        from containerlab_tui.session.container_watch import ContainerWatch
-
-        return ContainerWatch(session, details)
-
-    def inspectors(self, session: "Session") -> "Inspectors":
-        """Returns the keeper of the selected container's inspector."""
-        from containerlab_tui.session.inspectors import Inspectors
-
-        return Inspectors(lambda: session.local, session.policy)
-
-    def clean_up(self) -> None:
-        """Removes kernel state left by a killed run of this program."""
-        from containerlab_tui.services.cleanup import sweep
-
-        sweep()
 
 
 class Session:
@@ -418,7 +348,7 @@ class Session:
     def inspectors(self) -> "Inspectors":
         """The keeper of the selected container's inspector."""
         if self._inspectors is None:
-            self._inspectors = self.kernel.inspectors(self)
+            self._inspectors = self.kernel.inspectors(lambda: self.local, self.policy)
         return self._inspectors
 
     def add_sent(self, sent: "Sequence[Sent]") -> None:
