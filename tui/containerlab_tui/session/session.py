@@ -4,11 +4,10 @@ Results from other threads are delivered to the UI thread, added to the store th
 `session.changes`.
 """
 
-import math
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from containerlab_probes.errors import ContainerlabError
@@ -27,6 +26,7 @@ from containerlab_tui.session.changes import (
     SignalsSent,
 )
 from containerlab_tui.session.kernel import Kernel
+from containerlab_tui.session.record_queue import RecordQueue
 from containerlab_tui.session.store import Inspected, Store
 from containerlab_tui.session.threads import Engines, attempt, in_own_thread, pool
 
@@ -102,12 +102,8 @@ class Session:
         self.entries: dict[str, Entry] = {}
         """How the user enters each container, by id."""
         self.open_watches: set[SignalWatch] = set()
-        self._follow = sources.follow
-        self._events, self._changes = sources.events, sources.changes
-        self._records: list[EngineRecord] = []
-        self._records_lock = threading.Lock()
-        self._draw_every_s, self._drawn_at = draw_every_s, -math.inf
-        """When changed containers were last reported (time.monotonic)."""
+        self._sources = sources
+        self._records = RecordQueue(self, self._fold, draw_every_s)
         self._is_lost = False
         self._loads_explained = False
         """Whether the reason for missing figures was reported: once, because each round of reading finds the same."""
@@ -116,18 +112,16 @@ class Session:
         self._deliver: Deliver = lambda callback: callback()
         self._later: Later = lambda delay_s, callback: None
         self._on_change: Callable[[Change], object] = lambda change: None
-        self.kernel.on_unread = lambda sentence: self._report_defect(ContainerlabError(sentence))
         self._details_reader: DetailsReader | None = None
         self._load_reader: LoadReader | None = None
-        self._effects: StopEffects | None = None
         self._stops: ActiveStops | None = None
-        self._inspectors: Inspectors | None = None
 
     def begin(self, deliver: Deliver, later: Later, on_change: Callable[[Change], object]) -> None:
         """Starts following the engine and reading visible rows; reports every change on the UI thread."""
         from containerlab_tui.session.refreshers import DetailsReader
 
         self._deliver, self._later, self._on_change = deliver, later, on_change
+        self.kernel.on_unread = lambda sentence: self._report_defect(ContainerlabError(sentence))
         self._details_reader = DetailsReader(
             self.engines.here,
             self.effects.read,
@@ -138,7 +132,7 @@ class Session:
         self._details_reader.start()
         self._load_reader.start()
         self.want_details([one.id for one in self.store.order(ended=False)], urgent=False)
-        self._follow(self._post_record)
+        self._sources.follow(self._records.post)
         self.run(self.kernel.clean_up)
 
     def close(self) -> None:
@@ -194,27 +188,10 @@ class Session:
 
     # the engine's records
 
-    def _post_record(self, record: "EngineRecord") -> None:
-        """Queues a record from the reader's thread; records that arrive together are added together."""
-        with self._records_lock:
-            self._records.append(record)
-            is_first = len(self._records) == 1
-        if is_first:
-            self.deliver(self._fold)
-
-    def _fold(self) -> None:
-        """Adds the waiting records now, or soon: changes that follow each other fast are drawn together."""
-        wait_s = self._drawn_at + self._draw_every_s - time.monotonic()
-        if wait_s > 0:
-            self.later(wait_s, self._fold_now)
-        else:
-            self._fold_now()
-
-    def _fold_now(self) -> None:
+    def _fold(self, records: "Sequence[EngineRecord]") -> bool:
+        """Adds records to the store and reports what changed; returns whether containers did."""
         changed: set[str] = set()
         events: list[EngineEvent] = []
-        with self._records_lock:
-            records, self._records = self._records, []
         for record in records:
             changed |= self.store.take(record)
             match record:
@@ -229,7 +206,6 @@ class Session:
                 case Disconnected():
                     self._lose(record.sentence)
         if changed:
-            self._drawn_at = time.monotonic()
             self.report(ContainersChanged(frozenset(changed)))
         for event in events:
             if event.action == "kill":
@@ -238,6 +214,7 @@ class Session:
             for listener in tuple(self.event_listeners):
                 listener(event)
             self.report(EngineReported(event))
+        return bool(changed)
 
     def _describe(self, record: Connected) -> None:
         self.local = record.local
@@ -279,14 +256,12 @@ class Session:
         if self._details_reader is not None:
             self._details_reader.want({container: details})
 
-    @property
+    @cached_property
     def effects(self) -> "StopEffects":
         """The readings of PID 1, shared by all screens."""
-        if self._effects is None:
-            from containerlab_tui.session.stop_effects import StopEffects
+        from containerlab_tui.session.stop_effects import StopEffects
 
-            self._effects = StopEffects(self)
-        return self._effects
+        return StopEffects(self)
 
     def _learn(self, found: "Sequence[Inspected]") -> None:
         self.store.add_inspected(found)
@@ -332,7 +307,7 @@ class Session:
             from containerlab_tui.session.active_stops import ActiveStops
 
             arguments = self.settings.history_arguments
-            self._stops = ActiveStops(self, self.effects.see, self._events, self._changes, arguments)
+            self._stops = ActiveStops(self, self.effects.see, self._sources.events, self._sources.changes, arguments)
         return self._stops
 
     def set_stop_phase(self, container: str, phase: str) -> None:
@@ -344,12 +319,10 @@ class Session:
                 self.store.stopping.pop(container, None)
             self.report(ContainersChanged(frozenset((container,))))
 
-    @property
+    @cached_property
     def inspectors(self) -> "Inspectors":
         """The keeper of the selected container's inspector."""
-        if self._inspectors is None:
-            self._inspectors = self.kernel.inspectors(lambda: self.local, self.policy)
-        return self._inspectors
+        return self.kernel.inspectors(lambda: self.local, self.policy)
 
     def add_sent(self, sent: "Sequence[Sent]") -> None:
         """Keeps signals for the Signals tab; a new result replaces an earlier one of the same signal."""
