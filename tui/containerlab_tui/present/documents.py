@@ -16,7 +16,7 @@ from containerlab_tui.present.safe_text import plain
 if TYPE_CHECKING:
     from containerlab_probes.records import Dispositions, Forecast, IpcObject, Process, Window
     from containerlab_tui.model.inventory import Container, Details
-    from containerlab_tui.model.stop import Phase, StopState
+    from containerlab_tui.model.stop import Lane, Phase, StopEvent, StopState
     from containerlab_tui.model.survival import Survival
     from containerlab_tui.model.views import FilesView, IpcUse, IpcView, Sent
 
@@ -164,29 +164,31 @@ def stop(state: "StopState") -> Document:
         "out_of_memory": state.out_of_memory,
         "processes_unseen": plan.unseen_reason or None,
         "kernel_trace": plan.traced,
-        "events": [
-            {
-                "t_s": _rounded(event.at - state.began),
-                "kind": event.kind.value,
-                "pid": event.id.pid if event.id else None,
-                "container_pid": event.container_pid,
-                "signal": name_of(event.signal) if event.signal else None,
-                "detail": plain(event.detail) or _ended(event.ended_by),
-                "source": event.source.value,
-            }
-            for event in state.events
-        ],
-        "processes": [
-            {
-                "pid": lane.id.pid,
-                "container_pid": lane.container_pid,
-                "command": plain(lane.command),
-                "got_signal": lane.got_signal,
-                "ended_t_s": _rounded(None if lane.ended_at is None else lane.ended_at - state.began),
-                "ended_by": lane.ended_by,
-            }
-            for lane in state.lanes
-        ],
+        "events": [_event(one, state.began) for one in state.events],
+        "processes": [_lane(one, state.began) for one in state.lanes],
+    }
+
+
+def _event(event: "StopEvent", began: float) -> Document:
+    return {
+        "t_s": _rounded(event.at - began),
+        "kind": event.kind.value,
+        "pid": event.id.pid if event.id else None,
+        "container_pid": event.container_pid,
+        "signal": name_of(event.signal) if event.signal else None,
+        "detail": plain(event.detail) or _ended(event.ended_by),
+        "source": event.source.value,
+    }
+
+
+def _lane(lane: "Lane", began: float) -> Document:
+    return {
+        "pid": lane.id.pid,
+        "container_pid": lane.container_pid,
+        "command": plain(lane.command),
+        "got_signal": lane.got_signal,
+        "ended_t_s": _rounded(None if lane.ended_at is None else lane.ended_at - began),
+        "ended_by": lane.ended_by,
     }
 
 
