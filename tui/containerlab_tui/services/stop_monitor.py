@@ -24,7 +24,7 @@ from containerlab_tui.model.grace import grace_period
 from containerlab_tui.model.inventory import EngineEvent
 from containerlab_tui.model.kernel_trace import as_stop_event
 from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, StopState, begin, fold
-from containerlab_tui.services.kernel_trace import START_S, KernelTrace, NoTrace, Record, start_within
+from containerlab_tui.services.kernel_trace import START_S, KernelTrace, NoTrace, Record, Recording, start_within
 
 STRAGGLERS_S = 0.5
 """Time to wait for the other exits after PID 1's: the kernel kills all processes with it."""
@@ -128,24 +128,26 @@ class StopMonitor:
         self._steady = clock() - self._queue.clock()
         self._ended = threading.Event()
         self._asked = False
-        # One second earlier: the event may be older than the start of this monitor.
         self._own: Engine | None = None
         if events is None:
             events = self._own = engine.clone()
+        # One second earlier: the event may be older than the start of this monitor.
         self._events = events.events(since=began - 1.0)
         ids = tuple(process.id for process in plan.processes)
         self._exits = watch_exits(ids)
         self._ends: dict[ProcessId, int | str | None] = {}
         """Reported exits, each with its status if known."""
         self._known = {process.pid: process for process in plan.processes}
-        self._recording = (
-            start_within(trace_start_s, record, ids, lambda records: self._queue.put(Recorded(records)))
-            if ids
-            else None
-        )
+        self._recording = self._start_recording(ids, record, trace_start_s)
         recorded = self._recording is not None and not self._recording.no_trace_reason
         # Signals before the trace of a stop started elsewhere are unknown, so no process counts as not signalled.
         self._state = begin(replace(plan, traced=recorded and not plan.started_elsewhere), began)
+
+    def _start_recording(self, ids: tuple[ProcessId, ...], record: Record, limit_s: float) -> Recording | None:
+        """Starts the kernel trace of these processes; None if there are none."""
+        if not ids:
+            return None
+        return start_within(limit_s, record, ids, lambda records: self._queue.put(Recorded(records)))
 
     def request(self, ask: Callable[[Engine], None]) -> None:
         """Starts the stop with `ask`, which blocks until the engine has answered."""
