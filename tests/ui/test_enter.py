@@ -104,7 +104,7 @@ async def test_no_key_typed_meanwhile_reaches_the_screen_behind(
 
     async with made.app.run_test(size=(140, 45), notifications=True) as pilot:
         await made.ready(pilot)
-        container = made.app.main.selected()
+        container = made.app.main.table.selected()
         assert container is not None
         if known:
             made.app.session.entries[container.id] = Entry()
@@ -118,7 +118,7 @@ async def test_no_key_typed_meanwhile_reaches_the_screen_behind(
         await pilot.press("escape")
         await settled(pilot, lambda: made.app.screen is made.app.main, "the main screen")
         assert made.engine.calls == []
-        assert made.app.main.selected() == container
+        assert made.app.main.table.selected() == container
 
 
 async def test_it_asks_once_for_each_container(stage: Callable[..., Stage]) -> None:

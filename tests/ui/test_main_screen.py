@@ -145,10 +145,10 @@ async def test_marks_make_several_targets(stage: Callable[..., Stage]) -> None:
     async with made.app.run_test(size=(100, 30)) as pilot:
         await made.ready(pilot)
         await pilot.press("space", "space")
-        assert [one.name for one in made.app.main.targets().containers] == ["db", "dockerapp1"]
+        assert [one.name for one in made.app.main.table.targets().containers] == ["db", "dockerapp1"]
         assert "2 marked" in text_of(made.app)
         await pilot.press("escape")
-        assert [one.name for one in made.app.main.targets().containers] == ["dockerapp2"]
+        assert [one.name for one in made.app.main.table.targets().containers] == ["dockerapp2"]
 
 
 async def test_the_cursor_stays_on_its_container(stage: Callable[..., Stage]) -> None:

@@ -57,7 +57,7 @@ async def test_signals_of_others_are_listed_once(
         await made.ready(pilot)
         watch = await open_tab(made, pilot)
         await pilot.press("enter")  # zoom the tab
-        selected = made.app.main.selected()
+        selected = made.app.main.table.selected()
         assert selected is not None
         assert watch.container == selected.id
         by_pidfd = Sent(selected.id, selected.name, ProcessId(watch.pid, 1), 1, "python3 app.py", 12, made.now + 5,
@@ -86,7 +86,7 @@ async def test_the_trace_follows_the_selection_and_the_tab(
         await settled(pilot, lambda: len(PlayedWatch.made) == 2, "the trace of the new row")
         assert first.closed
         second = PlayedWatch.made[-1]
-        selected = made.app.main.selected()
+        selected = made.app.main.table.selected()
         assert selected is not None
         assert second.container == selected.id
         await pilot.press("p")

@@ -58,8 +58,6 @@ class MainScreen(Screen[None]):
     def __init__(self, session: "Session") -> None:
         super().__init__()
         self.session = session
-        self._show_ended = session.settings.show_stopped
-        self._needle = ""
         self._offered_for: tuple[tuple[str, str] | None, bool] | None = None
         self._resting: Timer | None = None
 
@@ -68,7 +66,9 @@ class MainScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield TopLine(self.session.engine_label)
         yield Static(id="banner")
-        yield ContainerTable(self.session.store, self.session.clock)
+        table = ContainerTable(self.session.store, self.session.clock)
+        table.shows_ended = self.session.settings.show_stopped
+        yield table
         yield Detail(self.session)
         yield KeyBar()
 
@@ -102,49 +102,24 @@ class MainScreen(Screen[None]):
         except NoMatches:
             return True
 
-    def selected(self) -> "Container | None":
-        """The container under the cursor."""
-        key = self.table.row_key
-        return self.session.store.containers.get(key) if key else None
-
-    def targets(self) -> Selection:
-        """The marked containers, or the one under the cursor."""
-        marked = [one for one in self.session.store.order(ended=True) if one.id in self.table.marked]
-        selected = self.selected()
-        chosen = marked or ([selected] if selected else [])
-        shown = {row.key for row in self.table.rows}
-        hidden = frozenset(one.id for one in chosen if one.id not in shown)
-        by = "by the filter" if self._needle else "with the stopped containers"
-        return Selection(tuple(chosen), hidden, by)
-
     def fill(self, hold: bool = True) -> None:
         """Shows the containers that match the filter, and the one under the cursor wherever it was.
 
         `hold` is false if the user asked for another list.
         """
-        known = self.session.store
+        known, table = self.session.store, self.table
+        table.fill(hold)
         running, ended = known.counts()
-        table = self.table
-        table.marked &= known.containers.keys()
-        table.empty_text = self._nothing(running, ended)
-        table.show(known.order(self._show_ended, self._needle, table.held if hold else None))
         note = f"{running} running, {ended} stopped"
         if known.stopping:
             note = f"{len(known.stopping)} stopping (press W) · {note}"
         if table.marked:
             note = f"{len(table.marked)} marked · {note}"
-        if self._needle:
-            note = f"filter “{self._needle}” · {note}"
+        if table.needle:
+            note = f"filter “{table.needle}” · {note}"
         if self.session.policy.read_only:
             note = f"read-only · {note}"
         self.query_one(TopLine).set_text(self.session.engine_label, note)
-
-    def _nothing(self, running: int, ended: int) -> str:
-        if self._needle:
-            return f"No container matches “{safe_line(self._needle, 40)}”. Press Esc to show all."
-        if not running and ended:
-            return f"No running containers. Press a to show {ended} stopped, n to run one."
-        return "No containers. Press n to run one from an image."
 
     def watch_visible(self) -> None:
         """Reads the loads of the visible rows."""
@@ -164,7 +139,7 @@ class MainScreen(Screen[None]):
             return
         self.fill()
         self.watch_visible()
-        selected = self.selected()
+        selected = self.table.selected()
         if selected is not None and selected.id in event.ids:
             self.fill_tab_soon()
         row = None if selected is None else (selected.id, selected.state)
@@ -196,7 +171,7 @@ class MainScreen(Screen[None]):
                 self.detail.reset()
                 self._show_tab()
             case EngineReported(event):
-                selected = self.selected()
+                selected = self.table.selected()
                 if selected is not None and selected.id == event.container and self.is_current:
                     self.detail.reread()
             case SignalsSent():
@@ -205,7 +180,7 @@ class MainScreen(Screen[None]):
 
     def _learned(self, ids: frozenset[str]) -> None:
         self.table.redraw_rows(ids)
-        selected = self.selected()
+        selected = self.table.selected()
         if selected is not None and selected.id in ids:
             self._show_tab()
             if self.detail.tab == "processes":  # the list and the tab must not contradict each other
@@ -238,7 +213,7 @@ class MainScreen(Screen[None]):
 
     def subject(self) -> ShownContainer | None:
         """Returns the container that the tabs show."""
-        selected, held = self.selected(), self.table.held
+        selected, held = self.table.selected(), self.table.held
         if selected is None and held is not None:
             return ShownContainer(held, None, f"{held.name} was removed.")
         return None if selected is None else self.session.store.subject(selected, self.session.local)
@@ -266,7 +241,7 @@ class MainScreen(Screen[None]):
         """Opens the filter line and focuses it at once, so that keys typed next go there."""
         field = self.query("#filter")
         if not field:
-            line = FilterLine(self._needle)
+            line = FilterLine(self.table.needle)
             await self.mount(line, after="#banner")
             self.set_focus(line)
         else:
@@ -274,7 +249,7 @@ class MainScreen(Screen[None]):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         if event.input.id == "filter":
-            self._needle = event.value.strip()
+            self.table.needle = event.value.strip()
             self.fill(hold=False)
 
     def on_filter_line_left(self) -> None:
@@ -290,7 +265,7 @@ class MainScreen(Screen[None]):
             self.table.focus()
         elif self.query("#filter"):
             self.query("#filter").remove()
-            self._needle = ""
+            self.table.needle = ""
             self.table.focus()
             self.fill(hold=False)
         elif self.table.marked:
@@ -305,7 +280,7 @@ class MainScreen(Screen[None]):
 
     def action_ended(self) -> None:
         """Shows or hides stopped containers."""
-        self._show_ended = not self._show_ended
+        self.table.shows_ended = not self.table.shows_ended
         self.fill(hold=False)
         self.read_visible()
 
@@ -318,12 +293,12 @@ class MainScreen(Screen[None]):
             return True
         if needs is Needs.STOPS:
             return self.session.any_stop_seen
-        selected = self.selected() if self.is_mounted else None
+        selected = self.table.selected() if self.is_mounted else None
         return selected is not None and not reason(needs, Selection((selected,)))
 
     def _fit(self, needs: Needs, selection: Selection | None = None) -> Selection:
         """Returns the targets that an action applies to; says why if there are none."""
-        chosen = self.targets() if selection is None else selection
+        chosen = self.table.targets() if selection is None else selection
         removed = self.table.held.name if self.table.held is not None else ""
         why = reason(needs, chosen, removed)
         if why:
@@ -332,7 +307,7 @@ class MainScreen(Screen[None]):
 
     def _selected_for(self, needs: Needs) -> "Container | None":
         """Returns the container under the cursor if an action applies to it, whatever is marked; says why if not."""
-        selected = self.selected()
+        selected = self.table.selected()
         fit = self._fit(needs, Selection((selected,) if selected is not None else ())).containers
         return fit[0] if fit else None
 
@@ -394,7 +369,7 @@ class MainScreen(Screen[None]):
         if not self.session.any_stop_seen:
             toast(self, safe_line("No stop has been seen yet. Press x to stop a container."))
             return
-        selected = self.selected()
+        selected = self.table.selected()
         seen = selected is not None and self.session.stops.has_seen(selected.id)
         self.post_message(ShowStops(selected.id if selected is not None and seen else None))
 
@@ -449,7 +424,7 @@ class MainScreen(Screen[None]):
         """Runs a new container from an image."""
         from containerlab_tui.ui.dialogs.run import run_new
 
-        run_new(self, self.session, self.selected())
+        run_new(self, self.session, self.table.selected())
 
     def action_rename(self) -> None:
         """Renames the container."""

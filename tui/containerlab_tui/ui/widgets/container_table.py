@@ -13,6 +13,7 @@ from containerlab_tui.model.inventory import DEAD, EXITED, RUNNING, UP, status_w
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.states import UNREAD, forecast_word, state_word
 from containerlab_tui.session.actions import Scope
+from containerlab_tui.session.selection import Selection
 from containerlab_tui.session.store import Store
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, GridRow, cell
@@ -44,6 +45,10 @@ class ContainerTable(Grid):
         self._store = store
         self._clock = clock
         self.marked: set[str] = set()
+        self.needle = ""
+        """Only containers that contain this text are listed; empty: all."""
+        self.shows_ended = False
+        """Whether stopped containers are listed."""
         self._longest = {"name": 0, "image": 0}
         self._shown: dict[str, Container] = {}
         self._held: Container | None = None
@@ -55,6 +60,21 @@ class ContainerTable(Grid):
         if key is None or self._held is None or self._held.id != key:
             self._held = self._shown.get(key or "")
         return self._held
+
+    def selected(self) -> "Container | None":
+        """Returns the container under the cursor."""
+        key = self.row_key
+        return self._store.containers.get(key) if key else None
+
+    def targets(self) -> Selection:
+        """Returns the marked containers, or the one under the cursor."""
+        marked = [one for one in self._store.order(ended=True) if one.id in self.marked]
+        selected = self.selected()
+        chosen = marked or ([selected] if selected else [])
+        shown = {row.key for row in self.rows}
+        hidden = frozenset(one.id for one in chosen if one.id not in shown)
+        by = "by the filter" if self.needle else "with the stopped containers"
+        return Selection(tuple(chosen), hidden, by)
 
     def has_left_a_changed_row(self) -> bool:
         """Returns whether the row that the cursor has just left may belong elsewhere, because its container changed."""
@@ -70,8 +90,21 @@ class ContainerTable(Grid):
             for one in self.COLUMNS
         ]
 
-    def show(self, containers: "Sequence[Container]") -> None:
-        """Shows these containers, in this order."""
+    def fill(self, hold: bool) -> None:
+        """Shows the containers that match the filter, and if `hold` the one under the cursor wherever it was."""
+        self.marked &= self._store.containers.keys()
+        self.empty_text = self._nothing()
+        self._show(self._store.order(self.shows_ended, self.needle, self.held if hold else None))
+
+    def _nothing(self) -> str:
+        if self.needle:
+            return f"No container matches “{safe_line(self.needle, 40)}”. Press Esc to show all."
+        running, ended = self._store.counts()
+        if not running and ended:
+            return f"No running containers. Press a to show {ended} stopped, n to run one."
+        return "No containers. Press n to run one from an image."
+
+    def _show(self, containers: "Sequence[Container]") -> None:
         self._shown = {one.id: one for one in containers}
         now = self._clock()
         every = self._store.containers.values()
