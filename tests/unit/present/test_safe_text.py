@@ -1,5 +1,6 @@
 """Text from a container can't control the terminal."""
 
+import json
 import re
 import time
 import unicodedata
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from containerlab_tui.present.safe_text import ELLIPSIS, log_line, plain, safe, safe_lines
+from containerlab_tui.present.safe_text import ELLIPSIS, log_line, plain, plain_value, safe, safe_lines
 
 #: Built from the Unicode database here, from ranges there.
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -107,6 +108,20 @@ def test_longer_text_ends_in_an_ellipsis() -> None:
 
 def test_bytes_that_are_not_utf_8_become_replacement_characters() -> None:
     assert plain("caf\udce9 é 漢") == "caf\ufffd é 漢"
+
+
+BYTES_AS_TEXT = st.binary(max_size=9).map(lambda raw: raw.decode(errors="surrogateescape"))
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), BYTES_AS_TEXT)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(BYTES_AS_TEXT, inner, max_size=3)
+)
+
+
+@given(VALUES)
+@example(("tuple", ["\udcff", {"\udcff": "\udce2\udc82"}, True, 1.5, None]))
+def test_every_text_of_a_value_becomes_one_that_json_can_hold(value: object) -> None:
+    """As if the bytes of the whole document were replaced."""
+    assert json.dumps(plain_value(value)) == json.dumps(json.loads(plain(json.dumps(value, ensure_ascii=False))))
 
 
 @pytest.mark.parametrize(

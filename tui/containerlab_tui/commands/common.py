@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from containerlab_probes.errors import BadRequest, ContainerlabError
 from containerlab_tui.present.cells import width
-from containerlab_tui.present.safe_text import SafeText, safe, safe_block
+from containerlab_tui.present.safe_text import SafeText, plain_value, safe, safe_block
 
 if TYPE_CHECKING:
     from containerlab_tui.config import Loaded
@@ -102,18 +102,12 @@ def answer(document: "Document") -> None:
         if isinstance(value, list):
             sys.stdout.write("[")
             for index, item in enumerate(value):
-                sys.stdout.write(", " * bool(index) + _json_text(item))
+                sys.stdout.write(", " * bool(index) + json.dumps(plain_value(item)))
             sys.stdout.write("]")
         else:
-            sys.stdout.write(_json_text(value))
+            sys.stdout.write(json.dumps(plain_value(value)))
         before = ", "
     say(safe("}"))
-
-
-def _json_text(value: object) -> str:
-    from containerlab_tui.present.safe_text import plain
-
-    return json.dumps(json.loads(plain(json.dumps(value, ensure_ascii=False))), ensure_ascii=True)
 
 
 def say(text: SafeText) -> None:

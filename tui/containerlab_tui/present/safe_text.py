@@ -20,8 +20,8 @@ from containerlab_probes.safe_text import (
 )
 
 __all__ = (
-    "ELLIPSIS", "LINES_LIMIT", "LINE_LIMIT", "LOG_LIMIT", "SafeText", "log_line", "plain", "safe", "safe_block",
-    "safe_line", "safe_lines",
+    "ELLIPSIS", "LINES_LIMIT", "LINE_LIMIT", "LOG_LIMIT", "SafeText", "log_line", "plain", "plain_value", "safe",
+    "safe_block", "safe_line", "safe_lines",
 )  # fmt: skip
 
 LOG_LIMIT = 4000
@@ -182,3 +182,16 @@ def _extended(values: list[int]) -> str:
 def plain(text: str) -> str:
     """Returns text from bytes in a form that JSON can hold: bytes that are not UTF-8 become U+FFFD."""
     return text.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def plain_value(value: object) -> object:
+    """Returns a value for JSON with every text in it in such a form, names too."""
+    match value:
+        case str():
+            return plain(value)
+        case dict():
+            return {plain_value(name): plain_value(item) for name, item in value.items()}
+        case list() | tuple():
+            return [plain_value(item) for item in value]
+        case _:
+            return value
