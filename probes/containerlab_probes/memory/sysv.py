@@ -7,7 +7,6 @@ sysv_ipc attaches and removes. It provides neither these tables nor the members 
 member, by key), so this module reads those.
 """
 
-import ctypes
 import errno
 import os
 from collections.abc import Iterable, Iterator
@@ -28,14 +27,14 @@ TABLE_BYTES = 1 << 30
 MEMBERS_IN_ALL = 65_536
 """Members that are read from all sets together."""
 MEMBERS_LIMIT = 1024
-"""Maximum number of members to read from one semaphore set, each with three calls; a set may have 32,000."""
+"""Maximum number of members to read from one semaphore set, each with four calls; a set may have 32,000."""
 
 MAPS_BYTES = 64 * 1024 * 1024
 """Bytes of /proc/self/maps that are searched for a segment."""
 _PLURALS = {"shm": "Segments", "sem": "Semaphore sets", "msg": "Message queues"}
 """Table of /proc/sysvipc -> what it lists."""
 _SHM_DEST = 0o1000
-_GETPID, _GETALL, _GETNCNT, _GETZCNT = 11, 13, 14, 15
+_GETPID, _GETVAL, _GETNCNT, _GETZCNT = 11, 12, 14, 15
 _NO_SUCH_ID = NO_SUCH_OBJECT | {errno.EINVAL}
 
 
@@ -145,12 +144,11 @@ def _rows(text: str, *needed: str) -> list[dict[str, int]]:
 def members(set_id: int, count: int, limit: int = MEMBERS_LIMIT) -> tuple[Semaphore, ...]:
     """Returns the members of a set, at most `limit` and at most MEMBERS_LIMIT of them.
 
-    These are calls of semctl(2) at different instants: GETALL, GETNCNT, GETZCNT, GETPID. Raises `Gone` and `Denied`.
+    These are calls of semctl(2) at different instants. Not GETALL, which writes as many values as the set has: a
+    container could have replaced the set by a larger one, of the same id, since it was listed. Raises `Gone` and
+    `Denied`.
     """
     what = f"read semaphore set {set_id}"
-    values = (ctypes.c_ushort * count)()
-    if libc.semctl(set_id, 0, _GETALL, values) < 0:
-        raise last_failure(what, _NO_SUCH_ID)
 
     def ask(member: int, command: int) -> int:
         answer = int(libc.semctl(set_id, member, command, 0))
@@ -159,7 +157,7 @@ def members(set_id: int, count: int, limit: int = MEMBERS_LIMIT) -> tuple[Semaph
         return answer
 
     return tuple(
-        Semaphore(values[n], ask(n, _GETNCNT), ask(n, _GETZCNT), ask(n, _GETPID))
+        Semaphore(ask(n, _GETVAL), ask(n, _GETNCNT), ask(n, _GETZCNT), ask(n, _GETPID))
         for n in range(min(count, limit, MEMBERS_LIMIT))
     )
 

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -202,6 +203,28 @@ def test_without_sysv_ipc_a_sentence_says_what_to_install(monkeypatch: pytest.Mo
         sysv.read_by_attaching(0, 0, 10)
     with pytest.raises(Unsupported, match="pip install sysv-ipc"):
         sysv.remove(IpcKind.SHM, 0)
+
+
+LARGER = """
+import ctypes, sys
+from containerlab_probes.memory import sysv
+libc = ctypes.CDLL(None, use_errno=True)
+number = libc.semget(0, 32_000, 0o600)
+assert number >= 0, ctypes.get_errno()
+try:
+    for _ in range(200):
+        assert len(sysv.members(number, 1)) == 1
+    print("whole", flush=True)
+finally:
+    libc.semctl(number, 0, 0, 0)
+"""
+
+
+def test_a_set_that_was_replaced_by_a_larger_one_writes_over_no_memory() -> None:
+    """The kernel writes as many values as the set has now, so the length of a table read before says nothing."""
+    environment = os.environ | {"PYTHONPATH": ":".join(sys.path), "PYTHONMALLOC": "malloc"}
+    done = subprocess.run((sys.executable, "-c", LARGER), capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stdout) == (0, "whole\n"), done.stderr
 
 
 def test_the_first_rows_of_a_long_table() -> None:
