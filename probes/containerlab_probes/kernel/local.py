@@ -27,8 +27,9 @@ _KERNEL_TREES = frozenset(
     b"proc sysfs cgroup cgroup2 devpts devtmpfs mqueue securityfs debugfs tracefs bpf pstore efivarfs configfs fusectl "
     b"binfmt_misc hugetlbfs nsfs".split()
 )
-_MOUNT = re.compile(rb"^(\d+) \d+ (\d+:\d+) \S+ (\S+) [^\n]* - (\S+) ", re.MULTILINE)
-"""Id, device, mount point and type of a line of mountinfo. The kernel escapes blanks in paths and sources."""
+_MOUNT = re.compile(rb"^(\d+) \d+ (\d+:\d+) [^ \n]+ ([^ \n]+) [^\n]* - ([^ \n]+) ", re.MULTILINE)
+"""Id, device, mount point and type of a line of mountinfo. The kernel escapes blanks in paths and sources, but no other
+white space."""
 MOUNTS_BYTES = 16 * 1024 * 1024
 """Bytes that are read from one mountinfo; a namespace may have 100,000 mounts (fs.mount-max)."""
 REREAD_S = 0.2
