@@ -38,7 +38,8 @@ def open_pidfd(id: ProcessId) -> int:
     """Returns a pidfd (man 2 pidfd_open) of exactly this process; the caller closes it.
 
     The start time is compared after opening; from then on the descriptor can't refer to another process. Raises `Gone`,
-    also for a reaped zombie, `Denied` (hidden by hidepid), and `Unsupported` before Linux 5.3.
+    also for a reaped zombie, `Denied` (hidden by hidepid), and `Unsupported` (before Linux 5.3, or too many open
+    files).
     """
     try:
         fd = os.pidfd_open(id.pid)
@@ -54,11 +55,12 @@ def open_pidfd(id: ProcessId) -> int:
         ) from error
     try:
         found = identify(id.pid)
-    except (ContainerlabError, ValueError) as error:
+    except (Gone, ValueError) as error:
         os.close(fd)
-        if isinstance(error, Denied):
-            raise
         raise ended(id) from error
+    except ContainerlabError:
+        os.close(fd)
+        raise
     if found != id:
         os.close(fd)
         raise ended(id)

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import resource
 import select
 import struct
 import threading
@@ -16,6 +17,9 @@ from containerlab_probes.kernel.files import read_text
 from containerlab_probes.processes.identity import open_pidfd
 from containerlab_probes.records import ProcessId
 from containerlab_probes.signals.names import name_of
+
+SHARE_OF_FILES = 4
+"""One watch opens at most the limit of open files (ulimit -n) divided by this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +37,13 @@ class ExitWatch:
     """Waits for processes to exit, through pidfds that are opened before any signal is sent.
 
     One thread waits; any thread may add, wake and close. The next `wait` reports a process that had already exited when
-    it was added, without its status.
+    it was added, without its status. It watches as many processes as `SHARE_OF_FILES` allows: of a container with more,
+    those added first.
     """
 
     def __init__(self, ids: Iterable[ProcessId] = ()) -> None:
         """Raises as `open_pidfd`, except `Gone`."""
+        self._most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // SHARE_OF_FILES
         self._poll = select.epoll()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll.register(self._bell, select.EPOLLIN)
@@ -53,8 +59,8 @@ class ExitWatch:
             raise
 
     def add(self, id: ProcessId) -> None:
-        """Watches one more process."""
-        if self._closed:
+        """Watches one more process, unless the watch is full."""
+        if self._closed or len(self._watched) >= self._most:
             return
         try:
             fd = open_pidfd(id)

@@ -121,9 +121,13 @@ def failing(code: int) -> Callable[[int], int]:
     return fail
 
 
-def test_too_many_open_files_are_not_taken_for_an_exit() -> None:
+@pytest.mark.parametrize("free", [0, 1])
+def test_too_many_open_files_are_not_taken_for_an_exit(free: int) -> None:
+    """Where one more may be opened, that is the pidfd, and the process can't be identified any more."""
+    next_fd = os.dup(0)
+    os.close(next_fd)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next_fd + free, hard))
     try:
         with pytest.raises(Unsupported, match="limit of open files"):
             open_pidfd(ME)

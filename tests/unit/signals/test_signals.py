@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import re
+import resource
 import signal
 import subprocess
 import threading
@@ -229,6 +230,34 @@ def test_several_exits_and_an_early_one() -> None:
     watch.close()
     expected = {process.pid: number for number, process in enumerate(others, 1)} | {early.pid: None}
     assert {one.id.pid: one.ended_by for one in ended} == expected
+
+
+def test_a_watch_leaves_files_for_the_rest_of_the_program() -> None:
+    """A container may have more processes than this program may open files. Nothing is said to have exited then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = len(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most * exits.SHARE_OF_FILES, hard))
+    try:
+        watch = exits.ExitWatch()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    children = [start("exit 0") for _ in range(most + 1)]
+    for child in children:
+        watch.add(identify(child.pid))
+    assert watch.wait(0) == ()
+    for child in children:
+        child.communicate(b"\n")
+    ended: set[int] = set()
+
+    def all_but_one() -> bool:
+        ended.update(one.id.pid for one in watch.wait(0.1))
+        return len(ended) == most
+
+    eventually(all_but_one, "the exits of those added first")
+    assert ended == {child.pid for child in children[:-1]}
+    watch.add(ProcessId(children[0].pid, 1))
+    assert watch.wait(0.1)[0].ended_by is None, "there is room again"
+    watch.close()
 
 
 @pytest.mark.parametrize("end", ["wake", "close"])
