@@ -12,9 +12,9 @@ import re
 import select
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from containerlab_probes.codec import (
     ANSWER_LIMIT,
@@ -32,7 +32,7 @@ from containerlab_probes.memory.windows import check_window
 from containerlab_probes.processes.container_files import ContainerFiles
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.membership import membership_of
-from containerlab_probes.processes.tree import container_processes
+from containerlab_probes.processes.tree import list_processes, process_ids
 from containerlab_probes.records import ContainerRun, IpcKind, ProcessId
 
 Fields = dict[str, object]
@@ -147,9 +147,6 @@ class Agent:
             raise Unsupported("PID 1 of the container is in another IPC namespace than this agent.")
         return self._run
 
-    def _pids(self) -> Iterable[ProcessId]:
-        return [process.id for process in container_processes(self._target)]
-
     def _hello(self, _: Question) -> object:
         return {"protocol": PROTOCOL, "pid": os.getpid(), "namespace": namespace_inode(0, "ipc")}
 
@@ -167,16 +164,20 @@ class Agent:
             return OneOverview(error=_error(error))
 
     def _processes(self, _: Question) -> object:
-        return container_processes(self._target)
+        return list_processes(self._target)
 
     def _ipc(self, _: Question) -> object:
-        return snapshot.snapshot(self._target.init, self._pids(), time.monotonic() + READING_S)
+        until, run = time.monotonic() + READING_S, self._target
+        ids, unread = process_ids(run)
+        found = snapshot.snapshot(run.init, ids, until)
+        if not unread:
+            return found
+        return replace(found, unread=(*found.unread, unread), users_unread=(*found.users_unread, unread))
 
     def _ipc_read(self, question: Question) -> object:
         kind, (offset, length) = question.kind(), question.window()
-        return snapshot.read(
-            self._target.init, self._pids(), kind, question.text("object"), offset=offset, length=length
-        )
+        ids, _ = process_ids(self._target)
+        return snapshot.read(self._target.init, ids, kind, question.text("object"), offset=offset, length=length)
 
     def _ipc_remove(self, question: Question) -> object:
         snapshot.remove(self._target.init, question.kind(), question.text("object"))
@@ -185,7 +186,10 @@ class Agent:
     def _maps(self, question: Question) -> object:
         upper_dir = question.text("upper_dir", empty=True)
         until, run = time.monotonic() + READING_S, self._target
-        found = mappings.container_mappings(run.init, container_processes(run), until)
+        seen = list_processes(run, within_s=READING_S / 2)
+        found = mappings.container_mappings(run.init, seen.processes, until)
+        if seen.unread:
+            found = replace(found, unread=(*found.unread, seen.unread))
         upper = mappings.paths_in_upper(found.mappings, upper_dir) if upper_dir else None
         return pack(found, upper)
 
@@ -211,7 +215,7 @@ class Agent:
 
     def _map_read(self, question: Question) -> object:
         id, (offset, length) = ProcessId(question.number("pid"), question.number("started")), question.window()
-        if id not in self._pids():
+        if id.pid not in membership_of(self._target).pids() or identify(id.pid) != id:
             raise Gone(f"Process {id.pid} does not belong to this container, or has exited.")
         return mappings.read_mapping(id, question.text("range"), offset, length)
 

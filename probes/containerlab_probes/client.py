@@ -27,8 +27,8 @@ from containerlab_probes.records import (
     IpcSnapshot,
     Mappings,
     Overview,
-    Process,
     ProcessId,
+    ProcessList,
     Window,
 )
 
@@ -298,9 +298,9 @@ class ProbeClient(AgentClient):
         ours = agent_command("--container", _text_of(run))
         super().__init__(nsenter_command(run.init.pid, ("ipc",), ours), command, time_limit_s, run.init)
 
-    def processes(self) -> tuple[Process, ...]:
-        """Returns the container's processes, as `container_processes` returns them."""
-        return cast(tuple[Process, ...], self.ask(tuple[Process, ...], "processes"))
+    def processes(self) -> ProcessList:
+        """Returns the container's processes, as `list_processes` returns them."""
+        return cast(ProcessList, self.ask(ProcessList, "processes", LISTING_FACTOR))
 
     def ipc(self) -> IpcSnapshot:
         """Returns every IPC object of the container's namespace and POSIX directories."""

@@ -12,7 +12,7 @@ from enum import Enum
 from containerlab_probes.records import Mapping as MappingRecord
 from containerlab_probes.records import Mappings, Mount, Overview, ProcessId
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Version of the questions and answers; the agent reports its own in `hello`."""
 ANSWER_LIMIT = 64 << 20
 """Bytes of one answer's line: 32,000 objects of each of six kinds take about 45 MB."""

@@ -230,6 +230,15 @@ class IpcObject:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessList:
+    """The processes of a container; it may have more than can be read."""
+
+    processes: tuple[Process, ...]
+    unread: str = ""
+    """A sentence about those that are left out; empty if all are listed."""
+
+
+@dataclass(frozen=True, slots=True)
 class IpcSnapshot:
     """Everything in one IPC namespace at one instant."""
 
@@ -241,6 +250,8 @@ class IpcSnapshot:
     mq_msg_max, mq_msgsize_max, and dev_shm_bytes / dev_shm_free (the tmpfs on /dev/shm)."""
     unread: tuple[str, ...] = ()
     """Sentences about what could not be read."""
+    users_unread: tuple[str, ...] = ()
+    """Those of them about the users of objects: an object may have more users than are listed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ import pytest
 
 from containerlab_probes.errors import Gone
 from containerlab_probes.kernel import cgroups
-from containerlab_probes.processes.tree import container_processes
 from containerlab_probes.records import ContainerRun
 from tests.support.docker import Containers, Docker, eventually
+from tests.support.kernel import container_processes
 
 BASE = "containerlab/base:latest"
 FILL = "import time; kept = bytearray(b'x') * 20_000_000; print('ready', flush=True); time.sleep(1000)"

@@ -14,13 +14,13 @@ import pytest
 from containerlab_probes.errors import Gone
 from containerlab_probes.kernel.asking import spares_init_when_main_thread_blocks
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.processes.tree import container_processes, read_process
+from containerlab_probes.processes.tree import read_process
 from containerlab_probes.records import Delivery, Effect, Forecast, Process
 from containerlab_probes.signals.exits import ExitWatch
 from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import name_of
 from tests.support.docker import Containers, Docker, eventually
-from tests.support.kernel import send
+from tests.support.kernel import container_processes, send
 
 BASE = "containerlab/base:latest"
 TERM = int(signal.SIGTERM)
@@ -425,12 +425,12 @@ def test_without_privileges_what_decides_is_unknown(docker: Docker, container: C
     script = """
 import os, sys
 from containerlab_probes.signals.forecast import forecast
-from containerlab_probes.processes.tree import container_processes
+from containerlab_probes.processes.tree import list_processes
 from containerlab_probes.records import ContainerRun, ProcessId
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 for run in sys.argv[1:]:
     id, pid, started = run.split(":")
-    init = container_processes(ContainerRun(id, ProcessId(int(pid), int(started))))[0]
+    init = list_processes(ContainerRun(id, ProcessId(int(pid), int(started)))).processes[0]
     print(forecast(init, 15).delivery, bool(init.dispositions.unread), sep=",")
 """
     runs = [docker.run_of(name) for name in (waiting, handling)]

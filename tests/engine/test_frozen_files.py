@@ -78,7 +78,7 @@ def test_the_users_stay_numbers(engine: DockerEngine, frozen: str) -> None:
     before = time.monotonic()
     seen = visible_processes(engine, engine.inspect(frozen))
     assert time.monotonic() - before < SLOW_S
-    assert [one.user for one in seen] == ["0"]
+    assert [one.user for one in seen.processes] == ["0"]
 
 
 def test_doctor_all_names_it_and_gives_the_rest(engine_host: str, frozen: str, container: Containers) -> None:

@@ -96,7 +96,7 @@ def in_namespace(client: ProbeClient, *argv: str) -> str:
 def test_system_v_objects_with_their_users(docker: Docker, container: Containers, probe: Probe) -> None:
     client = probe(with_waiter(docker, container))
     snapshot = waiting(client)
-    [waiter] = [process for process in client.processes() if "waiter" in process.command]
+    [waiter] = [process for process in client.processes().processes if "waiter" in process.command]
 
     assert snapshot.namespace == namespace_inode(client.run.init.pid, "ipc") != namespace_inode(0, "ipc")
     assert snapshot.unread == ()
@@ -337,7 +337,7 @@ def test_a_container_from_scratch(docker: Docker, container: Containers, probe: 
     snapshot = client.ipc()
     assert (snapshot.objects, snapshot.unread) == ((), ())
     assert snapshot.limits["dev_shm_bytes"] == 64 << 20
-    assert [process.container_pid for process in client.processes()] == [1]
+    assert [process.container_pid for process in client.processes().processes] == [1]
 
 
 def test_an_agent_killed_and_a_container_gone_between_questions(

@@ -1,11 +1,16 @@
 """A container can't hide what it has behind its number: 4,096 segments and 65,000 mappings are listed, in part."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from containerlab_probes.memory.mappings import MAPPINGS_LIMIT
+from containerlab_probes.processes import tree
+from tests.engine.commands_support import Command
 from tests.support.docker import Containers
 
 SEGMENTS = """
@@ -30,6 +35,19 @@ count = 0
 while count < 65_000 and libc.mmap(None, 4096, 3, 1, fd, 0) not in (None, (1 << 64) - 1):
     count += 1
 print("made", count, flush=True)
+while True: signal.pause()
+"""
+PROCESSES = """
+import ctypes, mmap, os, signal
+shared = mmap.mmap(-1, 4096)
+libc = ctypes.CDLL(None)
+assert libc.shmget(4711, 4096, 0o1600) >= 0
+made = 1
+while made < 1_000:
+    if os.fork() == 0:
+        while True: signal.pause()
+    made += 1
+print("made", made, flush=True)
 while True: signal.pause()
 """
 MEMORY_KIB = 400 * 1024
@@ -82,3 +100,39 @@ def test_the_objects_are_listed_beside_many_mappings(engine_host: str, container
     name = container("dockerapp1", "python3", "-c", MAPPINGS, ready="made 65000")
     document, _ = answer(engine_host, "ipc", name)
     assert document["objects"] == []
+
+
+def test_memory_is_listed_beside_many_processes(engine_host: str, container: Containers) -> None:
+    """Each listing has to find its way through all processes."""
+    name = container("dockerapp1", "python3", "-S", "-c", PROCESSES, ready="made 1000")
+    for command, found in (("ipc", "objects"), ("maps", "mappings"), ("processes", "processes")):
+        document, _ = answer(engine_host, command, name)
+        held, partial = document[found], document["partial"]
+        assert isinstance(held, list)
+        assert isinstance(partial, list)
+        assert held
+        assert all(re.match(r"[A-Z][a-z ]+: .* of .* are (listed|searched)", sentence) for sentence in partial), partial
+        assert found != "processes" or partial or len(held) == 1000
+
+
+def test_a_partial_list_of_processes_says_so(
+    engine_host: str, container: Containers, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was not listed was not signalled either, and the status says so."""
+    script = "trap : USR1; sleep 1001 & sleep 1002 & echo ready; while :; do wait; done"
+    name = container("dockerapp1", "sh", "-c", script, ready="ready")
+    command = Command(engine_host, capsys)
+    monkeypatch.setattr(tree, "PROCESSES_LIMIT", 2)
+    partial = "Processes: the first 2 of 3 are listed."
+    for words, found in ((("processes",), "processes"), (("forecast",), "forecasts")):
+        assert len(command.asks(*words, name)[found]) == 2
+        assert command.asks(*words, name)["partial"] == [partial]
+        assert command(*words, name).err == f"partial: {partial}\n"
+    assert partial in command.asks("doctor", name)["partial"]
+    answered = command("signal", name, "WINCH", "--all", "--json")
+    assert (answered.status, len(answered.document["sent"])) == (4, 2)
+    assert answered.document["partial"] == [partial]
+    assert answered.err == f"{partial} The others were not signalled.\n"
+    assert command("signal", name, "WINCH", "--json").status == 0, "PID 1 was signalled"
+    missing = command("signal", name, "WINCH", "--pid", "999")
+    assert (missing.status, partial in missing.err) == (3, True)

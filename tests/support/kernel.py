@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import psutil
 
 from containerlab_probes.processes.identity import identify, open_pidfd
-from containerlab_probes.processes.tree import read_process
+from containerlab_probes.processes.tree import list_processes, read_process
 from containerlab_probes.records import ContainerRun, Process, ProcessId
 from containerlab_probes.trace_records import TraceRecord
 from tests.support.docker import eventually
@@ -51,6 +51,13 @@ class PlayedTrace:
 
     def close(self) -> None:
         self.closed += 1
+
+
+def container_processes(run: ContainerRun) -> tuple[Process, ...]:
+    """Returns all processes of a container that has few."""
+    found = list_processes(run)
+    assert not found.unread
+    return found.processes
 
 
 @contextmanager

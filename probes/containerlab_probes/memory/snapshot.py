@@ -140,7 +140,11 @@ def snapshot(init: ProcessId, processes: Iterable[ProcessId], until: float = mat
     if identify(init.pid) != init:
         raise Gone("PID 1 of the container has exited.")
     return IpcSnapshot(
-        namespace_inode(0, "ipc"), tuple(objects), sysv.limits() | limits, (*unread, *posix_unread, *uses.unread)
+        namespace_inode(0, "ipc"),
+        tuple(objects),
+        sysv.limits() | limits,
+        (*unread, *posix_unread, *uses.unread),
+        tuple(uses.unread),
     )
 
 

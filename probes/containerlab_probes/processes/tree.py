@@ -3,7 +3,8 @@
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import replace
 
 from containerlab_probes.errors import ContainerlabError, Gone
@@ -15,12 +16,16 @@ from containerlab_probes.processes.dispositions import dispositions_of, read_thr
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.membership import membership_of
 from containerlab_probes.processes.shell_foreground import foreground_of, shell_of
-from containerlab_probes.records import ContainerRun, Dispositions, Process, ProcessId
+from containerlab_probes.records import ContainerRun, Dispositions, Process, ProcessId, ProcessList
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _BOOT = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 """Epoch seconds of the machine's boot; measured once, so that the start of a process never changes."""
 _CHILD_SIGNAL = 17
+PROCESSES_LIMIT = 32_000
+"""Processes of one container that are listed; it may have as many as the machine (man 5 proc_sys_kernel, pid_max)."""
+READING_S = 8.0
+"""Time after which a listing of processes stops. Each one may have thousands of threads and open files."""
 
 
 def read_process(pid: int) -> Process:
@@ -45,25 +50,48 @@ def pid_and_name(pid: int, level: int) -> tuple[int, str]:
     return numbers[level] if level < len(numbers) else 0, _read_stat(pid).name
 
 
-def container_processes(run: ContainerRun, passwd: Callable[[ProcessId], bytes] | None = None) -> tuple[Process, ...]:
-    """Returns every process that belongs to this run of a container; parents before children, children by PID.
+def list_processes(
+    run: ContainerRun, passwd: Callable[[ProcessId], bytes] | None = None, within_s: float = READING_S
+) -> ProcessList:
+    """Returns the processes that belong to this run of a container; parents before children, children by PID.
 
     `membership` says which those are. Processes that `docker exec` started or that entered through nsenter follow PID
     1's tree. If the container shares a PID namespace (`--pid=host` or `container:…`), only the cgroup counts. A process
     that exits during the reading is omitted. `passwd` reads the container's user names where their file may block;
     without it they stay numbers there. Raises `Gone` if PID 1 has exited, and as `membership_of`.
     """
+    until = time.monotonic() + within_s
     membership, init = membership_of(run), run.init
-    users = _Users(init, passwd)
+    users, members = _Users(init, passwd), membership.pids()
     found: list[Process] = []
-    for pid, is_inside in sorted(membership.pids().items()):
-        try:
-            found.append(_read(pid, membership.level if is_inside else None, users))
-        except Gone:
-            continue
+    unread = ""
+    for count, pid in enumerate(_in_reading_order(members, init)):
+        if count == PROCESSES_LIMIT or (count and time.monotonic() > until):
+            why = "" if count == PROCESSES_LIMIT else "; reading took too long"
+            unread = f"Processes: the first {count:,} of {len(members):,} are listed{why}."
+            break
+        with suppress(Gone):
+            found.append(_read(pid, membership.level if members[pid] else None, users))
     if all(process.id != init for process in found):
         raise Gone(f"PID 1 of the container (process {init.pid}) has exited.")
-    return _in_tree_order(_with_orphaned_groups(found), init)
+    return ProcessList(_in_tree_order(_with_orphaned_groups(found), init), unread)
+
+
+def process_ids(run: ContainerRun) -> tuple[tuple[ProcessId, ...], str]:
+    """Returns which processes `list_processes` lists, and a sentence as in `ProcessList`; much faster. Raises as it."""
+    members = membership_of(run).pids()
+    found = []
+    for pid in _in_reading_order(members, run.init)[:PROCESSES_LIMIT]:
+        with suppress(Gone):
+            found.append(identify(pid))
+    if len(members) <= PROCESSES_LIMIT:
+        return tuple(found), ""
+    return tuple(found), f"Processes: the first {PROCESSES_LIMIT:,} of {len(members):,} are searched."
+
+
+def _in_reading_order(pids: Collection[int], init: ProcessId) -> list[int]:
+    """Returns PID 1 first, since it matters most: its number need not be the lowest."""
+    return sorted(pids, key=lambda pid: (pid != init.pid, pid))
 
 
 class _Users:

@@ -84,7 +84,7 @@ def test_questions_of_a_container(probe: Make, run: ContainerRun) -> None:
     client = probe()
     snapshot = client.ipc()
     assert snapshot.namespace == namespace_inode(run.init.pid, "ipc")
-    assert [process.id for process in client.processes()] == [run.init]
+    assert [process.id for process in client.processes().processes] == [run.init]
     found, in_upper = client.maps()
     assert in_upper is None
     program = os.readlink(f"/proc/{run.init.pid}/exe")

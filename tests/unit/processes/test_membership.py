@@ -14,9 +14,8 @@ from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_probes.processes import membership
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.membership import membership_of, require_target
-from containerlab_probes.processes.tree import container_processes
 from containerlab_probes.records import ContainerRun, ProcessId
-from tests.support.kernel import NO_CONTAINER, namespaced, running
+from tests.support.kernel import NO_CONTAINER, container_processes, namespaced, running
 
 ID, OTHER = "a1" * 32, "b2" * 32
 NOBODY = 2**22 + 1

@@ -19,10 +19,10 @@ from containerlab_probes.processes import tree
 from containerlab_probes.processes.dispositions import Call, Thread, dispositions_of
 from containerlab_probes.processes.pid_namespaces import PidNamespaces
 from containerlab_probes.processes.shell_foreground import foreground_of, shell_of
-from containerlab_probes.processes.tree import container_processes, read_process
+from containerlab_probes.processes.tree import list_processes, process_ids, read_process
 from containerlab_probes.records import ContainerRun, Dispositions, Process, ProcessId
 from tests.support.docker import eventually
-from tests.support.kernel import namespaced
+from tests.support.kernel import container_processes, namespaced
 
 TERM = 15
 T = frozenset({TERM})
@@ -295,6 +295,30 @@ def test_an_unreadable_shell_gives_a_reason() -> None:
     assert foreground_of(2**22 + 1, "dash", Thread(status(), Call.WAIT))[1]
     assert foreground_of(7, "dash", Thread(status(), Call.SIGSUSPEND)) == ((), "")
     assert foreground_of(7, "bash", Thread(status(), Call.OTHER)) == ((), "")
+
+
+def test_more_processes_than_are_listed(run: ContainerRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PID 1 is always among them, and the list says that it is partial."""
+    every = container_processes(run)
+    assert process_ids(run) == (tuple(sorted((one.id for one in every), key=lambda id: id.pid)), "")
+    monkeypatch.setattr(tree, "PROCESSES_LIMIT", 2)
+    found = list_processes(run)
+    assert [one.id for one in found.processes] == [one.id for one in sorted(every, key=lambda one: one.pid)[:2]]
+    assert found.unread == f"Processes: the first 2 of {len(every)} are listed."
+    ids, unread = process_ids(run)
+    assert ids == tuple(one.id for one in found.processes)
+    assert unread == f"Processes: the first 2 of {len(every)} are searched."
+
+
+def test_a_listing_of_processes_ends_in_time(run: ContainerRun) -> None:
+    every = container_processes(run)
+    found = list_processes(run, within_s=0.0)
+    assert [one.id for one in found.processes] == [run.init]
+    assert found.unread == f"Processes: the first 1 of {len(every)} are listed; reading took too long."
+
+
+def test_pid_1_is_read_first_whatever_its_number() -> None:
+    assert tree._in_reading_order({9, 4, 7, 5}, ProcessId(7, 1)) == [7, 4, 5, 9]
 
 
 def test_reading_from_several_threads(run: ContainerRun) -> None:

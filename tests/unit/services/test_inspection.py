@@ -8,8 +8,9 @@ import pytest
 from containerlab_probes.client import ProbeClient
 from containerlab_probes.errors import BadRequest, Gone
 from containerlab_probes.kernel.namespaces import namespace_inode
-from containerlab_probes.records import Dispositions, IpcKind, IpcObject, IpcSnapshot, Process, ProcessId
+from containerlab_probes.records import Dispositions, IpcKind, IpcObject, IpcSnapshot, Process, ProcessId, ProcessList
 from containerlab_tui.model.inventory import MountPoint
+from containerlab_tui.present import ipc_text
 from containerlab_tui.services.inspection import Inspector, is_same_object, sharing
 from tests.support.engine import UNRESTRICTED, details
 
@@ -28,13 +29,14 @@ class PlayedClient(ProbeClient):
     """An agent that has one object and records removals."""
 
     held: tuple[IpcObject, ...] = (SEGMENT,)
+    unread = ""
     removed: tuple[str, ...] = ()  # replaced, not changed, so that each client has its own
 
     def ipc(self) -> IpcSnapshot:
         return IpcSnapshot(1, self.held)
 
-    def processes(self) -> tuple[Process, ...]:
-        return tuple(process(pid) for pid in (7, 8))
+    def processes(self) -> ProcessList:
+        return ProcessList(tuple(process(pid) for pid in (7, 8)), self.unread)
 
     def remove_ipc(self, kind: IpcKind, object_id: str) -> None:
         self.removed += (f"{kind} {object_id}",)
@@ -110,3 +112,18 @@ def test_containers_that_share_an_object() -> None:
     assert [one.name for one in sharing(own, here, (here, same, gone))] == ["b"]
     assert sharing(0, here, (same, gone, volume)) == []
     assert [one.name for one in sharing(0, replace(here, mounts=(mount,)), (same, volume))] == ["d"]
+
+
+def test_users_that_may_be_missing_are_said_to_be() -> None:
+    with Inspector(True, details(pid=os.getpid()), UNRESTRICTED, PlayedClient) as opened:
+        client = opened._client
+        assert isinstance(client, PlayedClient)
+        client.held = (replace(SEGMENT, users=(7,), attached=2),)
+        assert not opened.use_of(IpcKind.SHM, "5").is_partial
+        client.unread = "Processes: the first 2 of 3 are listed."
+        use = opened.use_of(IpcKind.SHM, "5")
+        assert use.is_partial
+        assert ipc_text.consequence(use).startswith("In use by 7 app 7 (app). There may be more users: not all could")
+        assert client.unread in opened.ipc().snapshot.unread
+        nobody = replace(use, users=())
+        assert ipc_text.consequence(nobody).startswith("Attached 2 times, by no process that was read. There may be")

@@ -15,13 +15,13 @@ import pytest
 
 from containerlab_probes.errors import Gone
 from containerlab_probes.kernel.namespaces import namespace_inode
-from containerlab_probes.processes.tree import container_processes, read_process
+from containerlab_probes.processes.tree import read_process
 from containerlab_probes.records import ContainerRun
 from containerlab_probes.signals.exits import ExitWatch
 from containerlab_probes.signals.send import send
 from containerlab_tui.services.terminal import run_to_signal
 from tests.support.engine import ScriptedEngine, details
-from tests.support.kernel import namespaced, running
+from tests.support.kernel import container_processes, namespaced, running
 from tests.support.senders import ROUNDS
 
 ROOT = Path(__file__).parents[3]

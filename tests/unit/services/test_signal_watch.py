@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from containerlab_probes.processes.tree import read_process
-from containerlab_probes.records import ContainerRun, Process
+from containerlab_probes.records import ContainerRun, Process, ProcessId
 from containerlab_probes.trace_records import LostEvents, TracedExit, TracedFork
 from containerlab_tui.model.signal_log import Asked, Known, LogRecord, Note
 from containerlab_tui.services.signal_watch import NOT_LOCAL, SignalWatch
@@ -26,12 +25,10 @@ def init() -> Iterator[Process]:
 def watch(init: Process, trace: PlayedTrace, *others: Process, local: bool = True, limit: int = 1000) -> SignalWatch:
     """A watch of a container with these processes, which is not open yet."""
 
-    def listed(run: ContainerRun) -> Sequence[Process]:
-        return (read_process(run.init.pid), *others)
+    def listed(run: ContainerRun) -> tuple[Sequence[ProcessId], str]:
+        return (run.init, *(one.id for one in others)), ""
 
-    return SignalWatch(
-        details(pid=init.pid), local, lambda: NOW, record=trace.record, list_processes=listed, limit=limit
-    )
+    return SignalWatch(details(pid=init.pid), local, lambda: NOW, record=trace.record, list_ids=listed, limit=limit)
 
 
 def known(found: Sequence[LogRecord]) -> list[int]:

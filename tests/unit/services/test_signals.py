@@ -9,14 +9,14 @@ from functools import partial
 import pytest
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone, Unreachable
-from containerlab_probes.processes.tree import container_processes, read_process
+from containerlab_probes.processes.tree import read_process
 from containerlab_probes.records import ContainerRun, Delivery, Dispositions, Process, ProcessId
 from containerlab_probes.trace_records import SignalResult, Taken, TracedDelivery, TracedSignal
 from containerlab_tui.services import signals
 from containerlab_tui.services.signals import Deliver, Sent, Target, refresh, select, send_by_engine
 from tests.support.docker import eventually
 from tests.support.engine import UNRESTRICTED, ScriptedEngine, details
-from tests.support.kernel import PlayedTrace, namespaced, running
+from tests.support.kernel import PlayedTrace, container_processes, namespaced, running
 from tests.support.kernel import send as send_to
 
 TERM, KILL, USR1, STOP, CONT = signal.SIGTERM, signal.SIGKILL, signal.SIGUSR1, signal.SIGSTOP, signal.SIGCONT

@@ -6,8 +6,7 @@ from functools import partial
 import pytest
 
 from containerlab_probes.errors import Gone
-from containerlab_probes.processes.tree import read_process
-from containerlab_probes.records import ContainerRun, Process
+from containerlab_probes.records import ContainerRun, Process, ProcessId
 from containerlab_tui.model.inventory import Details, EngineEvent
 from containerlab_tui.model.signal_log import LogRecord, Note
 from containerlab_tui.services.signal_watch import NOT_LOCAL, SignalWatch
@@ -45,13 +44,13 @@ def init() -> Iterator[Process]:
         yield process
 
 
-def listed(run: ContainerRun) -> Sequence[Process]:
-    return (read_process(run.init.pid),)
+def listed(run: ContainerRun) -> tuple[Sequence[ProcessId], str]:
+    return (run.init,), ""
 
 
 def watching(host: Host, init: Process, trace: PlayedTrace) -> ContainerWatch:
     """A watch of a container with this PID 1, started 1000 s after the epoch."""
-    watch = partial(SignalWatch, record=trace.record, list_processes=listed)
+    watch = partial(SignalWatch, record=trace.record, list_ids=listed)
     made = ContainerWatch(host, details(pid=init.pid, started_at=1_000.0), watch)
     assert not made.opened
     made.begin()
@@ -106,10 +105,10 @@ def test_a_container_that_did_not_restart_keeps_its_watch(init: Process, known: 
 def test_a_container_that_has_vanished_has_a_watch_without_processes() -> None:
     host = Host()
 
-    def gone(run: ContainerRun) -> Sequence[Process]:
+    def gone(run: ContainerRun) -> tuple[Sequence[ProcessId], str]:
         raise Gone("It has exited.")
 
-    watch = partial(SignalWatch, record=PlayedTrace().record, list_processes=gone)
+    watch = partial(SignalWatch, record=PlayedTrace().record, list_ids=gone)
     made = ContainerWatch(host, details(pid=2**22 + 1), watch)
     made.begin()
     host.report(event(3.0, "destroy"))

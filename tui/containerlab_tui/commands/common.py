@@ -120,6 +120,13 @@ def tell(text: SafeText) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201  the one place
 
 
+def tell_partial(*unread: str) -> None:
+    """Prints on standard error what is missing in the answer; nothing for an empty sentence."""
+    for sentence in unread:
+        if sentence:
+            tell(safe(f"partial: {sentence}"))
+
+
 def confirm(question: SafeText) -> None:
     """Asks on standard error and returns if the user answers yes.
 

@@ -31,8 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
             common.answer(doctor_documents.document(diagnoses[0]))
         else:
             common.say(_page(diagnoses[0]))
-            for sentence in diagnoses[0].partial:
-                common.tell(safe(f"partial: {sentence}"))
+            common.tell_partial(*diagnoses[0].partial)
     bad = any(finding.severity is Severity.ERROR for one in diagnoses for finding in one.findings)
     return 1 if arguments.strict and bad else 0
 

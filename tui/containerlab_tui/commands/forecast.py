@@ -15,11 +15,11 @@ def run(arguments: argparse.Namespace) -> int:
     details = engine.inspect(arguments.name)
     chosen = [number_of(text) for text in arguments.signals or [details.stop_signal]]
     seen = visible_processes(engine, details)
-    made: list[Forecast] = [one for signal in chosen for one in forecasts(seen, signal)]
+    made: list[Forecast] = [one for signal in chosen for one in forecasts(seen.processes, signal)]
     if arguments.json:
-        common.answer(documents.forecasts(details.name, made))
+        common.answer(documents.forecasts(details.name, made, seen.unread))
         return 0
-    commands = {one.id: one.command for one in seen}
+    commands = {one.id: one.command for one in seen.processes}
     rows = [
         (str(one.id.pid), str(one.container_pid), name_of(one.signal), one.delivery, one.effect,
          commands[one.id][:40], one.evidence)
@@ -27,4 +27,5 @@ def run(arguments: argparse.Namespace) -> int:
     ]  # fmt: skip
     headings = ("PID", "IN", "SIGNAL", "DELIVERY", "EFFECT", "PROCESS", "EVIDENCE")
     common.say(common.table(headings, rows, right=(0, 1)))
+    common.tell_partial(seen.unread)
     return 0

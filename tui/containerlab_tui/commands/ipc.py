@@ -50,6 +50,7 @@ def _ipc(arguments: argparse.Namespace, inspector: Inspector, engine: Engine) ->
     common.say(safe(f"IPC namespace {view.snapshot.namespace} ({view.mode}{shared})"))
     if not view.rows:
         common.say(safe("No System V or POSIX IPC objects."))
+        common.tell_partial(*view.snapshot.unread)
         return 0
     headings = ("KIND", "ID", "KEY", "NAME", "BYTES", "OWNER", "MODE", "CREATOR", "ATTACHED", "SURVIVES")
     common.say(common.table(headings, [_ipc_row(row) for row in view.rows], right=(4, 5, 8)))
@@ -57,7 +58,7 @@ def _ipc(arguments: argparse.Namespace, inspector: Inspector, engine: Engine) ->
         for number, one in enumerate(row.object.semaphores):
             waiting = f", waiting: {one.waiting_for_increase} for an increase, {one.waiting_for_zero} for zero"
             common.say(safe(f"  sem {row.object.id}[{number}] = {one.value}{waiting}"))
-    memory_text.tell_unread(view.snapshot.unread)
+    common.tell_partial(*view.snapshot.unread)
     return 0
 
 

@@ -49,7 +49,7 @@ def _maps(arguments: argparse.Namespace, inspector: Inspector, with_private: boo
     hidden = len(whole.rows) - len(rows)
     if hidden:
         common.tell(safe(f"Private mappings (programs, libraries) not shown: {hidden}. Show them with --private."))
-    memory_text.tell_unread(view.unread)
+    common.tell_partial(*view.unread)
     return 0
 
 

@@ -30,12 +30,6 @@ def survival_words(survives: Survival) -> str:
     return ", ".join(survived) or "nothing"
 
 
-def tell_unread(unread: tuple[str, ...]) -> None:
-    """Prints on standard error what is missing in the answer."""
-    for sentence in unread:
-        common.tell(safe(f"partial: {sentence}"))
-
-
 def print_bytes(arguments: argparse.Namespace, inspector: Inspector, of: documents.Document, read: Window) -> int:
     """Prints a window as a hexadecimal dump, or as JSON; returns the exit status."""
     if arguments.json:

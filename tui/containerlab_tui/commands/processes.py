@@ -15,13 +15,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Returns 0. Raises Gone (the container is not running), Denied (its processes can't be read)."""
     engine = common.engine(arguments)
     details = engine.inspect(arguments.name)
-    seen = visible_processes(engine, details)
+    listed = visible_processes(engine, details)
+    seen = listed.processes
     try:
         seen = measure(seen)
     except Unsupported as error:
         common.tell(error.sentence)
     if arguments.json:
-        common.answer(documents.processes(details.name, seen))
+        common.answer(documents.processes(details.name, seen, listed.unread))
         return 0
     depths = _depths(seen)
     rows = [
@@ -48,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     for one in seen:
         for reason in one.dispositions.unread:
             common.tell(safe(f"process {one.container_pid}: {reason}"))
+    common.tell_partial(listed.unread)
     return 0
 
 

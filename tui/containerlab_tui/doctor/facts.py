@@ -25,7 +25,7 @@ class Facts:
     signal: int
     """The number of its stop signal."""
     processes: tuple[Process, ...]
-    """Empty if they can't be read; `unseen_reason` says why."""
+    """Empty if they can't be read; `unseen_reason` says why, or why some are missing."""
     now: float
     """Epoch seconds, when the processes were read."""
     unseen_reason: str = ""

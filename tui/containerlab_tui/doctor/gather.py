@@ -53,8 +53,9 @@ def gather(
 ) -> Facts:
     """Returns the facts about one running container.
 
-    `seen` are its processes, read just now; `unseen_reason` says why there are none. `history` holds earlier stops,
-    `events` the engine's events about this container or about all. `client` makes the agent for files that may block.
+    `seen` are its processes, read just now; `unseen_reason` says why none or not all are there. `history` holds earlier
+    stops, `events` the engine's events about this container or about all. `client` makes the agent for files that may
+    block.
     """
     now = time.time()
     with ContainerReader(seen[0].id if seen else ProcessId(details.pid, 0), client) as reader:
@@ -74,7 +75,7 @@ def gather(
         cannot_write=unwritable,
         go_programs=go_programs,
         units=units,
-        unread=reader.unread,
+        unread=(unseen_reason, *reader.unread) if seen and unseen_reason else reader.unread,
         clients=clients_of(details.pid, seen) if seen else None,
         restart_disarmed=_restart_disarmed(engine, details),
         history=tuple(history),

@@ -74,7 +74,7 @@ class StopPlan:
     pid: int = 0
     """Host PID of the process that the engine signals; it is not PID 1 in a shared PID namespace."""
     unseen_reason: str = ""
-    """Why processes can't be seen; empty: they can."""
+    """Why none or not all of the processes are listed; empty: all are."""
     started_elsewhere: bool = False
     """It is followed by the engine's events: this program has not requested it as a stop."""
     part_of: str = ""

@@ -72,6 +72,8 @@ class IpcUse:
     object: IpcObject
     users: tuple[tuple[str, Process], ...]
     """The container's name and the process, in order."""
+    is_partial: bool = False
+    """Whether there may be more users."""
 
 
 @dataclass(frozen=True, slots=True)

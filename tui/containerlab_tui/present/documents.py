@@ -63,8 +63,17 @@ def _container(one: "Container", more: "Details | None") -> Document:
     }
 
 
-def processes(container: str, seen: "Sequence[Process]") -> Document:
-    return {"schema": SCHEMA, "container": container, "processes": [_process(one) for one in seen]}
+def processes(container: str, seen: "Sequence[Process]", unread: str = "") -> Document:
+    return {
+        "schema": SCHEMA,
+        "container": container,
+        "processes": [_process(one) for one in seen],
+        "partial": _partial(unread),
+    }
+
+
+def _partial(unread: str) -> list[str]:
+    return [plain(unread)] if unread else []
 
 
 def _process(one: "Process") -> Document:
@@ -103,11 +112,12 @@ def _dispositions(held: "Dispositions") -> Document:
     }
 
 
-def forecasts(container: str, made: "Iterable[Forecast]") -> Document:
+def forecasts(container: str, made: "Iterable[Forecast]", unread: str = "") -> Document:
     return {
         "schema": SCHEMA,
         "container": container,
         "forecasts": [_forecast(one) for one in made],
+        "partial": _partial(unread),
     }
 
 
@@ -122,7 +132,7 @@ def _forecast(one: "Forecast") -> Document:
     }
 
 
-def signal(container: str, sent: "Sequence[Sent]") -> Document:
+def signal(container: str, sent: "Sequence[Sent]", unread: str = "") -> Document:
     return {
         "schema": SCHEMA,
         "container": container,
@@ -138,6 +148,7 @@ def signal(container: str, sent: "Sequence[Sent]") -> Document:
             }
             for one in sent
         ],
+        "partial": _partial(unread),
     }
 
 

@@ -76,8 +76,15 @@ def _effect(found: IpcObject, is_used: bool) -> str:
 
 
 def _users(use: IpcUse) -> str:
+    partial = " There may be more users: not all could be read." if use.is_partial else ""
+    return f"{_known_users(use)}{partial}"
+
+
+def _known_users(use: IpcUse) -> str:
+    count = use.object.attached or 0
+    if not use.users and use.is_partial:
+        return f"Attached {count} times, by no process that was read." if count else "No process that was read uses it."
     if not use.users:
-        count = use.object.attached or 0
         return f"Attached {count} times outside the containers." if count else "No process of a container uses it."
     names = [f"{process(one, 30)} ({safe(container, 40)})" for container, one in use.users[:_NAMED]]
     more = len(use.users) - _NAMED

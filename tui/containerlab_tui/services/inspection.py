@@ -5,6 +5,7 @@ Used by the screens and the commands alike. Everything that is read comes throug
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from types import TracebackType
 
 from containerlab_probes.client import ProbeClient
@@ -70,7 +71,10 @@ class Inspector:
     def ipc(self, neighbours: Iterable[Details] = ()) -> IpcView:
         """Returns all IPC objects; `neighbours` are containers that may share the namespace."""
         snapshot = self._client.ipc()
-        by_pid = {process.pid: process for process in self._client.processes()}
+        listed = self._client.processes()
+        by_pid = {process.pid: process for process in listed.processes}
+        if listed.unread:
+            snapshot = replace(snapshot, unread=(*snapshot.unread, listed.unread))
         mode = self.details.ipc_mode
         return IpcView(
             snapshot,
@@ -92,13 +96,16 @@ class Inspector:
         found = _found(snapshot, kind, object_id)
         if found is None:
             raise Gone(f"Could not remove {kind.value} {object_id} of {self.details.name}: it does not exist.")
-        users = [(self.details.name, one) for one in self._processes(found.users)]
+        users, is_partial = self._users(found)
+        is_partial = is_partial or bool(snapshot.users_unread)
         for other in sharing(snapshot.namespace, self.details, others):
             with contextlib.suppress(ContainerlabError), Inspector(True, other, self._policy, self._make) as opened:
-                there = _found(opened._client.ipc(), kind, object_id)
+                seen = opened._client.ipc()
+                there = _found(seen, kind, object_id)
                 if there is not None and is_same_object(there, found):
-                    users += [(other.name, one) for one in opened._processes(there.users)]
-        return IpcUse(self.details.name, found, tuple(users))
+                    more, is_short = opened._users(there)
+                    users, is_partial = users + more, is_partial or is_short or bool(seen.users_unread)
+        return IpcUse(self.details.name, found, tuple(users), is_partial)
 
     def remove_ipc(
         self, kind: IpcKind, object_id: str, shown: IpcObject | None = None, host_object: bool = False
@@ -119,14 +126,19 @@ class Inspector:
         left = _found(self._client.ipc(), kind, object_id) if found is not None else None
         return left if left is not None and found is not None and left.removed else None
 
-    def _processes(self, pids: Iterable[int]) -> list[Process]:
-        wanted = set(pids)
-        return [one for one in self._client.processes() if one.pid in wanted] if wanted else []
+    def _users(self, object: IpcObject) -> tuple[list[tuple[str, Process]], bool]:
+        """Returns the processes that use an object, and whether some of them may be missing."""
+        wanted = set(object.users)
+        if not wanted:
+            return [], False
+        listed = self._client.processes()
+        return [(self.details.name, one) for one in listed.processes if one.pid in wanted], bool(listed.unread)
 
     def files(self) -> FilesView:
         """Returns all mappings of all processes, including private ones, with their storage."""
         found, in_upper = self._client.maps(self.details.upper_dir)
-        by_id = {process.id: process for process in self._client.processes()}
+        listed = self._client.processes()
+        by_id = {process.id: process for process in listed.processes}
         volumes = {mount.target: (mount.kind, mount.source) for mount in self.details.mounts}
         rows = []
         known: dict[tuple[str, str, bool, bool], tuple[Backing | None, str | None, Survival]] = {}
@@ -138,7 +150,8 @@ class Inspector:
             if key not in known:  # a file may be mapped thousands of times
                 known[key] = self._storage_of(mapping, found.mounts, volumes, in_upper)
             rows.append(FileRow(mapping, process, *known[key]))
-        return FilesView(tuple(rows), found.unread)
+        unread = dict.fromkeys((*found.unread, listed.unread) if listed.unread else found.unread)
+        return FilesView(tuple(rows), tuple(unread))
 
     def _storage_of(
         self, mapping: Mapping, mounts: tuple[Mount, ...], volumes: Volumes, in_upper: frozenset[str] | None

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
 from containerlab_probes.processes.container_files import READ_LIMIT
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.processes.tree import container_processes
-from containerlab_probes.records import ContainerRun, Forecast, Process, ProcessId
+from containerlab_probes.processes.tree import list_processes
+from containerlab_probes.records import ContainerRun, Forecast, Process, ProcessId, ProcessList
 from containerlab_probes.signals.forecast import forecast
 from containerlab_tui.doctor.gather_files import file_client
 from containerlab_tui.engine.api import Engine
@@ -21,7 +21,7 @@ CPU_OVER_S = 0.25
 
 
 SeeProcesses = Callable[[Engine, Details], tuple[tuple[Process, ...], str]]
-"""Returns the container's processes, and why none are readable; `see_processes`, or what a test hands in."""
+"""Returns the container's processes, and why none or not all are listed; `see_processes`, or what a test hands in."""
 
 
 def run_of(details: Details) -> ContainerRun:
@@ -30,17 +30,18 @@ def run_of(details: Details) -> ContainerRun:
 
 
 def see_processes(engine: Engine, details: Details) -> tuple[tuple[Process, ...], str]:
-    """Returns the container's processes, and why none are readable (empty if they are)."""
+    """Returns the container's processes, and why none or not all are listed (empty if all are)."""
     if not details.pid:
         return (), NOT_RUNNING
     if not engine.local:
         return (), NOT_LOCAL
     try:
-        return container_processes(run_of(details), passwd_through_agent), ""
+        found = list_processes(run_of(details), passwd_through_agent)
     except Gone:
         return (), NOT_RUNNING
     except ContainerlabError as error:
         return (), str(error)
+    return found.processes, found.unread
 
 
 def passwd_through_agent(init: ProcessId) -> bytes:
@@ -62,14 +63,14 @@ def measure(seen: tuple[Process, ...], wait: Callable[[float], object] = time.sl
     return reader.read(seen)
 
 
-def visible_processes(engine: Engine, details: Details) -> tuple[Process, ...]:
+def visible_processes(engine: Engine, details: Details) -> ProcessList:
     """Returns the processes of a container. Raises Gone if it isn't running, Denied if they are unreadable."""
     seen, reason = see_processes(engine, details)
     if reason == NOT_RUNNING:
         raise Gone(f"{details.name} is not running and has no processes. Start it first.")
-    if reason:
+    if reason and not seen:
         raise Denied(f"The processes of {details.name} can't be read: {reason.removesuffix('.')}.")
-    return seen
+    return ProcessList(seen, reason)
 
 
 def forecasts(seen: Sequence[Process], signal: int) -> tuple[Forecast, ...]:

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from containerlab_probes.errors import ContainerlabError
-from containerlab_probes.processes.tree import container_processes, level_of, pid_and_name
-from containerlab_probes.records import ContainerRun, Process, ProcessId
+from containerlab_probes.processes.tree import level_of, pid_and_name, process_ids
+from containerlab_probes.records import ContainerRun, ProcessId
 from containerlab_probes.signals.exits import ExitWatch
 from containerlab_probes.signals.names import number_of
 from containerlab_probes.trace_records import LostEvents, TracedExit, TracedFork, TraceRecord
@@ -33,12 +33,12 @@ class SignalWatch:
         clock: Callable[[], float] = time.time,
         *,
         record: Record = KernelTrace,
-        list_processes: Callable[[ContainerRun], Sequence[Process]] = container_processes,
+        list_ids: Callable[[ContainerRun], tuple[Sequence[ProcessId], str]] = process_ids,
         limit: int = WAITING_LIMIT,
     ) -> None:
         """`local`: its processes run on this kernel."""
         self._details, self._local, self._clock = details, local, clock
-        self._record, self._list_processes, self._limit = record, list_processes, limit
+        self._record, self._list_ids, self._limit = record, list_ids, limit
         self._changing = threading.Lock()
         self._lock = threading.Lock()
         self._waiting: list[LogRecord] = []
@@ -118,14 +118,16 @@ class SignalWatch:
                 else:
                     self._watch_exits(ids)
 
-    def _processes(self) -> list[ProcessId]:
+    def _processes(self) -> Sequence[ProcessId]:
         """Returns the current processes and adds their names; empty if the container has stopped."""
         try:
             run = run_of(self._details)
             self._level = level_of(run.init.pid)
-            ids = [one.id for one in self._list_processes(run)]
+            ids, unread = self._list_ids(run)
         except ContainerlabError:
-            return []
+            return ()
+        if unread:
+            self._add([Note(self._clock(), unread)])
         self._add(self._glances(id.pid for id in ids))
         return ids
 

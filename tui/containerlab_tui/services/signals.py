@@ -12,11 +12,10 @@ from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 
-from containerlab_probes.errors import ContainerlabError, Denied, Gone
+from containerlab_probes.errors import ContainerlabError, Denied, Gone, Unsupported
 from containerlab_probes.processes.tree import read_process
-from containerlab_probes.records import ContainerRun, Process, ProcessId
+from containerlab_probes.records import ContainerRun, Forecast, Process, ProcessId
 from containerlab_probes.signals.exits import ExitWatch
-from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import SIGKILL, name_of, number_of
 from containerlab_probes.signals.send import send as send_signal
 from containerlab_probes.trace_records import TraceRecord
@@ -26,7 +25,7 @@ from containerlab_tui.model.kernel_trace import kernel_result
 from containerlab_tui.model.views import Sent
 from containerlab_tui.services.kernel_trace import KernelTrace, Record
 from containerlab_tui.services.policy import Operation, Policy
-from containerlab_tui.services.processes import NOT_RUNNING, SeeProcesses, children_of, run_of, see_processes
+from containerlab_tui.services.processes import NOT_RUNNING, SeeProcesses, forecasts, run_of, see_processes
 
 __all__ = ["OBSERVE_S", "Sent", "Target", "refresh", "select", "send", "send_by_engine"]
 
@@ -82,8 +81,9 @@ def send(
     records: list[TraceRecord] = []
     recording = record(ids, records.extend)
     try:
-        send_one = partial(_send_one, engine, details, seen=targets, signal=signal, deliver=deliver)
-        sent = tuple(send_one(target) for target in reversed(targets))[::-1]
+        send_one = partial(_send_one, engine, details, signal=signal, deliver=deliver)
+        expected = forecasts(targets, signal)
+        sent = tuple(map(send_one, reversed(targets), reversed(expected)))[::-1]
         on_change(sent)
         ended = _wait_for_exits(with_exits, {one.id for one in sent if not one.error}, observe_s)
     finally:
@@ -113,12 +113,15 @@ def refresh(
 ) -> tuple[Process, ...]:
     """Returns the current processes, which include the chosen one.
 
-    Raises Gone if it has exited: another process may have its number now.
+    Raises Gone if it has exited: another process may have its number now. Raises Unsupported if it is not among the
+    processes that are listed.
     """
     seen, reason = see(engine, details)
-    if reason and reason != NOT_RUNNING:
+    if reason and reason != NOT_RUNNING and not seen:
         raise Denied(f"The processes of {details.name} can't be read: {reason.removesuffix('.')}.")
     if all(process.id != chosen.id for process in seen):
+        if seen and reason:
+            raise Unsupported(f"Process {chosen.container_pid} of {details.name} was not found. {reason} Nothing sent.")
         raise Gone(f"Process {chosen.container_pid} of {details.name} has exited. Nothing sent.")
     return seen
 
@@ -127,8 +130,8 @@ def _send_one(
     engine: Engine,
     details: Details,
     target: Process,
+    expected: Forecast,
     *,
-    seen: Sequence[Process],
     signal: int,
     deliver: Deliver,
 ) -> Sent:
@@ -143,7 +146,7 @@ def _send_one(
         signal,
         time.time(),
         route,
-        forecast(target, signal, children_of(target, tuple(seen))),
+        expected,
     )
     try:
         if route == "engine":

@@ -231,8 +231,10 @@ class StopsScreen(Screen[None]):
 
     def _draw_timeline(self, state: StopState) -> None:
         rows = [_event(state, event) for event in state.events if event.kind is not Kind.SETTLED]
-        if state.plan.unseen_reason:
-            rows.insert(0, Content.styled(f"  processes unreadable: {safe_line(state.plan.unseen_reason)}", "dim"))
+        if reason := safe_line(state.plan.unseen_reason):
+            rows.insert(
+                0, Content.styled(f"  {reason if state.plan.processes else f'processes unreadable: {reason}'}", "dim")
+            )
         self.query_one("#timeline-lines", Static).update(Content("\n").join(rows))
         self.call_after_refresh(self.query_one("#timeline", VerticalScroll).scroll_end, animate=False)
 

@@ -1,5 +1,6 @@
 """The Processes tab: the container's processes as a tree, and a chosen signal's effect on each."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
@@ -15,14 +16,13 @@ from containerlab_tui.present import wording
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.states import age, forecast_word, process_state
 from containerlab_tui.present.wording import size
-from containerlab_tui.services.processes import children_of
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.session.store import ShownContainer
 from containerlab_tui.ui.background import ask, cancel
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.tabs.base import Panel
 from containerlab_tui.ui.widgets.content import Content, Static
-from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, GridRow, cell
+from containerlab_tui.ui.widgets.grid import ROWS_SHOWN, Cell, Column, Grid, GridRow, cell, rows_left_out
 
 if TYPE_CHECKING:
     from containerlab_tui.model.inventory import Details
@@ -93,6 +93,10 @@ class ProcessTree(Panel):
         self._loads_of = session.kernel.process_loads()
         self._subject: ShownContainer | None = None
         self._processes: tuple[Process, ...] = ()
+        self._children: defaultdict[int, list[Process]] = defaultdict(list)
+        """By the PID of their parent."""
+        self._left_out: list[str] = []
+        """Sentences about processes that are not shown."""
         self._signal: int | None = None
         """The chosen signal; None: the container's stop signal."""
         self._order = TREE
@@ -175,8 +179,13 @@ class ProcessTree(Panel):
         if (grid.signal_label, grid.sorted_by) != (label, self._order):
             grid.signal_label, grid.sorted_by = label, self._order
             grid.refit()
-        now = self._clock()
-        grid.set_rows(self._row(process, indent, now) for process, indent in ordered(self._processes, self._order))
+        self._children.clear()
+        for process in self._processes:
+            self._children[process.parent_pid].append(process)
+        self._left_out = [safe_line(reason, 200)] if reason and self._processes else []
+        self._left_out += rows_left_out(len(self._processes), "processes")
+        now, shown = self._clock(), ordered(self._processes, self._order)[:ROWS_SHOWN]
+        grid.set_rows(self._row(process, indent, now) for process, indent in shown)
         self._explain()
 
     def _row(self, process: Process, indent: str, now: float) -> GridRow:
@@ -200,7 +209,7 @@ class ProcessTree(Panel):
         )
 
     def _forecast(self, process: Process) -> Forecast:
-        return forecast(process, self.signal, children_of(process, self._processes))
+        return forecast(process, self.signal, tuple(self._children.get(process.pid, ())))
 
     def _explain(self) -> None:
         """Says the signal's effect on the process under the cursor in words."""
@@ -208,14 +217,15 @@ class ProcessTree(Panel):
         process = next((one for one in self._processes if _key(one) == key), None)
         line = self.query_one(Static)
         if process is None:
-            line.update()
+            line.update(Content("\n".join(self._left_out)))
             return
         made = self._forecast(process)
         details = self._subject.details if self._subject else None
         note = ""
         if details is not None and self.signal == number_of(details.stop_signal) and process.pid != details.pid:
             note = "Not signalled by a stop: Docker signals only PID 1. "
-        line.update(Content(f"{note}{name_of(self.signal)}: {wording.words(made)}"))
+        effect = f"{note}{name_of(self.signal)}: {wording.words(made)}"
+        line.update(Content("\n".join((effect, *self._left_out))))
 
     # moving
 
