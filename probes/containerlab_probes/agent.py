@@ -119,6 +119,7 @@ class Agent:
             "file": (self._file, frozenset({"pid", "started", "path", "limit"})),
             "file-names": (self._file_names, frozenset({"pid", "started", "path"})),
             "file-state": (self._file_state, frozenset({"pid", "started", "path"})),
+            "file-is-program": (self._file_is_program, frozenset({"pid", "started", "path"})),
             "map-read": (self._map_read, frozenset({"pid", "started", "range", "offset", "length"})),
         }
 
@@ -212,6 +213,10 @@ class Agent:
     def _file_state(self, question: Question) -> object:
         with self._files(question) as files:
             return files.state(question.text("path"))
+
+    def _file_is_program(self, question: Question) -> object:
+        with self._files(question) as files:
+            return files.is_program(question.text("path"))
 
     def _map_read(self, question: Question) -> object:
         id, (offset, length) = ProcessId(question.number("pid"), question.number("started")), question.window()

@@ -41,6 +41,10 @@ class FileClient(AgentClient):
         """Returns owner and permissions of a directory."""
         return cast(FileState, self._file(FileState, "file-state", id, path=path))
 
+    def is_program(self, id: ProcessId, path: str) -> bool:
+        """Returns whether a path is a regular file that may be executed."""
+        return cast(bool, self._file(bool, "file-is-program", id, path=path))
+
     def _file(self, form: object, ask: str, id: ProcessId, **fields: object) -> object:
         now = time.monotonic()
         self._until = self._until or now + self._budget_s

@@ -20,6 +20,7 @@ from containerlab_probes.file_client import FileClient
 from containerlab_probes.processes.identity import identify
 from containerlab_tui.engine.docker_engine import DockerEngine
 from containerlab_tui.services.diagnosis import doctor
+from containerlab_tui.services.enter import look_up_shells
 from containerlab_tui.services.processes import visible_processes
 from tests.support.docker import Containers, eventually
 
@@ -79,6 +80,15 @@ def test_the_users_stay_numbers(engine: DockerEngine, frozen: str) -> None:
     seen = visible_processes(engine, engine.inspect(frozen))
     assert time.monotonic() - before < SLOW_S
     assert [one.user for one in seen.processes] == ["0"]
+
+
+def test_the_shells_are_found_beside_a_program_that_is_not_answered(engine: DockerEngine, frozen: str) -> None:
+    """What waits for the file system can't even be killed, so nothing may wait for it."""
+    before = time.monotonic()
+    shells = look_up_shells(engine, engine.inspect(frozen), "/frozen/shell")
+    assert time.monotonic() - before < SLOW_S
+    assert "/bin/sh" in shells.found
+    assert "/frozen/shell" not in shells.found
 
 
 def test_doctor_all_names_it_and_gives_the_rest(engine_host: str, frozen: str, container: Containers) -> None:

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from containerlab_probes.errors import Gone, Unsupported
-from containerlab_probes.kernel.find_programs import programs_among
 from containerlab_tui.model.entry import Entry
-from containerlab_tui.services.enter import SHELLS, enter
-from tests.support.engine import UNRESTRICTED, ScriptedEngine
+from containerlab_tui.services.enter import enter, look_up_shells
+from tests.support.engine import UNRESTRICTED, ScriptedEngine, details
 from tests.support.pseudoterminal import Pseudoterminal
 from tests.ui.terminal_side import lent
 
@@ -226,23 +225,27 @@ def jailed(tmp_path: Path) -> Iterator[int]:
     os.close(writer)
 
 
+def shells_in(pid: int, wanted: str = "") -> tuple[str, ...]:
+    return look_up_shells(ScriptedEngine(), details(pid=pid), wanted).found
+
+
 def test_a_shell_is_searched_only_below_the_containers_root(jailed: int, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     shell = tmp_path / "bin/sh"
     shell.symlink_to(os.path.realpath("/bin/sh"))  # exists on the host, not in the container
     assert os.path.exists("/bin/sh")
-    assert programs_among(jailed, SHELLS) == ()
+    assert shells_in(jailed) == ()
     shell.unlink()
     shell.symlink_to("../../../../../../bin/sh")
-    assert programs_among(jailed, SHELLS) == ()
+    assert shells_in(jailed) == ()
     shell.unlink()
     shell.write_text("no program")
-    assert programs_among(jailed, SHELLS) == ()
+    assert shells_in(jailed) == ()
     shell.chmod(0o755)
-    assert programs_among(jailed, SHELLS) == ("/bin/sh",)
+    assert shells_in(jailed) == ("/bin/sh",)
     (tmp_path / "my-shell").write_text("")
     (tmp_path / "my-shell").chmod(0o755)
-    assert programs_among(jailed, ("/my-shell", *SHELLS)) == ("/my-shell", "/bin/sh")
-    assert programs_among(jailed, ("/none", *SHELLS)) == ("/bin/sh",)
+    assert shells_in(jailed, "/my-shell") == ("/my-shell", "/bin/sh")
+    assert shells_in(jailed, "/none") == ("/bin/sh",)
     (tmp_path / "bin/bash").mkdir()
-    assert programs_among(jailed, SHELLS) == ("/bin/sh",)
+    assert shells_in(jailed) == ("/bin/sh",)

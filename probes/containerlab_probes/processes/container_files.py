@@ -60,6 +60,17 @@ class ContainerFiles:
             raise BadRequest(f"{path!r} in the container is not a directory.")
         return FileState(about.st_mode, about.st_uid, bool(system.f_flag & os.ST_RDONLY))
 
+    def is_program(self, path: str) -> bool:
+        """Returns whether a path is a regular file that may be executed. Nothing is run."""
+        place = place_in_root(self._root, path, self._local)
+        try:
+            mode = os.fstat(place).st_mode
+        except OSError as error:
+            raise failure(error, f"read {path!r} in the container") from error
+        finally:
+            os.close(place)
+        return stat.S_ISREG(mode) and bool(mode & 0o111)
+
 
 def passwd_of(init: ProcessId, local: LocalMounts | None = None) -> bytes:
     """Returns /etc/passwd as a process sees it. Raises as `ContainerFiles`."""

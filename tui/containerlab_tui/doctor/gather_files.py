@@ -10,8 +10,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from containerlab_probes.errors import ContainerlabError, Gone, Unanswered
+from containerlab_probes.errors import ContainerlabError, Unanswered
 from containerlab_probes.kernel.local import LocalMounts, NotLocal
+from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_probes.processes.container_files import READ_LIMIT, ContainerFiles
 from containerlab_probes.records import FileState, ProcessId
 
@@ -34,6 +35,7 @@ class _Files(Protocol):
     def read(self, path: str, limit: int) -> bytes: ...
     def names(self, path: str) -> tuple[str, ...]: ...
     def state(self, path: str) -> FileState: ...
+    def is_program(self, path: str) -> bool: ...
 
 
 class _AgentFiles:
@@ -50,6 +52,9 @@ class _AgentFiles:
 
     def state(self, path: str) -> FileState:
         return self._client.state(self._id, path)
+
+    def is_program(self, path: str) -> bool:
+        return self._client.is_program(self._id, path)
 
 
 class ContainerReader:
@@ -94,11 +99,8 @@ class ContainerReader:
             raise
 
     def local(self, pid: int) -> LocalMounts | None:
-        """Returns the mounts of a process whose files can't block; None if none is known. Raises `Gone`."""
-        try:
-            namespace = os.stat(f"/proc/{pid}/ns/mnt").st_ino
-        except OSError as error:
-            raise Gone(f"Process {pid} has exited.") from error
+        """Returns the mounts of a process whose files can't block; None if none is known. Raises `Gone`, `Denied`."""
+        namespace = namespace_inode(pid, "mnt")
         if namespace not in self._local:
             try:
                 self._local[namespace] = LocalMounts(pid)
@@ -159,3 +161,10 @@ class View:
             return self._reader.ask(self._id, self._direct, lambda files: files.state(self.absolute(directory)))
         except ContainerlabError:
             return None
+
+    def is_program(self, path: str) -> bool:
+        """Returns whether a path is a regular file that may be executed; False if it can't be read."""
+        try:
+            return self._reader.ask(self._id, self._direct, lambda files: files.is_program(self.absolute(path)))
+        except ContainerlabError:
+            return False

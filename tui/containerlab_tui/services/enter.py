@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
 from containerlab_probes.processes.membership import membership_of
 from containerlab_probes.records import ContainerRun
+from containerlab_tui.doctor.gather_files import ContainerReader
 from containerlab_tui.engine.api import Engine, ExecRequest
 from containerlab_tui.model.entry import Entry, Shells, Visit, Way
 from containerlab_tui.model.inventory import PAUSED, Details
@@ -34,12 +35,15 @@ def look_up_shells(engine: Engine, details: Details, wanted: str = "") -> Shells
     if not engine.local:
         return Shells(unknown="The container runs on another machine.")
     can_trace = False
+    paths = (wanted, *SHELLS) if wanted.startswith("/") else SHELLS
     try:
         can_trace = host_session.may_trace(details.pid)
-        found = host_session.find_programs(details.pid, (wanted, *SHELLS) if wanted else SHELLS)
+        init = run_of(details).init
+        with ContainerReader(init) as reader, reader.view(init) as view:
+            found = tuple(path for path in dict.fromkeys(paths) if view.is_program(path))
     except ContainerlabError as error:
         return Shells(unknown=str(error), can_trace=can_trace)
-    return Shells(found, can_trace=can_trace)
+    return Shells(found, "" if found else " ".join(reader.unread), can_trace)
 
 
 def command_of(entry: Entry, shells: Shells) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 import errno
 import fcntl
-import json
 import os
 import select
 import socket
@@ -10,12 +9,12 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import containerlab_probes.kernel
-from containerlab_probes.errors import BY_KIND, Denied, Gone, TimedOut, Unsupported
+from containerlab_probes.errors import Denied, Gone, TimedOut
 from containerlab_probes.kernel.cgroups import members_below
 from containerlab_probes.kernel.confinement import parse_limits
 from containerlab_probes.kernel.entrance import Request, Started, parse_report
@@ -24,32 +23,9 @@ from containerlab_probes.records import ProcessId
 from containerlab_tui.model.entry import Entry
 from containerlab_tui.services.entered_processes import SETTLE_S, SessionEnd, left_behind, members_of_session, wait_for
 
-FIND_LIMIT_S = 3.0
-"""Most of it is the start of an interpreter; a file system of a container may never answer."""
 _START_LIMIT_S = 30.0
 _REPORT_BYTES = 16 * 1024
 _READ_BYTES = 64 * 1024
-
-
-def find_programs(pid: int, paths: Sequence[str], limit_s: float = FIND_LIMIT_S) -> tuple[str, ...]:
-    """Returns those of these absolute paths that are programs in the container of PID 1 `pid` (host number).
-
-    Raises `Gone`, `Denied`, `Unsupported`, and `TimedOut` if a file system of the container does not answer.
-    """
-    command = [*_program("find_programs"), str(pid), *paths]
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit_s, check=False, cwd="/"
-        )
-    except subprocess.TimeoutExpired as error:
-        raise TimedOut("The container's file system does not answer, so its shells are unknown.") from error
-    try:
-        found = json.loads(done.stdout)
-    except ValueError as error:
-        raise Unsupported("The container's shells could not be looked up.") from error
-    if isinstance(found, dict):
-        raise BY_KIND[found["kind"]](found["error"])
-    return tuple(str(path) for path in found)
 
 
 def may_trace(pid: int) -> bool:
@@ -108,7 +84,8 @@ class HostSession:
             except BaseException:
                 self._hang_up()
                 self._launcher.kill()
-                self._launcher.wait()
+                with suppress(subprocess.TimeoutExpired):  # it may wait for a file system of the container
+                    self._launcher.wait(SETTLE_S)
                 raise
         os.set_blocking(self._master, False)
         self.exited: int | None = os.pidfd_open(self._launcher.pid)
