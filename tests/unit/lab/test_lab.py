@@ -237,3 +237,14 @@ def test_steps_count_and_notes_do_not() -> None:
     steps.skip(2, "c")
     assert reported == [Progress(0, 3, "a"), Progress(1, 3, "b"), Progress(3, 3, "c")]
     Steps(None, 1).done("nobody listens")
+
+
+def test_only_the_end_of_the_daemons_log_is_read(tmp_path: Path) -> None:
+    places = daemon.Places(tmp_path, tmp_path)
+    assert daemon.last_words(places).startswith("it can't be read")
+    places.log.write_text("")
+    assert daemon.last_words(places) == "it is empty"
+    with places.log.open("w") as log:
+        log.write("x" * daemon._LOG_END_BYTES + "\n")
+        log.writelines(f"line {number}\n" for number in range(20_000))
+    assert daemon.last_words(places) == "line 19996 / line 19997 / line 19998 / line 19999"

@@ -27,6 +27,8 @@ SOCKET_ROOM = 104 - len("exec/containerd/containerd-debug.sock")
 (containerd sys/socket_unix.go; unix(7) itself allows 107)."""
 READY_WITHIN_S = 60.0
 ENDED_WITHIN_S = 30.0
+_LOG_END_BYTES = 64 * 1024
+"""Bytes of the daemon's log that are searched for its last lines; containers can make it long."""
 SYSTEM_PATHS = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 
 
@@ -239,7 +241,9 @@ def _ping(path: str, limit_s: float) -> bool:
 def last_words(places: Places, lines: int = 4) -> str:
     """Returns the end of the daemon's log on one line."""
     try:
-        text = places.log.read_text(errors="replace")
+        with places.log.open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_END_BYTES))
+            text = log.read(_LOG_END_BYTES).decode("utf-8", "replace")
     except OSError as error:
         return f"it can't be read ({error.strerror})"
     return " / ".join(line.strip() for line in text.splitlines()[-lines:]) or "it is empty"
