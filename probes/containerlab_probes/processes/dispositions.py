@@ -8,6 +8,7 @@ signal follows kernel/signal.c (sig_ignored, complete_signal).
 import errno
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from enum import Enum
@@ -46,6 +47,10 @@ _ALL = frozenset(range(1, 65))
 _NEVER_BLOCKED = frozenset((int(signal.SIGKILL), int(signal.SIGSTOP)))
 _PAUSES_S = (0.0, 0.0003, 0.001, 0.003)
 """Pauses before each reading of a running thread: its system call is visible only when it sleeps."""
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_PAGEMAP_ENTRY = 8
+_PRESENT, _SWAPPED, _OF_FILE = 1 << 63, 1 << 62, 1 << 61
+"""Bits of an entry of pagemap; the last one also stands for shared memory."""
 _THREAD_LIMIT = 4096
 """Threads of one process that are read; it can have 30,000."""
 _FD_LIMIT = 4096
@@ -188,7 +193,7 @@ def _read_thread(base: str, status: procfs.Status | None) -> Thread:
         call = _call(found)
         if call is not Call.SIGWAIT:
             return Thread(status, call, found.arguments)
-        waits_for = procfs.parse_sigset(_memory(f"{base}/mem", found.arguments[0]))
+        waits_for = procfs.parse_sigset(_memory(base, found.arguments[0]))
         if read_text(f"{base}/syscall", at_once=True) != text:
             return Thread(status, Call.RUNNING)
         return Thread(status, call, found.arguments, waits_for)
@@ -208,8 +213,16 @@ def _call(found: procfs.Syscall) -> Call:
     return table.get(found.number, Call.OTHER)
 
 
-def _memory(path: str, address: int) -> bytes:
+def _memory(base: str, address: int) -> bytes:
+    """Reads a set of signals in the memory of a thread. Raises ValueError for a page that belongs to a file.
+
+    A page of a file may belong to a file system that never answers, and a reader that waits for one can't be killed
+    (for /proc/PID/cmdline and environ the kernel itself reads such pages no more: mm/memory.c, FOLL_ANON).
+    """
+    path = f"{base}/mem"
     try:
+        if not _is_anonymous(base, address):
+            raise ValueError(f"no page of the process's own at {address:#x}")
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             return os.pread(fd, procfs.SIGSET_BYTES, address)
@@ -221,6 +234,21 @@ def _memory(path: str, address: int) -> bytes:
         if error.errno == errno.EIO:
             raise ValueError(f"no memory at {address:#x}") from error
         raise unreadable(error, path) from error
+
+
+def _is_anonymous(base: str, address: int) -> bool:
+    """Returns whether a set is in pages that are there and belong to no file (man 5 proc_pid_pagemap)."""
+    try:
+        fd = os.open(f"{base}/pagemap", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:  # a kernel without it (CONFIG_PROC_PAGE_MONITOR)
+        return False
+    try:
+        pages = {one // _PAGE for one in (address, address + procfs.SIGSET_BYTES - 1)}
+        entries = [os.pread(fd, _PAGEMAP_ENTRY, page * _PAGEMAP_ENTRY) for page in pages]
+    finally:
+        os.close(fd)
+    flags = [int.from_bytes(entry, sys.byteorder) for entry in entries]
+    return all(one & (_PRESENT | _SWAPPED) and not one & _OF_FILE for one in flags)
 
 
 def _signalfds(pid: int) -> tuple[frozenset[int], str]:

@@ -224,6 +224,45 @@ def test_which_thread_takes_a_signal(
     assert TERM in found.unclear or not unclear
 
 
+WAITS_IN_A_FILE = """
+import ctypes, mmap, signal, sys, tempfile
+mask = (1 << 14).to_bytes(8, sys.byteorder)
+with tempfile.TemporaryFile() as file:
+    file.write(mask.rjust(2 * mmap.PAGESIZE, bytes(1)))
+    file.flush()
+    kind = {"private": mmap.MAP_PRIVATE, "shared": mmap.MAP_SHARED, "own": mmap.MAP_PRIVATE}[sys.argv[1]]
+    held = mmap.mmap(file.fileno(), 2 * mmap.PAGESIZE, kind)
+where = 2 * mmap.PAGESIZE - 8
+if sys.argv[1] == "own":
+    held[where] = held[where]
+set_at = ctypes.addressof(ctypes.c_char.from_buffer(held, where))
+signal.pthread_sigmask(signal.SIG_BLOCK, {15})
+print(flush=True)
+ctypes.CDLL(None).sigwaitinfo(ctypes.c_void_p(set_at), None)
+"""
+
+
+def read_when_waiting(pid: int) -> Dispositions | None:
+    """Returns what a process does with signals once it waits for them, whether or not the set could be read."""
+    found = read_process(pid).dispositions
+    return found if found.sigwait or any("system call" in reason for reason in found.unread) else None
+
+
+@pytest.mark.parametrize(("kind", "is_read"), [("own", True), ("private", False), ("shared", False)])
+def test_no_memory_of_a_file_is_read(kind: str, is_read: bool) -> None:
+    """Its file system may never answer, and what waits for it can't be killed. `own`: written, so it is a copy."""
+    with subprocess.Popen((sys.executable, "-S", "-c", WAITS_IN_A_FILE, kind), stdout=subprocess.PIPE) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"\n"
+            found = eventually(lambda: read_when_waiting(child.pid), "it waits")
+            assert found is not None
+            unread = (f"Could not read the system call of process {child.pid}.",)
+            assert (found.sigwait, found.unread) == ((T, ()) if is_read else (NONE, unread))
+        finally:
+            child.kill()
+
+
 def test_no_thread_can_wait_for_kill_and_stop() -> None:
     waiting = Thread(status(), Call.SIGWAIT, waits_for=frozenset({9, 15, 19}))
     assert dispositions_of(os.getpid(), (waiting,)).sigwait == T
