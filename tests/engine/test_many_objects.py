@@ -37,6 +37,22 @@ while count < 65_000 and libc.mmap(None, 4096, 3, 1, fd, 0) not in (None, (1 << 
 print("made", count, flush=True)
 while True: signal.pause()
 """
+NAMES = """
+import os, signal
+for number in range(32_000):
+    os.close(os.open(b"/dev/shm/" + b"%05d" % number + b"\\x01" * 245, os.O_CREAT | os.O_RDWR))
+print("made", flush=True)
+while True: signal.pause()
+"""
+"""JSON escapes each character of these names with six."""
+ARGUMENTS = """
+import os, signal, sys
+for _ in range(300):
+    if os.fork() == 0:
+        while True: signal.pause()
+print("made", flush=True)
+while True: signal.pause()
+"""
 PROCESSES = """
 import ctypes, mmap, os, signal
 shared = mmap.mmap(-1, 4096)
@@ -136,3 +152,25 @@ def test_a_partial_list_of_processes_says_so(
     assert command("signal", name, "WINCH", "--json").status == 0, "PID 1 was signalled"
     missing = command("signal", name, "WINCH", "--pid", "999")
     assert (missing.status, partial in missing.err) == (3, True)
+
+
+def test_objects_are_listed_whatever_their_names(engine_host: str, container: Containers) -> None:
+    name = container("dockerapp1", "python3", "-S", "-c", NAMES, ready="made")
+    document, largest_kib = answer(engine_host, "ipc", name)
+    objects, partial = document["objects"], document["partial"]
+    assert isinstance(objects, list)
+    assert isinstance(partial, list)
+    assert len(objects) > 2000
+    assert partial[0] == f"/dev/shm: the first {len(objects):,} of 32,000 files are listed."
+    assert largest_kib < MEMORY_KIB
+
+
+def test_memory_is_listed_beside_long_command_lines(engine_host: str, container: Containers) -> None:
+    """Each of 300 processes has 128 KiB of arguments, which JSON escapes; they share the memory of them."""
+    name = container("dockerapp1", "python3", "-S", "-c", ARGUMENTS, "\x01" * 120_000, ready="made")
+    for command in ("processes", "ipc", "maps"):
+        document, largest_kib = answer(engine_host, command, name)
+        partial = document["partial"]
+        assert isinstance(partial, list)
+        assert command == "ipc" or "command lines are too long" in partial[-1]
+        assert largest_kib < MEMORY_KIB

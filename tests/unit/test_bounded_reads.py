@@ -154,7 +154,9 @@ def test_the_loops_of_the_one_module_have_limits() -> None:
     """Each public function of `kernel/files.py` that reads takes a limit or has one."""
     tree = ast.parse(FILES.read_text())
     readers = [
-        one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name not in ("read_link", "unreadable")
+        one
+        for one in tree.body
+        if isinstance(one, ast.FunctionDef) and one.name not in ("answer_bytes", "read_link", "unreadable")
     ]
     for one in readers:
         names = {argument.arg for argument in one.args.args}

@@ -128,6 +128,16 @@ def count_names(place: str | int, limit: int) -> int:
         raise unreadable(error, str(place)) from error
 
 
+def answer_bytes(text: str) -> int:
+    """Returns how many bytes a text takes at most in an agent's answer: JSON escapes most characters with six.
+
+    A container chooses its names, so a limit of characters would let an answer become six times as long.
+    """
+    if text.isascii() and text.isprintable():
+        return len(text) + text.count('"') + text.count("\\")
+    return 3 * len(text.encode("utf-16-le", "surrogatepass"))
+
+
 def unreadable(error: OSError, path: str) -> ContainerlabError:
     """Returns the error for a file of a process or cgroup that can't be read."""
     return failure(

@@ -190,11 +190,17 @@ def parse_command_line(data: str) -> tuple[str, ...]:
     return tuple(arguments.split("\0")) if data.strip("\0") or arguments else ()
 
 
+USER_NAME_LIMIT = 256
+"""Characters of a user's name (LOGIN_NAME_MAX); each process carries one."""
+
+
 def parse_users(passwd: str) -> dict[int, str]:
-    """Parses /etc/passwd (man 5 passwd) and returns names by uid. The first line of a uid counts."""
+    """Parses /etc/passwd (man 5 passwd) and returns names by uid. The first line of a uid counts, without
+    names of more than USER_NAME_LIMIT characters.
+    """
     users: dict[int, str] = {}
     for line in passwd.split("\n"):
         fields = line.split(":")
-        if len(fields) >= 4 and fields[0] and re.fullmatch(r"[0-9]{1,10}", fields[2]):
+        if len(fields) >= 4 and 0 < len(fields[0]) <= USER_NAME_LIMIT and re.fullmatch(r"[0-9]{1,10}", fields[2]):
             users.setdefault(int(fields[2]), fields[0])
     return users

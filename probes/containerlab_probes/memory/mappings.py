@@ -5,6 +5,7 @@ without resolving a path. Paths here are data: they are compared and shown, neve
 strictly below an overlay's upper directory checks whether it has the file.
 """
 
+import itertools
 import math
 import os
 import re
@@ -14,19 +15,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone
-from containerlab_probes.kernel.files import lines_of
+from containerlab_probes.kernel.files import answer_bytes, lines_of
 from containerlab_probes.kernel.local import state_behind
 from containerlab_probes.kernel.mounts import read_mounts
 from containerlab_probes.kernel.os_errors import failure
 from containerlab_probes.kernel.rootfs import open_in_root, open_root
 from containerlab_probes.memory.windows import check_window, read_window
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import Mapping, Mappings, Process, ProcessId, Window
+from containerlab_probes.records import Mapping, Mappings, Mount, Process, ProcessId, Window
 
 MAPPINGS_LIMIT = 32_000
 """Shared and private mappings, each, in one answer; a process may have 65,530 (man 5 proc_sys_vm, max_map_count)."""
 PATHS_BYTES = 16 * 1024 * 1024
-"""Bytes of all different paths of shared and of private mappings, each; one path has up to 4,096."""
+"""Bytes that all different paths of shared and of private mappings, each, take in an answer; one has up to 4,096."""
+MOUNTS_BYTES = 8 * 1024 * 1024
+"""Bytes of all mounts in an answer; the text that is read of them may have 16 MiB."""
 MAPS_BYTES = 512 * 1024 * 1024
 """Bytes that are read of one /proc/PID/maps: 65,530 lines with the longest paths. One line is held at a time."""
 
@@ -122,10 +125,20 @@ def container_mappings(init: ProcessId, processes: Iterable[Process], until: flo
             continue
         except ContainerlabError as error:
             unread.append(str(error))
-    mounts = read_mounts(init.pid)
+    every = read_mounts(init.pid)
+    mounts = _within_bytes(every)
+    if len(mounts) < len(every):
+        unread.append(f"Mounts: the first {len(mounts):,} of {len(every):,} are used to tell where files are stored.")
     if identify(init.pid) != init:
         raise Gone("The container's PID 1 has exited.")
-    return Mappings(tuple(found.mappings), tuple(mounts), (*found.missing(), *unread))
+    return Mappings(tuple(found.mappings), mounts, (*found.missing(), *unread))
+
+
+def _within_bytes(mounts: list[Mount]) -> tuple[Mount, ...]:
+    """Returns the first mounts that fit into MOUNTS_BYTES."""
+    sizes = (answer_bytes(f"{one.root}{one.point}{one.filesystem}{one.source}") for one in mounts)
+    sums = itertools.accumulate(sizes)
+    return tuple(one for one, size in zip(mounts, sums, strict=True) if size <= MOUNTS_BYTES)
 
 
 @dataclass(slots=True)
@@ -143,7 +156,7 @@ class _Share:
         """Counts a mapping that may be listed; returns its path, as one string for all, or None if it is too much."""
         kept = self.paths.setdefault(path, path)
         if kept is path:
-            self.paths_bytes += len(path)
+            self.paths_bytes += answer_bytes(path)
         self.is_full = self.listed >= MAPPINGS_LIMIT or self.paths_bytes > PATHS_BYTES
         self.listed += not self.is_full
         return None if self.is_full else kept

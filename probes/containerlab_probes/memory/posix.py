@@ -5,6 +5,7 @@ are not followed; devices and FIFOs are not opened (man 7 shm_overview, sem_over
 """
 
 import ctypes
+import itertools
 import os
 import re
 import stat
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
-from containerlab_probes.kernel.files import count_names, names_in, read_text
+from containerlab_probes.kernel.files import answer_bytes, count_names, names_in, read_text
 from containerlab_probes.kernel.libc import libc
 from containerlab_probes.kernel.os_errors import failure
 from containerlab_probes.kernel.rootfs import open_in_root, open_root
@@ -25,6 +26,8 @@ SHM = "/dev/shm"  # noqa: S108  # nosec B108 # a path of the container, opened b
 MQUEUE = "/dev/mqueue"
 OBJECTS_LIMIT = 32_000
 """Files of one directory that are read."""
+NAMES_BYTES = 3 * 1024 * 1024
+"""Bytes of all names in one directory in an answer, which has each twice; one has up to 255 characters."""
 NAMES_COUNTED = 1_000_000
 """Files of one directory that are counted."""
 
@@ -134,12 +137,13 @@ def _listed(
     fd: int, path: str, make: Callable[[int, str, os.stat_result], IpcObject], unread: list[str]
 ) -> list[PosixObject]:
     names = names_in(fd, OBJECTS_LIMIT + 1)
-    if len(names) > OBJECTS_LIMIT:
+    listed = _within_bytes(names[:OBJECTS_LIMIT])
+    if len(listed) < len(names):
         total = count_names(fd, NAMES_COUNTED)
         more = "at least " if total == NAMES_COUNTED else ""
-        unread.append(f"{path}: the first {OBJECTS_LIMIT:,} of {more}{total:,} files are listed.")
+        unread.append(f"{path}: the first {len(listed):,} of {more}{total:,} files are listed.")
     found = []
-    for name in sorted(names[:OBJECTS_LIMIT]):
+    for name in sorted(listed):
         try:
             state = os.stat(name, dir_fd=fd, follow_symlinks=False)
         except OSError:
@@ -147,6 +151,12 @@ def _listed(
         if stat.S_ISREG(state.st_mode):
             found.append(PosixObject(make(fd, name, state), (state.st_dev, state.st_ino)))
     return found
+
+
+def _within_bytes(names: list[str]) -> list[str]:
+    """Returns the first names that fit into NAMES_BYTES."""
+    sums = itertools.accumulate(map(answer_bytes, names))
+    return [name for name, size in zip(names, sums, strict=True) if size <= NAMES_BYTES]
 
 
 def _shared_memory(fd: int, name: str, state: os.stat_result) -> IpcObject:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.kernel import procfs
-from containerlab_probes.kernel.files import read_link, read_text
+from containerlab_probes.kernel.files import answer_bytes, read_link, read_text
 from containerlab_probes.kernel.local import LocalMounts, NotLocal
 from containerlab_probes.processes.container_files import passwd_of
 from containerlab_probes.processes.dispositions import dispositions_of, read_threads
@@ -24,6 +24,9 @@ _BOOT = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 _CHILD_SIGNAL = 17
 PROCESSES_LIMIT = 32_000
 """Processes of one container that are listed; it may have as many as the machine (man 5 proc_sys_kernel, pid_max)."""
+TEXT_BYTES = 24 * 1024 * 1024
+"""Bytes of their command lines and other texts together in an answer. One command line may have 256 KiB, and processes
+that fork share the memory of theirs."""
 READING_S = 8.0
 """Time after which a listing of processes stops. Each one may have thousands of threads and open files."""
 
@@ -64,17 +67,27 @@ def list_processes(
     membership, init = membership_of(run), run.init
     users, members = _Users(init, passwd), membership.pids()
     found: list[Process] = []
-    unread = ""
+    unread, text_bytes = "", 0
     for count, pid in enumerate(_in_reading_order(members, init)):
-        if count == PROCESSES_LIMIT or (count and time.monotonic() > until):
-            why = "" if count == PROCESSES_LIMIT else "; reading took too long"
+        why = _reason_to_stop(count, text_bytes, until) if count else None
+        if why is not None:
             unread = f"Processes: the first {count:,} of {len(members):,} are listed{why}."
             break
         with suppress(Gone):
             found.append(_read(pid, membership.level if members[pid] else None, users))
+            text_bytes += sum(map(answer_bytes, (*found[-1].argv, found[-1].exe, found[-1].user)))
     if all(process.id != init for process in found):
         raise Gone(f"PID 1 of the container (process {init.pid}) has exited.")
     return ProcessList(_in_tree_order(_with_orphaned_groups(found), init), unread)
+
+
+def _reason_to_stop(count: int, text_bytes: int, until: float) -> str | None:
+    """Returns why no further process is read, as the end of a sentence, which may be empty; None: read on."""
+    if count == PROCESSES_LIMIT:
+        return ""
+    if text_bytes > TEXT_BYTES:
+        return "; their command lines are too long for more"
+    return "; reading took too long" if time.monotonic() > until else None
 
 
 def process_ids(run: ContainerRun) -> tuple[tuple[ProcessId, ...], str]:

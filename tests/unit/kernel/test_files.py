@@ -1,11 +1,14 @@
 """Reading with a limit: of files that a process of a container stretches, of lists, lines and directories."""
 
+import json
 import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from containerlab_probes.errors import Gone
 from containerlab_probes.kernel import files
@@ -102,3 +105,10 @@ def test_names(tmp_path: Path) -> None:
     assert (files.count_names(str(tmp_path), 3), files.count_names(str(tmp_path), 9)) == (3, 5)
     with pytest.raises(Gone):
         files.names_in(str(tmp_path / "none"), 3)
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_a_text_takes_no_more_of_an_answer_than_is_counted(text: str) -> None:
+    assert len(json.dumps(text)) - 2 <= files.answer_bytes(text)
+    assert files.answer_bytes("plain") == 5
+    assert files.answer_bytes("\x01" * 9) == files.answer_bytes("\udcff" * 9) == 54

@@ -356,6 +356,19 @@ def test_a_listing_of_processes_ends_in_time(run: ContainerRun) -> None:
     assert found.unread == f"Processes: the first 1 of {len(every)} are listed; reading took too long."
 
 
+def test_long_command_lines_of_many_processes_are_not_all_kept(
+    run: ContainerRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Processes that fork share the memory of their arguments; whoever lists them would not."""
+    every = container_processes(run)
+    monkeypatch.setattr(tree, "TEXT_BYTES", 0)
+    found = list_processes(run)
+    assert [one.id for one in found.processes] == [run.init]
+    assert found.unread == (
+        f"Processes: the first 1 of {len(every)} are listed; their command lines are too long for more."
+    )
+
+
 def test_pid_1_is_read_first_whatever_its_number() -> None:
     assert tree._in_reading_order({9, 4, 7, 5}, ProcessId(7, 1)) == [7, 4, 5, 9]
 
