@@ -6,7 +6,7 @@ import pytest
 
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.model.stop import StopPlan
-from containerlab_tui.services.stop import _begin_prediction
+from containerlab_tui.services.stop import _begin_prediction, plan_stop
 from tests.support.engine import ID, ScriptedEngine, details
 
 PLAN = StopPlan(ID, "app", 15, "default", 10.0, "default", processes=(), forecasts=(), pid=500)
@@ -36,3 +36,16 @@ def test_a_defect_in_a_prediction_ends_neither_in_a_wait_nor_in_a_traceback(monk
     monkeypatch.setattr(threading, "excepthook", lambda args: raised.append(args.exc_value))
     assert _begin_prediction(Defective(), PLAN, unreadable)() is None
     assert raised == []
+
+
+@pytest.mark.parametrize(("since", "pid"), [(999.0, 0), (1_000.0, 500), (None, 500)], ids=["earlier", "this", "any"])
+def test_a_plan_for_an_earlier_run_has_nothing_of_the_next(since: float | None, pid: int) -> None:
+    """The container was started at 1000, after the stop that is to be followed, or before it."""
+    seen: list[int] = []
+
+    def see(engine: object, of: Details) -> tuple[tuple[()], str]:
+        seen.append(of.pid)
+        return (), "read"
+
+    plan = plan_stop(ScriptedEngine(inspected={ID: details()}), ID, since=since, see=see)
+    assert (plan.pid, seen, plan.unseen_reason == "read") == (pid, [pid] if pid else [], bool(pid))

@@ -429,6 +429,26 @@ def test_events_of_the_engine_become_events_of_the_stop() -> None:
     assert ("events", T0 - 1.0) in made.engine.asked
 
 
+def test_a_stop_ends_where_the_next_run_begins() -> None:
+    """Two restarts, one soon after the other, were taken for one stop that had lasted for both."""
+    made = stage(plan=replace(PLAN, processes=()))
+    made.stream.tell(
+        event(T0, "kill", signal="15"),
+        event(T0 + 0.1, "die", exitCode="0"),
+        event(T0 + 0.2, "stop"),
+        event(T0 + 0.9, "start"),
+        event(T0 + 2.9, "kill", signal="15"),
+        event(T0 + 3.0, "die", exitCode="3"),
+    )
+    made.stream.close()
+    made.monitor._read_events()
+    for one in made.inbox.rest():
+        made.monitor._take_all([one])
+    state = made.monitor._state
+    assert kinds(state) == [Kind.SIGNAL, Kind.DIED, Kind.STOPPED, Kind.STARTED]
+    assert (state.verdict, state.exit_code, state.duration_s) == (Verdict.RESTARTED, 0, pytest.approx(0.1))
+
+
 def test_an_engine_that_goes_away_ends_a_requested_stop() -> None:
     made = stage(plan=replace(PLAN, processes=()))
     made.stream.fail(Unreachable("It went away."))

@@ -80,6 +80,21 @@ def test_only_the_stop_signal_and_sigkill_begin_a_stop_and_each_stop_is_followed
     assert len(host.waiting) == 1
 
 
+def test_a_stop_of_the_next_run_is_another_one() -> None:
+    host = Host()
+    stops = ActiveStops(host, no_processes)
+    stops.take_event(event(1.0, "kill", signal="15"))
+    stops.take_event(event(1.2, "start"))
+    stops.take_event(event(2.0, "kill", signal="15"))
+    stops.take_event(event(2.1, "kill", signal="9"))
+    assert len(host.waiting) == 2
+    host.waiting[1][1](Gone("removed"))
+    stops.take_event(event(3.0, "start"))
+    stops.take_event(event(4.0, "kill", signal="15"))
+    stops.take_event(event(5.0, "kill", signal="9"))
+    assert len(host.waiting) == 3
+
+
 def test_no_more_stops_are_followed_than_there_is_room_for() -> None:
     host = Host()
     stops = ActiveStops(host, no_processes)

@@ -4,6 +4,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from containerlab_probes.errors import BadRequest, Unsupported
 from containerlab_probes.signals.names import SIGKILL, name_of, number_of
@@ -29,14 +30,20 @@ def plan_stop(
     signal: int | None = None,
     timeout_s: int | None = None,
     *,
+    since: float | None = None,
     see: SeeProcesses = see_processes,
 ) -> StopPlan:
     """Plans a stop of this container; sends nothing.
 
+    `since` (epoch seconds) is when a stop to follow began: the plan has no processes of a run that started later.
     Raises Gone (no such container), Unreachable, BadRequest (no such signal).
     """
     details = engine.inspect(container)
-    seen, reason = see(engine, details)
+    if since is not None and details.started_at is not None and details.started_at > since:
+        details = replace(details, pid=0)
+        seen, reason = (), "It was restarted before its processes could be read."
+    else:
+        seen, reason = see(engine, details)
     number = number_of(details.stop_signal) if signal is None else signal
     if number == 0:
         raise BadRequest("Signal 0 does not stop a process: use a signal such as SIGTERM.")

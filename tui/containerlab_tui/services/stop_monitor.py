@@ -317,6 +317,8 @@ class StopMonitor:
         self._queue.put(StopEvent(self._clock(), kind, Source.ENGINE, detail=detail))
 
     def _read_events(self) -> None:
+        """Reads the events of the run that is being stopped: after its exit, the next start ends them."""
+        has_died = False
         try:
             for event in self._events:
                 is_new = event.time + self._set_back() >= self._state.began - 0.001
@@ -324,6 +326,9 @@ class StopMonitor:
                     translated = _translated(event, self._state.plan.init)
                     if translated:
                         self._queue.put(translated)
+                    has_died = has_died or event.action == "die"
+                    if has_died and event.action == "start":
+                        return
         except ContainerlabError as error:
             self._queue.put(Answered(str(error)))
 

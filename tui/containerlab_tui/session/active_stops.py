@@ -76,6 +76,8 @@ class ActiveStops:
         self._events = events
         self._in_progress: dict[str, object] = {}
         """Containers with a stop in progress, each with its newest stop; what an older one reports is dropped."""
+        self._started_again: set[str] = set()
+        """Containers that were started while a stop was in progress: the next signal begins another stop."""
         self._seen: dict[str, None] = {}
         self._logs: dict[str, float] = {}
         """Container -> identity of the stop whose log is being read, or was read."""
@@ -99,7 +101,7 @@ class ActiveStops:
         from containerlab_tui.services.stop import run_stop
 
         plan = replace(plan, asked_at=self._host.clock())
-        stop = self._in_progress[plan.container] = object()
+        stop = self._add(plan.container)
         self._take(stop, begin(plan, self._host.clock()))
         report = partial(self._report, stop)
         self._host.wait_for(
@@ -112,8 +114,10 @@ class ActiveStops:
 
     def take_event(self, event: EngineEvent) -> None:
         """Follows the stop that an event begins: part of a restart or removal pressed here, or started outside."""
-        details = self._host.details_of(event.container)
-        if event.action != "kill" or details is None or event.container in self._in_progress:
+        details, is_stopping = self._host.details_of(event.container), event.container in self._in_progress
+        if event.action == "start" and is_stopping:
+            self._started_again.add(event.container)
+        if event.action != "kill" or details is None or (is_stopping and event.container not in self._started_again):
             return
         if len(self._in_progress) >= MOST_FOLLOWED:
             return  # the container's row still shows its new state
@@ -123,14 +127,14 @@ class ActiveStops:
             return
         if event.time <= self._failed_until.get(event.container, 0.0):
             return  # the engine went away during that stop, and this signal continues it
-        stop = self._in_progress[event.container] = object()
+        stop = self._add(event.container)
         report = partial(self._report, stop)
         operation = self._changes.at(event.container, event.time) if self._changes is not None else None
 
         def work() -> "StopState":
             engine = self._host.engine()
             signal = SIGKILL if operation is Operation.REMOVE else None  # docker rm -f sends nothing else
-            plan = plan_stop(engine, event.container, signal, see=self._see)
+            plan = plan_stop(engine, event.container, signal, since=event.time, see=self._see)
             plan = replace(plan, started_elsewhere=True, asked_at=event.time, part_of=operation or "")
             return follow_stop(engine, plan, event.time, report, self._history(), events=self._events, see=self._see)
 
@@ -143,6 +147,12 @@ class ActiveStops:
         # `docker kill -s` looks like phase 1 of a stop; only a missing phase 2 distinguishes them.
         if details.stop_timeout_s >= 0:
             self._host.later(details.stop_timeout_s + LATEST_S, lambda: self._host.set_stop_phase(event.container, ""))
+
+    def _add(self, container: str) -> object:
+        """Returns a new stop in progress, which replaces one of an earlier run."""
+        self._started_again.discard(container)
+        stop = self._in_progress[container] = object()
+        return stop
 
     def _history(self) -> "History":
         from containerlab_tui.services.history import History
@@ -165,6 +175,7 @@ class ActiveStops:
         if self._in_progress.get(container) is not stop:
             return False
         del self._in_progress[container]
+        self._started_again.discard(container)
         return True
 
     def _show(self, state: "StopState") -> None:
