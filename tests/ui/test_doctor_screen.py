@@ -25,7 +25,6 @@ from containerlab_tui.ui.dialogs.stop import StopChoice, StopDialog
 from containerlab_tui.ui.messages import InventoryChanged
 from containerlab_tui.ui.screens.doctor import CheckedContainer, DoctorScreen, FindingBlock
 from containerlab_tui.ui.screens.doctor_table import DoctorGrid, DoctorTable
-from containerlab_tui.ui.screens.help import GROUPS
 from tests.ui.conftest import RECORDED, PlayedKernel, Stage
 from tests.ui.samples import APP, BEGAN, HOSTILE, SIZES, WORKER, Host, plan, settled, text_of
 from tests.ui.samples import SHELL as PID_1
@@ -569,11 +568,3 @@ async def test_a_stop_reaches_the_screens_above_the_main_screen(
         await settled(pilot, lambda: "Stopped:" not in text_of(made.app), "no end of this run")
         made.post(Event(replace(ended, action="destroy", time=made.now + 3)))
         await settled(pilot, lambda: "Stopped: removed." in text_of(made.app), "the removal")
-
-
-@pytest.mark.parametrize("screen", [DoctorScreen, DoctorTable])
-def test_help_knows_their_keys(screen: type[Screen[None]]) -> None:
-    prefixes = tuple(prefix for prefix, _title in GROUPS)
-    ids = [binding.id or "" for binding in screen.BINDINGS if not isinstance(binding, tuple)]
-    assert ids
-    assert all(one.startswith(prefixes) for one in ids)

@@ -11,6 +11,7 @@ MIXED = "~"
 IN_TIME = "✓"
 KILLED = "✗"
 RESTARTED = "↻"
+SIGNALLED = "▼"
 UNKNOWN = "?"
 
 RUNNING = "●"
@@ -59,3 +60,15 @@ WATCH: Legend = (
     ("name [7]", "$foreground", "host PID: a process outside the container, or its own PID is unknown"),
     ("— … —", "$text-accent", "container events"),
 )
+
+STOPS: Legend = (
+    (SIGNALLED, "$text-warning", "a signal sent to the process"),
+    ("─ ┈", "$text-accent", "a process that was signalled, that was not"),
+    (IN_TIME, "$text-success", "exited on its own; of a process: with code 0"),
+    (KILLED, "$text-error", "killed"),
+    (RESTARTED, "$foreground", "restarted after its exit"),
+    (WARNING, "$text-error", "the stop failed; of a process: exited with another code"),
+    (DELAYED, "$text-muted", "a stop in progress"),
+)
+
+BYTES: Legend = (("▌ *", "$text-warning", "the line, the byte has changed since the last reading"),)

@@ -12,7 +12,7 @@ from textual.screen import Screen
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.records import WINDOW_LIMIT, Window
 from containerlab_tui.model.survival import Survival
-from containerlab_tui.present import hexdump, wording
+from containerlab_tui.present import hexdump, signs, wording
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.ui.background import ask
@@ -30,7 +30,9 @@ class BytesScreen(Screen[None]):
     """Reads only as much as fits on the screen, so the object's size does not matter."""
 
     CSS_PATH = "../styles/bytes.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.BYTES)
+    SIGNS = signs.BYTES
+    SCOPE = Scope.BYTES
+    BINDINGS: ClassVar[list[BindingType]] = bindings(SCOPE)
     AUTO_FOCUS = ""
 
     def __init__(

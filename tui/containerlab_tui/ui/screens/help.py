@@ -13,15 +13,13 @@ from containerlab_tui.session.actions import ACTIONS, Action, Scope
 from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.widgets.content import Content, Static
 
-SCOPES: dict[Scope, frozenset[Scope]] = {
+PARTS: dict[Scope, frozenset[Scope]] = {
     Scope.MAIN: frozenset(
-        (Scope.MAIN, Scope.PROCESSES, Scope.IPC, Scope.FILES, Scope.LOGS, Scope.LOG_LINES, Scope.INSPECT, Scope.GRID)
+        (Scope.PROCESSES, Scope.IPC, Scope.FILES, Scope.LOGS, Scope.LOG_LINES, Scope.INSPECT, Scope.GRID)
     ),
-    Scope.DOCTOR: frozenset((Scope.DOCTOR,)),
-    Scope.DOCTOR_TABLE: frozenset((Scope.DOCTOR_TABLE, Scope.GRID)),
-    Scope.SIGNAL_WATCH: frozenset((Scope.SIGNAL_WATCH,)),
+    Scope.DOCTOR_TABLE: frozenset((Scope.GRID,)),
 }
-"""The scopes whose keys are shown, by the scope of the screen below."""
+"""The scopes of a screen's widgets, whose keys are shown with its own."""
 
 GROUPS = (
     ("container.", "Selected or marked containers"),
@@ -34,6 +32,8 @@ GROUPS = (
     ("files.", "Files"),
     ("doctor.", "Doctor"),
     ("watch.", "Watch signals"),
+    ("stop.", "Stops"),
+    ("bytes.", "Bytes"),
     ("grid.", "Move the cursor"),
     ("app.", "Everywhere"),
 )
@@ -71,7 +71,8 @@ class HelpScreen(ModalScreen[None]):
 
     def _keys(self, prefix: str) -> list[Content]:
         lines, seen = list[Content](), set[str]()
-        scopes = {Scope.APP, *SCOPES.get(getattr(self._about, "SCOPE", Scope.APP), ())}
+        scope = getattr(self._about, "SCOPE", Scope.APP)
+        scopes = {Scope.APP, scope, *PARTS.get(scope, ())}
         for action in ACTIONS:
             if action.scope in scopes and action.id.startswith(prefix) and action.id not in seen:
                 seen.add(action.id)

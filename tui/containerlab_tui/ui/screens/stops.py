@@ -106,7 +106,9 @@ class StopsScreen(Screen[None]):
     """Takes states with `show` and log lines with `add_log` at any time, even while hidden."""
 
     CSS_PATH = "../styles/stop.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.STOPS)
+    SIGNS = signs.STOPS
+    SCOPE = Scope.STOPS
+    BINDINGS: ClassVar[list[BindingType]] = bindings(SCOPE)
     AUTO_FOCUS = ""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:

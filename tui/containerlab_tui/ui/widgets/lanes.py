@@ -15,7 +15,7 @@ from containerlab_tui.model.stop import Kind, Lane, StopEvent, StopState, Verdic
 from containerlab_tui.present import signs
 from containerlab_tui.present.safe_text import safe_line
 
-SIGNALLED = "▼"
+SIGNALLED = signs.SIGNALLED
 ENDED_WELL = signs.IN_TIME
 ENDED_BADLY = signs.WARNING
 KILLED = signs.KILLED
