@@ -528,6 +528,22 @@ async def test_removing_an_object_asks_first(stage: Callable[..., Stage]) -> Non
         await settled(pilot, lambda: inspector.removed == ["0", "1"], "it is removed")
 
 
+class EmptyNamespace(PlayedInspector):
+    def ipc(self, _: object) -> IpcView:
+        return replace(ipc_view(), rows=())
+
+
+async def test_delete_in_a_tab_without_objects_does_not_reach_the_container(stage: Callable[..., Stage]) -> None:
+    one = stage(kernel=InspectedKernel(EmptyNamespace()))
+    async with one.app.run_test(size=(132, 36), notifications=True) as pilot:
+        await one.ready(pilot)
+        await pilot.press("i")
+        await settled(pilot, lambda: "No IPC objects yet" in text_of(one.app), "the tab")
+        await pilot.press("enter", "delete")
+        await settled(pilot, lambda: said(one, "No object is selected."), "the answer")
+        assert one.app.screen is one.app.main
+
+
 async def test_enter_twice_opens_the_bytes_once(stage: Callable[..., Stage]) -> None:
     one = stage(kernel=InspectedKernel(PlayedInspector()))
     async with one.app.run_test(size=(132, 36)) as pilot:

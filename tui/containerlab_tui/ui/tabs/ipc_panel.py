@@ -116,16 +116,16 @@ class IpcPanel(Widget):
             toast(self, safe_line(f"{ipc_text.title(row.object)} has no contents to show; see the details below."))
 
     def action_remove(self) -> None:
+        """Asks to remove the object under the cursor. Without one the key must not reach the container."""
         row = self.selected
         if row is not None:
             self.post_message(self.RemoveObject(row))
+        else:
+            toast(self, safe_line("No object is selected."), "warning")
 
     def action_limits(self) -> None:
         self._limits = not self._limits
         self._draw_head()
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return bool(self._rows) if action == "remove" else True
 
     def _draw_head(self) -> None:
         head = self.query_one("#ipc-head", Static)
