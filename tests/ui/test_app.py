@@ -8,11 +8,13 @@ from textual.screen import Screen
 
 from containerlab_tui.config import Settings
 from containerlab_tui.model.inventory import Connected, Disconnected, EngineEvent, Event, Snapshot
+from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.ui.dialogs.copy import CopyForm
 from containerlab_tui.ui.dialogs.signal import SignalPicker, SignalSubject
 from containerlab_tui.ui.palette import actions_of
 from containerlab_tui.ui.screens.help import HelpScreen
 from containerlab_tui.ui.themes import theme_problem
+from containerlab_tui.ui.widgets.content import toast
 from tests.support.engine import ENDPOINT
 from tests.ui.conftest import VERSION, Stage
 from tests.ui.samples import APP, SHELL, settled, text_of
@@ -138,6 +140,17 @@ async def test_help_is_made_from_the_bindings(stage: Callable[..., Stage]) -> No
             assert binding.tooltip in text, binding.id
         await pilot.press("escape")
         assert made.app.screen is made.app.main
+
+
+async def test_toasts_show_all_their_words(stage: Callable[..., Stage]) -> None:
+    """Of a text that filled its first line the second line was below the window."""
+    made = stage()
+    async with made.app.run_test(size=(80, 24), notifications=True) as pilot:
+        await made.ready(pilot)
+        for length in range(48, 60):
+            toast(made.app, safe_line("x" * (length - 4) + f" e{length}"))
+            await settled(pilot, lambda words=f"e{length}": words in text_of(made.app), f"a toast of {length} cells")
+            made.app.clear_notifications()
 
 
 DIALOGS: tuple[Callable[[], Screen[Any]], ...] = (

@@ -30,6 +30,10 @@ def use(object: IpcObject, *pids: int) -> IpcUse:
             use(replace(SEGMENT, attached=2)),
             "Attached 2 times outside the containers. It is marked for removal now and destroyed on the last detach.",
         ),
+        (
+            use(replace(SEGMENT, attached=1)),
+            "Attached once outside the containers. It is marked for removal now and destroyed on the last detach.",
+        ),
         (use(FILE, 7), "In use by 7 app (web). Its name is removed now; they keep it until they close it."),
         (
             use(replace(SEGMENT, kind=IpcKind.SEM, of_host=True)),

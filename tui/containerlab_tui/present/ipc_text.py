@@ -82,10 +82,11 @@ def _users(use: IpcUse) -> str:
 
 def _known_users(use: IpcUse) -> str:
     count = use.object.attached or 0
+    attached = "Attached once" if count == 1 else f"Attached {count} times"
     if not use.users and use.is_partial:
-        return f"Attached {count} times, by no process that was read." if count else "No process that was read uses it."
+        return f"{attached}, by no process that was read." if count else "No process that was read uses it."
     if not use.users:
-        return f"Attached {count} times outside the containers." if count else "No process of a container uses it."
+        return f"{attached} outside the containers." if count else "No process of a container uses it."
     names = [f"{process(one, 30)} ({safe(container, 40)})" for container, one in use.users[:_NAMED]]
     more = len(use.users) - _NAMED
     return f"In use by {', '.join(names)}{f' and {more} more' if more > 0 else ''}."
