@@ -38,6 +38,7 @@ class Scope(StrEnum):
     COPY_DIALOG = "copy-dialog"
     ENTER_DIALOG = "enter-dialog"
     ENTERING = "entering"
+    OPENING = "opening"
     RENAME_DIALOG = "rename-dialog"
     RUN_DIALOG = "run-dialog"
     SAVE_DIALOG = "save-dialog"
@@ -256,6 +257,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(Scope.ENTER_DIALOG, "enter.previous", "up", "app.focus_previous", "Previous field", is_shown=False),
     Action(Scope.ENTER_DIALOG, "enter.next", "down", "app.focus_next", "Next field", is_shown=False),
     Action(Scope.ENTERING, "entering.leave", "escape", "leave", "Cancel"),
+    Action(Scope.OPENING, "opening.leave", "escape", "leave", "Cancel"),
     Action(Scope.RUN_DIALOG, "run.leave", "escape", "leave", "Cancel"),
     Action(Scope.RUN_DIALOG, "run.run", "ctrl+r", "run", "Run"),
     Action(Scope.RUN_DIALOG, "run.previous", "up", "app.focus_previous", "Previous field", is_shown=False),

@@ -163,6 +163,7 @@ class Entering(ModalScreen[None]):
     def __init__(self, session: "Session", container: "Container", entry: Entry) -> None:
         super().__init__(classes="dialog-screen")
         self._session, self._container, self._entry = session, container, entry
+        self._is_over = False
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
@@ -194,10 +195,16 @@ class Entering(ModalScreen[None]):
 
     def _close(self) -> None:
         """Closes the screen after the keys that were typed before: they are in the app's queue."""
+        self._is_over = True
         self.app.call_later(self.action_leave)
 
+    def on_screen_resume(self) -> None:
+        """Closes after a screen that was opened above it."""
+        if self._is_over:
+            self.action_leave()
+
     def action_leave(self) -> None:
-        if self.is_current:
+        if self.is_active:  # `is_current` also holds below the palette, which would be closed instead
             self.dismiss(None)
 
 

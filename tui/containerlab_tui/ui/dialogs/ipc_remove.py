@@ -8,9 +8,10 @@ from textual.widget import Widget
 from containerlab_tui.present import ipc_text
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.services.policy import Operation
-from containerlab_tui.ui.background import ask, do
+from containerlab_tui.ui.background import do
 from containerlab_tui.ui.bindings import is_refused
 from containerlab_tui.ui.dialogs.confirm import Confirm
+from containerlab_tui.ui.dialogs.opening import open_when_read
 from containerlab_tui.ui.widgets.content import toast
 
 if TYPE_CHECKING:
@@ -44,4 +45,7 @@ def remove_object(
         else:
             remove(use)
 
-    ask(node, lambda: session.inspectors.of(details).use_of(found.kind, found.id, others), learned, group="removal")
+    reading = safe_line(f"Reading who uses {ipc_text.title(found)} …")
+    open_when_read(
+        node.app, reading, lambda: session.inspectors.of(details).use_of(found.kind, found.id, others), learned
+    )

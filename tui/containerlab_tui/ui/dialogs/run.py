@@ -17,8 +17,9 @@ from containerlab_tui.engine.api import RunRequest
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.services.policy import Operation
 from containerlab_tui.session.actions import Scope
-from containerlab_tui.ui.background import ask, do
+from containerlab_tui.ui.background import do
 from containerlab_tui.ui.bindings import bindings, is_refused
+from containerlab_tui.ui.dialogs.opening import open_when_read
 from containerlab_tui.ui.dialogs.stop_fields import read_grace, read_signal
 from containerlab_tui.ui.widgets.content import Content, Input, Label, Static
 from containerlab_tui.ui.widgets.tick import Tick
@@ -185,4 +186,4 @@ def run_new(screen: Screen[None], session: "Session", selected: "Container | Non
         known = next((one for one in (image, f"{image}:latest") if one in images), "")
         app.push_screen(RunForm(images, names, known), chosen)
 
-    ask(app, lambda: session.engine().images(), listed, group="run")
+    open_when_read(app, safe_line("Reading the images …"), lambda: session.engine().images(), listed)

@@ -20,10 +20,11 @@ from containerlab_tui.services.policy import Operation
 from containerlab_tui.services.processes import children_of
 from containerlab_tui.services.signals import Target, select
 from containerlab_tui.session.actions import Scope
-from containerlab_tui.session.selection import Selection, about
-from containerlab_tui.ui.background import ask, do
+from containerlab_tui.session.selection import Selection, about, counted
+from containerlab_tui.ui.background import do
 from containerlab_tui.ui.bindings import bindings, is_refused
 from containerlab_tui.ui.dialogs.confirm import LONGEST_LIST
+from containerlab_tui.ui.dialogs.opening import open_when_read
 from containerlab_tui.ui.widgets.content import Content, Input, Static, toast
 
 if TYPE_CHECKING:
@@ -336,7 +337,7 @@ def send_signal(
         first = number_of(details[subjects[0].container].stop_signal)
         screen.app.push_screen(SignalPicker(subjects, first, about=about(selection)), picked)
 
-    ask(screen, gather, pick, group="signal")
+    open_when_read(screen.app, safe_line(f"Reading {counted(containers)} …"), gather, pick)
 
 
 def _send(

@@ -24,9 +24,10 @@ from containerlab_tui.present.states import OUTLOOKS
 from containerlab_tui.services.policy import Operation
 from containerlab_tui.services.processes import children_of, forecasts
 from containerlab_tui.session.actions import Scope
-from containerlab_tui.session.selection import Selection, hidden_note
+from containerlab_tui.session.selection import Selection, counted, hidden_note
 from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.bindings import bindings, is_refused
+from containerlab_tui.ui.dialogs.opening import open_when_read
 from containerlab_tui.ui.dialogs.stop_fields import read_grace, read_signal
 from containerlab_tui.ui.messages import ShowStops
 from containerlab_tui.ui.widgets.content import Content, Input, Label, Static
@@ -270,7 +271,8 @@ def stop_containers(screen: Screen[None], session: "Session", selection: Selecti
         one_doctor = doctor if len(planned) == 1 else None
         screen.app.push_screen(StopDialog(planned, one_doctor, hidden=hidden_note(selection)), chosen)
 
-    ask(screen, plans, choose, group="stop")
+    reading = safe_line(f"Reading {counted(containers)} …")
+    open_when_read(screen.app, reading, plans, choose)
 
 
 def _chosen(plan: StopPlan, choice: StopChoice) -> StopPlan:

@@ -9,7 +9,6 @@ from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.services.policy import Operation
 from containerlab_tui.session.actions import BY_ID, Needs
 from containerlab_tui.session.selection import Selection, reason
-from containerlab_tui.ui.background import ask
 from containerlab_tui.ui.bindings import is_refused
 from containerlab_tui.ui.messages import ShowStops
 from containerlab_tui.ui.tabs.detail import Detail
@@ -61,12 +60,14 @@ class ContainerActions(Screen[None]):
         fit = self._fit(needs, Selection((selected,) if selected is not None else ())).containers
         return fit[0] if fit else None
 
-    def _with_details(self, group: str, needs: Needs, then: "Callable[[Details], None]") -> None:
+    def _with_details(self, needs: Needs, then: "Callable[[Details], None]") -> None:
         """Inspects the selected container and calls `then` with the result."""
+        from containerlab_tui.ui.dialogs.opening import open_when_read
+
         selected = self._selected_for(needs)
         if selected is not None:
-            container = selected.id
-            ask(self, lambda: self.session.engine().inspect(container), then, group=group)
+            container, reading = selected.id, safe_line(f"Reading {selected.name} …", 80)
+            open_when_read(self.app, reading, lambda: self.session.engine().inspect(container), then)
 
     def action_start(self) -> None:
         """Starts the marked containers, or the selected one."""
@@ -112,7 +113,7 @@ class ContainerActions(Screen[None]):
         from containerlab_tui.ui.screens.signal_watch import watch_signals
 
         panel = self.detail.panel
-        self._with_details("watch", Needs.RUNNING, lambda details: watch_signals(self, self.session, details, panel))
+        self._with_details(Needs.RUNNING, lambda details: watch_signals(self, self.session, details, panel))
 
     def action_stops(self) -> None:
         """Shows stops in progress and finished; selects the selected container's stop if there was one."""
@@ -161,14 +162,14 @@ class ContainerActions(Screen[None]):
         from containerlab_tui.ui.terminal import attach
 
         if not is_refused(self.app, self.session, Operation.ATTACH):
-            self._with_details("attach", Needs.RUNNING, lambda details: attach(self.app, self.session, details))
+            self._with_details(Needs.RUNNING, lambda details: attach(self.app, self.session, details))
 
     def action_copy(self) -> None:
         """Copies a local file into the container."""
         from containerlab_tui.ui.dialogs.copy import copy_into
 
         if not is_refused(self.app, self.session, Operation.COPY):
-            self._with_details("copy", Needs.CONTAINER, lambda details: copy_into(self, self.session, details))
+            self._with_details(Needs.CONTAINER, lambda details: copy_into(self, self.session, details))
 
     def action_run(self) -> None:
         """Runs a new container from an image."""
