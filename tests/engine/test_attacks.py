@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import uuid
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -48,15 +49,23 @@ STRANGER = 54321
 
 @pytest.mark.skipif("DOCKER_HOST" in os.environ, reason="the socket of that engine is not this program's")
 def test_another_user_reaches_neither_the_socket_nor_its_directory(engine_host: str) -> None:
+    """Each is tried alone, because a directory above them may keep others out as well."""
     path = engine_host.removeprefix("unix://")
+    held = os.open(path, os.O_PATH)
+    attempts: tuple[Callable[[], object], ...] = (
+        lambda: socket.socket(socket.AF_UNIX).connect(f"/proc/self/fd/{held}"),
+        lambda: socket.socket(socket.AF_UNIX).connect(os.path.basename(path)),
+        lambda: os.listdir("."),
+    )
 
     def tried() -> int:
-        """Returns the number of attempts that succeeded, as another user."""
+        """Returns the number of attempts that succeeded, as another user in that directory."""
+        os.chdir(os.path.dirname(path))
         os.setgroups([])
         os.setgid(STRANGER)
         os.setuid(STRANGER)
         done = 0
-        for attempt in (lambda: socket.socket(socket.AF_UNIX).connect(path), lambda: os.listdir(os.path.dirname(path))):
+        for attempt in attempts:
             with suppress(PermissionError):
                 attempt()
                 done += 1
@@ -65,6 +74,7 @@ def test_another_user_reaches_neither_the_socket_nor_its_directory(engine_host: 
     pid = os.fork()
     if pid == 0:
         os._exit(tried())
+    os.close(held)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 

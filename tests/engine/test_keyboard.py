@@ -152,8 +152,9 @@ def test_a_second_restart_restarts_no_other(session: Session, container: Contain
     assert len({each[1] for each in known}) == 3
     assert len({(each[0], each[2]) for each in known}) == 1
     screen.press("W")
-    screen.shows("Restart  ")
-    assert "started outside" not in screen.text()
+    text = screen.shows("Restart  ", "restarted")
+    assert "started outside" not in text
+    assert text.count("stop finished") == 1, "each restart is a stop of its own"
 
 
 def test_a_container_removed_during_a_dialog(session: Session, container: Containers, docker: Docker) -> None:

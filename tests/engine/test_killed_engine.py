@@ -20,6 +20,9 @@ from tests.support.screens import LONG_S, PROGRAM, Screen, environment
 
 IMAGE = "containerlab/scratch-static:latest"
 SCREENS = {
+    "stops": "W",
+    "removal question": "Delete",
+    "enter dialog": "e",
     "doctor": "d",
     "log": "l",
     "signal watch": "w",
@@ -73,6 +76,8 @@ class Killed:
         engine.close()
         screen.run(f"{PROGRAM} --host {self._host}", environment(home))
         screen.until(lambda: self._is_right(engine) and "discarded" in screen.text(), "the UI is ready")
+        engine.restart(self._container)  # without a stop there is no screen of stops
+        screen.until(lambda: self._is_right(engine) and "stopping" not in screen.text(), "it has seen a stop")
 
     def _is_right(self, engine: DockerEngine) -> bool:
         """Returns whether the list shows what the engine says, and no banner."""

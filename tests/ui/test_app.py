@@ -1,6 +1,7 @@
 """The application: engine reader, settings, palette."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from textual.screen import Screen
 from containerlab_tui.config import Settings
 from containerlab_tui.model.inventory import Connected, Disconnected, EngineEvent, Event, Snapshot
 from containerlab_tui.present.safe_text import safe_line
+from containerlab_tui.ui.app import ContainerlabApp
 from containerlab_tui.ui.dialogs.copy import CopyForm
 from containerlab_tui.ui.dialogs.signal import SignalPicker, SignalSubject
 from containerlab_tui.ui.palette import actions_of
@@ -142,14 +144,19 @@ async def test_help_is_made_from_the_bindings(stage: Callable[..., Stage]) -> No
         assert made.app.screen is made.app.main
 
 
+def shows(app: ContainerlabApp, words: str) -> bool:
+    return words in text_of(app)
+
+
 async def test_toasts_show_all_their_words(stage: Callable[..., Stage]) -> None:
     """Of a text that filled its first line the second line was below the window."""
     made = stage()
     async with made.app.run_test(size=(80, 24), notifications=True) as pilot:
         await made.ready(pilot)
         for length in range(48, 60):
-            toast(made.app, safe_line("x" * (length - 4) + f" e{length}"))
-            await settled(pilot, lambda words=f"e{length}": words in text_of(made.app), f"a toast of {length} cells")
+            last = f"e{length}"
+            toast(made.app, safe_line("x" * (length - 4) + f" {last}"))
+            await settled(pilot, partial(shows, made.app, last), f"a toast of {length} cells")
             made.app.clear_notifications()
 
 

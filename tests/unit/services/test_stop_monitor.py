@@ -446,7 +446,8 @@ def test_a_stop_ends_where_the_next_run_begins() -> None:
         made.monitor._take_all([one])
     state = made.monitor._state
     assert kinds(state) == [Kind.SIGNAL, Kind.DIED, Kind.STOPPED, Kind.STARTED]
-    assert (state.verdict, state.exit_code, state.duration_s) == (Verdict.RESTARTED, 0, pytest.approx(0.1))
+    assert (state.verdict, state.exit_code) == (Verdict.RESTARTED, 0)
+    assert state.duration_s == pytest.approx(0.1)
 
 
 def test_an_engine_that_goes_away_ends_a_requested_stop() -> None:

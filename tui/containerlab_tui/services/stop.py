@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from containerlab_probes.errors import BadRequest, Unsupported
+from containerlab_probes.records import Process
 from containerlab_probes.signals.names import SIGKILL, name_of, number_of
 from containerlab_tui.doctor.comparison import read_late
 from containerlab_tui.engine.api import Engine, EventSource
@@ -39,9 +40,9 @@ def plan_stop(
     Raises Gone (no such container), Unreachable, BadRequest (no such signal).
     """
     details = engine.inspect(container)
+    seen: tuple[Process, ...] = ()
     if since is not None and details.started_at is not None and details.started_at > since:
-        details = replace(details, pid=0)
-        seen, reason = (), "It was restarted before its processes could be read."
+        details, reason = replace(details, pid=0), "It was restarted before its processes could be read."
     else:
         seen, reason = see(engine, details)
     number = number_of(details.stop_signal) if signal is None else signal
