@@ -23,6 +23,7 @@ def full_screens() -> list[type[Screen[None]]]:
         for module in modules
         for _, cls in inspect.getmembers(module, inspect.isclass)
         if cls.__module__ == module.__name__ and issubclass(cls, Screen) and not issubclass(cls, ModalScreen)
+        if not cls.__subclasses__()
     ]
 
 
