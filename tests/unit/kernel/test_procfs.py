@@ -109,9 +109,18 @@ def test_status_without_a_required_line(key: str) -> None:
         procfs.parse_status(text)
 
 
-def test_a_name_can_not_forge_a_line_of_status() -> None:
+@pytest.mark.parametrize("name", ["x\\nSigCgt:\\t0", "State:\tZ", "Tgid:\t1", "NSpid:\t5"])
+def test_a_name_can_not_forge_a_line_of_status(name: str) -> None:
     """The kernel escapes line ends in the name, so only the real line begins with its key."""
-    assert procfs.parse_status(STATUS.replace("Name:\tsh", "Name:\tx\\nSigCgt:\\t0")).caught == frozenset({2, 17})
+    assert procfs.parse_status(STATUS.replace("Name:\tsh", f"Name:\t{name}")) == procfs.parse_status(STATUS)
+
+
+def test_lines_of_status_in_another_order() -> None:
+    lines = STATUS.split("\n")
+    uid = next(line for line in lines if line.startswith("Uid:"))
+    lines.remove(uid)
+    with pytest.raises(ValueError, match="another order"):
+        procfs.parse_status("\n".join([lines[0], uid, *lines[1:]]))
 
 
 @given(masks)
