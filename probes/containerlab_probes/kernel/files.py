@@ -48,8 +48,8 @@ def read_descriptor(fd: int, limit: int = LIMIT, at_once: bool = False) -> bytes
 def read_text(path: str, limit: int = LIMIT, at_once: bool = False) -> str:
     """Returns the text of a file below /proc/PID or of a cgroup; bytes that are not UTF-8 as surrogate escapes.
 
-    Text over the limit is cut. `at_once`: one read suffices, as for stat, status and syscall, of which the kernel
-    returns all that the buffer holds (fs/seq_file.c, single_open).
+    Text over the limit is cut. `at_once`: one read suffices, as for stat, status, syscall and cmdline, of which the
+    kernel returns all that the buffer holds (fs/seq_file.c, single_open; fs/proc/base.c, get_mm_cmdline).
 
     Raises `Gone` where the process or cgroup no longer exists, `Denied`, and `Unsupported` where reading fails.
     """

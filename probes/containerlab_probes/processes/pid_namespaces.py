@@ -5,6 +5,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterable
+from contextlib import ExitStack
 
 _NS_GET_PARENT = 0xB702
 """_IO(0xb7, 2) (include/uapi/linux/nsfs.h)."""
@@ -27,35 +28,55 @@ class PidNamespaces:
             present = {(entry.name, entry.inode()) for entry in entries if entry.name.isdecimal()}
             for gone in self._chains.keys() - present:
                 del self._chains[gone]
-            for key in present - self._chains.keys():
-                chain = namespace_chain(int(key[0]))
+            self._add(present - self._chains.keys(), namespace)
+            return {int(key[0]) for key, chain in self._chains.items() if namespace in chain}
+
+    def _add(self, keys: Iterable[tuple[str, int]], namespace: int) -> None:
+        """Reads the PID namespaces of processes: one look suffices for those in `namespace` or this program's.
+
+        An open file keeps `namespace` alive, so that its inode can't become that of another one meanwhile.
+        """
+        chains = {os.stat("/proc/self/ns/pid").st_ino: tuple[int, ...]()}
+        with ExitStack() as kept:
+            for key in keys:
+                try:
+                    inode = os.stat(f"/proc/{key[0]}/ns/pid").st_ino
+                    if inode == namespace and inode not in chains:
+                        fd = os.open(f"/proc/{key[0]}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+                        kept.callback(os.close, fd)
+                        if (kept_chain := _chain_of(fd)) is not None:
+                            chains[os.fstat(fd).st_ino] = kept_chain
+                except OSError:
+                    continue
+                chain = chains[inode] if inode in chains else namespace_chain(int(key[0]))
                 if chain is not None:
                     self._chains[key] = chain
-            return {int(key[0]) for key, chain in self._chains.items() if namespace in chain}
 
 
 def namespace_chain(pid: int) -> tuple[int, ...] | None:
     """Returns the PID namespaces of a process, from its own up to but without this program's; None: can't be read."""
     try:
-        own = os.stat("/proc/self/ns/pid").st_ino
-        if os.stat(f"/proc/{pid}/ns/pid").st_ino == own:
-            return ()
-        fds = [os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)]
+        fd = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
-    chain = []
     try:
-        while (found := os.fstat(fds[-1]).st_ino) != own:
+        return _chain_of(fd)
+    finally:
+        os.close(fd)
+
+
+def _chain_of(fd: int) -> tuple[int, ...] | None:
+    """Returns what `namespace_chain` does, for an open file of a PID namespace."""
+    chain, parents = list[int](), list[int]()
+    try:
+        own = os.stat("/proc/self/ns/pid").st_ino
+        while (found := os.fstat(parents[-1] if parents else fd).st_ino) != own:
             chain.append(found)
-            fds.append(fcntl.ioctl(fds[-1], _NS_GET_PARENT))
+            parents.append(fcntl.ioctl(parents[-1] if parents else fd, _NS_GET_PARENT))
     except OSError as error:
         if error.errno != errno.EPERM:
             return None
     finally:
-        _close_all(fds)
+        for parent in parents:
+            os.close(parent)
     return tuple(chain)
-
-
-def _close_all(fds: Iterable[int]) -> None:
-    for fd in fds:
-        os.close(fd)

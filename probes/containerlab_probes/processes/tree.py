@@ -36,7 +36,7 @@ def read_process(pid: int) -> Process:
 
     `container_pid` is its number in its own innermost PID namespace.
     """
-    return _read(pid, -1, _Users(identify(pid)))
+    return _read(pid, _read_stat(pid), -1, _Users(identify(pid)))
 
 
 def level_of(pid: int) -> int:
@@ -66,19 +66,25 @@ def list_processes(
     until = time.monotonic() + within_s
     membership, init = membership_of(run), run.init
     users, members = _Users(init, passwd), membership.pids()
+    order = _in_reading_order(members, init)
+    stats = {pid: stat for pid in order[:PROCESSES_LIMIT] if (stat := _stat_or_none(pid))}
+    held = _groups_held(stats)
     found: list[Process] = []
     unread, text_bytes = "", 0
-    for count, pid in enumerate(_in_reading_order(members, init)):
+    for count, pid in enumerate(order):
         why = _reason_to_stop(count, text_bytes, until) if count else None
         if why is not None:
             unread = f"Processes: the first {count:,} of {len(members):,} are listed{why}."
             break
+        if pid not in stats:
+            continue
         with suppress(Gone):
-            found.append(_read(pid, membership.level if members[pid] else None, users))
+            is_orphaned = stats[pid].group not in held
+            found.append(_read(pid, stats[pid], membership.level if members[pid] else None, users, is_orphaned))
             text_bytes += sum(map(answer_bytes, (*found[-1].argv, found[-1].exe, found[-1].user)))
     if all(process.id != init for process in found):
         raise Gone(f"PID 1 of the container (process {init.pid}) has exited.")
-    return ProcessList(_in_tree_order(_with_orphaned_groups(found), init), unread)
+    return ProcessList(_in_tree_order(found, init), unread)
 
 
 def _reason_to_stop(count: int, text_bytes: int, until: float) -> str | None:
@@ -133,12 +139,12 @@ class _Users:
         return data.decode("utf-8", "surrogateescape")
 
 
-def _read(pid: int, level: int | None, users: _Users) -> Process:
-    """Reads one process. `level` selects its container PID: 0 is the host's, -1 that of the innermost namespace.
+def _read(pid: int, stat: procfs.Stat, level: int | None, users: _Users, orphaned_group: bool | None = None) -> Process:
+    """Reads the process that `stat` was read of. Raises `Gone`.
 
-    None: it is outside of the container's PID namespace and has no number there.
+    `level` selects its container PID: 0 is the host's, -1 that of the innermost namespace. None: it is outside of the
+    container's PID namespace and has no number there.
     """
-    stat = _read_stat(pid)
     status = procfs.parse_status(_proc_text(pid, "status"))
     argv = procfs.parse_command_line(_proc_text(pid, "cmdline"))
     try:
@@ -157,9 +163,9 @@ def _read(pid: int, level: int | None, users: _Users) -> Process:
     return Process(
         id=ProcessId(pid, stat.started),
         container_pid=numbers[level] if level is not None and level < len(numbers) else 0,
-        parent_pid=stat.parent,
+        parent_pid=status.parent,
         started_at=round(_BOOT + stat.started / _TICKS, 2),
-        state=stat.state,
+        state=status.state,
         uid=status.uid,
         user=users.name(status.uid),
         name=stat.name,
@@ -168,6 +174,7 @@ def _read(pid: int, level: int | None, users: _Users) -> Process:
         dispositions=dispositions,
         exe=exe,
         namespace_init=namespace_init,
+        orphaned_group=orphaned_group,
         spared_by_kernel=_spared_by_kernel(dispositions) if namespace_init else None,
     )
 
@@ -192,32 +199,44 @@ def _read_stat(pid: int) -> procfs.Stat:
     return procfs.parse_stat(_proc_text(pid, "stat"))
 
 
+def _stat_or_none(pid: int) -> procfs.Stat | None:
+    try:
+        return _read_stat(pid)
+    except Gone:
+        return None
+
+
 def _proc_text(pid: int, name: str) -> str:
-    return read_text(f"/proc/{pid}/{name}", at_once=name != "cmdline")
+    return read_text(f"/proc/{pid}/{name}", at_once=True)
 
 
-def _with_orphaned_groups(processes: list[Process]) -> list[Process]:
-    """Returns the processes with `orphaned_group`: job control signals don't suspend an orphaned process group.
+def _groups_held(stats: dict[int, procfs.Stat]) -> set[int]:
+    """Returns the process groups that aren't orphaned: job control signals don't suspend an orphaned one.
 
     A group is orphaned if no member has a parent in the same session but another group (kernel/exit.c,
     will_become_orphaned_pgrp).
     """
     held: set[int] = set()
-    groups: dict[int, int] = {}
-    for process in processes:
-        try:
-            group, session = os.getpgid(process.pid), os.getsid(process.pid)
-            groups[process.pid] = group
-            if process.state not in "ZX" and process.parent_pid > 1:
-                parent = process.parent_pid
-                if os.getsid(parent) == session and os.getpgid(parent) != group:
-                    held.add(group)
-        except OSError:
+    outside = dict[int, tuple[int, int] | None]()
+    for stat in stats.values():
+        if stat.state in "ZX" or stat.parent <= 1 or stat.group in held:
             continue
-    return [
-        replace(process, orphaned_group=groups[process.pid] not in held) if process.pid in groups else process
-        for process in processes
-    ]
+        if parent := stats.get(stat.parent):
+            ids: tuple[int, int] | None = parent.group, parent.session
+        else:
+            if stat.parent not in outside:
+                outside[stat.parent] = _group_and_session(stat.parent)
+            ids = outside[stat.parent]
+        if ids and ids[0] != stat.group and ids[1] == stat.session:
+            held.add(stat.group)
+    return held
+
+
+def _group_and_session(pid: int) -> tuple[int, int] | None:
+    try:
+        return os.getpgid(pid), os.getsid(pid)
+    except OSError:
+        return None
 
 
 def _in_tree_order(processes: list[Process], init: ProcessId) -> tuple[Process, ...]:

@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -15,9 +17,9 @@ import pytest
 from containerlab_probes.errors import Gone
 from containerlab_probes.kernel import procfs
 from containerlab_probes.kernel.asking import spares_init_when_main_thread_blocks
-from containerlab_probes.processes import tree
+from containerlab_probes.processes import membership, tree
 from containerlab_probes.processes.dispositions import Call, Thread, dispositions_of
-from containerlab_probes.processes.pid_namespaces import PidNamespaces
+from containerlab_probes.processes.pid_namespaces import PidNamespaces, namespace_chain
 from containerlab_probes.processes.shell_foreground import foreground_of, shell_of
 from containerlab_probes.processes.tree import list_processes, process_ids, read_process
 from containerlab_probes.records import ContainerRun, Dispositions, Process, ProcessId
@@ -87,6 +89,62 @@ def test_a_process_that_vanishes_is_left_out(run: ContainerRun, monkeypatch: pyt
     real = PidNamespaces.members
     monkeypatch.setattr(PidNamespaces, "members", lambda self, inode: real(self, inode) | {2**22 + 1})
     assert len(container_processes(run)) == 4
+
+
+def test_each_process_costs_few_reads(run: ContainerRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may have 10,000. stat is read twice: its start time shows that all is about one process."""
+    asked = list[str]()
+
+    def noting(real: Callable[..., object]) -> Callable[..., object]:
+        def note(path: object, *more: object, **named: object) -> object:
+            asked.append(str(path))
+            return real(path, *more, **named)
+
+        return note
+
+    monkeypatch.setattr(membership, "_namespaces", PidNamespaces())
+    for name in ("open", "stat", "readlink", "getpgid", "getsid"):
+        monkeypatch.setattr(os, name, noting(getattr(os, name)))
+    seen = container_processes(run)
+    assert len(seen) == 4
+    for one in seen[1:]:
+        if shell_of(one.name, one.exe, one.argv) is None:
+            names = Counter(path.removeprefix(f"/proc/{one.pid}/") for path in asked if str(one.pid) in path.split("/"))
+            names["ns/pid"] = min(names["ns/pid"], 1)
+            assert names == Counter(("stat", "stat", "status", "cmdline", "exe", f"task/{one.pid}/syscall", "ns/pid"))
+    members = {str(one.pid) for one in seen}
+    opened = [path for path in asked if path.endswith("/ns/pid") and path.split("/")[2] in members]
+    assert len(opened) == 4 + 2, "one look at each, one more at PID 1, and one file that keeps the namespace"
+
+
+def test_members_of_a_namespace_are_those_whose_chain_has_it() -> None:
+    with namespaced("sleep 1000 & unshare --pid --fork sleep 1000 & wait", processes=4) as run:
+        namespace = os.stat(f"/proc/{run.init.pid}/ns/pid").st_ino
+        members = PidNamespaces().members(namespace)
+        assert members == {pid for pid in psutil.pids() if namespace in (namespace_chain(pid) or ())}
+        assert len(members) == 4
+
+
+def test_a_group_is_orphaned_unless_a_parent_is_in_the_same_session_but_another_group() -> None:
+    jobs = "set -m; sleep 1000 & setsid sh -c 'sleep 1001; true' & wait"
+    with namespaced(f'exec bash -c "{jobs}"', processes=4) as run:
+        eventually(lambda: "setsid" not in {one.name for one in container_processes(run)}, "setsid has run its command")
+        orphaned = {one.command: one.orphaned_group for one in container_processes(run)[1:]}
+    assert orphaned == {"sleep 1000": False, "sh -c sleep 1001; true": True, "sleep 1001": True}
+
+
+def test_a_parent_outside_the_container_may_hold_a_group() -> None:
+    """Only members that are listed count, but their parents may be anywhere."""
+    with subprocess.Popen(("bash", "-c", "set -m; sleep 1000 & wait"), start_new_session=True) as shell:
+        try:
+            (child,) = eventually(lambda: psutil.Process(shell.pid).children(), "the job is there")
+            stat = procfs.parse_stat(Path(f"/proc/{child.pid}/stat").read_text())
+            assert tree._groups_held({child.pid: stat}) == {stat.group}
+            alone = replace(stat, parent=1)
+            assert tree._groups_held({child.pid: alone}) == set()
+        finally:
+            os.killpg(child.pid, signal.SIGKILL)
+            shell.kill()
 
 
 def test_later_processes_are_found_too(run: ContainerRun) -> None:
