@@ -68,7 +68,10 @@ class Static(textual.widgets.Static):
         super().__init__(content, id=id, classes=classes, markup=False)
 
     def update(self, content: textual.content.Content = EMPTY, *, layout: bool = True) -> None:  # type: ignore[override]
-        """Shows other content."""
+        """Shows other content. What is shown already costs nothing: new text is laid out with the whole screen."""
+        shown = self.content
+        if isinstance(shown, textual.content.Content) and (shown.plain, shown.spans) == (content.plain, content.spans):
+            return
         super().update(content, layout=layout)
 
 
