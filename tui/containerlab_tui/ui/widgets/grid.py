@@ -198,8 +198,8 @@ class Grid(ScrollView, can_focus=True):
         old, new = self._rows, list(rows)
         key, before = self.row_key, self.cursor
         self._rows, self._index = new, {row.key: number for number, row in enumerate(new)}
-        if len(old) != len(new) and max(self.virtual_size.height, len(new) + 1) > self.size.height:
-            self._fit_height()  # while all rows fit, a change of their number needs no new layout of the screen
+        if len(old) != len(new):
+            self._fit_height()
         now = self._index.get(key, before) if key is not None else 0
         now = max(0, min(now, len(new) - 1))
         if now != before:
@@ -256,10 +256,19 @@ class Grid(ScrollView, can_focus=True):
             self.refresh(*regions)
 
     def _fit_height(self) -> None:
-        self.virtual_size = Size(0, len(self._rows) + 1)
+        """Tells Textual the number of rows. Only if the scrollbar comes or goes is the screen laid out and redrawn."""
+        before, now, room = self.virtual_size.height, Size(0, len(self._rows) + 1), self.size.height
+        if max(before, now.height) <= room:
+            return
+        if min(before, now.height) <= room or not self.show_vertical_scrollbar:
+            self.virtual_size = now
+            return
+        self.set_reactive(Grid.virtual_size, now)
+        self.vertical_scrollbar.window_virtual_size = now.height
+        self.scroll_y = min(self.scroll_y, self.max_scroll_y)
 
     def on_resize(self) -> None:
-        self._fit_height()
+        self.virtual_size = Size(0, len(self._rows) + 1)
         self.refit()
         self.scroll_to_cursor()  # a table that got smaller shows the row that a key would act on
 
