@@ -7,6 +7,7 @@ later wins, whatever order they arrive in.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 CREATED, UP, PAUSED, RESTARTING = "created", "running", "paused", "restarting"
 REMOVING, EXITED, DEAD = "removing", "exited", "dead"
@@ -210,6 +211,7 @@ def ordered(containers: Iterable[Container], held: Container | None = None) -> l
     return sorted(containers, key=place)
 
 
+@lru_cache(maxsize=2048)
 def natural(name: str) -> tuple[tuple[bool, int, str], ...]:
     """Returns a key that sorts `web-9` before `web-10`."""
     parts = re.split(r"([0-9]+)", name.casefold())

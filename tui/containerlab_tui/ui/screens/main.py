@@ -25,7 +25,7 @@ from containerlab_tui.ui.bindings import bindings
 from containerlab_tui.ui.messages import InventoryChanged, SessionChanged
 from containerlab_tui.ui.screens.container_actions import ContainerActions
 from containerlab_tui.ui.tabs.detail import Detail
-from containerlab_tui.ui.widgets.container_table import ContainerTable
+from containerlab_tui.ui.widgets.container_table import AGES_S, ContainerTable
 from containerlab_tui.ui.widgets.content import Content, Input, Static
 from containerlab_tui.ui.widgets.filter_line import FilterLine
 from containerlab_tui.ui.widgets.grid import Grid
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 REST_S = 0.1
 """How long the cursor must stay on a row before its tab is filled."""
-AGES_S = 5.0
-"""How often the ages in the table are updated: an age is wrong for at most this long."""
 
 
 class MainScreen(ContainerActions):
