@@ -19,7 +19,7 @@ from typing import cast
 
 from containerlab_probes.codec import ANSWER_LIMIT, CONTAINER_GONE, PROTOCOL, Located, OneOverview, decoder, unpack
 from containerlab_probes.errors import BY_KIND, ContainerlabError, Denied, Gone, Unanswered, Unsupported
-from containerlab_probes.kernel.files import read_text
+from containerlab_probes.kernel.files import read_status
 from containerlab_probes.kernel.namespaces import nsenter_command
 from containerlab_probes.records import (
     ContainerRun,
@@ -60,7 +60,7 @@ def unavailable_reason() -> str:
 
 def _effective_capabilities() -> int:
     try:
-        for line in read_text("/proc/self/status").splitlines():
+        for line in read_status("/proc/self").splitlines():
             if line.startswith("CapEff:"):
                 return int(line.split()[1], 16)
     except ContainerlabError:

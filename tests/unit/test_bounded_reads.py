@@ -160,4 +160,4 @@ def test_the_loops_of_the_one_module_have_limits() -> None:
     ]
     for one in readers:
         names = {argument.arg for argument in one.args.args}
-        assert "limit" in names or "LIST_LIMIT" in ast.unparse(one), one.name
+        assert "limit" in names or "_LIMIT" in ast.unparse(one), one.name

@@ -30,7 +30,7 @@ if not __package__:
 from containerlab_probes.errors import BY_KIND, ContainerlabError, Denied
 from containerlab_probes.kernel import confinement, procfs
 from containerlab_probes.kernel.confinement import Limits
-from containerlab_probes.kernel.files import read_text
+from containerlab_probes.kernel.files import read_status, read_text
 from containerlab_probes.kernel.libc import last_failure, libc
 from containerlab_probes.kernel.mounts import read_mounts
 from containerlab_probes.kernel.os_errors import failure
@@ -150,7 +150,7 @@ def _open(request: Request) -> _Opened:
                 namespaces[kind] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise failure(error, f"open the {kind} namespace of process {pid}") from error
-    limits = confinement.parse_limits(read_text(f"/proc/{pid}/status"))
+    limits = confinement.parse_limits(read_status(f"/proc/{pid}"))
     paths = procfs.parse_cgroups(read_text(f"/proc/{pid}/cgroup"))
     if procfs.parse_stat(read_text(f"/proc/{pid}/stat")).started != request.started:
         raise failure(errno.ESRCH, f"enter the container of process {pid}", missing="it has exited")

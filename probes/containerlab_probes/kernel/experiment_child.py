@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from containerlab_probes.kernel.files import names_in, read_text
+from containerlab_probes.kernel.files import names_in, read_status, read_text
 from containerlab_probes.kernel.libc import last_failure, libc
 
 LIMIT_S = 5.0
@@ -171,7 +171,7 @@ class ExperimentChild:
         """Returns the signals in these masks of any thread."""
         found = 0
         for thread in names_in(f"/proc/{self.pid}/task", _THREADS):
-            text = read_text(f"/proc/{self.pid}/task/{thread}/status")
+            text = read_status(f"/proc/{self.pid}/task/{thread}")
             fields = dict(line.split(":", 1) for line in text.split("\n") if ":" in line)
             for name in names:
                 found |= int(fields[name], 16)

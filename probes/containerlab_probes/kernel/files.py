@@ -13,6 +13,8 @@ from containerlab_probes.kernel.os_errors import failure
 
 LIMIT = 256 * 1024
 """Default limit of bytes that are read from one file; command lines may be longer."""
+STATUS_LIMIT = 1024 * 1024
+"""Bytes of /proc/PID/status: up to 65,536 groups of 10 digits (NGROUPS_MAX) stand before its last lines."""
 LIST_LIMIT = 4 * 1024 * 1024
 """Bytes of a list of PIDs: half a million of them."""
 LINE_LIMIT = 64 * 1024
@@ -54,6 +56,11 @@ def read_text(path: str, limit: int = LIMIT, at_once: bool = False) -> str:
     Raises `Gone` where the process or cgroup no longer exists, `Denied`, and `Unsupported` where reading fails.
     """
     return read_bytes(path, limit, at_once).decode("utf-8", "surrogateescape")
+
+
+def read_status(task: str) -> str:
+    """Returns the status of the process or thread with the folder `task` in /proc. Raises as `read_text`."""
+    return read_text(f"{task}/status", STATUS_LIMIT, at_once=True)
 
 
 def read_list(path: str) -> str:

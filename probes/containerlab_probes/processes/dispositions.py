@@ -16,7 +16,7 @@ from functools import lru_cache
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
 from containerlab_probes.kernel import procfs
-from containerlab_probes.kernel.files import names_in, read_link, read_text, unreadable
+from containerlab_probes.kernel.files import names_in, read_link, read_status, read_text, unreadable
 from containerlab_probes.records import Dispositions
 
 
@@ -182,7 +182,7 @@ def _waited_for(leader: procfs.Status, alive: list[Thread]) -> tuple[frozenset[i
 
 
 def _read_thread(base: str, status: procfs.Status | None) -> Thread:
-    status = status or procfs.parse_status(read_text(f"{base}/status"))
+    status = status or procfs.parse_status(read_status(base))
     if status.state in "ZX":
         return Thread(status, Call.OTHER)
     try:

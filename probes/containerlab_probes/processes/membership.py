@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from containerlab_probes.errors import Denied, Gone, Unsupported
 from containerlab_probes.kernel import cgroups, procfs
 from containerlab_probes.kernel.container_cgroups import containers_in, is_within, own_paths
-from containerlab_probes.kernel.files import read_text
+from containerlab_probes.kernel.files import read_status, read_text
 from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.pid_namespaces import PidNamespaces, namespace_chain
@@ -125,7 +125,7 @@ def _namespace(pid: int) -> int:
 
 
 def _numbers(pid: int) -> tuple[int, ...]:
-    return procfs.parse_namespace_pids(read_text(f"/proc/{pid}/status"))
+    return procfs.parse_namespace_pids(read_status(f"/proc/{pid}"))
 
 
 def _paths(pid: int) -> dict[str, str]:

@@ -14,7 +14,7 @@ from enum import Enum
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.kernel import procfs
-from containerlab_probes.kernel.files import read_list, read_text
+from containerlab_probes.kernel.files import read_list, read_status
 from containerlab_probes.kernel.libc import libc
 from containerlab_probes.kernel.local import state_behind
 from containerlab_probes.processes.dispositions import Call, Thread
@@ -84,7 +84,7 @@ def _waits(shell: str, thread: Thread) -> bool:
 def _kind(shell_pid: int, name: str, shell: procfs.Status, child: int) -> _Child | None:
     """Returns how the shell started a child; None: the child is exiting."""
     try:
-        status = procfs.parse_status(read_text(f"/proc/{child}/status"))
+        status = procfs.parse_status(read_status(f"/proc/{child}"))
     except (ContainerlabError, ValueError):
         return None
     if status.state in "ZX":

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.kernel import procfs
-from containerlab_probes.kernel.files import answer_bytes, read_link, read_text
+from containerlab_probes.kernel.files import answer_bytes, read_link, read_status, read_text
 from containerlab_probes.kernel.local import LocalMounts, NotLocal
 from containerlab_probes.processes.container_files import passwd_of
 from containerlab_probes.processes.dispositions import dispositions_of, read_threads
@@ -41,7 +41,7 @@ def read_process(pid: int) -> Process:
 
 def level_of(pid: int) -> int:
     """Returns the number of PID namespaces above that of a process. Raises `Gone`."""
-    return len(procfs.parse_status(_proc_text(pid, "status")).namespace_pids) - 1
+    return len(procfs.parse_status(read_status(f"/proc/{pid}")).namespace_pids) - 1
 
 
 def pid_and_name(pid: int, level: int) -> tuple[int, str]:
@@ -49,7 +49,7 @@ def pid_and_name(pid: int, level: int) -> tuple[int, str]:
 
     It takes only two reads, so it is cheap enough for each new process. Raises `Gone`.
     """
-    numbers = procfs.parse_status(_proc_text(pid, "status")).namespace_pids
+    numbers = procfs.parse_status(read_status(f"/proc/{pid}")).namespace_pids
     return numbers[level] if level < len(numbers) else 0, _read_stat(pid).name
 
 
@@ -145,7 +145,7 @@ def _read(pid: int, stat: procfs.Stat, level: int | None, users: _Users, orphane
     `level` selects its container PID: 0 is the host's, -1 that of the innermost namespace. None: it is outside of the
     container's PID namespace and has no number there.
     """
-    status = procfs.parse_status(_proc_text(pid, "status"))
+    status = procfs.parse_status(read_status(f"/proc/{pid}"))
     argv = procfs.parse_command_line(_proc_text(pid, "cmdline"))
     try:
         exe = read_link(f"/proc/{pid}/exe")

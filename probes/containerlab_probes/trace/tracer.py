@@ -20,7 +20,7 @@ from operator import itemgetter
 
 from containerlab_probes.errors import ContainerlabError, Gone, Unsupported
 from containerlab_probes.kernel import procfs
-from containerlab_probes.kernel.files import names_in, read_text
+from containerlab_probes.kernel.files import names_in, read_status, read_text
 from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import ProcessId
@@ -202,7 +202,7 @@ class Tracer:
         atexit.unregister(self.close)
 
     def _register_namespace(self, pid: int) -> None:
-        if procfs.parse_status(read_text(f"/proc/{pid}/status")).namespace_pids[-1] == 1:
+        if procfs.parse_status(read_status(f"/proc/{pid}")).namespace_pids[-1] == 1:
             namespace = namespace_inode(pid, "pid")
             if namespace != namespace_inode(0, "pid"):
                 with self._lock:
@@ -330,7 +330,7 @@ def _offset_ns() -> int:
 def _process_of(thread: int) -> tuple[int, str] | None:
     """Returns the process of a thread, and that process's name; None: it has exited."""
     try:
-        pid = procfs.parse_status(read_text(f"/proc/{thread}/status")).tgid
+        pid = procfs.parse_status(read_status(f"/proc/{thread}")).tgid
         return pid, procfs.parse_stat(read_text(f"/proc/{pid}/stat")).name
     except (ContainerlabError, ValueError):
         return None

@@ -1,6 +1,7 @@
 """Reading with a limit: of files that a process of a container stretches, of lists, lines and directories."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -48,6 +49,19 @@ def test_a_stretched_environment_and_command_line_are_cut() -> None:
             assert len(files.read_bytes(f"/proc/{child.pid}/environ")) == files.LIMIT
             assert len(" ".join(read_process(child.pid).argv)) <= files.LIMIT
             assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
+        finally:
+            child.kill()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may set supplementary groups")
+def test_a_process_in_very_many_groups_is_read() -> None:
+    code = "import os; os.setgroups(range(4_000_000_000, 4_000_065_536)); print(flush=True); input()"
+    with subprocess.Popen((sys.executable, "-S", "-c", code), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"\n"
+            assert len(files.read_status(f"/proc/{child.pid}")) > 700_000
+            assert read_process(child.pid).threads == 1
         finally:
             child.kill()
 

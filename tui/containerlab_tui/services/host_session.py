@@ -18,7 +18,7 @@ from containerlab_probes.errors import Denied, Gone, TimedOut
 from containerlab_probes.kernel.cgroups import members_below
 from containerlab_probes.kernel.confinement import parse_limits
 from containerlab_probes.kernel.entrance import Request, Started, parse_report
-from containerlab_probes.kernel.files import read_text
+from containerlab_probes.kernel.files import read_status
 from containerlab_probes.records import ProcessId
 from containerlab_tui.model.entry import Entry
 from containerlab_tui.services.entered_processes import SETTLE_S, SessionEnd, left_behind, members_of_session, wait_for
@@ -30,7 +30,7 @@ _READ_BYTES = 64 * 1024
 
 def may_trace(pid: int) -> bool:
     """Returns whether programs of the container of PID 1 `pid` may have CAP_SYS_PTRACE. Raises `Gone`."""
-    return parse_limits(read_text(f"/proc/{pid}/status")).allows_tracing
+    return parse_limits(read_status(f"/proc/{pid}")).allows_tracing
 
 
 def namespaces_of(entry: Entry) -> tuple[str, ...]:
