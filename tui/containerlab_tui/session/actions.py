@@ -105,7 +105,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(Scope.MAIN, "container.doctor", "d", "doctor", "doctor", "Predict how a stop will go, and how to fix it",
            Needs.RUNNING),
     Action(Scope.MAIN, "container.start", "S", "start", "start", "Start the container", Needs.STOPPED, Operation.START),
-    Action(Scope.MAIN, "container.enter", "e", "enter", "enter", "Enter with a shell or a program (asks how, once)",
+    Action(Scope.MAIN, "container.enter", "e", "enter", "enter", "Enter with a shell or a program (asks once)",
            Needs.RUNNING, Operation.ENTER),
     Action(Scope.MAIN, "container.enter-otherwise", "E", "enter_otherwise", "enter otherwise",
            "Ask again how to enter the container", Needs.RUNNING, Operation.ENTER, is_shown=False),

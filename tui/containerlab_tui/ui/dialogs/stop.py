@@ -222,16 +222,16 @@ def _others(count: int) -> str:
 
 def _list(plans: Sequence[StopPlan], choice: StopChoice) -> Content:
     """Returns one line for each container."""
-    lines = [Content.styled(f"  {'CONTAINER':<24} {'SIGNAL':<10} {'GRACE':>8}  PID 1", "dim")]
+    lines = [Content.styled(f"  {'CONTAINER':<20} {'SIGNAL':<8} {'GRACE':>8}  PID 1", "dim")]
     for plan in plans:
         signal = plan.signal if choice.signal is None else choice.signal
         grace = plan.timeout_s if choice.timeout_s is None else choice.timeout_s
         made = _forecast(plan, plan.init, signal) if plan.init else None
         rest = f", {len(plan.unreached)} not signalled" if plan.unreached else ""
-        name = set_cell_size(safe_line(plan.name, 24), 24)
+        name = set_cell_size(safe_line(plan.name, 20), 20)
         lines.append(
             Content.assemble(
-                f"  {name} {name_of(signal).removeprefix('SIG'):<10} {grace_period(grace):>8}  ",
+                f"  {name} {name_of(signal).removeprefix('SIG'):<8} {grace_period(grace):>8}  ",
                 (f"{wording.glyph(made)} {wording.short(made)}", "bold"),
                 (rest, "dim"),
             )
