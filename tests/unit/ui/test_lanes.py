@@ -211,3 +211,8 @@ def test_a_signalled_process_has_a_solid_lane() -> None:
     signalled = replace(state, lanes=tuple(replace(lane, got_signal=True) for lane in state.lanes))
     assert "not signalled" not in lane_of(signalled, 7, after=9.0)
     assert "┈" not in lane_of(signalled, 7, after=9.0)
+
+
+def test_a_lane_ends_in_a_question_mark_if_the_exit_code_is_unknown() -> None:
+    state = fed(begin(plan(HANDLER), BEGAN), sent(0.0, 15), ended(0.2, HANDLER, None))
+    assert "─? " in lane_of(state, HANDLER.container_pid)

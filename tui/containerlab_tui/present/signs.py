@@ -68,6 +68,7 @@ STOPS: Legend = (
     (KILLED, "$text-error", "killed"),
     (RESTARTED, "$foreground", "restarted after its exit"),
     (WARNING, "$text-error", "the stop failed; of a process: exited with another code"),
+    (UNKNOWN, "$text-muted", "exited; the code is unknown"),
     (DELAYED, "$text-muted", "a stop in progress"),
 )
 

@@ -265,7 +265,7 @@ def _axis(state: StopState, lane: Lane, scale: Scale, now: float) -> list[Segmen
                 break
     if lane.ended_at is not None:
         words, role = outcome(state, lane)
-        _write(cells, last, words[0] if words[0] in (ENDED_WELL, ENDED_BADLY, KILLED) else "■", role)
+        _write(cells, last, words[0] if words[0] in (ENDED_WELL, ENDED_BADLY, KILLED) else signs.UNKNOWN, role)
     return _join(cells)
 
 
