@@ -327,10 +327,12 @@ class Mount:
     """overlay, tmpfs, ext4 …"""
     source: str
     options: str = ""
-    """Options of a version 1 cgroup hierarchy, including its controllers.
+    """Options of a version 1 cgroup hierarchy, including its controllers, or of an overlay, still escaped.
 
-    Empty for others: those of an overlay are long.
+    Empty for others.
     """
+    id: int = 0
+    """Its number, which statx(2) gives as stx_mnt_id; 0: unknown."""
 
 
 @dataclass(frozen=True, slots=True)

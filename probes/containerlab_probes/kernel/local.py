@@ -10,33 +10,30 @@ type that the kernel serves alone. A container can't mount anything here, so it 
 import ctypes
 import math
 import os
-import re
+import stat
 import time
 from dataclasses import dataclass
 
 from containerlab_probes.errors import Unsupported
-from containerlab_probes.kernel.files import read_bytes
 from containerlab_probes.kernel.libc import libc
+from containerlab_probes.kernel.mounts import read_mounts
 
-_SERVED_HERE = frozenset(
-    b"overlay ext2 ext3 ext4 xfs btrfs zfs f2fs bcachefs aufs tmpfs ramfs rootfs squashfs erofs iso9660 vfat".split()
-)
-_ANSWERED_AT_OPENING = frozenset(b"fuse fuseblk".split())
+SERVED_HERE = frozenset({
+    "overlay", "ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "aufs", "tmpfs", "ramfs",
+    "rootfs", "squashfs", "erofs", "iso9660", "vfat",
+})  # fmt: skip
+_ANSWERED_AT_OPENING = frozenset({"fuse", "fuseblk"})
 """Types that may block, but not where a link of /proc is opened with O_PATH: they have no d_weak_revalidate."""
-_KERNEL_TREES = frozenset(
-    b"proc sysfs cgroup cgroup2 devpts devtmpfs mqueue securityfs debugfs tracefs bpf pstore efivarfs configfs fusectl "
-    b"binfmt_misc hugetlbfs nsfs".split()
-)
-_MOUNT = re.compile(rb"^(\d+) \d+ (\d+:\d+) [^ \n]+ ([^ \n]+) [^\n]* - ([^ \n]+) ", re.MULTILINE)
-"""Id, device, mount point and type of a line of mountinfo. The kernel escapes blanks in paths and sources, but no other
-white space."""
-MOUNTS_BYTES = 16 * 1024 * 1024
-"""Bytes that are read from one mountinfo; a namespace may have 100,000 mounts (fs.mount-max)."""
+KERNEL_TREES = frozenset({
+    "proc", "sysfs", "cgroup", "cgroup2", "devpts", "devtmpfs", "mqueue", "securityfs", "debugfs",
+    "tracefs", "bpf", "pstore", "efivarfs", "configfs", "fusectl", "binfmt_misc", "hugetlbfs", "nsfs",
+})  # fmt: skip
 REREAD_S = 0.2
 """Between two readings of this program's own mounts."""
 _AT_EMPTY_PATH, _AT_STATX_DONT_SYNC, _AT_FDCWD = 0x1000, 0x4000, -100
-_STATX_BASIC_AND_MOUNT = 0x17FF
-"""STATX_BASIC_STATS | STATX_MNT_ID (include/uapi/linux/stat.h; the mount's id since Linux 5.8)."""
+_BIRTH, _MOUNT_ID = 0x0800, 0x1000
+_WANTED = 0x07FF | _BIRTH | _MOUNT_ID
+"""STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID (include/uapi/linux/stat.h; the mount's id since Linux 5.8)."""
 
 
 class NotLocal(Unsupported):
@@ -58,7 +55,7 @@ class _Statx(ctypes.Structure):
 
 def _statx(directory: int, path: bytes, flags: int) -> _Statx | None:
     found = _Statx()
-    how = (flags | _AT_STATX_DONT_SYNC, _STATX_BASIC_AND_MOUNT, ctypes.byref(found))
+    how = (flags | _AT_STATX_DONT_SYNC, _WANTED, ctypes.byref(found))
     return found if libc.statx(directory, path, *how) == 0 else None
 
 
@@ -70,14 +67,57 @@ class CachedState:
     size: int
     device: int
     """The device that a device file stands for."""
+    links: int = 1
+    inode: int = 0
+    on_device: int = 0
+    """The device of its file system."""
+    mount: int = 0
+    """The id of the mount through which it was reached; 0: unknown (before Linux 5.8)."""
+    modified: tuple[int, int] = (0, 0)
+    """Seconds and nanoseconds."""
+    born: tuple[int, int] | None = None
+    """When it was created; None: unknown."""
+
+    def is_same_file(self, other: "CachedState") -> bool:
+        """Returns whether two states are of one inode."""
+        return (self.on_device, self.inode) == (other.on_device, other.inode)
+
+    def is_copy_of(self, real: "CachedState") -> bool:
+        """Returns whether an overlay that shows this state can have it from that file.
+
+        An overlay has a device of its own, and keeps the number of an inode when it copies the file up
+        (Documentation/filesystems/overlayfs.rst). It passes on the times, and nothing changes the time of birth.
+        """
+        if self.born and real.born:
+            return (stat.S_IFMT(self.mode), self.born) == (stat.S_IFMT(real.mode), real.born)
+        return (self.mode, self.size, self.modified) == (real.mode, real.size, real.modified)
 
 
 def state_behind(link: str) -> CachedState | None:
     """Returns the state of the file behind a link of /proc; None if it can't be read. It asks no FUSE server."""
-    found = _statx(_AT_FDCWD, os.fsencode(link), 0)
+    return _state(_statx(_AT_FDCWD, os.fsencode(link), 0))
+
+
+def state_of(fd: int) -> CachedState | None:
+    """Returns the state of an open file (O_PATH will do); None if it can't be read. It asks no FUSE server."""
+    return _state(_statx(fd, b"", _AT_EMPTY_PATH))
+
+
+def _state(found: _Statx | None) -> CachedState | None:
     if found is None:
         return None
-    return CachedState(found.mode, found.size, os.makedev(found.rdev_major, found.rdev_minor))
+    times = found.times
+    return CachedState(
+        mode=found.mode,
+        size=found.size,
+        device=os.makedev(found.rdev_major, found.rdev_minor),
+        links=found.nlink,
+        inode=found.ino,
+        on_device=os.makedev(found.dev_major, found.dev_minor),
+        mount=found.mnt_id if found.mask & _MOUNT_ID else 0,
+        modified=(times[6], times[7] & 0xFFFFFFFF),
+        born=(times[2], times[3] & 0xFFFFFFFF) if found.mask & _BIRTH else None,
+    )
 
 
 class LocalMounts:
@@ -85,33 +125,32 @@ class LocalMounts:
 
     def __init__(self, pid: int) -> None:
         """Raises `NotLocal` if even opening the root of the process may block, `Gone` and `Denied`."""
-        mounts = _MOUNT.findall(read_bytes(f"/proc/{pid}/mountinfo", MOUNTS_BYTES))
-        here = _here.devices({device for _, device, point, _ in mounts if point == b"/"})
+        mounts = read_mounts(pid)
+        here = _here.devices({mount.device for mount in mounts if mount.point == "/"})
         self._ids = set()
-        for number, device, _, kind in mounts:
-            if kind in _SERVED_HERE and device in here:
-                self._ids.add(int(number))
-            elif kind.partition(b".")[0] not in _SERVED_HERE | _KERNEL_TREES | _ANSWERED_AT_OPENING:
-                raise NotLocal(f"Process {pid} has a {kind.decode('ascii', 'replace')} file system, which may block.")
+        for mount in mounts:
+            if mount.filesystem in SERVED_HERE and mount.device in here:
+                self._ids.add(mount.id)
+            elif mount.filesystem.partition(".")[0] not in SERVED_HERE | KERNEL_TREES | _ANSWERED_AT_OPENING:
+                raise NotLocal(f"Process {pid} has a {mount.filesystem} file system, which may block.")
 
     def has(self, fd: int) -> bool:
         """Returns whether an open file (O_PATH will do) is on one of them."""
         found = _statx(fd, b"", _AT_EMPTY_PATH)
-        return found is not None and bool(found.mask & 0x1000) and found.mnt_id in self._ids
+        return found is not None and bool(found.mask & _MOUNT_ID) and found.mnt_id in self._ids
 
 
 class _DevicesHere:
     """The devices of this program's own mounts whose files the kernel serves. A machine can have thousands."""
 
     def __init__(self) -> None:
-        self._devices: frozenset[bytes] = frozenset()
+        self._devices: frozenset[str] = frozenset()
         self._read_at = -math.inf
 
-    def devices(self, wanted: set[bytes]) -> frozenset[bytes]:
+    def devices(self, wanted: set[str]) -> frozenset[str]:
         """Returns the devices, read again if one of `wanted` is missing, at most every REREAD_S."""
         if not wanted <= self._devices and time.monotonic() - self._read_at > REREAD_S:
-            text = read_bytes("/proc/self/mountinfo", MOUNTS_BYTES)
-            self._devices = frozenset(device for _, device, _, kind in _MOUNT.findall(text) if kind in _SERVED_HERE)
+            self._devices = frozenset(mount.device for mount in read_mounts() if mount.filesystem in SERVED_HERE)
             self._read_at = time.monotonic()
         return self._devices
 

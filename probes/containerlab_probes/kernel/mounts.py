@@ -7,6 +7,7 @@ from containerlab_probes.records import Mount
 
 MOUNTS_BYTES = 16 * 1024 * 1024
 """Bytes that are read from one mountinfo; a namespace may have 100,000 mounts (fs.mount-max)."""
+_WITH_OPTIONS = frozenset({"cgroup", "overlay"})
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
@@ -23,11 +24,29 @@ def parse_mounts(text: str) -> list[Mount]:
         fields, tail = before.split(" "), after.split(" ")
         if separator and len(fields) >= 6 and len(tail) >= 3:
             kind, source = _unescape(tail[0]), _unescape(tail[1])
-            options = tail[2] if kind == "cgroup" else ""
-            mounts.append(Mount(fields[2], _unescape(fields[3]), _unescape(fields[4]), kind, source, options))
+            options = tail[2] if kind in _WITH_OPTIONS else ""
+            number = int(fields[0]) if fields[0].isdecimal() else 0
+            mounts.append(Mount(fields[2], _unescape(fields[3]), _unescape(fields[4]), kind, source, options, number))
     return mounts
 
 
+def overlay_options(mount: Mount) -> list[tuple[str, str]]:
+    """Returns the names and values of the options of an overlay; a flag has an empty value.
+
+    A comma in a value is escaped (fs/seq_file.c, seq_show_option), so a plain one separates two options.
+    """
+    pairs = (option.partition("=") for option in mount.options.split(","))
+    return [(_unescape(name), _unescape(value)) for name, _, value in pairs]
+
+
+def below(path: str, point: str) -> str | None:
+    """Returns the rest of a path below a directory, with its slash; empty: the directory; None: not below it."""
+    point = point.rstrip("/")
+    if path == point or (path == "/" and not point):
+        return ""
+    return path[len(point) :] if path.startswith(point + "/") else None
+
+
 def _unescape(text: str) -> str:
-    """Undoes the kernel's octal escapes (fs/seq_file.c, mangle_path): space, tab, newline, backslash."""
+    """Undoes the kernel's octal escapes (fs/seq_file.c, mangle_path): space, tab, newline, backslash and others."""
     return _OCTAL.sub(lambda match: chr(int(match[1], 8)), text)
