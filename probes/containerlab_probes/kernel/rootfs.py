@@ -19,12 +19,15 @@ _OPENAT2 = 437
 """The syscall's number, the same on every architecture (include/uapi/asm-generic/unistd.h)."""
 _RESOLVE_NO_XDEV = 0x01
 _RESOLVE_NO_MAGICLINKS = 0x02
+_RESOLVE_NO_SYMLINKS = 0x04
+_RESOLVE_BENEATH = 0x08
 _RESOLVE_IN_ROOT = 0x10
 _RESOLVE_CACHED = 0x20
 """Fails with EAGAIN where the lookup would ask the file system (since Linux 5.12)."""
 _ALWAYS = os.O_CLOEXEC | os.O_NOCTTY
 _O_PATH_KEEPS = os.O_PATH | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW
 """The flags that openat2 accepts together with O_PATH."""
+_NOTHING_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV, errno.ENAMETOOLONG})
 _TRIES = 16
 """A rename at the wrong moment makes openat2 return EAGAIN: try again."""
 
@@ -59,8 +62,22 @@ def open_in_root(root_fd: int, path: str, flags: int = os.O_PATH) -> int:
     use `open_file` for a file of unknown kind. Raises `Gone` (no such
     file), `Denied`, `BadRequest` (a magic link, a loop, not a directory, a name too long) or `Unsupported`.
     """
-    fd, error = _openat2(root_fd, path, flags, 0, _TRIES)
+    fd, error = _openat2(root_fd, path, flags, _RESOLVE_IN_ROOT, _TRIES)
     if fd < 0:
+        raise _unreadable(error, path)
+    return fd
+
+
+def place_beneath(directory: int, path: str) -> int:
+    """Opens a relative `path` below a directory with O_PATH; the caller closes the descriptor.
+
+    For a path that the kernel gave: it has neither symbolic links nor `..`, and stays on one mount. Returns -1 where a
+    part is missing, is not a directory, a symbolic link or a mount point. A link at the end is opened itself. Raises
+    `Denied`, `BadRequest` and `Unsupported`.
+    """
+    resolve = _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS | _RESOLVE_NO_XDEV
+    fd, error = _openat2(directory, path, os.O_PATH | os.O_NOFOLLOW, resolve, _TRIES)
+    if fd < 0 and error not in _NOTHING_THERE:
         raise _unreadable(error, path)
     return fd
 
@@ -70,7 +87,7 @@ def _openat2(root_fd: int, path: str, flags: int, resolve: int, tries: int) -> t
     flags |= _ALWAYS
     if flags & os.O_PATH:
         flags &= _O_PATH_KEEPS
-    how = _OpenHow(flags, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS | resolve)
+    how = _OpenHow(flags, 0, _RESOLVE_NO_MAGICLINKS | resolve)
     name = os.fsencode(path)
     if b"\0" in name or not name:
         raise BadRequest(f"{path!r} is not the path of a file.")
@@ -90,11 +107,11 @@ def place_in_root(root_fd: int, path: str, local: LocalMounts | None = None) -> 
     """
     if local is None:
         return open_in_root(root_fd, path)
-    fd, error = _openat2(root_fd, path, os.O_PATH, _RESOLVE_CACHED, 1)
+    fd, error = _openat2(root_fd, path, os.O_PATH, _RESOLVE_IN_ROOT | _RESOLVE_CACHED, 1)
     if error in (errno.EAGAIN, errno.EINVAL):
         if not local.has(root_fd):
             raise NotLocal(f"Could not read {path!r} in the container: its file system may not answer.")
-        fd, error = _openat2(root_fd, path, os.O_PATH, _RESOLVE_NO_XDEV, _TRIES)
+        fd, error = _openat2(root_fd, path, os.O_PATH, _RESOLVE_IN_ROOT | _RESOLVE_NO_XDEV, _TRIES)
     if error == errno.EXDEV:
         raise NotLocal(f"Could not read {path!r} in the container: it is on another file system.")
     if error:
