@@ -27,6 +27,7 @@ from containerlab_probes.codec import (
 )
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
 from containerlab_probes.kernel.namespaces import namespace_inode
+from containerlab_probes.kernel.overlay import LayerNames
 from containerlab_probes.memory import mappings, snapshot
 from containerlab_probes.memory.windows import check_window
 from containerlab_probes.processes.container_files import ContainerFiles
@@ -115,7 +116,7 @@ class Agent:
             "ipc": (self._ipc, frozenset()),
             "ipc-read": (self._ipc_read, frozenset({"kind", "object", "offset", "length"})),
             "ipc-remove": (self._ipc_remove, frozenset({"kind", "object"})),
-            "maps": (self._maps, frozenset({"upper_dir"})),
+            "maps": (self._maps, frozenset({"upper_dir", "lower_dir"})),
             "file": (self._file, frozenset({"pid", "started", "path", "limit"})),
             "file-names": (self._file_names, frozenset({"pid", "started", "path"})),
             "file-state": (self._file_state, frozenset({"pid", "started", "path"})),
@@ -185,14 +186,14 @@ class Agent:
         return None
 
     def _maps(self, question: Question) -> object:
-        upper_dir = question.text("upper_dir", empty=True)
+        lowers = filter(None, question.text("lower_dir", empty=True).split(":"))
+        named = LayerNames(question.text("upper_dir", empty=True), tuple(lowers))
         until, run = time.monotonic() + READING_S, self._target
         seen = list_processes(run, within_s=READING_S / 2)
-        found = mappings.container_mappings(run.init, seen.processes, until)
+        found = mappings.container_mappings(run, seen.processes, until, named=named)
         if seen.unread:
             found = replace(found, unread=(*found.unread, seen.unread))
-        upper = mappings.paths_in_upper(found.mappings, upper_dir) if upper_dir else None
-        return pack(found, upper)
+        return pack(found)
 
     @contextmanager
     def _files(self, question: Question) -> Iterator[ContainerFiles]:

@@ -315,13 +315,13 @@ class ProbeClient(AgentClient):
         """Removes one object of any kind."""
         self.ask(type(None), "ipc-remove", kind=kind, object=object_id)
 
-    def maps(self, upper_dir: str = "") -> tuple[Mappings, frozenset[str] | None]:
-        """Returns every mapping of the container's processes, and which of their paths the writable layer has.
+    def maps(self, upper_dir: str = "", lower_dir: str = "") -> Mappings:
+        """Returns every mapping of the container's processes, and where its bytes are stored.
 
-        `upper_dir` is the overlay's upper directory as the engine reports it. The second value is None if it is empty
-        or can't be opened.
+        Only a FUSE overlay needs the directories of its layers as the engine names them; the lower ones are separated
+        by colons.
         """
-        found = cast(Located, self.ask(Located, "maps", LISTING_FACTOR, upper_dir=upper_dir))
+        found = cast(Located, self.ask(Located, "maps", LISTING_FACTOR, upper_dir=upper_dir, lower_dir=lower_dir))
         try:
             return unpack(found)
         except (ValueError, IndexError) as error:

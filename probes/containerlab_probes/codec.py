@@ -10,9 +10,9 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 
 from containerlab_probes.records import Mapping as MappingRecord
-from containerlab_probes.records import Mappings, Mount, Overview, ProcessId
+from containerlab_probes.records import Mappings, Overview, ProcessId, Storage
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Version of the questions and answers; the agent reports its own in `hello`."""
 ANSWER_LIMIT = 64 << 20
 """Bytes of one answer's line: 32,000 objects of each of six kinds take about 45 MB."""
@@ -22,7 +22,7 @@ CONTAINER_GONE = 3
 
 
 @dataclass(frozen=True, slots=True)
-class MappedFile:
+class PackedFile:
     """What the mappings of one file have in common."""
 
     path: str
@@ -30,6 +30,10 @@ class MappedFile:
     device: str
     inode: int
     file_bytes: int | None
+    storage: int
+    """The index of its storage."""
+    ends_with: int
+    """How many characters at the end of its path are also the end of the host's path; the storage has the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +49,28 @@ class Located:
     """The answer to `maps`, with each process and each file once: a path may have 4,096 bytes and 65,530 mappings."""
 
     processes: tuple[Mapper, ...]
-    files: tuple[MappedFile, ...]
+    files: tuple[PackedFile, ...]
     permissions: tuple[str, ...]
     rows: tuple[tuple[int, ...], ...]
     """For each mapping the index in `processes`, `files` and `permissions`, then its start, end and offset."""
-    mounts: tuple[Mount, ...]
+    storages: tuple[Storage, ...]
     unread: tuple[str, ...]
-    in_upper: tuple[int, ...] | None
-    """Indices of files whose paths the overlay's upper directory has; None: not known."""
 
 
-def pack(found: Mappings, in_upper: frozenset[str] | None) -> Located:
+def pack(found: Mappings) -> Located:
     """Returns mappings in the form of the answer."""
     processes: dict[Mapper, int] = {}
-    files: dict[MappedFile, int] = {}
+    storages: dict[Storage, int] = {}
+    ends: dict[tuple[str, Storage], tuple[int, int]] = {}
+    files: dict[PackedFile, int] = {}
     permissions: dict[str, int] = {}
     rows = []
     for one in found.mappings:
-        file = MappedFile(one.path, one.deleted, one.device, one.inode, one.file_bytes)
+        if (one.path, one.storage) not in ends:  # a file may be mapped thousands of times
+            storage, shared = one.storage.without_end(one.path)
+            ends[one.path, one.storage] = (storages.setdefault(storage, len(storages)), shared)
+        number, shared = ends[one.path, one.storage]
+        file = PackedFile(one.path, one.deleted, one.device, one.inode, one.file_bytes, number, shared)
         rows.append(
             (
                 processes.setdefault(Mapper(one.id, one.container_pid), len(processes)),
@@ -73,15 +81,12 @@ def pack(found: Mappings, in_upper: frozenset[str] | None) -> Located:
                 one.offset,
             )
         )
-    above = None if in_upper is None else tuple(index for file, index in files.items() if file.path in in_upper)
-    return Located(tuple(processes), tuple(files), tuple(permissions), tuple(rows), found.mounts, found.unread, above)
+    return Located(tuple(processes), tuple(files), tuple(permissions), tuple(rows), tuple(storages), found.unread)
 
 
-def unpack(answer: Located) -> tuple[Mappings, frozenset[str] | None]:
-    """Returns the mappings of an answer, and the paths that the overlay's upper directory has.
-
-    Raises ValueError or IndexError for rows of another form.
-    """
+def unpack(answer: Located) -> Mappings:
+    """Returns the mappings of an answer. Raises ValueError or IndexError for rows of another form."""
+    stored = [answer.storages[file.storage].with_end(file.path, file.ends_with) for file in answer.files]
     made = []
     for process, number, permissions, start, end, offset in answer.rows:
         who, file = answer.processes[process], answer.files[number]
@@ -98,10 +103,10 @@ def unpack(answer: Located) -> tuple[Mappings, frozenset[str] | None]:
                 path=file.path,
                 deleted=file.deleted,
                 file_bytes=file.file_bytes,
+                storage=stored[number],
             )
         )
-    above = None if answer.in_upper is None else frozenset(answer.files[number].path for number in answer.in_upper)
-    return Mappings(tuple(made), answer.mounts, answer.unread), above
+    return Mappings(tuple(made), answer.unread)
 
 
 @dataclass(frozen=True, slots=True)

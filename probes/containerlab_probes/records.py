@@ -4,7 +4,7 @@ Signals are numbers (`signals.names.name_of` converts them for display), sizes a
 container is unchanged: the code that shows it must make it safe.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -270,10 +270,50 @@ class Backing(StrEnum):
     WRITABLE_LAYER = "writable-layer"
     VOLUME = "volume"
     BIND = "bind"
+    ENGINE = "engine"
+    """A file that the engine keeps for the container, such as /etc/hosts."""
     TMPFS = "tmpfs"
     ANONYMOUS_SHARED = "anonymous-shared"
     SYSV = "sysv"
     DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Where the bytes of a mapping are stored, as the kernel shows it."""
+
+    backing: Backing | None = None
+    """None: unknown."""
+    host_path: str | None = None
+    """Path of the file on the host; None: there is none, or it is unknown."""
+    filesystem: str = ""
+    """Type of the file system; empty: none, or unknown."""
+    point: str = ""
+    """Where the file system is mounted in the container."""
+    reason: str = ""
+    """A sentence: why the backing or the host path is unknown; empty if nothing is missing."""
+
+    def without_end(self, path: str) -> tuple["Storage", int]:
+        """Returns this without the end that the host's path has in common with `path`, and that end's length.
+
+        The files of one mount then have the same storage.
+        """
+        if self.host_path is None:
+            return self, 0
+        shared, more = 0, min(len(path), len(self.host_path))
+        while shared < more:  # if one end is common, all shorter ones are: halve
+            tried = (shared + more + 1) // 2
+            if self.host_path.endswith(path[len(path) - tried :]):
+                shared = tried
+            else:
+                more = tried - 1
+        return replace(self, host_path=self.host_path[: len(self.host_path) - shared]), shared
+
+    def with_end(self, path: str, length: int) -> "Storage":
+        """Returns this with the end of `path` of that length, as `without_end` cut it off."""
+        if self.host_path is None:
+            return self
+        return replace(self, host_path=self.host_path + path[len(path) - length :])
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +336,7 @@ class Mapping:
     deleted: bool
     file_bytes: int | None
     """Size of the mapped file; None if it could not be read."""
+    storage: Storage = Storage()
 
     @property
     def range(self) -> str:
@@ -337,10 +378,9 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Mappings:
-    """All mappings of a container's processes, and the mounts they see, read at one instant."""
+    """All mappings of a container's processes."""
 
     mappings: tuple[Mapping, ...]
-    mounts: tuple[Mount, ...]
     unread: tuple[str, ...] = ()
 
 

@@ -11,7 +11,7 @@ from tests.engine.commands_support import Command, has, is_survival
 from tests.support.docker import Containers, Docker, eventually
 
 KINDS = {"shm", "sem", "msg", "posix-shm", "posix-sem", "posix-mq"}
-BACKINGS = {"image", "writable-layer", "volume", "bind", "tmpfs", "anonymous-shared", "sysv", "deleted"}
+BACKINGS = {"image", "writable-layer", "volume", "bind", "engine", "tmpfs", "anonymous-shared", "sysv", "deleted"}
 ALPHABET = string.ascii_lowercase.encode()
 WORDS = b"the child's words"
 
@@ -206,7 +206,7 @@ def test_maps_show_the_storage(command: Command, mapped: str) -> None:
     document = command.asks("maps", mapped)
     assert document["container"] == mapped
     for one in document["mappings"]:
-        has(one, "pid container_pid range path shared permissions bytes file_bytes backing host_path survives")
+        has(one, "pid container_pid range path shared permissions bytes file_bytes backing host_path reason survives")
         assert one["backing"] in BACKINGS
         is_survival(one["survives"])
         low, high = (int(end, 16) for end in one["range"].split("-"))
@@ -229,6 +229,29 @@ def test_maps_show_the_storage(command: Command, mapped: str) -> None:
     page = command("maps", mapped)
     assert page.out.count("/srv/shm.txt") == 2
     assert page.err.startswith("Private mappings (programs, libraries) not shown: ")
+
+
+MAPS = """
+import mmap, os, time
+kept = []
+for path in ("/volume/file", "/bind/file", "/etc/hosts", "/scratch/file"):
+    fd = os.open(path, os.O_RDWR | os.O_CREAT)
+    os.ftruncate(fd, 300)
+    kept.append(mmap.mmap(fd, 300))
+print("ready", flush=True)
+time.sleep(3600)
+"""
+
+
+def test_the_engine_names_the_mounts(command: Command, container: Containers, tmp_path: Path) -> None:
+    options = ("--volume=/volume", f"--volume={tmp_path}:/bind", "--tmpfs=/scratch")
+    name = container("containerlab/base:latest", "python3", "-c", MAPS, options=options, ready="ready")
+    rows = {one["path"]: one for one in command.asks("maps", name)["mappings"]}
+    expected = {"/volume/file": "volume", "/bind/file": "bind", "/etc/hosts": "engine", "/scratch/file": "tmpfs"}
+    assert {path: rows[path]["backing"] for path in expected} == expected
+    assert (rows["/bind/file"]["host_path"], rows["/bind/file"]["reason"]) == (f"{tmp_path}/file", None)
+    assert rows["/scratch/file"]["reason"] == "It is mounted only in the container."
+    assert rows["/etc/hosts"]["survives"]["remove"] == "no"
 
 
 def test_maps_read_gives_the_bytes_of_the_file(command: Command, mapped: str) -> None:

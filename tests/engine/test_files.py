@@ -11,8 +11,7 @@ import pytest
 
 from containerlab_probes.client import ProbeClient
 from containerlab_probes.errors import BadRequest, Gone
-from containerlab_probes.memory.backing import Volumes, backing_of, host_path_of
-from containerlab_probes.records import Backing, Mapping, ProcessId
+from containerlab_probes.records import Backing, Mapping, ProcessId, Storage
 from tests.support.docker import Containers, Docker, eventually
 
 BASE = "containerlab/base:latest"
@@ -61,32 +60,16 @@ class Found:
     inspected: dict[str, Any]
 
     def __post_init__(self) -> None:
-        self.mappings, self.in_upper = self.client.maps(self.directories["UpperDir"])
-
-    @property
-    def directories(self) -> dict[str, str]:
-        return dict(self.inspected["GraphDriver"]["Data"])
-
-    @property
-    def volumes(self) -> Volumes:
-        return {one["Destination"]: (one["Type"], one["Source"]) for one in self.inspected["Mounts"]}
+        self.mappings = self.client.maps()
 
     def at(self, path: str) -> Mapping:
         return next(one for one in self.mappings.mappings if one.path == path)
 
-    def backing(self, path: str) -> Backing | None:
-        assert self.in_upper is not None
-        return backing_of(self.at(path), self.mappings.mounts, self.volumes, path in self.in_upper)
+    def storage(self, path: str) -> Storage:
+        return self.at(path).storage
 
-    def host_path(self, path: str) -> str | None:
-        return host_path_of(
-            self.at(path),
-            self.backing(path),
-            self.mappings.mounts,
-            self.volumes,
-            merged_dir=self.directories["MergedDir"],
-            upper_dir=self.directories["UpperDir"],
-        )
+    def backing(self, path: str) -> Backing | None:
+        return self.storage(path).backing
 
     def read(self, path: str, offset: int = 0, length: int = 100) -> bytes:
         one = self.at(path)
@@ -123,27 +106,29 @@ def full(docker: Docker, container: Containers, look: Look, tmp_path: Path) -> F
 
 
 def test_storage_of_mappings(full: Found, tmp_path: Path) -> None:
-    upper, merged = full.directories["UpperDir"], full.directories["MergedDir"]
-    [volume] = [source for kind, source in full.volumes.values() if kind == "volume"]
     expected = {
-        "/srv/file": (Backing.WRITABLE_LAYER, f"{upper}/srv/file"),
-        "/srv/private": (Backing.WRITABLE_LAYER, f"{upper}/srv/private"),
-        "/srv/deleted": (Backing.DELETED, None),
-        "/dev/shm/file": (Backing.TMPFS, None),
-        "/scratch/file": (Backing.TMPFS, None),
-        "/volume/file": (Backing.VOLUME, f"{volume}/file"),
-        "/bind/file": (Backing.BIND, f"{tmp_path}/bound/file"),
-        "/single": (Backing.BIND, f"{tmp_path}/single"),
-        "/run/linked/file": (Backing.BIND, f"{tmp_path}/linked/file"),
-        "/etc/debian_version": (Backing.IMAGE, f"{merged}/etc/debian_version"),
-        "/dev/zero": (Backing.ANONYMOUS_SHARED, None),
-        "/memfd:in memory": (Backing.ANONYMOUS_SHARED, None),
-        "/SYSV0000162e": (Backing.SYSV, None),
+        "/srv/file": Backing.WRITABLE_LAYER,
+        "/srv/private": Backing.WRITABLE_LAYER,
+        "/srv/deleted": Backing.DELETED,
+        "/dev/shm/file": Backing.TMPFS,
+        "/scratch/file": Backing.TMPFS,
+        "/volume/file": Backing.BIND,
+        "/bind/file": Backing.BIND,
+        "/single": Backing.BIND,
+        "/run/linked/file": Backing.BIND,
+        "/etc/debian_version": Backing.IMAGE,
+        "/dev/zero": Backing.ANONYMOUS_SHARED,
+        "/memfd:in memory": Backing.ANONYMOUS_SHARED,
+        "/SYSV0000162e": Backing.SYSV,
     }
-    assert {path: (full.backing(path), full.host_path(path)) for path in expected} == expected
-    for path, (_, host_path) in expected.items():
+    assert {path: full.backing(path) for path in expected} == expected
+    for path in expected:
+        host_path = full.storage(path).host_path
         if host_path:
             assert Path(host_path).read_bytes()[:100] == full.read(path)
+    assert full.storage("/bind/file").host_path == f"{tmp_path}/bound/file"
+    assert full.storage("/single").host_path == f"{tmp_path}/single"
+    assert full.storage("/run/linked/file").host_path == f"{tmp_path}/linked/file"
 
 
 def test_contents_of_mappings(full: Found) -> None:
@@ -193,7 +178,7 @@ def test_processes_of_docker_exec_and_children(docker: Docker, container: Contai
         assert found.backing(path) is backing
     assert found.read("/srv/shm.txt", 0, 26) == b"abcdefghijklmnopqrstuvwxyz"
     eventually(lambda: found.read("/dev/zero", 0, 17) == b"the child's words", "the child has written")
-    host_path = found.host_path("/srv/shm.txt")
+    host_path = found.storage("/srv/shm.txt").host_path
     docker("stop", name)
     docker("start", name)
     assert docker("exec", name, "reader").startswith("a b c d e f g")
@@ -243,7 +228,10 @@ def test_a_path_that_the_host_has_too(container: Containers, look: Look, secret:
         window = found.client.read_mapping(one.id, one.range, 0, 19)
         assert window.data == b"the container's own"
     assert found.backing(str(secret)) is Backing.WRITABLE_LAYER
-    assert found.host_path(str(secret)) == found.directories["UpperDir"] + str(secret)
+    host_path = found.storage(str(secret)).host_path
+    assert host_path is not None
+    assert host_path != str(secret)
+    assert host_path.endswith(str(secret))
     assert secret.read_text() == "the host's secret"
 
 
@@ -297,11 +285,4 @@ def test_a_container_that_vanishes(docker: Docker, full: Found) -> None:
     with pytest.raises(Gone):
         full.client.read_mapping(one.id, one.range, 0, 10)
     with pytest.raises(Gone):
-        full.client.maps("")
-
-
-def test_an_upper_directory_that_can_not_be_opened(full: Found) -> None:
-    found, in_upper = full.client.maps("/no/such/directory")
-    assert in_upper is None
-    assert found.mappings
-    assert backing_of(full.at("/srv/file"), found.mounts, full.volumes, None) is None
+        full.client.maps()

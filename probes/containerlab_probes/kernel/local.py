@@ -85,7 +85,7 @@ class CachedState:
     def is_copy_of(self, real: "CachedState") -> bool:
         """Returns whether an overlay that shows this state can have it from that file.
 
-        An overlay has a device of its own, and keeps the number of an inode when it copies the file up
+        An overlay has another device than its layers, and keeps the number of an inode when it copies the file up
         (Documentation/filesystems/overlayfs.rst). It passes on the times, and nothing changes the time of birth.
         """
         if self.born and real.born:

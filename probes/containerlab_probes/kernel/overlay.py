@@ -32,16 +32,19 @@ class LayerNames:
     """How the names of its extended attributes begin."""
 
 
+NO_LAYERS = LayerNames("", ())
+
+
 def layer_names(options: Iterable[tuple[str, str]]) -> LayerNames:
     """Returns the layers that the options of an overlay name.
 
-    `lowerdir` separates layers with a colon, data layers with two; a backslash escapes one. Since Linux 6.5 each
-    layer can have an option of its own, `lowerdir+` or `datadir+`, without escapes.
+    `lowerdir` separates layers with a colon, data layers with two. In it and in `upperdir` a backslash escapes a
+    character. Since Linux 6.5 each layer can have a separate option, `lowerdir+` or `datadir+`, without such escapes.
     """
     upper, lowers, data, xattrs = "", list[str](), list[str](), "trusted.overlay."
     for name, value in options:
         if name == "upperdir":
-            upper = value
+            upper = _plain(value)
         elif name == "lowerdir":
             plain, *more = _split(value, "::")
             lowers = [one for one in _split(plain, ":") if one]

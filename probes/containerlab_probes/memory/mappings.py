@@ -1,35 +1,37 @@
 """Reads the mappings of processes and the files behind them.
 
 /proc/PID/maps (man 5 proc_pid_maps) lists the mappings. /proc/PID/map_files links to the mapped files, deleted or not,
-without resolving a path. Paths here are data: they are compared and shown, never opened. One exception: a lookup
-strictly below an overlay's upper directory checks whether it has the file.
+without resolving a path. Paths here are data: they are compared and shown, never opened.
 """
 
-import itertools
 import math
 import os
 import re
 import stat
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone
 from containerlab_probes.kernel.files import answer_bytes, lines_of
-from containerlab_probes.kernel.local import state_behind
+from containerlab_probes.kernel.host_mounts import HostMounts
+from containerlab_probes.kernel.local import CachedState, state_behind
 from containerlab_probes.kernel.mounts import read_mounts
 from containerlab_probes.kernel.os_errors import failure
+from containerlab_probes.kernel.overlay import NO_LAYERS, LayerNames
 from containerlab_probes.kernel.rootfs import open_in_root, open_root
+from containerlab_probes.memory.storage import MappedFile, MountTable, MountTables, StorageFinder
 from containerlab_probes.memory.windows import check_window, read_window
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import Mapping, Mappings, Mount, Process, ProcessId, Window
+from containerlab_probes.records import ContainerRun, Mapping, Mappings, Process, ProcessId, Storage, Window
 
 MAPPINGS_LIMIT = 32_000
 """Shared and private mappings, each, in one answer; a process may have 65,530 (man 5 proc_sys_vm, max_map_count)."""
 PATHS_BYTES = 16 * 1024 * 1024
 """Bytes that all different paths of shared and of private mappings, each, take in an answer; one has up to 4,096."""
-MOUNTS_BYTES = 8 * 1024 * 1024
-"""Bytes of all mounts in an answer; the text that is read of them may have 16 MiB."""
+STORAGES_BYTES = 8 * 1024 * 1024
+"""Bytes that the texts of all different storages take in an answer; a mount point has up to 4,096 too."""
 MAPS_BYTES = 512 * 1024 * 1024
 """Bytes that are read of one /proc/PID/maps: 65,530 lines with the longest paths. One line is held at a time."""
 
@@ -110,35 +112,33 @@ def read_maps(pid: int) -> Iterator[MapsLine]:
     return _parsed(lines_of(f"/proc/{pid}/maps", MAPS_BYTES))
 
 
-def container_mappings(init: ProcessId, processes: Iterable[Process], until: float = math.inf) -> Mappings:
-    """Returns the mappings of files and shared memory of these processes, and the mounts that `init` sees.
+def container_mappings(
+    run: ContainerRun,
+    processes: Iterable[Process],
+    until: float = math.inf,
+    *,
+    named: LayerNames = NO_LAYERS,
+    host: HostMounts | None = None,
+) -> Mappings:
+    """Returns the mappings of files and shared memory of these processes, and where their bytes are stored.
 
     Omits processes that exit meanwhile; `unread` says what is missing: processes that can't be read, and mappings over
-    a limit or after `until` (of time.monotonic). Raises `Gone` if `init` has exited.
+    a limit or after `until` (of time.monotonic). `named`: the layers as the engine names them; `host`: the
+    host's mounts if they have been read. Raises `Gone` if PID 1 has exited, and `Denied`.
     """
-    found = _Collected(until)
     unread: list[str] = []
-    for process in processes:
-        try:
-            found.add(process)
-        except Gone:
-            continue
-        except ContainerlabError as error:
-            unread.append(str(error))
-    every = read_mounts(init.pid)
-    mounts = _within_bytes(every)
-    if len(mounts) < len(every):
-        unread.append(f"Mounts: the first {len(mounts):,} of {len(every):,} are used to tell where files are stored.")
-    if identify(init.pid) != init:
+    with closing(StorageFinder(run.id, host or HostMounts(read_mounts()), named, until)) as finder:
+        found = _Collected(until, finder)
+        for process in processes:
+            try:
+                found.add(process)
+            except Gone:
+                continue
+            except ContainerlabError as error:
+                unread.append(str(error))
+    if identify(run.init.pid) != run.init:
         raise Gone("The container's PID 1 has exited.")
-    return Mappings(tuple(found.mappings), mounts, (*found.missing(), *unread))
-
-
-def _within_bytes(mounts: list[Mount]) -> tuple[Mount, ...]:
-    """Returns the first mounts that fit into MOUNTS_BYTES."""
-    sizes = (answer_bytes(f"{one.root}{one.point}{one.filesystem}{one.source}") for one in mounts)
-    sums = itertools.accumulate(sizes)
-    return tuple(one for one, size in zip(mounts, sums, strict=True) if size <= MOUNTS_BYTES)
+    return Mappings(tuple(found.mappings), (*found.missing(), *unread))
 
 
 @dataclass(slots=True)
@@ -165,9 +165,12 @@ class _Share:
 class _Collected:
     """Mappings of several processes up to the limits, and the count of all."""
 
-    def __init__(self, until: float) -> None:
+    def __init__(self, until: float, finder: StorageFinder) -> None:
         self.mappings: list[Mapping] = []
-        self._until = until
+        self._until, self._finder, self._tables = until, finder, MountTables()
+        self._stored: dict[tuple[MountTable, str, bool, str, int], tuple[int | None, Storage]] = {}
+        self._storages: set[Storage] = set()
+        self._storages_bytes = 0
         self._kinds = {True: _Share("Shared"), False: _Share("Private")}
         self._total = 0
         self._is_late = False
@@ -176,7 +179,7 @@ class _Collected:
         """Adds the mappings of one process. Raises `Gone` and `Denied`."""
         if self._is_late:
             return
-        sizes: dict[tuple[str, int], int | None] = {}
+        table = self._tables.of(process.pid)
         for line in read_maps(process.pid):
             self._total += 1
             if self._total % 256 == 0 and time.monotonic() > self._until:
@@ -185,18 +188,19 @@ class _Collected:
             kind = self._kinds[line.permissions.endswith("s")]
             kind.total += 1
             if not kind.is_full:
-                self._add_line(process, line, kind, sizes)
+                self._add_line(process, line, kind, table)
 
-    def _add_line(
-        self, process: Process, line: MapsLine, kind: _Share, sizes: dict[tuple[str, int], int | None]
-    ) -> None:
+    def _add_line(self, process: Process, line: MapsLine, kind: _Share, table: MountTable) -> None:
         path, deleted = _resolve_ambiguity(process.pid, line) if line.is_ambiguous else (line.path, line.deleted)
         kept = kind.take(path)
         if kept is None:
             return
-        key = (line.device, line.inode)
-        if key not in sizes:
-            sizes[key] = _file_bytes(process.pid, line)
+        key = (table, kept, deleted, line.device, line.inode)
+        if key not in self._stored:  # a file may be mapped thousands of times
+            state = state_behind(f"/proc/{process.pid}/map_files/{line.range}")
+            file = MappedFile(kept, deleted, line.device, state)
+            self._stored[key] = (_file_bytes(state), self._within_bytes(kept, self._finder.of(file, table)))
+        file_bytes, storage = self._stored[key]
         self.mappings.append(
             Mapping(
                 id=process.id,
@@ -209,9 +213,24 @@ class _Collected:
                 inode=line.inode,
                 path=kept,
                 deleted=deleted,
-                file_bytes=sizes[key],
+                file_bytes=file_bytes,
+                storage=storage,
             )
         )
+
+    def _within_bytes(self, path: str, storage: Storage) -> Storage:
+        """Returns the storage of a file, or none if all different ones have too many bytes: a mount point is text too.
+
+        Storages that differ in the end of the file's path alone are sent once.
+        """
+        once, _ = storage.without_end(path)
+        if once not in self._storages:
+            size = answer_bytes(f"{once.host_path}{once.filesystem}{once.point}{once.reason}")
+            if self._storages_bytes + size > STORAGES_BYTES:
+                return Storage(reason="The container has too many and too long mount points.")
+            self._storages.add(once)
+            self._storages_bytes += size
+        return storage
 
     def missing(self) -> tuple[str, ...]:
         """Returns sentences about the mappings that are left out; empty if all are listed."""
@@ -222,9 +241,8 @@ class _Collected:
         return tuple(f"{kind.name} mappings: the first {kind.listed:,} of {kind.total:,} are listed." for kind in full)
 
 
-def _file_bytes(pid: int, line: MapsLine) -> int | None:
-    """Returns the size of the mapped file, None if it is not a regular file. It is not opened."""
-    state = state_behind(f"/proc/{pid}/map_files/{line.range}")
+def _file_bytes(state: CachedState | None) -> int | None:
+    """Returns the size of the mapped file, None if it is not a regular file or could not be read."""
     return state.size if state is not None and stat.S_ISREG(state.mode) else None
 
 
@@ -258,33 +276,6 @@ def _is_same_file(pid: int, path: str, state: os.stat_result) -> bool:
         os.close(root)
     try:
         return os.path.samestat(os.fstat(place), state)
-    finally:
-        os.close(place)
-
-
-def paths_in_upper(mappings: Iterable[Mapping], upper_dir: str) -> frozenset[str] | None:
-    """Returns the paths of mappings that exist in an overlay's upper directory, the container's writable layer.
-
-    Each lookup stays below the directory. None: the directory can't be opened.
-    """
-    try:
-        upper = os.open(upper_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        paths = {mapping.path for mapping in mappings if mapping.path.startswith("/") and not mapping.deleted}
-        return frozenset(path for path in paths if _regular_below(upper, path))
-    finally:
-        os.close(upper)
-
-
-def _regular_below(directory: int, path: str) -> bool:
-    try:
-        place = open_in_root(directory, path, os.O_PATH | os.O_NOFOLLOW)
-    except ContainerlabError:
-        return False
-    try:
-        return stat.S_ISREG(os.fstat(place).st_mode)
     finally:
         os.close(place)
 

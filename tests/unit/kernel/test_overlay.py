@@ -15,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from containerlab_probes.kernel.local import CachedState, state_behind
+from containerlab_probes.kernel.mounts import overlay_options, read_mounts
 from containerlab_probes.kernel.overlay import InLayer, LayerNames, Layers, layer_names
+from tests.support.kernel import running
 
 USER = "user.overlay."
 NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=9)
@@ -28,6 +30,7 @@ NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
         ([("lowerdir", "l/A:l/B"), ("upperdir", "id/diff")], LayerNames("id/diff", ("l/A", "l/B"))),
         ([("lowerdir", "/a"), ("ro", "")], LayerNames("", ("/a",))),
         ([("lowerdir", r"/a\:b:/c\\"), ("userxattr", "")], LayerNames("", ("/a:b", "/c\\"), xattrs=USER)),
+        ([("lowerdir", "/a"), ("upperdir", r"/u\:b\\c\,d")], LayerNames("/u:b\\c,d", ("/a",))),
         ([("lowerdir", "/a:/b::/c::/d")], LayerNames("", ("/a", "/b"), ("/c", "/d"))),
         ([("lowerdir", "/a::/c")], LayerNames("", ("/a",), ("/c",))),
         ([("lowerdir+", "/a:b\\"), ("lowerdir+", "/c"), ("datadir+", "/d:e")],
@@ -204,3 +207,54 @@ def test_descriptors_are_closed(layers: Callable[..., list[str]]) -> None:
     for path in ("/d/a", "/d/b", "/d/none"):
         found_in(made, path)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+MOUNT = r"""
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+def done(result):
+    assert result >= 0, os.strerror(ctypes.get_errno())
+    return result
+done(libc.unshare(0x20000))
+done(libc.mount(b"none", b"/", None, 0x44000, None))
+os.chdir(sys.argv[1])
+if sys.argv[2:]:
+    fd = done(libc.syscall(430, b"overlay", 0))
+    for key, value in [a.split("=", 1) for a in sys.argv[2:]]:
+        done(libc.syscall(431, fd, 1, key.encode(), value.encode(), 0))
+    done(libc.syscall(431, fd, 6, None, None, 0))
+    done(libc.syscall(429, done(libc.syscall(432, fd, 0, 0)), b"", -100, b"merged", 4))
+else:
+    options = rb"lowerdir=l\:1\\:l 2,upperdir=u\,p\:\\" + b"\n=,workdir=work"
+    done(libc.mount(b"overlay", b"merged", b"overlay", 0, options))
+open("merged/copied", "a").write("more")
+open("merged/new", "w").write("new")
+if "metacopy=on" in sys.argv:
+    os.chmod("merged/meta", 0o600)
+    os.rename("merged/dir", "merged/renamed")
+"""
+"""Mounts an overlay in another mount namespace: with fsconfig(2) if there are options, else with mount(2)."""
+LOWERS, UPPER = ("l:1\\", "l 2"), "u,p:\\\n="
+
+
+EACH = ("lowerdir+=l:1\\", "lowerdir+=l 2", "upperdir=u,p:\\\\\n=", "workdir=work")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts an overlay")
+@pytest.mark.parametrize("options", [(), EACH, (*EACH, "redirect_dir=on", "metacopy=on")])
+def test_a_real_overlay_with_odd_names(tmp_path: Path, options: tuple[str, ...]) -> None:
+    """The names are relative: as for engines with many layers, only their directory is a base."""
+    for name in (*LOWERS, UPPER, "work", "merged", f"{LOWERS[1]}/dir"):
+        (tmp_path / name).mkdir()
+    for name in ("one", "two", "copied", "meta", "dir/in"):
+        (tmp_path / LOWERS[name != "one"] / name).write_text(name)
+    places = {"one": f"{LOWERS[0]}/one", "two": f"{LOWERS[1]}/two", "copied": f"{UPPER}/copied", "new": f"{UPPER}/new"}
+    if "metacopy=on" in options:
+        places |= {"meta": f"{LOWERS[1]}/meta", "renamed/in": f"{LOWERS[1]}/dir/in"}
+    with running(MOUNT, str(tmp_path), *options) as process:
+        [mount] = [one for one in read_mounts(process.pid) if one.point == f"{tmp_path}/merged"]
+        names = layer_names(overlay_options(mount))
+        with closing(Layers(names, (str(tmp_path),), lambda _: True)) as opened:
+            for name, place in places.items():
+                shown = state_behind(f"/proc/{process.pid}/root{tmp_path}/merged/{name}")
+                assert opened.find(name, shown) == InLayer(place.startswith(UPPER), f"{tmp_path}/{place}")

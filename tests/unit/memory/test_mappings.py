@@ -1,9 +1,10 @@
-"""Lines of /proc/PID/maps, and the files behind mappings."""
+"""Lines of /proc/PID/maps, and the mappings of processes."""
 
 import mmap
 import os
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,13 @@ from hypothesis import strategies as st
 from containerlab_probes import codec
 from containerlab_probes.errors import BadRequest, Gone
 from containerlab_probes.memory import mappings
-from containerlab_probes.memory.mappings import parse_maps, paths_in_upper, read_mapping
+from containerlab_probes.memory.mappings import parse_maps, read_mapping
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.tree import read_process
-from containerlab_probes.records import Mapping, Mappings, ProcessId
+from containerlab_probes.records import Backing, ContainerRun, Mapping, Mappings, ProcessId, Storage
 from tests.support.kernel import running
 
+SELF = ContainerRun("a" * 64, identify(os.getpid()))
 MAPS = r"""00400000-0041f000 r--p 0001f000 00:32 1475104                            /usr/bin/python3.11
 30f33000-30fed000 rw-p 00000000 00:00 0                                  [heap]
 7fb6c826e000-7fb6c826f000 rw-s 00000000 00:32 1525592                    /gone (deleted)
@@ -80,23 +82,8 @@ def test_any_text_is_parsed(text: str) -> None:
         assert line.start >= 0
 
 
-def mapping(path: str, deleted: bool = False) -> Mapping:
-    return Mapping(ProcessId(7, 8), 1, 4096, 8192, "rw-s", 0, "00:32", 9, path, deleted, 100)
-
-
-def test_lookups_stay_below_the_upper_directory(tmp_path: Path) -> None:
-    upper, outside = tmp_path / "upper", tmp_path / "outside"
-    upper.mkdir()
-    outside.write_text("host")
-    (upper / "file").write_text("x")
-    (upper / "absolute").symlink_to(outside)
-    (upper / "up").symlink_to("..")
-    os.mkfifo(upper / "pipe")
-    (upper / "gone").write_text("x")
-    paths = ["/file", "/absolute", "/up/outside", "/../outside", str(outside), "/pipe", "/none", "relative", "[x]"]
-    found = paths_in_upper([*map(mapping, paths), mapping("/gone", deleted=True)], str(upper))
-    assert found == frozenset({"/file"})
-    assert paths_in_upper([mapping("/file")], str(tmp_path / "none")) is None
+def mapping(path: str, device: str = "00:32", deleted: bool = False) -> Mapping:
+    return Mapping(ProcessId(7, 8), 1, 4096, 8192, "rw-s", 0, device, 9, path, deleted, 100)
 
 
 def own_range(path: str) -> str:
@@ -176,8 +163,8 @@ for _ in range(int(sys.argv[2])):
 def test_the_first_of_many_mappings_are_listed(tmp_path: Path) -> None:
     file = tmp_path / "file"
     with running(MANY, str(file), "40000") as process:
-        found = mappings.container_mappings(identify(os.getpid()), [process, process])
-        late = mappings.container_mappings(identify(os.getpid()), [process], until=0.0)
+        found = mappings.container_mappings(SELF, [process, process])
+        late = mappings.container_mappings(SELF, [process], until=0.0)
     assert sum(one.shared for one in found.mappings) == mappings.MAPPINGS_LIMIT
     (sentence,) = found.unread
     assert re.fullmatch(r"Shared mappings: the first 32,000 of 80,0\d\d are listed\.", sentence)
@@ -189,20 +176,46 @@ def test_the_first_of_many_mappings_are_listed(tmp_path: Path) -> None:
 
 def test_different_long_paths_are_listed_up_to_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     me = read_process(os.getpid())
-    paths = {one.path for one in mappings.container_mappings(me.id, [me]).mappings if not one.shared}
+    paths = {one.path for one in mappings.container_mappings(SELF, [me]).mappings if not one.shared}
     limit = sum(map(len, paths)) - 1
     monkeypatch.setattr(mappings, "PATHS_BYTES", limit)
-    found = mappings.container_mappings(me.id, [me])
+    found = mappings.container_mappings(SELF, [me])
     private = {one.path for one in found.mappings if not one.shared}
     assert 0 < sum(map(len, private)) <= limit
     listed = sum(not one.shared for one in found.mappings)
     assert any(one.startswith(f"Private mappings: the first {listed} of ") for one in found.unread), found.unread
 
 
-@given(st.lists(st.integers(0, 3), max_size=8), st.sets(st.integers(0, 3)))
-def test_packed_mappings_are_the_same(which: list[int], above: set[int]) -> None:
-    paths = [f"/{number}" for number in range(4)]
-    made = Mappings(tuple(mapping(paths[one], deleted=one == 3) for one in which), (), ("why",))
-    upper = frozenset(paths[one] for one in above)
-    assert codec.unpack(codec.pack(made, upper)) == (made, upper & {one.path for one in made.mappings})
-    assert codec.unpack(codec.pack(made, None)) == (made, None)
+def test_storages_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    me = read_process(os.getpid())
+    whole = mappings.container_mappings(SELF, [me])
+    assert any(one.storage.host_path for one in whole.mappings)
+    monkeypatch.setattr(mappings, "STORAGES_BYTES", 0)
+    found = mappings.container_mappings(SELF, [me])
+    reasons = {one.storage.reason for one in found.mappings}
+    assert reasons == {"The container has too many and too long mount points."}
+
+
+STORED = st.builds(
+    Storage,
+    st.none() | st.sampled_from(Backing),
+    st.none() | st.sampled_from(["/0", "/upper/0", "/upper/1", "/other", "0", ""]),
+    reason=st.sampled_from(["", "why"]),
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), STORED), max_size=8))
+def test_packed_mappings_are_the_same(which: list[tuple[int, Storage]]) -> None:
+    rows = [replace(mapping(f"/{number}", deleted=number == 3), storage=stored) for number, stored in which]
+    made = Mappings(tuple(rows), ("why",))
+    assert codec.unpack(codec.pack(made)) == made
+
+
+def test_files_of_one_mount_are_packed_with_one_storage() -> None:
+    rows = [
+        replace(mapping(f"/srv/{name}"), storage=Storage(Backing.WRITABLE_LAYER, f"/upper/srv/{name}", "overlay", "/"))
+        for name in ("a", "b", "c/d")
+    ]
+    packed = codec.pack(Mappings(tuple(rows)))
+    assert [one.host_path for one in packed.storages] == ["/upper"]
+    assert codec.unpack(packed).mappings == tuple(rows)

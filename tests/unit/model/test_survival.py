@@ -57,6 +57,7 @@ def test_the_reason_names_the_storage() -> None:
         (Backing.VOLUME, "yyyy", "volume"),
         (Backing.BIND, "yyyy", "file of the host"),
         (Backing.TMPFS, "ynnn", "tmpfs"),
+        (Backing.ENGINE, "y?ny", "the engine keeps"),
         (Backing.ANONYMOUS_SHARED, "nnnn", "Anonymous memory"),
         (Backing.SYSV, "ynnn", "IPC namespace"),
         (Backing.DELETED, "nnnn", "Deleted file"),
@@ -84,6 +85,9 @@ def test_files_by_backing(backing: Backing | None, answers: str, word: str) -> N
         (Backing.BIND, "/run/host/a", "private", "ramfs", "yyyn"),
         (Backing.VOLUME, "/vol/a", "private", "ramfs", "yyyn"),
         (Backing.BIND, "/host/a", "private", "ext4", "yyyy"),
+        (Backing.ENGINE, "/etc/hosts", "private", "ext4", "y?ny"),
+        (Backing.ENGINE, "/etc/hosts", "private", "tmpfs", "y?nn"),
+        (Backing.ENGINE, "/etc/hosts", "private", "ramfs", "y?nn"),
         (Backing.DELETED, "/dev/shm/a", "host", "tmpfs", "nnnn"),
     ],
 )
@@ -110,6 +114,13 @@ def test_a_container_that_is_removed_when_it_stops() -> None:
     assert four(layer) == "ynny"
     assert "--rm" in layer.reason
     assert four(survival_of_file(Backing.VOLUME, auto_remove=True)) == "yyyy"
+    assert four(survival_of_file(Backing.ENGINE, auto_remove=True)) == "ynny"
+
+
+def test_the_reason_of_an_unknown_backing_is_said() -> None:
+    assert survival_of_file(None, reason="Nothing shows it.").reason == "Backing storage unknown. Nothing shows it."
+    assert survival_of_file(None).reason == "Backing storage unknown."
+    assert "Nothing" not in survival_of_file(Backing.BIND, reason="Nothing shows it.").reason
 
 
 @pytest.mark.parametrize("kind", IpcKind)

@@ -223,10 +223,13 @@ def test_mappings(backing: Backing | None, capsys: pytest.CaptureFixture[str]) -
         backing, path=NO_TEXT, ipc_mode="private", filesystem="ext4", shared=True, auto_remove=False
     )
     host_path = NO_TEXT if backing is Backing.BIND else None
-    view = FilesView((FileRow(mapping, process(), backing, host_path, survives),), ("no",))
+    view = FilesView(
+        (FileRow(mapping, process(), backing, host_path, survives, "" if host_path else NO_TEXT),), ("no",)
+    )
     document = valid(documents.maps("app", view), capsys)
     (one,) = document["mappings"]
     assert (one["range"], one["bytes"], one["shared"], one["file_bytes"]) == ("1000-3000", 8192, True, None)
     assert one["backing"] == (None if backing is None else backing.value)
     assert (one["path"], one["host_path"]) == (AS_JSON, AS_JSON if host_path else None)
+    assert one["reason"] == (None if host_path else AS_JSON)
     assert set(one["survives"].values()) <= {"yes", "no", "unknown"}

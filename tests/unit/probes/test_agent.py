@@ -19,6 +19,7 @@ from containerlab_probes.client import agent_command
 from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import (
+    Backing,
     ContainerRun,
     Dispositions,
     IpcKind,
@@ -26,10 +27,10 @@ from containerlab_probes.records import (
     IpcSnapshot,
     Mapping,
     Mappings,
-    Mount,
     Process,
     ProcessId,
     Semaphore,
+    Storage,
     Window,
 )
 from tests.support.kernel import NO_CONTAINER, namespaced
@@ -84,8 +85,9 @@ def test_hello() -> None:
         ({"ask": "ipc-remove", "kind": "shm", "object": "-1"}, "'-1' is not the id"),
         ({"ask": "ipc-remove", "kind": "shm", "object": ""}, "object must be"),
         ({"ask": "ipc-remove", "kind": "posix-shm", "object": "\ud800"}, "can be a file name"),
-        ({"ask": "maps", "upper_dir": 7}, "upper_dir must be"),
-        ({"ask": "maps", "upper_dir": "a\0b"}, "upper_dir must be"),
+        ({"ask": "maps", "upper_dir": 7, "lower_dir": ""}, "upper_dir must be"),
+        ({"ask": "maps", "upper_dir": "a\0b", "lower_dir": ""}, "upper_dir must be"),
+        ({"ask": "maps", "upper_dir": "", "lower_dir": None}, "lower_dir must be"),
     ],
 )
 def test_questions_that_are_refused(run: ContainerRun, question: dict[str, object], words: str) -> None:
@@ -115,7 +117,9 @@ def test_any_line_gets_one_line_as_an_answer(line: bytes) -> None:
     assert set(json.loads(answer)) == {"id", "error"}
 
 
-@pytest.mark.parametrize("question", [{"ask": "ipc"}, {"ask": "maps", "upper_dir": ""}, {"ask": "processes"}])
+@pytest.mark.parametrize(
+    "question", [{"ask": "ipc"}, {"ask": "maps", "upper_dir": "", "lower_dir": ""}, {"ask": "processes"}]
+)
 def test_questions_that_need_a_container(run: ContainerRun, question: dict[str, object]) -> None:
     assert "hello and overview" in sentence(ask(Agent(None), **question), "bad-request")
     gone = Agent(replace(run, init=ProcessId(run.init.pid, run.init.started - 1)))
@@ -124,7 +128,7 @@ def test_questions_that_need_a_container(run: ContainerRun, question: dict[str, 
 
 @pytest.mark.parametrize(
     "question",
-    [{"ask": "ipc"}, {"ask": "maps", "upper_dir": ""}, {"ask": "processes"},
+    [{"ask": "ipc"}, {"ask": "maps", "upper_dir": "", "lower_dir": ""}, {"ask": "processes"},
      {"ask": "ipc-remove", "kind": "shm", "object": "0"}, map_read(ME, "1-2")],
 )  # fmt: skip
 def test_a_process_of_the_host_is_not_taken_for_a_container(question: dict[str, object]) -> None:
@@ -271,11 +275,12 @@ PROCESSES = st.builds(
     argv=st.lists(TEXTS, max_size=3).map(tuple),
     dispositions=st.builds(Dispositions, caught=SIGNALS, blocked=SIGNALS, in_sigsuspend=st.booleans()),
 )
-MAPPINGS = st.builds(Mapping, id=IDS, path=TEXTS, file_bytes=st.none() | NUMBERS)
+STORAGES = st.builds(Storage, st.none() | st.sampled_from(Backing), st.none() | TEXTS, TEXTS, TEXTS, TEXTS)
+MAPPINGS = st.builds(Mapping, id=IDS, path=TEXTS, file_bytes=st.none() | NUMBERS, storage=STORAGES)
 RECORDS = st.one_of(
     st.builds(IpcSnapshot, NUMBERS, st.lists(OBJECTS, max_size=3).map(tuple), st.dictionaries(TEXTS, NUMBERS)),
     st.builds(Window, NUMBERS, st.binary(), NUMBERS),
-    st.builds(Mappings, st.lists(MAPPINGS, max_size=3).map(tuple), st.lists(st.builds(Mount), max_size=2).map(tuple)),
+    st.builds(Mappings, st.lists(MAPPINGS, max_size=3).map(tuple)),
     PROCESSES,
 )
 

@@ -1,6 +1,7 @@
 """`maps`, `maps read`: lists and dumps the files that a container's processes have mapped."""
 
 import argparse
+from collections import Counter
 
 from containerlab_probes.errors import Gone
 from containerlab_tui.commands import common, memory_text
@@ -49,6 +50,8 @@ def _maps(arguments: argparse.Namespace, inspector: Inspector, with_private: boo
     hidden = len(whole.rows) - len(rows)
     if hidden:
         common.tell(safe(f"Private mappings (programs, libraries) not shown: {hidden}. Show them with --private."))
+    for reason, count in Counter(row.reason for row in view.rows if row.backing is None).items():
+        common.tell(safe(f"Storage unknown ({count} of {len(view.rows)} mappings): {reason}"))
     common.tell_partial(*view.unread)
     return 0
 

@@ -80,6 +80,7 @@ def details(document: Mapping[str, Any]) -> Details:
         shm_bytes=host.get("ShmSize") or 0,
         merged_dir=layers.get("MergedDir") or "",
         upper_dir=layers.get("UpperDir") or "",
+        lower_dir=layers.get("LowerDir") or "",
         mounts=tuple(_mount(mount) for mount in document.get("Mounts") or ()),
         labels=config.get("Labels") or {},
         environment=tuple(config.get("Env") or ()),

@@ -100,6 +100,8 @@ class Details:
     """Why the engine could not start it."""
     memory_bytes: int = 0
     """Its memory limit; 0: none."""
+    lower_dir: str = ""
+    """The layers of its image, the topmost first, separated by colons."""
 
 
 @dataclass(frozen=True, slots=True)

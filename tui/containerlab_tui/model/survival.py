@@ -78,15 +78,19 @@ def survival_of_file(
     filesystem: str = "",
     shared: bool = True,
     auto_remove: bool = False,
+    reason: str = "",
 ) -> Survival:
     """Predicts what the bytes behind a mapping survive.
 
     `path` is the path in the container; with `ipc_mode` it identifies the /dev/shm. `filesystem` is the type of the
     mount: a bind-mounted tmpfs is lost on host reboot. Changes in a private mapping (not `shared`) are not written to
-    the file. `auto_remove`: the container is removed when it stops (`docker run --rm`).
+    the file. `auto_remove`: the container is removed when it stops (`docker run --rm`). `reason`: why the backing is
+    unknown.
     """
     survival = _of_file(backing, path, ipc_mode, filesystem, auto_remove)
-    if shared or backing is None:
+    if backing is None:
+        return replace(survival, reason=f"{survival.reason} {reason}".rstrip())
+    if shared:
         return survival
     return replace(
         survival,
@@ -103,6 +107,12 @@ def _of_file(backing: Backing | None, path: str, ipc_mode: str, filesystem: str,
         return _answers("ynny", "In the container's writable layer, which is removed when the container stops (--rm).")
     if backing in (Backing.VOLUME, Backing.BIND) and filesystem in ("tmpfs", "ramfs"):
         return _answers("yyyn", f"Outside the container, but in memory: a {filesystem} of the host.")
+    if backing is Backing.ENGINE:
+        return replace(
+            _FILES[backing],
+            stop_start=Answer.NO if auto_remove else Answer.UNKNOWN,
+            host_reboot=Answer.NO if filesystem in ("tmpfs", "ramfs") else Answer.YES,
+        )
     return _FILES[backing]
 
 
@@ -120,6 +130,9 @@ _FILES = {
         "In a volume: kept until the volume is removed (an anonymous one: by --rm or `docker rm -v`).",
     ),
     Backing.BIND: _answers("yyyy", "In a file of the host, independent of the container."),
+    Backing.ENGINE: _answers(
+        "y?ny", "In a file that the engine keeps for this container, and may write again when it starts."
+    ),
     Backing.TMPFS: _answers("ynnn", "On a tmpfs: empty after every start of the container."),
     Backing.ANONYMOUS_SHARED: _answers("nnnn", "Anonymous memory: freed when the last process unmaps or closes it."),
     Backing.DELETED: _answers("nnnn", "Deleted file: its bytes are freed when the last process unmaps or closes it."),

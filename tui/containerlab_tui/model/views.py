@@ -87,6 +87,8 @@ class FileRow:
     host_path: str | None
     """Path of the bytes on the host, or None."""
     survives: Survival
+    reason: str = ""
+    """Why the backing or the host path is unknown, a sentence; empty if nothing is missing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -301,6 +301,7 @@ def maps(container: str, view: "FilesView") -> Document:
                 "file_bytes": row.mapping.file_bytes,
                 "backing": row.backing.value if row.backing else None,
                 "host_path": None if row.host_path is None else plain(row.host_path),
+                "reason": plain(row.reason) or None,
                 "survives": survives(row.survives),
             }
             for row in view.rows

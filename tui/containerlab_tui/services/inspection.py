@@ -11,21 +11,20 @@ from types import TracebackType
 from containerlab_probes.client import ProbeClient
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
 from containerlab_probes.kernel.namespaces import namespace_inode
-from containerlab_probes.memory.backing import Volumes, backing_of, host_path_of, mount_of
 from containerlab_probes.records import (
-    Backing,
     ContainerRun,
     IpcKind,
     IpcObject,
     IpcSnapshot,
     Mapping,
-    Mount,
     Process,
     ProcessId,
+    Storage,
     Window,
 )
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import HAS_PROCESSES, Details, natural
+from containerlab_tui.model.storage import as_the_engine_names_it
 from containerlab_tui.model.survival import Survival, survival_of_file, survival_of_ipc
 from containerlab_tui.model.views import FileRow, FilesView, IpcRow, IpcUse, IpcView
 from containerlab_tui.services.policy import Operation, Policy
@@ -136,47 +135,36 @@ class Inspector:
 
     def files(self) -> FilesView:
         """Returns all mappings of all processes, including private ones, with their storage."""
-        found, in_upper = self._client.maps(self.details.upper_dir)
+        found = self._client.maps(self.details.upper_dir, self.details.lower_dir)
         listed = self._client.processes()
         by_id = {process.id: process for process in listed.processes}
-        volumes = {mount.target: (mount.kind, mount.source) for mount in self.details.mounts}
         rows = []
-        known: dict[tuple[str, str, bool, bool], tuple[Backing | None, str | None, Survival]] = {}
+        known: dict[tuple[str, bool, Storage], tuple[Storage, Survival]] = {}
         for mapping in found.mappings:
             process = by_id.get(mapping.id)
             if process is None:
                 continue  # it exited between the two readings
-            key = (mapping.path, mapping.device, mapping.deleted, mapping.shared)
+            key = (mapping.path, mapping.shared, mapping.storage)
             if key not in known:  # a file may be mapped thousands of times
-                known[key] = self._storage_of(mapping, found.mounts, volumes, in_upper)
-            rows.append(FileRow(mapping, process, *known[key]))
+                known[key] = self._named(mapping)
+            storage, survives = known[key]
+            rows.append(FileRow(mapping, process, storage.backing, storage.host_path, survives, storage.reason))
         unread = dict.fromkeys((*found.unread, listed.unread) if listed.unread else found.unread)
         return FilesView(tuple(rows), tuple(unread))
 
-    def _storage_of(
-        self, mapping: Mapping, mounts: tuple[Mount, ...], volumes: Volumes, in_upper: frozenset[str] | None
-    ) -> tuple[Backing | None, str | None, Survival]:
-        """Returns where the bytes of a mapping are, their path on the host, and what they survive."""
-        held_above = None if in_upper is None else mapping.path in in_upper
-        backing = backing_of(mapping, mounts, volumes, held_above)
-        mount = mount_of(mapping, mounts)
-        host_path = host_path_of(
-            mapping,
-            backing,
-            mounts,
-            volumes,
-            merged_dir=self.details.merged_dir,
-            upper_dir=self.details.upper_dir,
-        )
+    def _named(self, mapping: Mapping) -> tuple[Storage, Survival]:
+        """Returns where the bytes of a mapping are, with the engine's names for mounts, and what they survive."""
+        storage = as_the_engine_names_it(mapping.storage, mapping.path, self.details.mounts)
         survives = survival_of_file(
-            backing,
+            storage.backing,
             path=mapping.path,
             ipc_mode=self.details.ipc_mode,
-            filesystem=mount.filesystem if mount else "",
+            filesystem=storage.filesystem,
             shared=mapping.shared,
             auto_remove=self.details.auto_remove,
+            reason=storage.reason,
         )
-        return backing, host_path, survives
+        return storage, survives
 
     def read_mapping(self, mapping: Mapping, offset: int, length: int) -> Window:
         return self._client.read_mapping(mapping.id, mapping.range, offset, length)

@@ -24,6 +24,7 @@ BACKINGS = {
     Backing.WRITABLE_LAYER: "writable",
     Backing.VOLUME: "volume",
     Backing.BIND: "bind mount",
+    Backing.ENGINE: "engine",
     Backing.TMPFS: "tmpfs",
     Backing.ANONYMOUS_SHARED: "anonymous",
     Backing.SYSV: "System V",
@@ -181,6 +182,8 @@ def _detail(row: FileRow) -> list[Content]:
         f"of {wording.exact(one.file_bytes)}" if one.file_bytes is not None else "of a file of unknown size",
     ]
     where = f"on the host: {safe_line(row.host_path, 300)}" if row.host_path else "no path on the host"
+    if not row.host_path and row.backing is not None and row.reason:
+        where += f": {safe_line(row.reason, 300)}"
     return [
         Content(" · ".join(facts)),
         Content(f"{safe_line(one.path, 300)} · {where}"),
