@@ -316,6 +316,37 @@ def test_files_that_the_engine_keeps(mounted: Mapped) -> None:
             assert storage.reason
 
 
+CHROOT = r"""
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+secret = SECRET
+for name in ("", "work", "merged"):
+    os.makedirs(os.path.join(os.path.dirname(secret), name), exist_ok=True)
+place = os.path.dirname(secret)
+options = f"lowerdir=/usr,upperdir={place}/upper,workdir={place}/work".encode()
+os.mkdir(place + "/upper")
+done = libc.mount(b"overlay", (place + "/merged").encode(), b"overlay", 0, options)
+assert done == 0, os.strerror(ctypes.get_errno())
+os.chroot(place + "/merged")
+os.chdir("/")
+mapped("/secret")
+"""
+
+
+def test_an_overlay_of_the_container_over_the_host_s_paths(
+    docker: Docker, container: Containers, opened: list[Mapped], tmp_path: Path
+) -> None:
+    """A container with CAP_SYS_ADMIN names layers by paths that lead elsewhere on the host."""
+    (tmp_path / "upper").mkdir()
+    (tmp_path / "upper/secret").write_text("the host's")
+    program = CHROOT.replace("SECRET", repr(str(tmp_path / "secret")))
+    rights = ("--cap-add=SYS_ADMIN", "--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined")
+    found = look(docker, start(container, BASE, program, *rights, f"--tmpfs={tmp_path}"), opened)
+    storage = found.storage(f"{tmp_path}/merged/secret")
+    assert (storage.backing, storage.host_path) == (None, None)
+    assert storage.reason == "None of the layers, as the host sees them, has it."
+
+
 def test_shared_memory_of_the_host(docker: Docker, container: Containers, opened: list[Mapped]) -> None:
     path = f"/dev/shm/containerlab-test-{secrets.token_hex(4)}"
     try:

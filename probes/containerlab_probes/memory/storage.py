@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from containerlab_probes.errors import ContainerlabError, Unsupported
+from containerlab_probes.kernel.files import read_link
 from containerlab_probes.kernel.host_mounts import HostMounts
 from containerlab_probes.kernel.local import KERNEL_TREES, SERVED_HERE, CachedState
 from containerlab_probes.kernel.mounts import below, overlay_options, read_mounts
@@ -47,10 +48,14 @@ class MappedFile:
 class MountTable:
     """The mounts that the processes of one mount namespace see."""
 
-    def __init__(self, mounts: Iterable[Mount]) -> None:
-        self._all = tuple(mounts)
+    def __init__(self, mounts: Iterable[Mount], root: str = "/") -> None:
+        """`root`: the root directory of the process that sees them.
+
+        mountinfo shows mount points below it, while maps shows paths below the root of the mount namespace.
+        """
+        self._all = tuple(_moved(mount, root) for mount in mounts)
         self._by_id = {mount.id: mount for mount in self._all}
-        self.root = next((mount for mount in reversed(self._all) if mount.point == "/"), None)
+        self.root = next((mount for mount in reversed(self._all) if mount.point == root), None)
         self._devices = frozenset(mount.device for mount in self._all)
 
     def has(self, file: MappedFile) -> bool:
@@ -97,7 +102,7 @@ class MountTables:
         if namespace not in self._tables:
             if len(self._tables) >= NAMESPACES_LIMIT:
                 raise Unsupported(f"The container has more than {NAMESPACES_LIMIT} mount namespaces.")
-            self._tables[namespace] = MountTable(read_mounts(pid))
+            self._tables[namespace] = MountTable(read_mounts(pid), read_link(f"/proc/{pid}/root"))
         return self._tables[namespace]
 
 
@@ -240,6 +245,10 @@ def _without_file(file: MappedFile, table: MountTable) -> Storage | None:
     if _SYSV.fullmatch(file.path):
         return Storage(Backing.SYSV)
     return Storage(Backing.ANONYMOUS_SHARED if _KERNEL_FILE.fullmatch(file.path) else Backing.DELETED)
+
+
+def _moved(mount: Mount, root: str) -> Mount:
+    return mount if root == "/" else replace(mount, point=(root + mount.point).rstrip("/"))
 
 
 def _decimal(device: str) -> str:

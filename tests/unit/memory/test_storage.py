@@ -358,6 +358,16 @@ def test_memory_without_a_file(make: Make, path: str, device: str, deleted: bool
     assert container.finder.of(MappedFile(path, deleted, device, None), container.table).backing is backing
 
 
+def test_a_container_whose_pid_1_changed_its_root() -> None:
+    """Its mountinfo shows mount points below that root, while maps shows paths below the root of the namespace."""
+    table = MountTable(parse_mounts(DOCKER_20 + COMMON), "/new root")
+    assert table.root is not None
+    assert (table.root.point, table.root.filesystem) == ("/new root", "overlay")
+    found = table.mount_of(MappedFile("/new root/vol/x", False, "fe:00", None))
+    assert found is not None
+    assert (found.id, found.point) == (127, "/new root/vol")
+
+
 def test_a_mount_that_covers_another(make: Make) -> None:
     both = "140 109 0:5 / /data rw - ext4 a rw\n141 109 0:6 / /data rw - tmpfs b rw\n"
     table = MountTable(parse_mounts(DOCKER_20 + both))

@@ -105,7 +105,9 @@ def _of_file(backing: Backing | None, path: str, ipc_mode: str, filesystem: str,
         return survival_of_ipc(IpcKind.POSIX_SHM, ipc_mode, auto_remove=auto_remove)
     if backing is Backing.WRITABLE_LAYER and auto_remove:
         return _answers("ynny", "In the container's writable layer, which is removed when the container stops (--rm).")
-    if backing in (Backing.VOLUME, Backing.BIND) and filesystem in ("tmpfs", "ramfs"):
+    if backing is Backing.VOLUME and filesystem in ("tmpfs", "ramfs"):
+        return _answers("y??n", f"In a volume in memory: a {filesystem}, perhaps until no container uses the volume.")
+    if backing is Backing.BIND and filesystem in ("tmpfs", "ramfs"):
         return _answers("yyyn", f"Outside the container, but in memory: a {filesystem} of the host.")
     if backing is Backing.ENGINE:
         return replace(
