@@ -56,7 +56,7 @@ def details(signal: str = "SIGTERM", timeout_s: int = 10, **more: object) -> Det
         "oom_killed": False, "started_at": NOW - 1000, "finished_at": None, "argv": (), "tty": False,
         "stop_signal": signal, "stop_signal_source": "default", "stop_timeout_s": timeout_s,
         "stop_timeout_source": "default", "restart_policy": "no", "ipc_mode": "private", "pid_mode": "", "init": False,
-        "shm_bytes": 0, "merged_dir": "", "upper_dir": "",
+        "shm_bytes": 0, "upper_dir": "",
     }  # fmt: skip
     return Details(**{**fields, **more})  # type: ignore[arg-type]
 

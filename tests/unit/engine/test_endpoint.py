@@ -104,7 +104,7 @@ def test_missing_fields_are_empty() -> None:
     line = parse.container({"Id": "x", "Names": None, "Ports": None, "Labels": None})
     assert (line.id, line.name, line.ports, line.labels) == ("x", "", (), {})
     bare = parse.details({"Id": "x", "State": None, "HostConfig": None, "Config": None, "GraphDriver": None})
-    assert (bare.stop_signal, bare.stop_timeout_s, bare.merged_dir, bare.restart_policy) == ("SIGTERM", 10, "", "no")
+    assert (bare.stop_signal, bare.stop_timeout_s, bare.restart_policy) == ("SIGTERM", 10, "no")
     assert parse.event({}).action == ""
 
 

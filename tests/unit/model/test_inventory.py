@@ -35,7 +35,7 @@ def line(state: str = "running", name: str = "app", id: str = ID, status: str = 
 def details(state: str = "running", **more: object) -> Details:
     base = Details(
         ID, "app", "image", state, 7, 0, False, 900.0, None, ("sleep",), False, "SIGTERM", "default", 10, "default",
-        "no", "private", "", False, 0, "", "",
+        "no", "private", "", False, 0, "",
     )  # fmt: skip
     return replace(base, **more)  # type: ignore[arg-type]
 

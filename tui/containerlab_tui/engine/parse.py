@@ -78,7 +78,6 @@ def details(document: Mapping[str, Any]) -> Details:
         pid_mode=host.get("PidMode") or "",
         init=bool(host.get("Init")),
         shm_bytes=host.get("ShmSize") or 0,
-        merged_dir=layers.get("MergedDir") or "",
         upper_dir=layers.get("UpperDir") or "",
         lower_dir=layers.get("LowerDir") or "",
         mounts=tuple(_mount(mount) for mount in document.get("Mounts") or ()),

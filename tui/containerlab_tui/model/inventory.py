@@ -87,7 +87,6 @@ class Details:
     pid_mode: str
     init: bool
     shm_bytes: int
-    merged_dir: str
     upper_dir: str
     mounts: tuple[MountPoint, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
