@@ -355,6 +355,14 @@ def test_bad_files_and_directories_are_refused(engine: DockerEngine, run: Run, t
         engine.copy_into(id, str(file), "/etc/passwd")
 
 
+def test_an_engine_can_be_used_after_it_was_closed(engine_host: str, run: Run) -> None:
+    engine, id = connect(engine_host), run()
+    for _ in range(2):
+        engine.pause(id)
+        engine.unpause(id)
+        engine.close()
+
+
 def test_images_are_tags(engine: DockerEngine) -> None:
     tags = engine.images()
     assert BASE in tags

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from containerlab_probes.errors import BadRequest
+from containerlab_probes.errors import BadRequest, Unreachable
 from containerlab_tui.engine import parse
 from containerlab_tui.engine.endpoint import DEFAULT_ENDPOINT, Endpoint, Tls, resolve
 
@@ -15,7 +15,12 @@ from containerlab_tui.engine.endpoint import DEFAULT_ENDPOINT, Endpoint, Tls, re
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     """A docker configuration with contexts `far` (TLS), `plain`, and the current one, `near`."""
-    for name, url in (("far", "tcp://far:2376"), ("near", "unix:///near.sock"), ("plain", "tcp://plain:1")):
+    for name, url in (
+        ("odd", "ftp://odd"),
+        ("far", "tcp://far:2376"),
+        ("near", "unix:///near.sock"),
+        ("plain", "tcp://plain:1"),
+    ):
         digest = hashlib.sha256(name.encode()).hexdigest()
         meta = tmp_path / "contexts" / "meta" / digest / "meta.json"
         meta.parent.mkdir(parents=True)
@@ -59,15 +64,67 @@ def test_tls_of_a_context_and_of_the_environment(store: Path, tmp_path: Path) ->
     ("arguments", "words"),
     [
         ({"endpoint": "unix:///a", "context": "near"}, "not both"),
-        ({"context": "nosuch"}, "No Docker context is named 'nosuch'"),
         ({"endpoint": "/a.sock"}, "not an engine's address"),
         ({"endpoint": "ftp://a"}, "not an engine's address"),
         ({"endpoint": "unix://"}, "not an engine's address"),
+        ({"endpoint": "tcp://h:x"}, "not an engine's address"),
+        ({"endpoint": "ssh://"}, "not an engine's address"),
+        ({"endpoint": "ssh://user:secret@h"}, "at most a user, a host, a port and a path"),
+        ({"endpoint": "ssh://h?a=b"}, "at most a user, a host, a port and a path"),
+        ({"endpoint": "ssh://h#a"}, "at most a user, a host, a port and a path"),
     ],
 )
 def test_a_bad_engine_address_is_refused(store: Path, arguments: dict[str, str], words: str) -> None:
     with pytest.raises(BadRequest, match=words):
         resolve(**arguments, environ={"DOCKER_CONFIG": str(store)})
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"DOCKER_HOST": "nonsense"}, "DOCKER_HOST is 'nonsense', not an engine's address"),
+        ({"DOCKER_HOST": "ssh://h/a?b"}, "DOCKER_HOST is not a valid ssh address"),
+        ({"DOCKER_CONTEXT": "gone"}, "No Docker context is named 'gone', which DOCKER_CONTEXT names"),
+        ({"CURRENT": "gone"}, "No Docker context is named 'gone', which .*config.json names"),
+        ({"DOCKER_CONTEXT": "odd"}, "The host of context 'odd' is 'ftp://odd', not an engine's address"),
+        ({"TLS": "nowhere"}, r"DOCKER_CERT_PATH is .*/nowhere, which is not a directory"),
+        ({"TLS": "cert.pem key.pem"}, "DOCKER_CERT_PATH is .*, which has no ca.pem"),
+        ({"TLS": "ca.pem key.pem"}, "DOCKER_CERT_PATH is .*, which has key.pem but no cert.pem"),
+        ({"TLS": "ca.pem cert.pem"}, "DOCKER_CERT_PATH is .*, which has cert.pem but no key.pem"),
+    ],
+)
+def test_an_environment_without_an_engine(store: Path, tmp_path: Path, environ: dict[str, str], words: str) -> None:
+    environ = {"DOCKER_CONFIG": str(store), **environ}
+    if current := environ.pop("CURRENT", ""):
+        (store / "config.json").write_text(json.dumps({"currentContext": current}))
+    if files := environ.pop("TLS", ""):
+        folder = tmp_path / ("nowhere" if files == "nowhere" else "files")
+        environ |= {"DOCKER_HOST": "tcp://h:2376", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(folder)}
+        for name in [] if files == "nowhere" else files.split():
+            folder.mkdir(exist_ok=True)
+            (folder / name).touch()
+    with pytest.raises(Unreachable, match=words) as raised:
+        resolve(environ=environ)
+    assert raised.value.exit_status == 5
+    unix = environ | {"DOCKER_HOST": "unix:///s"}
+    assert resolve(environ=unix).tls is None, "a Unix socket has no TLS"
+
+
+def test_a_missing_context_of_the_command_line(store: Path) -> None:
+    with pytest.raises(Unreachable, match="No Docker context is named 'nosuch', which --context names"):
+        resolve(context="nosuch", environ={"DOCKER_CONFIG": str(store)})
+
+
+def test_what_named_the_engine_is_shown(store: Path) -> None:
+    environ = {"DOCKER_CONFIG": str(store)}
+    assert resolve(environ=environ).shown == "unix:///near.sock (context 'near')"
+    assert resolve("unix:///a", environ=environ).shown == "unix:///a"
+    assert resolve(environ=environ | {"DOCKER_HOST": "tcp://h:1"}).shown == "tcp://h:1 (DOCKER_HOST)"
+
+
+def test_https_alone_uses_the_authorities_of_the_system(store: Path) -> None:
+    assert resolve("https://h", environ={}).tls == Tls("", "", "", verify=True)
+    assert resolve("https://h:1/docker/", environ={}).base == "/docker"
 
 
 def test_a_host_with_a_port_is_tcp() -> None:
@@ -138,3 +195,17 @@ def test_event_actions_end_at_the_colon() -> None:
 )
 def test_times(text: str | None, moment: float | None) -> None:
     assert parse.moment(text) == moment
+
+
+@pytest.mark.parametrize(
+    ("before", "theirs", "after", "offset"),
+    [
+        (10.0, 10.0, 14.0, 0.0),
+        (10.0, 14.0, 14.0, 0.0),
+        (10.0, 15.0, 14.0, 3.0),
+        (10.0, 9.0, 12.0, -2.0),
+        (1, None, 2, 0),
+    ],
+)
+def test_the_clock_of_an_engine(before: float, theirs: float | None, after: float, offset: float) -> None:
+    assert parse.clock_offset(before, theirs, after) == offset

@@ -68,6 +68,17 @@ def test_a_response_is_read_completely(answering: Answering, answer: bytes) -> N
         (head("409 Conflict") + b'{"message": "in use by ' + b"a1" * 32 + b'"}', BadRequest, "in use by a1a1a1a1a1a1."),
         (head("403 Forbidden"), Denied, "Could not ask: status 403."),
         (head("501 Not Implemented") + b"no", Unsupported, "Could not ask: no."),
+        (
+            head("400 Bad Request") + b"Client sent an HTTP request to an HTTPS server.\n",
+            Unreachable,
+            "Could not ask: the engine expects TLS on this port. Set DOCKER_TLS_VERIFY=1",
+        ),
+        (b"\x15\x03\x01\x00\x02\x02\x28", Unreachable, "the engine expects TLS on this port"),
+        (
+            head("400 Bad Request") + b'{"message": "client version 1.99 is too new. Maximum is 1.41"}',
+            BadRequest,
+            "DOCKER_API_VERSION asks for it: unset it",
+        ),
         (b"", Unreachable, "is not a Docker engine, or the connection closed early"),
         (b"SSH-2.0\r\n\r\n", Unreachable, "is not a Docker engine"),
         (head("200 OK", *(f"X-{n}: {'y' * 1000}" for n in range(200))), Unreachable, "is not a Docker engine"),
@@ -93,8 +104,27 @@ def test_a_response_has_a_limit(answering: Answering, monkeypatch: pytest.Monkey
 def test_no_listener(tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match="No Docker engine answers at unix:///"):
         http.get(Endpoint(f"unix://{tmp_path}/none"), "/x", "ask")
-    with pytest.raises(Unsupported, match="ssh://host"):
-        http.get(Endpoint("ssh://host"), "/x", "ask")
+    with pytest.raises(Unsupported, match=r"only unix://, tcp:// and ssh:// are supported"):
+        http.get(Endpoint("npipe:////./pipe/docker"), "/x", "ask")
+
+
+def test_each_kind_of_absence_has_its_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    where = Endpoint(f"unix://{path}", source="DOCKER_HOST")
+    with pytest.raises(
+        Unreachable, match=rf"at unix://{path} \(DOCKER_HOST\): there is no such socket\. Is the daemon"
+    ):
+        http.get(where, "/x", "ask")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+    with pytest.raises(
+        Unreachable, match=r"the socket is there, but nothing listens on it \(Connection refused\)\. Is the"
+    ):
+        http.get(where, "/x", "ask")
+    path.unlink()
+    path.touch()
+    with pytest.raises(Unreachable, match="that is not a socket"):
+        http.get(where, "/x", "ask")
 
 
 def test_an_engine_that_is_silent_times_out(tmp_path: Path) -> None:
@@ -114,7 +144,7 @@ def test_a_socket_that_may_not_be_opened() -> None:
 @pytest.mark.parametrize("status", ["101 UPGRADED", "200 OK"])
 def test_output_that_comes_with_the_head_is_not_lost(answering: Answering, status: str) -> None:
     where = answering(head(status, "Connection: Upgrade", "Upgrade: tcp") + b"first output")
-    attached = streams.attach(where, "/attach", tty=True)
+    attached = streams.Attached(http.upgrade(where, "/attach", "attach"), tty=True)
     assert attached.read() == b"first output"
     assert attached.read() == b""
     attached.close()
@@ -122,7 +152,9 @@ def test_output_that_comes_with_the_head_is_not_lost(answering: Answering, statu
 
 def test_an_attach_that_is_refused(answering: Answering) -> None:
     with pytest.raises(BadRequest, match="Could not attach to the container: it is paused"):
-        streams.attach(answering(head("409 Conflict") + b'{"message": "it is paused"}'), "/attach", tty=True)
+        http.upgrade(
+            answering(head("409 Conflict") + b'{"message": "it is paused"}'), "/attach", "attach to the container"
+        )
 
 
 def test_an_endless_event_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from containerlab_probes.errors import BadRequest, ContainerlabError
 from containerlab_tui.engine.api import Engine
-from containerlab_tui.engine.endpoint import Endpoint
 from containerlab_tui.model.inventory import Container
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ def open_screens(arguments: argparse.Namespace) -> int:
     gc.disable()  # until the first frame: imports create many objects but hardly any garbage
     from containerlab_tui.commands import common
     from containerlab_tui.engine import endpoint
+    from containerlab_tui.engine.container_list import snapshot
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise BadRequest("The UI needs a terminal. For commands that do not, see `containerlab-tui --help`.")
@@ -37,7 +37,7 @@ def open_screens(arguments: argparse.Namespace) -> int:
 
         return GuardedEngine(connect(), policy, changes)
 
-    first = FirstList(lambda: _raw_list(where, connect))
+    first = FirstList(lambda: snapshot(where))
     loaded = _settings(arguments)
     policy = common.policy_of(loaded)
     from containerlab_tui.engine.shared_events import SharedEvents
@@ -79,14 +79,6 @@ def _settings(arguments: argparse.Namespace) -> "Loaded":
     for problem in loaded.problems:
         common.tell(safe(problem))
     return loaded
-
-
-def _raw_list(where: Endpoint, engine: Callable[[], Engine]) -> Sequence[Container]:
-    """Returns the containers, if possible without the client library, because its import is slower than the request."""
-    from containerlab_tui.engine.container_list import snapshot
-
-    found = snapshot(where)
-    return engine().containers() if found is None else found
 
 
 class FirstList:

@@ -7,6 +7,7 @@ check, so that `../` can't reach another resource.
 import json
 import os
 import re
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from containerlab_probes.errors import (
     Gone,
     Unsupported,
 )
-from containerlab_tui.engine import endpoint, errors, http, parse, streams
+from containerlab_tui.engine import api_version, endpoint, errors, http, parse, streams
 from containerlab_tui.engine.api import AttachedStreams, EventStream, ExecRequest, ExecStreams, LogStream, RunRequest
 from containerlab_tui.model.inventory import HAS_PROCESSES, Container, Details, EngineEvent, EngineVersion
 
@@ -42,27 +43,29 @@ NAME = re.compile(r"/?([a-zA-Z0-9][a-zA-Z0-9_.-]*)")
 def connect(endpoint_url: str | None = None, context: str | None = None) -> "DockerEngine":
     """Connects to the engine that `docker` would use; see `endpoint.resolve` for the order.
 
-    Raises BadRequest, Unreachable, Denied (the socket may not be opened), Unsupported (ssh without paramiko).
+    Raises BadRequest, Unreachable, Denied (the socket may not be opened), TimedOut, Unsupported (no API in common).
     """
     where = endpoint.resolve(endpoint_url, context)
     version = _version(where)
-    api = os.environ.get("DOCKER_API_VERSION") or version["ApiVersion"]
+    api = api_version.chosen(version, os.environ.get("DOCKER_API_VERSION", ""), where.shown)
     local = where.socket_path is not None and version.get("KernelVersion") == os.uname().release
     return DockerEngine(where, api, version.get("Version", ""), local)
 
 
 def _version(where: endpoint.Endpoint) -> dict[str, Any]:
     if where.socket_path is not None:
-        answer: dict[str, Any] = http.get_json(where, "/version", "connect")
-        return answer
-    from containerlab_tui.engine import docker_client
+        answer: object = http.get_json(where, "/version", "connect")
+    else:
+        from containerlab_tui.engine import docker_client
 
-    with docker_client.translated(where.url, "connect"):
-        probe = docker_client.client(where, "1.24", timeout_s=10)
-        try:
-            answer = probe.version(api_version=False)
-        finally:
-            probe.close()
+        with docker_client.translated(where.shown, "connect"):
+            probe = docker_client.client(where, api_version.OLDEST, timeout_s=int(http.ANSWER_TIMEOUT_S))
+            try:
+                answer = probe.version(api_version=False)
+            finally:
+                probe.close()
+    if not isinstance(answer, dict):
+        raise errors.not_an_engine(where.shown, "connect")
     return answer
 
 
@@ -73,8 +76,7 @@ class DockerEngine:
         self.endpoint = where.url
         self.local = local
         self._where, self._api, self._version = where, api, version
-        major, _, minor = api.partition(".")
-        self._api_number = (int(major), int(minor))
+        self._api_number = api_version.number(api)
         self._opened: APIClient | None = None
         self._clock_offset: float | None = 0.0 if where.socket_path else None
 
@@ -162,7 +164,7 @@ class DockerEngine:
     def run(self, request: RunRequest) -> str:
         from containerlab_tui.engine import docker_client
 
-        with docker_client.translated(self.endpoint, f"create a container from {request.image}"):
+        with docker_client.translated(self._where.shown, f"create a container from {request.image}"):
             host = self._client.create_host_config(
                 binds=list(request.volumes) or None,
                 ipc_mode=request.ipc_mode or None,
@@ -208,7 +210,7 @@ class DockerEngine:
     def wait(self, container: str, timeout_s: float) -> int:
         what = f"wait for {_shown(container)} to exit"
         answer = self._post(_path(container, "wait"), what, timeout_s=timeout_s)
-        code: int = self._document(answer, what)["StatusCode"]
+        code: int = self._document(answer.body, what)["StatusCode"]
         return code
 
     def events(self, since: float | None = None) -> EventStream:
@@ -228,7 +230,7 @@ class DockerEngine:
         }
         what = f"list the events of {container or 'all containers'}"
         if self._where.socket_path is not None:
-            answer = http.get(self._where, f"/v{self._api}/events?{urlencode(params)}", what)
+            answer = self.ask("GET", f"/events?{urlencode(params)}", what)
             return tuple(_events(iter((answer,)), offset))
         response = self._open("GET", "/events", what, params)
         return tuple(self._stream(_events(_chunks(response), offset), response))
@@ -259,29 +261,37 @@ class DockerEngine:
         details = self.inspect(container)
         if details.state not in HAS_PROCESSES:
             raise BadRequest(f"{details.name} is not running ({details.state}); start it before attaching to it.")
-        path = f"/v{self._api}{_path(container, 'attach')}?stream=1&stdin=1&stdout=1&stderr=1"
-        return streams.attach(self._where, path, details.tty)
+        path = f"{_path(container, 'attach')}?stream=1&stdin=1&stdout=1&stderr=1"
+        return streams.Attached(self.upgrade(path, "attach to the container"), details.tty)
 
     def execute(self, container: str, request: ExecRequest) -> ExecStreams:
         from containerlab_tui.engine import execution
 
-        path = f"/v{self._api}{_path(container, 'exec')}"
-        return execution.execute(self._where, path, f"enter {_shown(container)}", request)
+        return execution.execute(self, _path(container, "exec"), f"enter {_shown(container)}", request)
 
     # requests
 
-    @staticmethod
-    def _stream(items: Iterator[Item], response: "requests.Response") -> "docker_client.Stream[Item]":
+    def ask(self, method: str, path: str, what: str, document: object = None) -> bytes:
+        """Sends one request, with a document as JSON, and returns the whole answer. Raises as the class."""
+        if self._where.socket_path is not None:
+            return http.ask(self._where, method, f"/v{self._api}{path}", what, document)
+        return self._call(method, path, what, data=http.body_of(document)).body
+
+    def upgrade(self, path: str, what: str, document: object = None) -> socket.socket:
+        """Posts and returns the socket for raw bytes. Raises as `http.upgrade`."""
+        return http.upgrade(self._where, f"/v{self._api}{path}", what, document)
+
+    def _stream(self, items: Iterator[Item], response: "requests.Response") -> "docker_client.Stream[Item]":
         from containerlab_tui.engine import docker_client
 
-        return docker_client.Stream(items, response)
+        return docker_client.Stream(items, response, self._where)
 
     def _offset(self) -> float:
         """Returns how many seconds the engine's clock is ahead of this one; 0 for a Unix socket."""
         if self._clock_offset is None:
             before = time.time()
             theirs = parse.moment(self._json("/info", "ask for the engine's time").get("SystemTime"))
-            self._clock_offset = 0.0 if theirs is None else theirs - (before + time.time()) / 2
+            self._clock_offset = parse.clock_offset(before, theirs, time.time())
         return self._clock_offset
 
     def _grace(self, container: str, timeout_s: int | None) -> float | None:
@@ -290,16 +300,13 @@ class DockerEngine:
         return None if grace < 0 else grace + STOP_SLACK_S
 
     def _json(self, path: str, what: str, params: Params | None = None) -> Any:  # noqa: ANN401
-        if self._where.socket_path is not None:
-            query = f"?{urlencode(params)}" if params else ""
-            return http.get_json(self._where, f"/v{self._api}{path}{query}", what)
-        return self._document(self._call("GET", path, what, params), what)
+        return self._document(self.ask("GET", f"{path}?{urlencode(params)}" if params else path, what), what)
 
-    def _document(self, answer: "_WholeAnswer", what: str) -> Any:  # noqa: ANN401
+    def _document(self, body: bytes, what: str) -> Any:  # noqa: ANN401
         try:
-            return json.loads(answer.body)
+            return json.loads(body)
         except ValueError as error:
-            raise errors.unanswered(error, self.endpoint, what) from error
+            raise errors.unanswered(error, self._where.shown, what) from error
 
     def _post(
         self,
@@ -318,13 +325,13 @@ class DockerEngine:
         params: Params | None = None,
         *,
         timeout_s: float | None = http.ANSWER_TIMEOUT_S,
-        data: Iterator[bytes] | None = None,
+        data: Iterator[bytes] | bytes | None = None,
     ) -> "_WholeAnswer":
         """Sends one request and returns the whole answer, at most ANSWER_BYTES."""
         response = self._open(method, path, what, params, timeout_s=timeout_s, data=data)
         from containerlab_tui.engine import docker_client
 
-        with docker_client.translated(self.endpoint, what):
+        with docker_client.translated(self._where.shown, what):
             return _WholeAnswer(response.status_code, docker_client.body_of(response))
 
     def _open(
@@ -335,7 +342,7 @@ class DockerEngine:
         params: Params | None = None,
         *,
         timeout_s: float | None = http.ANSWER_TIMEOUT_S,
-        data: Iterator[bytes] | None = None,
+        data: Iterator[bytes] | bytes | None = None,
     ) -> "requests.Response":
         """Sends one request, whose answer is read later; `what` completes "Could not …".
 
@@ -344,10 +351,11 @@ class DockerEngine:
         from containerlab_tui.engine import docker_client
 
         url = f"{self._client.base_url}/v{self._api}{path}"
-        with docker_client.translated(self.endpoint, what):
+        with docker_client.translated(self._where.shown, what):
             response = self._client.request(
-                method, url, params=dict(params or {}), timeout=timeout_s, stream=True, data=data
-            )
+                method, url, params=dict(params or {}), timeout=timeout_s, stream=True, data=data,
+                headers=http.JSON_HEADERS if isinstance(data, bytes) else None,
+            )  # fmt: skip
             if response.status_code >= 400:
                 raise errors.refused(response.status_code, docker_client.body_of(response), what)
             return response

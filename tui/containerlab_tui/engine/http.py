@@ -9,29 +9,28 @@ import json
 import socket
 from contextlib import closing
 from typing import Any
-from urllib.parse import urlsplit
 
 from containerlab_probes.errors import Unsupported
 from containerlab_tui.engine.endpoint import Endpoint
 from containerlab_tui.engine.errors import refused, unanswered
+from containerlab_tui.engine.transport import CONNECT_TIMEOUT_S, dial
 
-CONNECT_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 30.0
 ANSWER_BYTES = 64 * 1024 * 1024
 """Limit of a response; a container in the list takes about a kilobyte."""
 
+JSON_HEADERS = {"Content-Type": "application/json"}
 
-class UnixConnection(http.client.HTTPConnection):
-    """An HTTP connection over a Unix socket."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__("docker")
-        self._path = path
+class EngineConnection(http.client.HTTPConnection):
+    """An HTTP connection over whatever leads to the engine."""
+
+    def __init__(self, where: Endpoint) -> None:
+        super().__init__(where.host)
+        self._where = where
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+        self.sock = dial(self._where, self.timeout)
 
 
 class _Unbuffered(http.client.HTTPResponse):
@@ -44,52 +43,33 @@ class _Unbuffered(http.client.HTTPResponse):
 
 
 def open_connection(where: Endpoint, timeout_s: float = CONNECT_TIMEOUT_S) -> http.client.HTTPConnection:
-    """Returns an open connection, with TLS if the endpoint has it.
-
-    Raises Unreachable, Denied, TimedOut, and Unsupported for endpoints that are not a socket (ssh).
-    """
-    connection = _connection(where)
+    """Returns an open connection. Raises Unreachable, Denied, TimedOut."""
+    connection = EngineConnection(where)
     connection.timeout = timeout_s
     try:
         connection.connect()
     except OSError as error:
         connection.close()
-        raise unanswered(error, where.url, "connect") from error
+        raise unanswered(error, where.shown, "connect") from error
     return connection
-
-
-def _connection(where: Endpoint) -> http.client.HTTPConnection:
-    if where.socket_path is not None:
-        return UnixConnection(where.socket_path)
-    url = urlsplit(where.url)
-    if url.scheme not in ("tcp", "http", "https") or not url.hostname:
-        raise Unsupported(f"Could not connect to {where.url}: only Unix sockets and TCP can be attached to.")
-    if url.scheme != "https" and where.tls is None:
-        return http.client.HTTPConnection(url.hostname, url.port or 2375)
-    import ssl
-
-    context = ssl.create_default_context(cafile=where.tls.ca or None if where.tls else None)
-    if where.tls is not None:
-        if not where.tls.verify:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        if where.tls.certificate and where.tls.key:
-            context.load_cert_chain(where.tls.certificate, where.tls.key)
-    return http.client.HTTPSConnection(url.hostname, url.port or 2376, context=context)
 
 
 def upgrade(where: Endpoint, path: str, what: str, document: object = None) -> socket.socket:
     """Posts to a path and returns the socket for raw bytes. Raises like `open_connection` and `refused`."""
     connection = open_connection(where)
-    body, headers = _body(document)
+    connection.sock.settimeout(ANSWER_TIMEOUT_S)
+    headers = {} if document is None else JSON_HEADERS
     try:
-        connection.request("POST", path, body, {**headers, "Connection": "Upgrade", "Upgrade": "tcp"})
+        connection.request(
+            "POST", where.base + path, body_of(document), {**headers, "Connection": "Upgrade", "Upgrade": "tcp"}
+        )
         with _Unbuffered(connection.sock, "POST") as answer:
             answer.begin()
             if answer.status not in (101, 200):
                 raise refused(answer.status, answer.read(ANSWER_BYTES), what)
     except (OSError, http.client.HTTPException) as error:
         connection.close()
-        raise unanswered(error, where.url, what) from error
+        raise unanswered(error, where.shown, what) from error
     except BaseException:
         connection.close()
         raise
@@ -97,36 +77,38 @@ def upgrade(where: Endpoint, path: str, what: str, document: object = None) -> s
     return connection.sock
 
 
-def _body(document: object) -> tuple[bytes | None, dict[str, str]]:
-    """Returns a request's body and its headers; none without a document."""
-    if document is None:
-        return None, {}
-    return json.dumps(document).encode(), {"Content-Type": "application/json"}
+def body_of(document: object) -> bytes | None:
+    """Returns a request's body, JSON; none without a document."""
+    return None if document is None else json.dumps(document).encode()
 
 
 def get(where: Endpoint, path: str, what: str, timeout_s: float = ANSWER_TIMEOUT_S) -> bytes:
-    """Returns the whole response at a path; `what` completes "Could not …".
+    """Returns the whole response at a path. Raises like `ask`."""
+    return ask(where, "GET", path, what, timeout_s=timeout_s)
+
+
+def ask(
+    where: Endpoint,
+    method: str,
+    path: str,
+    what: str,
+    document: object = None,
+    *,
+    timeout_s: float = ANSWER_TIMEOUT_S,
+) -> bytes:
+    """Sends a request, with a document as JSON, and returns the whole response; `what` completes "Could not …".
 
     Raises as `open_connection` and `refused`, and Unsupported for an answer of more than ANSWER_BYTES.
     """
-    return _ask(where, "GET", path, what, timeout_s)
-
-
-def post(where: Endpoint, path: str, what: str, document: object = None) -> bytes:
-    """Posts a document as JSON and returns the whole response. Raises like `get`."""
-    return _ask(where, "POST", path, what, ANSWER_TIMEOUT_S, document=document)
-
-
-def _ask(where: Endpoint, method: str, path: str, what: str, timeout_s: float, *, document: object = None) -> bytes:
-    body, headers = _body(document)
+    headers = {} if document is None else JSON_HEADERS
     with closing(open_connection(where, min(timeout_s, CONNECT_TIMEOUT_S))) as connection:
         connection.sock.settimeout(timeout_s)
         try:
-            connection.request(method, path, body, {**headers, "Connection": "close"})
+            connection.request(method, where.base + path, body_of(document), {**headers, "Connection": "close"})
             with connection.getresponse() as answer:
                 response = answer.read(ANSWER_BYTES + 1)
         except (OSError, http.client.HTTPException) as error:
-            raise unanswered(error, where.url, what) from error
+            raise unanswered(error, where.shown, what) from error
     if len(response) > ANSWER_BYTES:
         raise Unsupported(f"Could not {what}: the response is longer than {ANSWER_BYTES >> 20} MiB.")
     if answer.status >= 300:
@@ -140,4 +122,4 @@ def get_json(where: Endpoint, path: str, what: str) -> Any:  # noqa: ANN401
     try:
         return json.loads(body)
     except ValueError as error:
-        raise unanswered(error, where.url, what) from error
+        raise unanswered(error, where.shown, what) from error

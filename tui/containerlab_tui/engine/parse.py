@@ -135,3 +135,13 @@ def moment(text: str | None) -> float | None:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
         return None
+
+
+def clock_offset(before: float, theirs: float | None, after: float) -> float:
+    """Returns how many seconds the engine's clock is ahead, from its time and this host's before and after asking.
+
+    0 if both clocks can be the same: an answer may take seconds, and most clocks are synchronised.
+    """
+    if theirs is None or before <= theirs <= after:
+        return 0.0
+    return theirs - (before + after) / 2

@@ -15,8 +15,7 @@ from typing import Any
 
 from containerlab_probes.errors import BadRequest, Gone
 from containerlab_probes.kernel.os_errors import failure
-from containerlab_tui.engine import http
-from containerlab_tui.engine.endpoint import Endpoint
+from containerlab_tui.engine.errors import Explained
 
 HEADER_BYTES = 8
 LENGTH = struct.Struct(">I")
@@ -99,10 +98,12 @@ class Attached:
         return held is not None and held() > 0
 
     def read(self) -> bytes:
-        """Blocks until there is output; empty at the end and after `close`."""
+        """Blocks until there is output; empty at the end and after `close`. Raises the error of a failed ssh."""
         while True:
             try:
                 raw = self._connection.recv(CHUNK_BYTES)
+            except Explained as failure:
+                raise failure.error from failure
             except OSError:
                 return b""
             if not raw:
@@ -121,11 +122,6 @@ class Attached:
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
         self._connection.close()
-
-
-def attach(where: Endpoint, path: str, tty: bool) -> Attached:
-    """Returns the standard streams behind an attach path. Raises like `http.upgrade`."""
-    return Attached(http.upgrade(where, path, "attach to the container"), tty)
 
 
 @contextmanager
