@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from typing import cast
 
@@ -10,6 +11,7 @@ import pytest
 from containerlab_probes.errors import Gone, Unreachable
 from containerlab_tui.engine import events as feeds
 from containerlab_tui.engine.api import Engine
+from containerlab_tui.engine.errors import LoginRefused
 from containerlab_tui.engine.events import EngineReader
 from containerlab_tui.engine.shared_events import SharedEvents
 from containerlab_tui.model.inventory import (
@@ -353,3 +355,19 @@ def test_every_event_is_shared_before_it_is_posted_also_after_the_engine_was_los
     assert posted == [(5.0, [5.0]), (6.0, [5.0, 6.0])]
     feed.close()
     assert [one.action for one in live] == ["kill", "die"]
+
+
+def test_a_refused_login_is_not_repeated_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(feeds, "LOGIN_WAIT_S", 0.3)
+    tries: queue.SimpleQueue[float] = queue.SimpleQueue()
+
+    def connect() -> Engine:
+        tries.put(time.monotonic())
+        raise LoginRefused("no key fits")
+
+    reader = EngineReader(connect, lambda record: None)
+    reader.start()
+    first = tries.get(timeout=WITHIN_S)
+    assert tries.get(timeout=WITHIN_S) - first >= 0.3
+    reader.close()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from containerlab_probes.errors import ContainerlabError, Gone, Unreachable
 from containerlab_tui.engine.api import Engine, EventStream
+from containerlab_tui.engine.errors import LoginRefused
 from containerlab_tui.engine.shared_events import SharedEvents
 from containerlab_tui.model.inventory import (
     Changed,
@@ -33,6 +34,8 @@ LIST_ACTIONS = frozenset(
 OVERLAP_S = 0.5
 """Events start this long before the snapshot, because they are stamped before they are sent."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
+LOGIN_WAIT_S = 30.0
+"""A host may block this user, or this machine, after a few refused logins (fail2ban, PerSourcePenalties of sshd)."""
 LONGEST_LOCAL_WAIT_S = 0.2
 """An attempt on a Unix socket costs almost nothing, and the screens must be right within a second of the return."""
 CLOCK_STEP_S = 2.0
@@ -87,7 +90,7 @@ class EngineReader:
     def _run(self) -> None:
         wait_s = FIRST_WAIT_S
         while not self._closing.is_set():
-            sentence = "The engine closed its event stream."
+            sentence, shortest_s = "The engine closed its event stream.", 0.0
             try:
                 engine = self._engines() if self._known is None else self._known.clone()
                 try:
@@ -96,6 +99,7 @@ class EngineReader:
                     engine.close()
             except ContainerlabError as error:
                 sentence = str(error)
+                shortest_s = LOGIN_WAIT_S if isinstance(error, LoginRefused) else 0.0
                 if not isinstance(error, Unreachable):
                     self._known = None  # another engine may answer there
             except Exception as error:  # noqa: BLE001  a defect of ours, or of the engine, must not end the thread
@@ -105,7 +109,7 @@ class EngineReader:
                 self._lost = True
                 wait_s = FIRST_WAIT_S
                 self._post(Disconnected(sentence))
-            self._closing.wait(wait_s)
+            self._closing.wait(max(wait_s, shortest_s))
             wait_s = min(2 * wait_s, LONGEST_WAIT_S if self._known is None else LONGEST_LOCAL_WAIT_S)
 
     def _follow(self, engine: Engine) -> None:
