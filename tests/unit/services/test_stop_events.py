@@ -6,6 +6,7 @@ from typing import cast
 
 import pytest
 
+from containerlab_probes.errors import TimedOut
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.engine.shared_events import SharedEvents, Subscription
 from containerlab_tui.model.inventory import EngineEvent
@@ -21,6 +22,14 @@ class Scripted:
 
     published: SharedEvents = field(default_factory=SharedEvents)
     streams: int = 0
+    local: bool = True
+    looked: list[str] = field(default_factory=list)
+
+    def inspect(self, container: str) -> None:
+        if self.local:
+            raise AssertionError("a local engine has no connection that is slow to open")
+        self.looked.append(container)
+        raise TimedOut("slow")
 
     def clone(self) -> "Scripted":
         return self
@@ -61,3 +70,18 @@ def test_a_stop_takes_its_events_from_the_source_it_is_given(shared: bool) -> No
     assert final.verdict is Verdict.GRACEFUL
     assert final.exit_code == 0
     assert states[-1] == final
+
+
+def test_the_time_to_open_a_connection_to_a_remote_engine_is_not_a_part_of_the_stop() -> None:
+    engine = Scripted(local=False)
+    plan = StopPlan(ID, "name", 15, "default", 10.0, "default", (), ())
+    monitor = StopMonitor(cast(Engine, engine), plan, began=time.time(), on_change=lambda state: None)
+
+    def ask(_: Engine) -> None:
+        engine.looked.append("stop")
+        engine.stop()
+
+    monitor.request(ask)
+    final = monitor.run()
+    assert engine.looked == [ID, "stop"], "a failure of the first does not matter"
+    assert final.verdict is Verdict.GRACEFUL

@@ -165,8 +165,12 @@ class StopMonitor:
             finally:
                 engine.close()
 
-        self._state = replace(self._state, began=self._clock())  # all watchers are running now
         plan = self._state.plan
+        if not self._engine.local:
+            with contextlib.suppress(ContainerlabError):
+                # Leaves an open connection for the request: making one over ssh would count as a part of the stop.
+                self._engine.inspect(plan.container)
+        self._state = replace(self._state, began=self._clock())  # all watchers are running now
         grace = grace_period(plan.timeout_s)
         self._put(Kind.REQUESTED, detail=f"stop with {name_of(plan.signal)}, grace period {grace}")
         threading.Thread(target=work, name="stop-request", daemon=True).start()
