@@ -27,6 +27,7 @@ from containerlab_tui.lab.lab import Lab
 from containerlab_tui.services.processes import run_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from bench.remote import starts_over_ssh
 from bench.usage import cpu_s, family, peak_mb, peer_pid
 from tests.support.docker import Docker
 from tests.support.terminal import Terminal
@@ -375,6 +376,8 @@ def main() -> int:
             bench.close()
         if not arguments.peer:
             lines.append(many_processes(engine, str(ours)))
+            starts = starts_over_ssh(engine.endpoint, ours, ROW, runs)
+            lines.append(Line("start to rows on the screen, over ssh", _median(starts), 1.0, "s"))
             lines += agents(engine, runs)
             lines += diagnoses(engine, str(ours), arguments.containers, runs)
     busy = os.getloadavg()[0]
