@@ -2,6 +2,8 @@
 #
 #   make run     the UI on a private engine with the demonstration containers    make run ARGS="--read-only"
 #   make test    all tests, including those on a real engine                     make test ARGS="tests/unit -k stop"
+#   make test ENGINE=docker-26-containerd    the engine tests on another engine (tests/engines/matrix.py has the names)
+#   make test-engines    the engine tests on all of those, as a table       make test-engines ARGS="docker-26 podman-5"
 #   make mutants checks that tests notice faults in dangerous modules            make mutants ARGS="rootfs"
 #   make lint    formatting, lint, types, import contracts, known vulnerabilities of the packages
 #   make bench   times and memory, as a table
@@ -12,7 +14,11 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -H)
 PYTHON_BIN := .venv/bin/python
 export PYTHONUNBUFFERED = 1
 
-.PHONY: run test mutants lint bench fresh clean
+# Without a path in ARGS, ENGINE runs only the tests that need an engine.
+ENGINE :=
+ON_ENGINE = $(if $(ENGINE),--engine=$(ENGINE) $(if $(findstring tests/,$(ARGS)),,tests/engine))
+
+.PHONY: run test test-engines mutants lint bench fresh clean
 
 run:
 	@scripts/setup run
@@ -20,7 +26,11 @@ run:
 
 test:
 	@scripts/setup test
-	@$(SUDO) $(PYTHON_BIN) -m pytest -n 2 --dist worksteal $(ARGS)
+	@$(SUDO) $(PYTHON_BIN) -m pytest -n 2 --dist worksteal $(ON_ENGINE) $(ARGS)
+
+test-engines:
+	@scripts/setup test
+	@$(SUDO) $(PYTHON_BIN) -m tests.engines.run $(ARGS)
 
 mutants:
 	@scripts/setup test

@@ -20,6 +20,11 @@ settings.register_profile(
 settings.load_profile("containerlab")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds the option that `make test ENGINE=…` uses."""
+    parser.addoption("--engine", default="", help="run tests/engine on this engine of tests/engines/matrix.py")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def only_known_programs() -> None:
     """Refuses to start a program that scripts/setup doesn't install; pytest and its plugins have started by then."""

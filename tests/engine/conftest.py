@@ -1,10 +1,8 @@
-"""A real engine for the tests that need one: the one that DOCKER_HOST names, or a private one.
+"""A real engine for the tests that need one: that of DOCKER_HOST, one that --engine names, or the installed one.
 
-The private one belongs to all test runs of this user and all their worker processes: each holds a shared lock while
-it uses it, and the last one ends it. What it built stays for the next run.
+All but the first are private, and belong to all test runs of this user (tests/engines/shared.py).
 """
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -23,35 +21,64 @@ from containerlab_tui.lab.lock import locked
 from containerlab_tui.lab.progress import Steps
 from tests.engine import servers
 from tests.engine.commands_support import Command
+from tests.engines import matrix, shared
 from tests.support.docker import Containers, Docker
 from tests.support.screens import PROGRAM, OpenUi, Screen, environment
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Describes the marker."""
+    config.addinivalue_line("markers", "not_on(*engines, reason): the test can't apply to these engines")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skips tests that can't apply to the chosen engine, with their reasons."""
+    engine = chosen(config) or matrix.installed()
+    for item in items:
+        for mark in item.iter_markers("not_on"):
+            reason: str = mark.kwargs["reason"]
+            if engine.is_one_of(mark.args):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def chosen(config: pytest.Config) -> matrix.Engine | None:
+    """Returns the engine that --engine names; None without it."""
+    name: str = config.getoption("--engine")
+    if not name:
+        return None
+    if "DOCKER_HOST" in os.environ:
+        raise pytest.UsageError("--engine starts an engine, and DOCKER_HOST names another: use one of them")
+    try:
+        return matrix.find(name)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+@pytest.fixture(scope="session", autouse=True)
+def chosen_engine(pytestconfig: pytest.Config) -> matrix.Engine | None:
+    """Returns the chosen engine, None for the installed one. Whatever starts a daemon starts this engine then."""
+    named = chosen(pytestconfig)
+    if named:
+        shared.prepare(named)
+    return named
 
 
 @pytest.fixture(scope="session")
 def base_cache() -> Path:
     """Returns where the base of the images is kept, so that a lab of the same user finds it."""
-    return directories.state_dir(create=True) / "base"
+    return shared.base_cache()
 
 
 @pytest.fixture(scope="session")
-def engine_host(base_cache: Path) -> Iterator[str]:
+def engine_host(base_cache: Path, chosen_engine: matrix.Engine | None) -> Iterator[str]:
     """Yields the address of an engine that has the project's images and no demonstration containers."""
-    state = directories.state_dir(create=True)
     if host := os.environ.get("DOCKER_HOST"):
-        with locked(state / "images.lock", lambda: None):
+        with locked(directories.state_dir(create=True) / "images.lock", lambda: None):
             images.ensure(host, base_cache, Steps(None, images.steps()))
         yield host
-        return
-    lab = Lab(state / "tests", directories.runtime_dir(create=True) / "tests", base_cache)
-    with (state / "tests.users").open("a") as users:
-        fcntl.flock(users, fcntl.LOCK_SH)
-        yield lab.up(demonstrations=False)
-        fcntl.flock(users, fcntl.LOCK_UN)
-        try:
-            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return  # somebody else still uses it
-        lab.down()
+    else:
+        with shared.used(chosen_engine) as host:
+            yield host
 
 
 @pytest.fixture(scope="module")

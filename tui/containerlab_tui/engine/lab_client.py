@@ -45,11 +45,11 @@ class LabClient:
         self._api.close()
 
     def images(self) -> dict[str, BuiltImage]:
-        """Returns the marked images by tag, in one request."""
+        """Returns the marked images by tag, in one request. Podman's tags name the registry too."""
         with translated(self.endpoint, "list the images"):
             documents: list[dict[str, Any]] = self._api.images(filters={"label": MARK_LABEL})
         return {
-            tag: BuiltImage(document["Id"], document["Labels"][MARK_LABEL])
+            tag.removeprefix("docker.io/"): BuiltImage(document["Id"], document["Labels"][MARK_LABEL])
             for document in documents
             for tag in document["RepoTags"] or ()
         }

@@ -1,0 +1,56 @@
+"""Docker engines: a folder with a program `dockerd` that starts another version or with other settings.
+
+With that folder first in PATH, the lab starts this engine, and so do tests that start other daemons.
+"""
+
+import json
+import os
+from pathlib import Path
+
+from tests.engines import programs
+from tests.engines.matrix import Engine
+
+START = """#!/bin/sh
+# Starts the engine {name} of tests/engines/matrix.py, with the same process id.
+set -e
+export PATH='{programs}':"$PATH"
+{prepare}exec '{programs}/dockerd' "$@" --config-file='{config}'
+"""
+UNIFIED = """if [ -z "$UNIFIED" ]; then
+    export UNIFIED=1
+    mkdir -p '{memory}'
+    echo $$ >'{memory}/cgroup.procs'
+    exec unshare --mount "$0" "$@"
+fi
+umount --recursive /sys/fs/cgroup
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+"""
+"""Only the hierarchy of version 2 is mounted for this daemon. In version 1, PID 1 of its containers stays in the
+daemon's cgroups: it gets a separate memory cgroup, so that a mistake reaches nothing else."""
+MEMORY = Path("/sys/fs/cgroup/memory/containerlab-test-engines")
+
+
+def prepare(engine: Engine, place: Path) -> Path:
+    """Returns the folder with `dockerd` and `docker`, written into `place`."""
+    made = programs.ensure(engine)
+    folder = place / "bin"
+    folder.mkdir(parents=True, exist_ok=True)
+    config = place / "daemon.json"
+    features = {"containerd-snapshotter": "containerd" in engine.words}
+    config.write_text(json.dumps({"features": features}))
+    before = f"export DOCKER_MIN_API_VERSION={engine.min_api}\n" if engine.min_api else ""
+    if "cgroup2" in engine.words:
+        before += UNIFIED.format(memory=MEMORY)
+    _write(folder / "dockerd", START.format(name=engine.name, programs=made, prepare=before, config=config))
+    link = folder / f"docker.{os.getpid()}"
+    link.symlink_to(made / "docker")
+    link.rename(folder / "docker")
+    return folder
+
+
+def _write(path: Path, text: str) -> None:
+    """Replaces a program in one step: another run may be starting it."""
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    unfinished.write_text(text)
+    unfinished.chmod(0o755)
+    unfinished.rename(path)

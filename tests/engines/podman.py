@@ -1,0 +1,190 @@
+"""Podman engines: `podman system service` with separate data, sockets and settings."""
+
+import os
+import resource
+import select
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from containerlab_probes.errors import ContainerlabError
+from containerlab_tui import directories
+from containerlab_tui.engine import http
+from containerlab_tui.engine.endpoint import Endpoint
+from tests.engines import programs
+from tests.engines.matrix import Engine
+from tests.support.docker import eventually
+
+READY_WITHIN_S = 60.0
+SETTINGS = """[containers]
+default_ulimits = [{limits}]
+netns = "none"
+seccomp_profile = "{root}/usr/share/containers/seccomp.json"
+
+[engine]
+cgroup_manager = "cgroupfs"
+conmon_path = ["{programs}/conmon"]
+events_logger = "file"
+helper_binaries_dir = ["{programs}"]
+hooks_dir = []
+image_copy_tmp_dir = "{state}/tmp"
+infra_image = "containerlab/base:latest"
+init_path = "{programs}/catatonit"
+lock_type = "file"
+runtime = "runc"
+runtime_supports_nocgroups = ["runc"]
+
+[engine.runtimes]
+runc = ["{programs}/runc"]
+
+[network]
+network_backend = "netavark"
+network_config_dir = "{state}/networks"
+"""
+"""runc, because crun refuses a mixture of both versions of cgroups. Locks in files, because those in /dev/shm have one
+name for all engines of a machine. No network: netavark would change the packet filter of this machine. Builds ask for
+higher limits than this process has, which need CAP_SYS_RESOURCE, unless the settings name some."""
+POLICY = '{"default": [{"type": "insecureAcceptAnything"}]}\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Podman:
+    """One engine. `state` holds its data, `runtime` its socket and what doesn't survive a reboot."""
+
+    engine: Engine
+    state: Path
+    runtime: Path
+
+    @property
+    def host(self) -> str:
+        """The address of its socket."""
+        return f"unix://{self.runtime}/podman.sock"
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.runtime / "podman.pid"
+
+    def up(self) -> str:
+        """Starts the service unless it responds; returns its address."""
+        if not self._responds():
+            self._end_service()
+            self._start()
+        return self.host
+
+    def _start(self) -> None:
+        for each in (self.state, self.runtime):
+            directories.own(each, create=True)
+        for name in ("home/.config/containers", "tmp", "networks"):
+            (self.state / name).mkdir(parents=True, exist_ok=True)
+        made = programs.ensure(self.engine)
+        settings = SETTINGS.format(root=made.parent, programs=made, state=self.state, limits=_limits())
+        (self.state / "containers.conf").write_text(settings)
+        (self.state / "storage.conf").write_text('[storage]\ndriver = "overlay"\n')
+        (self.state / "registries.conf").write_text("unqualified-search-registries = []\n")
+        (self.state / "home/.config/containers/policy.json").write_text(POLICY)
+        with (self.state / "podman.log").open("wb") as log:
+            service = subprocess.Popen(
+                self._command("system", "service", "--time=0", self.host),
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,
+            )
+        self._pid_file.write_text(f"{service.pid}\n")
+        eventually(lambda: self._responds() or service.poll() is not None, "Podman responds", READY_WITHIN_S)
+        if service.poll() is not None:
+            raise RuntimeError(f"{self.engine.name} exited: {(self.state / 'podman.log').read_text()[-2000:]}")
+        service.returncode = 0  # it keeps running: avoids the warning when the object is freed
+
+    def down(self) -> None:
+        """Removes all containers and ends the service. They survive a service that was killed."""
+        if self._has_data():
+            self.command("rm", "--all", "--force", "--time=0", "--volumes")
+            self.command("pod", "rm", "--all", "--force")
+        self._end_service()
+
+    def purge(self) -> None:
+        """Ends everything and removes all data."""
+        self.down()
+        if self._has_data():
+            self.command("system", "reset", "--force")
+        for each in (self.state, self.runtime):
+            shutil.rmtree(each, ignore_errors=True)
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs `podman ARGUMENTS` on the same data, without the service."""
+        return subprocess.run(
+            self._command(*arguments),
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    def _command(self, *arguments: str) -> tuple[str, ...]:
+        return (
+            str(programs.ensure(self.engine) / "podman"),
+            f"--root={self.state}/data",
+            f"--runroot={self.runtime}/run",
+            f"--tmpdir={self.runtime}/tmp",
+            f"--volumepath={self.state}/volumes",
+            f"--runtime-flag=root={self.runtime}/runc",
+            *arguments,
+        )
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "CONTAINERS_CONF": f"{self.state}/containers.conf",
+            "CONTAINERS_REGISTRIES_CONF": f"{self.state}/registries.conf",
+            "CONTAINERS_STORAGE_CONF": f"{self.state}/storage.conf",
+            "HOME": f"{self.state}/home",
+            "PATH": f"{programs.ensure(self.engine)}:{os.defpath}:/usr/sbin:/sbin",
+            "PODMAN_IGNORE_CGROUPSV1_WARNING": "1",
+            "TMPDIR": f"{self.state}/tmp",
+        }
+
+    def _has_data(self) -> bool:
+        return (self.state / "data").is_dir()
+
+    def _responds(self) -> bool:
+        try:
+            http.get(Endpoint(self.host), "/_ping", "ping the engine", 5.0)
+        except ContainerlabError:
+            return False
+        return True
+
+    def _end_service(self) -> None:
+        """Ends the service that the pid file names, if the process is still that service."""
+        try:
+            pid = int(self._pid_file.read_text())
+            pidfd = os.pidfd_open(pid)
+        except (OSError, ValueError):
+            return
+        try:
+            arguments = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+            if self.host in arguments:
+                signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+                eventually(lambda: _exited(pidfd), "Podman exits", 60)
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+        finally:
+            os.close(pidfd)
+        self._pid_file.unlink(missing_ok=True)
+
+
+def _limits() -> str:
+    """Returns this process's limits as the settings name them."""
+    kinds = (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC))
+    return ", ".join(f'"{name}={hard}:{hard}"' for name, kind in kinds for _, hard in (resource.getrlimit(kind),))
+
+
+def _exited(pidfd: int) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))

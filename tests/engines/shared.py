@@ -1,0 +1,143 @@
+"""One engine for all test runs of this user: the last run ends it; data stay for the next one.
+
+Each run holds a shared lock while it uses the engine. A keeper, a process in a separate session, waits for all of
+them to go: it ends the engine also after tests that were killed.
+"""
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from containerlab_tui import directories
+from containerlab_tui.lab import images
+from containerlab_tui.lab.lab import Lab
+from containerlab_tui.lab.lock import locked
+from containerlab_tui.lab.progress import Steps
+from tests.engines import docker, programs
+from tests.engines.matrix import Engine, find
+from tests.engines.podman import Podman
+
+INSTALLED = "tests"
+"""The name of the engine that the dockerd of this machine makes."""
+
+
+class Startable(Protocol):
+    """What starts and ends an engine. Both may be repeated."""
+
+    def up(self) -> str:
+        """Starts the engine and returns its address."""
+        ...
+
+    def down(self, purge: bool = False) -> None:
+        """Ends the engine and all its containers; `purge` removes its data too."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DockerInLab:
+    """An engine that the lab starts: with the first dockerd in PATH."""
+
+    lab: Lab
+
+    def up(self) -> str:
+        return self.lab.up(demonstrations=False)
+
+    def down(self, purge: bool = False) -> None:
+        self.lab.down(purge)
+
+
+@dataclass(frozen=True, slots=True)
+class PodmanWithImages:
+    """Podman with the project's images, loaded as the lab loads them."""
+
+    podman: Podman
+    cache: Path
+
+    def up(self) -> str:
+        host = self.podman.up()
+        images.ensure(host, self.cache, Steps(None, images.steps()))
+        return host
+
+    def down(self, purge: bool = False) -> None:
+        if purge:
+            self.podman.purge()
+        else:
+            self.podman.down()
+
+
+def base_cache() -> Path:
+    """Returns where the base of the images is kept, so that a lab of the same user finds it."""
+    return directories.state_dir(create=True) / "base"
+
+
+def startable(engine: Engine | None) -> Startable:
+    """Returns the engine with the places of its data; None means the installed dockerd."""
+    name = engine.name if engine else INSTALLED
+    state, runtime = directories.state_dir(create=True) / name, directories.runtime_dir(create=True) / name
+    if engine and engine.is_podman:
+        return PodmanWithImages(Podman(engine, state, runtime), base_cache())
+    return DockerInLab(Lab(state, runtime, base_cache()))
+
+
+def prepare(engine: Engine) -> Path:
+    """Downloads the engine's programs; returns their folder, with Docker the first in this process's PATH."""
+    place = directories.own(directories.state_dir(create=True) / f"{engine.name}.programs", create=True)
+    with locked(place / "lock", lambda: None):
+        folder = programs.ensure(engine) if engine.is_podman else docker.prepare(engine, place)
+    if not engine.is_podman:
+        os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    return folder
+
+
+@contextmanager
+def used(engine: Engine | None) -> Iterator[str]:
+    """Yields the address of the running engine with the project's images."""
+    name = engine.name if engine else INSTALLED
+    state, started = directories.state_dir(create=True), startable(engine)
+    with _users(name).open("a") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        with locked(state / f"{name}.starting", lambda: None):
+            _start_keeper(name)
+            host = started.up()
+        try:
+            yield host
+        finally:
+            fcntl.flock(users, fcntl.LOCK_UN)
+            _end_unused(name, wait=False)
+
+
+def _users(name: str) -> Path:
+    return directories.state_dir(create=True) / f"{name}.users"
+
+
+def _end_unused(name: str, wait: bool) -> None:
+    """Ends the engine if no run uses it; `wait`: when no run uses it any more."""
+    with _users(name).open("a") as users:
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            return  # another run still uses it, or the keeper ends it
+        startable(None if name == INSTALLED else find(name)).down()
+
+
+def _start_keeper(name: str) -> None:
+    """Starts a process that ends the engine after its last user."""
+    process = subprocess.Popen(
+        (sys.executable, "-m", "tests.engines.shared", name),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=Path(__file__).parents[2],
+        start_new_session=True,
+    )
+    process.returncode = 0  # it waits for the end of this process: avoids the warning when the object is freed
+
+
+if __name__ == "__main__":
+    _end_unused(sys.argv[1], wait=True)
