@@ -138,7 +138,7 @@ def names(docker: Docker) -> Iterator[list[str]]:
     made: list[str] = []
     yield made
     if made:
-        docker.run("rm", "--force", "--volumes", *made, timeout_s=120)
+        docker.remove(*made)
 
 
 @pytest.fixture

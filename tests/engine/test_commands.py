@@ -76,7 +76,8 @@ def test_ps_lists_running_and_with_all_stopped_containers(
     assert ended not in rows
     row = rows[runs]
     has(row, "id name image state status pid command created ports ipc_mode labels")
-    assert (row["state"], row["image"], row["ipc_mode"]) == ("running", "containerlab/dockerapp1:latest", "shareable")
+    image = row["image"].removeprefix("docker.io/")  # Podman names the registry
+    assert (row["state"], image, row["ipc_mode"]) == ("running", "containerlab/dockerapp1:latest", "shareable")
     assert (row["id"], str(row["pid"])) == (docker.state(runs, "Id"), docker.state(runs, "State.Pid"))
     assert LABEL in row["labels"]
     assert row["ports"] == []

@@ -1,7 +1,6 @@
 """Podman engines: `podman system service` with separate data, sockets and settings."""
 
 import os
-import resource
 import select
 import shutil
 import signal
@@ -19,7 +18,6 @@ from tests.support.docker import eventually
 
 READY_WITHIN_S = 60.0
 SETTINGS = """[containers]
-default_ulimits = [{limits}]
 netns = "none"
 seccomp_profile = "{root}/usr/share/containers/seccomp.json"
 
@@ -44,8 +42,7 @@ network_backend = "netavark"
 network_config_dir = "{state}/networks"
 """
 """runc, because crun refuses a mixture of both versions of cgroups. Locks in files, because those in /dev/shm have one
-name for all engines of a machine. No network: netavark would change the packet filter of this machine. Builds ask for
-higher limits than this process has, which need CAP_SYS_RESOURCE, unless the settings name some."""
+name for all engines of a machine. No network: netavark would change the packet filter of this machine."""
 POLICY = '{"default": [{"type": "insecureAcceptAnything"}]}\n'
 
 
@@ -79,9 +76,11 @@ class Podman:
         for name in ("home/.config/containers", "tmp", "networks"):
             (self.state / name).mkdir(parents=True, exist_ok=True)
         made = programs.ensure(self.engine)
-        settings = SETTINGS.format(root=made.parent, programs=made, state=self.state, limits=_limits())
+        settings = SETTINGS.format(root=made.parent, programs=made, state=self.state)
         (self.state / "containers.conf").write_text(settings)
-        (self.state / "storage.conf").write_text('[storage]\ndriver = "overlay"\n')
+        (self.state / "storage.conf").write_text(
+            f'[storage]\ndriver = "overlay"\ngraphroot = "{self.state}/data"\nrunroot = "{self.runtime}/run"\n'
+        )
         (self.state / "registries.conf").write_text("unqualified-search-registries = []\n")
         (self.state / "home/.config/containers/policy.json").write_text(POLICY)
         with (self.state / "podman.log").open("wb") as log:
@@ -115,6 +114,19 @@ class Podman:
         for each in (self.state, self.runtime):
             shutil.rmtree(each, ignore_errors=True)
 
+    def build(self, folder: Path, tag: str, base: str, label: str) -> None:
+        """Builds an image from the files in a folder.
+
+        Without these limits a build asks for 1,048,576 each, which needs CAP_SYS_RESOURCE. The request of the Engine
+        API can't name them.
+        """
+        limits = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=16384:16384")
+        done = self.command(
+            "build", *limits, f"--build-arg=BASE={base}", f"--label={label}", f"--tag={tag}", str(folder)
+        )
+        if done.returncode:
+            raise RuntimeError(f"podman build {tag}: {done.stderr.strip()[-2000:]}")
+
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs `podman ARGUMENTS` on the same data, without the service."""
         return subprocess.run(
@@ -130,8 +142,6 @@ class Podman:
     def _command(self, *arguments: str) -> tuple[str, ...]:
         return (
             str(programs.ensure(self.engine) / "podman"),
-            f"--root={self.state}/data",
-            f"--runroot={self.runtime}/run",
             f"--tmpdir={self.runtime}/tmp",
             f"--volumepath={self.state}/volumes",
             f"--runtime-flag=root={self.runtime}/runc",
@@ -176,12 +186,6 @@ class Podman:
         finally:
             os.close(pidfd)
         self._pid_file.unlink(missing_ok=True)
-
-
-def _limits() -> str:
-    """Returns this process's limits as the settings name them."""
-    kinds = (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC))
-    return ", ".join(f'"{name}={hard}:{hard}"' for name, kind in kinds for _, hard in (resource.getrlimit(kind),))
 
 
 def _exited(pidfd: int) -> bool:

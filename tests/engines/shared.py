@@ -5,9 +5,12 @@ them to go: it ends the engine also after tests that were killed.
 """
 
 import fcntl
+import io
 import os
 import subprocess
 import sys
+import tarfile
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +18,11 @@ from pathlib import Path
 from typing import Protocol
 
 from containerlab_tui import directories
-from containerlab_tui.lab import images
+from containerlab_tui.engine.lab_client import MARK_LABEL
+from containerlab_tui.lab import base, image_folders, images
 from containerlab_tui.lab.lab import Lab
 from containerlab_tui.lab.lock import locked
-from containerlab_tui.lab.progress import Steps
+from containerlab_tui.lab.parallel import lab_client
 from tests.engines import docker, programs
 from tests.engines.matrix import Engine, find
 from tests.engines.podman import Podman
@@ -54,15 +58,29 @@ class DockerInLab:
 
 @dataclass(frozen=True, slots=True)
 class PodmanWithImages:
-    """Podman with the project's images, loaded as the lab loads them."""
+    """Podman with the project's images."""
 
     podman: Podman
     cache: Path
 
     def up(self) -> str:
         host = self.podman.up()
-        images.ensure(host, self.cache, Steps(None, images.steps()))
+        with lab_client(host) as opened:
+            there = {tag: image.mark for tag, image in opened.images().items()}
+            if there.get(images.BASE) != base.mark():
+                opened.import_image(base.tar(self.cache, print), base.REPOSITORY, base.mark())
+                there = {}
+        for tag, mark in images.marks().items():
+            if there.get(tag) != mark:
+                self._build(tag, mark)
         return host
+
+    def _build(self, tag: str, mark: str) -> None:
+        name = tag.removeprefix("containerlab/").removesuffix(":latest")
+        with tempfile.TemporaryDirectory() as folder:
+            with tarfile.open(fileobj=io.BytesIO(image_folders.context(name))) as tar:
+                tar.extractall(folder, filter="data")
+            self.podman.build(Path(folder), f"docker.io/{tag}", f"docker.io/{images.BASE}", f"{MARK_LABEL}={mark}")
 
     def down(self, purge: bool = False) -> None:
         if purge:

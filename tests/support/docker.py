@@ -56,6 +56,11 @@ class Docker:
             raise AssertionError(f"docker {' '.join(arguments)}: status {done.returncode}: {done.stderr.strip()}")
         return done.stdout.strip()
 
+    def remove(self, *names: str) -> None:
+        """Removes those containers that exist. Kills them first: Podman would give them their grace period."""
+        self.run("kill", *names, timeout_s=120)
+        self.run("rm", "--force", "--volumes", *names, timeout_s=120)
+
     def logs(self, name: str) -> str:
         """Returns both output streams of the container so far."""
         done = self.run("logs", name)
@@ -100,5 +105,5 @@ class Containers:
 
     def remove(self) -> None:
         if self.made:
-            self.docker.run("rm", "--force", "--volumes", *self.made)
+            self.docker.remove(*self.made)
             self.made.clear()
