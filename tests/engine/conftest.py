@@ -33,12 +33,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skips tests that can't apply to the chosen engine, with their reasons."""
-    engine = chosen(config) or matrix.installed()
-    for item in items:
-        for mark in item.iter_markers("not_on"):
-            reason: str = mark.kwargs["reason"]
-            if engine.is_one_of(mark.args):
-                item.add_marker(pytest.mark.skip(reason=reason))
+    marked = [(item, mark) for item in items for mark in item.iter_markers("not_on")]
+    engine = chosen(config) or matrix.installed() if marked else None
+    for item, mark in marked:
+        if engine and engine.is_one_of(mark.args):
+            item.add_marker(pytest.mark.skip(reason=mark.kwargs["reason"]))
 
 
 def chosen(config: pytest.Config) -> matrix.Engine | None:

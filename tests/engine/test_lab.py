@@ -20,7 +20,10 @@ from containerlab_tui.lab.lab import Lab
 from containerlab_tui.lab.progress import Progress
 from tests.support.docker import Docker
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root; make test uses sudo")
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root; make test uses sudo"),
+    pytest.mark.not_on("podman", reason="a test that starts a daemon starts dockerd"),
+]
 
 
 @pytest.fixture

@@ -16,7 +16,10 @@ from tests.engine.commands_support import Command
 from tests.engine.unified_engine import IMAGE, OPTIONS, UnifiedEngine, reason_against, unified_engine
 from tests.support.docker import eventually
 
-pytestmark = pytest.mark.skipif(bool(reason_against()), reason=reason_against())
+pytestmark = [
+    pytest.mark.skipif(bool(reason_against()), reason=reason_against()),
+    pytest.mark.not_on("podman", reason="a test that starts a daemon starts dockerd"),
+]
 
 USR2 = 12
 WAITS = ("/usr/bin/dash", "-c", "sleep 1001 & exec sleep 1002")
