@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from containerlab_probes.trace.tracer import Tracer
+from containerlab_tui.engine.lab_client import REGISTRY
 from tests.engine.commands_support import (
     DELIVERIES,
     EFFECTS,
@@ -76,7 +77,7 @@ def test_ps_lists_running_and_with_all_stopped_containers(
     assert ended not in rows
     row = rows[runs]
     has(row, "id name image state status pid command created ports ipc_mode labels")
-    image = row["image"].removeprefix("docker.io/")  # Podman names the registry
+    image = row["image"].removeprefix(f"{REGISTRY}/")  # Podman names the registry
     assert (row["state"], image, row["ipc_mode"]) == ("running", "containerlab/dockerapp1:latest", "shareable")
     assert (row["id"], str(row["pid"])) == (docker.state(runs, "Id"), docker.state(runs, "State.Pid"))
     assert LABEL in row["labels"]

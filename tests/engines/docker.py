@@ -3,6 +3,7 @@
 With that folder first in PATH, the lab starts this engine, and so do tests that start other daemons.
 """
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -16,16 +17,17 @@ set -e
 export PATH='{programs}':"$PATH"
 {prepare}exec '{programs}/dockerd' "$@" --config-file='{config}'
 """
-UNIFIED = """if [ -z "$UNIFIED" ]; then
+UNIFIED = """if [ -z "$UNIFIED" ] && [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then
     export UNIFIED=1
     mkdir -p '{memory}'
     echo $$ >'{memory}/cgroup.procs'
     exec unshare --mount "$0" "$@"
+elif [ -n "$UNIFIED" ]; then
+    umount --recursive /sys/fs/cgroup
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
 fi
-umount --recursive /sys/fs/cgroup
-mount -t cgroup2 cgroup2 /sys/fs/cgroup
 """
-"""Only the hierarchy of version 2 is mounted for this daemon. In version 1, PID 1 of its containers stays in the
+"""Only the hierarchy of version 2 is mounted for this daemon, as on most machines. In version 1, PID 1 of its containers stays in the
 daemon's cgroups: it gets a separate memory cgroup, so that a mistake reaches nothing else."""
 MEMORY = Path("/sys/fs/cgroup/memory/containerlab-test-engines")
 
@@ -46,6 +48,12 @@ def prepare(engine: Engine, place: Path) -> Path:
     link.symlink_to(made / "docker")
     link.rename(folder / "docker")
     return folder
+
+
+def clean() -> None:
+    """Removes the memory cgroup of version 1 that the last daemon with version 2 alone has left."""
+    with contextlib.suppress(OSError):  # there is none, or another daemon is in it
+        MEMORY.rmdir()
 
 
 def _write(path: Path, text: str) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from containerlab_tui import directories
-from containerlab_tui.engine.lab_client import MARK_LABEL
+from containerlab_tui.engine.lab_client import MARK_LABEL, REGISTRY
 from containerlab_tui.lab import base, image_folders, images
 from containerlab_tui.lab.lab import Lab
 from containerlab_tui.lab.lock import locked
@@ -54,6 +54,7 @@ class DockerInLab:
 
     def down(self, purge: bool = False) -> None:
         self.lab.down(purge)
+        docker.clean()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class PodmanWithImages:
         with tempfile.TemporaryDirectory() as folder:
             with tarfile.open(fileobj=io.BytesIO(image_folders.context(name))) as tar:
                 tar.extractall(folder, filter="data")
-            self.podman.build(Path(folder), f"docker.io/{tag}", f"docker.io/{images.BASE}", f"{MARK_LABEL}={mark}")
+            self.podman.build(Path(folder), f"{REGISTRY}/{tag}", f"{REGISTRY}/{images.BASE}", f"{MARK_LABEL}={mark}")
 
     def down(self, purge: bool = False) -> None:
         if purge:

@@ -15,6 +15,8 @@ from containerlab_probes.errors import BadRequest
 from containerlab_tui.engine.docker_client import translated
 
 MARK_LABEL = "containerlab.mark"
+REGISTRY = "docker.io"
+"""What Podman puts in front of a name without a registry; Docker leaves it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class LabClient:
         with translated(self.endpoint, "list the images"):
             documents: list[dict[str, Any]] = self._api.images(filters={"label": MARK_LABEL})
         return {
-            tag.removeprefix("docker.io/"): BuiltImage(document["Id"], document["Labels"][MARK_LABEL])
+            tag.removeprefix(f"{REGISTRY}/"): BuiltImage(document["Id"], document["Labels"][MARK_LABEL])
             for document in documents
             for tag in document["RepoTags"] or ()
         }
