@@ -6,8 +6,10 @@ With that folder first in PATH, the lab starts this engine, and so do tests that
 import contextlib
 import json
 import os
+import subprocess
 from pathlib import Path
 
+from containerlab_probes.kernel.mounts import read_mounts
 from tests.engines import programs
 from tests.engines.matrix import Engine
 
@@ -21,14 +23,22 @@ UNIFIED = """if [ -z "$UNIFIED" ] && [ ! -e /sys/fs/cgroup/cgroup.controllers ];
     export UNIFIED=1
     mkdir -p '{memory}'
     echo $$ >'{memory}/cgroup.procs'
-    exec unshare --mount "$0" "$@"
+    for each; do
+        case $each in --data-root=*) data=${{each#*=}} ;; esac
+    done
+    mkdir -p "$data"
+    mountpoint --quiet "$data" || mount --bind "$data" "$data"
+    mount --make-shared "$data"
+    exec unshare --mount --propagation=unchanged "$0" "$@"
 elif [ -n "$UNIFIED" ]; then
+    mount --make-rprivate /sys/fs/cgroup
     umount --recursive /sys/fs/cgroup
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
 fi
 """
-"""Only the hierarchy of version 2 is mounted for this daemon, as on most machines. In version 1, PID 1 of its containers stays in the
-daemon's cgroups: it gets a separate memory cgroup, so that a mistake reaches nothing else."""
+"""Only the hierarchy of version 2 is mounted for this daemon, as on most machines; its containers' root directories are
+mounted for all of this machine, as always. In version 1, PID 1 of its containers stays in the daemon's cgroups: the
+daemon gets a separate memory cgroup, so that a mistake reaches nothing else."""
 MEMORY = Path("/sys/fs/cgroup/memory/containerlab-test-engines")
 
 
@@ -50,10 +60,13 @@ def prepare(engine: Engine, place: Path) -> Path:
     return folder
 
 
-def clean() -> None:
-    """Removes the memory cgroup of version 1 that the last daemon with version 2 alone has left."""
+def clean(state: Path) -> None:
+    """Removes what a daemon with cgroups of version 2 alone has left: its memory cgroup, and the mount of its data."""
     with contextlib.suppress(OSError):  # there is none, or another daemon is in it
         MEMORY.rmdir()
+    for mount in reversed(read_mounts()):
+        if mount.point == f"{state}/data":
+            subprocess.run(("umount", "--", mount.point), check=False)
 
 
 def _write(path: Path, text: str) -> None:

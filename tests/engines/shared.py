@@ -48,13 +48,14 @@ class DockerInLab:
     """An engine that the lab starts: with the first dockerd in PATH."""
 
     lab: Lab
+    state: Path
 
     def up(self) -> str:
         return self.lab.up(demonstrations=False)
 
     def down(self, purge: bool = False) -> None:
         self.lab.down(purge)
-        docker.clean()
+        docker.clean(self.state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def startable(engine: Engine | None) -> Startable:
     state, runtime = directories.state_dir(create=True) / name, directories.runtime_dir(create=True) / name
     if engine and engine.is_podman:
         return PodmanWithImages(Podman(engine, state, runtime), base_cache())
-    return DockerInLab(Lab(state, runtime, base_cache()))
+    return DockerInLab(Lab(state, runtime, base_cache()), state)
 
 
 def prepare(engine: Engine) -> Path:
