@@ -20,12 +20,16 @@ class Engine:
 
     @property
     def words(self) -> frozenset[str]:
-        """The parts of the name, which several engines have in common: `docker`, `podman`, `containerd`, `cgroup2`."""
+        """The parts of the name, which several engines have in common: `podman`, `containerd`, `rootless`."""
         return frozenset(self.name.split("-"))
 
     @property
     def is_podman(self) -> bool:
         return "podman" in self.words
+
+    @property
+    def is_rootless(self) -> bool:
+        return "rootless" in self.words
 
     def is_one_of(self, names: tuple[str, ...]) -> bool:
         """Returns whether a name is this engine's, a part of it, or its beginning (`docker-26`).
@@ -47,6 +51,7 @@ ENGINES = (
     Engine("docker-28-containerd", "sid", (*DOCKER_PACKAGES, CLIENT), min_api="1.44"),
     Engine("podman-4", "bookworm", PODMAN_PACKAGES),
     Engine("podman-5", "trixie", PODMAN_PACKAGES),
+    Engine("podman-5-rootless", "trixie", PODMAN_PACKAGES),
 )
 
 

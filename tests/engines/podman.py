@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from containerlab_probes.errors import ContainerlabError
-from containerlab_tui import directories
 from containerlab_tui.engine import http
 from containerlab_tui.engine.endpoint import Endpoint
 from tests.engines import programs
@@ -43,6 +42,18 @@ network_config_dir = "{state}/networks"
 """
 """runc, because crun refuses a mixture of both versions of cgroups. Locks in files, because those in /dev/shm have one
 name for all engines of a machine. No network: netavark would change the packet filter of this machine."""
+STORAGE = """[storage]
+driver = "overlay"
+graphroot = "{state}/data"
+rootless_storage_path = "{state}/data"
+runroot = "{runtime}/run"
+
+[storage.options.overlay]
+ignore_chown_errors = "{rootless}"
+"""
+"""A rootless engine has one user id here, because others would have to be in this machine's /etc/subuid."""
+ROOTLESS = 64_242
+"""User and group of a rootless engine; no account has them."""
 POLICY = '{"default": [{"type": "insecureAcceptAnything"}]}\n'
 
 
@@ -72,17 +83,20 @@ class Podman:
 
     def _start(self) -> None:
         for each in (self.state, self.runtime):
-            directories.own(each, create=True)
+            each.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name in ("home/.config/containers", "tmp", "networks"):
             (self.state / name).mkdir(parents=True, exist_ok=True)
         made = programs.ensure(self.engine)
         settings = SETTINGS.format(root=made.parent, programs=made, state=self.state)
         (self.state / "containers.conf").write_text(settings)
-        (self.state / "storage.conf").write_text(
-            f'[storage]\ndriver = "overlay"\ngraphroot = "{self.state}/data"\nrunroot = "{self.runtime}/run"\n'
-        )
+        rootless = str(self.engine.is_rootless).lower()
+        storage = STORAGE.format(state=self.state, runtime=self.runtime, rootless=rootless)
+        (self.state / "storage.conf").write_text(storage)
         (self.state / "registries.conf").write_text("unqualified-search-registries = []\n")
         (self.state / "home/.config/containers/policy.json").write_text(POLICY)
+        if self.engine.is_rootless:
+            for each in (self.state, self.runtime, *self.state.glob("home/**/"), *self.state.glob("*/")):
+                os.chown(each, ROOTLESS, ROOTLESS)
         with (self.state / "podman.log").open("wb") as log:
             service = subprocess.Popen(
                 self._command("system", "service", "--time=0", self.host),
@@ -105,6 +119,8 @@ class Podman:
             self.command("rm", "--all", "--force", "--time=0", "--volumes")
             self.command("pod", "rm", "--all", "--force")
         self._end_service()
+        if self.engine.is_rootless:
+            self.command("system", "migrate")  # ends the process that holds the user namespace
 
     def purge(self) -> None:
         """Ends everything and removes all data."""
@@ -137,10 +153,13 @@ class Podman:
             text=True,
             timeout=300,
             check=False,
+            cwd="/",
         )
 
     def _command(self, *arguments: str) -> tuple[str, ...]:
+        user = ("setpriv", f"--reuid={ROOTLESS}", f"--regid={ROOTLESS}", "--clear-groups")
         return (
+            *(user if self.engine.is_rootless else ()),
             str(programs.ensure(self.engine) / "podman"),
             f"--tmpdir={self.runtime}/tmp",
             f"--volumepath={self.state}/volumes",
@@ -157,6 +176,7 @@ class Podman:
             "PATH": f"{programs.ensure(self.engine)}:{os.defpath}:/usr/sbin:/sbin",
             "PODMAN_IGNORE_CGROUPSV1_WARNING": "1",
             "TMPDIR": f"{self.state}/tmp",
+            "XDG_RUNTIME_DIR": str(self.runtime),
         }
 
     def _has_data(self) -> bool:

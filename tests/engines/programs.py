@@ -26,10 +26,14 @@ PATCHELF_SUITE = "bookworm"
 
 
 def cache() -> Path:
-    """Returns the folder of all suites: $XDG_CACHE_HOME/containerlab-tui/engines, or below ~/.cache."""
+    """Returns the folder of all suites: containerlab-tui/engines in $XDG_CACHE_HOME, or in /var/cache without it.
+
+    Root's own ~/.cache is closed to the user of a rootless engine.
+    """
     named = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(named) if named.startswith("/") else Path.home() / ".cache"
-    return directories.own(directories.own(base / directories.NAME, create=True) / "engines", create=True)
+    place = (Path(named) if named.startswith("/") else Path("/var/cache")) / directories.NAME / "engines"
+    place.mkdir(parents=True, exist_ok=True)
+    return place
 
 
 def ensure(engine: Engine) -> Path:

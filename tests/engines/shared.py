@@ -5,6 +5,7 @@ them to go: it ends the engine also after tests that were killed.
 """
 
 import fcntl
+import hashlib
 import io
 import os
 import subprocess
@@ -82,6 +83,7 @@ class PodmanWithImages:
         with tempfile.TemporaryDirectory() as folder:
             with tarfile.open(fileobj=io.BytesIO(image_folders.context(name))) as tar:
                 tar.extractall(folder, filter="data")
+            Path(folder).chmod(0o755)
             self.podman.build(Path(folder), f"{REGISTRY}/{tag}", f"{REGISTRY}/{images.BASE}", f"{MARK_LABEL}={mark}")
 
     def down(self, purge: bool = False) -> None:
@@ -100,6 +102,9 @@ def startable(engine: Engine | None) -> Startable:
     """Returns the engine with the places of its data; None means the installed dockerd."""
     name = engine.name if engine else INSTALLED
     state, runtime = directories.state_dir(create=True) / name, directories.runtime_dir(create=True) / name
+    if engine and engine.is_rootless:  # its user must reach it
+        place = Path("/var/tmp") / f"containerlab-{hashlib.sha256(bytes(state)).hexdigest()[:8]}"
+        state, runtime = place / "state", place / "run"
     if engine and engine.is_podman:
         return PodmanWithImages(Podman(engine, state, runtime), base_cache())
     return DockerInLab(Lab(state, runtime, base_cache()), state)

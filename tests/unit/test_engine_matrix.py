@@ -17,7 +17,7 @@ REPORT = """<testsuites><testsuite>
 @pytest.mark.parametrize(
     ("name", "applies"),
     [
-        ("podman", {"podman-4", "podman-5"}),
+        ("podman", {"podman-4", "podman-5", "podman-5-rootless"}),
         ("podman-4", {"podman-4"}),
         ("containerd", {"docker-26-containerd", "docker-28-containerd"}),
         ("docker-26", {"docker-26", "docker-26-containerd", "docker-26-cgroup2"}),
