@@ -28,6 +28,7 @@ from containerlab_tui.model.inventory import (
     Snapshot,
     fold,
 )
+from tests.engine.marks import starts_a_daemon
 from tests.support.docker import eventually
 
 BASE = "containerlab/base:latest"
@@ -205,7 +206,7 @@ def kill(places: daemon.Places) -> None:
         assert running.ended(10)
 
 
-@pytest.mark.not_on("podman", reason="a test that starts a daemon starts dockerd")
+@starts_a_daemon
 def test_a_daemon_that_is_killed_and_comes_back_is_followed_again_completely(own_daemon: daemon.Places) -> None:
     host = f"unix://{own_daemon.socket}"
     engine = connect(host)

@@ -13,11 +13,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from containerlab_tui.engine.api import RunRequest
 from containerlab_tui.engine.docker_engine import DockerEngine, connect
 from containerlab_tui.lab import daemon
+from tests.engine.marks import starts_a_daemon
 from tests.support.screens import LONG_S, PROGRAM, Screen, environment
 
 IMAGE = "containerlab/scratch-static:latest"
@@ -122,7 +121,7 @@ class Killed:
         return took_s
 
 
-@pytest.mark.not_on("podman", reason="a test that starts a daemon starts dockerd")
+@starts_a_daemon
 def test_the_screens_are_right_soon_after_a_killed_engine_is_back(own_daemon: daemon.Places, tmp_path: Path) -> None:
     count = int(os.environ.get("KILLS", "4"))
     took = list[Return]()

@@ -18,11 +18,12 @@ from containerlab_tui.lab import daemon
 from containerlab_tui.lab.demonstrations import DEMONSTRATIONS
 from containerlab_tui.lab.lab import Lab
 from containerlab_tui.lab.progress import Progress
+from tests.engine.marks import starts_a_daemon
 from tests.support.docker import Docker
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root; make test uses sudo"),
-    pytest.mark.not_on("podman", reason="a test that starts a daemon starts dockerd"),
+    starts_a_daemon,
 ]
 
 

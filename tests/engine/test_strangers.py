@@ -13,12 +13,13 @@ from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import ContainerRun
 from containerlab_probes.signals.send import send
 from tests.engine.commands_support import Command
+from tests.engine.marks import starts_a_daemon
 from tests.engine.unified_engine import IMAGE, OPTIONS, UnifiedEngine, reason_against, unified_engine
 from tests.support.docker import eventually
 
 pytestmark = [
     pytest.mark.skipif(bool(reason_against()), reason=reason_against()),
-    pytest.mark.not_on("podman", reason="a test that starts a daemon starts dockerd"),
+    starts_a_daemon,
 ]
 
 USR2 = 12

@@ -47,6 +47,7 @@ ENGINES = (
     Engine("docker-26", "trixie", (*DOCKER_PACKAGES, CLIENT)),
     Engine("docker-26-containerd", "trixie", (*DOCKER_PACKAGES, CLIENT)),
     Engine("docker-26-cgroup2", "trixie", (*DOCKER_PACKAGES, CLIENT)),
+    Engine("docker-26-rootless", "trixie", (*DOCKER_PACKAGES, CLIENT)),
     Engine("docker-28", "sid", (*DOCKER_PACKAGES, CLIENT)),
     Engine("docker-28-containerd", "sid", (*DOCKER_PACKAGES, CLIENT), min_api="1.44"),
     Engine("podman-4", "bookworm", PODMAN_PACKAGES),

@@ -1,21 +1,15 @@
 """Podman engines: `podman system service` with separate data, sockets and settings."""
 
 import os
-import select
 import shutil
-import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from containerlab_probes.errors import ContainerlabError
-from containerlab_tui.engine import http
-from containerlab_tui.engine.endpoint import Endpoint
 from tests.engines import programs
 from tests.engines.matrix import Engine
-from tests.support.docker import eventually
+from tests.engines.service import AS_ROOTLESS, ROOTLESS, Service
 
-READY_WITHIN_S = 60.0
 SETTINGS = """[containers]
 netns = "none"
 seccomp_profile = "{root}/usr/share/containers/seccomp.json"
@@ -52,8 +46,6 @@ runroot = "{runtime}/run"
 ignore_chown_errors = "{rootless}"
 """
 """A rootless engine has one user id here, because others would have to be in this machine's /etc/subuid."""
-ROOTLESS = 64_242
-"""User and group of a rootless engine; no account has them."""
 POLICY = '{"default": [{"type": "insecureAcceptAnything"}]}\n'
 
 
@@ -71,13 +63,13 @@ class Podman:
         return f"unix://{self.runtime}/podman.sock"
 
     @property
-    def _pid_file(self) -> Path:
-        return self.runtime / "podman.pid"
+    def _service(self) -> Service:
+        return Service(self.host, self.runtime / "podman.pid", self.state / "podman.log")
 
     def up(self) -> str:
         """Starts the service unless it responds; returns its address."""
-        if not self._responds():
-            self._end_service()
+        if not self._service.responds():
+            self._service.end()
             self._start()
         return self.host
 
@@ -97,28 +89,14 @@ class Podman:
         if self.engine.is_rootless:
             for each in (self.state, self.runtime, *self.state.glob("home/**/"), *self.state.glob("*/")):
                 os.chown(each, ROOTLESS, ROOTLESS)
-        with (self.state / "podman.log").open("wb") as log:
-            service = subprocess.Popen(
-                self._command("system", "service", "--time=0", self.host),
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                start_new_session=True,
-            )
-        self._pid_file.write_text(f"{service.pid}\n")
-        eventually(lambda: self._responds() or service.poll() is not None, "Podman responds", READY_WITHIN_S)
-        if service.poll() is not None:
-            raise RuntimeError(f"{self.engine.name} exited: {(self.state / 'podman.log').read_text()[-2000:]}")
-        service.returncode = 0  # it keeps running: avoids the warning when the object is freed
+        self._service.start(self._command("system", "service", "--time=0", self.host), self._environment())
 
     def down(self) -> None:
         """Removes all containers and ends the service. They survive a service that was killed."""
         if self._has_data():
             self.command("rm", "--all", "--force", "--time=0", "--volumes")
             self.command("pod", "rm", "--all", "--force")
-        self._end_service()
+        self._service.end()
         if self.engine.is_rootless:
             self.command("system", "migrate")  # ends the process that holds the user namespace
 
@@ -157,9 +135,8 @@ class Podman:
         )
 
     def _command(self, *arguments: str) -> tuple[str, ...]:
-        user = ("setpriv", f"--reuid={ROOTLESS}", f"--regid={ROOTLESS}", "--clear-groups")
         return (
-            *(user if self.engine.is_rootless else ()),
+            *(AS_ROOTLESS if self.engine.is_rootless else ()),
             str(programs.ensure(self.engine) / "podman"),
             f"--tmpdir={self.runtime}/tmp",
             f"--volumepath={self.state}/volumes",
@@ -181,34 +158,3 @@ class Podman:
 
     def _has_data(self) -> bool:
         return (self.state / "data").is_dir()
-
-    def _responds(self) -> bool:
-        try:
-            http.get(Endpoint(self.host), "/_ping", "ping the engine", 5.0)
-        except ContainerlabError:
-            return False
-        return True
-
-    def _end_service(self) -> None:
-        """Ends the service that the pid file names, if the process is still that service."""
-        try:
-            pid = int(self._pid_file.read_text())
-            pidfd = os.pidfd_open(pid)
-        except (OSError, ValueError):
-            return
-        try:
-            arguments = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-            if self.host in arguments:
-                signal.pidfd_send_signal(pidfd, signal.SIGTERM)
-                eventually(lambda: _exited(pidfd), "Podman exits", 60)
-        except (FileNotFoundError, ProcessLookupError):
-            pass
-        finally:
-            os.close(pidfd)
-        self._pid_file.unlink(missing_ok=True)
-
-
-def _exited(pidfd: int) -> bool:
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(0))

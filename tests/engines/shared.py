@@ -27,6 +27,7 @@ from containerlab_tui.lab.parallel import lab_client
 from tests.engines import docker, programs
 from tests.engines.matrix import Engine, find
 from tests.engines.podman import Podman
+from tests.engines.rootless_docker import RootlessDocker
 
 INSTALLED = "tests"
 """The name of the engine that the dockerd of this machine makes."""
@@ -105,6 +106,8 @@ def startable(engine: Engine | None) -> Startable:
     if engine and engine.is_rootless:  # its user must reach it
         place = Path("/var/tmp") / f"containerlab-{hashlib.sha256(bytes(state)).hexdigest()[:8]}"
         state, runtime = place / "state", place / "run"
+        if not engine.is_podman:
+            return RootlessDocker(engine, state, runtime, base_cache())
     if engine and engine.is_podman:
         return PodmanWithImages(Podman(engine, state, runtime), base_cache())
     return DockerInLab(Lab(state, runtime, base_cache()), state)

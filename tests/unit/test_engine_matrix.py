@@ -20,7 +20,8 @@ REPORT = """<testsuites><testsuite>
         ("podman", {"podman-4", "podman-5", "podman-5-rootless"}),
         ("podman-4", {"podman-4"}),
         ("containerd", {"docker-26-containerd", "docker-28-containerd"}),
-        ("docker-26", {"docker-26", "docker-26-containerd", "docker-26-cgroup2"}),
+        ("docker-26", {"docker-26", "docker-26-containerd", "docker-26-cgroup2", "docker-26-rootless"}),
+        ("rootless", {"docker-26-rootless", "podman-5-rootless"}),
         ("cgroup2", {"docker-26-cgroup2"}),
     ],
 )
