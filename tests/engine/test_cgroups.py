@@ -9,6 +9,7 @@ import pytest
 from containerlab_probes.errors import Gone
 from containerlab_probes.kernel import cgroups
 from containerlab_probes.records import ContainerRun
+from tests.engine.marks import needs_accounting
 from tests.support.docker import Containers, Docker, eventually
 from tests.support.kernel import container_processes
 
@@ -16,6 +17,7 @@ BASE = "containerlab/base:latest"
 FILL = "import time; kept = bytearray(b'x') * 20_000_000; print('ready', flush=True); time.sleep(1000)"
 
 
+@needs_accounting
 def test_usage_agrees_with_the_engine(docker: Docker, container: Containers) -> None:
     name = container(BASE, "python3", "-c", FILL, options=("--memory=100m",), ready="ready")
     reader = cgroups.UsageReader(docker.run_of(name))
@@ -29,6 +31,7 @@ def test_usage_agrees_with_the_engine(docker: Docker, container: Containers) -> 
     assert 0.25 <= reader.read().cpu_seconds - before < 10
 
 
+@needs_accounting
 def test_a_stopped_container_raises_gone_even_after_a_restart(docker: Docker, container: Containers) -> None:
     """The restarted container has the same cgroup, but the reader belongs to its earlier run."""
     name = container(BASE, "sleep", "1000")
