@@ -5,4 +5,5 @@ import pytest
 needs_accounting = pytest.mark.not_on(
     "cgroup2", "rootless", reason="its containers have no memory controller here: version 1 of cgroups has it"
 )
+needs_cgroups = pytest.mark.not_on("rootless", reason="a rootless engine has no cgroups where they are of version 1")
 starts_a_daemon = pytest.mark.not_on("podman", "rootless", reason="a test that starts a daemon starts root's dockerd")

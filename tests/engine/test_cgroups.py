@@ -9,7 +9,7 @@ import pytest
 from containerlab_probes.errors import Gone
 from containerlab_probes.kernel import cgroups
 from containerlab_probes.records import ContainerRun
-from tests.engine.marks import needs_accounting
+from tests.engine.marks import needs_accounting, needs_cgroups
 from tests.support.docker import Containers, Docker, eventually
 from tests.support.kernel import container_processes
 
@@ -43,6 +43,7 @@ def test_a_stopped_container_raises_gone_even_after_a_restart(docker: Docker, co
     assert cgroups.UsageReader(docker.run_of(name)).read().cpu_seconds >= 0
 
 
+@needs_cgroups
 def test_a_cgroup_below_belongs_to_the_container(docker: Docker, container: Containers) -> None:
     name = container(BASE, "dash", "-c", "sleep 993 & wait", options=("--pid=host",))
     run = docker.run_of(name)

@@ -16,6 +16,7 @@ import pytest
 from containerlab_probes.processes.identity import identify
 from containerlab_tui.model.entry import Entry, Way
 from containerlab_tui.services.host_session import HostSession
+from tests.engine.marks import needs_cgroups
 from tests.support.docker import Containers, Docker, eventually
 from tests.support.pseudoterminal import Pseudoterminal
 from tests.support.screens import PROGRAM, OpenUi, environment
@@ -274,6 +275,7 @@ def test_the_session_has_the_rights_of_the_containers_pid_1(enter: Enter, contai
     assert int(full["CapEff"][0], 16) >> 21 & 1  # CAP_SYS_ADMIN
 
 
+@needs_cgroups
 def test_the_session_is_in_the_cgroups_of_the_container(enter: Enter, container: Containers, docker: Docker) -> None:
     name = container("scratch-static", options=("--cgroupns=host",))  # with its own, it sees other paths than the host
     id = docker("inspect", "--format", "{{.Id}}", name)
