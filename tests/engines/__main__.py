@@ -16,7 +16,7 @@ def main() -> None:
     engine = matrix.find(arguments.engine)
     folder = shared.prepare(engine)
     if arguments.purge:
-        shared.startable(engine).down(purge=True)
+        shared.purge(engine)
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), shared.used(engine) as host:

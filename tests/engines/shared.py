@@ -140,6 +140,13 @@ def used(engine: Engine | None) -> Iterator[str]:
             _end_unused(name, wait=False)
 
 
+def purge(engine: Engine) -> None:
+    """Removes the engine's data when no run uses it any more."""
+    with _users(engine.name).open("a") as users:
+        fcntl.flock(users, fcntl.LOCK_EX)
+        startable(engine).down(purge=True)
+
+
 def _users(name: str) -> Path:
     return directories.state_dir(create=True) / f"{name}.users"
 
