@@ -149,7 +149,8 @@ def test_a_stop_waits_as_long_as_the_container_is_allowed(engine: DockerEngine, 
 
 
 def test_a_stop_with_a_chosen_signal_is_done_or_refused_but_not_forgotten(engine: DockerEngine, run: Run) -> None:
-    id = run("trap 'exit 7' USR1; while :; do sleep 0.1; done")
+    id = run("trap 'exit 7' USR1; echo ready; while :; do sleep 0.1; done")
+    eventually(lambda: b"ready" in log_of(engine, id), "the trap is set")
     if engine.version().api < (1, 42):
         with pytest.raises(Unsupported, match=r"1\.42"):
             engine.stop(id, signal="SIGUSR1")
