@@ -1,5 +1,6 @@
 """A container in which every name tries to control the terminal, and what text may contain that is shown."""
 
+import io
 import unicodedata
 import uuid
 from collections.abc import Iterator
@@ -64,12 +65,10 @@ def unsafe(text: str) -> list[str]:
 def evil_image(docker: Docker) -> Iterator[str]:
     """Yields the tag of an image with a hostile label and variable."""
     tag = f"hostile:{uuid.uuid4().hex[:8]}"
-    made = docker("create", "containerlab/dockerapp1:latest")
-    client = APIClient(docker.host)  # `docker commit --change` can't quote such text
+    file = io.BytesIO(b'FROM containerlab/dockerapp1:latest\nARG TEXT\nENV IMAGE="$TEXT"\n')
+    client = APIClient(docker.host)  # a Dockerfile can't quote such text
     try:
-        name, _, version = tag.partition(":")
-        client.commit(made, name, version, conf={"Labels": {f"label{LINES}": LINES}, "Env": [f"IMAGE={LINES}"]})
-        client.remove_container(made)
+        list(client.build(fileobj=file, tag=tag, buildargs={"TEXT": LINES}, labels={f"label{LINES}": LINES}, rm=True))
         yield tag
         client.remove_image(tag, force=True)
     finally:
