@@ -28,7 +28,7 @@ runtime = "runc"
 runtime_supports_nocgroups = ["runc"]
 
 [engine.runtimes]
-runc = ["{programs}/runc"]
+runc = ["{state}/bin/runc"]
 
 [network]
 network_backend = "netavark"
@@ -36,6 +36,10 @@ network_config_dir = "{state}/networks"
 """
 """runc, because crun refuses a mixture of both versions of cgroups. Locks in files, because those in /dev/shm have one
 name for all engines of a machine. No network: netavark would change the packet filter of this machine."""
+RUNC = """#!/bin/sh
+exec '{programs}/runc' --root='{runtime}/runc' "$@"
+"""
+"""Podman's option for this doesn't reach the process that cleans up after a container, which would find nothing."""
 STORAGE = """[storage]
 driver = "overlay"
 graphroot = "{state}/data"
@@ -76,9 +80,12 @@ class Podman:
     def _start(self) -> None:
         for each in (self.state, self.runtime):
             each.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for name in ("home/.config/containers", "tmp", "networks"):
+        for name in ("home/.config/containers", "tmp", "networks", "bin"):
             (self.state / name).mkdir(parents=True, exist_ok=True)
         made = programs.ensure(self.engine)
+        runc = self.state / "bin/runc"
+        runc.write_text(RUNC.format(programs=made, runtime=self.runtime))
+        runc.chmod(0o755)
         settings = SETTINGS.format(root=made.parent, programs=made, state=self.state)
         (self.state / "containers.conf").write_text(settings)
         rootless = str(self.engine.is_rootless).lower()
@@ -140,7 +147,6 @@ class Podman:
             str(programs.ensure(self.engine) / "podman"),
             f"--tmpdir={self.runtime}/tmp",
             f"--volumepath={self.state}/volumes",
-            f"--runtime-flag=root={self.runtime}/runc",
             *arguments,
         )
 
