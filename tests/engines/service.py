@@ -62,8 +62,10 @@ class Service:
             return
         try:
             if self.host in Path(f"/proc/{pid}/cmdline").read_text().split("\0"):
-                signal.pidfd_send_signal(pidfd, signal.SIGTERM)
-                eventually(lambda: _exited(pidfd), f"{self.host} exits", 60)
+                for number, limit_s in ((signal.SIGTERM, 30.0), (signal.SIGKILL, 5.0)):
+                    signal.pidfd_send_signal(pidfd, number)
+                    if _exits(pidfd, limit_s):
+                        break
         except (FileNotFoundError, ProcessLookupError):
             pass
         finally:
@@ -71,7 +73,7 @@ class Service:
         self.pid_file.unlink(missing_ok=True)
 
 
-def _exited(pidfd: int) -> bool:
+def _exits(pidfd: int, within_s: float) -> bool:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(0))
+    return bool(poll.poll(within_s * 1000))
