@@ -11,6 +11,7 @@ from tests.engines.matrix import Engine
 from tests.engines.service import AS_ROOTLESS, ROOTLESS, Service
 
 SETTINGS = """[containers]
+default_ulimits = ["nofile={files}", "nproc={processes}"]
 netns = "none"
 seccomp_profile = "{root}/usr/share/containers/seccomp.json"
 
@@ -36,6 +37,8 @@ network_config_dir = "{state}/networks"
 """
 """runc, because crun refuses a mixture of both versions of cgroups. Locks in files, because those in /dev/shm have one
 name for all engines of a machine. No network: netavark would change the packet filter of this machine."""
+FILES, PROCESSES = "16384:16384", "30000:30000"
+"""Limits of containers and builds. Without them Podman asks for 1,048,576 each, which needs CAP_SYS_RESOURCE."""
 RUNC = """#!/bin/sh
 exec '{programs}/runc' --root='{runtime}/runc' "$@"
 """
@@ -86,7 +89,7 @@ class Podman:
         runc = self.state / "bin/runc"
         runc.write_text(RUNC.format(programs=made, runtime=self.runtime))
         runc.chmod(0o755)
-        settings = SETTINGS.format(root=made.parent, programs=made, state=self.state)
+        settings = SETTINGS.format(root=made.parent, programs=made, state=self.state, files=FILES, processes=PROCESSES)
         (self.state / "containers.conf").write_text(settings)
         rootless = str(self.engine.is_rootless).lower()
         storage = STORAGE.format(state=self.state, runtime=self.runtime, rootless=rootless)
@@ -118,10 +121,9 @@ class Podman:
     def build(self, folder: Path, tag: str, base: str, label: str) -> None:
         """Builds an image from the files in a folder.
 
-        Without these limits a build asks for 1,048,576 each, which needs CAP_SYS_RESOURCE. The request of the Engine
-        API can't name them.
+        The limits of the settings don't count for a build, and the request of the Engine API can't name any.
         """
-        limits = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=16384:16384")
+        limits = (f"--ulimit=nofile={FILES}", f"--ulimit=nproc={PROCESSES}")
         done = self.command(
             "build", *limits, f"--build-arg=BASE={base}", f"--label={label}", f"--tag={tag}", str(folder)
         )
