@@ -1,7 +1,9 @@
 """Podman engines: `podman system service` with separate data, sockets and settings."""
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,8 +109,21 @@ class Podman:
             self.command("rm", "--all", "--force", "--time=0", "--volumes")
             self.command("pod", "rm", "--all", "--force")
         self._service.end()
+        self._end_monitors()
         if self.engine.is_rootless:
             self.command("system", "migrate")  # ends the process that holds the user namespace
+
+    def _end_monitors(self) -> None:
+        """Kills what watches programs of `podman exec`: Podman 4 may leave it behind."""
+        for place in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                pidfd = os.pidfd_open(int(place.name))
+                try:
+                    words = (place / "cmdline").read_bytes().split(b"\0")
+                    if words[0].endswith(b"/conmon") and bytes(self.state / "bin/runc") in words:
+                        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                finally:
+                    os.close(pidfd)
 
     def purge(self) -> None:
         """Ends everything and removes all data."""
