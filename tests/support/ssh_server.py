@@ -2,13 +2,14 @@
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from containerlab_tui.lab.daemon import SYSTEM_PATHS
 from tests.support.docker import eventually
@@ -64,15 +65,16 @@ class SshServer:
     def log(self) -> str:
         return (self.folder / "sshd.log").read_text()
 
-    def sessions(self) -> list[int]:
-        """Returns the server's processes of open connections."""
-        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(word) for word in path.read_text().split()]
+    def sessions(self) -> list[psutil.Process]:
+        """Returns the server's processes of open connections; what they started is below them."""
+        return psutil.Process(self.process.pid).children()
 
     def end_sessions(self) -> None:
         """Kills the connections, as if the server had crashed."""
-        for pid in self.sessions():
-            os.kill(pid, signal.SIGKILL)
+        # OpenSSH 10 holds a connection in a process below the one that it starts.
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 @contextmanager
