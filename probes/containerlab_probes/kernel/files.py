@@ -142,7 +142,7 @@ def answer_bytes(text: str) -> int:
     """
     if text.isascii() and text.isprintable():
         return len(text) + text.count('"') + text.count("\\")
-    return 3 * len(text.encode("utf-16-le", "surrogatepass"))
+    return (12 if max(text) > "\uffff" else 6) * len(text)  # two escapes for a character beyond U+FFFF
 
 
 def unreadable(error: OSError, path: str) -> ContainerlabError:
