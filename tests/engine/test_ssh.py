@@ -224,7 +224,11 @@ def test_a_context_names_a_host_for_ssh(
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     url = server.url(engine_host)
-    subprocess.run(("docker", "context", "create", "far", "--docker", f"host={url}"), check=True, capture_output=True)
+    elsewhere = "unix:///elsewhere"
+    made = ("docker", "context", "create", "far", "--docker", f"host={elsewhere}")
+    subprocess.run(made, check=True, capture_output=True)
+    for written in tmp_path.glob("contexts/meta/*/meta.json"):  # the client of Docker 20.10 refuses a socket's path
+        written.write_text(written.read_text().replace(elsewhere, url))
     monkeypatch.setenv("DOCKER_CONTEXT", "far")
     engine = connect()
     assert engine.endpoint == url
