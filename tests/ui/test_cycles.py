@@ -16,7 +16,7 @@ from tests.support.engine import details, event
 from tests.ui.conftest import Stage
 from tests.ui.samples import settled
 
-WARM_UP = 220
+WARM_UP = 420
 """Cycles before the first measurement: what is kept of removed containers is full then."""
 SPANS = 4
 """Parts of the run that are measured apart: caches that fill make some parts grow, a leak makes all of them grow."""
@@ -47,7 +47,7 @@ def measured() -> tuple[int, int, int]:
 
 
 async def test_cycles_leave_nothing_behind(stage: Callable[..., Stage]) -> None:
-    cycles = int(os.environ.get("CYCLES", "400"))
+    cycles = int(os.environ.get("CYCLES", "800"))
     made = stage()
     known = made.app.session.store
     async with made.app.run_test(size=(120, 40)) as pilot:
