@@ -36,8 +36,10 @@ class HostMounts:
         """
         for mount in self._mounts_on(device):
             rest = below(inside, mount.root)
-            path = None if rest is None else mount.point.rstrip("/") + rest or "/"
-            if rest is None or path is None or next(self._along(path), None) is not mount:
+            if rest is None:
+                continue
+            path = mount.point.rstrip("/") + rest or "/"
+            if next(self._along(path), None) is not mount:
                 continue
             if mount.filesystem not in SERVED_HERE or (self.may_open(path) and _shows(mount.point, rest, shown)):
                 return path
