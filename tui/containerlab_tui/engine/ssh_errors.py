@@ -47,7 +47,7 @@ def _of_ssh(url: str, example: Example, text: str, last: str) -> ContainerlabErr
     if "HOST IDENTIFICATION HAS CHANGED" in text:
         return Unreachable(
             f"The host key of {url} is not the known one: somebody may be intercepting the connection, or the host was "
-            f"installed again. Find out which; `{example()}` names the line of the old key."
+            f"reinstalled. Find out which; `{example()}` names the line of the old key."
         )
     if "Host key verification failed" in text:
         return Unreachable(
