@@ -277,7 +277,8 @@ def test_a_control_master_of_the_users_configuration(server: SshServer, engine_h
         logs.close()
         for one in (*streams, stream):
             one.close()
-        assert list(stream) == []
+        # Events of other tests' containers that had arrived come first; then the closed stream ends.
+        assert running not in {one.container for one in stream}
         assert list(engine.clone().logs(running, follow=False)) == [b"ready\n"], "the master goes on"
     finally:
         where = ("-p", str(server.port), f"root@{ADDRESS}")
