@@ -193,6 +193,7 @@ class Recorded(Screen):
 
     def leave(self, text: str) -> None:
         """Leaves what shows this text. An Escape together with the next key would be another key, so this waits."""
+        self.shows(text)  # else it could be hidden already, before the Escape
         self.press("Escape")
         self.hides(text)
 
