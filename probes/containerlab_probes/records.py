@@ -7,6 +7,12 @@ container is unchanged: the code that shows it must make it safe.
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+WITHOUT_ROOT = (
+    "Which signals a thread awaits, and the files of processes and containers, can't be read without root "
+    "(CAP_SYS_PTRACE), so no prediction is certain; run this with sudo."
+)
+"""The sentence in `Dispositions.unread` of a process of which only the masks of signals can be read."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessId:
@@ -51,6 +57,8 @@ class Dispositions:
     """Blocked by the main thread, which the kernel asks first; another thread may still take them."""
     unclear: frozenset[int] = frozenset()
     """Signals whose delivery is unknown: it depends on `unread`, or on which of two threads takes them."""
+    assumed: frozenset[int] = frozenset()
+    """Signals whose delivery is likely only: a thread that awaits them, or what a shell waits for, can't be seen."""
     unread: tuple[str, ...] = ()
     """Sentences about what could not be read and may be missing above; empty: everything was read."""
 
@@ -167,6 +175,8 @@ class Forecast:
     effect: Effect
     evidence: str
     """One sentence that names the fact and its source."""
+    likely: bool = False
+    """Whether it rests on what everybody may read; root may see that a thread awaits the signal."""
 
 
 class IpcKind(StrEnum):

@@ -17,7 +17,7 @@ from functools import lru_cache
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
 from containerlab_probes.kernel import procfs
 from containerlab_probes.kernel.files import names_in, read_link, read_status, read_text, unreadable
-from containerlab_probes.records import Dispositions
+from containerlab_probes.records import WITHOUT_ROOT, Dispositions
 
 
 class Call(Enum):
@@ -110,13 +110,15 @@ def read_threads(pid: int, status: procfs.Status, wait_for_sleep: bool) -> tuple
     return tuple(found)
 
 
-def dispositions_of(pid: int, threads: tuple[Thread, ...]) -> Dispositions:
+def dispositions_of(pid: int, threads: tuple[Thread, ...], awaits_signals: bool = False) -> Dispositions:
     """Returns what a process does with signals, from its threads. Raises `Gone`.
 
-    `pending` covers the process and all its threads.
+    `pending` covers the process and all its threads. `awaits_signals`: the program is one that takes signals without a
+    handler, which matters if its system calls can't be read, or if it has just been woken in rt_sigtimedwait: then its
+    masks show nothing either.
     """
     leader = threads[0].status
-    if len(threads) == 1 and _is_plain(threads[0]):
+    if len(threads) == 1 and _is_plain(threads[0]) and not (awaits_signals and threads[0].call is Call.RUNNING):
         pending = leader.shared_pending | leader.thread_pending
         return _plain_dispositions(leader.caught, leader.ignored, pending, threads[0].call is Call.SIGSUSPEND)
     alive = [thread for thread in threads if thread.is_alive]
@@ -124,13 +126,17 @@ def dispositions_of(pid: int, threads: tuple[Thread, ...]) -> Dispositions:
     sigwait, contested = _waited_for(leader, alive)
     by_fd, fd_problem = _signalfds(pid) if any(thread.status.blocked for thread in alive) else (frozenset[int](), "")
     calls = {thread.call for thread in alive}
-    unclear = set(contested)
-    if Call.UNREAD in calls:
-        unclear |= _ALL - (leader.caught - blocked)
+    unclear, assumed = set(contested), frozenset[int]()
+    if Call.UNREAD in calls or (awaits_signals and Call.RUNNING in calls):
+        hidden = _ALL - (leader.caught - blocked)
+        # A signal that only some threads block is usually awaited by the others (man 3 sigwait).
+        awaited = hidden.intersection(frozenset[int]().union(*(thread.status.blocked for thread in alive)))
+        unclear |= hidden if awaits_signals else awaited
+        assumed = frozenset(hidden - unclear - _NEVER_BLOCKED)
     if Call.RUNNING in calls or fd_problem:
         unclear |= blocked - by_fd
     sentences = [thread.unread for thread in alive if thread.unread]
-    if Call.RUNNING in calls and blocked:
+    if Call.RUNNING in calls and (blocked or awaits_signals):
         sentences.append(
             f"A thread of process {pid} was running each time, so the signals that it waits for are unknown."
         )
@@ -146,6 +152,7 @@ def dispositions_of(pid: int, threads: tuple[Thread, ...]) -> Dispositions:
         in_sigsuspend=Call.SIGSUSPEND in calls,
         leader_blocked=leader.blocked,
         unclear=frozenset(unclear) - sigwait - _NEVER_BLOCKED,
+        assumed=assumed,
         unread=tuple(dict.fromkeys([*sentences, fd_problem] if fd_problem else sentences)),
     )
 
@@ -198,7 +205,7 @@ def _read_thread(base: str, status: procfs.Status | None) -> Thread:
             return Thread(status, Call.RUNNING)
         return Thread(status, call, found.arguments, waits_for)
     except Denied:
-        reason = f"Could not read the system call of process {status.tgid}: it needs root (CAP_SYS_PTRACE)."
+        reason = WITHOUT_ROOT
     except ValueError:
         reason = f"Could not read the system call of process {status.tgid}."
     return Thread(status, Call.UNREAD, unread=reason)
@@ -257,8 +264,10 @@ def _signalfds(pid: int) -> tuple[frozenset[int], str]:
     problem = ""
     try:
         fds = names_in(f"/proc/{pid}/fd", _FD_LIMIT + 1)
+    except Denied:
+        return frozenset(), WITHOUT_ROOT
     except ContainerlabError:
-        return frozenset(), f"The open files of process {pid} can't be read without root, so a signalfd isn't seen."
+        return frozenset(), f"The open files of process {pid} can't be read, so a signalfd isn't seen."
     if len(fds) > _FD_LIMIT:
         problem = f"Process {pid} has more than {_FD_LIMIT} open files; a signalfd beyond these isn't seen."
     for fd in fds[:_FD_LIMIT]:

@@ -41,8 +41,10 @@ def shell_of(name: str, exe: str, argv: tuple[str, ...]) -> str | None:
 
     busybox counts as a shell if it runs under a shell's name.
     """
-    file = os.path.basename(exe.removesuffix(" (deleted)"))
     command_name = os.path.basename(argv[0]).removeprefix("-") if argv else name
+    file = os.path.basename(exe.removesuffix(" (deleted)"))
+    if not file and command_name.startswith("busybox"):
+        file = command_name  # its file can't be read without root
     if file.startswith("busybox"):
         applet = argv[1] if command_name.startswith("busybox") and len(argv) > 1 else command_name
         return "busybox" if applet in ("sh", "ash", "hush") or name in ("sh", "ash") else None
@@ -54,11 +56,12 @@ def shell_of(name: str, exe: str, argv: tuple[str, ...]) -> str | None:
 def foreground_of(pid: int, shell: str, thread: Thread) -> tuple[tuple[int, ...], str]:
     """Returns the children for which a shell defers its traps, and a sentence if that is unknown.
 
-    Both are empty if a trap runs at once. `thread` is the shell's leader.
+    Both are empty if a trap runs at once. `thread` is the shell's leader. If its system call can't be read, each child
+    counts that the shell didn't start in the background: a shell seldom does anything but wait for it.
     """
-    if thread.call in (Call.UNREAD, Call.RUNNING):
+    if thread.call is Call.RUNNING:
         return (), f"Whether shell {pid} waits for a foreground command is unknown."
-    if not _waits(shell, thread):
+    if thread.call is not Call.UNREAD and not _waits(shell, thread):
         return (), ""
     try:
         children = procfs.parse_pids(read_list(f"/proc/{pid}/task/{pid}/children"))

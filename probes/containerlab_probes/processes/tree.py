@@ -11,12 +11,13 @@ from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.kernel import procfs
 from containerlab_probes.kernel.files import answer_bytes, read_link, read_status, read_text
 from containerlab_probes.kernel.local import LocalMounts, NotLocal
+from containerlab_probes.processes.awaiting import awaits_signals
 from containerlab_probes.processes.container_files import passwd_of
 from containerlab_probes.processes.dispositions import dispositions_of, read_threads
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.membership import membership_of
 from containerlab_probes.processes.shell_foreground import foreground_of, shell_of
-from containerlab_probes.records import ContainerRun, Dispositions, Process, ProcessId, ProcessList
+from containerlab_probes.records import WITHOUT_ROOT, ContainerRun, Dispositions, Process, ProcessId, ProcessList
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _BOOT = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -152,8 +153,9 @@ def _read(pid: int, stat: procfs.Stat, level: int | None, users: _Users, orphane
     except ContainerlabError:
         exe = ""
     shell = shell_of(stat.name, exe, argv)
-    threads = read_threads(pid, status, wait_for_sleep=shell is not None)
-    dispositions = dispositions_of(pid, threads)
+    awaits = awaits_signals(stat.name)
+    threads = read_threads(pid, status, wait_for_sleep=awaits or shell is not None)
+    dispositions = dispositions_of(pid, threads, awaits)
     if shell and dispositions.caught - {_CHILD_SIGNAL}:
         dispositions = _with_foreground(dispositions, *foreground_of(pid, shell, threads[0]))
     if procfs.parse_started(_proc_text(pid, "stat")) != stat.started:
@@ -189,9 +191,10 @@ def _spared_by_kernel(init: Dispositions) -> bool | None:
 
 
 def _with_foreground(dispositions: Dispositions, children: tuple[int, ...], unread: str) -> Dispositions:
-    if not unread:
-        return replace(dispositions, foreground=children)
     open_to = dispositions.caught - dispositions.blocked - {_CHILD_SIGNAL}
+    if not unread:
+        assumed = dispositions.assumed | open_to if WITHOUT_ROOT in dispositions.unread else dispositions.assumed
+        return replace(dispositions, foreground=children, assumed=assumed)
     return replace(dispositions, unclear=dispositions.unclear | open_to, unread=(*dispositions.unread, unread))
 
 

@@ -5,9 +5,11 @@ get_signal) for a signal from outside the process's PID namespace, such as the s
 """
 
 import signal as posix
+from collections.abc import Iterable
 
 from containerlab_probes.errors import BadRequest
-from containerlab_probes.records import Delivery, Effect, Forecast, Process
+from containerlab_probes.processes.awaiting import awaits_signals
+from containerlab_probes.records import WITHOUT_ROOT, Delivery, Effect, Forecast, Process
 from containerlab_probes.signals.names import default_action, name_of
 
 _KILL, _STOP, _CONT, _CHLD, _HUP = (
@@ -34,7 +36,14 @@ def forecast(process: Process, signal: int, children: tuple[Process, ...] = ()) 
         or _blocked(process, signal)
         or _by_disposition(process, signal, process.namespace_init, children)
     )
-    return Forecast(process.id, process.container_pid, signal, *answer)
+    delivery, effect, evidence = answer
+    likely = signal in process.dispositions.assumed and delivery is not Delivery.UNKNOWN
+    return Forecast(process.id, process.container_pid, signal, delivery, effect, evidence, likely)
+
+
+def without_root(seen: Iterable[Process]) -> str:
+    """Returns the sentence about what only root can read, if it is missing for one of these processes, else nothing."""
+    return WITHOUT_ROOT if any(WITHOUT_ROOT in one.dispositions.unread for one in seen) else ""
 
 
 def _exited(process: Process) -> _Answer | None:
@@ -69,8 +78,26 @@ def _waited_for_or_unknown(process: Process, signal: int) -> _Answer | None:
         )
         return Delivery.SIGWAIT, Effect.PROGRAM_DECIDES, evidence
     if signal in found.unclear:
-        return Delivery.UNKNOWN, Effect.UNKNOWN, " ".join(found.unread) or "the facts that decide could not be read"
+        return Delivery.UNKNOWN, Effect.UNKNOWN, _why_unclear(process, signal)
     return None
+
+
+def _why_unclear(process: Process, signal: int) -> str:
+    """Returns why the delivery of a signal is unknown; without root, what the masks say about it."""
+    found, pid = process.dispositions, process.pid
+    own = [one for one in found.unread if one != WITHOUT_ROOT]
+    if own or not found.unread:
+        return " ".join(own) or "the facts that decide could not be read"
+    if signal in found.blocked:
+        return (
+            f"every thread blocks it (SigBlk of /proc/{pid}/task/*/status), and a signalfd can't be seen without root"
+        )
+    if awaits_signals(process.name):
+        return f"{process.name} awaits signals without a handler, which can't be seen without root"
+    return (
+        f"only some threads block it (SigBlk of /proc/{pid}/task/*/status), so another probably awaits it, "
+        "which can't be seen without root"
+    )
 
 
 def _blocked(process: Process, signal: int) -> _Answer | None:

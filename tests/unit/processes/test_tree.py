@@ -388,7 +388,7 @@ def test_the_foreground_child_of_a_shell(shell: str, body: str, waits: bool) -> 
 
 
 def test_an_unreadable_shell_gives_a_reason() -> None:
-    assert foreground_of(7, "dash", Thread(status(), Call.UNREAD))[1]
+    assert foreground_of(7, "dash", Thread(status(), Call.RUNNING))[1]
     assert foreground_of(2**22 + 1, "dash", Thread(status(), Call.WAIT))[1]
     assert foreground_of(7, "dash", Thread(status(), Call.SIGSUSPEND)) == ((), "")
     assert foreground_of(7, "bash", Thread(status(), Call.OTHER)) == ((), "")

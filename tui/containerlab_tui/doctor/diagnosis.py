@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from containerlab_probes.records import Delivery, Process
+from containerlab_probes.signals.forecast import without_root
 from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.doctor import findings
 from containerlab_tui.doctor.case import Case, lowest
@@ -38,6 +39,8 @@ def diagnose(facts: Facts) -> Diagnosis:
         delivery = case.forecast(root, facts.signal).delivery
         outcome = _never_sent(root) or outcome_of(case, root, facts.signal)
         outcome = _in_time(facts, _by_history(facts, root, delivery, outcome), delivery)
+        if without_root(facts.processes):
+            outcome = replace(outcome, confidence=lowest(outcome.confidence, Confidence.LIKELY))
     outcome = replace(outcome, findings=findings.findings(case, root, delivery, outcome))
     details = facts.details
     main = main_program(case, root) if root else None
@@ -60,7 +63,7 @@ def diagnose(facts: Facts) -> Diagnosis:
         takes_s=outcome.takes_s if outcome.outlook is Outlook.EXITS else None,
         id=details.id,
         started_at=details.started_at,
-        partial=facts.unread,
+        partial=(missing, *facts.unread) if (missing := without_root(facts.processes)) else facts.unread,
     )
 
 

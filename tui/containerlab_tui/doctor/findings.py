@@ -201,7 +201,7 @@ def _shells(situation: Situation) -> Iterator[Finding]:
             if traps.trap_for(text, situation.case.facts.signal):
                 summary = f"The shell is in `wait`, so its {situation.signal} trap runs at once."
                 yield Finding("trap-waits", Severity.NOTE, summary, evidence)
-        else:
+        elif forecast.delivery is not Delivery.UNKNOWN:
             yield Finding(
                 "shell-in-front",
                 situation.severity(),

@@ -16,7 +16,17 @@ _DEPTH = 8
 
 
 def outcome_of(case: Case, process: Process, signal: int, group: bool = False) -> Outcome:
-    """Returns the outcome of a signal for a process; `group`: its children receive it too."""
+    """Returns the outcome of a signal for a process; `group`: its children receive it too.
+
+    Without root it is never certain: a thread that awaits the signal can't be seen.
+    """
+    found = _outcome(case, process, signal, group)
+    if signal in process.dispositions.assumed | process.dispositions.unclear:
+        return replace(found, confidence=lowest(found.confidence, Confidence.LIKELY))
+    return found
+
+
+def _outcome(case: Case, process: Process, signal: int, group: bool) -> Outcome:
     forecast = case.forecast(process, signal)
     if case.depth > _DEPTH:
         return Outcome(Outlook.UNKNOWN, Confidence.GUESS, ("The process chain is too long to follow.",))
@@ -34,9 +44,10 @@ def outcome_of(case: Case, process: Process, signal: int, group: bool = False) -
             return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (why,), graceful=Graceful.NO)
         case Delivery.UNKNOWN if catalogue.is_shell(process) and shells.is_deferred(case, process, signal):
             return shells.deferred(case, process, signal, forecast, group)
+        case Delivery.UNKNOWN if _awaits_nothing(case, process, signal):
+            return _stays(case, process, signal, forecast)
         case Delivery.UNKNOWN:
-            reached = _reached(case, process, signal, forecast, group)
-            return replace(reached, confidence=lowest(reached.confidence, Confidence.LIKELY))
+            return _reached(case, process, signal, forecast, group)
         case _:
             return _reached(case, process, signal, forecast, group)
 
@@ -45,6 +56,17 @@ def _only_the_kernel_decides(process: Process, signal: int) -> bool:
     """Returns whether the result depends only on the kernel: kernels differ here, and this one was not tested."""
     found = process.dispositions
     return process.state not in ("T", "t") and signal not in found.caught | found.unclear
+
+
+_AWAITS = re.compile(r"sigwait|sigtimedwait|sigpending|signalfd|set_wakeup_fd", re.IGNORECASE)
+
+
+def _awaits_nothing(case: Case, process: Process, signal: int) -> bool:
+    """Returns whether a signal that all threads block stays pending, because the program's source never awaits one."""
+    if signal not in process.dispositions.blocked or signal in process.dispositions.caught:
+        return False
+    texts = scripts.texts_of(case, process)
+    return bool(texts) and not any(_AWAITS.search(text) for text in texts)
 
 
 def _blocked_with_handler(case: Case, process: Process, signal: int, forecast: Forecast, group: bool) -> Outcome:
@@ -222,7 +244,7 @@ def _known(
         return Outcome(Outlook.TIMES_OUT, confidence, why, graceful=Graceful.NO, graceful_signals=program.graceful)
     if reaction.does in catalogue.UNCLEAR:
         return Outcome(Outlook.UNKNOWN, Confidence.GUESS, why, graceful=graceful, graceful_signals=program.graceful)
-    others = [one for one in case.children(process) if one.exe != process.exe]
+    others = [one for one in case.children(process) if not catalogue.is_same_program(one, process)]
     if others and program.kind in ("server", "database"):
         why = (*why, f"It may also wait for its child, {described(others[0])}.")
         confidence = lowest(confidence, Confidence.LIKELY)

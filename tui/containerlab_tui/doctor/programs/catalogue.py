@@ -118,8 +118,11 @@ _WORDS_LIMIT = 1000
 
 def program_name(process: Process) -> str:
     """Returns the program's name without its version; for busybox, the applet's name."""
-    file = os.path.basename(process.exe.removesuffix(" (deleted)"))
     called = os.path.basename(process.argv[0]).removeprefix("-") if process.argv else process.name
+    if not process.exe and " " in called:
+        called = process.name  # a title: the program has overwritten its command line
+    # Without root only the command line names the program.
+    file = os.path.basename(process.exe.removesuffix(" (deleted)")) or called
     if file.startswith(("busybox", "toybox")):
         applet = called
         if called.startswith(("busybox", "toybox")):
@@ -129,7 +132,7 @@ def program_name(process: Process) -> str:
         return "busybox-sh" if applet in ("sh", "ash", "hush") else applet
     if file == "coreutils" and called:
         return called
-    return bare(file or called.split(" ")[0].rstrip(":"))
+    return bare(file.split(" ")[0].rstrip(":") if file == called else file)
 
 
 def bare(file: str) -> str:
@@ -138,6 +141,13 @@ def bare(file: str) -> str:
         if file != family and file.startswith(family) and _VERSION.fullmatch(file[len(family) :]):
             return _ALIASES.get(family, family)
     return _ALIASES.get(file, file)
+
+
+def is_same_program(process: Process, other: Process) -> bool:
+    """Returns whether two processes run the same file; without root, whether they have the same name."""
+    if process.exe and other.exe:
+        return process.exe == other.exe
+    return process.name == other.name
 
 
 def is_shell(process: Process) -> bool:

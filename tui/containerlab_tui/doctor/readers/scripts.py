@@ -112,7 +112,7 @@ def _why_stuck(case: Case, process: Process, texts: tuple[str, ...], found: Hand
     if family != "python":
         return node.blocked(texts) if lasting and family == "node" else ""
     stuck = python_exit.blocked(texts, len(lasting))
-    alike = [one for one in children if one.exe == process.exe]
+    alike = [one for one in children if catalogue.is_same_program(one, process)]
     stuck = stuck or python_exit.waits_for_tasks(texts, process.threads, len(alike))
     if stuck or not found.by_exception:
         return stuck

@@ -186,7 +186,7 @@ def outlasts_grace_period(case: Case, child: Process) -> bool:
 
 def _is_subshell(case: Case, process: Process) -> bool:
     parent = next((one for one in case.facts.processes if one.pid == process.parent_pid), None)
-    return parent is not None and parent.argv == process.argv and parent.exe == process.exe
+    return parent is not None and parent.argv == process.argv and catalogue.is_same_program(parent, process)
 
 
 def _unknown(why: str) -> Outcome:
