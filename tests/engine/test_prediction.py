@@ -36,6 +36,16 @@ class Row:
     """The doctor's document for a user in the docker group."""
 
     @property
+    def codes(self) -> set[str]:
+        """The codes of the findings with root."""
+        return {one.code for one in self.diagnosis.findings}
+
+    @property
+    def told(self) -> str:
+        """The prediction with root."""
+        return self.diagnosis.outlook.value
+
+    @property
     def right_without_root(self) -> bool | None:
         """Whether the prediction without root came true; None: unknown."""
         outlook, happened = self.unprivileged["outlook"], self.compared.happened.value
@@ -54,7 +64,8 @@ class Row:
         fate = {True: "right", False: "WRONG", None: "unknown"}[self.right_without_root]
         return (
             f"{self.form.name:<40} {made['delivery']:<9} {made['outlook']:<9} {made['confidence']:<7} "
-            f"{self.compared.happened:<9} {fate:<7}  {self.findings_without_root}"
+            f"{self.compared.happened:<9} {fate:<7}  "
+            f"{' '.join(sorted(self.codes ^ set(self.findings_without_root)))}"
         )
 
     @property
@@ -148,9 +159,14 @@ def _print_without_root(rows: Sequence[Row]) -> None:
 
 
 def _assert_without_root(rows: Sequence[Row]) -> None:
-    """Checks what a user in the docker group was told about the same containers."""
-    right, wrong = ([row for row in rows if row.right_without_root is one] for one in (True, False))
+    """Checks what a user in the docker group was told about the same containers.
+
+    A program that was still starting misleads root alike, which is checked above.
+    """
+    right = [row for row in rows if row.right_without_root]
+    wrong = [row for row in rows if row.right_without_root is False and row.unprivileged["outlook"] != row.told]
     listed = "\n".join(row.line_without_root() for row in rows if row.right_without_root is not True)
     assert len(right) * 4 >= len(rows) * 3, listed
     assert len(wrong) * 50 <= len(rows), listed
-    assert not [row for row in wrong if row.unprivileged["confidence"] == Confidence.CERTAIN], listed
+    assert all(row.unprivileged["confidence"] != Confidence.CERTAIN for row in rows), listed
+    assert not [row.form.name for row in rows if "shell-in-front" in set(row.findings_without_root) - row.codes], listed

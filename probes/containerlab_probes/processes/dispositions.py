@@ -129,9 +129,8 @@ def dispositions_of(pid: int, threads: tuple[Thread, ...], awaits_signals: bool 
     unclear, assumed = set(contested), frozenset[int]()
     if Call.UNREAD in calls or (awaits_signals and Call.RUNNING in calls):
         hidden = _ALL - (leader.caught - blocked)
-        # A signal that only some threads block is usually awaited by the others (man 3 sigwait).
-        awaited = hidden.intersection(frozenset[int]().union(*(thread.status.blocked for thread in alive)))
-        unclear |= hidden if awaits_signals else awaited
+        # A signal that the main thread blocks is usually awaited by another thread (man 3 sigwait), or by a signalfd.
+        unclear |= hidden if awaits_signals else hidden & leader.blocked
         assumed = frozenset(hidden - unclear - _NEVER_BLOCKED)
     if Call.RUNNING in calls or fd_problem:
         unclear |= blocked - by_fd

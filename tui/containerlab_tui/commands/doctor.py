@@ -18,8 +18,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.all:
         diagnoses, unseen = service.doctor_all(engine, history)
         diagnoses = by_trouble(diagnoses)
-        partly = [f"{one.container}: {sentence}" for one in diagnoses for sentence in one.partial]
-        for sentence in (*unseen, *partly):
+        for sentence in (*unseen, *doctor_text.partly(diagnoses)):
             common.tell(safe(sentence))
         if arguments.json:
             common.answer(doctor_documents.documents(diagnoses, unseen))
@@ -30,8 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             common.answer(doctor_documents.document(diagnoses[0]))
         else:
-            common.say(_page(diagnoses[0]))
             common.tell_partial(*diagnoses[0].partial)
+            common.say(_page(diagnoses[0]))
     bad = any(finding.severity is Severity.ERROR for one in diagnoses for finding in one.findings)
     return 1 if arguments.strict and bad else 0
 

@@ -3,7 +3,8 @@
 import argparse
 
 from containerlab_probes.errors import Unsupported
-from containerlab_probes.records import Process, ProcessLoad
+from containerlab_probes.records import WITHOUT_ROOT, Process, ProcessLoad
+from containerlab_probes.signals.forecast import without_root
 from containerlab_probes.signals.names import name_of
 from containerlab_tui.commands import common
 from containerlab_tui.present import documents, wording
@@ -46,8 +47,11 @@ def run(arguments: argparse.Namespace) -> int:
         "PROCESS", "HANDLED", "IGNORED", "BLOCKED", "WAITED FOR",
     )  # fmt: skip
     common.say(common.table(headings, rows, right=(0, 1, *range(4, 10))))
+    common.tell_partial(without_root(seen))
     for one in seen:
         for reason in one.dispositions.unread:
+            if reason == WITHOUT_ROOT:
+                continue
             common.tell(safe(f"process {one.container_pid}: {reason}"))
     common.tell_partial(listed.unread)
     return 0

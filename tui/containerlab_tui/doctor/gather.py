@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from containerlab_probes.errors import ContainerlabError
+from containerlab_probes.errors import ContainerlabError, Denied
 from containerlab_probes.kernel.files import read_bytes, read_text
 from containerlab_probes.records import Process, ProcessId
 from containerlab_probes.signals.names import number_of
@@ -71,7 +71,7 @@ def gather(
         now=now,
         unseen_reason=unseen_reason,
         files=read,
-        environments=_environments(seen, read),
+        environments=_environments(engine, details, seen, read),
         cannot_write=unwritable,
         go_programs=go_programs,
         units=units,
@@ -260,8 +260,13 @@ _ENVIRONMENT = {
 }
 
 
-def _environments(seen: Sequence[Process], files: Mapping[tuple[int, str], str]) -> Mapping[int, Mapping[str, str]]:
-    """Reads the environment variables that change how known programs react; no others are kept."""
+def _environments(
+    engine: Engine, details: Details, seen: Sequence[Process], files: Mapping[tuple[int, str], str]
+) -> Mapping[int, Mapping[str, str]]:
+    """Reads the environment variables that change how known programs react; no others are kept.
+
+    Without root those count that the container was created with: its programs inherit them.
+    """
     found: dict[int, Mapping[str, str]] = {}
     for process in seen[:PROCESS_LIMIT]:
         known = catalogue.recognise(process)
@@ -272,8 +277,17 @@ def _environments(seen: Sequence[Process], files: Mapping[tuple[int, str], str])
         if wanted is None:
             continue
         try:
-            pairs = [entry.partition("=") for entry in read_text(f"/proc/{process.pid}/environ").split("\0")]
+            entries = read_text(f"/proc/{process.pid}/environ").split("\0")
+        except Denied:
+            entries = _configured_environment(engine, details)
         except ContainerlabError:
             continue
+        pairs = [entry.partition("=") for entry in entries]
         found[process.pid] = {name: value for name, _, value in pairs if wanted.fullmatch(name)}
     return found
+
+
+def _configured_environment(engine: Engine, details: Details) -> list[str]:
+    config = engine.inspect_raw(details.id).get("Config")
+    entries = config.get("Env") if isinstance(config, dict) else None
+    return [str(one) for one in entries] if isinstance(entries, list) else []

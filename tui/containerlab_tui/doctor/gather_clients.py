@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from containerlab_probes.errors import ContainerlabError, Unsupported
 from containerlab_probes.kernel.files import lines_of, names_in, read_text
 from containerlab_probes.records import Process
+from containerlab_probes.signals.forecast import without_root
 
 _LISTEN = "0A"
 _OPEN = frozenset(("01", "04", "05", "08"))
@@ -34,7 +35,10 @@ def clients_of(pid: int, seen: Sequence[Process]) -> int | None:
     """
     own: set[str] | None = None
     try:
-        if os.stat(f"/proc/{pid}/ns/net").st_ino == os.stat("/proc/self/ns/net").st_ino:
+        # Unlike ns/net, everybody may read net/; each network namespace has its own files there (fs/proc/proc_net.c).
+        if os.stat(f"/proc/{pid}/net/dev").st_ino == os.stat("/proc/self/net/dev").st_ino:
+            if without_root(seen):
+                return None
             own = _sockets(seen)
         tcp = [row for name in ("tcp", "tcp6") for row in _rows(pid, name, _TCP_ROW)] if _tcp_in_use(pid) > 1 else []
         accepted = [*_tcp(tcp), *_unix(_rows(pid, "unix", _UNIX_ROW))]

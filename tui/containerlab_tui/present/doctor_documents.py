@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from containerlab_probes.records import Process
 from containerlab_tui.model.diagnosis import Comparison, Diagnosis, Finding
+from containerlab_tui.present import doctor_text
 from containerlab_tui.present.documents import SCHEMA, Document
 from containerlab_tui.present.safe_text import plain
 
@@ -19,9 +20,7 @@ def documents(diagnoses: Sequence[Diagnosis], unseen: Sequence[str] = ()) -> Doc
         "schema": SCHEMA,
         "containers": [body(one) for one in diagnoses],
         "unread": [plain(one) for one in unseen],
-        "partial": [
-            plain(one) for one in (*unseen, *(f"{each.container}: {why}" for each in diagnoses for why in each.partial))
-        ],
+        "partial": [plain(one) for one in (*unseen, *doctor_text.partly(diagnoses))],
     }
 
 

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from containerlab_probes.records import WITHOUT_ROOT
 from containerlab_tui.model.diagnosis import Diagnosis, Finding, Graceful, Outlook, Severity
 from containerlab_tui.model.grace import grace_period
 
@@ -37,6 +38,13 @@ def graceful(one: Diagnosis) -> str:
     """Returns whether the stop signal causes a clean shutdown, and which signal is documented to."""
     said = {Graceful.YES: "yes", Graceful.NO: "no", Graceful.UNKNOWN: "unknown"}[one.graceful]
     return f"{said}; documented: {one.graceful_signal}" if one.graceful_signal else said
+
+
+def partly(diagnoses: Iterable[Diagnosis]) -> list[str]:
+    """Returns the sentences about what could not be read: one that only root can, then those of each container."""
+    found = [(one.container, why) for one in diagnoses for why in one.partial]
+    shared = [WITHOUT_ROOT] if any(why == WITHOUT_ROOT for _, why in found) else []
+    return [*shared, *(f"{name}: {why}" for name, why in found if why != WITHOUT_ROOT)]
 
 
 def by_weight(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -72,8 +72,8 @@ def processes(container: str, seen: "Sequence[Process]", unread: str = "") -> Do
     }
 
 
-def _partial(unread: str) -> list[str]:
-    return [plain(unread)] if unread else []
+def _partial(*unread: str) -> list[str]:
+    return [plain(one) for one in unread if one]
 
 
 def _process(one: "Process") -> Document:
@@ -112,12 +112,12 @@ def _dispositions(held: "Dispositions") -> Document:
     }
 
 
-def forecasts(container: str, made: "Iterable[Forecast]", unread: str = "") -> Document:
+def forecasts(container: str, made: "Iterable[Forecast]", *unread: str) -> Document:
     return {
         "schema": SCHEMA,
         "container": container,
         "forecasts": [_forecast(one) for one in made],
-        "partial": _partial(unread),
+        "partial": _partial(*unread),
     }
 
 
@@ -129,6 +129,7 @@ def _forecast(one: "Forecast") -> Document:
         "delivery": one.delivery.value,
         "effect": one.effect.value,
         "evidence": one.evidence,
+        "likely": one.likely,
     }
 
 

@@ -119,7 +119,7 @@ _WORDS_LIMIT = 1000
 def program_name(process: Process) -> str:
     """Returns the program's name without its version; for busybox, the applet's name."""
     called = os.path.basename(process.argv[0]).removeprefix("-") if process.argv else process.name
-    if not process.exe and " " in called:
+    if not process.exe and process.argv and " " in process.argv[0]:
         called = process.name  # a title: the program has overwritten its command line
     # Without root only the command line names the program.
     file = os.path.basename(process.exe.removesuffix(" (deleted)")) or called

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from containerlab_probes.errors import BadRequest
 from containerlab_probes.records import Process
+from containerlab_probes.signals.forecast import without_root
 from containerlab_probes.signals.names import name_of, number_of
 from containerlab_tui.doctor.bounds import seconds, tidy
 from containerlab_tui.doctor.case import Case, described, lowest
@@ -109,6 +110,12 @@ _FINISH_S = 5.0
 
 def _finish(case: Case, process: Process, outcome: Outcome) -> Outcome:
     """Adds the time of the service's finish script, which s6-supervise also waits for."""
+    if without_root(case.facts.processes):
+        why = (
+            *outcome.why,
+            "Its service directory can't be read: no down-signal, timeout or finish script is assumed.",
+        )
+        return replace(outcome, confidence=Confidence.GUESS, why=why)
     text = case.text(process, "finish")
     if text is None or outcome.outlook is not Outlook.EXITS:
         return outcome

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from containerlab_probes.errors import BadRequest
 from containerlab_probes.records import Process
+from containerlab_probes.signals.forecast import without_root
 from containerlab_probes.signals.names import name_of, number_of
 from containerlab_tui.doctor.bounds import CONFIGURATION_LIMIT, seconds, tidy_lines
 from containerlab_tui.doctor.case import Case, described
@@ -183,11 +184,15 @@ def outcome(case: Case, process: Process, signal: int) -> Outcome:
     """Predicts how long supervisord takes to stop all its programs."""
     found = configuration(case, process)
     children = case.children(process)
-    if found is None and children:
+    if found is None and children and not without_root(case.facts.processes):
         unread = "Its configuration can't be read, so the time that it waits for its programs is unknown."
         return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (unread,), graceful=Graceful.YES)
     managed = found.managed if found else ()
     why = [f"known: supervisord stops its programs, one group after another, on {name_of(signal)}, then exits."]
+    likely = Confidence.LIKELY
+    if found is None and children:
+        likely = Confidence.GUESS
+        why.append("Its configuration can't be read: its defaults are assumed.")
     least: dict[str, float] = {}
     most: dict[str, float] = {}
     graceful = Graceful.YES
@@ -207,7 +212,6 @@ def outcome(case: Case, process: Process, signal: int) -> Outcome:
         least[of.group] = max(least.get(of.group, 0.0), low)
         most[of.group] = max(most.get(of.group, 0.0), high)
     shortest, longest = sum(least.values()) + 0.3, sum(most.values()) + 0.5
-    likely = Confidence.LIKELY
     if len(children) < sum(one.count for one in managed) and case.age_s(process) < _STARTING_S:
         likely = Confidence.GUESS
         why.append(f"It is {case.age_s(process):.1f} s old: it may not have started all its programs yet.")

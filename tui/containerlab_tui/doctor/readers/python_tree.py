@@ -15,6 +15,8 @@ EXITS = frozenset(("exit", "_exit", "quit", "abort", "interrupt_main", "raise_si
 _NODES_LIMIT = 15_000
 """Nodes of one program's tree that are analysed: about 1,500 lines."""
 
+_PARSE_ATTEMPTS = 20
+
 
 @lru_cache(maxsize=32)
 def parsed(text: str) -> ast.Module | None:
@@ -24,11 +26,21 @@ def parsed(text: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tree = ast.parse(text)
+            tree = _parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     beyond = next(itertools.islice(ast.walk(tree), _NODES_LIMIT, None), None)
     return tree if beyond is None else None
+
+
+def _parse(text: str) -> ast.Module:
+    """Parses a program. Python 3.11 and 3.12 fail where two threads parse at once (cpython issue 106905)."""
+    for _ in range(_PARSE_ATTEMPTS):
+        try:
+            return ast.parse(text)
+        except SystemError:
+            continue
+    raise ValueError("other threads parse all the time")
 
 
 @lru_cache(maxsize=32)

@@ -81,7 +81,7 @@ def _by_source(case: Case, process: Process, signal: int, delivery: Delivery, fa
     found: Handler | None
     if family == "python":
         found = python_source.handler(texts, signal)
-        if found is None and delivery in (Delivery.SIGWAIT, Delivery.SIGNALFD):
+        if found is None and delivery in (Delivery.SIGWAIT, Delivery.SIGNALFD, Delivery.UNKNOWN):
             found = python_exit.waited(texts)
     else:
         found = scripting_languages.handler(family, texts, name)

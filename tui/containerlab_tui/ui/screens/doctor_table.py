@@ -10,6 +10,7 @@ from textual.binding import BindingType
 from textual.screen import Screen
 
 from containerlab_probes.errors import ContainerlabError
+from containerlab_probes.records import WITHOUT_ROOT
 from containerlab_tui.doctor.diagnosis import by_trouble
 from containerlab_tui.model.diagnosis import Diagnosis, Outlook, Severity
 from containerlab_tui.model.grace import grace_period
@@ -145,7 +146,9 @@ class DoctorTable(Screen[None]):
         self.query_one("#head", Static).update(head)
         lines = [self._trouble] if self._trouble else []
         lines += [f"Not checked: {one}" for one in self._unread[:UNREAD_SHOWN]]
-        lines += [f"Partly checked: {one.container}" for one in self._diagnoses.values() if one.partial][:UNREAD_SHOWN]
+        partial = {one.container: set(one.partial) for one in self._diagnoses.values() if one.partial}
+        lines += [WITHOUT_ROOT] if any(WITHOUT_ROOT in one for one in partial.values()) else []
+        lines += [f"Partly checked: {name}" for name, one in partial.items() if one - {WITHOUT_ROOT}][:UNREAD_SHOWN]
         if len(self._unread) > UNREAD_SHOWN:
             lines.append(f"and {len(self._unread) - UNREAD_SHOWN} more not checked")
         where = self.query_one("#trouble", Static)
