@@ -42,7 +42,7 @@ KILL_LIMIT_S = 1.0
 PACKAGES = ("psutil", "sysv_ipc")
 """Packages that an agent may import besides the standard library and this package."""
 
-_CAPABILITIES = {"SYS_PTRACE": 19, "SYS_ADMIN": 21}
+_CAPABILITIES = {"CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21}
 """Capabilities that an agent needs (include/uapi/linux/capability.h)."""
 
 
@@ -161,7 +161,8 @@ class _AgentProcess:
             return Gone("The container has exited.")
         if "not permitted" in said or "Permission denied" in said:
             return Denied(
-                "The container's namespaces can't be entered without root (SYS_ADMIN, SYS_PTRACE); run this with sudo."
+                "The container's namespaces can't be entered without root (CAP_SYS_ADMIN, CAP_SYS_PTRACE); "
+                "run this with sudo."
             )
         last = said.splitlines()[-1] if said else "no message"
         return Unsupported(f"A probe agent exited with status {status}: {last}.")

@@ -28,7 +28,7 @@ def send(run: ContainerRun, id: ProcessId, number: int) -> None:
         raise failure(
             error,
             f"send {name_of(number)} to process {id.pid}",
-            denied="it belongs to another user; run this with sudo",
+            denied="it belongs to another user, which needs root (CAP_KILL); run this with sudo",
         ) from error
     except (OSError, OverflowError) as error:
         raise BadRequest(f"No such signal: {number}.") from error

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable
 from operator import itemgetter
 
-from containerlab_probes.errors import ContainerlabError, Gone, Unsupported
+from containerlab_probes.errors import ContainerlabError, Denied, Gone, Unsupported
 from containerlab_probes.kernel import procfs
 from containerlab_probes.kernel.files import names_in, read_status, read_text
 from containerlab_probes.kernel.namespaces import namespace_inode
@@ -91,13 +91,16 @@ class Tracer:
     def watch(self, ids: Iterable[ProcessId]) -> None:
         """Watches these processes and their present and later descendants; omits processes that have exited.
 
-        For PID 1 of a PID namespace, it watches all processes that are in that namespace or enter it.
+        For PID 1 of a PID namespace, it watches all processes that are in that namespace or enter it. Raises `Denied`
+        if that namespace can't be read (CAP_SYS_PTRACE): signals to processes that enter it would be missing.
         """
         for id in ids:
             try:
                 if identify(id.pid) != id:
                     continue
                 self._register_namespace(id.pid)
+            except Denied:
+                raise
             except ContainerlabError:
                 continue
             self._watch_process(id.pid, id.pid)

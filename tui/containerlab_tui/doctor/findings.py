@@ -146,9 +146,7 @@ def _reception(situation: Situation) -> Iterator[Finding]:
             evidence,
             fixes.handling(situation.signal, _ends_on(situation)),
         )
-    elif (
-        situation.delivery is Delivery.PENDING and situation.case.facts.signal not in situation.root.dispositions.caught
-    ):
+    elif _stays_blocked(situation):
         summary = f"PID 1 ({situation.root.name}) blocks {situation.signal} and never waits for it."
         yield Finding("signal-blocked", situation.severity(), summary, evidence, fixes.unblock(situation.signal))
     elif (
@@ -165,6 +163,15 @@ def _reception(situation: Situation) -> Iterator[Finding]:
             situation.outcome.why[-1:],
             fixes.init(),
         )
+
+
+def _stays_blocked(situation: Situation) -> bool:
+    """Returns whether PID 1 blocks the signal for good; without root, whether its source shows that."""
+    found, signal = situation.root.dispositions, situation.case.facts.signal
+    if signal in found.caught:
+        return False
+    by_source = situation.delivery is Delivery.UNKNOWN and signal in found.blocked and situation.late
+    return situation.delivery is Delivery.PENDING or by_source
 
 
 def _unknown_handler(situation: Situation) -> Finding:

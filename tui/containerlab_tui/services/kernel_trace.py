@@ -1,11 +1,12 @@
 """Runs a kernel trace of signals, or says why tracing is not available."""
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from containerlab_probes.errors import ContainerlabError
+from containerlab_probes.errors import ContainerlabError, Denied
 from containerlab_probes.records import ProcessId
 from containerlab_probes.trace.tracer import Tracer
 from containerlab_probes.trace_records import TraceRecord
@@ -53,7 +54,8 @@ class KernelTrace:
     def watch(self, ids: Iterable[ProcessId]) -> None:
         """Adds these processes to the trace."""
         if self._tracer is not None:
-            self._tracer.watch(ids)
+            with contextlib.suppress(Denied):  # their PID 1 is watched, so their namespace could be read
+                self._tracer.watch(ids)
 
     @property
     def watched(self) -> frozenset[int]:

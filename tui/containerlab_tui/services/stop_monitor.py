@@ -24,7 +24,7 @@ from containerlab_tui.model.grace import grace_period
 from containerlab_tui.model.inventory import EngineEvent
 from containerlab_tui.model.kernel_trace import as_stop_event
 from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, StopState, begin, fold
-from containerlab_tui.services.kernel_trace import START_S, KernelTrace, NoTrace, Record, Recording, start_within
+from containerlab_tui.services.kernel_trace import START_S, KernelTrace, Record, Recording, start_within
 
 STRAGGLERS_S = 0.5
 """Time to wait for the other exits after PID 1's: the kernel kills all processes with it."""
@@ -190,7 +190,7 @@ class StopMonitor:
         """Updates the state until the stop is finished. Returns the final state."""
         for work in (self._read_events, self._read_exits):
             threading.Thread(target=work, name="stop-watch", daemon=True).start()
-        if isinstance(self._recording, NoTrace):
+        if self._recording is not None and self._recording.no_trace_reason:
             why = f"no kernel trace of this stop: {self._recording.no_trace_reason}"
             self._queue.put(StopEvent(self._clock(), Kind.NOTE, Source.KERNEL, detail=why))
         try:

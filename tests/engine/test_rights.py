@@ -1,0 +1,126 @@
+"""What works without root, and without one of root's capabilities, and which sentence says what is missing."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from containerlab_probes.records import WITHOUT_ROOT
+from containerlab_tui.engine.docker_engine import DockerEngine
+from containerlab_tui.services.diagnosis import doctor
+from tests.engine.forms_of_programs import BLOCKS, HANDLER_EXITS
+from tests.support.docker import Containers, Docker, eventually
+from tests.support.docker_group import Answer, DockerGroup, docker_group
+
+BASE = "base"
+WITHOUT = """
+import ctypes, os, sys
+assert ctypes.CDLL(None).prctl(24, int(sys.argv[1]), 0, 0, 0) == 0  # PR_CAPBSET_DROP
+program = "import sys; from containerlab_tui.cli import main; sys.exit(main())"
+os.execv(sys.executable, (sys.executable, "-c", program, *sys.argv[2:]))
+"""
+CAPABILITIES = {"CAP_KILL": 5, "CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38}
+"""include/uapi/linux/capability.h"""
+COMMANDS = (("ps",), ("processes", "NAME"), ("forecast", "NAME"), ("doctor", "NAME"), ("why", "NAME"), ("ipc", "NAME"),
+            ("maps", "NAME"), ("signal", "NAME", "CONT"), ("signal", "NAME", "CONT", "--pid", "PID"),
+            ("stop", "NAME"))  # fmt: skip
+NEEDS = {
+    "processes": {"CAP_SYS_PTRACE": 0},
+    "forecast": {"CAP_SYS_PTRACE": 0},
+    "doctor": {"CAP_SYS_PTRACE": 0},
+    "ipc": {"CAP_SYS_PTRACE": 4, "CAP_SYS_ADMIN": 4},
+    "maps": {"CAP_SYS_PTRACE": 4, "CAP_SYS_ADMIN": 4},
+    "signal --pid": {"CAP_KILL": 4},
+    "stop": {"CAP_SYS_PTRACE": 0, "CAP_SYS_ADMIN": 0},
+}
+"""The commands that name a missing capability, and their exit status: 0 if they do the rest of their work without it.
+A signal to PID 1 goes through the engine, so it needs no capability."""
+
+
+def run_without(capability: str, host: str, state: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command line as root without one capability."""
+    return subprocess.run(
+        (sys.executable, "-c", WITHOUT, str(CAPABILITIES[capability]), "--host", host, *words),
+        env=os.environ | {"XDG_STATE_HOME": str(state), "PYTHONPATH": ":".join(sys.path)},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_what_needs_a_capability_names_it_and_the_rest_works(
+    capability: str, engine_host: str, docker: Docker, container: Containers, tmp_path: Path
+) -> None:
+    """The container runs as another user than root: of root's own processes root may read and signal all."""
+    name = container(BASE, "python3", "-c", f"print('ready', flush=True)\n{HANDLER_EXITS}",
+                     options=("--user=games",), ready="ready")  # fmt: skip
+    docker("exec", "-d", name, "sleep", "1000")
+    results = {}
+    for command in COMMANDS:
+        words = [{"NAME": name, "PID": child_of(docker, name)}.get(word, word) for word in command]
+        done = run_without(capability, engine_host, tmp_path, *words)
+        key = " ".join(one for one in command if one.islower())
+        results[key] = (done.returncode, capability in done.stdout + done.stderr)
+        assert "Traceback" not in done.stderr
+    expected = {key: (NEEDS.get(key, {}).get(capability, 0), capability in NEEDS.get(key, {})) for key in results}
+    assert results == expected
+
+
+def child_of(docker: Docker, name: str) -> str:
+    """Returns the number in the container of the program that `docker exec` started there."""
+    rows = docker("top", name, "-eo", "pid,args").split("\n")
+    pid = next(row.split()[0] for row in rows if "sleep 1000" in row)
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return next(line.split()[-1] for line in status.split("\n") if line.startswith("NSpid:"))
+
+
+@pytest.fixture
+def group(engine_host: str) -> Iterator[DockerGroup]:
+    """Yields a user in the docker group."""
+    with docker_group(engine_host) as made:
+        yield made
+
+
+def codes(answer: Answer) -> set[str]:
+    """Returns the codes of the findings in the doctor's document."""
+    found = answer["findings"]
+    assert isinstance(found, list)
+    return {one["code"] for one in found}
+
+
+SLEEPS = "sleep 1000 & wait"
+TOLD = {
+    "shell in front": (("sh", "-c", "sleep 1000; true"), "dropped", "times-out"),
+    "trap deferred": (("sh", "-c", "trap 'exit 0' TERM; sleep 1000"), "deferred", "times-out"),
+    "trap in wait": (("bash", "-c", f"trap 'exit 0' TERM; {SLEEPS}"), "handler", "exits"),
+    "trap that stays": (("bash", "-c", f"trap : TERM; while :; do {SLEEPS}; done"), "handler", "times-out"),
+    "python, handler": (("python3", "-c", HANDLER_EXITS), "handler", "exits"),
+    "python, no handler": (("python3", "-c", "import time; time.sleep(1000)"), "dropped", "times-out"),
+    "python, blocked": (("python3", "-c", BLOCKS), "unknown", "times-out"),
+}
+
+
+@pytest.mark.parametrize("form", TOLD)
+def test_the_docker_group_is_told_what_root_is_told(
+    form: str, group: DockerGroup, engine: DockerEngine, container: Containers
+) -> None:
+    command, delivery, outlook = TOLD[form]
+    name = container(BASE, *command)
+    answer = eventually(
+        lambda: answer if (answer := group.doctor(name))["delivery"] == delivery else {}, f"delivery {delivery}"
+    )
+    assert (answer["outlook"], answer["confidence"], answer["partial"]) == (outlook, "likely", [WITHOUT_ROOT])
+    root = doctor(engine, name)
+    assert (root.outlook, {one.code for one in root.findings}) == (outlook, codes(answer))
+
+
+def test_a_forecast_without_root_is_likely(group: DockerGroup, container: Containers) -> None:
+    """Of a program that awaits signals the masks say nothing: to root tini is in rt_sigtimedwait."""
+    told = []
+    for options in ((), ("--init",)):
+        rows = group.forecast(container(BASE, "sleep", "1000", options=options))["forecasts"]
+        assert isinstance(rows, list)
+        told.append((rows[0]["delivery"], rows[0]["likely"]))
+    assert told == [("dropped", True), ("unknown", False)]
