@@ -1,10 +1,8 @@
 """Signals to processes of real containers: the prediction, the signal, and its result."""
 
 import contextlib
-import os
 import signal
 import subprocess
-import sys
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -416,27 +414,3 @@ def test_users_are_the_container_s(docker: Docker, container: Containers) -> Non
     assert (process.uid, process.user) == (5, "games")
     other = container(BASE, "sleep", "1000", options=("--user=4242",))
     assert processes_of(docker, other)[0].user == "4242"
-
-
-def test_without_privileges_what_decides_is_unknown(docker: Docker, container: Containers) -> None:
-    """An unprivileged user sees the masks of a process, but not which thread waits for a signal."""
-    waiting = container(BASE, "sleep", "1000", options=("--init",))
-    handling = container(BASE, *python(HEAR, "signal.signal(15, hear)", READY, SLEEP), ready="ready")
-    script = """
-import os, sys
-from containerlab_probes.signals.forecast import forecast
-from containerlab_probes.processes.tree import list_processes
-from containerlab_probes.records import ContainerRun, ProcessId
-os.setgroups([]); os.setgid(65534); os.setuid(65534)
-for run in sys.argv[1:]:
-    id, pid, started = run.split(":")
-    init = list_processes(ContainerRun(id, ProcessId(int(pid), int(started)))).processes[0]
-    print(forecast(init, 15).delivery, bool(init.dispositions.unread), sep=",")
-"""
-    runs = [docker.run_of(name) for name in (waiting, handling)]
-    named = [f"{run.id}:{run.init.pid}:{run.init.started}" for run in runs]
-    done = subprocess.run(
-        (sys.executable, "-c", script, *named), capture_output=True, text=True, check=True,
-        env=os.environ | {"PYTHONPATH": ":".join(sys.path)},
-    )  # fmt: skip
-    assert done.stdout.split() == ["unknown,True", "handler,True"]

@@ -1,5 +1,6 @@
 """programs.toml, and how a process is recognised as one of its entries."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,10 +87,17 @@ def test_the_first_entry_that_fits_counts() -> None:
         ("/usr/lib/erlang/erts-13/bin/beam.smp", ("beam.smp",), "beam.smp"),
         ("/app/server (deleted)", ("server",), "server"),
         ("/usr/bin/postgres", ("postgres: writer",), "postgres"),
+        ("", ("/usr/bin/python3.11", "x.py"), "python"),  # without root its file is unknown
+        ("", ("busybox", "sh", "-c", "x"), "busybox-sh"),
     ],
 )
 def test_program_name(exe: str, argv: tuple[str, ...], name: str) -> None:
     assert program_name(process(1, *argv, exe=exe)) == name
+
+
+def test_without_its_file_a_program_with_a_title_has_the_kernel_s_name() -> None:
+    one = process(1, "php-fpm: master process (/etc/php/8.2/fpm/php-fpm.conf)")
+    assert program_name(replace(one, name="php-fpm8.2", exe="")) == "php-fpm"
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,12 @@
 """A diagnosis in words."""
 
+from dataclasses import replace
+
 import pytest
 
-from containerlab_tui.present.doctor_text import pasteable
+from containerlab_probes.records import WITHOUT_ROOT
+from containerlab_tui.present.doctor_text import partly, pasteable
+from tests.unit.doctor.support import diagnosed, process
 
 
 @pytest.mark.parametrize(
@@ -18,3 +22,9 @@ from containerlab_tui.present.doctor_text import pasteable
 )  # fmt: skip
 def test_a_fix_can_be_pasted(remedy: str, pasted: str) -> None:
     assert pasteable(remedy) == pasted
+
+
+def test_what_only_root_can_read_is_said_once() -> None:
+    one = diagnosed(process(1, "sleep", "1000"))
+    made = [replace(one, container=name, partial=(WITHOUT_ROOT, why)) for name, why in (("a", "X."), ("b", "Y."))]
+    assert partly(made) == [WITHOUT_ROOT, "a: X.", "b: Y."]

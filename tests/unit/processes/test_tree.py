@@ -17,12 +17,13 @@ import pytest
 from containerlab_probes.errors import Gone
 from containerlab_probes.kernel import procfs
 from containerlab_probes.kernel.asking import spares_init_when_main_thread_blocks
+from containerlab_probes.kernel.files import read_status
 from containerlab_probes.processes import membership, tree
 from containerlab_probes.processes.dispositions import Call, Thread, dispositions_of
 from containerlab_probes.processes.pid_namespaces import PidNamespaces, namespace_chain
 from containerlab_probes.processes.shell_foreground import foreground_of, shell_of
 from containerlab_probes.processes.tree import list_processes, process_ids, read_process
-from containerlab_probes.records import ContainerRun, Dispositions, Process, ProcessId
+from containerlab_probes.records import WITHOUT_ROOT, ContainerRun, Dispositions, Process, ProcessId
 from tests.support.docker import eventually
 from tests.support.kernel import container_processes, namespaced
 
@@ -385,6 +386,52 @@ def test_the_foreground_child_of_a_shell(shell: str, body: str, waits: bool) -> 
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+
+
+def masked(pid: int = 7, call: Call = Call.UNREAD, **fields: frozenset[int]) -> Thread:
+    """Returns a thread of which only the masks can be read."""
+    return Thread(status(pid, **fields), call, unread=WITHOUT_ROOT if call is Call.UNREAD else "")
+
+
+def test_without_root_a_signal_that_nothing_shows_to_be_awaited_counts_as_not_awaited() -> None:
+    found = dispositions_of(7, (masked(caught=frozenset({2})),))
+    assert (found.unclear, found.assumed) == (NONE, frozenset(range(1, 65)) - {2, 9, 19})
+    assert found.unread == (WITHOUT_ROOT,)
+
+
+@pytest.mark.parametrize(
+    ("threads", "awaits"),
+    [
+        ((masked(),), True),  # tini: nothing shows what it waits for
+        ((masked(call=Call.RUNNING),), True),  # it has just been woken in rt_sigtimedwait
+        ((masked(blocked=T),), False),  # a signalfd can't be seen
+        ((masked(blocked=T), masked(8)), False),  # the other thread may await it
+    ],
+)
+def test_without_root_a_signal_that_may_be_awaited_is_unclear(threads: tuple[Thread, ...], awaits: bool) -> None:
+    found = dispositions_of(7, threads, awaits)
+    assert 15 in found.unclear
+    assert 15 not in found.assumed
+
+
+def test_without_root_a_signal_that_only_other_threads_block_goes_to_the_main_thread() -> None:
+    found = dispositions_of(7, (masked(), masked(8, blocked=T)))
+    assert 15 not in found.unclear
+    assert 15 in found.assumed
+
+
+def test_without_root_a_shell_waits_for_a_child_that_it_did_not_start_in_the_background() -> None:
+    with subprocess.Popen(("sleep", "1000")) as child:
+        try:
+            here = Thread(procfs.parse_status(read_status(f"/proc/{os.getpid()}")), Call.UNREAD)
+            assert foreground_of(os.getpid(), "bash", here) == ((child.pid,), "")
+        finally:
+            child.kill()
+
+
+@pytest.mark.parametrize(("argv", "shell"), [(("busybox", "sh"), "busybox"), (("/bin/sh",), "sh"), (("x",), None)])
+def test_without_root_the_command_line_names_the_shell(argv: tuple[str, ...], shell: str | None) -> None:
+    assert shell_of("x", "", argv) == shell
 
 
 def test_an_unreadable_shell_gives_a_reason() -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import signal
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from containerlab_probes.errors import BadRequest
-from containerlab_probes.records import Delivery, Dispositions, Effect, Process, ProcessId
-from containerlab_probes.signals.forecast import forecast
+from containerlab_probes.records import WITHOUT_ROOT, Delivery, Dispositions, Effect, Process, ProcessId
+from containerlab_probes.signals.forecast import forecast, without_root
 from containerlab_probes.signals.names import all_signals, default_action
 
 TERM, INT, CHLD, HUP, QUIT = 15, 2, 17, 1, 3
@@ -265,3 +266,21 @@ def test_invariants(one: Process, number: int) -> None:
         assert number == 9 or one.spared_by_kernel is False
     if number in (9, 19) and one.state not in "ZX":
         assert made.effect is default_action(number)
+
+
+@pytest.mark.parametrize(("assumed", "unclear", "likely"), [((), (), False), (T, (), True), (T, T, False)])
+def test_a_forecast_is_likely_where_only_root_sees_who_awaits_the_signal(
+    assumed: Iterable[int], unclear: Iterable[int], likely: bool
+) -> None:
+    one = process(Dispositions(assumed=frozenset(assumed), unclear=frozenset(unclear), unread=(WITHOUT_ROOT,)))
+    assert forecast(one, TERM).likely is likely
+    assert without_root((one,)) == WITHOUT_ROOT
+
+
+@pytest.mark.parametrize(
+    ("name", "blocked", "reason"),
+    [("x", T, "signalfd"), ("tini", frozenset[int](), "tini awaits"), ("x", frozenset[int](), "only some threads")],
+)
+def test_without_root_the_masks_say_why_a_delivery_is_unknown(name: str, blocked: frozenset[int], reason: str) -> None:
+    one = process(Dispositions(unclear=T, blocked=blocked, unread=(WITHOUT_ROOT,)))
+    assert reason in forecast(replace(one, name=name), TERM).evidence
