@@ -1,8 +1,8 @@
 """Forecast against outcome: each form of a real program is run, forecast, stopped, and compared.
 
 One test for the whole table, as its claim is about the whole: a forecast that is certain is never wrong, at most
-one in twenty is wrong, at most one in ten is unknown. A user in the docker group, without root, is told at least three
-quarters right and at most one in fifty wrong, and never the opposite of what root is told.
+one in twenty is wrong, at most one in ten is unknown. A user in the docker group, without root, gets at least three
+quarters right and at most one in fifty wrong, and never the opposite of what root gets.
 """
 
 import time
@@ -41,9 +41,9 @@ class Row:
         return {one.code for one in self.diagnosis.findings}
 
     @property
-    def told(self) -> str:
-        """The prediction with root."""
-        return self.diagnosis.outlook.value
+    def differs_without_root(self) -> bool:
+        """Whether the prediction without root is another than with it."""
+        return self.unprivileged["outlook"] != self.diagnosis.outlook.value
 
     @property
     def right_without_root(self) -> bool | None:
@@ -159,12 +159,12 @@ def _print_without_root(rows: Sequence[Row]) -> None:
 
 
 def _assert_without_root(rows: Sequence[Row]) -> None:
-    """Checks what a user in the docker group was told about the same containers.
+    """Checks the predictions for a user in the docker group about the same containers.
 
     A program that was still starting misleads root alike, which is checked above.
     """
     right = [row for row in rows if row.right_without_root]
-    wrong = [row for row in rows if row.right_without_root is False and row.unprivileged["outlook"] != row.told]
+    wrong = [row for row in rows if row.right_without_root is False and row.differs_without_root]
     listed = "\n".join(row.line_without_root() for row in rows if row.right_without_root is not True)
     assert len(right) * 4 >= len(rows) * 3, listed
     assert len(wrong) * 50 <= len(rows), listed

@@ -91,7 +91,7 @@ def codes(answer: Answer) -> set[str]:
 
 
 SLEEPS = "sleep 1000 & wait"
-TOLD = {
+PREDICTED = {
     "shell in front": (("sh", "-c", "sleep 1000; true"), "dropped", "times-out"),
     "trap deferred": (("sh", "-c", "trap 'exit 0' TERM; sleep 1000"), "deferred", "times-out"),
     "trap in wait": (("bash", "-c", f"trap 'exit 0' TERM; {SLEEPS}"), "handler", "exits"),
@@ -102,11 +102,11 @@ TOLD = {
 }
 
 
-@pytest.mark.parametrize("form", TOLD)
-def test_the_docker_group_is_told_what_root_is_told(
+@pytest.mark.parametrize("form", PREDICTED)
+def test_the_docker_group_gets_the_prediction_that_root_gets(
     form: str, group: DockerGroup, engine: DockerEngine, container: Containers
 ) -> None:
-    command, delivery, outlook = TOLD[form]
+    command, delivery, outlook = PREDICTED[form]
     name = container(BASE, *command)
     answer = eventually(
         lambda: answer if (answer := group.doctor(name))["delivery"] == delivery else {}, f"delivery {delivery}"
@@ -114,6 +114,21 @@ def test_the_docker_group_is_told_what_root_is_told(
     assert (answer["outlook"], answer["confidence"], answer["partial"]) == (outlook, "likely", [WITHOUT_ROOT])
     root = doctor(engine, name)
     assert (root.outlook, {one.code for one in root.findings}) == (outlook, codes(answer))
+
+
+def test_the_docker_group_sees_the_processes_that_root_sees(
+    group: DockerGroup, engine: DockerEngine, docker: Docker, container: Containers
+) -> None:
+    """Without root nobody reads PID namespaces: the cgroup with the container's id decides."""
+    name = container(BASE, "sh", "-c", "sleep 1000 & wait", options=("--user=games",))
+    docker("exec", "-d", name, "sleep", "994")
+    every = eventually(
+        lambda: found if len(found := {one.pid for one in doctor(engine, name).unreached}) == 2 else set(),
+        "2 processes",
+    )
+    seen = group.doctor(name)["unreached"]
+    assert isinstance(seen, list)
+    assert {one["pid"] for one in seen} == every
 
 
 def test_a_forecast_without_root_is_likely(group: DockerGroup, container: Containers) -> None:
@@ -125,8 +140,8 @@ def test_a_forecast_without_root_is_likely(group: DockerGroup, container: Contai
         container(BASE, "python3", "-c", handling),
     )
 
-    def told() -> list[tuple[str, bool]]:
+    def rows_of() -> list[tuple[str, bool]]:
         found = [group.forecast(name)["forecasts"] for name in names]
         return [(rows[0]["delivery"], rows[0]["likely"]) for rows in found if isinstance(rows, list)]
 
-    eventually(lambda: told() == [("dropped", True), ("unknown", False), ("handler", False)], "all have started")
+    eventually(lambda: rows_of() == [("dropped", True), ("unknown", False), ("handler", False)], "all have started")
