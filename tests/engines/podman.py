@@ -136,11 +136,12 @@ class Podman:
     def build(self, folder: Path, tag: str, base: str, label: str) -> None:
         """Builds an image from the files in a folder.
 
-        The limits of the settings don't count for a build, and the request of the Engine API can't name any.
+        The limits and the network of the settings don't count for a build, and the request of the Engine API can't name
+        any limits.
         """
-        limits = (f"--ulimit=nofile={FILES}", f"--ulimit=nproc={PROCESSES}")
+        settings = (f"--ulimit=nofile={FILES}", f"--ulimit=nproc={PROCESSES}", "--network=none")
         done = self.command(
-            "build", *limits, f"--build-arg=BASE={base}", f"--label={label}", f"--tag={tag}", str(folder)
+            "build", *settings, f"--build-arg=BASE={base}", f"--label={label}", f"--tag={tag}", str(folder)
         )
         if done.returncode:
             raise RuntimeError(f"podman build {tag}: {done.stderr.strip()[-2000:]}")
