@@ -7,3 +7,4 @@ needs_accounting = pytest.mark.not_on(
 )
 needs_cgroups = pytest.mark.not_on("rootless", reason="a rootless engine has no cgroups where they are of version 1")
 starts_a_daemon = pytest.mark.not_on("podman", "rootless", reason="a test that starts a daemon starts root's dockerd")
+only_podman = pytest.mark.not_on("docker", reason="it is about what Podman does otherwise than Docker")

@@ -9,6 +9,7 @@ from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_tui.engine import parse
 from containerlab_tui.engine.api import AttachedStreams, Engine, ExecRequest, ExecStreams, RunRequest
 from containerlab_tui.model.inventory import Container, Details, EngineEvent, EngineVersion
+from containerlab_tui.model.product import DOCKER, Product
 from containerlab_tui.services.policy import Policy
 
 ENDPOINT = "unix:///run/docker.sock"
@@ -92,6 +93,7 @@ class ScriptedEngine:
     raw: dict[str, dict[str, Any]] = field(default_factory=dict)
     listed: tuple[Container, ...] | None = None
     engine_version: EngineVersion | None = None
+    product: Product = DOCKER
     stream: PlayedEvents | None = None
     past: tuple[EngineEvent, ...] | None = None
     tags: tuple[str, ...] | None = None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from containerlab_tui.model.inventory import Container, Details, EngineEvent, EngineVersion
+from containerlab_tui.model.product import Product
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ class Engine(Protocol):
     """The address, as for `docker --host`."""
     local: bool
     """Whether its containers run on this kernel (a Unix socket): probes and cgroup files work only then."""
+    product: Product
 
     def clone(self) -> "Engine": ...
 

@@ -1,28 +1,27 @@
 """The Docker engine as `api.Engine`: questions on a Unix socket go over `http`, all else through `docker_client`.
 
-One request answers the whole list. docker-py is loaded when it is needed first. Names go into a URL only after a
-check, so that `../` can't reach another resource.
+One request answers the whole list. docker-py is loaded when it is needed first.
 """
 
 import json
 import os
-import re
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from containerlab_probes.errors import (
     BadRequest,
     ContainerlabError,
-    Gone,
     Unsupported,
 )
 from containerlab_tui.engine import api_version, endpoint, errors, http, parse, streams
 from containerlab_tui.engine.api import AttachedStreams, EventStream, ExecRequest, ExecStreams, LogStream, RunRequest
-from containerlab_tui.model.inventory import HAS_PROCESSES, Container, Details, EngineEvent, EngineVersion
+from containerlab_tui.engine.container_paths import path_of, reference, shown
+from containerlab_tui.model.inventory import ENDED, HAS_PROCESSES, Container, Details, EngineEvent, EngineVersion
+from containerlab_tui.model.product import DOCKER, PODMAN, Product
 
 if TYPE_CHECKING:
     import requests
@@ -35,9 +34,7 @@ Params = Mapping[str, str | int | None]
 
 STOP_SLACK_S = 20
 """A stop may take this long beyond its grace period: moby waits up to 10 + 2 + 2 s (daemon/stop.go)."""
-
-NAME = re.compile(r"/?([a-zA-Z0-9][a-zA-Z0-9_.-]*)")
-"""Valid container names (moby daemon/names/names.go); also matches ids."""
+REMOVE_S = 60
 
 
 def connect(endpoint_url: str | None = None, context: str | None = None) -> "DockerEngine":
@@ -49,7 +46,7 @@ def connect(endpoint_url: str | None = None, context: str | None = None) -> "Doc
     version = _version(where)
     api = api_version.chosen(version, os.environ.get("DOCKER_API_VERSION", ""), where.shown)
     local = where.socket_path is not None and version.get("KernelVersion") == os.uname().release
-    return DockerEngine(where, api, version.get("Version", ""), local)
+    return DockerEngine(where, api, version.get("Version", ""), local, parse.product(version))
 
 
 def _version(where: endpoint.Endpoint) -> dict[str, Any]:
@@ -72,9 +69,11 @@ def _version(where: endpoint.Endpoint) -> dict[str, Any]:
 class DockerEngine:
     """One engine for one thread; use `clone` for each further thread."""
 
-    def __init__(self, where: endpoint.Endpoint, api: str, version: str, local: bool) -> None:
+    def __init__(
+        self, where: endpoint.Endpoint, api: str, version: str, local: bool, product: Product = DOCKER
+    ) -> None:
         self.endpoint = where.url
-        self.local = local
+        self.local, self.product = local, product
         self._where, self._api, self._version = where, api, version
         self._api_number = api_version.number(api)
         self._opened: APIClient | None = None
@@ -82,7 +81,7 @@ class DockerEngine:
 
     def clone(self) -> "DockerEngine":
         """Returns another connection to the same engine, without a request."""
-        twin = DockerEngine(self._where, self._api, self._version, self.local)
+        twin = DockerEngine(self._where, self._api, self._version, self.local, self.product)
         twin._clock_offset = self._clock_offset
         return twin
 
@@ -105,6 +104,7 @@ class DockerEngine:
         return EngineVersion(
             version=info.get("ServerVersion") or self._version,
             api=self._api_number,
+            product=self.product,
         )
 
     def containers(self) -> tuple[Container, ...]:
@@ -112,15 +112,26 @@ class DockerEngine:
 
     def container(self, container: str) -> Container | None:
         """Returns one container as in the list, by full id; None if it no longer exists."""
-        params = {"all": "1", "filters": f'{{"id":["{_reference(container)}"]}}'}
+        params = {"all": "1", "filters": f'{{"id":["{reference(container)}"]}}'}
         lines = parse.containers(self._json("/containers/json", "list a container", params))
         return next((line for line in lines if line.id == container), None)
 
     def inspect(self, container: str) -> Details:
-        return parse.details(self.inspect_raw(container))
+        details = parse.details(self.inspect_raw(container))
+        if self.product is PODMAN and details.state in ENDED:
+            details = replace(details, asked_to_stop=self._asked_to_stop(details.id))
+        return details
+
+    def _asked_to_stop(self, container: str) -> bool:
+        """Returns what only Podman's own API tells."""
+        try:
+            own: dict[str, Any] = self._json(f"/libpod{path_of(container, 'json')}", f"inspect {shown(container)}")
+        except ContainerlabError:
+            return False  # removed meanwhile, or not reported: the rest is known
+        return parse.asked_to_stop(own)
 
     def inspect_raw(self, container: str) -> dict[str, Any]:
-        answer: dict[str, Any] = self._json(_path(container, "json"), f"inspect {_shown(container)}")
+        answer: dict[str, Any] = self._json(path_of(container, "json"), f"inspect {shown(container)}")
         return answer
 
     def images(self) -> tuple[str, ...]:
@@ -130,7 +141,7 @@ class DockerEngine:
     # changes
 
     def start(self, container: str) -> None:
-        self._post(_path(container, "start"), f"start {_shown(container)}")
+        self._post(path_of(container, "start"), f"start {shown(container)}")
 
     def stop(self, container: str, timeout_s: int | None = None, signal: str | None = None) -> bool:
         if signal is not None and self._api_number < (1, 42):
@@ -139,27 +150,30 @@ class DockerEngine:
             )
         params = {"t": timeout_s, "signal": signal}
         grace = self._grace(container, timeout_s)
-        return self._post(_path(container, "stop"), f"stop {_shown(container)}", params, grace).status != 304
+        return self._post(path_of(container, "stop"), f"stop {shown(container)}", params, grace).status != 304
 
     def kill(self, container: str, signal: str) -> None:
-        self._post(_path(container, "kill"), f"send {signal} to {_shown(container)}", {"signal": signal})
+        self._post(path_of(container, "kill"), f"send {signal} to {shown(container)}", {"signal": signal})
 
     def restart(self, container: str, timeout_s: int | None = None) -> None:
         grace = self._grace(container, timeout_s)
-        self._post(_path(container, "restart"), f"restart {_shown(container)}", {"t": timeout_s}, grace)
+        self._post(path_of(container, "restart"), f"restart {shown(container)}", {"t": timeout_s}, grace)
 
     def pause(self, container: str) -> None:
-        self._post(_path(container, "pause"), f"pause {_shown(container)}")
+        self._post(path_of(container, "pause"), f"pause {shown(container)}")
 
     def unpause(self, container: str) -> None:
-        self._post(_path(container, "unpause"), f"resume {_shown(container)}")
+        self._post(path_of(container, "unpause"), f"resume {shown(container)}")
 
     def remove(self, container: str, force: bool = False, volumes: bool = False) -> None:
         params = {"force": "1" if force else None, "v": "1" if volumes else None}
-        self._call("DELETE", _path(container), f"remove {_shown(container)}", params, timeout_s=60)
+        limit_s: float | None = REMOVE_S
+        if force and self.product is PODMAN:  # it stops the container first, with its grace period
+            limit_s = self._grace(container, None)
+        self._call("DELETE", path_of(container), f"remove {shown(container)}", params, timeout_s=limit_s)
 
     def rename(self, container: str, name: str) -> None:
-        self._post(_path(container, "rename"), f"rename {_shown(container)}", {"name": name})
+        self._post(path_of(container, "rename"), f"rename {shown(container)}", {"name": name})
 
     def run(self, request: RunRequest) -> str:
         from containerlab_tui.engine import docker_client
@@ -198,8 +212,8 @@ class DockerEngine:
         with streams.tar_of(local_file) as data:
             self._call(
                 "PUT",
-                _path(container, "archive"),
-                f"copy {os.path.basename(local_file)} to {directory} in {_shown(container)}",
+                path_of(container, "archive"),
+                f"copy {os.path.basename(local_file)} to {directory} in {shown(container)}",
                 {"path": directory, "noOverwriteDirNonDir": "true"},
                 timeout_s=None,
                 data=data,
@@ -208,8 +222,8 @@ class DockerEngine:
     # streams and waits
 
     def wait(self, container: str, timeout_s: float) -> int:
-        what = f"wait for {_shown(container)} to exit"
-        answer = self._post(_path(container, "wait"), what, timeout_s=timeout_s)
+        what = f"wait for {shown(container)} to exit"
+        answer = self._post(path_of(container, "wait"), what, timeout_s=timeout_s)
         code: int = self._document(answer.body, what)["StatusCode"]
         return code
 
@@ -226,8 +240,11 @@ class DockerEngine:
         params: dict[str, str | int | None] = {
             "filters": json.dumps({"type": ["container"]} | ({"container": [container]} if container else {})),
             "since": f"{since + offset:.6f}",
-            "until": f"{time.time() + offset:.6f}",
         }
+        if self.product is PODMAN:  # it stops reading its file of events as soon as `until` has passed
+            params["stream"] = "false"
+        else:
+            params["until"] = f"{time.time() + offset:.6f}"
         what = f"list the events of {container or 'all containers'}"
         if self._where.socket_path is not None:
             answer = self.ask("GET", f"/events?{urlencode(params)}", what)
@@ -253,7 +270,7 @@ class DockerEngine:
             "timestamps": "1" if timestamps else "0",
         }
         response = self._open(
-            "GET", _path(container, "logs"), f"read the log of {_shown(container)}", params, timeout_s=None
+            "GET", path_of(container, "logs"), f"read the log of {shown(container)}", params, timeout_s=None
         )
         return self._stream(streams.output(_chunks(response), tty), response)
 
@@ -261,13 +278,13 @@ class DockerEngine:
         details = self.inspect(container)
         if details.state not in HAS_PROCESSES:
             raise BadRequest(f"{details.name} is not running ({details.state}); start it before attaching to it.")
-        path = f"{_path(container, 'attach')}?stream=1&stdin=1&stdout=1&stderr=1"
+        path = f"{path_of(container, 'attach')}?stream=1&stdin=1&stdout=1&stderr=1"
         return streams.Attached(self.upgrade(path, "attach to the container"), details.tty)
 
     def execute(self, container: str, request: ExecRequest) -> ExecStreams:
         from containerlab_tui.engine import execution
 
-        return execution.execute(self, _path(container, "exec"), f"enter {_shown(container)}", request)
+        return execution.execute(self, path_of(container, "exec"), f"enter {shown(container)}", request)
 
     # requests
 
@@ -367,23 +384,6 @@ class _WholeAnswer:
 
     status: int
     body: bytes
-
-
-def _reference(container: str) -> str:
-    """Returns a container's name or id for a URL. Raises Gone if it is not valid."""
-    match = NAME.fullmatch(container)
-    if match is None:
-        raise Gone(f"There is no container {container!r}: names have letters, digits, `_`, `.` and `-`.")
-    return match[1]
-
-
-def _shown(container: str) -> str:
-    """Returns a container for a sentence: a full id is cut to twelve digits."""
-    return container[:12] if len(container) == 64 else container
-
-
-def _path(container: str, *more: str) -> str:
-    return "/".join(("/containers", quote(_reference(container), safe=""), *more))
 
 
 def _events(chunks: Iterator[bytes], offset_s: float) -> Iterator[EngineEvent]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from containerlab_probes.errors import BadRequest
 from containerlab_tui.model.inventory import Container, Details, EngineEvent, MountPoint
+from containerlab_tui.model.product import DOCKER, PODMAN, Product
 
 DEFAULT_STOP_SIGNAL = "SIGTERM"
 DEFAULT_STOP_TIMEOUT_S = 10
@@ -99,6 +100,21 @@ def _mount(mount: Mapping[str, Any]) -> MountPoint:
     )
 
 
+def product(document: Mapping[str, Any]) -> Product:
+    """Parses GET /version: Podman names itself among the components."""
+    names = [component.get("Name") for component in document.get("Components") or () if isinstance(component, Mapping)]
+    return PODMAN if "Podman Engine" in names else DOCKER
+
+
+def asked_to_stop(document: Mapping[str, Any]) -> bool:
+    """Parses GET /libpod/containers/ID/json: whether the last run was stopped or killed on request.
+
+    The field is missing if nobody asked, and in older versions (podman libpod/define/container_inspect.go).
+    """
+    state = document.get("State")
+    return isinstance(state, Mapping) and state.get("StoppedByUser") is True
+
+
 def stop_signal(configured: str | None) -> tuple[str, str]:
     """Returns the effective stop signal's name, and its source: `container` or `default`.
 
@@ -112,14 +128,19 @@ def stop_signal(configured: str | None) -> tuple[str, str]:
     return DEFAULT_STOP_SIGNAL, "default"
 
 
+_ACTIONS = {"remove": "destroy"}
+"""What Podman calls otherwise than Docker, of containers."""
+
+
 def event(document: Mapping[str, Any], clock_ahead_s: float = 0.0) -> EngineEvent:
     """Parses a container event of GET /events; `clock_ahead_s`: how far the engine's clock is ahead."""
     actor = document.get("Actor") or {}
     attributes = actor.get("Attributes") or {}
     nanoseconds = document.get("timeNano")
+    action = (document.get("Action") or document.get("status") or "").partition(":")[0]
     return EngineEvent(
         time=(nanoseconds / 1e9 if nanoseconds else float(document.get("time") or 0)) - clock_ahead_s,
-        action=(document.get("Action") or document.get("status") or "").partition(":")[0],
+        action=_ACTIONS.get(action, action),
         container=actor.get("ID") or document.get("id") or "",
         name=attributes.get("name") or "",
         image=attributes.get("image") or document.get("from") or "",

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+from containerlab_tui.model.product import DOCKER, Product
+
 CREATED, UP, PAUSED, RESTARTING = "created", "running", "paused", "restarting"
 REMOVING, EXITED, DEAD = "removing", "exited", "dead"
 """The engine's names of a container's states (moby container/state.go)."""
@@ -101,6 +103,8 @@ class Details:
     """Its memory limit; 0: none."""
     lower_dir: str = ""
     """The layers of its image, the topmost first, separated by colons."""
+    asked_to_stop: bool = False
+    """The engine recorded a request to stop or kill its last run. Docker and older versions of Podman record none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,7 @@ class EngineVersion:
     version: str
     api: tuple[int, int]
     """(1, 41) for API 1.41."""
+    product: Product = DOCKER
 
 
 # Records that a reader delivers about an engine

@@ -11,6 +11,7 @@ from enum import StrEnum
 from containerlab_probes.records import Effect, Forecast, Process, ProcessId
 from containerlab_probes.signals.names import SIGKILL
 from containerlab_tui.model.diagnosis import Diagnosis
+from containerlab_tui.model.product import DOCKER, Product
 
 
 class Verdict(StrEnum):
@@ -86,6 +87,8 @@ class StopPlan:
     """The doctor's prediction from before the stop (just after, for a stop started outside this program)."""
     traced: bool = False
     """All signals in the container are traced, so a signal that was not seen was not sent."""
+    product: Product = DOCKER
+    """If it doesn't report signals, the phases come from the kernel trace, or from the time and the exit code."""
 
     @property
     def init(self) -> Process | None:
@@ -249,6 +252,8 @@ def _with_phases(state: StopState) -> StopState:
     asked = _first_signal(state, lambda signal: signal != SIGKILL)
     killed = _first_signal(state, lambda signal: signal == SIGKILL)
     ended = state.ended_at
+    if not state.plan.product.reports_signals and not state.plan.traced:
+        asked, killed = _unreported(state, asked, killed)
     if asked is None:
         asked = killed
     if asked is None:
@@ -259,14 +264,48 @@ def _with_phases(state: StopState) -> StopState:
     return replace(state, phase_1=phase_1, phase_2=phase_2)
 
 
-def _first_signal(state: StopState, is_meant: Callable[[int | None], bool]) -> float | None:
+def _first_signal(state: StopState, is_meant: Callable[[int], bool]) -> float | None:
     """Returns when the engine first sent such a signal. Events are in order of time."""
-    times = (
-        event.at
-        for event in state.events
-        if event.kind is Kind.SIGNAL and event.source is Source.ENGINE and is_meant(event.signal)
-    )
+    times = (event.at for event in state.events if event.signal is not None and is_meant(event.signal)
+             and is_from_engine(event, state.plan))  # fmt: skip
     return next(times, None)
+
+
+def is_from_engine(event: StopEvent, plan: StopPlan) -> bool:
+    """Returns whether an event is a signal that the engine sent to PID 1.
+
+    If the engine doesn't report its signals, they are those that the kernel saw its OCI runtime send.
+    """
+    if event.kind is not Kind.SIGNAL or event.signal is None:
+        return False
+    if event.source is Source.ENGINE:
+        return True
+    to_init = event.id is not None and event.id.pid == plan.pid
+    return not plan.product.reports_signals and to_init and event.sender.partition(" ")[0] in _SENDERS
+
+
+_SENDERS = frozenset(("runc", "crun", "podman", "conmon", "youki", "runsc"))
+"""Programs that send a container's signals for Podman (podman libpod/oci_conmon_common.go)."""
+
+
+def _unreported(state: StopState, asked: float | None, killed: float | None) -> tuple[float | None, float | None]:
+    """Returns when the phases of a stop began if neither the engine nor a complete kernel trace reported its signals.
+
+    Phase 1 begins with the request. Phase 2 follows the grace period, if SIGKILL or exit code 137 ended PID 1 then.
+    """
+    requested = any(event.kind is Kind.REQUESTED for event in state.events)
+    if asked is None and requested and state.plan.timeout_s != 0:  # without a grace period it sends SIGKILL alone
+        asked = state.began
+    if killed is None and state.ended_at is not None and _was_killed(state) and not state.out_of_memory:
+        start = state.began if asked is None and requested else asked
+        grace_s = 0 if state.plan.signal == SIGKILL else state.plan.timeout_s
+        if start is not None and 0 <= grace_s <= state.ended_at - start + NEAR_S:
+            killed = min(start + grace_s, state.ended_at)
+    return asked, killed
+
+
+NEAR_S = 0.5
+"""A grace period that has lasted up to this much less counts as expired: requests and exits are seen a little late."""
 
 
 def _judge(state: StopState) -> Verdict | None:
@@ -275,10 +314,14 @@ def _judge(state: StopState) -> Verdict | None:
         return Verdict.FAILED if Kind.FAILED in kinds else None
     if Kind.STARTED in kinds and max(e.at for e in state.events if e.kind is Kind.STARTED) >= state.ended_at:
         return Verdict.RESTARTED
+    return Verdict.KILLED if _was_killed(state) else Verdict.GRACEFUL
+
+
+def _was_killed(state: StopState) -> bool:
     init = state.init_lane
     if init is not None and init.ended_by is not None:  # the kernel distinguishes exit code 137 from SIGKILL
-        return Verdict.KILLED if init.ended_by == "SIGKILL" else Verdict.GRACEFUL
-    return Verdict.KILLED if state.exit_code == 128 + SIGKILL else Verdict.GRACEFUL
+        return init.ended_by == "SIGKILL"
+    return state.exit_code == 128 + SIGKILL
 
 
 def already_stopped(plan: StopPlan, at: float, exit_code: int | None) -> StopState:

@@ -2,7 +2,8 @@
 
 from containerlab_probes.records import Delivery
 from containerlab_probes.signals.names import SIGKILL, name_of
-from containerlab_tui.model.stop import Kind, Source, StopEvent, StopState, Verdict
+from containerlab_tui.model.grace import grace_period
+from containerlab_tui.model.stop import Kind, StopEvent, StopState, Verdict, is_from_engine
 
 _WHY_IT_STAYED = {
     Delivery.DROPPED: "PID 1 has no handler for {signal}, so the kernel discards it.",
@@ -19,8 +20,8 @@ def explain(state: StopState) -> tuple[str, ...]:
     """Returns the verdict in words, the main sentence first; empty while the stop is in progress."""
     match state.verdict:
         case None if state.settled and state.phase_2 is None:
-            signal = name_of(state.plan.signal)
-            return (f"A single {signal}, not a stop: Docker sent no SIGKILL, and the container keeps running.",)
+            signal, engine = name_of(state.plan.signal), state.plan.product.name
+            return (f"A single {signal}, not a stop: {engine} sent no SIGKILL, and the container keeps running.",)
         case None:
             return ()
         case Verdict.ALREADY_STOPPED:
@@ -43,19 +44,39 @@ def _killed(state: StopState) -> tuple[str, ...]:
     if state.out_of_memory and state.phase_2 is None:  # if Docker sent SIGKILL, a child was killed out of memory
         return (f"Out of memory: {after} by the kernel.",)
     if state.phase_2 is None:
-        return (f"{after[0].upper()}{after[1:]}, but not by this stop: Docker sent no SIGKILL.",)
+        return (f"{after[0].upper()}{after[1:]}, but not by this stop: {_no_kill(state)}.",)
     first_phase = state.phase_1
     if state.plan.signal == SIGKILL:
         return (f"{after[0].upper()}{after[1:]}: its stop signal is SIGKILL.",)
-    if first_phase is None or not any(_is_stop_signal(event) for event in state.events):
-        return (f"{after[0].upper()}{after[1:]}: SIGKILL was the first signal, as with docker kill or docker rm -f.",)
+    if first_phase is None or not _has_stop_signal(state):
+        return (f"{after[0].upper()}{after[1:]}: {_killed_first(state)}.",)
     forecast = next((one for one in state.plan.forecasts if one.id.pid == state.plan.pid), None)
     why = _WHY_IT_STAYED.get(forecast.delivery) if forecast else None
     return (f"Did not exit on {signal}: {after}.", *([why.format(signal=signal)] if why else []))
 
 
-def _is_stop_signal(event: StopEvent) -> bool:
-    return event.kind is Kind.SIGNAL and event.source is Source.ENGINE and event.signal != SIGKILL
+def _has_stop_signal(state: StopState) -> bool:
+    """Returns whether a stop signal was sent before SIGKILL, or must have been: phase 1 took time."""
+    if any(event.signal != SIGKILL and is_from_engine(event, state.plan) for event in state.events):
+        return True
+    phase_1 = state.phase_1
+    is_reported = state.plan.product.reports_signals
+    return not is_reported and phase_1 is not None and phase_1.ended is not None and phase_1.ended > phase_1.started
+
+
+def _no_kill(state: StopState) -> str:
+    product = state.plan.product
+    if product.reports_signals or state.plan.traced:
+        return f"{product.name} sent no SIGKILL"
+    return f"the grace period of {grace_period(state.plan.timeout_s)} had not expired"
+
+
+def _killed_first(state: StopState) -> str:
+    name = state.plan.product.name
+    if not state.plan.product.reports_signals and state.plan.timeout_s == 0:
+        return f"without a grace period {name} sends only SIGKILL"
+    tool = name.lower()
+    return f"SIGKILL was the first signal, as with {tool} kill or {tool} rm -f"
 
 
 def _how(state: StopState) -> str:
@@ -78,7 +99,7 @@ def _killed_children(state: StopState) -> tuple[str, ...]:
     what = {
         True: f"received {signal}, was still running, and was killed with PID 1",
         False: f"never got {signal} and was killed with PID 1",
-        None: "was killed with PID 1; Docker had sent it no signal",
+        None: f"was killed with PID 1; {state.plan.product.name} had sent it no signal",
     }
     sentences = [f"Process {lane.container_pid} {what[lane.got_signal]}." for lane in killed[:3]]
     if len(killed) > 3:

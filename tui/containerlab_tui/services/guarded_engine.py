@@ -22,7 +22,7 @@ class GuardedEngine:
         self._engine = engine
         self.policy = policy
         self._changes = changes or OwnChanges()
-        self.endpoint, self.local = engine.endpoint, engine.local
+        self.endpoint, self.local, self.product = engine.endpoint, engine.local, engine.product
 
     def clone(self) -> "GuardedEngine":
         return GuardedEngine(self._engine.clone(), self.policy, self._changes)

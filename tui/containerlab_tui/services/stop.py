@@ -60,6 +60,7 @@ def plan_stop(
         pid=details.pid,
         unseen_reason=reason,
         image=details.image,
+        product=engine.product,
     )
 
 
@@ -176,7 +177,7 @@ def _ask_engine(engine: Engine, plan: StopPlan, details: Details, watch: StopMon
     try:
         engine.stop(plan.container, int(plan.timeout_s), name_of(plan.signal))
     except Unsupported as why:
-        watch.note(f"{why} So this program runs both phases: docker kill, the grace period, then a stop with 0 s.")
+        watch.note(f"{why} So this program runs both phases: a kill, the grace period, then a stop with 0 s.")
         engine.kill(plan.container, name_of(plan.signal))
         if not watch.wait_for_end(plan.timeout_s):
             engine.stop(plan.container, 0)
