@@ -1,5 +1,6 @@
 """What is different on Podman: stops whose signals only the kernel reports, and what Podman records itself."""
 
+import signal
 from typing import Any
 
 import pytest
@@ -7,8 +8,11 @@ import pytest
 from containerlab_probes.trace.tracer import Tracer
 from tests.engine.commands_support import Command
 from tests.engine.marks import only_podman
-from tests.support.docker import Containers
+from tests.engine.test_why import ENDS, SMALL, STAYS, python, shell
+from tests.support.docker import Containers, Docker, eventually
+from tests.support.kernel import send
 
+BASE = "containerlab/base:latest"
 pytestmark = only_podman
 
 
@@ -64,4 +68,78 @@ def test_another_signal_is_sent_by_a_kill_of_which_podman_names_no_signal(
     document = answer.document
     assert (answer.status, document["verdict"], document["signal"]) == (1, "killed", "SIGINT")
     assert ("kernel", "SIGINT", 1) in signals(document)
-    assert [one for one in signals(document) if one[0] == "engine"] == [("engine", None, 1)]
+    assert {event["signal"] for event in document["events"] if event["source"] == "engine"} == {None}
+
+
+@pytest.mark.parametrize(
+    ("program", "act", "cause", "sure", "words"),
+    [
+        (STAYS, ("stop", "-t", "1"), "stop-killed", False, "most likely it did not exit within the grace period"),
+        (ENDS, ("stop",), "stopped", True, "It was stopped through Podman and exited on its own with 5."),
+        (ENDS, ("kill", "-s", "TERM"), "signalled", True, "after podman kill, whose signal is not reported."),
+        (STAYS, ("kill",), "killed", False, "s after podman kill: most likely the signal was SIGKILL."),
+        (shell("echo ready; exit 3"), (), "exited", True, "It exited on its own with 3."),
+        (shell("echo ready; exit 137"), (), "unknown", False, "nobody asked Podman to stop it"),
+    ],
+)
+def test_why_says_what_podman_has_recorded(
+    docker: Docker,
+    container: Containers,
+    command: Command,
+    program: tuple[str, ...],
+    act: tuple[str, ...],
+    cause: str,
+    sure: bool,
+    words: str,
+) -> None:
+    name = container(BASE, *program, ready="ready")
+    if act:
+        docker(*act, name)
+    docker("wait", name)
+    document = command.asks("why", name)
+    assert (document["cause"], document["sure"]) == (cause, sure), document
+    assert words in document["sentence"]
+    assert "ocker " not in " ".join((document["sentence"], *document["evidence"]))
+
+
+def test_a_kill_from_the_host_is_not_podmans(docker: Docker, container: Containers, command: Command) -> None:
+    name = container(BASE, *STAYS, ready="ready")
+    send(docker.run_of(name).init, signal.SIGKILL)
+    docker("wait", name)
+    assert "nobody asked Podman to stop it" in command.asks("why", name)["sentence"]
+
+
+def test_out_of_memory_and_a_stop_are_both_possible(docker: Docker, container: Containers, command: Command) -> None:
+    """Podman's OOMKilled is true also if another process was killed."""
+    code = "import subprocess, sys, time\nsubprocess.run(['python3', '-c', 'x = bytearray(b\"x\") * 200_000_000'])\n"
+    name = container(BASE, *python(f"{code}print('ready', flush=True)\ntime.sleep(1000)"), options=SMALL, ready="ready")
+    docker("stop", "-t", "1", name)
+    document = command.asks("why", name)
+    assert (document["cause"], document["sure"]) == ("unknown", False), document
+    assert "it also reached its memory limit of 32 MiB" in document["sentence"]
+
+
+def test_why_a_container_runs_again(docker: Docker, container: Containers, command: Command) -> None:
+    program = shell("[ -e /x ] || { touch /x; exit 4; }; sleep 1000")
+    by_policy = container(BASE, *program, options=("--restart=always",))
+    name = container(BASE, *ENDS, ready="ready")
+    docker("restart", "-t", "5", name)
+    found = command.asks("why", name)
+    assert "started by podman restart" in found["sentence"]
+    assert (found["before"]["cause"], found["before"]["exit_code"]) == ("stopped", 5)
+    eventually(lambda: docker.state(by_policy, "RestartCount") == "1", "the policy has acted")
+    eventually(lambda: docker.state(by_policy) == "running", "it runs again")
+    found = command.asks("why", by_policy)
+    assert "Its restart policy (always) has restarted it once" in found["sentence"]
+    assert found["before"]["exit_code"] == 4
+
+
+def test_a_removed_container_is_explained_from_podmans_events(
+    docker: Docker, container: Containers, command: Command
+) -> None:
+    name = container(BASE, *shell("echo ready; exit 3"), ready="ready")
+    docker("wait", name)
+    docker("rm", name)
+    document = command.asks("why", name)
+    assert (document["removed"], document["exit_code"], document["sure"]) == (True, 3, False)
+    assert "Podman reports no stops, so whether it was stopped is unknown." in document["sentence"]

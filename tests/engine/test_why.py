@@ -20,6 +20,9 @@ from tests.support.engine import ScriptedEngine
 from tests.support.kernel import send
 
 BASE = "containerlab/base:latest"
+reported = pytest.mark.not_on(
+    "podman", reason="Podman reports neither stops nor signals: tests/engine/test_podman.py has what it explains"
+)
 SMALL = ("--memory=32m",)
 ALLOCATES = "x = bytearray(b'x') * 200_000_000"
 CHILD_ALLOCATES = f'import subprocess, sys, time\nsubprocess.run(["python3", "-c", {ALLOCATES!r}])\n'
@@ -68,6 +71,7 @@ BY_THEMSELVES = (
 )  # fmt: skip
 
 
+@reported
 def test_containers_that_exited_on_their_own(docker: Docker, container: Containers, command: Command) -> None:
     names = [container(BASE, *row.program, options=row.options) for row in BY_THEMSELVES]
     assert docker("wait", *names).split() == [str(row.code) for row in BY_THEMSELVES]
@@ -90,6 +94,7 @@ def _outside_kill(docker: Docker, name: str) -> None:
     send(docker.run_of(name).init, signal.SIGKILL)
 
 
+@reported
 @pytest.mark.parametrize(
     ("program", "act", "cause", "sure", "words"),
     [
@@ -122,6 +127,7 @@ def test_containers_stopped_by_others(
     assert "docker stop" not in document["sentence"] or cause == "stopped"
 
 
+@reported
 def test_a_child_killed_out_of_memory_is_not_the_reason(
     docker: Docker, container: Containers, command: Command
 ) -> None:
@@ -146,6 +152,7 @@ def test_a_child_killed_out_of_memory_is_not_the_reason(
     assert "A process other than PID 1 was killed (out of memory)" in document["sentence"]
 
 
+@reported
 def test_out_of_memory_while_it_is_being_stopped(docker: Docker, container: Containers, command: Command) -> None:
     """Its handler allocates too much: the engine's events and a watched stop give the same explanation."""
     code = f"import signal, time\ndef handle(*_):\n    {ALLOCATES}\nsignal.signal(15, handle)\nprint(1, flush=True)\n"
@@ -158,6 +165,7 @@ def test_out_of_memory_while_it_is_being_stopped(docker: Docker, container: Cont
     assert "It reached its memory limit during a stop with SIGTERM" in document["sentence"]
 
 
+@reported
 def test_why_a_container_runs_again(docker: Docker, container: Containers, command: Command) -> None:
     looping = container(BASE, *shell("exit 3"), options=("--restart=on-failure:1",))
     by_policy = container(BASE, *shell("[ -e /x ] || { touch /x; exit 4; }; sleep 1000"), options=("--restart=always",))
@@ -181,6 +189,7 @@ def test_why_a_container_runs_again(docker: Docker, container: Containers, comma
     assert command.asks("why", looping)["exit_code"] == 3
 
 
+@reported
 def test_a_container_that_failed_to_start(docker: Docker, container: Containers, command: Command) -> None:
     with pytest.raises(AssertionError):
         container(BASE, "no-such-program")
@@ -191,6 +200,7 @@ def test_a_container_that_failed_to_start(docker: Docker, container: Containers,
     assert "The command was not found." in document["sentence"]
 
 
+@reported
 @pytest.mark.parametrize(
     ("options", "program", "act", "cause", "words"),
     [

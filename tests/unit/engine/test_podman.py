@@ -38,14 +38,22 @@ def test_a_removal_has_the_same_action_as_dockers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "expected"),
+    ("document", "version", "expected"),
     [
-        ({"State": {"Status": "exited", "StoppedByUser": True}}, True),
-        ({"State": {"Status": "exited"}}, False),
-        ({"State": {"StoppedByUser": "true"}}, False),
-        ({"State": None}, False),
-        ({}, False),
+        ({"State": {"Status": "exited", "StoppedByUser": True}}, "5.4.2", True),
+        ({"State": {"Status": "exited"}}, "5.4.2", False),
+        ({"State": {"StoppedByUser": "true"}}, "4.7.0-dev", False),
+        ({"State": {"Status": "exited"}}, "4.3.1", None),
+        ({"State": {"Status": "exited"}}, "", None),
+        ({"State": None}, "5.4.2", None),
     ],
 )
-def test_a_request_to_stop_is_what_podman_recorded(document: dict[str, Any], expected: bool) -> None:
-    assert parse.asked_to_stop(document) is expected
+def test_a_request_to_stop_is_what_podman_recorded(
+    document: dict[str, Any], version: str, expected: bool | None
+) -> None:
+    assert parse.asked_to_stop(document, version) is expected
+
+
+def test_a_container_that_is_not_cleaned_up_yet_has_exited() -> None:
+    assert parse.container({"Id": podman.ID, "State": "stopped"}).state == "exited"
+    assert parse.details({"Id": podman.ID, "State": {"Status": "stopped"}}).state == "exited"

@@ -122,13 +122,13 @@ class DockerEngine:
             details = replace(details, asked_to_stop=self._asked_to_stop(details.id))
         return details
 
-    def _asked_to_stop(self, container: str) -> bool:
-        """Returns what only Podman's own API tells."""
+    def _asked_to_stop(self, container: str) -> bool | None:
+        """Returns what only Podman's own API tells; None: unknown."""
         try:
             own: dict[str, Any] = self._json(f"/libpod{path_of(container, 'json')}", f"inspect {shown(container)}")
         except ContainerlabError:
-            return False  # removed meanwhile, or not reported: the rest is known
-        return parse.asked_to_stop(own)
+            return None  # removed meanwhile, or not reported: the rest is known
+        return parse.asked_to_stop(own, self._version)
 
     def inspect_raw(self, container: str) -> dict[str, Any]:
         answer: dict[str, Any] = self._json(path_of(container, "json"), f"inspect {shown(container)}")

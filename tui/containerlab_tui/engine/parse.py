@@ -27,13 +27,18 @@ def container(document: Mapping[str, Any]) -> Container:
         id=document["Id"],
         name=_own_name(document.get("Names") or ()),
         image=document.get("Image") or "",
-        state=document.get("State") or "",
+        state=_state(document.get("State")),
         status=document.get("Status") or "",
         command=document.get("Command") or "",
         created=float(document.get("Created") or 0),
         ports=tuple(dict.fromkeys(_port(port) for port in document.get("Ports") or ())),
         labels=document.get("Labels") or {},
     )
+
+
+def _state(word: str | None) -> str:
+    """Returns a state by Docker's word: Podman's `stopped` is an exit that it has not cleaned up after yet."""
+    return "exited" if word == "stopped" else word or ""
 
 
 def _own_name(names: Iterable[str]) -> str:
@@ -62,7 +67,7 @@ def details(document: Mapping[str, Any]) -> Details:
         id=document["Id"],
         name=(document.get("Name") or "").removeprefix("/"),
         image=config.get("Image") or document.get("Image") or "",
-        state=state.get("Status") or "",
+        state=_state(state.get("Status")),
         pid=state.get("Pid") or 0,
         exit_code=state.get("ExitCode") or 0,
         oom_killed=bool(state.get("OOMKilled")),
@@ -106,13 +111,16 @@ def product(document: Mapping[str, Any]) -> Product:
     return PODMAN if "Podman Engine" in names else DOCKER
 
 
-def asked_to_stop(document: Mapping[str, Any]) -> bool:
+def asked_to_stop(document: Mapping[str, Any], version: str) -> bool | None:
     """Parses GET /libpod/containers/ID/json: whether the last run was stopped or killed on request.
 
-    The field is missing if nobody asked, and in older versions (podman libpod/define/container_inspect.go).
+    The field is missing if nobody asked, and before 4.7 (podman pull request 19889): None then.
     """
+    numbers = [int(part) for part in version.split(".")[:2] if part.isdecimal()]
     state = document.get("State")
-    return isinstance(state, Mapping) and state.get("StoppedByUser") is True
+    if not isinstance(state, Mapping) or numbers < [4, 7]:
+        return None
+    return state.get("StoppedByUser") is True
 
 
 def stop_signal(configured: str | None) -> tuple[str, str]:

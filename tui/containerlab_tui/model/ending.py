@@ -5,15 +5,28 @@ PID namespace, so a code alone is never proof.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from containerlab_probes.records import MemoryRecord
 from containerlab_tui.model import ending_explanations as explanations
+from containerlab_tui.model.ending_codes import CODES
 from containerlab_tui.model.ending_records import Ending, PastStop, Run, utc_time
 from containerlab_tui.model.inventory import CREATED, RESTARTING, RUNNING, Details, EngineEvent
+from containerlab_tui.model.product import DOCKER, Product
 
 SAME_END_S = 2.0
 """Two records of the same exit (the engine's and ours) differ by at most this time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known about a container besides inspect."""
+
+    events: Sequence[EngineEvent]
+    past: Sequence[PastStop]
+    since: float | None
+    """The engine has events since then."""
+    product: Product
 
 
 def explain_ending(
@@ -22,21 +35,28 @@ def explain_ending(
     past: Sequence[PastStop] = (),
     known_since: float | None = None,
     memory: MemoryRecord | None = None,
+    *,
+    product: Product = DOCKER,
 ) -> Ending:
     """Explains why a container stopped; for a running one, why it runs and why its previous run ended.
 
     `events` are the engine's events about this container; the engine has events since `known_since`. `past` are
     stops of this container that this program watched. `memory` comes from the cgroup of a running container.
     """
+    known = _Known(events, past, known_since, product)
     if details.state in RUNNING:
-        return _alive(details, events, past, known_since, memory)
+        return _alive(details, known, memory)
     if details.state == CREATED or details.finished_at is None:
-        return _never_started(details)
-    return explanations.explain(_last_run(details, events, past, known_since))
+        return _never_started(details, product)
+    return explanations.explain(_last_run(details, known))
 
 
 def explain_removed(
-    name: str, events: Sequence[EngineEvent], past: Sequence[PastStop], known_since: float | None
+    name: str,
+    events: Sequence[EngineEvent],
+    past: Sequence[PastStop],
+    known_since: float | None,
+    product: Product = DOCKER,
 ) -> Ending | None:
     """Explains why a removed container stopped, from events and recorded stops; None if there are none.
 
@@ -47,10 +67,10 @@ def explain_removed(
     part = next((part for part in reversed(_parts(own)) if _died(part)), ())
     died = _died(part)
     if died is not None:
-        run = replace(_run(name, part, died, past, known_since), removed=True)
+        run = replace(_run(name, part, died, _Known(own, past, known_since, product)), removed=True)
         return _removed(name, explanations.explain(run))
     if past:
-        return _removed(name, explanations.from_recorded_stop(past[0], (), past[0].exit_code))
+        return _removed(name, explanations.from_recorded_stop(past[0], (), past[0].exit_code, product=product))
     return None
 
 
@@ -59,26 +79,23 @@ def _removed(name: str, ending: Ending) -> Ending:
     return replace(ending, sentence=f"{name} has been removed.{at} {ending.sentence}", removed=True)
 
 
-def _alive(
-    details: Details,
-    events: Sequence[EngineEvent],
-    past: Sequence[PastStop],
-    known_since: float | None,
-    memory: MemoryRecord | None,
-) -> Ending:
+def _alive(details: Details, known: _Known, memory: MemoryRecord | None) -> Ending:
     """Explains why it runs, and why its previous run ended, as far as the engine's events go back."""
-    before = _run_before(details, events, past, known_since)
+    before, tool = _run_before(details, known), known.product.name.lower()
     evidence = [f"inspect: State {details.state}, RestartCount {details.restart_count}"]
     sentences = [f"{details.name} is {details.state}."]
-    this_run = _parts(events)[-1] if events else ()
+    this_run = _parts(known.events)[-1] if known.events else ()
     if details.restart_count:
         sentences.append(f"Its restart policy ({details.restart_policy}) has restarted it {_times(details)}.")
     elif any(event.action == "restart" for event in this_run):
-        sentences.append("This run was started by docker restart.")
+        sentences.append(f"This run was started by {tool} restart.")
         evidence.append("engine: a restart event came after the start")
-    elif this_run[:1] and this_run[0].action == "start" and any(map(_died, _parts(events)[:-1])):
+    elif not known.product.reports_signals and _is_restarted(_parts(known.events)):
+        sentences.append(f"This run was started by {tool} restart.")
+        evidence.append("engine: a restart event came before the start")
+    elif this_run[:1] and this_run[0].action == "start" and any(map(_died, _parts(known.events)[:-1])):
         sentences.append(
-            "This run was started manually or by another program (docker start), not by its restart policy."
+            f"This run was started manually or by another program ({tool} start), not by its restart policy."
         )
     if memory is not None and memory.oom_kills:
         killed = "process was" if memory.oom_kills == 1 else "processes were"
@@ -93,56 +110,59 @@ def _alive(
     return Ending("running", " ".join(sentences), True, tuple(evidence), before=before)
 
 
+def _is_restarted(parts: Sequence[Sequence[EngineEvent]]) -> bool:
+    """Returns whether Podman began the last run with a restart: its event comes before the exit of the run before."""
+    return len(parts) > 1 and any(event.action == "restart" for event in parts[-2])
+
+
 def _times(details: Details) -> str:
     return "once" if details.restart_count == 1 else f"{details.restart_count} times in a row"
 
 
-def _never_started(details: Details) -> Ending:
+def _never_started(details: Details, product: Product) -> Ending:
     if not details.error:
         return Ending("never-started", f"{details.name} was never started.", True, ("inspect: State",))
-    meaning = explanations.CODES.get(details.exit_code, "")
+    meaning = CODES.get(details.exit_code, "").format(engine=product.name)
     sentence = f"{details.name} could not be started: {details.error}. {meaning}".strip()
     return Ending("never-started", sentence, True, (f"inspect: exit code {details.exit_code}, State.Error",))
 
 
-def _last_run(
-    details: Details, events: Sequence[EngineEvent], past: Sequence[PastStop], known_since: float | None
-) -> Run:
+def _last_run(details: Details, known: _Known) -> Run:
     """Returns the run that inspect describes."""
     started = details.started_at or 0.0
-    part = tuple(event for event in (_parts(events) or [()])[-1] if event.time >= started - 0.5)
+    part = tuple(event for event in (_parts(known.events) or [()])[-1] if event.time >= started - 0.5)
     finished = details.finished_at or started
     return Run(
         name=details.name,
         finished_at=finished,
         exit_code=details.exit_code,
         events=part,
-        seen=_seen(part, finished, known_since),
+        seen=_seen(part, finished, known.since),
         oom_killed=details.oom_killed,
-        past=_same(past, finished),
+        past=_same(known.past, finished),
         details=details,
+        product=known.product,
     )
 
 
-def _run_before(
-    details: Details, events: Sequence[EngineEvent], past: Sequence[PastStop], known_since: float | None
-) -> Ending | None:
+def _run_before(details: Details, known: _Known) -> Ending | None:
     """Explains the previous run; for a restarting container, inspect describes it."""
     if details.state == RESTARTING and details.finished_at is not None:
-        return explanations.explain(_last_run(details, events, past, known_since))
+        return explanations.explain(_last_run(details, known))
     started = details.started_at or 0.0
-    for part in reversed(_parts(events)):
+    for part in reversed(_parts(known.events)):
         died = _died(part)
         if died is not None and died.time <= started + 0.5:
-            return explanations.explain(replace(_run(details.name, part, died, past, known_since), details=details))
+            run = replace(_run(details.name, part, died, known), details=details)
+            return explanations.explain(run)
     finished = details.finished_at
-    watched = None if finished is None else _same(past, finished)
-    return None if watched is None else explanations.from_recorded_stop(watched, (), watched.exit_code)
+    watched = None if finished is None else _same(known.past, finished)
+    if watched is None:
+        return None
+    return explanations.from_recorded_stop(watched, (), watched.exit_code, product=known.product)
 
 
-def _run(
-    name: str, part: tuple[EngineEvent, ...], died: EngineEvent, past: Sequence[PastStop], known_since: float | None
-) -> Run:
+def _run(name: str, part: tuple[EngineEvent, ...], died: EngineEvent, known: _Known) -> Run:
     """Returns a run that only events describe."""
     code = died.attributes.get("exitCode", "")
     return Run(
@@ -150,8 +170,9 @@ def _run(
         finished_at=died.time,
         exit_code=int(code) if code.isdigit() else 0,
         events=part,
-        seen=_seen(part, died.time, known_since),
-        past=_same(past, died.time),
+        seen=_seen(part, died.time, known.since),
+        past=_same(known.past, died.time),
+        product=known.product,
     )
 
 

@@ -7,46 +7,38 @@ with the signal (moby daemon/stop.go, kill.go, delete.go). No event names who re
 from dataclasses import replace
 
 from containerlab_probes.signals.names import SIGKILL, name_of
+from containerlab_tui.model.ending_codes import KILLED, LONG_S, limit_of, meaning_of
 from containerlab_tui.model.ending_records import NEAR_S, Ending, PastStop, Run
+from containerlab_tui.model.ending_unreported import explain_unreported
 from containerlab_tui.model.grace import grace_period
 from containerlab_tui.model.inventory import HAS_PROCESSES
+from containerlab_tui.model.product import DOCKER, Product
 
-KILLED = 128 + SIGKILL
 AT_ONCE_S = 2.0
 """A process that the kernel kills exits within this time."""
-LONG_S = 60.0
-"""A signal sent longer than this before the exit may be unrelated to it."""
-
-#: Possible meanings of exit codes, used only if nothing better is known.
-CODES = {
-    125: "Docker itself failed to run it.",
-    126: "The command was found but could not be executed (no permission, or not executable).",
-    127: "The command was not found.",
-    129: "129 is the usual code for SIGHUP (128 + 1).",
-    130: "130 is the usual code for SIGINT (128 + 2).",
-    134: "134 means SIGABRT in a child; a PID 1 that calls abort() exits with 139 instead.",
-    135: "135 means SIGBUS: often a file on /dev/shm is larger than its tmpfs (--shm-size).",
-    139: "139 means SIGSEGV: an invalid memory access, or PID 1 called abort(), whose SIGABRT the kernel does not "
-    "deliver. Which of the two is unknown.",
-    143: "143 was chosen by the program: an unhandled SIGTERM does not terminate PID 1, except in a rare case in which "
-    "kernels differ (`containerlab-tui selftest`).",
-}
 
 
 def explain(run: Run) -> Ending:
     """Explains how a run ended."""
-    ending = _with_killed_children(run, _explain(run))
+    reports = run.product.reports_signals or run.past is not None
+    ending = _with_killed_children(run, _explain(run) if reports else explain_unreported(run, _recorded(run)))
     return replace(ending, exit_code=run.exit_code, finished_at=run.finished_at)
 
 
-def from_recorded_stop(past: PastStop, recorded: tuple[str, ...], code: int | None, stopped: bool = False) -> Ending:
+def from_recorded_stop(
+    past: PastStop,
+    recorded: tuple[str, ...],
+    code: int | None,
+    stopped: bool = False,
+    product: Product = DOCKER,
+) -> Ending:
     """Explains a stop that this program watched; `stopped`: the engine has a stop event for it."""
     took = "" if past.duration_s is None else f" after {past.duration_s:.1f} s"
     evidence = (*recorded, f"seen: this program watched a stop with {past.signal}, verdict {past.verdict}")
     if past.sender:
         evidence += (f"kernel: PID 1's SIGKILL came from {past.sender}",)
     sender = "" if not past.sender or past.sender.startswith("runc [") else f" by {past.sender}"
-    cause, sure = "killed", True
+    cause, sure, tool = "killed", True, product.name.lower()
     if not past.killed:
         cause = "stopped"
         sentence = f"It was stopped with {past.signal} and exited on its own{took} with {code}."
@@ -54,16 +46,20 @@ def from_recorded_stop(past: PastStop, recorded: tuple[str, ...], code: int | No
         cause = "out-of-memory"
         sentence = f"It reached its memory limit during a stop with {past.signal}, and the kernel killed it{took}."
     elif past.phase_2_s is None:
-        sentence = f"During a stop with {past.signal} it was killed{sender}{took}; Docker sent no SIGKILL."
+        sentence = f"During a stop with {past.signal} it was killed{sender}{took}; {product.name} sent no SIGKILL."
         if not sender:
             cause, sure = "unknown", False
-            sentence = f"During a stop with {past.signal} it exited with 137{took}; Docker sent no SIGKILL. {_WHO_ELSE}"
+            sentence = f"During a stop with {past.signal} it exited with 137{took}"
+            sentence += f"; {product.name} sent no SIGKILL. " if product.reports_signals else ". "
+            sentence += _who_else(product)
     elif past.signal == "SIGKILL":
         cause = "stop-killed" if stopped else "killed"
         sentence = "It was killed at once: its stop signal is SIGKILL."
-        sentence += "" if stopped else " A stop, docker kill and docker rm -f look the same in this case."
+        sentence += "" if stopped else f" A stop, {tool} kill and {tool} rm -f look the same in this case."
+    elif past.grace_s == 0 and not product.reports_signals:
+        cause, sentence = "stop-killed", f"It was stopped without a grace period: {product.name} sent only SIGKILL."
     elif not past.phase_1_s:
-        sentence = "It was killed with SIGKILL through Docker (docker kill or docker rm -f)."
+        sentence = f"It was killed with SIGKILL through {product.name} ({tool} kill or {tool} rm -f)."
     else:
         cause = "stop-killed"
         near = abs(past.phase_1_s - past.grace_s) < NEAR_S
@@ -75,7 +71,7 @@ def from_recorded_stop(past: PastStop, recorded: tuple[str, ...], code: int | No
 def _explain(run: Run) -> Ending:
     recorded = _recorded(run)
     if run.past is not None:
-        return from_recorded_stop(run.past, recorded, run.exit_code, _stopped(run))
+        return from_recorded_stop(run.past, recorded, run.exit_code, _stopped(run), run.product)
     kills = _kills(run)
     if kills:
         sent = ", ".join(f"{name_of(one)} {run.finished_at - at:.1f} s before the exit" for at, one in kills[-4:])
@@ -139,7 +135,7 @@ _NO_STOP = "engine: no stop event; every docker stop emits one"
 
 def _out_of_memory(run: Run, evidence: tuple[str, ...]) -> Ending:
     """Explains 137 without SIGKILL from the engine, with a process killed out of memory."""
-    ooms, limit = _ooms(run), _limit(run)
+    ooms, limit = _ooms(run), limit_of(run)
     evidence += _oom_evidence(run)
     if any(ago <= AT_ONCE_S for ago in ooms):
         sentence = (
@@ -150,7 +146,7 @@ def _out_of_memory(run: Run, evidence: tuple[str, ...]) -> Ending:
     if ooms:
         sentence = (
             f"One of its processes was killed (out of memory) {ooms[-1]:.1f} s before the exit; PID 1 kept running. "
-            f"{_WHO_ELSE}"
+            f"{_who_else(run.product)}"
         )
         return Ending("unknown", sentence, False, evidence)
     sentence = (
@@ -158,11 +154,6 @@ def _out_of_memory(run: Run, evidence: tuple[str, ...]) -> Ending:
         "of that time, so a later SIGKILL is possible."
     )
     return Ending("out-of-memory", sentence, False, evidence)
-
-
-def _limit(run: Run) -> str:
-    known = run.details.memory_bytes if run.details else 0
-    return f"its memory limit of {known / 1048576:g} MiB" if known else "its memory limit"
 
 
 def _oom_evidence(run: Run) -> tuple[str, ...]:
@@ -201,15 +192,16 @@ def _signalled(run: Run, kills: list[tuple[float, int]], evidence: tuple[str, ..
         return Ending("stopped", sentence, True, evidence)
     sentence = (
         f"It was stopped with {name_of(signal)} and exited {waited:.1f} s later with 137, but Docker sent no SIGKILL. "
-        f"{_WHO_ELSE}"
+        f"{_who_else(run.product)}"
     )
     return Ending("stopped", sentence, False, evidence)
 
 
-_WHO_ELSE = (
-    "Either something other than Docker sent SIGKILL (a kill on the host, the kernel out of memory), or PID 1 exited "
-    "with 137, as a shell does after its child was killed. Which of the two is unknown."
-)
+def _who_else(product: Product) -> str:
+    return (
+        f"Either something other than {product.name} sent SIGKILL (a kill on the host, the kernel out of memory), or "
+        "PID 1 exited with 137, as a shell does after its child was killed. Which of the two is unknown."
+    )
 
 
 def _from_code(run: Run, recorded: tuple[str, ...]) -> Ending:
@@ -217,13 +209,13 @@ def _from_code(run: Run, recorded: tuple[str, ...]) -> Ending:
     code, evidence = run.exit_code, (*recorded, *_how_far(run))
     seen_all = run.seen >= LONG_S
     if code == KILLED:
-        who = _WHO_ELSE if seen_all else (
+        who = _who_else(run.product) if seen_all else (
             "Possible causes: a stop that timed out, docker kill, out of memory, a kill on the host, or exit code 137 "
             "from PID 1 itself."
         )  # fmt: skip
         return Ending("unknown", f"It exited with 137. {who}", False, evidence)
     exited = f"It exited on its own with {code}." if seen_all else f"It exited with {code}."
-    meaning = _meaning(run)
+    meaning = meaning_of(run)
     if code == 128 + _SIGBUS and run.details and run.details.shm_bytes:
         evidence += (f"inspect: ShmSize {run.details.shm_bytes / 1048576:g} MiB",)
     return Ending("exited", f"{exited} {meaning}".strip(), seen_all and code <= 128, evidence)
@@ -241,15 +233,3 @@ def _how_far(run: Run) -> tuple[str, ...]:
     if run.seen == float("inf"):
         return ("engine: no kill event before the exit",)
     return (f"engine: no kill event in the {run.seen:.0f} s before the exit; its events start there",)
-
-
-def _meaning(run: Run) -> str:
-    code, details = run.exit_code, run.details
-    if not 128 < code < 128 + 65:
-        return CODES.get(code, "")
-    signal = name_of(code - 128)
-    if details is not None and (details.pid_mode == "host" or details.pid_mode.startswith("container:")):
-        return f"It shares a PID namespace, so its first process is not PID 1 and {signal} may have terminated it."
-    if details is not None and details.init:
-        return f"PID 1 is an init (--init), which exits with {code} after {signal} terminated its child."
-    return CODES.get(code, f"{code} is 128 + {code - 128}: by convention {signal}, or a code that the program chose.")

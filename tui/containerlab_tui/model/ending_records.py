@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from containerlab_probes.signals.names import SIGKILL
 from containerlab_tui.model.inventory import Details, EngineEvent
+from containerlab_tui.model.product import DOCKER, Product
 
 COMPARABLE = 0.15
 """Largest relative difference at which a shorter grace period is still comparable."""
@@ -111,6 +112,7 @@ class Run:
     details: Details | None = None
     """Inspect, if the engine still has the container."""
     removed: bool = False
+    product: Product = DOCKER
 
 
 def utc_time(epoch_s: float) -> str:

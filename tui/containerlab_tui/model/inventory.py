@@ -103,8 +103,8 @@ class Details:
     """Its memory limit; 0: none."""
     lower_dir: str = ""
     """The layers of its image, the topmost first, separated by colons."""
-    asked_to_stop: bool = False
-    """The engine recorded a request to stop or kill its last run. Docker and older versions of Podman record none."""
+    asked_to_stop: bool | None = None
+    """Whether the engine recorded a request to stop or kill its last run; None: it records none, or it runs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,18 +22,17 @@ def why(engine: Engine, container: str, history: History) -> tuple[str, Ending]:
     """
     try:
         details = engine.inspect(container)
-    except Gone:
-        name, ending = _removed(engine, container, history)
-        if ending is None:
-            raise
-        return name, ending
+    except Gone as gone:
+        return _removed(engine, container, history, gone)
     events = engine.past_events("", since=0.0)
     own = tuple(event for event in events if event.container == details.id)
     since = min((event.time for event in events), default=None)
-    return details.name, explain_ending(details, own, history.of_container(details.id), since, _memory(engine, details))
+    past, memory = history.of_container(details.id), _memory(engine, details)
+    return details.name, explain_ending(details, own, past, since, memory, product=engine.product)
 
 
-def _removed(engine: Engine, container: str, history: History) -> tuple[str, Ending | None]:
+def _removed(engine: Engine, container: str, history: History, gone: Gone) -> tuple[str, Ending]:
+    """Explains a removed container. Raises Gone if nothing is known of one; `gone` is what the engine says."""
     events = engine.past_events("", since=0.0)
     own = tuple(
         event
@@ -43,7 +42,12 @@ def _removed(engine: Engine, container: str, history: History) -> tuple[str, End
     since = min((event.time for event in events), default=time.time())
     past = history.of_name(container)
     name = own[-1].name if own else past[0].name if past else container
-    return name, explain_removed(name, own, past, since)
+    ending = explain_removed(name, own, past, since, engine.product)
+    if ending is not None:
+        return name, ending
+    if events or engine.product.reports_signals:
+        raise gone
+    raise Gone(f"{gone} {engine.product.name} keeps no events of that time.") from gone
 
 
 def _memory(engine: Engine, details: Details) -> MemoryRecord | None:
