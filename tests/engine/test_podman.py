@@ -11,6 +11,7 @@ from tests.engine.marks import only_podman
 from tests.engine.test_why import ENDS, SMALL, STAYS, python, shell
 from tests.support.docker import Containers, Docker, eventually
 from tests.support.kernel import send
+from tests.support.screens import OpenUi
 
 BASE = "containerlab/base:latest"
 pytestmark = only_podman
@@ -29,6 +30,14 @@ def signals(document: dict[str, Any]) -> list[tuple[str, str, int | None]]:
 def trace() -> None:
     reason = Tracer().available()
     assert not reason, f"these tests need the kernel trace: {reason}"
+
+
+def test_podman_is_named(docker: Docker, command: Command, open_ui: OpenUi) -> None:
+    version = docker("version", "--format", "{{.Server.Version}}")
+    engine = command.asks("ps")["engine"]
+    assert (engine["product"], engine["version"]) == ("Podman", version)
+    screen = open_ui(160, 50)
+    screen.shows(f"Podman {version} · local")
 
 
 def test_both_phases_are_the_kernels(container: Containers, command: Command) -> None:

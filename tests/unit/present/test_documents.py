@@ -24,7 +24,8 @@ from containerlab_probes.records import (
 )
 from containerlab_probes.signals.forecast import forecast
 from containerlab_tui.commands import common
-from containerlab_tui.model.inventory import Container
+from containerlab_tui.model.inventory import Container, EngineVersion
+from containerlab_tui.model.product import PODMAN
 from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, already_stopped, begin, fold
 from containerlab_tui.model.survival import survival_of_file, survival_of_ipc
 from containerlab_tui.model.views import FileRow, FilesView, IpcRow, IpcView, Sent
@@ -134,8 +135,9 @@ def test_loads_are_numbers_or_null() -> None:
 
 def test_ps_without_details_has_nulls() -> None:
     one = Container("c" * 64, "app", "image", "exited", "Exited (0)", NO_TEXT, T0, ("80/tcp",), {"a": "b"})
-    document: Any = documents.ps("unix:///x", "20.10", [one], {})
+    document: Any = documents.ps("unix:///x", EngineVersion("5.4.2", (1, 41), PODMAN), [one], {})
     assert next(iter(document.items())) == ("schema", 1)
+    assert document["engine"] == {"endpoint": "unix:///x", "version": "5.4.2", "product": "Podman"}
     (row,) = document["containers"]
     assert (row["pid"], row["ipc_mode"], row["command"]) == (None, None, AS_JSON)
     assert (row["ports"], row["labels"]) == (["80/tcp"], {"a": "b"})

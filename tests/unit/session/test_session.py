@@ -23,6 +23,7 @@ from containerlab_tui.model.inventory import (
     Event,
     Snapshot,
 )
+from containerlab_tui.model.product import PODMAN
 from containerlab_tui.model.views import Sent
 from containerlab_tui.session.changes import (
     Change,
@@ -174,6 +175,14 @@ def test_the_engine_is_described(local: bool, words: str) -> None:
     case.until(lambda: bool(case.of_kind(EngineDescribed)))
     assert case.session.engine_label == f"Docker 20.10.24 · {words} · {ENDPOINT}"
     assert case.session.local is local
+
+
+def test_another_product_is_named() -> None:
+    case = Case().begin()
+    case.post(replace(CONNECTED, version=EngineVersion("5.4.2", (1, 41), PODMAN)))
+    case.until(lambda: bool(case.of_kind(EngineDescribed)))
+    assert case.session.engine_label == f"Podman 5.4.2 · local · {ENDPOINT}"
+    assert case.session.product is PODMAN
 
 
 def test_a_lost_engine_is_found_once_and_loads_pause_meanwhile() -> None:

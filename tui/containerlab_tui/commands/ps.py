@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
         except Gone:
             continue
     if arguments.json:
-        common.answer(documents.ps(engine.endpoint, engine.version().version, containers, details))
+        common.answer(documents.ps(engine.endpoint, engine.version(), containers, details))
         return 0
     rows = [
         (

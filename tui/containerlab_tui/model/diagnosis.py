@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from containerlab_probes.records import Delivery, Process
+from containerlab_tui.model.product import DOCKER, Product
 
 
 class Outlook(StrEnum):
@@ -102,6 +103,7 @@ class Diagnosis:
 
     partial: tuple[str, ...] = ()
     """Sentences about what could not be read; the prediction rests on the rest."""
+    product: Product = DOCKER
 
     @property
     def trouble(self) -> int:

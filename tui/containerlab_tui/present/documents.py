@@ -15,7 +15,7 @@ from containerlab_tui.present.safe_text import plain
 
 if TYPE_CHECKING:
     from containerlab_probes.records import Dispositions, Forecast, IpcObject, Process, Window
-    from containerlab_tui.model.inventory import Container, Details
+    from containerlab_tui.model.inventory import Container, Details, EngineVersion
     from containerlab_tui.model.stop import Lane, Phase, StopEvent, StopState
     from containerlab_tui.model.survival import Survival
     from containerlab_tui.model.views import FilesView, IpcUse, IpcView, Sent
@@ -37,10 +37,12 @@ def names(numbers: Iterable[int]) -> list[str]:
     return [name_of(number) for number in sorted(numbers)]
 
 
-def ps(endpoint: str, version: str, containers: "Sequence[Container]", details: "Mapping[str, Details]") -> Document:
+def ps(
+    endpoint: str, version: "EngineVersion", containers: "Sequence[Container]", details: "Mapping[str, Details]"
+) -> Document:
     return {
         "schema": SCHEMA,
-        "engine": {"endpoint": endpoint, "version": version},
+        "engine": {"endpoint": endpoint, "version": version.version, "product": version.product.name},
         "containers": [_container(one, details.get(one.id)) for one in containers],
     }
 

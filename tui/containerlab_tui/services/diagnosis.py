@@ -60,7 +60,7 @@ def _diagnosed(
 ) -> Diagnosis:
     """Diagnoses, and turns any unexpected error into a ContainerlabError about this container."""
     try:
-        return diagnose(_facts(engine, details, see, history, events))
+        return replace(diagnose(_facts(engine, details, see, history, events)), product=engine.product)
     except ContainerlabError:
         raise
     except Exception as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from containerlab_probes.errors import ContainerlabError
 from containerlab_tui.model.inventory import Changed, Connected, Disconnected, Event, Snapshot
+from containerlab_tui.model.product import DOCKER
 from containerlab_tui.services.policy import Policy
 from containerlab_tui.session.changes import (
     Change,
@@ -94,7 +95,7 @@ class Session:
         self.store = Store()
         self.store.take(Snapshot(tuple(sources.first()), clock()))
         self.engines = Engines(sources.engine)
-        self.engine_label = sources.endpoint
+        self.engine_label, self.product = sources.endpoint, DOCKER
         self.local = sources.endpoint.startswith("unix:")
         self.sent: deque[Sent] = deque(maxlen=SENT_KEPT)
         self.event_listeners: list[Callable[[EngineEvent], None]] = []
@@ -219,7 +220,8 @@ class Session:
     def _describe(self, record: Connected) -> None:
         self.local = record.local
         place = "local" if record.local else "remote"
-        self.engine_label = f"Docker {record.version.version} · {place} · {record.endpoint}"
+        self.product = record.version.product
+        self.engine_label = f"{self.product.name} {record.version.version} · {place} · {record.endpoint}"
         self.report(EngineDescribed())
 
     def _lose(self, reason: str) -> None:

@@ -14,6 +14,7 @@ from textual.widgets import Button, Checkbox, Select
 
 from containerlab_probes.signals.names import all_signals, name_of
 from containerlab_tui.engine.api import RunRequest
+from containerlab_tui.model.product import DOCKER
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.services.policy import Operation
 from containerlab_tui.session.actions import Scope
@@ -45,11 +46,13 @@ class RunForm(ModalScreen[RunRequest | None]):
     CSS_PATH = "../styles/dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.RUN_DIALOG)
 
-    def __init__(self, images: Sequence[str], containers: Sequence[str] = (), image: str = "") -> None:
+    def __init__(
+        self, images: Sequence[str], containers: Sequence[str] = (), image: str = "", engine: str = DOCKER.name
+    ) -> None:
         """`images` are suggested; `containers` can share their IPC namespace; `image` is filled in."""
         super().__init__(classes="dialog-screen")
         self._images = tuple(images)
-        self._containers = tuple(containers)
+        self._containers, self._engine = tuple(containers), engine
         self._image = image or (self._images[0] if self._images else "")
 
     def compose(self) -> ComposeResult:
@@ -60,7 +63,7 @@ class RunForm(ModalScreen[RunRequest | None]):
                 suggestions = SuggestFromList(self._images, case_sensitive=False)
                 yield from _field("Image", Input(self._image, suggester=suggestions, compact=True, id="image"))
                 yield from _field("Command", Input(placeholder="image default", compact=True, id="command"))
-                yield from _field("Name", Input(placeholder="chosen by Docker", compact=True, id="name"))
+                yield from _field("Name", Input(placeholder=f"chosen by {self._engine}", compact=True, id="name"))
                 yield from _field("IPC mode", Select(modes, value="private", allow_blank=False, compact=True, id="ipc"))
                 yield from _field("Shared memory", Input("64m", compact=True, id="shm"))
                 names = SuggestFromList([name_of(signal) for signal in all_signals()], case_sensitive=False)
@@ -184,6 +187,6 @@ def run_new(screen: Screen[None], session: "Session", selected: "Container | Non
 
     def listed(images: tuple[str, ...]) -> None:
         known = next((one for one in (image, f"{image}:latest") if one in images), "")
-        app.push_screen(RunForm(images, names, known), chosen)
+        app.push_screen(RunForm(images, names, known, session.product.name), chosen)
 
     open_when_read(app, safe_line("Reading the images …"), lambda: session.engine().images(), listed)

@@ -194,11 +194,11 @@ def _facts(plan: StopPlan, choice: StopChoice, outlook: Content | None) -> Conte
         made = _forecast(plan, plan.init, signal)
         lines.append(Content.assemble(("PID 1  ", "dim"), safe_line(plan.init.command, 66)))
         lines.append(Content.assemble("       ", (f"{wording.glyph(made)} {wording.words(made)}", "bold")))
-    lines.append(Content(f"Then   {_then(signal, grace)}"))
+    lines.append(Content(f"Then   {_then(signal, grace, plan.product.name)}"))
     if outlook is not None:
         lines.append(Content.assemble(("Doctor ", "dim"), outlook))
     if plan.unreached:
-        lines += [Content(""), Content(f"Docker signals only PID 1, not {_others(len(plan.unreached))}:")]
+        lines += [Content(""), Content(f"{plan.product.name} signals only PID 1, not {_others(len(plan.unreached))}:")]
         for process in plan.unreached[:_UNREACHED_SHOWN]:
             lines.append(Content.assemble((f"{process.container_pid:>5}  ", "dim"), safe_line(process.command, 66)))
         if len(plan.unreached) > _UNREACHED_SHOWN:
@@ -206,11 +206,11 @@ def _facts(plan: StopPlan, choice: StopChoice, outlook: Content | None) -> Conte
     return Content("\n").join(lines)
 
 
-def _then(signal: int, grace: float) -> str:
+def _then(signal: int, grace: float, engine: str) -> str:
     if signal == SIGKILL:
         return "no grace period: the signal is SIGKILL"
     if grace < 0:
-        return "nothing: Docker waits forever"
+        return f"nothing: {engine} waits forever"
     if grace == 0:
         return "SIGKILL at once, exit code 137"
     return f"SIGKILL to PID 1 and all others after {grace_period(grace)}, exit code 137"

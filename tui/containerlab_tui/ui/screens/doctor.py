@@ -272,17 +272,17 @@ def _answer(one: Diagnosis) -> list[Widget]:
         facts.append(_fact("takes", Content(took)))
     facts += _facts("because", one.evidence)
     facts += _facts("partial", one.partial)
-    return [*facts, *_unreached(one.unreached)]
+    return [*facts, *_unreached(one.unreached, one.product.name)]
 
 
 def _source(source: str) -> str:
     return safe_line(wording.SOURCES.get(source, source), 60)
 
 
-def _unreached(processes: tuple[Process, ...]) -> list[Widget]:
-    """Returns the processes that Docker doesn't signal; neighbours with the same command line are grouped."""
+def _unreached(processes: tuple[Process, ...], engine: str) -> list[Widget]:
+    """Returns the processes that the engine doesn't signal; neighbours with the same command line are grouped."""
     alike = [(key, list(group)) for key, group in groupby(processes, lambda one: one.command)]
-    lines = [Content.styled("Docker signals only PID 1:", "dim")] if processes else []
+    lines = [Content.styled(f"{engine} signals only PID 1:", "dim")] if processes else []
     for command, group in alike[:UNREACHED_SHOWN]:
         more = f" ×{len(group)}" if len(group) > 1 else ""
         lines.append(

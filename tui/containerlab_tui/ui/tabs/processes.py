@@ -223,7 +223,7 @@ class ProcessTree(Panel):
         details = self._subject.details if self._subject else None
         note = ""
         if details is not None and self.signal == number_of(details.stop_signal) and process.pid != details.pid:
-            note = "Not signalled by a stop: Docker signals only PID 1. "
+            note = f"Not signalled by a stop: {self._session.product.name} signals only PID 1. "
         effect = f"{note}{name_of(self.signal)}: {wording.words(made)}"
         line.update(Content("\n".join((effect, *self._left_out))))
 

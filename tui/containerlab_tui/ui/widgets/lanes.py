@@ -260,7 +260,7 @@ def _axis(state: StopState, lane: Lane, scale: Scale, now: float) -> list[Segmen
         _write(cells, column, SIGNALLED, Role.MARK)
         _write(cells, column + 1, name, Role.MARK, limit=min(after, end if event.signal != SIGKILL else scale.width))
     if not signalled and not any(event.signal != SIGKILL for event in signals):
-        for words in _NOT_SIGNALLED[lane.got_signal]:
+        for words in _not_signalled(lane, state.plan.product.name):
             if _write(cells, 1, words, Role.QUIET, limit=min([*starts, last])):
                 break
     if lane.ended_at is not None:
@@ -269,11 +269,11 @@ def _axis(state: StopState, lane: Lane, scale: Scale, now: float) -> list[Segmen
     return _join(cells)
 
 
-_NOT_SIGNALLED: dict[bool | None, tuple[str, ...]] = {
-    False: (" not signalled ",),
-    None: (" not signalled by Docker ", " not signalled "),
-}
-"""Texts of a lane without a signal, longest first; None: unknown whether PID 1 forwarded it."""
+def _not_signalled(lane: Lane, engine: str) -> tuple[str, ...]:
+    """Returns the texts of a lane without a signal, longest first; unknown: PID 1 may have forwarded one."""
+    if lane.got_signal is False:
+        return (" not signalled ",)
+    return f" not signalled by {engine} ", " not signalled "
 
 
 def _write(cells: list[tuple[str, Role]], column: int, words: str, role: Role, limit: int | None = None) -> bool:
