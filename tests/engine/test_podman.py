@@ -152,3 +152,15 @@ def test_a_removed_container_is_explained_from_podmans_events(
     document = command.asks("why", name)
     assert (document["removed"], document["exit_code"], document["sure"]) == (True, 3, False)
     assert "Podman reports no stops, so whether it was stopped is unknown." in document["sentence"]
+
+
+def test_a_stop_from_a_shell_is_shown_when_it_is_over(docker: Docker, container: Containers, open_ui: OpenUi) -> None:
+    name = container("dockerapp2", name="outside", ready="pid = 1")
+    screen = open_ui(160, 50)
+    screen.shows(name)
+    docker("stop", "-t", "1", name)
+    screen.shows("W stops")
+    screen.press("W")
+    sentence = "Exited with code 137, most likely killed after a stop or kill."
+    screen.shows("Stop started outside this program", name, sentence)
+    screen.hides("SIGTERM to PID 1")

@@ -10,7 +10,8 @@ import pytest
 from containerlab_probes.errors import ContainerlabError, Gone, Unreachable
 from containerlab_probes.records import Process
 from containerlab_tui.model.inventory import Details
-from containerlab_tui.model.stop import StopPlan, Verdict
+from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, Verdict, begin, fold
+from containerlab_tui.present.stop_text import explain
 from containerlab_tui.services import stop
 from containerlab_tui.services.own_changes import OwnChanges
 from containerlab_tui.services.policy import Operation
@@ -78,6 +79,43 @@ def test_only_the_stop_signal_and_sigkill_begin_a_stop_and_each_stop_is_followed
     stops.take_event(event(1.0, "kill", signal="15"))
     stops.take_event(event(2.0, "kill", signal="9"))
     assert len(host.waiting) == 1
+
+
+def stopped_on_podman(code: int, asked: bool | None = True) -> Details:
+    return details(state="exited", pid=0, exit_code=code, finished_at=5.0, asked_to_stop=asked)
+
+
+@pytest.mark.parametrize(("code", "verdict"), [(0, Verdict.GRACEFUL), (137, Verdict.KILLED)])
+def test_a_stop_that_the_engine_reports_by_its_exit_is_added(code: int, verdict: Verdict) -> None:
+    host = Host()
+    stops = ActiveStops(host, no_processes)
+    stops.take_exit(event(5.0, "die", exitCode=str(code)), stopped_on_podman(code))
+    (finished,) = (change.state for change in host.changes if isinstance(change, StopFinished))
+    assert (finished.verdict, finished.exit_code, finished.duration_s) == (verdict, code, None)
+    assert (finished.phase_1, finished.phase_2, finished.plan.started_elsewhere) == (None, None, True)
+    (sentence,) = explain(finished)
+    assert sentence.endswith("after a stop or kill. Podman reports no more than the exit.")
+    assert stops.has_seen(ID)
+
+
+def test_exits_that_nobody_asked_for_and_other_changes_are_no_stops() -> None:
+    host = Host()
+    stops = ActiveStops(host, no_processes)
+    stops.take_exit(event(5.0, "die", exitCode="0"), stopped_on_podman(0, asked=False))
+    stops.take_exit(event(5.0, "die", exitCode="0"), stopped_on_podman(0, asked=None))
+    stops.take_exit(event(5.0, "rename"), stopped_on_podman(0))
+    assert not host.changes
+
+
+def test_the_exit_of_a_stop_that_this_program_runs_is_not_another_stop() -> None:
+    host = Host()
+    stops = ActiveStops(host, no_processes)
+    stops.begin(PLAN)
+    stops.take_exit(event(5.0, "die", exitCode="0"), stopped_on_podman(0))
+    died = StopEvent(5.0, Kind.DIED, Source.ENGINE, ended_by=0)
+    host.waiting[-1][0](fold(begin(PLAN, 4.0), died))
+    stops.take_exit(event(5.1, "die", exitCode="0"), stopped_on_podman(0))
+    assert sum(isinstance(change, StopFinished) for change in host.changes) == 1
 
 
 def test_a_stop_of_the_next_run_is_another_one() -> None:

@@ -186,9 +186,14 @@ class StopState:
 
     @property
     def duration_s(self) -> float | None:
-        """Seconds from the request to the exit of PID 1."""
+        """Seconds from the request to the exit of PID 1; None: it has not exited, or when it was asked is unknown."""
         ended = self.ended_at
-        return None if ended is None else max(0.0, ended - self.began)
+        return None if ended is None or self.is_known_by_exit else max(0.0, ended - self.began)
+
+    @property
+    def is_known_by_exit(self) -> bool:
+        """Whether only the exit is known of a stop that was started elsewhere: the engine reports nothing before."""
+        return self.plan.started_elsewhere and not self.plan.product.reports_signals and self.phase_1 is None
 
 
 def begin(plan: StopPlan, at: float) -> StopState:
@@ -222,8 +227,8 @@ def fold(state: StopState, event: StopEvent) -> StopState:
 
 
 def _signalled(state: StopState, event: StopEvent) -> StopState:
-    """Records a signal in its process's lane; the engine's final SIGKILL doesn't count as received."""
-    if event.signal == SIGKILL and event.source is Source.ENGINE:
+    """Records a signal in its process's lane; the engine's final SIGKILL, or a signal without a name, doesn't count."""
+    if event.source is Source.ENGINE and event.signal in (SIGKILL, None):
         return state
     counts = event.signal != SIGKILL
     return _lane(state, event, lambda lane: replace(lane, got_signal=lane.got_signal or counts, signal=event.signal))
@@ -327,6 +332,13 @@ def _was_killed(state: StopState) -> bool:
 def already_stopped(plan: StopPlan, at: float, exit_code: int | None) -> StopState:
     """Returns the state of a stop of a container that was not running."""
     return replace(begin(plan, at), verdict=Verdict.ALREADY_STOPPED, settled=True, exit_code=exit_code)
+
+
+def known_by_exit(plan: StopPlan, at: float, exit_code: int) -> StopState:
+    """Returns the state of a finished stop of which the engine has reported the exit alone."""
+    plan = replace(plan, started_elsewhere=True, asked_at=at)
+    state = fold(begin(plan, at), StopEvent(at, Kind.DIED, Source.ENGINE, ended_by=exit_code))
+    return fold(state, StopEvent(at, Kind.SETTLED, Source.ENGINE))
 
 
 def failed_to_begin(plan: StopPlan, at: float, why: str) -> StopState:

@@ -29,6 +29,8 @@ def explain(state: StopState) -> tuple[str, ...]:
         case Verdict.FAILED:
             failures = [event.detail for event in state.events if event.kind is Kind.FAILED]
             return (f"The stop failed: {failures[-1]}",)
+        case Verdict.KILLED | Verdict.GRACEFUL if state.is_known_by_exit:
+            return (_known_by_exit(state),)
         case Verdict.KILLED:
             main = _killed(state)
         case Verdict.GRACEFUL:
@@ -36,6 +38,13 @@ def explain(state: StopState) -> tuple[str, ...]:
         case Verdict.RESTARTED:
             main = (f"Exited after {_seconds(state.duration_s)} {_how(state)}, then was restarted.",)
     return (*main, *_killed_children(state))
+
+
+def _known_by_exit(state: StopState) -> str:
+    how = f"Exited {_how(state)}"
+    if state.verdict is Verdict.KILLED:
+        how = "Exited with code 137, most likely killed"
+    return f"{how} after a stop or kill. {state.plan.product.name} reports no more than the exit."
 
 
 def _killed(state: StopState) -> tuple[str, ...]:

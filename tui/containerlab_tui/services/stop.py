@@ -13,7 +13,17 @@ from containerlab_tui.doctor.comparison import read_late
 from containerlab_tui.engine.api import Engine, EventSource
 from containerlab_tui.model.diagnosis import Diagnosis
 from containerlab_tui.model.inventory import RUNNING, Details, EngineEvent
-from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, StopState, already_stopped, fold
+from containerlab_tui.model.product import PODMAN
+from containerlab_tui.model.stop import (
+    Kind,
+    Source,
+    StopEvent,
+    StopPlan,
+    StopState,
+    already_stopped,
+    fold,
+    known_by_exit,
+)
 from containerlab_tui.services.diagnosis import predict
 from containerlab_tui.services.history import History
 from containerlab_tui.services.processes import SeeProcesses, forecasts, see_processes
@@ -93,6 +103,25 @@ def run_stop(
     watch.set_prediction(prediction())
     watch.request(lambda clone: _ask_engine(clone, plan, details, watch))
     return _remembered(watch.run(), history, on_change)
+
+
+def stop_known_by_exit(details: Details, event: EngineEvent, part_of: str) -> StopState:
+    """Returns a finished stop of which the engine reported no more than its event of the exit."""
+    plan = StopPlan(
+        container=details.id,
+        name=details.name,
+        signal=number_of(details.stop_signal),
+        signal_source=details.stop_signal_source,
+        timeout_s=details.stop_timeout_s,
+        timeout_source=details.stop_timeout_source,
+        processes=(),
+        forecasts=(),
+        unseen_reason="the stop was over when the engine reported it",
+        part_of=part_of,
+        image=details.image,
+        product=PODMAN,
+    )
+    return known_by_exit(plan, event.time, details.exit_code)
 
 
 def _planned_again(engine: Engine, plan: StopPlan, see: SeeProcesses) -> StopPlan:

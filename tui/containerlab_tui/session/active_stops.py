@@ -30,6 +30,8 @@ MOST_SEEN = 500
 """Containers whose stops are noted as seen; the screen keeps fewer stops."""
 LATEST_S = 15.0
 """A stop ends at most this long after its grace period (moby daemon/stop.go: 10 s, 2 s, and some)."""
+SAME_EXIT_S = 2.0
+"""Two records of one exit differ by at most this time."""
 LOG_LINES_AT_ONCE = 200
 LONGEST_LOG_LINE = 4000
 """Bytes kept of one line: a container may write without end and without a line break."""
@@ -78,7 +80,8 @@ class ActiveStops:
         """Containers with a stop in progress, each with its newest stop; what an older one reports is dropped."""
         self._started_again: set[str] = set()
         """Containers that were started while a stop was in progress: the next signal begins another stop."""
-        self._seen: dict[str, None] = {}
+        self._seen: dict[str, float] = {}
+        """Containers of which a stop was seen, each with the time of the last one's exit, or of its beginning."""
         self._logs: dict[str, float] = {}
         """Container -> identity of the stop whose log is being read, or was read."""
         self._streams: dict[str, LogStream] = {}
@@ -148,6 +151,18 @@ class ActiveStops:
         if details.stop_timeout_s >= 0:
             self._host.later(details.stop_timeout_s + LATEST_S, lambda: self._host.set_stop_phase(event.container, ""))
 
+    def take_exit(self, event: EngineEvent, details: Details) -> None:
+        """Adds a stop started elsewhere that the engine reports only by the exit, if it has recorded a request."""
+        container = event.container
+        if event.action != "die" or not details.asked_to_stop or container in self._in_progress:
+            return
+        if event.time <= self._seen.get(container, 0.0) + SAME_EXIT_S:
+            return  # this program ran that stop
+        from containerlab_tui.services.stop import stop_known_by_exit
+
+        operation = self._changes.at(container, event.time) if self._changes is not None else None
+        self._finish(self._add(container), stop_known_by_exit(details, event, operation or ""))
+
     def _add(self, container: str) -> object:
         """Returns a new stop in progress, which replaces one of an earlier run."""
         self._started_again.discard(container)
@@ -179,7 +194,7 @@ class ActiveStops:
         return True
 
     def _show(self, state: "StopState") -> None:
-        self._seen[state.plan.container] = None
+        self._seen[state.plan.container] = state.ended_at or state.began
         if len(self._seen) > MOST_SEEN:
             oldest = next(iter(self._seen))
             del self._seen[oldest]

@@ -208,6 +208,9 @@ class Session:
                     self._lose(record.sentence)
         if changed:
             self.report(ContainersChanged(frozenset(changed)))
+        for record in records:
+            if isinstance(record, Changed) and record.details is not None:
+                self.stops.take_exit(record.event, record.details)
         for event in events:
             if event.action == "kill":
                 self.effects.reread(event.container)

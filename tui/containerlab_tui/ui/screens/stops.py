@@ -321,6 +321,8 @@ def _head(state: StopState, now: float, width: int) -> Content:
     stop = _PARTS.get(plan.part_of, "Stop started outside this program") if plan.started_elsewhere else "Stop"
     if state.is_preparing:
         right = "preparing"
+    elif state.is_known_by_exit and state.settled:
+        right = "done"
     else:
         phase = "phase 2" if state.phase_2 else "phase 1" if state.phase_1 else "requested"
         where = "done" if state.verdict is not None or state.settled else phase
@@ -342,6 +344,8 @@ def _bar(state: StopState, now: float, width: int) -> Content:
     """Returns the bar of the grace period, and how much is left."""
     if state.is_preparing:
         return Content.styled("The engine has not been asked yet: the grace period has not started.", "dim")
+    if state.is_known_by_exit and state.settled:
+        return Content.styled("How long the grace period had lasted is unknown.", "dim")
     grace = state.plan.timeout_s
     over = state.verdict is not None
     reached = state.duration_s if over else None
