@@ -85,11 +85,13 @@ def stopped_on_podman(code: int, asked: bool | None = True) -> Details:
     return details(state="exited", pid=0, exit_code=code, finished_at=5.0, asked_to_stop=asked)
 
 
+@pytest.mark.parametrize("action", ["die", "cleanup"])
 @pytest.mark.parametrize(("code", "verdict"), [(0, Verdict.GRACEFUL), (137, Verdict.KILLED)])
-def test_a_stop_that_the_engine_reports_by_its_exit_is_added(code: int, verdict: Verdict) -> None:
+def test_a_stop_that_the_engine_reports_by_its_exit_is_added(code: int, verdict: Verdict, action: str) -> None:
     host = Host()
     stops = ActiveStops(host, no_processes)
-    stops.take_exit(event(5.0, "die", exitCode=str(code)), stopped_on_podman(code))
+    stops.take_exit(event(5.0, action), stopped_on_podman(code))
+    stops.take_exit(event(5.1, "cleanup"), stopped_on_podman(code))
     (finished,) = (change.state for change in host.changes if isinstance(change, StopFinished))
     assert (finished.verdict, finished.exit_code, finished.duration_s) == (verdict, code, None)
     assert (finished.phase_1, finished.phase_2, finished.plan.started_elsewhere) == (None, None, True)

@@ -27,9 +27,9 @@ from containerlab_tui.model.inventory import (
 
 LIST_ACTIONS = frozenset(
     ("create", "start", "restart", "die", "stop", "oom", "pause", "unpause", "rename", "destroy", "update",
-     "health_status")
+     "health_status", "cleanup")
 )  # fmt: skip
-"""Actions that may change a container's line in the list, or its details."""
+"""Actions that may change a container's line in the list, or its details. After `cleanup` Podman's are complete."""
 
 OVERLAP_S = 0.5
 """Events start this long before the snapshot, because they are stamped before they are sent."""

@@ -121,7 +121,7 @@ def stop_known_by_exit(details: Details, event: EngineEvent, part_of: str) -> St
         image=details.image,
         product=PODMAN,
     )
-    return known_by_exit(plan, event.time, details.exit_code)
+    return known_by_exit(plan, details.finished_at or event.time, details.exit_code)
 
 
 def _planned_again(engine: Engine, plan: StopPlan, see: SeeProcesses) -> StopPlan:

@@ -154,9 +154,9 @@ class ActiveStops:
     def take_exit(self, event: EngineEvent, details: Details) -> None:
         """Adds a stop started elsewhere that the engine reports only by the exit, if it has recorded a request."""
         container = event.container
-        if event.action != "die" or not details.asked_to_stop or container in self._in_progress:
+        if event.action not in ("die", "cleanup") or not details.asked_to_stop or container in self._in_progress:
             return
-        if event.time <= self._seen.get(container, 0.0) + SAME_EXIT_S:
+        if (details.finished_at or event.time) <= self._seen.get(container, 0.0) + SAME_EXIT_S:
             return  # this program ran that stop
         from containerlab_tui.services.stop import stop_known_by_exit
 
