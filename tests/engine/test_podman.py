@@ -157,7 +157,7 @@ def test_a_removed_container_is_explained_from_podmans_events(
 def test_a_stop_from_a_shell_is_shown_when_it_is_over(docker: Docker, container: Containers, open_ui: OpenUi) -> None:
     name = container("dockerapp2", name="outside", ready="pid = 1")
     screen = open_ui(160, 50)
-    screen.shows(name)
+    screen.shows(name, "Podman", "· local ·")
     docker("stop", "-t", "1", name)
     screen.shows("W stops")
     screen.press("W")
