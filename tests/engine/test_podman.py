@@ -1,14 +1,18 @@
 """What is different on Podman: stops whose signals only the kernel reports, and what Podman records itself."""
 
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from containerlab_probes.trace.tracer import Tracer
+from containerlab_tui.engine.lab_client import REGISTRY
 from tests.engine.commands_support import Command
 from tests.engine.marks import only_podman
 from tests.engine.test_why import ENDS, SMALL, STAYS, python, shell
+from tests.engines import matrix, shared
+from tests.engines.podman import Podman
 from tests.support.docker import Containers, Docker, eventually
 from tests.support.kernel import send
 from tests.support.screens import OpenUi
@@ -164,3 +168,35 @@ def test_a_stop_from_a_shell_is_shown_when_it_is_over(docker: Docker, container:
     sentence = "Exited with code 137, most likely killed after a stop or kill."
     screen.shows("Stop started outside this program", name, sentence)
     screen.hides("SIGTERM to PID 1")
+
+
+@pytest.fixture
+def pod(chosen_engine: matrix.Engine | None) -> Iterator[Podman]:
+    """Yields the engine's own program, with a pod `pod-9` that shares its IPC and PID namespaces."""
+    started = shared.startable(chosen_engine)
+    assert isinstance(started, shared.PodmanWithImages)
+    podman = started.podman
+    made = podman.command(
+        "pod", "create", "--name=pod-9", "--share=ipc,pid", "--network=none", "--infra-command=sleep 1000"
+    )
+    assert not made.returncode, made.stderr
+    yield podman
+    podman.command("pod", "rm", "--force", "--time=0", "pod-9")
+
+
+def test_containers_of_a_pod(pod: Podman, docker: Docker, command: Command) -> None:
+    """They share namespaces with the pod's infra container, but each has only its processes, told by their cgroups."""
+    for name, image in (("pod-9-a", "dockerapp2"), ("pod-9-b", "dockerapp1")):
+        run = pod.command("run", "-d", "--pod=pod-9", f"--name={name}", f"{REGISTRY}/containerlab/{image}:latest")
+        assert not run.returncode, run.stderr
+        docker.says(name, "pid = ")
+    rows = {one["name"]: one for one in command.asks("ps")["containers"]}
+    infra = next(name for name in rows if name.endswith("-infra"))
+    assert rows["pod-9-a"]["ipc_mode"] == f"container:{rows[infra]['id']}"
+    assert set(command.asks("ipc", "pod-9-a")["shared_with"]) == {infra, "pod-9-b"}
+    (process,) = command.asks("processes", "pod-9-a")["processes"]
+    assert (process["pid"], process["container_pid"] != 1) == (rows["pod-9-a"]["pid"], True)
+    answer = command("stop", "pod-9-a", "--timeout", "1", "--json")
+    assert (answer.status, answer.document["verdict"]) == (1, "killed")
+    assert {target for _, _, target in signals(answer.document)} == {process["container_pid"]}
+    assert docker.state("pod-9-b") == "running"

@@ -28,7 +28,6 @@ infra_image = "containerlab/base:latest"
 init_path = "{programs}/catatonit"
 lock_type = "file"
 runtime = "runc"
-runtime_supports_nocgroups = ["runc"]
 
 [engine.runtimes]
 runc = ["{state}/bin/runc"]
