@@ -185,7 +185,7 @@ def pod(chosen_engine: matrix.Engine | None) -> Iterator[Podman]:
 
 
 def test_containers_of_a_pod(pod: Podman, docker: Docker, command: Command) -> None:
-    """They share namespaces with the pod's infra container, but each has only its processes, told by their cgroups."""
+    """They share namespaces with the pod's infra container, but each lists only its processes, by their cgroups."""
     for name, image in (("pod-9-a", "dockerapp2"), ("pod-9-b", "dockerapp1")):
         run = pod.command("run", "-d", "--pod=pod-9", f"--name={name}", f"{REGISTRY}/containerlab/{image}:latest")
         assert not run.returncode, run.stderr

@@ -20,7 +20,7 @@ from tests.support import podman
         ({"Components": ["Podman Engine"]}, DOCKER),
     ],
 )
-def test_the_product_is_told_by_the_components(document: dict[str, Any], expected: Product) -> None:
+def test_the_product_is_named_among_the_components(document: dict[str, Any], expected: Product) -> None:
     assert parse.product(document) is expected
 
 

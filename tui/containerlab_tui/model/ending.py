@@ -19,7 +19,7 @@ SAME_END_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _EngineRecords:
     """What is known about a container besides inspect."""
 
     events: Sequence[EngineEvent]
@@ -43,7 +43,7 @@ def explain_ending(
     `events` are the engine's events about this container; the engine has events since `known_since`. `past` are
     stops of this container that this program watched. `memory` comes from the cgroup of a running container.
     """
-    known = _Known(events, past, known_since, product)
+    known = _EngineRecords(events, past, known_since, product)
     if details.state in RUNNING:
         return _alive(details, known, memory)
     if details.state == CREATED or details.finished_at is None:
@@ -67,7 +67,7 @@ def explain_removed(
     part = next((part for part in reversed(_parts(own)) if _died(part)), ())
     died = _died(part)
     if died is not None:
-        run = replace(_run(name, part, died, _Known(own, past, known_since, product)), removed=True)
+        run = replace(_run(name, part, died, _EngineRecords(own, past, known_since, product)), removed=True)
         return _removed(name, explanations.explain(run))
     if past:
         return _removed(name, explanations.from_recorded_stop(past[0], (), past[0].exit_code, product=product))
@@ -79,7 +79,7 @@ def _removed(name: str, ending: Ending) -> Ending:
     return replace(ending, sentence=f"{name} has been removed.{at} {ending.sentence}", removed=True)
 
 
-def _alive(details: Details, known: _Known, memory: MemoryRecord | None) -> Ending:
+def _alive(details: Details, known: _EngineRecords, memory: MemoryRecord | None) -> Ending:
     """Explains why it runs, and why its previous run ended, as far as the engine's events go back."""
     before, tool = _run_before(details, known), known.product.name.lower()
     evidence = [f"inspect: State {details.state}, RestartCount {details.restart_count}"]
@@ -127,7 +127,7 @@ def _never_started(details: Details, product: Product) -> Ending:
     return Ending("never-started", sentence, True, (f"inspect: exit code {details.exit_code}, State.Error",))
 
 
-def _last_run(details: Details, known: _Known) -> Run:
+def _last_run(details: Details, known: _EngineRecords) -> Run:
     """Returns the run that inspect describes."""
     started = details.started_at or 0.0
     part = tuple(event for event in (_parts(known.events) or [()])[-1] if event.time >= started - 0.5)
@@ -145,7 +145,7 @@ def _last_run(details: Details, known: _Known) -> Run:
     )
 
 
-def _run_before(details: Details, known: _Known) -> Ending | None:
+def _run_before(details: Details, known: _EngineRecords) -> Ending | None:
     """Explains the previous run; for a restarting container, inspect describes it."""
     if details.state == RESTARTING and details.finished_at is not None:
         return explanations.explain(_last_run(details, known))
@@ -162,7 +162,7 @@ def _run_before(details: Details, known: _Known) -> Ending | None:
     return explanations.from_recorded_stop(watched, (), watched.exit_code, product=known.product)
 
 
-def _run(name: str, part: tuple[EngineEvent, ...], died: EngineEvent, known: _Known) -> Run:
+def _run(name: str, part: tuple[EngineEvent, ...], died: EngineEvent, known: _EngineRecords) -> Run:
     """Returns a run that only events describe."""
     code = died.attributes.get("exitCode", "")
     return Run(
