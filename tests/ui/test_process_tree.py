@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from containerlab_probes.errors import Unsupported
-from containerlab_probes.records import Process, ProcessLoad
+from containerlab_probes.records import WITHOUT_ROOT, Process, ProcessLoad
+from containerlab_tui.engine.api import Engine
+from containerlab_tui.model.inventory import Details
 from containerlab_tui.session.kernel import ProcessLoads
 from containerlab_tui.ui.tabs.processes import ProcessGrid, ProcessTree, ordered, tree
 from tests.ui.conftest import PlayedKernel, Stage
@@ -154,3 +156,21 @@ async def test_the_text_of_an_empty_table_leaves_with_the_first_row(stage: Calla
         grid.set_rows([row])
         await pilot.pause()
         assert "nothing yet" not in text_of(made.app)
+
+
+async def test_without_root_effects_are_likely_and_the_reason_stands_once(stage: Callable[..., Stage]) -> None:
+    class WithoutRoot(PlayedKernel):
+        def processes(self, engine: Engine, details: Details) -> tuple[tuple[Process, ...], str]:
+            seen, reason = super().processes(engine, details)
+            known = {one: replace(one.dispositions, assumed=frozenset((15,)), unread=(WITHOUT_ROOT,)) for one in seen}
+            return tuple(replace(one, dispositions=known[one]) for one in seen), reason
+
+    made = stage(kernel=WithoutRoot())
+    async with made.app.run_test(size=(160, 45)) as pilot:
+        await made.ready(pilot)
+        made.app.main.table.select(made.id_of("shell-form"))
+        await settled(pilot, lambda: len(panel_of(made).processes) > 1, "the processes")
+        await settled(pilot, lambda: "TERM ⊘ discarded?" in text_of(made.app), "the effect in the list")
+        shown = text_of(made.app)
+        assert "SIGTERM: discarded: PID 1 has no handler, likely" in shown
+        assert shown.count("without root") == 1

@@ -36,6 +36,7 @@ MAIN: Legend = (
     (DELAYED, "$text-warning", "delayed: deferred handler or blocked signal"),
     (NO_EFFECT, "$text-error", "no effect: ignored, or discarded because PID 1 has no handler"),
     (UNKNOWN, "$text-muted", "unknown: could not be read"),
+    (f"word{UNKNOWN}", "$foreground", "likely: what makes it certain can't be read without root"),
     (f"{RUNNING} {SUSPENDED} {STOPPED}", "$foreground", "running, paused, stopped"),
     (f"{SURVIVES} {LOST}", "$foreground", "in the IPC and Files tabs: survives, is lost"),
     (MARKED, "$text-accent", "marked for a bulk action"),

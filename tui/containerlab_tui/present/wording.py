@@ -82,9 +82,13 @@ def glyph(forecast: Forecast | None) -> str:
 
 
 def words(forecast: Forecast | None) -> str:
-    """Describes a signal's effect, in at most 45 cells."""
+    """Describes a signal's effect, in at most 53 cells."""
     if forecast is None:
         return "unknown: the process can't be seen"
+    return f"{_certain_words(forecast)}, likely" if forecast.likely else _certain_words(forecast)
+
+
+def _certain_words(forecast: Forecast) -> str:
     if forecast.signal == SIGKILL and is_fatal(forecast):
         return "kills at once: can't be handled"
     if forecast.signal == SIGSTOP and forecast.effect is Effect.STOPS:
@@ -100,12 +104,15 @@ def delivery(one: Delivery) -> str:
 
 
 def short(forecast: Forecast | None) -> str:
-    """Describes a signal's effect in one or two words, for a column: `handled`, `discarded`, `exits`."""
+    """Describes a signal's effect in one or two words, for a column: `handled`, `discarded`, `exits`.
+
+    A question mark follows what is only likely.
+    """
     if forecast is None:
         return "unknown"
-    if forecast.delivery is Delivery.DEFAULT:
-        return _SHORT_DEFAULTS.get(forecast.effect, "default")
-    return _SHORT[forecast.delivery]
+    is_default = forecast.delivery is Delivery.DEFAULT
+    word = _SHORT_DEFAULTS.get(forecast.effect, "default") if is_default else _SHORT[forecast.delivery]
+    return f"{word}?" if forecast.likely else word
 
 
 def combined(forecasts: Sequence[Forecast | None]) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from textual.binding import BindingType
 
 from containerlab_probes.errors import Unsupported
 from containerlab_probes.records import Forecast, Process, ProcessId, ProcessLoad
-from containerlab_probes.signals.forecast import forecast
+from containerlab_probes.signals.forecast import forecast, without_root
 from containerlab_probes.signals.names import all_signals, name_of, number_of
 from containerlab_tui.present import wording
 from containerlab_tui.present.safe_text import safe_line
@@ -96,7 +96,7 @@ class ProcessTree(Panel):
         self._children: defaultdict[int, list[Process]] = defaultdict(list)
         """By the PID of their parent."""
         self._left_out: list[str] = []
-        """Sentences about processes that are not shown."""
+        """Sentences about what is not shown: processes, and what only root can read."""
         self._signal: int | None = None
         """The chosen signal; None: the container's stop signal."""
         self._order = TREE
@@ -184,6 +184,8 @@ class ProcessTree(Panel):
             self._children[process.parent_pid].append(process)
         self._left_out = [safe_line(reason, 200)] if reason and self._processes else []
         self._left_out += rows_left_out(len(self._processes), "processes")
+        if missing := without_root(self._processes):
+            self._left_out.append(missing)
         now, shown = self._clock(), ordered(self._processes, self._order)[:ROWS_SHOWN]
         grid.set_rows(self._row(process, indent, now) for process, indent in shown)
         self._explain()
