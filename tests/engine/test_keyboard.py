@@ -1,6 +1,5 @@
 """Whole sessions at the keyboard: the program in a real terminal (tmux), on a real engine."""
 
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.docker import Containers, Docker
-from tests.support.screens import PROGRAM, Screen, environment
+from tests.support.screens import PROGRAM, Screen, environment, short_name
 
 Session = Callable[[], Screen]
 STARTS_SLOWLY = """
@@ -17,11 +16,6 @@ while not os.path.exists("/test/go"): time.sleep(0.01)
 signal.signal(15, print)
 signal.pause()
 """
-
-
-def short_name() -> str:
-    """Returns a name short enough for the narrowest table."""
-    return f"key-{uuid.uuid4().hex[:6]}"
 
 
 @pytest.fixture(params=[(80, 24), (160, 50)], ids=["80x24", "160x50"])

@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import sys
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +21,11 @@ FORECAST = re.compile("TERM [◆⊘]")
 Answer = TypeVar("Answer")
 OpenUi = Callable[[int, int], "Screen"]
 """Starts the UI on the engine, in a terminal with so many columns and rows."""
+
+
+def short_name() -> str:
+    """Returns a container's name that is short enough for the narrowest table."""
+    return f"key-{uuid.uuid4().hex[:6]}"
 
 
 def environment(home: Path) -> dict[str, str]:
