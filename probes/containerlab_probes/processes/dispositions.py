@@ -126,16 +126,12 @@ def dispositions_of(pid: int, threads: tuple[Thread, ...], awaits_signals: bool 
     sigwait, contested = _waited_for(leader, alive)
     by_fd, fd_problem = _signalfds(pid) if any(thread.status.blocked for thread in alive) else (frozenset[int](), "")
     calls = {thread.call for thread in alive}
-    unclear, assumed = set(contested), frozenset[int]()
-    if Call.UNREAD in calls or (awaits_signals and Call.RUNNING in calls):
-        hidden = _ALL - (leader.caught - blocked)
-        # A signal that the main thread blocks is usually awaited by another thread (man 3 sigwait), or by a signalfd.
-        unclear |= hidden if awaits_signals else hidden & leader.blocked
-        assumed = frozenset(hidden - unclear - _NEVER_BLOCKED)
+    hidden, assumed = _hidden(leader, alive, blocked, awaits_signals)
+    unclear = contested | hidden
     if Call.RUNNING in calls or fd_problem:
         unclear |= blocked - by_fd
     sentences = [thread.unread for thread in alive if thread.unread]
-    if Call.RUNNING in calls and (blocked or awaits_signals):
+    if Call.RUNNING in calls and (blocked or hidden):
         sentences.append(
             f"A thread of process {pid} was running each time, so the signals that it waits for are unknown."
         )
@@ -150,10 +146,30 @@ def dispositions_of(pid: int, threads: tuple[Thread, ...], awaits_signals: bool 
         signalfd=by_fd & blocked,
         in_sigsuspend=Call.SIGSUSPEND in calls,
         leader_blocked=leader.blocked,
-        unclear=frozenset(unclear) - sigwait - _NEVER_BLOCKED,
+        unclear=unclear - sigwait - _NEVER_BLOCKED,
         assumed=assumed,
         unread=tuple(dict.fromkeys([*sentences, fd_problem] if fd_problem else sentences)),
     )
+
+
+def _hidden(
+    leader: procfs.Status, alive: list[Thread], blocked: frozenset[int], awaits_signals: bool
+) -> tuple[frozenset[int], frozenset[int]]:
+    """Returns the signals that a thread may await unseen, and those of which the masks are believed without root.
+
+    Without root no system call can be read. A signal that the main thread blocks is then usually awaited by another one
+    (man 3 sigwait), or by a signalfd. A thread that was just woken in rt_sigtimedwait still shows the mask of the call.
+    """
+    unread = {thread.unread for thread in alive if thread.call is Call.UNREAD}
+    open_to = _ALL - (leader.caught - blocked)
+    if unread - {WITHOUT_ROOT}:
+        return open_to, frozenset()
+    if unread:
+        hidden = open_to if awaits_signals else open_to & leader.blocked
+        return hidden, open_to - hidden - _NEVER_BLOCKED
+    woken = [thread.status for thread in alive if awaits_signals and thread.call is Call.RUNNING]
+    masked = (open_to if one is leader else leader.blocked - one.blocked for one in woken)
+    return frozenset[int]().union(*masked), frozenset()
 
 
 def _is_plain(thread: Thread) -> bool:

@@ -18,6 +18,7 @@ from containerlab_probes.kernel.files import read_list, read_status
 from containerlab_probes.kernel.libc import libc
 from containerlab_probes.kernel.local import state_behind
 from containerlab_probes.processes.dispositions import Call, Thread
+from containerlab_probes.records import WITHOUT_ROOT
 
 _SHELLS = frozenset(("sh", "dash", "ash", "bash", "rbash", "mksh", "lksh", "ksh", "ksh93", "zsh", "yash", "posh"))
 _ASH = frozenset(("dash", "ash", "busybox"))
@@ -56,10 +57,10 @@ def shell_of(name: str, exe: str, argv: tuple[str, ...]) -> str | None:
 def foreground_of(pid: int, shell: str, thread: Thread) -> tuple[tuple[int, ...], str]:
     """Returns the children for which a shell defers its traps, and a sentence if that is unknown.
 
-    Both are empty if a trap runs at once. `thread` is the shell's leader. If its system call can't be read, each child
-    counts that the shell didn't start in the background: a shell seldom does anything but wait for it.
+    Both are empty if a trap runs at once. `thread` is the shell's leader. If only root can read its system call, each
+    child counts that the shell didn't start in the background: a shell seldom does anything but wait for it.
     """
-    if thread.call is Call.RUNNING:
+    if thread.call is Call.RUNNING or (thread.call is Call.UNREAD and thread.unread != WITHOUT_ROOT):
         return (), f"Whether shell {pid} waits for a foreground command is unknown."
     if thread.call is not Call.UNREAD and not _waits(shell, thread):
         return (), ""

@@ -414,6 +414,29 @@ def test_without_root_a_signal_that_may_be_awaited_is_unclear(threads: tuple[Thr
     assert 15 not in found.assumed
 
 
+@pytest.mark.parametrize(
+    ("threads", "is_unclear"),
+    [
+        (
+            (masked(call=Call.OTHER, blocked=T), masked(8, call=Call.RUNNING)),
+            True,
+        ),  # it has just been woken in rt_sigtimedwait
+        ((masked(call=Call.OTHER), masked(8, call=Call.RUNNING)), False),  # the main thread takes it
+    ],
+)
+def test_a_running_thread_may_await_only_what_its_mask_leaves_open(
+    threads: tuple[Thread, ...], is_unclear: bool
+) -> None:
+    assert (15 in dispositions_of(7, threads, awaits_signals=True).unclear) is is_unclear
+
+
+def test_what_root_cannot_read_either_is_unclear() -> None:
+    """A set of signals in a page of a file, a machine without a table of system calls, more threads than are read."""
+    unread = Thread(status(caught=frozenset({2})), Call.UNREAD, unread="Could not read the system call of process 7.")
+    found = dispositions_of(7, (unread,))
+    assert (found.unclear, found.assumed) == (frozenset(range(1, 65)) - {2, 9, 19}, NONE)
+
+
 def test_without_root_a_signal_that_only_other_threads_block_goes_to_the_main_thread() -> None:
     found = dispositions_of(7, (masked(), masked(8, blocked=T)))
     assert 15 not in found.unclear
@@ -423,7 +446,7 @@ def test_without_root_a_signal_that_only_other_threads_block_goes_to_the_main_th
 def test_without_root_a_shell_waits_for_a_child_that_it_did_not_start_in_the_background() -> None:
     with subprocess.Popen(("sleep", "1000")) as child:
         try:
-            here = Thread(procfs.parse_status(read_status(f"/proc/{os.getpid()}")), Call.UNREAD)
+            here = Thread(procfs.parse_status(read_status(f"/proc/{os.getpid()}")), Call.UNREAD, unread=WITHOUT_ROOT)
             assert foreground_of(os.getpid(), "bash", here) == ((child.pid,), "")
         finally:
             child.kill()
@@ -436,6 +459,7 @@ def test_without_root_the_command_line_names_the_shell(argv: tuple[str, ...], sh
 
 def test_an_unreadable_shell_gives_a_reason() -> None:
     assert foreground_of(7, "dash", Thread(status(), Call.RUNNING))[1]
+    assert foreground_of(7, "dash", Thread(status(), Call.UNREAD, unread="No table of system calls."))[1]
     assert foreground_of(2**22 + 1, "dash", Thread(status(), Call.WAIT))[1]
     assert foreground_of(7, "dash", Thread(status(), Call.SIGSUSPEND)) == ((), "")
     assert foreground_of(7, "bash", Thread(status(), Call.OTHER)) == ((), "")
