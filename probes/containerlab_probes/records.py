@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 WITHOUT_ROOT = (
-    "Which signals a thread awaits, and the files of processes and containers, can't be read without root "
-    "(CAP_SYS_PTRACE), so no prediction is certain; run this with sudo."
+    "Without root (CAP_SYS_PTRACE), the signals that a thread awaits and the files of processes and containers can't "
+    "be read, so what depends on them is only likely; run this with sudo."
 )
 """The sentence in `Dispositions.unread` of a process of which only the masks of signals can be read."""
 

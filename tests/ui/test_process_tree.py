@@ -170,7 +170,7 @@ async def test_without_root_effects_are_likely_and_the_reason_stands_once(stage:
         await made.ready(pilot)
         made.app.main.table.select(made.id_of("shell-form"))
         await settled(pilot, lambda: len(panel_of(made).processes) > 1, "the processes")
-        await settled(pilot, lambda: "TERM ⊘ discarded?" in text_of(made.app), "the effect in the list")
+        await settled(pilot, lambda: "TERM ⊘ ≈discarded" in text_of(made.app), "the effect in the list")
         shown = text_of(made.app)
         assert "SIGTERM: discarded: PID 1 has no handler, likely" in shown
-        assert shown.count("without root") == 1
+        assert shown.count("Without root") == 1

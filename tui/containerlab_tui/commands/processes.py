@@ -22,8 +22,9 @@ def run(arguments: argparse.Namespace) -> int:
         seen = measure(seen)
     except Unsupported as error:
         common.tell(error.sentence)
+    missing = without_root(seen)
     if arguments.json:
-        common.answer(documents.processes(details.name, seen, listed.unread))
+        common.answer(documents.processes(details.name, seen, missing, listed.unread))
         return 0
     depths = _depths(seen)
     rows = [
@@ -46,8 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
         "PID", "IN", "USER", "S", "THR", "CPU %", "MEM", "FDS", "READ", "WRITTEN",
         "PROCESS", "HANDLED", "IGNORED", "BLOCKED", "WAITED FOR",
     )  # fmt: skip
+    common.tell_partial(missing)
     common.say(common.table(headings, rows, right=(0, 1, *range(4, 10))))
-    common.tell_partial(without_root(seen))
     for one in seen:
         for reason in one.dispositions.unread:
             if reason == WITHOUT_ROOT:

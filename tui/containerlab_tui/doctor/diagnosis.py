@@ -39,7 +39,7 @@ def diagnose(facts: Facts) -> Diagnosis:
         delivery = case.forecast(root, facts.signal).delivery
         outcome = _never_sent(root) or outcome_of(case, root, facts.signal)
         outcome = _in_time(facts, _by_history(facts, root, delivery, outcome), delivery)
-        if without_root(facts.processes):
+        if without_root(facts.processes) and facts.signal != SIGKILL:
             outcome = replace(outcome, confidence=lowest(outcome.confidence, Confidence.LIKELY))
     outcome = replace(outcome, findings=findings.findings(case, root, delivery, outcome))
     details = facts.details

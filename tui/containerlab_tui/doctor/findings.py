@@ -7,6 +7,7 @@ from containerlab_probes.signals.names import SIGKILL, name_of, number_of
 from containerlab_tui.doctor import fixes
 from containerlab_tui.doctor.case import Case, connected, described
 from containerlab_tui.doctor.facts import EarlySignal
+from containerlab_tui.doctor.outcome import awaits_nothing
 from containerlab_tui.doctor.programs import catalogue
 from containerlab_tui.doctor.readers import shells, traps
 from containerlab_tui.doctor.situation import Situation, chain_of
@@ -170,8 +171,9 @@ def _stays_blocked(situation: Situation) -> bool:
     found, signal = situation.root.dispositions, situation.case.facts.signal
     if signal in found.caught:
         return False
-    by_source = situation.delivery is Delivery.UNKNOWN and signal in found.blocked and situation.late
-    return situation.delivery is Delivery.PENDING or by_source
+    if situation.delivery is Delivery.PENDING:
+        return True
+    return situation.delivery is Delivery.UNKNOWN and awaits_nothing(situation.case, situation.root, signal)
 
 
 def _unknown_handler(situation: Situation) -> Finding:

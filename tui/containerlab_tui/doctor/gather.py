@@ -10,6 +10,7 @@ import posixpath
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from containerlab_probes.errors import ContainerlabError, Denied
@@ -268,6 +269,7 @@ def _environments(
     Without root those count that the container was created with: its programs inherit them.
     """
     found: dict[int, Mapping[str, str]] = {}
+    configured = cache(lambda: _configured_environment(engine, details))
     for process in seen[:PROCESS_LIMIT]:
         known = catalogue.recognise(process)
         wanted = _ENVIRONMENT.get(known.name) if known else None
@@ -279,7 +281,7 @@ def _environments(
         try:
             entries = read_text(f"/proc/{process.pid}/environ").split("\0")
         except Denied:
-            entries = _configured_environment(engine, details)
+            entries = configured()
         except ContainerlabError:
             continue
         pairs = [entry.partition("=") for entry in entries]
@@ -288,6 +290,9 @@ def _environments(
 
 
 def _configured_environment(engine: Engine, details: Details) -> list[str]:
-    config = engine.inspect_raw(details.id).get("Config")
+    try:
+        config = engine.inspect_raw(details.id).get("Config")
+    except ContainerlabError:
+        return []  # it was removed meanwhile, or the engine went away
     entries = config.get("Env") if isinstance(config, dict) else None
     return [str(one) for one in entries] if isinstance(entries, list) else []

@@ -44,7 +44,7 @@ def _outcome(case: Case, process: Process, signal: int, group: bool) -> Outcome:
             return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (why,), graceful=Graceful.NO)
         case Delivery.UNKNOWN if catalogue.is_shell(process) and shells.is_deferred(case, process, signal):
             return shells.deferred(case, process, signal, forecast, group)
-        case Delivery.UNKNOWN if _awaits_nothing(case, process, signal):
+        case Delivery.UNKNOWN if awaits_nothing(case, process, signal):
             return _stays(case, process, signal, forecast)
         case Delivery.UNKNOWN:
             return _reached(case, process, signal, forecast, group)
@@ -61,7 +61,7 @@ def _only_the_kernel_decides(process: Process, signal: int) -> bool:
 _AWAITS = re.compile(r"sigwait|sigtimedwait|sigpending|signalfd|set_wakeup_fd", re.IGNORECASE)
 
 
-def _awaits_nothing(case: Case, process: Process, signal: int) -> bool:
+def awaits_nothing(case: Case, process: Process, signal: int) -> bool:
     """Returns whether a signal that all threads block stays pending, because the program's source never awaits one."""
     if signal not in process.dispositions.blocked or signal in process.dispositions.caught:
         return False

@@ -65,12 +65,12 @@ def _container(one: "Container", more: "Details | None") -> Document:
     }
 
 
-def processes(container: str, seen: "Sequence[Process]", unread: str = "") -> Document:
+def processes(container: str, seen: "Sequence[Process]", *unread: str) -> Document:
     return {
         "schema": SCHEMA,
         "container": container,
         "processes": [_process(one) for one in seen],
-        "partial": _partial(unread),
+        "partial": _partial(*unread),
     }
 
 

@@ -7,6 +7,7 @@ RESUMES = "▸"
 DELAYED = "…"
 NO_EFFECT = "⊘"
 MIXED = "~"
+LIKELY = "≈"
 
 IN_TIME = "✓"
 KILLED = "✗"
@@ -36,7 +37,7 @@ MAIN: Legend = (
     (DELAYED, "$text-warning", "delayed: deferred handler or blocked signal"),
     (NO_EFFECT, "$text-error", "no effect: ignored, or discarded because PID 1 has no handler"),
     (UNKNOWN, "$text-muted", "unknown: could not be read"),
-    (f"word{UNKNOWN}", "$foreground", "likely: what makes it certain can't be read without root"),
+    (LIKELY, "$foreground", "before a word, likely: only root can read what makes it certain"),
     (f"{RUNNING} {SUSPENDED} {STOPPED}", "$foreground", "running, paused, stopped"),
     (f"{SURVIVES} {LOST}", "$foreground", "in the IPC and Files tabs: survives, is lost"),
     (MARKED, "$text-accent", "marked for a bulk action"),

@@ -106,13 +106,13 @@ def delivery(one: Delivery) -> str:
 def short(forecast: Forecast | None) -> str:
     """Describes a signal's effect in one or two words, for a column: `handled`, `discarded`, `exits`.
 
-    A question mark follows what is only likely.
+    A sign stands before what is only likely.
     """
     if forecast is None:
         return "unknown"
     is_default = forecast.delivery is Delivery.DEFAULT
     word = _SHORT_DEFAULTS.get(forecast.effect, "default") if is_default else _SHORT[forecast.delivery]
-    return f"{word}?" if forecast.likely else word
+    return f"{signs.LIKELY}{word}" if forecast.likely else word
 
 
 def combined(forecasts: Sequence[Forecast | None]) -> tuple[str, str]:

@@ -110,13 +110,13 @@ _FINISH_S = 5.0
 
 def _finish(case: Case, process: Process, outcome: Outcome) -> Outcome:
     """Adds the time of the service's finish script, which s6-supervise also waits for."""
-    if without_root(case.facts.processes):
+    text = case.text(process, "finish")
+    if text is None and without_root([process]):
         why = (
             *outcome.why,
             "Its service directory can't be read: no down-signal, timeout or finish script is assumed.",
         )
         return replace(outcome, confidence=Confidence.GUESS, why=why)
-    text = case.text(process, "finish")
     if text is None or outcome.outlook is not Outlook.EXITS:
         return outcome
     slept = sum(seconds(found) for found in re.findall(r"\bsleep\s+(\d+(?:\.\d+)?)\b", tidy(text)))

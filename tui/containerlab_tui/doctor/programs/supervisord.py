@@ -184,7 +184,7 @@ def outcome(case: Case, process: Process, signal: int) -> Outcome:
     """Predicts how long supervisord takes to stop all its programs."""
     found = configuration(case, process)
     children = case.children(process)
-    if found is None and children and not without_root(case.facts.processes):
+    if found is None and children and not without_root([process]):
         unread = "Its configuration can't be read, so the time that it waits for its programs is unknown."
         return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (unread,), graceful=Graceful.YES)
     managed = found.managed if found else ()

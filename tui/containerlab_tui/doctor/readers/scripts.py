@@ -38,12 +38,14 @@ def outcome(
             return by_source
     if process.exe in case.facts.go_programs:
         return _go(name)
-    return unknown(name, program)
+    return unknown(name, program, has_handler=signal in process.dispositions.caught)
 
 
-def unknown(name: str, program: catalogue.Program | None = None) -> Outcome:
-    """Returns the outcome if nothing is known except that there is a handler."""
+def unknown(name: str, program: catalogue.Program | None = None, has_handler: bool = True) -> Outcome:
+    """Returns the outcome if nothing is known except that the program has a handler, or may await the signal."""
     why = f"It has a {name} handler, but what it does is unknown."
+    if not has_handler:
+        why = f"It may await {name}, and what it then does is unknown."
     return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (why,), graceful_signals=program.graceful if program else ())
 
 
