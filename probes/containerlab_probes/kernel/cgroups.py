@@ -1,6 +1,5 @@
 """Reads the processes and the usage of a container from its cgroup (man 7 cgroups), versions 1 and 2."""
 
-import functools
 import os
 from collections.abc import Iterable, Mapping
 from itertools import islice
@@ -9,9 +8,10 @@ from containerlab_probes.errors import Gone, Unsupported
 from containerlab_probes.kernel import procfs
 from containerlab_probes.kernel.container_cgroups import own_paths
 from containerlab_probes.kernel.files import read_list, read_text
-from containerlab_probes.kernel.mounts import read_mounts
+from containerlab_probes.kernel.mounts import OwnMounts
 from containerlab_probes.records import ContainerRun, MemoryRecord, Mount, Usage
 
+_MOUNTS = OwnMounts("cgroup", "cgroup2")
 CGROUPS_LIMIT = 4096
 """Cgroups of one container; its programs may make many, nested deeply."""
 
@@ -114,9 +114,8 @@ def _own_directories(run: ContainerRun) -> dict[str, str]:
     return {controller: directory for controller, directory in found.items() if directory is not None}
 
 
-@functools.cache
 def _mounts() -> tuple[Mount, ...]:
-    return tuple(mount for mount in read_mounts() if mount.filesystem in ("cgroup", "cgroup2"))
+    return _MOUNTS.now()
 
 
 def _controllers(mount: Mount) -> frozenset[str]:

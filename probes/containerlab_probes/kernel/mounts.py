@@ -1,8 +1,11 @@
 """Reads the mounts that a process sees, from /proc/PID/mountinfo (man 5 proc_pid_mountinfo)."""
 
+import os
 import re
+import select
+import threading
 
-from containerlab_probes.kernel.files import read_text
+from containerlab_probes.kernel.files import read_text, unreadable
 from containerlab_probes.records import Mount
 
 MOUNTS_BYTES = 16 * 1024 * 1024
@@ -28,6 +31,43 @@ def parse_mounts(text: str) -> list[Mount]:
             number = int(fields[0]) if fields[0].isdecimal() else 0
             mounts.append(Mount(fields[2], _unescape(fields[3]), _unescape(fields[4]), kind, source, options, number))
     return mounts
+
+
+class OwnMounts:
+    """The mounts of some file systems that this process sees, read again only after a change.
+
+    The kernel reports a change of the mounts to a process that polls an open mountinfo (man 5 proc_pid_mounts).
+    """
+
+    def __init__(self, *filesystems: str) -> None:
+        self._filesystems = filesystems
+        self._lock = threading.Lock()
+        self._changes: select.poll | None = None
+        self._is_stale = True
+        self._known: tuple[Mount, ...] = ()
+
+    def now(self) -> tuple[Mount, ...]:
+        """Returns the current mounts. Raises `Gone` and `Denied`."""
+        with self._lock:
+            if self._changes is None:
+                self._changes = _poll_for_changes()
+            if self._is_stale or self._changes.poll(0):
+                self._is_stale = True  # also if reading fails
+                self._known = tuple(mount for mount in read_mounts() if mount.filesystem in self._filesystems)
+                self._is_stale = False
+            return self._known
+
+
+def _poll_for_changes() -> select.poll:
+    """Returns what reports changes of this process's mounts from now on, each one once."""
+    path = "/proc/self/mountinfo"
+    try:
+        opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # stays open until this process exits
+    except OSError as error:
+        raise unreadable(error, path) from error
+    changes = select.poll()
+    changes.register(opened, select.POLLPRI)
+    return changes
 
 
 def overlay_options(mount: Mount) -> list[tuple[str, str]]:
