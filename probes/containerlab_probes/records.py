@@ -422,10 +422,12 @@ WINDOW_LIMIT = 64 * 1024
 class Usage:
     """CPU and memory of a container, from its cgroup's files."""
 
-    cpu_seconds: float
-    """CPU time used since its start."""
-    memory_bytes: int
-    """Without the page cache that can be dropped, as in `docker stats`."""
+    cpu_seconds: float | None
+    """CPU time used since its start; None: unread."""
+    memory_bytes: int | None
+    """Without the page cache that can be dropped, as in `docker stats`; None: unread."""
+    unread: str = ""
+    """Why one of them is unread, a sentence."""
 
 
 @dataclass(frozen=True, slots=True)

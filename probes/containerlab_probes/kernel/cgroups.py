@@ -29,93 +29,115 @@ def directory_of(path: str, mounts: Iterable[Mount], controller: str) -> str | N
     return None
 
 
-def members(cgroups: Mapping[str, str]) -> frozenset[int]:
+def members(cgroups: Mapping[str, str], mounts: Iterable[Mount] | None = None) -> frozenset[int]:
     """Returns the PIDs in these cgroups and below: the path for each controller, in the order of preference.
 
-    Version 2 counts and one hierarchy of version 1, the first that is mounted.
+    Version 2 counts and one hierarchy of version 1, the first that is mounted. `mounts`: default are those now.
     """
     found: set[int] = set()
     seen: set[bool] = set()
+    known = tuple(_MOUNTS.now() if mounts is None else mounts)
     for controller, path in cgroups.items():
         version_2 = not controller
-        directory = None if version_2 in seen else directory_of(path, _mounts(), controller)
+        directory = None if version_2 in seen else directory_of(path, known, controller)
         if directory is not None:
             seen.add(version_2)
             found |= members_below(directory)
     return frozenset(found)
 
 
-def memory_record(run: ContainerRun) -> MemoryRecord | None:
-    """Returns the counters of the container's own memory cgroup; None if it has none, or none visible.
+def own_directories(text: str, mounts: Iterable[Mount], container: str) -> dict[str, str]:
+    """Returns the visible directories of a container's own cgroups, by controller; the empty string is version 2.
 
-    Version 2: memory.events (Documentation/admin-guide/cgroup-v2.rst); version 1: memory.oom_control, which counts
-    kills from Linux 4.13, and memory.failcnt (cgroup-v1/memory.rst). Raises `Gone`: the cgroup is removed with its last
-    process.
+    `text` is /proc/PID/cgroup of its PID 1. Raises ValueError for text that the kernel does not write.
     """
-    directories = _own_directories(run)
-    directory = directories.get("memory")
-    if directory is not None:
-        kills = _table(read_text(f"{directory}/memory.oom_control")).get("oom_kill", 0)
-        hits = int(read_text(f"{directory}/memory.failcnt"))
-        return MemoryRecord(kills, hits, "memory.oom_control, memory.failcnt")
-    directory = directories.get("")
-    if directory is None or not os.path.exists(f"{directory}/memory.events"):
-        return None
-    events = _table(read_text(f"{directory}/memory.events"))
-    return MemoryRecord(events.get("oom_kill", 0), events.get("max", 0), "memory.events")
-
-
-class UsageReader:
-    """Reads CPU time and memory of one container, a few files for each sample."""
-
-    def __init__(self, run: ContainerRun) -> None:
-        """Raises `Gone`, and `Unsupported` if the container's own cgroups have no accounting."""
-        self._stat = f"/proc/{run.init.pid}/stat"
-        self._started = run.init.started
-        directories = _own_directories(run)
-        cpu, memory, unified = (directories.get(one) for one in ("cpuacct", "memory", ""))
-        self._version_1 = cpu is not None and memory is not None
-        if not self._version_1:
-            cpu = memory = unified
-        if cpu is None or memory is None:
-            raise Unsupported("No cgroup of this container with CPU and memory accounting is visible.")
-        self._cpu, self._memory = cpu, memory
-
-    def read(self) -> Usage:
-        """Returns the usage so far. Raises `Gone` when the container has exited."""
-        if procfs.parse_stat(read_text(self._stat)).started != self._started:
-            raise Gone("The container has exited.")
-        return self._read_1() if self._version_1 else self._read_2()
-
-    def _read_1(self) -> Usage:
-        """Reads the files of version 1 (Documentation/admin-guide/cgroup-v1/memory.rst)."""
-        seconds = int(read_text(f"{self._cpu}/cpuacct.usage")) / 1e9
-        used = int(read_text(f"{self._memory}/memory.usage_in_bytes"))
-        stat = _table(read_text(f"{self._memory}/memory.stat"))
-        return Usage(seconds, max(0, used - stat.get("total_inactive_file", 0)))
-
-    def _read_2(self) -> Usage:
-        """Reads the files of version 2 (Documentation/admin-guide/cgroup-v2.rst)."""
-        seconds = _table(read_text(f"{self._cpu}/cpu.stat"))["usage_usec"] / 1e6
-        try:
-            used = int(read_text(f"{self._memory}/memory.current"))
-        except Gone as error:
-            if os.path.isdir(self._memory):
-                raise Unsupported("The memory controller is not enabled for this container.") from error
-            raise
-        stat = _table(read_text(f"{self._memory}/memory.stat"))
-        return Usage(seconds, max(0, used - stat.get("inactive_file", 0)))
-
-
-def _own_directories(run: ContainerRun) -> dict[str, str]:
-    """Returns the visible directories of the container's own cgroups, by controller."""
-    paths = own_paths(procfs.parse_cgroups(read_text(f"/proc/{run.init.pid}/cgroup")), run.id)
-    found = {controller: directory_of(path, _mounts(), controller) for controller, path in paths.items()}
+    known = tuple(mounts)
+    paths = own_paths(procfs.parse_cgroups(text), container)
+    found = {controller: directory_of(path, known, controller) for controller, path in paths.items()}
     return {controller: directory for controller, directory in found.items() if directory is not None}
 
 
-def _mounts() -> tuple[Mount, ...]:
-    return _MOUNTS.now()
+def memory_record(run: ContainerRun, directories: Mapping[str, str] | None = None) -> MemoryRecord | None:
+    """Returns the counters of the container's own memory cgroup; None if it has none, or none visible.
+
+    Version 2: memory.events (Documentation/admin-guide/cgroup-v2.rst); version 1: memory.oom_control, which counts
+    kills from Linux 4.13, and memory.failcnt (cgroup-v1/memory.rst). `directories`: as from `own_directories`.
+    Raises `Gone`: the cgroup is removed with its last process.
+    """
+    found = directories_of(run) if directories is None else directories
+    if (events := _first_file(found, {"": "memory.events"})) is not None:
+        counts = _table(read_text(events))
+        return MemoryRecord(counts.get("oom_kill", 0), counts.get("max", 0), "memory.events")
+    if (directory := found.get("memory")) is None:
+        return None
+    kills = _table(read_text(f"{directory}/memory.oom_control")).get("oom_kill", 0)
+    hits = int(read_text(f"{directory}/memory.failcnt"))
+    return MemoryRecord(kills, hits, "memory.oom_control, memory.failcnt")
+
+
+class UsageReader:
+    """Reads CPU time and memory of one container, a few files for each sample.
+
+    On a host with both versions, each controller is in one of them; cpu.stat is also there without the controller.
+    """
+
+    def __init__(self, run: ContainerRun, directories: Mapping[str, str] | None = None) -> None:
+        """Raises `Gone`, and `Unsupported` if the container's own cgroups have no accounting.
+
+        `directories`: as from `own_directories`.
+        """
+        self._stat = f"/proc/{run.init.pid}/stat"
+        self._started = run.init.started
+        found = directories_of(run) if directories is None else directories
+        self._cpu = _first_file(found, {"": "cpu.stat", "cpuacct": "cpuacct.usage"})
+        self._memory = _first_file(found, {"": "memory.current", "memory": "memory.usage_in_bytes"})
+        self._require_running()
+        if self._cpu is None and self._memory is None:
+            raise Unsupported("No cgroup of this container with CPU and memory accounting is visible.")
+
+    def read(self) -> Usage:
+        """Returns the usage so far. Raises `Gone` when the container has exited."""
+        self._require_running()
+        cpu_s, used = self._cpu_seconds(), self._memory_bytes()
+        missing = ["CPU"] * (cpu_s is None) + ["memory"] * (used is None)
+        unread = f"The cgroup of this container has no {missing[0]} accounting." if missing else ""
+        return Usage(cpu_s, used, unread)
+
+    def _require_running(self) -> None:
+        if procfs.parse_stat(read_text(self._stat)).started != self._started:
+            raise Gone("The container has exited.")
+
+    def _cpu_seconds(self) -> float | None:
+        """Reads cpu.stat (cgroup-v2.rst) or cpuacct.usage (cgroup-v1/cpuacct.rst)."""
+        if self._cpu is None:
+            return None
+        text = read_text(self._cpu)
+        return _table(text)["usage_usec"] / 1e6 if self._cpu.endswith("/cpu.stat") else int(text) / 1e9
+
+    def _memory_bytes(self) -> int | None:
+        """Reads memory.current (cgroup-v2.rst) or memory.usage_in_bytes (cgroup-v1/memory.rst)."""
+        if self._memory is None:
+            return None
+        directory, name = os.path.split(self._memory)
+        unused = "inactive_file" if name == "memory.current" else "total_inactive_file"
+        try:
+            used = int(read_text(self._memory))
+            return max(0, used - _table(read_text(f"{directory}/memory.stat")).get(unused, 0))
+        except Gone:
+            if os.path.isdir(directory):
+                return None  # the controller has been disabled
+            raise
+
+
+def directories_of(run: ContainerRun) -> dict[str, str]:
+    """Returns the visible directories of the container's own cgroups now. Raises `Gone` and `Denied`."""
+    return own_directories(read_text(f"/proc/{run.init.pid}/cgroup"), _MOUNTS.now(), run.id)
+
+
+def _first_file(directories: Mapping[str, str], names: Mapping[str, str]) -> str | None:
+    """Returns the first file that exists; `names` has one for each controller, in the order of preference."""
+    paths = (f"{directories[controller]}/{name}" for controller, name in names.items() if controller in directories)
+    return next((path for path in paths if os.path.exists(path)), None)
 
 
 def _controllers(mount: Mount) -> frozenset[str]:

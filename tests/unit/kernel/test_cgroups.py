@@ -1,17 +1,20 @@
 """The directory of a container's cgroup, for both versions and drivers, and the content of its files."""
 
 import os
+import shutil
 import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from containerlab_probes.errors import Gone, Unsupported
-from containerlab_probes.kernel import cgroups, procfs
-from containerlab_probes.kernel.cgroups import UsageReader, directory_of
+from containerlab_probes.kernel.cgroups import UsageReader, directory_of, members, memory_record, own_directories
 from containerlab_probes.kernel.mounts import parse_mounts
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import ContainerRun, MemoryRecord, Mount
+from containerlab_probes.records import ContainerRun, MemoryRecord, Mount, Usage
 
 ID = "d199ca63ec728782b4a3d16d889e8ff5c7251048115c6b51d6bec4d5f06f81cb"
 MOUNTS_1 = """31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
@@ -42,87 +45,197 @@ def test_directories(mounts: str, path: str, controller: str, directory: str | N
     assert directory_of(path, parse_mounts(mounts), controller) == directory
 
 
-@pytest.fixture
-def version_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with the files of version 2, which stands for the cgroup of the container `ID`."""
-    own = tmp_path / "docker" / ID
-    own.mkdir(parents=True)
-    (own / "cpu.stat").write_text("usage_usec 2500000\nuser_usec 2000000\nsystem_usec 500000\n")
-    (own / "memory.current").write_text("9000\n")
-    (own / "memory.stat").write_text("anon 5000\nfile 4000\ninactive_file 3000\n")
-    (own / "cgroup.procs").write_text("0\n1\n2\n")
-    (own / "below/deeper").mkdir(parents=True)
-    (own / "below/cgroup.procs").write_text("3\n")
-    (own / "below/deeper/cgroup.procs").write_text("4\n")
-    mount = Mount("0:25", "/", str(tmp_path), "cgroup2", "cgroup2")
-    monkeypatch.setattr(cgroups, "_mounts", lambda: (mount,))
-    monkeypatch.setattr(procfs, "parse_cgroups", lambda text: {"": f"/docker/{ID}/below", "memory": "/daemon"})
-    return own
-
-
+USER = "/user.slice/user-1000.slice/user@1000.service"
+FILES_1 = {
+    "cpuacct/cpuacct.usage": "1500000000\n",
+    "memory/memory.usage_in_bytes": "8000\n",
+    "memory/memory.stat": "cache 4000\ninactive_file 1\ntotal_inactive_file 2000\n",
+    "memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n",
+    "memory/memory.failcnt": "77\n",
+}
+CPU_2 = {"unified/cpu.stat": "usage_usec 2500000\nuser_usec 2000000\nsystem_usec 500000\nnr_periods 0\n"}
+FILES_2 = {
+    **CPU_2,
+    "unified/memory.current": "9000\n",
+    "unified/memory.stat": "anon 5000\nfile 4000\ninactive_file 3000\n",
+    "unified/memory.events": "low 0\nhigh 0\nmax 252\noom 2\noom_kill 1\noom_group_kill 0\n",
+}
+COUNTS_1 = MemoryRecord(3, 77, "memory.oom_control, memory.failcnt")
+COUNTS_2 = MemoryRecord(1, 252, "memory.events")
 ME = ContainerRun(ID, identify(os.getpid()))
 
 
-def test_usage_of_version_2(version_2: Path) -> None:
-    reader = UsageReader(ME)
-    used = reader.read()
-    assert (used.cpu_seconds, used.memory_bytes) == (2.5, 6000)
-    (version_2 / "memory.current").unlink()
-    with pytest.raises(Unsupported):
-        reader.read()
-    (version_2 / "cpu.stat").unlink()
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A written tree of cgroup files, with one folder for each hierarchy."""
+
+    place: Path
+    kinds: tuple[str, ...]
+
+    def write(self, path: str, files: Mapping[str, str]) -> None:
+        """Writes files, named HIERARCHY/FILE, into the cgroup `path` of their hierarchies."""
+        for name, text in files.items():
+            kind, _, file = name.partition("/")
+            directory = self.place / kind / path.strip("/")
+            directory.mkdir(parents=True, exist_ok=True)
+            (directory / file).write_text(text)
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        return tuple(
+            Mount(f"0:{number}", "/", str(self.place / kind), "cgroup2", "cgroup2")
+            if kind == "unified"
+            else Mount(f"0:{number}", "/", str(self.place / kind), "cgroup", "cgroup", f"rw,{kind}")
+            for number, kind in enumerate(self.kinds, 25)
+        )
+
+    def own(self, text: str) -> dict[str, str]:
+        return own_directories(text, self.mounts, ID)
+
+
+HYBRID = ("cpuacct", "memory", "pids", "unified")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "path", "text", "files", "usage", "counts"),
+    [
+        # version 2: cgroupfs, systemd, rootless, with a cgroup below that the container has made
+        (("unified",), f"/docker/{ID}", "0::{}", FILES_2, Usage(2.5, 6000), COUNTS_2),
+        (("unified",), f"/system.slice/docker-{ID}.scope", "0::{}", FILES_2, Usage(2.5, 6000), COUNTS_2),
+        (("unified",), f"{USER}/user.slice/docker-{ID}.scope", "0::{}", FILES_2, Usage(2.5, 6000), COUNTS_2),
+        (("unified",), f"{USER}/user.slice/libpod-{ID}.scope", "0::{}/container", FILES_2, Usage(2.5, 6000), COUNTS_2),
+        # version 1 alone, and both: version 2 is then without controllers
+        (HYBRID[:-1], f"/docker/{ID}", "3:cpuacct:{0}\n4:memory:{0}", FILES_1, Usage(1.5, 6000), COUNTS_1),
+        (
+            HYBRID,
+            f"/system.slice/docker-{ID}.scope",
+            "3:cpuacct:{0}\n4:memory:{0}\n8:pids:{0}\n0::{0}",
+            FILES_1 | CPU_2,
+            Usage(2.5, 6000),
+            COUNTS_1,
+        ),
+        # both, and both have files of this container: version 2 comes first, in whatever order the kernel names them
+        (HYBRID, f"/docker/{ID}", "3:cpuacct:{0}\n4:memory:{0}\n0::{0}", FILES_1 | FILES_2, Usage(2.5, 6000), COUNTS_2),
+        (HYBRID, f"/docker/{ID}", "0::{0}\n4:memory:{0}\n3:cpuacct:{0}", FILES_1 | FILES_2, Usage(2.5, 6000), COUNTS_2),
+        # both, the engine uses version 2: PID 1 is in the daemon's cgroups of version 1
+        (HYBRID, f"/docker/{ID}", "8:pids:/\n4:memory:/daemon\n0::{}", FILES_1 | FILES_2, Usage(2.5, 6000), COUNTS_2),
+    ],
+)  # fmt: skip
+def test_usage_and_counters_of_a_written_tree(
+    tmp_path: Path,
+    kinds: tuple[str, ...],
+    path: str,
+    text: str,
+    files: Mapping[str, str],
+    usage: Usage,
+    counts: MemoryRecord,
+) -> None:
+    tree = Tree(tmp_path, kinds)
+    tree.write("/daemon", {**FILES_1, "memory/memory.usage_in_bytes": "1\n"})
+    tree.write(path, files)
+    own = tree.own(text.format(path))
+    assert UsageReader(ME, own).read() == usage
+    assert memory_record(ME, own) == counts
+
+
+@pytest.fixture
+def version_2(tmp_path: Path) -> Tree:
+    """A cgroup of version 2, of the container `ID`, and cgroups below it."""
+    tree, own = Tree(tmp_path, ("unified",)), f"/docker/{ID}"
+    tree.write(own, {**FILES_2, "unified/cgroup.procs": "0\n1\n2\n"})
+    tree.write(f"{own}/below", {"unified/cgroup.procs": "3\n"})
+    tree.write(f"{own}/below/deeper", {"unified/cgroup.procs": "4\n"})
+    return tree
+
+
+TEXT_2 = f"4:memory:/daemon\n0::/docker/{ID}/below\n"
+
+
+@pytest.mark.parametrize("when", ["from the start", "later"])
+def test_without_the_memory_controller_the_cpu_is_read(version_2: Tree, when: str) -> None:
+    """Version 2 counts CPU time without a controller; memory needs one, which the engine may not have enabled."""
+    own = version_2.own(TEXT_2)
+    reader = UsageReader(ME, own)
+    for name in ("memory.current", "memory.stat", "memory.events"):
+        os.unlink(f"{own['']}/{name}")
+    if when == "from the start":
+        reader = UsageReader(ME, own)
+    assert reader.read() == Usage(2.5, None, "The cgroup of this container has no memory accounting.")
+    assert memory_record(ME, own) is None
+
+
+def test_without_a_cgroup_for_cpu_the_memory_is_read(tmp_path: Path) -> None:
+    tree = Tree(tmp_path, HYBRID)
+    tree.write(f"/docker/{ID}", FILES_1)
+    own = tree.own(f"3:cpuacct:/\n4:memory:/docker/{ID}\n0::/\n")
+    assert UsageReader(ME, own).read() == Usage(None, 6000, "The cgroup of this container has no CPU accounting.")
+
+
+def test_a_removed_cgroup_raises_gone(version_2: Tree) -> None:
+    own = version_2.own(TEXT_2)
+    reader = UsageReader(ME, own)
+    shutil.rmtree(own[""])
     with pytest.raises(Gone):
         reader.read()
+    assert memory_record(ME, own) is None
 
 
-def test_memory_counters_of_version_2(version_2: Path) -> None:
-    assert cgroups.memory_record(ME) is None
-    (version_2 / "memory.events").write_text("low 0\nhigh 0\nmax 252\noom 2\noom_kill 1\noom_group_kill 0\n")
-    assert cgroups.memory_record(ME) == MemoryRecord(1, 252, "memory.events")
+def test_processes_of_cgroups_below_are_members(version_2: Tree) -> None:
+    assert members({"": f"/docker/{ID}"}, version_2.mounts) == {1, 2, 3, 4}
+    assert members({}, version_2.mounts) == set()
+    assert members({"": f"/docker/{ID}"}, ()) == set()
 
 
-@pytest.mark.usefixtures("version_2")
-def test_processes_of_cgroups_below_are_members() -> None:
-    assert cgroups.members({"": f"/docker/{ID}"}) == {1, 2, 3, 4}
-    assert cgroups.members({}) == set()
-
-
-def test_members_are_those_of_version_2_and_of_one_hierarchy_of_version_1(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mounts = []
-    for pid, (controller, kind) in enumerate((("", "cgroup2"), ("memory", "cgroup"), ("freezer", "cgroup")), 1):
-        directory = tmp_path / (controller or "unified") / "own"
-        directory.mkdir(parents=True)
-        (directory / "cgroup.procs").write_text(f"{pid}\n")
-        mounts.append(Mount(f"0:{pid}", "/", str(directory.parent), kind, kind, options=f"rw,{controller}"))
-    monkeypatch.setattr(cgroups, "_mounts", lambda: tuple(mounts))
+def test_members_are_those_of_version_2_and_of_one_hierarchy_of_version_1(tmp_path: Path) -> None:
+    tree = Tree(tmp_path, ("unified", "memory", "freezer"))
+    for pid, kind in enumerate(tree.kinds, 1):
+        tree.write("/own", {f"{kind}/cgroup.procs": f"{pid}\n"})
     own = dict.fromkeys(("", "pids", "memory", "freezer"), "/own")
-    assert cgroups.members(own) == {1, 2}, "pids isn't mounted"
-    assert cgroups.members({"freezer": "/own"}) == {3}
+    assert members(own, tree.mounts) == {1, 2}, "pids isn't mounted"
+    assert members({"freezer": "/own"}, tree.mounts) == {3}
 
 
-@pytest.mark.usefixtures("version_2")
-def test_the_cgroup_of_pid_1_is_not_the_containers_without_its_id() -> None:
+def test_the_cgroup_of_pid_1_is_not_the_containers_without_its_id(version_2: Tree) -> None:
     """The directory exists and is that of PID 1, but it is named after another container."""
     stranger = ContainerRun(ID[::-1], ME.init)
-    assert cgroups.memory_record(stranger) is None
+    own = own_directories(TEXT_2, version_2.mounts, stranger.id)
+    assert own == {}
+    assert memory_record(stranger, own) is None
     with pytest.raises(Unsupported, match="No cgroup of this container"):
-        UsageReader(stranger)
+        UsageReader(stranger, own)
 
 
-@pytest.mark.usefixtures("version_2")
-def test_an_exited_container_raises_gone() -> None:
+def test_an_exited_container_raises_gone(version_2: Tree) -> None:
     process = subprocess.Popen(("sleep", "1000"))
-    reader = UsageReader(ContainerRun(ID, identify(process.pid)))
+    run, own = ContainerRun(ID, identify(process.pid)), version_2.own(TEXT_2)
+    reader = UsageReader(run, own)
     assert reader.read().memory_bytes == 6000
     process.kill()
     process.wait()
     with pytest.raises(Gone):
         reader.read()
+    with pytest.raises(Gone):
+        UsageReader(run, {})
 
 
-def test_no_accounting_is_unsupported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cgroups, "_mounts", lambda: ())
-    with pytest.raises(Unsupported):
-        UsageReader(ME)
+LATER = """
+import os, subprocess
+from containerlab_probes.kernel import cgroups
+point = "/sys/fs/cgroup"
+mine = {"": "/"}
+subprocess.run(("umount", "--recursive", point), check=True)
+seen = [os.getpid() in cgroups.members(mine)]
+subprocess.run(("mount", "-t", "cgroup2", "cgroup2", point), check=True)
+seen.append(os.getpid() in cgroups.members({"": open("/proc/self/cgroup").read().split("0::")[1].split("\\n")[0]}))
+subprocess.run(("umount", point), check=True)
+seen.append(os.getpid() in cgroups.members(mine))
+print(seen)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_mount_after_the_start_is_seen() -> None:
+    """In a separate mount namespace, so nothing of this machine's mounts changes."""
+    command = ("unshare", "--mount", "--propagation=private", sys.executable, "-c", LATER)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "[False, True, False]\n"

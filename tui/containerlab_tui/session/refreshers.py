@@ -166,6 +166,7 @@ class LoadReader:
                 continue
             if usage is not None:
                 loads[details.id] = self._load(details.id, usage)
+                problem = problem or usage.unread
         overviews: Mapping[str, Overview] = {}
         if self._round % OVERVIEWS_EVERY == 0:
             try:
@@ -176,6 +177,8 @@ class LoadReader:
         return Loads(loads, overviews, problem, self._host_of())
 
     def _load(self, container: str, usage: Usage) -> Load:
+        if usage.cpu_seconds is None:
+            return Load(None, usage.memory_bytes)
         now, before = self._clock(), self._seen.get(container)
         percent = None
         if before is not None and now > before.at and usage.cpu_seconds >= before.cpu_seconds:

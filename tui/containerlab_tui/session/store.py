@@ -49,10 +49,10 @@ class Inspected:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """CPU as a share of one core, in percent (None: seen only once so far), and memory in bytes."""
+    """CPU as a share of one core, in percent (None: not read twice so far), and memory in bytes (None: unread)."""
 
     cpu_percent: float | None
-    memory_bytes: int
+    memory_bytes: int | None
 
 
 @dataclass(slots=True)

@@ -190,7 +190,7 @@ def container_row(one: "Container", known: Store, now: float, marked: bool = Fal
             ("stop", _stop(one, known) if alive else NONE),
             ("ipc", _ipc(one, known) if alive else NONE),
             ("cpu", cell(f"{load.cpu_percent:.1f}") if load and load.cpu_percent is not None else NONE),
-            ("memory", _size(load.memory_bytes) if load else NONE),
+            ("memory", _size(load.memory_bytes) if load and load.memory_bytes is not None else NONE),
             ("status", _status(one, known, now)),
         ),
         dim=not alive,
