@@ -45,7 +45,7 @@ def connect(endpoint_url: str | None = None, context: str | None = None) -> "Doc
     where = endpoint.resolve(endpoint_url, context)
     version = _version(where)
     api = api_version.chosen(version, os.environ.get("DOCKER_API_VERSION", ""), where.shown)
-    local = where.socket_path is not None and version.get("KernelVersion") == os.uname().release
+    local = where.socket_path is not None and parse.runs_on(version, os.uname().release)
     return DockerEngine(where, api, version.get("Version", ""), local, parse.product(version))
 
 

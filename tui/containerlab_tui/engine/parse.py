@@ -111,6 +111,17 @@ def product(document: Mapping[str, Any]) -> Product:
     return PODMAN if "Podman Engine" in names else DOCKER
 
 
+def runs_on(document: Mapping[str, Any], release: str) -> bool:
+    """Parses GET /version: whether containers run on this kernel, with processes that are visible here.
+
+    `release` is this kernel's. Docker Desktop on Windows has the kernel of all distributions, but its processes are in
+    another PID namespace.
+    """
+    platform = document.get("Platform")
+    name = platform.get("Name") if isinstance(platform, Mapping) else ""
+    return bool(release) and document.get("KernelVersion") == release and not str(name).startswith("Docker Desktop")
+
+
 def asked_to_stop(document: Mapping[str, Any], version: str) -> bool | None:
     """Parses GET /libpod/containers/ID/json: whether the last run was stopped or killed on request.
 
