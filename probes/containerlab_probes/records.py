@@ -440,3 +440,15 @@ class MemoryRecord:
     """How often an allocation hit the limit."""
     source: str
     """The files that were read."""
+    limit_bytes: int | None = None
+    """The limit now; None: none."""
+
+
+@dataclass(frozen=True, slots=True)
+class PidsRecord:
+    """The counter of a container's pids cgroup since its creation."""
+
+    refused: int
+    """How often a new process or thread was refused because of the limit."""
+    limit: int | None
+    """The highest number of processes and threads; None: none."""

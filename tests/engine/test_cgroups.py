@@ -8,7 +8,8 @@ import pytest
 
 from containerlab_probes.errors import Gone
 from containerlab_probes.kernel import cgroups
-from containerlab_probes.records import ContainerRun
+from containerlab_probes.records import ContainerRun, PidsRecord
+from tests.engine.commands_support import Command
 from tests.engine.marks import needs_accounting, needs_cgroups
 from tests.support.docker import Containers, Docker, eventually
 from tests.support.kernel import container_processes
@@ -18,6 +19,13 @@ BUSY = """import time
 while time.process_time() < 0.3: pass
 print('done', flush=True)
 time.sleep(1000)"""
+FORKS = """import os, time
+try:
+    while True:
+        if not os.fork(): time.sleep(1000)
+except BlockingIOError:
+    print('refused', flush=True)
+    time.sleep(1000)"""
 FILL = "import time; kept = bytearray(b'x') * 20_000_000; print('ready', flush=True); time.sleep(1000)"
 
 
@@ -56,6 +64,15 @@ def test_a_stopped_container_raises_gone_even_after_a_restart(docker: Docker, co
     with pytest.raises(Gone):
         reader.read()
     assert cgroups.UsageReader(docker.run_of(name)).read().cpu_seconds is not None
+
+
+@needs_accounting
+def test_refused_processes_are_counted(docker: Docker, container: Containers, command: Command) -> None:
+    name = container(BASE, "python3", "-c", FORKS, options=("--pids-limit=20",), ready="refused")
+    assert cgroups.pids_record(docker.run_of(name)) == PidsRecord(1, 20)
+    document = command.asks("why", name)
+    assert "were refused once in this run" in document["sentence"]
+    assert "cgroup: a new process or thread was refused once at the limit of 20 (pids.events)" in document["evidence"]
 
 
 @needs_cgroups

@@ -9,9 +9,10 @@ from containerlab_probes.kernel import procfs
 from containerlab_probes.kernel.container_cgroups import own_paths
 from containerlab_probes.kernel.files import read_list, read_text
 from containerlab_probes.kernel.mounts import OwnMounts
-from containerlab_probes.records import ContainerRun, MemoryRecord, Mount, Usage
+from containerlab_probes.records import ContainerRun, MemoryRecord, Mount, PidsRecord, Usage
 
 _MOUNTS = OwnMounts("cgroup", "cgroup2")
+_NO_LIMIT = 1 << 62
 CGROUPS_LIMIT = 4096
 """Cgroups of one container; its programs may make many, nested deeply."""
 
@@ -66,13 +67,26 @@ def memory_record(run: ContainerRun, directories: Mapping[str, str] | None = Non
     """
     found = directories_of(run) if directories is None else directories
     if (events := _first_file(found, {"": "memory.events"})) is not None:
-        counts = _table(read_text(events))
-        return MemoryRecord(counts.get("oom_kill", 0), counts.get("max", 0), "memory.events")
+        counts, limit = _table(read_text(events)), _limit(found[""], "memory.max")
+        return MemoryRecord(counts.get("oom_kill", 0), counts.get("max", 0), "memory.events", limit)
     if (directory := found.get("memory")) is None:
         return None
     kills = _table(read_text(f"{directory}/memory.oom_control")).get("oom_kill", 0)
     hits = int(read_text(f"{directory}/memory.failcnt"))
-    return MemoryRecord(kills, hits, "memory.oom_control, memory.failcnt")
+    limit = _limit(directory, "memory.limit_in_bytes")
+    return MemoryRecord(kills, hits, "memory.oom_control, memory.failcnt", limit)
+
+
+def pids_record(run: ContainerRun, directories: Mapping[str, str] | None = None) -> PidsRecord | None:
+    """Returns the counter of the container's own pids cgroup; None if it has none, or none visible.
+
+    pids.events and pids.max have the same form in both versions (cgroup-v2.rst, cgroup-v1/pids.rst). Raises `Gone`.
+    """
+    found = directories_of(run) if directories is None else directories
+    events = _first_file(found, {"": "pids.events", "pids": "pids.events"})
+    if events is None:
+        return None
+    return PidsRecord(_table(read_text(events)).get("max", 0), _limit(os.path.dirname(events), "pids.max"))
 
 
 class UsageReader:
@@ -132,6 +146,12 @@ class UsageReader:
 def directories_of(run: ContainerRun) -> dict[str, str]:
     """Returns the visible directories of the container's own cgroups now. Raises `Gone` and `Denied`."""
     return own_directories(read_text(f"/proc/{run.init.pid}/cgroup"), _MOUNTS.now(), run.id)
+
+
+def _limit(directory: str, name: str) -> int | None:
+    """Reads a limit; None: none. Version 1 has a number for that, the highest multiple of the page size."""
+    text = read_text(f"{directory}/{name}").strip()
+    return None if text == "max" or int(text) >= _NO_LIMIT else int(text)
 
 
 def _first_file(directories: Mapping[str, str], names: Mapping[str, str]) -> str | None:

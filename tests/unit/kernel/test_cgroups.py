@@ -11,10 +11,17 @@ from pathlib import Path
 import pytest
 
 from containerlab_probes.errors import Gone, Unsupported
-from containerlab_probes.kernel.cgroups import UsageReader, directory_of, members, memory_record, own_directories
+from containerlab_probes.kernel.cgroups import (
+    UsageReader,
+    directory_of,
+    members,
+    memory_record,
+    own_directories,
+    pids_record,
+)
 from containerlab_probes.kernel.mounts import parse_mounts
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import ContainerRun, MemoryRecord, Mount, Usage
+from containerlab_probes.records import ContainerRun, MemoryRecord, Mount, PidsRecord, Usage
 
 ID = "d199ca63ec728782b4a3d16d889e8ff5c7251048115c6b51d6bec4d5f06f81cb"
 MOUNTS_1 = """31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
@@ -52,6 +59,9 @@ FILES_1 = {
     "memory/memory.stat": "cache 4000\ninactive_file 1\ntotal_inactive_file 2000\n",
     "memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n",
     "memory/memory.failcnt": "77\n",
+    "memory/memory.limit_in_bytes": "33554432\n",
+    "pids/pids.events": "max 4\n",
+    "pids/pids.max": "40\n",
 }
 CPU_2 = {"unified/cpu.stat": "usage_usec 2500000\nuser_usec 2000000\nsystem_usec 500000\nnr_periods 0\n"}
 FILES_2 = {
@@ -59,9 +69,12 @@ FILES_2 = {
     "unified/memory.current": "9000\n",
     "unified/memory.stat": "anon 5000\nfile 4000\ninactive_file 3000\n",
     "unified/memory.events": "low 0\nhigh 0\nmax 252\noom 2\noom_kill 1\noom_group_kill 0\n",
+    "unified/memory.max": "67108864\n",
+    "unified/pids.events": "max 5\n",
+    "unified/pids.max": "50\n",
 }
-COUNTS_1 = MemoryRecord(3, 77, "memory.oom_control, memory.failcnt")
-COUNTS_2 = MemoryRecord(1, 252, "memory.events")
+COUNTS_1 = (MemoryRecord(3, 77, "memory.oom_control, memory.failcnt", 32 << 20), PidsRecord(4, 40))
+COUNTS_2 = (MemoryRecord(1, 252, "memory.events", 64 << 20), PidsRecord(5, 50))
 ME = ContainerRun(ID, identify(os.getpid()))
 
 
@@ -105,7 +118,7 @@ HYBRID = ("cpuacct", "memory", "pids", "unified")
         (("unified",), f"{USER}/user.slice/docker-{ID}.scope", "0::{}", FILES_2, Usage(2.5, 6000), COUNTS_2),
         (("unified",), f"{USER}/user.slice/libpod-{ID}.scope", "0::{}/container", FILES_2, Usage(2.5, 6000), COUNTS_2),
         # version 1 alone, and both: version 2 is then without controllers
-        (HYBRID[:-1], f"/docker/{ID}", "3:cpuacct:{0}\n4:memory:{0}", FILES_1, Usage(1.5, 6000), COUNTS_1),
+        (HYBRID[:-1], f"/docker/{ID}", "3:cpuacct:{0}\n4:memory:{0}\n8:pids:{0}", FILES_1, Usage(1.5, 6000), COUNTS_1),
         (
             HYBRID,
             f"/system.slice/docker-{ID}.scope",
@@ -128,14 +141,14 @@ def test_usage_and_counters_of_a_written_tree(
     text: str,
     files: Mapping[str, str],
     usage: Usage,
-    counts: MemoryRecord,
+    counts: tuple[MemoryRecord, PidsRecord],
 ) -> None:
     tree = Tree(tmp_path, kinds)
     tree.write("/daemon", {**FILES_1, "memory/memory.usage_in_bytes": "1\n"})
     tree.write(path, files)
     own = tree.own(text.format(path))
     assert UsageReader(ME, own).read() == usage
-    assert memory_record(ME, own) == counts
+    assert (memory_record(ME, own), pids_record(ME, own)) == counts
 
 
 @pytest.fixture
@@ -151,17 +164,29 @@ def version_2(tmp_path: Path) -> Tree:
 TEXT_2 = f"4:memory:/daemon\n0::/docker/{ID}/below\n"
 
 
+def test_a_limit_that_is_not_set(version_2: Tree, tmp_path: Path) -> None:
+    unlimited = {"unified/memory.max": "max\n", "unified/pids.max": "max\n"}
+    version_2.write(f"/docker/{ID}", unlimited)
+    assert memory_record(ME, version_2.own(TEXT_2)) == MemoryRecord(1, 252, "memory.events")
+    assert pids_record(ME, version_2.own(TEXT_2)) == PidsRecord(5, None)
+    version_1 = Tree(tmp_path / "1", HYBRID)
+    version_1.write(f"/docker/{ID}", {**FILES_1, "memory/memory.limit_in_bytes": "9223372036854771712\n"})
+    memory = memory_record(ME, version_1.own(f"4:memory:/docker/{ID}\n"))
+    assert memory is not None
+    assert memory.limit_bytes is None
+
+
 @pytest.mark.parametrize("when", ["from the start", "later"])
 def test_without_the_memory_controller_the_cpu_is_read(version_2: Tree, when: str) -> None:
     """Version 2 counts CPU time without a controller; memory needs one, which the engine may not have enabled."""
     own = version_2.own(TEXT_2)
     reader = UsageReader(ME, own)
-    for name in ("memory.current", "memory.stat", "memory.events"):
+    for name in ("memory.current", "memory.stat", "memory.events", "memory.max", "pids.events", "pids.max"):
         os.unlink(f"{own['']}/{name}")
     if when == "from the start":
         reader = UsageReader(ME, own)
     assert reader.read() == Usage(2.5, None, "The cgroup of this container has no memory accounting.")
-    assert memory_record(ME, own) is None
+    assert (memory_record(ME, own), pids_record(ME, own)) == (None, None)
 
 
 def test_without_a_cgroup_for_cpu_the_memory_is_read(tmp_path: Path) -> None:
@@ -177,7 +202,7 @@ def test_a_removed_cgroup_raises_gone(version_2: Tree) -> None:
     shutil.rmtree(own[""])
     with pytest.raises(Gone):
         reader.read()
-    assert memory_record(ME, own) is None
+    assert (memory_record(ME, own), pids_record(ME, own)) == (None, None)
 
 
 def test_processes_of_cgroups_below_are_members(version_2: Tree) -> None:
@@ -200,7 +225,7 @@ def test_the_cgroup_of_pid_1_is_not_the_containers_without_its_id(version_2: Tre
     stranger = ContainerRun(ID[::-1], ME.init)
     own = own_directories(TEXT_2, version_2.mounts, stranger.id)
     assert own == {}
-    assert memory_record(stranger, own) is None
+    assert (memory_record(stranger, own), pids_record(stranger, own)) == (None, None)
     with pytest.raises(Unsupported, match="No cgroup of this container"):
         UsageReader(stranger, own)
 

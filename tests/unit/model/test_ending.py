@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from containerlab_probes.records import MemoryRecord
+from containerlab_probes.records import MemoryRecord, PidsRecord
 from containerlab_tui.model.ending import explain_ending, explain_removed
 from containerlab_tui.model.ending_records import PastStop
 from containerlab_tui.model.inventory import Details, EngineEvent
@@ -198,6 +198,35 @@ def test_a_child_killed_out_of_memory_in_a_running_container() -> None:
     assert "1 process was killed in this run (out of memory); PID 1 kept running." in ending.sentence
     assert "memory.events" in ending.evidence[-1]
     assert "memory" not in explain_ending(RUNNING, [], memory=MemoryRecord(0, 0, "memory.events")).sentence
+
+
+@pytest.mark.parametrize(
+    ("memory", "evidence"),
+    [
+        (
+            MemoryRecord(1, 252, "memory.events", 32 << 20),
+            "1 killed (out of memory), limit of 32 MiB reached 252 times",
+        ),
+        (MemoryRecord(0, 3, "memory.events"), "0 killed (out of memory), limit reached 3 times (memory.events)"),
+    ],
+)
+def test_the_memory_limit_is_named_where_one_is_known(memory: MemoryRecord, evidence: str) -> None:
+    assert f"cgroup: {evidence}" in explain_ending(RUNNING, [], memory=memory).evidence[-1]
+
+
+@pytest.mark.parametrize(
+    ("pids", "words", "evidence"),
+    [
+        (PidsRecord(1, 20), "were refused once in this run", "was refused once at the limit of 20 (pids.events)"),
+        (PidsRecord(7, None), "were refused 7 times in this run", "was refused 7 times at the limit (pids.events)"),
+    ],
+)
+def test_processes_that_the_limit_of_their_number_refused(pids: PidsRecord, words: str, evidence: str) -> None:
+    ending = explain_ending(RUNNING, [], pids=pids)
+    assert words in ending.sentence
+    assert evidence in ending.evidence[-1]
+    spared = explain_ending(RUNNING, [], pids=PidsRecord(0, 20))
+    assert "refused" not in spared.sentence + spared.evidence[-1]
 
 
 def test_a_removed_container_is_explained_from_events_or_records() -> None:

@@ -4,10 +4,10 @@ Exit codes above 128 name a signal only by convention, and a signal at its defau
 PID namespace, so a code alone is never proof.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from containerlab_probes.records import MemoryRecord
+from containerlab_probes.records import MemoryRecord, PidsRecord
 from containerlab_tui.model import ending_explanations as explanations
 from containerlab_tui.model.ending_codes import CODES
 from containerlab_tui.model.ending_records import Ending, PastStop, Run, utc_time
@@ -36,16 +36,17 @@ def explain_ending(
     known_since: float | None = None,
     memory: MemoryRecord | None = None,
     *,
+    pids: PidsRecord | None = None,
     product: Product = DOCKER,
 ) -> Ending:
     """Explains why a container stopped; for a running one, why it runs and why its previous run ended.
 
     `events` are the engine's events about this container; the engine has events since `known_since`. `past` are
-    stops of this container that this program watched. `memory` comes from the cgroup of a running container.
+    stops of this container that this program watched. `memory` and `pids` come from the cgroup of a running container.
     """
     known = _EngineRecords(events, past, known_since, product)
     if details.state in RUNNING:
-        return _alive(details, known, memory)
+        return _alive(details, known, memory, pids)
     if details.state == CREATED or details.finished_at is None:
         return _never_started(details, product)
     return explanations.explain(_last_run(details, known))
@@ -79,7 +80,7 @@ def _removed(name: str, ending: Ending) -> Ending:
     return replace(ending, sentence=f"{name} has been removed.{at} {ending.sentence}", removed=True)
 
 
-def _alive(details: Details, known: _EngineRecords, memory: MemoryRecord | None) -> Ending:
+def _alive(details: Details, known: _EngineRecords, memory: MemoryRecord | None, pids: PidsRecord | None) -> Ending:
     """Explains why it runs, and why its previous run ended, as far as the engine's events go back."""
     before, tool = _run_before(details, known), known.product.name.lower()
     evidence = [f"inspect: State {details.state}, RestartCount {details.restart_count}"]
@@ -97,17 +98,34 @@ def _alive(details: Details, known: _EngineRecords, memory: MemoryRecord | None)
         sentences.append(
             f"This run was started manually or by another program ({tool} start), not by its restart policy."
         )
-    if memory is not None and memory.oom_kills:
-        killed = "process was" if memory.oom_kills == 1 else "processes were"
-        sentences.append(f"{memory.oom_kills} {killed} killed in this run (out of memory); PID 1 kept running.")
-    if memory is not None and (memory.oom_kills or memory.limit_hits):
-        evidence.append(
-            f"cgroup: {memory.oom_kills} killed (out of memory), limit reached {memory.limit_hits} times "
-            f"({memory.source})"
-        )
+    for sentence, source in _limits_met(memory, pids):
+        sentences += [sentence] if sentence else []
+        evidence.append(f"cgroup: {source}")
     if before is not None:
         sentences.append(f"Previous run: {before.sentence}")
     return Ending("running", " ".join(sentences), True, tuple(evidence), before=before)
+
+
+def _limits_met(memory: MemoryRecord | None, pids: PidsRecord | None) -> Iterator[tuple[str, str]]:
+    """Yields a sentence (empty: none) and the counters for each resource whose limit this run has met."""
+    if memory is not None and (memory.oom_kills or memory.limit_hits):
+        killed = "process was" if memory.oom_kills == 1 else "processes were"
+        sentence = f"{memory.oom_kills} {killed} killed in this run (out of memory); PID 1 kept running."
+        limit = "limit" if memory.limit_bytes is None else f"limit of {memory.limit_bytes / 1048576:g} MiB"
+        yield (
+            sentence if memory.oom_kills else "",
+            f"{memory.oom_kills} killed (out of memory), {limit} reached {memory.limit_hits} times ({memory.source})",
+        )
+    if pids is not None and pids.refused:
+        count, limit = _count(pids.refused), "the limit" if pids.limit is None else f"the limit of {pids.limit}"
+        yield (
+            f"New processes or threads were refused {count} in this run, because of the limit of their number.",
+            f"a new process or thread was refused {count} at {limit} (pids.events)",
+        )
+
+
+def _count(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
 
 
 def _is_restarted(parts: Sequence[Sequence[EngineEvent]]) -> bool:

@@ -5,7 +5,7 @@ import time
 
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.kernel import cgroups
-from containerlab_probes.records import MemoryRecord
+from containerlab_probes.records import MemoryRecord, PidsRecord
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.ending import explain_ending, explain_removed
 from containerlab_tui.model.ending_records import Ending
@@ -27,8 +27,8 @@ def why(engine: Engine, container: str, history: History) -> tuple[str, Ending]:
     events = engine.past_events("", since=0.0)
     own = tuple(event for event in events if event.container == details.id)
     since = min((event.time for event in events), default=None)
-    past, memory = history.of_container(details.id), _memory(engine, details)
-    return details.name, explain_ending(details, own, past, since, memory, product=engine.product)
+    past, (memory, pids) = history.of_container(details.id), _counters(engine, details)
+    return details.name, explain_ending(details, own, past, since, memory, pids=pids, product=engine.product)
 
 
 def _removed(engine: Engine, container: str, history: History, gone: Gone) -> tuple[str, Ending]:
@@ -50,10 +50,12 @@ def _removed(engine: Engine, container: str, history: History, gone: Gone) -> tu
     raise Gone(f"{gone} {engine.product.name} keeps no events of that time.") from gone
 
 
-def _memory(engine: Engine, details: Details) -> MemoryRecord | None:
-    """Returns the memory events of a running container's cgroup; None if unreadable."""
-    if not details.pid or not engine.local:
-        return None
-    with contextlib.suppress(ContainerlabError, OSError, ValueError):
-        return cgroups.memory_record(run_of(details))
-    return None
+def _counters(engine: Engine, details: Details) -> tuple[MemoryRecord | None, PidsRecord | None]:
+    """Returns the counters of a running container's cgroup; None for those that are unreadable."""
+    memory, pids = None, None
+    if details.pid and engine.local:
+        with contextlib.suppress(ContainerlabError, OSError, ValueError):
+            memory = cgroups.memory_record(run_of(details))
+        with contextlib.suppress(ContainerlabError, OSError, ValueError):
+            pids = cgroups.pids_record(run_of(details))
+    return memory, pids
