@@ -11,9 +11,9 @@ from containerlab_probes.records import Overview
 from containerlab_tui.model.inventory import Container, Inventory
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.session.store import Load, StopEffect, Store
-from containerlab_tui.ui.widgets.container_table import AGES_S, ContainerTable, container_row
+from containerlab_tui.ui.widgets.container_table import AGES_S, NONE, ContainerTable, container_row
 from containerlab_tui.ui.widgets.content import Content, Static
-from containerlab_tui.ui.widgets.grid import Column, Grid, GridRow, cell
+from containerlab_tui.ui.widgets.grid import Cell, Column, Grid, GridRow, cell
 from tests.support.engine import details
 from tests.ui.samples import BEGAN, Host, settled, text_of
 
@@ -161,3 +161,14 @@ async def test_a_row_drawn_alone_is_not_taken_for_an_older_one() -> None:
         del store.loads[ONE]
         table.fill(hold=False)
         assert list(table.rows) == before
+
+
+@pytest.mark.parametrize(
+    ("load", "cpu", "memory"),
+    [(Load(7.5, None), cell("7.5"), NONE), (Load(None, 5 << 20), NONE, cell("5M")), (Load(None, None), NONE, NONE)],
+)
+def test_a_figure_that_was_not_read_is_a_dash(load: Load, cpu: Cell, memory: Cell) -> None:
+    store = known()
+    store.loads[ONE] = load
+    cells = dict(container_row(store.containers[ONE], store, BEGAN + 60).cells)
+    assert (cells["cpu"], cells["memory"]) == (cpu, memory)

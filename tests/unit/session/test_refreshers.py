@@ -69,6 +69,16 @@ def test_a_removed_container_is_left_out_and_other_failures_are_reported() -> No
     assert (list(read.loads), read.problem) == (["b"], "")
 
 
+def test_the_figure_that_can_be_read_is_kept_and_the_other_explained() -> None:
+    machine = Machine()
+    machine.usage = {"a": Usage(5.0, None, "no memory accounting"), "b": Usage(None, 2000, "no CPU accounting")}
+    machine.reader.read()
+    machine.now += 4.0
+    machine.usage["a"] = Usage(6.0, None, "no memory accounting")
+    read = machine.reader.read()
+    assert (dict(read.loads), read.problem) == ({"a": Load(25.0, None), "b": Load(None, 2000)}, "no memory accounting")
+
+
 def test_namespaces_are_read_every_third_round() -> None:
     machine = Machine()
     seen = [bool(machine.reader.read().overviews) for _ in range(2 * OVERVIEWS_EVERY)]
