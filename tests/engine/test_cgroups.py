@@ -2,6 +2,7 @@
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,27 @@ def test_refused_processes_are_counted(docker: Docker, container: Containers, co
     document = command.asks("why", name)
     assert "were refused once in this run" in document["sentence"]
     assert "cgroup: a new process or thread was refused once at the limit of 20 (pids.events)" in document["evidence"]
+
+
+@needs_cgroups
+def test_a_cgroup_in_a_slice_is_the_containers(docker: Docker, container: Containers) -> None:
+    """Named as below the services of a user, where a rootless engine has its containers."""
+    parent = f"/containerlab-{os.getpid()}.slice/user@1000.service"
+    name = container(BASE, "python3", "-c", BUSY, options=(f"--cgroup-parent={parent}",), ready="done")
+    run = docker.run_of(name)
+    own = cgroups.directories_of(run)
+    try:
+        assert own
+        assert all(f"{parent}/" in directory and run.id in directory for directory in own.values())
+        assert pids(run) == {run.init.pid}
+        used = cgroups.UsageReader(run).read().cpu_seconds
+        assert used is not None
+        assert used >= 0.3
+    finally:
+        docker("rm", "--force", name)
+        for directory in {Path(each).parent for each in own.values()}:
+            eventually(partial(_removed, directory), "the slice is empty")
+            directory.parent.rmdir()
 
 
 @needs_cgroups
