@@ -15,6 +15,7 @@ from containerlab_tui.services.ending import why
 from containerlab_tui.services.history import History
 from containerlab_tui.services.stop import plan_stop, run_stop
 from tests.engine.commands_support import Command, has, is_moment
+from tests.engine.marks import needs_accounting
 from tests.support.docker import Containers, Docker, eventually
 from tests.support.engine import ScriptedEngine
 from tests.support.kernel import send
@@ -64,6 +65,8 @@ BY_THEMSELVES = (
     Row(python(FILLS_SHM), 135, "exited", False, "SIGBUS: often a file on /dev/shm", ("--shm-size=1m",)),
     Row(python("import os; os.abort()"), 139, "exited", False, "PID 1 called abort()"),
     Row(shell('python3 -c "import os; os.abort()"; exit $?'), 134, "exited", False, "SIGABRT in a child"),
+)  # fmt: skip
+OUT_OF_MEMORY = (
     Row(python(ALLOCATES), 137, "out-of-memory", True, "It reached its memory limit of 32 MiB", SMALL),
     Row(python(CHILD_ALLOCATES + "sys.exit(3)"), 3, "exited", False, "other than PID 1 was killed", SMALL),
     Row(shell(f'python3 -c "{ALLOCATES}"; exit $?'), 137, "out-of-memory", True, "a child whose code 137 PID 1",
@@ -72,10 +75,15 @@ BY_THEMSELVES = (
 
 
 @reported
-def test_containers_that_exited_on_their_own(docker: Docker, container: Containers, command: Command) -> None:
-    names = [container(BASE, *row.program, options=row.options) for row in BY_THEMSELVES]
-    assert docker("wait", *names).split() == [str(row.code) for row in BY_THEMSELVES]
-    for row, name in zip(BY_THEMSELVES, names, strict=True):
+@pytest.mark.parametrize(
+    "rows", [pytest.param(BY_THEMSELVES, id="exits"), pytest.param(OUT_OF_MEMORY, id="memory", marks=needs_accounting)]
+)
+def test_containers_that_exited_on_their_own(
+    docker: Docker, container: Containers, command: Command, rows: tuple[Row, ...]
+) -> None:
+    names = [container(BASE, *row.program, options=row.options) for row in rows]
+    assert docker("wait", *names).split() == [str(row.code) for row in rows]
+    for row, name in zip(rows, names, strict=True):
         document = command.asks("why", name)
         has(document, "container cause sure sentence evidence exit_code finished removed before")
         assert (document["cause"], document["sure"], document["exit_code"]) == (row.cause, row.sure, row.code), document
@@ -128,6 +136,7 @@ def test_containers_stopped_by_others(
 
 
 @reported
+@needs_accounting
 def test_a_child_killed_out_of_memory_is_not_the_reason(
     docker: Docker, container: Containers, command: Command
 ) -> None:
@@ -153,6 +162,7 @@ def test_a_child_killed_out_of_memory_is_not_the_reason(
 
 
 @reported
+@needs_accounting
 def test_out_of_memory_while_it_is_being_stopped(docker: Docker, container: Containers, command: Command) -> None:
     """Its handler allocates too much: the engine's events and a watched stop give the same explanation."""
     code = f"import signal, time\ndef handle(*_):\n    {ALLOCATES}\nsignal.signal(15, handle)\nprint(1, flush=True)\n"
