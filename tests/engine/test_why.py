@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -74,6 +75,25 @@ OUT_OF_MEMORY = (
 )  # fmt: skip
 
 
+def exited(docker: Docker, container: Containers, row: Row) -> str:
+    name = container(BASE, *row.program, options=row.options)
+    assert docker("wait", name) == str(row.code)
+    return name
+
+
+def reported_end(docker: Docker, make: Callable[[], str], lacks_memory: bool) -> str:
+    """Returns a container that has exited; its lack of memory is what the engine has reported.
+
+    Docker 28 (containerd 2, cgroup v1) misses one of about six that a container exits with: with an exit code alone,
+    the cause is unknown.
+    """
+    for _ in range(10):
+        name = make()
+        if not lacks_memory or docker.state(name, "State.OOMKilled") == "true":
+            return name
+    raise AssertionError("the engine reported no lack of memory of 10 containers")
+
+
 @reported
 @pytest.mark.parametrize(
     "rows", [pytest.param(BY_THEMSELVES, id="exits"), pytest.param(OUT_OF_MEMORY, id="memory", marks=needs_accounting)]
@@ -81,9 +101,8 @@ OUT_OF_MEMORY = (
 def test_containers_that_exited_on_their_own(
     docker: Docker, container: Containers, command: Command, rows: tuple[Row, ...]
 ) -> None:
-    names = [container(BASE, *row.program, options=row.options) for row in rows]
-    assert docker("wait", *names).split() == [str(row.code) for row in rows]
-    for row, name in zip(rows, names, strict=True):
+    for row in rows:
+        name = reported_end(docker, partial(exited, docker, container, row), row.options == SMALL)
         document = command.asks("why", name)
         has(document, "container cause sure sentence evidence exit_code finished removed before")
         assert (document["cause"], document["sure"], document["exit_code"]) == (row.cause, row.sure, row.code), document
@@ -166,11 +185,18 @@ def test_a_child_killed_out_of_memory_is_not_the_reason(
 def test_out_of_memory_while_it_is_being_stopped(docker: Docker, container: Containers, command: Command) -> None:
     """Its handler allocates too much: the engine's events and a watched stop give the same explanation."""
     code = f"import signal, time\ndef handle(*_):\n    {ALLOCATES}\nsignal.signal(15, handle)\nprint(1, flush=True)\n"
-    names = [container(BASE, *python(f"{code}time.sleep(1000)"), options=SMALL, ready="1") for _ in range(2)]
-    docker("stop", names[0])
-    assert command("stop", names[1]).status == 1
-    for name in names:
-        document = command.asks("why", name)
+
+    def stopped(stop: Callable[[str], object]) -> str:
+        name = container(BASE, *python(f"{code}time.sleep(1000)"), options=SMALL, ready="1")
+        stop(name)
+        return name
+
+    def watched(name: str) -> None:
+        assert command("stop", name).status == 1
+
+    for stop in (partial(docker, "stop"), watched):
+        make = partial(stopped, stop)
+        document = command.asks("why", reported_end(docker, make, lacks_memory=True))
         assert (document["cause"], document["sure"], document["exit_code"]) == ("out-of-memory", True, 137), document
     assert "It reached its memory limit during a stop with SIGTERM" in document["sentence"]
 
