@@ -160,6 +160,15 @@ def test_oom_killed_by_inspect_alone() -> None:
     assert any("memory.events" in one for one in ending.evidence)
 
 
+@pytest.mark.parametrize("limit", [0, 32 << 20])
+def test_a_memory_limit_whose_kill_was_not_reported(limit: int) -> None:
+    """Docker 28 reports five of six."""
+    ending = explain_ending(replace(DETAILS, exit_code=137, memory_bytes=limit), [])
+    assert (ending.cause, ending.sure) == ("unknown", False)
+    named = [one for one in ending.evidence if one.startswith("inspect: memory limit 32 MiB;")]
+    assert len(named) == (limit > 0)
+
+
 RUNNING = replace(DETAILS, state="running", started_at=ENDED + 5)
 AGAIN = event(ENDED + 5, "start")
 

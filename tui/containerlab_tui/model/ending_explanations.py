@@ -213,6 +213,9 @@ def _from_code(run: Run, recorded: tuple[str, ...]) -> Ending:
             "Possible causes: a stop that timed out, docker kill, out of memory, a kill on the host, or exit code 137 "
             "from PID 1 itself."
         )  # fmt: skip
+        if run.details and run.details.memory_bytes:
+            limit = f"inspect: memory limit {run.details.memory_bytes / 1048576:g} MiB"
+            evidence += (f"{limit}; not every engine reports each kill because of it",)
         return Ending("unknown", f"It exited with 137. {who}", False, evidence)
     exited = f"It exited on its own with {code}." if seen_all else f"It exited with {code}."
     meaning = meaning_of(run)
