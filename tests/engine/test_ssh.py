@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone, Unreachable, Unsupported
-from containerlab_tui.engine.api import ExecRequest, RunRequest
+from containerlab_tui.engine.api import EventStream, ExecRequest, RunRequest
 from containerlab_tui.engine.container_list import snapshot
 from containerlab_tui.engine.docker_engine import DockerEngine, connect
 from containerlab_tui.engine.endpoint import Endpoint
@@ -266,9 +266,12 @@ def test_what_needs_the_kernel_of_that_host_says_so(command: Command, container:
 
 def test_a_control_master_of_the_users_configuration(server: SshServer, engine_host: str, running: str) -> None:
     server.configure(f"ControlMaster auto\nControlPath {server.folder}/%C\nControlPersist 30")
+    where = ("-p", str(server.port), f"root@{ADDRESS}")
     try:
-        engine = connect(server.url(engine_host))
-        streams = [engine.clone().events() for _ in range(3)]  # the first may use an idle connection
+        engine, streams = connect(server.url(engine_host)), list[EventStream]()
+        while subprocess.run(("ssh", "-O", "check", *where), capture_output=True, check=False).returncode:
+            assert len(streams) < 20, "no master"
+            streams.append(engine.clone().events())  # the first ones may use idle connections of other tests
         sessions = len(server.sessions())
         stream, logs = engine.clone().events(), engine.clone().logs(running, follow=True)
         assert running in {one.id for one in engine.containers()}
@@ -281,7 +284,6 @@ def test_a_control_master_of_the_users_configuration(server: SshServer, engine_h
         assert running not in {one.container for one in stream}
         assert list(engine.clone().logs(running, follow=False)) == [b"ready\n"], "the master goes on"
     finally:
-        where = ("-p", str(server.port), f"root@{ADDRESS}")
         subprocess.run(("ssh", "-O", "exit", *where), check=True, capture_output=True)
         server.configure()
         engine.close()
