@@ -1,12 +1,15 @@
 """Details and loads of containers: shares between two readings, and the effect of a failure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from queue import SimpleQueue
+
+import pytest
 
 from containerlab_probes.errors import Denied, Gone, Unsupported
 from containerlab_probes.records import Overview, Usage
 from containerlab_tui.model.inventory import Details
-from containerlab_tui.session.refreshers import OVERVIEWS_EVERY, ROWS_KEPT, DetailsReader, LoadReader
+from containerlab_tui.session.refreshers import OVERVIEWS_EVERY, ROWS_KEPT, DetailsReader, LoadReader, UsageReaders
 from containerlab_tui.session.store import Inspected, Load
 from tests.support.engine import ScriptedEngine, details
 
@@ -77,6 +80,33 @@ def test_the_figure_that_can_be_read_is_kept_and_the_other_explained() -> None:
     machine.usage["a"] = Usage(6.0, None, "no memory accounting")
     read = machine.reader.read()
     assert (dict(read.loads), read.problem) == ({"a": Load(25.0, None), "b": Load(None, 2000)}, "no memory accounting")
+
+
+def test_a_reader_is_kept_for_a_run_until_it_exits_or_lacks_a_figure() -> None:
+    answers = iter(
+        (Usage(1.0, None, "no memory accounting"), Usage(2.0, 10), Usage(3.0, 11), Gone("exited"), Usage(0.5, 9),
+         Usage(0.1, 8))
+    )  # fmt: skip
+    opened = list[int]()
+
+    def reading(one: Details) -> Callable[[], Usage]:
+        opened.append(one.pid)
+        return read
+
+    def read() -> Usage:
+        answer = next(answers)
+        if isinstance(answer, Gone):
+            raise answer
+        return answer
+
+    readers = UsageReaders(reading)
+    assert [readers.usage_of(A).memory_bytes for _ in range(3)] == [None, 10, 11]
+    assert opened == [1, 1], "the second has found the memory"
+    with pytest.raises(Gone):
+        readers.usage_of(A)
+    assert readers.usage_of(A).memory_bytes == 9
+    assert readers.usage_of(replace(A, pid=7)).memory_bytes == 8
+    assert opened == [1, 1, 1, 7]
 
 
 def test_namespaces_are_read_every_third_round() -> None:

@@ -20,7 +20,6 @@ from containerlab_tui.session.threads import unexpected
 
 if TYPE_CHECKING:
     from containerlab_probes.client import OverviewClient
-    from containerlab_probes.kernel.cgroups import UsageReader
 
 BATCH_S = 0.08
 """Results within this time are posted together."""
@@ -189,27 +188,36 @@ class LoadReader:
         return Load(percent, usage.memory_bytes)
 
 
+def _reading(details: Details) -> Callable[[], Usage]:
+    """Returns what reads the usage of this run of a container. Raises Gone and Unsupported."""
+    from containerlab_probes.kernel.cgroups import UsageReader
+    from containerlab_tui.services.processes import run_of
+
+    return UsageReader(run_of(details)).read
+
+
 class UsageReaders:
     """Reads CPU and memory from cgroup files, with one open reader for each run of a container."""
 
-    def __init__(self) -> None:
-        self._readers: dict[str, tuple[int, UsageReader]] = {}
+    def __init__(self, reading: Callable[[Details], Callable[[], Usage]] = _reading) -> None:
+        self._reading = reading
+        self._readers: dict[str, tuple[int, Callable[[], Usage]]] = {}
 
     def usage_of(self, details: Details) -> Usage:
         """Returns the current usage. Raises Gone, or Unsupported if there is no accounting."""
-        from containerlab_probes.kernel.cgroups import UsageReader
-        from containerlab_tui.services.processes import run_of
-
         known = self._readers.get(details.id)
         if known is None or known[0] != details.pid:
-            known = self._readers[details.id] = (details.pid, UsageReader(run_of(details)))
+            known = self._readers[details.id] = (details.pid, self._reading(details))
             if len(self._readers) > ROWS_KEPT:
                 del self._readers[next(iter(self._readers))]
         try:
-            return known[1].read()
+            usage = known[1]()
         except Gone:
             del self._readers[details.id]
             raise
+        if usage.unread:
+            del self._readers[details.id]  # its cgroup may be mounted, or get the controller, later
+        return usage
 
 
 class Overviews:
