@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from containerlab_probes.trace.tracer import Tracer
-from containerlab_tui.engine.lab_client import REGISTRY
 from tests.engine.commands_support import (
     DELIVERIES,
     EFFECTS,
@@ -20,7 +19,7 @@ from tests.engine.commands_support import (
     has,
     is_moment,
 )
-from tests.support.docker import LABEL, Containers, Docker, eventually
+from tests.support.docker import LABEL, Containers, Docker, eventually, plain
 
 LOADS = "cpu_percent memory_bytes descriptors read_bytes written_bytes"
 SETS = ("caught", "ignored", "blocked", "pending", "awaited")
@@ -77,8 +76,11 @@ def test_ps_lists_running_and_with_all_stopped_containers(
     assert ended not in rows
     row = rows[runs]
     has(row, "id name image state status pid command created ports ipc_mode labels")
-    image = row["image"].removeprefix(f"{REGISTRY}/")  # Podman names the registry
-    assert (row["state"], image, row["ipc_mode"]) == ("running", "containerlab/dockerapp1:latest", "shareable")
+    assert (row["state"], plain(row["image"]), row["ipc_mode"]) == (
+        "running",
+        "containerlab/dockerapp1:latest",
+        "shareable",
+    )
     assert (row["id"], str(row["pid"])) == (docker.state(runs, "Id"), docker.state(runs, "State.Pid"))
     assert LABEL in row["labels"]
     assert row["ports"] == []

@@ -30,7 +30,7 @@ from containerlab_tui.engine.container_list import snapshot
 from containerlab_tui.engine.docker_engine import DockerEngine, connect
 from containerlab_tui.engine.endpoint import Endpoint
 from containerlab_tui.engine.streams import Demultiplexer
-from tests.support.docker import Docker, eventually
+from tests.support.docker import Docker, eventually, plain
 
 BASE = "containerlab/base:latest"
 
@@ -72,7 +72,7 @@ def test_version_of_the_engine(engine: DockerEngine, engine_host: str, docker: D
 def test_the_list_is_one_and_the_same_from_three_ways(engine: DockerEngine, engine_host: str, run: Run) -> None:
     id = run(labels={"colour": "grün"})
     listed = {one.id: one for one in engine.containers()}[id]
-    assert (listed.state, listed.image, listed.labels["colour"]) == ("running", BASE, "grün")
+    assert (listed.state, plain(listed.image), listed.labels["colour"]) == ("running", BASE, "grün")
     assert listed.command.startswith("sh -c")
     assert abs(listed.created - time.time()) < 60
     first = snapshot(Endpoint(engine_host))
@@ -165,7 +165,7 @@ def test_a_stop_with_a_chosen_signal_is_done_or_refused_but_not_forgotten(engine
     [
         (Gone, "nosuch", lambda engine, id: engine.inspect("nosuch")),
         (Gone, r"'\.\./images'", lambda engine, id: engine.inspect("../images")),
-        (Gone, "nosuch:latest", lambda engine, id: engine.run(RunRequest("nosuch"))),
+        (Gone, "from nosuch: ", lambda engine, id: engine.run(RunRequest("nosuch"))),
         (BadRequest, "not running|not paused", lambda engine, id: engine.unpause(id)),
         (BadRequest, "SIGNONE", lambda engine, id: engine.kill(id, "SIGNONE")),
         (BadRequest, "running", lambda engine, id: engine.remove(id)),
@@ -267,6 +267,7 @@ def test_attached_streams_carry_both_ways(engine: DockerEngine, run: Run, tty: b
         streams.write(b"too late\n")
 
 
+@pytest.mark.not_on("podman", reason="Podman closes the standard input of a container without a terminal then")
 def test_leaving_attached_streams_leaves_the_container(engine: DockerEngine, run: Run) -> None:
     id = run("exec cat", stdin=True)
     streams = engine.attach(id)
@@ -307,7 +308,7 @@ def test_a_program_is_executed_on_a_terminal(engine: DockerEngine, run: Run) -> 
 
 
 def test_only_in_running_containers_programs_are_executed(engine: DockerEngine, run: Run) -> None:
-    with pytest.raises(BadRequest, match=r"Could not enter .*is not running"):
+    with pytest.raises(BadRequest, match=r"Could not enter .*running"):
         engine.execute(run(start=False), ExecRequest(("sh",)))
     with pytest.raises(Gone):
         engine.execute("no-such-container", ExecRequest(("sh",)))
@@ -352,6 +353,8 @@ def test_bad_files_and_directories_are_refused(engine: DockerEngine, run: Run, t
         engine.copy_into(id, str(tmp_path / "nosuch"), "/")
     with pytest.raises(Gone):
         engine.copy_into(id, str(file), "/nosuch")
+    with pytest.raises(Gone, match="nosuch"):
+        engine.copy_into("nosuch", str(file), "/")
     with pytest.raises(BadRequest):
         engine.copy_into(id, str(file), "/etc/passwd")
 
@@ -366,7 +369,7 @@ def test_an_engine_can_be_used_after_it_was_closed(engine_host: str, run: Run) -
 
 def test_images_are_tags(engine: DockerEngine) -> None:
     tags = engine.images()
-    assert BASE in tags
+    assert BASE in {plain(tag) for tag in tags}
     assert list(tags) == sorted(tags)
 
 

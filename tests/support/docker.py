@@ -28,6 +28,11 @@ def eventually(condition: Callable[[], Answer], what: str, within_s: float = 30.
         time.sleep(0.02)  # between two looks
 
 
+def plain(tag: str) -> str:
+    """Returns the name of an image without the registry that Podman puts in front of it."""
+    return tag.removeprefix("docker.io/")
+
+
 @dataclass(frozen=True, slots=True)
 class Docker:
     """The docker client for one engine; ignores the contexts and settings of the user who runs the tests."""

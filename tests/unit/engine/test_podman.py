@@ -57,3 +57,31 @@ def test_a_request_to_stop_is_what_podman_recorded(
 def test_a_container_that_is_not_cleaned_up_yet_has_exited() -> None:
     assert parse.container({"Id": podman.ID, "State": "stopped"}).state == "exited"
     assert parse.details({"Id": podman.ID, "State": {"Status": "stopped"}}).state == "exited"
+
+
+@pytest.mark.parametrize(
+    ("signal", "timeout", "sources"),
+    [("15", 10, ("default", "default")), ("37", 42, ("container", "container")), (None, None, ("default", "default"))],
+)
+def test_a_stop_as_podman_records_it_if_nothing_was_set(
+    signal: str | None, timeout: int | None, sources: tuple[str, str]
+) -> None:
+    document = {"Id": podman.ID, "Config": {"StopSignal": signal, "StopTimeout": timeout}}
+    found = parse.details(document, PODMAN)
+    assert (found.stop_signal_source, found.stop_timeout_source) == sources
+    assert (found.stop_signal, found.stop_timeout_s) == (("SIGRTMIN+3", 42) if signal == "37" else ("SIGTERM", 10))
+    sources_on_docker = ("container", "container") if signal else sources
+    found = parse.details(document)
+    assert (found.stop_signal_source, found.stop_timeout_source) == sources_on_docker
+
+
+@pytest.mark.parametrize(
+    ("path", "arguments", "argv"),
+    [
+        ("/run/podman-init", ["--", "sh", "-c", "x"], ("sh", "-c", "x")),
+        ("/run/podman-init", ["sh"], ("/run/podman-init", "sh")),
+        ("sh", ["--", "x"], ("sh", "--", "x")),
+    ],
+)
+def test_the_program_of_podmans_init_is_not_the_command(path: str, arguments: list[str], argv: tuple[str, ...]) -> None:
+    assert parse.details({"Id": podman.ID, "Path": path, "Args": arguments}).argv == argv

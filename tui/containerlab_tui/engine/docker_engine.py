@@ -12,11 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
-from containerlab_probes.errors import (
-    BadRequest,
-    ContainerlabError,
-    Unsupported,
-)
+from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
 from containerlab_tui.engine import api_version, endpoint, errors, http, parse, streams
 from containerlab_tui.engine.api import AttachedStreams, EventStream, ExecRequest, ExecStreams, LogStream, RunRequest
 from containerlab_tui.engine.container_paths import path_of, reference, shown
@@ -117,7 +113,7 @@ class DockerEngine:
         return next((line for line in lines if line.id == container), None)
 
     def inspect(self, container: str) -> Details:
-        details = parse.details(self.inspect_raw(container))
+        details = parse.details(self.inspect_raw(container), self.product)
         if self.product is PODMAN and details.state in ENDED:
             details = replace(details, asked_to_stop=self._asked_to_stop(details.id))
         return details
@@ -209,15 +205,22 @@ class DockerEngine:
         return container
 
     def copy_into(self, container: str, local_file: str, directory: str) -> None:
+        path = path_of(container, "archive")
+        what = f"copy {os.path.basename(local_file)} to {directory} in {shown(container)}"
+        params = {"path": directory, "noOverwriteDirNonDir": "true"}
         with streams.tar_of(local_file) as data:
-            self._call(
-                "PUT",
-                path_of(container, "archive"),
-                f"copy {os.path.basename(local_file)} to {directory} in {shown(container)}",
-                {"path": directory, "noOverwriteDirNonDir": "true"},
-                timeout_s=None,
-                data=data,
-            )
+            if self.product is PODMAN and not self._exists(path, what, directory):  # it would make the directory
+                self.inspect_raw(container)
+                raise Gone(f"Could not {what}: there is no such directory.")
+            self._call("PUT", path, what, params, timeout_s=None, data=data)
+
+    def _exists(self, path: str, what: str, place: str) -> bool:
+        """Returns whether a path exists in a container; `path` is the one of its archive."""
+        try:
+            self._open("HEAD", path, what, {"path": place}).close()
+        except Gone:
+            return False
+        return True
 
     # streams and waits
 

@@ -3,7 +3,7 @@
 Fields that an engine leaves out or sets to null read as empty: engines differ, and none of them is a reason to fail.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,9 @@ from containerlab_tui.model.product import DOCKER, PODMAN, Product
 
 DEFAULT_STOP_SIGNAL = "SIGTERM"
 DEFAULT_STOP_TIMEOUT_S = 10
+_PODMAN_STOP_SIGNAL = "15"
+_PODMAN_INIT = "/run/podman-init"
+"""Where Podman mounts the program of `--init` (libpod/define/container.go, ContainerInitPath)."""
 
 
 def containers(documents: Iterable[Mapping[str, Any]]) -> tuple[Container, ...]:
@@ -57,12 +60,14 @@ def _port(port: Mapping[str, Any]) -> str:
     return f"{host}:{port['PublicPort']}->{inner}" if host else f"{port['PublicPort']}->{inner}"
 
 
-def details(document: Mapping[str, Any]) -> Details:
+def details(document: Mapping[str, Any], product: Product = DOCKER) -> Details:
     """Parses GET /containers/ID/json."""
     state, config = document.get("State") or {}, document.get("Config") or {}
     host, layers = document.get("HostConfig") or {}, (document.get("GraphDriver") or {}).get("Data") or {}
-    signal, signal_source = stop_signal(config.get("StopSignal"))
-    timeout = config.get("StopTimeout")
+    configured, timeout = config.get("StopSignal"), config.get("StopTimeout")
+    if product is PODMAN:
+        configured, timeout = _set(configured, _PODMAN_STOP_SIGNAL), _set(timeout, DEFAULT_STOP_TIMEOUT_S)
+    signal, signal_source = stop_signal(configured)
     return Details(
         id=document["Id"],
         name=(document.get("Name") or "").removeprefix("/"),
@@ -73,7 +78,7 @@ def details(document: Mapping[str, Any]) -> Details:
         oom_killed=bool(state.get("OOMKilled")),
         started_at=moment(state.get("StartedAt")),
         finished_at=moment(state.get("FinishedAt")),
-        argv=(document.get("Path") or "", *(document.get("Args") or ())),
+        argv=_argv(document.get("Path") or "", document.get("Args") or ()),
         tty=bool(config.get("Tty")),
         stop_signal=signal,
         stop_signal_source=signal_source,
@@ -93,7 +98,20 @@ def details(document: Mapping[str, Any]) -> Details:
         restart_count=document.get("RestartCount") or 0,
         error=state.get("Error") or "",
         memory_bytes=host.get("Memory") or 0,
+        open_input=bool(config.get("OpenStdin")),
     )
+
+
+def _set(value: Any, default: object) -> Any:  # noqa: ANN401
+    """Returns a setting, None for the default: Podman records the default where nothing was set."""
+    return None if value == default else value
+
+
+def _argv(path: str, arguments: Sequence[str]) -> tuple[str, ...]:
+    """Returns the command of a container, also where Podman's `--init` has put its program in front."""
+    if path == _PODMAN_INIT and arguments[:1] == ["--"]:
+        return tuple(arguments[1:])
+    return (path, *arguments)
 
 
 def _mount(mount: Mapping[str, Any]) -> MountPoint:
