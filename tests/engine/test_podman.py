@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from containerlab_probes.trace.tracer import Tracer
+from containerlab_tui.engine.api import RunRequest
+from containerlab_tui.engine.docker_engine import DockerEngine
 from containerlab_tui.engine.lab_client import REGISTRY
 from tests.engine.commands_support import Command
 from tests.engine.marks import only_podman
@@ -168,6 +170,25 @@ def test_a_stop_from_a_shell_is_shown_when_it_is_over(docker: Docker, container:
     sentence = "Exited with code 137, most likely killed after a stop or kill."
     screen.shows("Stop started outside this program", name, sentence)
     screen.hides("SIGTERM to PID 1")
+
+
+def test_leaving_a_container_closes_its_input_unless_it_has_a_terminal(docker: Docker, engine: DockerEngine) -> None:
+    for tty in (False, True):
+        id = engine.run(RunRequest(BASE, ("cat",), network="none", stdin=True, tty=tty))
+        try:
+            streams = engine.attach(id)
+            streams.write(b"word\n")
+            docker.says(id, "word")
+            streams.close()
+            if tty:
+                again = engine.attach(id)
+                again.write(b"more\n")
+                docker.says(id, "more")
+                again.close()
+            else:
+                assert engine.wait(id, 30) == 0
+        finally:
+            docker.remove(id)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from pathlib import Path
 from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_tui.model.entry import Entry, Way
 from containerlab_tui.model.inventory import Details
+from containerlab_tui.model.product import DOCKER, PODMAN, Product
 from containerlab_tui.services import enter, terminal
 from tests.support.docker import eventually
 from tests.support.engine import UNRESTRICTED, details
@@ -74,7 +75,8 @@ class Engine:
 
     local = True
 
-    def __init__(self, tty: bool, program: str = PROGRAM) -> None:
+    def __init__(self, tty: bool, program: str = PROGRAM, product: Product = DOCKER) -> None:
+        self.product = product
         here, there = socket.socketpair()
         self._streams = Streams(here, tty)
         command = ("unshare", "--pid", "--fork", "--kill-child", sys.executable, "-c", program)
@@ -92,7 +94,7 @@ class Engine:
 
 def lent(pid: int, tty: bool = False) -> Details:
     """Returns a running container with this PID 1 and a hostile name."""
-    return details(name="lent\x1b]0;x\x07", pid=pid, tty=tty)
+    return details(name="lent\x1b]0;x\x07", pid=pid, tty=tty, open_input=True)
 
 
 class Inspected:
@@ -121,7 +123,8 @@ def main(what: str, pid: str = "0") -> int:
         if what == "enter":
             return _enter(lent(int(pid)))
         attackers = {"attach-flood": FLOOD, "attach-deaf": DEAF, "attach-closed": CLOSED}
-        engine = Engine(what == "attach-tty", attackers.get(what, PROGRAM))
+        product = PODMAN if what == "attach-podman" else DOCKER
+        engine = Engine(what == "attach-tty", attackers.get(what, PROGRAM), product)
         try:
             return terminal.attach(engine, lent(engine.pid, engine._streams.tty))  # type: ignore[arg-type]
         finally:

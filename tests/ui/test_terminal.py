@@ -141,6 +141,13 @@ def test_detaching_restores_the_terminal(attached: Pty, keys: str) -> None:
     assert attached.restored() == 0
 
 
+@pytest.mark.parametrize("attacked", ["attach-podman"], indirect=True)
+def test_podman_closes_the_input_when_a_client_leaves(attacked: Pty) -> None:
+    attacked.type("\x1d")
+    attacked.see("Podman has closed its standard input.")
+    assert attacked.restored() == 0
+
+
 def test_a_program_with_a_tty_gets_every_byte(attached_tty: Pty) -> None:
     attached_tty.see("\x1b]0;owned\x07 é")
     attached_tty.type("\x03")

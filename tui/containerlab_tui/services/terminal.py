@@ -64,14 +64,16 @@ def attach(engine: Engine, details: Details) -> int:
         raise Gone(f"{details.name} is not running. Start it first.")
     terminal = user_terminal()
     streams = engine.attach(details.id)
+    closes = details.open_input and not streams.tty and not engine.product.keeps_input
     try:
-        say(_attached(details, streams.tty))
+        say(_attached(details, streams.tty) + f" {engine.product.name} then closes its standard input." * closes)
         with restored(terminal):
             detached = _Attachment(engine, details, streams, terminal).run()
     finally:
         streams.close()
     if detached:
-        say(f"\nDetached from {safe_line(details.name, 80)}; it keeps running.")
+        left = f"{engine.product.name} has closed its standard input" if closes else "it keeps running"
+        say(f"\nDetached from {safe_line(details.name, 80)}; {left}.")
         return 0
     code = engine.wait(details.id, 5.0)
     say(f"\n{safe_line(details.name, 80)} exited with code {code}. Press Enter.")
