@@ -1,7 +1,7 @@
 """Forbids new user namespaces to the calling process and its descendants, with a seccomp filter (man 2 seccomp).
 
 In a user namespace that it creates, a process has all capabilities, so it reaches parts of the kernel that its bounding
-set keeps from it. The default filters of container engines forbid that too (moby profiles/seccomp/default.json).
+set keeps from it. Docker's default filter forbids that too (moby profiles/seccomp/default.json); Podman's doesn't.
 """
 
 import ctypes
