@@ -31,8 +31,10 @@ def phases(state: StopState) -> list[tuple[float, float | None] | None]:
     return [seconds(state.phase_1), seconds(state.phase_2)]
 
 
-def test_the_kernel_trace_shows_both_phases() -> None:
-    state = run(TRACED, [REQUESTED, traced(0.02, TERM), traced(10.03, KILL), ended(10.04, INIT, 1, "SIGKILL"), SETTLED])
+@pytest.mark.parametrize("sender", ["runc [77]", "crun [77]", "3 [77]"])
+def test_the_kernel_trace_shows_both_phases(sender: str) -> None:
+    signals = traced(0.02, TERM, sender), traced(10.03, KILL, sender)
+    state = run(TRACED, [REQUESTED, *signals, ended(10.04, INIT, 1, "SIGKILL"), SETTLED])
     assert (state.verdict, phases(state)) == (Verdict.KILLED, [(0.02, 10.03), (10.03, 10.04)])
     assert explain(state)[0] == "Did not exit on SIGTERM: killed after 10.0 s (SIGKILL, exit code 137)."
     assert not any(one.kind is Kind.SIGNAL and one.source is Source.ENGINE for one in state.events)

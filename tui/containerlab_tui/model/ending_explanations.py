@@ -12,7 +12,7 @@ from containerlab_tui.model.ending_records import NEAR_S, Ending, PastStop, Run
 from containerlab_tui.model.ending_unreported import explain_unreported
 from containerlab_tui.model.grace import grace_period
 from containerlab_tui.model.inventory import HAS_PROCESSES
-from containerlab_tui.model.product import DOCKER, Product
+from containerlab_tui.model.product import DOCKER, Product, sends_for_engine
 
 AT_ONCE_S = 2.0
 """A process that the kernel kills exits within this time."""
@@ -37,7 +37,7 @@ def from_recorded_stop(
     evidence = (*recorded, f"seen: this program watched a stop with {past.signal}, verdict {past.verdict}")
     if past.sender:
         evidence += (f"kernel: PID 1's SIGKILL came from {past.sender}",)
-    sender = "" if not past.sender or past.sender.startswith("runc [") else f" by {past.sender}"
+    sender = "" if not past.sender or sends_for_engine(past.sender) else f" by {past.sender}"
     cause, sure, tool = "killed", True, product.name.lower()
     if not past.killed:
         cause = "stopped"

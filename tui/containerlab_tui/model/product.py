@@ -19,3 +19,15 @@ DOCKER = Product("Docker", reports_signals=True, keeps_input=True)
 PODMAN = Product("Podman", reports_signals=False, keeps_input=False)
 """A stop has only `die` and `cleanup`, and a `kill` event has no signal (podman libpod/events). Its conmon closes the
 input, because Podman starts it without --leave-stdin-open (conmon src/conn_sock.c)."""
+_SENDERS = frozenset(("runc", "crun", "podman", "conmon", "youki", "runsc"))
+
+
+def sends_for_engine(sender: str) -> bool:
+    """Returns whether a sender in the kernel trace, `NAME [PID]`, sends a container's signals for an engine.
+
+    Podman and dockerd let an OCI runtime do that (podman libpod/oci_conmon_common.go). crun executes a copy of itself
+    by its descriptor (crun src/libcrun/cloned_binary.c). The kernel then names the process after the number (fs/exec.c,
+    alloc_bprm); seen with crun 1.21.
+    """
+    name = sender.partition(" ")[0]
+    return name in _SENDERS or name.isdecimal()

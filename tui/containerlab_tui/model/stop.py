@@ -11,7 +11,7 @@ from enum import StrEnum
 from containerlab_probes.records import Effect, Forecast, Process, ProcessId
 from containerlab_probes.signals.names import SIGKILL
 from containerlab_tui.model.diagnosis import Diagnosis
-from containerlab_tui.model.product import DOCKER, Product
+from containerlab_tui.model.product import DOCKER, Product, sends_for_engine
 
 
 class Verdict(StrEnum):
@@ -286,11 +286,7 @@ def is_from_engine(event: StopEvent, plan: StopPlan) -> bool:
     if event.source is Source.ENGINE:
         return True
     to_init = event.id is not None and event.id.pid == plan.pid
-    return not plan.product.reports_signals and to_init and event.sender.partition(" ")[0] in _SENDERS
-
-
-_SENDERS = frozenset(("runc", "crun", "podman", "conmon", "youki", "runsc"))
-"""Programs that send a container's signals for Podman (podman libpod/oci_conmon_common.go)."""
+    return not plan.product.reports_signals and to_init and sends_for_engine(event.sender)
 
 
 def _unreported(state: StopState, asked: float | None, killed: float | None) -> tuple[float | None, float | None]:
