@@ -4,7 +4,7 @@ import re
 import subprocess
 from dataclasses import dataclass
 
-PODMAN_PACKAGES = ("podman", "conmon", "runc", "catatonit", "netavark")
+PODMAN_PACKAGES = ("podman", "conmon", "runc", "crun", "catatonit", "netavark")
 DOCKER_PACKAGES = ("docker.io", "containerd", "runc", "tini")
 CLIENT = "docker-cli"
 """A package since Debian 13; in Debian 12 the client is in docker.io."""

@@ -18,7 +18,7 @@ from tests.engines.matrix import Engine
 
 FOLDERS = ("usr/bin", "usr/sbin", "usr/libexec/docker", "usr/libexec/podman", "usr/lib/podman")
 DOCKER = ("dockerd", "docker", "docker-init", "docker-proxy", "containerd", "containerd-shim-runc-v2", "runc")
-PODMAN = ("podman", "conmon", "runc", "catatonit", "netavark", "rootlessport")
+PODMAN = ("podman", "conmon", "runc", "crun", "catatonit", "netavark", "rootlessport")
 SID = ("--aptopt=Acquire::Check-Valid-Until false",)
 """Copies of sid may be older than its Release file allows."""
 PATCHELF_SUITE = "bookworm"
