@@ -23,6 +23,8 @@ from containerlab_probes.kernel.rootfs import open_in_root, open_root
 from containerlab_probes.memory.mappings import container_mappings
 from containerlab_probes.processes.tree import list_processes
 from containerlab_probes.records import Backing, Mapping, Storage
+from containerlab_tui.engine.lab_client import REGISTRY
+from tests.engines import matrix, shared
 from tests.support.docker import Containers, Docker
 
 BASE = "containerlab/base:latest"
@@ -187,9 +189,20 @@ def look(docker: Docker, name: str, opened: list[Mapped]) -> Mapped:
 
 
 @pytest.fixture(scope="module")
-def layered(docker: Docker) -> Iterator[str]:
+def layered(
+    docker: Docker, chosen_engine: matrix.Engine | None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """Yields an image of several layers, of which later ones hide what earlier ones have."""
     tag, image = "containerlab-test-layers", BASE
+    started = shared.startable(chosen_engine)
+    if isinstance(started, shared.PodmanWithImages):  # a commit would need the file /etc/containers/policy.json
+        folder = tmp_path_factory.mktemp("layers")
+        steps = [f"RUN {json.dumps(['sh', '-c', commands])}\n" for commands in LAYERS]
+        (folder / "Dockerfile").write_text("".join(("ARG BASE\nFROM $BASE\n", *steps)))
+        started.podman.build(folder, f"{REGISTRY}/{tag}:latest", f"{REGISTRY}/{BASE}", "layers=many")
+        yield f"{tag}:latest"
+        docker.run("image", "rm", "--force", f"{tag}:latest")
+        return
     for number, commands in enumerate(LAYERS):
         name = f"{tag}-{number}"
         docker("run", "--network=none", f"--name={name}", image, "sh", "-c", commands)
