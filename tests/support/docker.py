@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import ContainerRun
+from containerlab_tui.engine.lab_client import REGISTRY
 
 LABEL = "containerlab.test"
 
@@ -30,7 +31,7 @@ def eventually(condition: Callable[[], Answer], what: str, within_s: float = 30.
 
 def plain(tag: str) -> str:
     """Returns the name of an image without the registry that Podman puts in front of it."""
-    return tag.removeprefix("docker.io/")
+    return tag.removeprefix(f"{REGISTRY}/")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from containerlab_tui.engine.lab_client import REGISTRY
+
 VERSION: dict[str, Any] = {
     "Platform": {"Name": "linux/amd64/debian-12"},
     "Components": [
@@ -16,7 +18,7 @@ VERSION: dict[str, Any] = {
     "KernelVersion": "6.18.44",
 }
 ID = "5b3d21e7bc00418b023365ef0ed894ced010885535815b1ff7d09204dd2d4f71"
-_IMAGE = "docker.io/containerlab/dockerapp2:latest"
+_IMAGE = f"{REGISTRY}/containerlab/dockerapp2:latest"
 
 
 def _line(action: str, nanoseconds: int, **attributes: str) -> str:
