@@ -30,6 +30,8 @@ Params = Mapping[str, str | int | None]
 
 STOP_SLACK_S = 20
 """A stop may take this long beyond its grace period: moby waits up to 10 + 2 + 2 s (daemon/stop.go)."""
+LONGEST_S = 2**31 - 1
+"""No limit, for Podman: a restart takes no negative time (podman pkg/api/handlers/compat/containers_restart.go)."""
 REMOVE_S = 60
 
 
@@ -153,6 +155,8 @@ class DockerEngine:
 
     def restart(self, container: str, timeout_s: int | None = None) -> None:
         grace = self._grace(container, timeout_s)
+        if timeout_s is None and self.product is PODMAN:  # without a time, it sends SIGKILL at once
+            timeout_s = LONGEST_S if grace is None else int(grace - STOP_SLACK_S)
         self._post(path_of(container, "restart"), f"restart {shown(container)}", {"t": timeout_s}, grace)
 
     def pause(self, container: str) -> None:
@@ -164,7 +168,7 @@ class DockerEngine:
     def remove(self, container: str, force: bool = False, volumes: bool = False) -> None:
         params = {"force": "1" if force else None, "v": "1" if volumes else None}
         limit_s: float | None = REMOVE_S
-        if force and self.product is PODMAN:  # it stops the container first, with its grace period
+        if force and not self.product.kills_removed:
             limit_s = self._grace(container, None)
         self._call("DELETE", path_of(container), f"remove {shown(container)}", params, timeout_s=limit_s)
 
@@ -210,7 +214,7 @@ class DockerEngine:
         params = {"path": directory, "noOverwriteDirNonDir": "true"}
         with streams.tar_of(local_file) as data:
             if self.product is PODMAN and not self._exists(path, what, directory):  # it would make the directory
-                self.inspect_raw(container)
+                self._json(path_of(container, "json"), what)
                 raise Gone(f"Could not {what}: there is no such directory.")
             self._call("PUT", path, what, params, timeout_s=None, data=data)
 
@@ -329,11 +333,7 @@ class DockerEngine:
             raise errors.unanswered(error, self._where.shown, what) from error
 
     def _post(
-        self,
-        path: str,
-        what: str,
-        params: Params | None = None,
-        timeout_s: float | None = http.ANSWER_TIMEOUT_S,
+        self, path: str, what: str, params: Params | None = None, timeout_s: float | None = http.ANSWER_TIMEOUT_S
     ) -> "_WholeAnswer":
         return self._call("POST", path, what, params, timeout_s=timeout_s)
 
