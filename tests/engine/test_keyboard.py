@@ -148,7 +148,7 @@ def test_a_second_restart_restarts_no_other(session: Session, container: Contain
     screen.press("W")
     text = screen.shows("Restart  ", "restarted")
     assert "started outside" not in text
-    assert text.count("stop finished") == 1, "each restart is a separate stop"
+    assert text.count("container exited with code") == 1, "each restart is a separate stop"
 
 
 def test_a_container_removed_during_a_dialog(session: Session, container: Containers, docker: Docker) -> None:

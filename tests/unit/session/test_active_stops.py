@@ -10,6 +10,7 @@ import pytest
 from containerlab_probes.errors import ContainerlabError, Gone, Unreachable
 from containerlab_probes.records import Process
 from containerlab_tui.model.inventory import Details
+from containerlab_tui.model.product import DOCKER, PODMAN
 from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, Verdict, begin, fold
 from containerlab_tui.present.stop_text import explain
 from containerlab_tui.services import stop
@@ -43,6 +44,7 @@ class Host:
 
     def __post_init__(self) -> None:
         self.clock: Callable[[], float] = lambda: 1_000.0
+        self.product = DOCKER
 
     def engine(self) -> Any:  # noqa: ANN401
         return as_engine(self.scripted)
@@ -238,6 +240,32 @@ def test_a_restart_pressed_here_is_not_started_outside(
     host.work[0]()
     (plan,) = followed
     assert (plan.part_of, plan.signal, plan.started_elsewhere, plan.asked_at) == (part_of, signal, True, 1_000.1)
+
+
+@pytest.mark.parametrize("operation", [Operation.RESTART, Operation.REMOVE])
+def test_a_restart_pressed_here_is_followed_on_an_engine_that_reports_no_signals(
+    operation: Operation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed: list[StopPlan] = []
+
+    def follow(engine: object, plan: StopPlan, *_: object, **__: object) -> None:
+        followed.append(plan)
+
+    monkeypatch.setattr(stop, "follow_stop", follow)
+    host = Host(scripted=ScriptedEngine(inspected={ID: details(pid=0)}, product=PODMAN))
+    changes = OwnChanges(lambda: 1_000.0)
+    stops = ActiveStops(host, no_processes, changes=changes)
+    stops.take_change(operation, ID, 1_000.0)
+    assert not host.work, "an event of Docker will tell"
+    host.product = PODMAN
+    for each in (Operation.SIGNAL, operation, operation):  # the last one while the one before is in progress
+        stops.take_change(each, ID, 1_000.0)
+        assert len(host.work) == (each is operation)
+    host.work[0]()
+    (plan,) = followed
+    assert (plan.part_of, plan.signal, plan.started_elsewhere, plan.asked_at) == (operation, 15, True, 1_000.0)
+    stops.take_exit(event(1_001.0, "die", exitCode="0"), stopped_on_podman(0))
+    assert not any(isinstance(change, StopFinished) for change in host.changes), "it is in progress"
 
 
 def logged(host: Host) -> list[str]:

@@ -25,6 +25,8 @@ from containerlab_tui.model.inventory import (
 )
 from containerlab_tui.model.product import PODMAN
 from containerlab_tui.model.views import Sent
+from containerlab_tui.services.own_changes import OwnChanges
+from containerlab_tui.services.policy import Operation
 from containerlab_tui.session.changes import (
     Change,
     ContainersChanged,
@@ -95,7 +97,8 @@ class Case:
         self.timers: list[tuple[float, Callable[[], object]]] = []
         self._calls: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._posts: list[Callable[[EngineRecord], object]] = []
-        sources = Sources(ENDPOINT, lambda: self.engine, lambda: lines, self._posts.append)
+        self.own = OwnChanges(lambda: now)
+        sources = Sources(ENDPOINT, lambda: self.engine, lambda: lines, self._posts.append, changes=self.own)
         self.session = Session(sources, Settings(), lambda: self.now, self.kernel, draw_every_s=draw_every_s)
 
     def begin(self) -> "Case":
@@ -183,6 +186,16 @@ def test_another_product_is_named() -> None:
     case.until(lambda: bool(case.of_kind(EngineDescribed)))
     assert case.session.engine_label == f"Podman 5.4.2 · local · {ENDPOINT}"
     assert case.session.product is PODMAN
+
+
+def test_a_restart_pressed_here_is_followed_on_podman() -> None:
+    case = Case(LINE).begin()
+    case.post(replace(CONNECTED, version=EngineVersion("5.4.2", (1, 41), PODMAN)), Snapshot((LINE,), 1_001.0))
+    case.until(lambda: learned(case) and case.session.product is PODMAN)
+    with case.own.making(Operation.RESTART, ID):
+        asked = len(case.engine.asked)
+        case.until(lambda: len(case.engine.asked) > asked)
+    assert ("inspect", ID) in case.engine.asked[asked:]
 
 
 def test_a_lost_engine_is_found_once_and_loads_pause_meanwhile() -> None:

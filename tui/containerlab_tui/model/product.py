@@ -13,12 +13,15 @@ class Product:
     """Whether its events include a stop and each signal that it sends."""
     keeps_input: bool
     """Whether the standard input of a container without a terminal stays open when an attached client leaves."""
+    kills_removed: bool
+    """Whether a running container that is removed gets SIGKILL at once."""
 
 
-DOCKER = Product("Docker", reports_signals=True, keeps_input=True)
-PODMAN = Product("Podman", reports_signals=False, keeps_input=False)
+DOCKER = Product("Docker", reports_signals=True, keeps_input=True, kills_removed=True)
+PODMAN = Product("Podman", reports_signals=False, keeps_input=False, kills_removed=False)
 """A stop has only `die` and `cleanup`, and a `kill` event has no signal (podman libpod/events). Its conmon closes the
-input, because Podman starts it without --leave-stdin-open (conmon src/conn_sock.c)."""
+input, because Podman starts it without --leave-stdin-open (conmon src/conn_sock.c). A removal stops the
+container first (podman libpod/runtime_ctr.go, removeContainer)."""
 _SENDERS = frozenset(("runc", "crun", "podman", "conmon", "youki", "runsc"))
 
 

@@ -32,6 +32,8 @@ class OwnChanges:
         self._clock = clock
         self._lock = threading.Lock()
         self._changes: deque[_Change] = deque(maxlen=KEPT)
+        self.listeners: list[Callable[[Operation, str, float], object]] = []
+        """Called before each request with the operation, the container and the time, in the thread of the request."""
 
     @contextmanager
     def making(self, operation: Operation, container: str) -> Iterator[None]:
@@ -39,6 +41,8 @@ class OwnChanges:
         change = _Change(operation, container, self._clock())
         with self._lock:
             self._changes.append(change)
+        for listener in self.listeners:
+            listener(operation, container, change.began)
         try:
             yield
         finally:

@@ -17,6 +17,7 @@ from containerlab_tui.session.changes import Change, Notice, StopChanged, StopFi
 
 if TYPE_CHECKING:
     from containerlab_tui.engine.api import Engine, EventSource, LogStream
+    from containerlab_tui.model.product import Product
     from containerlab_tui.model.stop import StopPlan, StopState
     from containerlab_tui.services.history import History
     from containerlab_tui.services.own_changes import OwnChanges
@@ -43,6 +44,7 @@ class StopHost(Protocol):
     """The part of the session that stops use."""
 
     clock: Callable[[], float]
+    product: "Product"
 
     def engine(self) -> "Engine": ...
     def details_of(self, container: str) -> Details | None: ...
@@ -122,34 +124,50 @@ class ActiveStops:
             self._started_again.add(event.container)
         if event.action != "kill" or details is None or (is_stopping and event.container not in self._started_again):
             return
-        if len(self._in_progress) >= MOST_FOLLOWED:
-            return  # the container's row still shows its new state
-        from containerlab_tui.services.stop import begins_stop, follow_stop, plan_stop
+        from containerlab_tui.services.stop import begins_stop
 
         if not begins_stop(event, details):
             return
         if event.time <= self._failed_until.get(event.container, 0.0):
             return  # the engine went away during that stop, and this signal continues it
-        stop = self._add(event.container)
-        report = partial(self._report, stop)
         operation = self._changes.at(event.container, event.time) if self._changes is not None else None
+        self._follow(details, event.time, operation)
+
+    def take_change(self, operation: Operation, container: str, at: float) -> None:
+        """Follows the stop in a restart or removal that is requested here, if no event will tell that it begins."""
+        details = self._host.details_of(container)
+        if operation not in (Operation.RESTART, Operation.REMOVE) or self._host.product.reports_signals:
+            return
+        if container not in self._in_progress and details is not None and details.pid:
+            self._follow(details, at, operation)
+
+    def _follow(self, details: Details, at: float, operation: Operation | None) -> None:
+        """Follows a stop that began `at` a time (epoch seconds) and is part of an operation, or was started outside."""
+        if len(self._in_progress) >= MOST_FOLLOWED:
+            return  # the container's row still shows its new state
+        from containerlab_tui.services.stop import follow_stop, plan_stop
+
+        container = details.id
+        stop = self._add(container)
+        report = partial(self._report, stop)
 
         def work() -> "StopState":
             engine = self._host.engine()
-            signal = SIGKILL if operation is Operation.REMOVE else None  # docker rm -f sends nothing else
-            plan = plan_stop(engine, event.container, signal, since=event.time, see=self._see)
-            plan = replace(plan, started_elsewhere=True, asked_at=event.time, part_of=operation or "")
-            return follow_stop(engine, plan, event.time, report, self._history(), events=self._events, see=self._see)
+            # docker rm -f sends nothing but SIGKILL; Podman stops the container first.
+            signal = SIGKILL if operation is Operation.REMOVE and engine.product.kills_removed else None
+            plan = plan_stop(engine, container, signal, since=at, see=self._see)
+            plan = replace(plan, started_elsewhere=True, asked_at=at, part_of=operation or "")
+            return follow_stop(engine, plan, at, report, self._history(), events=self._events, see=self._see)
 
         def failed(error: ContainerlabError) -> None:
-            self._end(stop, event.container)
+            self._end(stop, container)
             if not isinstance(error, Gone):
                 self._host.report(Notice(str(error)))
 
         self._host.wait_for(work, partial(self._finish, stop), failed)
         # `docker kill -s` looks like phase 1 of a stop; only a missing phase 2 distinguishes them.
         if details.stop_timeout_s >= 0:
-            self._host.later(details.stop_timeout_s + LATEST_S, lambda: self._host.set_stop_phase(event.container, ""))
+            self._host.later(details.stop_timeout_s + LATEST_S, lambda: self._host.set_stop_phase(container, ""))
 
     def take_exit(self, event: EngineEvent, details: Details) -> None:
         """Adds a stop started elsewhere that the engine reports only by the exit, if it has recorded a request."""

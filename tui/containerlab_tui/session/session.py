@@ -116,6 +116,8 @@ class Session:
         self._details_reader: DetailsReader | None = None
         self._load_reader: LoadReader | None = None
         self._stops: ActiveStops | None = None
+        if sources.changes is not None:
+            sources.changes.listeners.append(lambda *change: self.deliver(lambda: self.stops.take_change(*change)))
 
     def begin(self, deliver: Deliver, later: Later, on_change: Callable[[Change], object]) -> None:
         """Starts following the engine and reading visible rows; reports every change on the UI thread."""

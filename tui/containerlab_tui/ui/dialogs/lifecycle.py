@@ -15,6 +15,7 @@ from containerlab_tui.ui.dialogs.confirm import Confirm
 if TYPE_CHECKING:
     from containerlab_tui.engine.api import Engine
     from containerlab_tui.model.inventory import Container
+    from containerlab_tui.model.product import Product
     from containerlab_tui.session.session import Session
 
 Change = Callable[["Engine", "Container"], None]
@@ -56,23 +57,27 @@ def pause_or_resume(screen: Screen[None], session: "Session", selection: Selecti
 
 
 def remove(screen: Screen[None], session: "Session", selection: Selection) -> None:
-    """Removes these containers; running ones are killed."""
+    """Removes these containers; running ones are killed, on Podman after their grace period."""
     _ask_and_change(
         screen,
         session,
         Operation.REMOVE,
-        ("Remove", selection, _losses(selection.containers)),
+        ("Remove", selection, losses(selection.containers, session.product)),
         lambda engine, one: engine.remove(one.id, force=one.state in RUNNING),
     )
 
 
-def _losses(containers: "Sequence[Container]") -> str:
+def losses(containers: "Sequence[Container]", product: "Product") -> str:
     """Returns what is lost by removing these containers."""
     count, running = len(containers), sum(one.state in RUNNING for one in containers)
     lost = "Its writable layer and memory are lost" if count == 1 else "Their writable layers and memory are lost"
     subject = "It is" if count == 1 else "They are" if running == count else f"{running} of them {_is(running)}"
-    killed = f"{subject} still running and will be killed with SIGKILL; no stop signal is sent. " if running else ""
-    return f"{killed}{lost}; volumes are kept."
+    if product.kills_removed:
+        killed = f"{subject} still running and will be killed with SIGKILL; no stop signal is sent. "
+    else:
+        them = "it" if running == 1 else "them"
+        killed = f"{subject} still running: {product.name} stops {them} first, with stop signal and grace period. "
+    return f"{killed if running else ''}{lost}; volumes are kept."
 
 
 def _is(count: int) -> str:
