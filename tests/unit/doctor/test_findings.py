@@ -148,6 +148,9 @@ def test_dropped_at_start() -> None:
 def test_a_disarmed_restart_policy() -> None:
     found = diagnosed(NGINX, restart_disarmed=True, details={"restart_policy": "always"})
     assert "docker restart box" in remedy(found, "restart-disarmed")
+    marked = {"restart_policy": "always", "restart_disarmed": True}
+    on_podman = diagnosed(NGINX, restart_disarmed=True, details=marked)
+    assert "podman restart box" in remedy(on_podman, "restart-disarmed")
     assert "restart-disarmed" not in codes(diagnosed(NGINX, restart_disarmed=True))
     assert "restart-disarmed" not in codes(
         diagnosed(NGINX, restart_disarmed=False, details={"restart_policy": "always"})

@@ -83,12 +83,15 @@ def _about_the_container(case: Case, outcome: Outcome) -> Iterator[Finding]:
             fixes.grace(10),
         )
     if facts.restart_disarmed and details.restart_policy != "no":
+        podman = details.restart_disarmed is not None
+        tool = "podman" if podman else "docker"
+        mark = "inspect: StoppedByUser true" if podman else "the engine's config.v2.json: HasBeenManuallyStopped true"
         yield Finding(
             "restart-disarmed",
             Severity.WARNING,
-            f"The restart policy {details.restart_policy} will not act: `docker kill` marked it as manually stopped.",
-            ("the engine's config.v2.json: HasBeenManuallyStopped true",),
-            f"docker restart {details.name}",
+            f"The restart policy {details.restart_policy} will not act: `{tool} kill` marked it as manually stopped.",
+            (mark,),
+            f"{tool} restart {details.name}",
         )
 
 

@@ -102,8 +102,11 @@ def _restart_disarmed(engine: Engine, details: Details) -> bool | None:
 
     moby container/container.go, HasBeenManuallyStopped; the file lies beside the container's hostname file. If a stop
     signal is configured, docker kill sets the mark with any signal, but only that signal cancels the policies that
-    ignore the mark (daemon/kill.go, restartmanager.go); which signal it was is not recorded.
+    ignore the mark (daemon/kill.go, restartmanager.go); which signal it was is not recorded. Podman sets its mark with
+    any signal, and no policy ignores it (podman libpod/container_api.go, Kill; container_internal.go, shouldRestart).
     """
+    if details.restart_disarmed is not None:
+        return details.restart_disarmed
     if details.restart_policy == "no" or not engine.local:
         return None
     if details.restart_policy != "unless-stopped" and details.stop_signal_source == "container":

@@ -118,6 +118,8 @@ class DockerEngine:
         details = parse.details(self.inspect_raw(container), self.product)
         if self.product is PODMAN and details.state in ENDED:
             details = replace(details, asked_to_stop=self._asked_to_stop(details.id))
+        elif self.product is PODMAN and details.restart_policy != "no":
+            details = replace(details, restart_disarmed=self._asked_to_stop(details.id))
         return details
 
     def _asked_to_stop(self, container: str) -> bool | None:

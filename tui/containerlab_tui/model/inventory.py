@@ -105,6 +105,8 @@ class Details:
     """The layers of its image, the topmost first, separated by colons."""
     asked_to_stop: bool | None = None
     """Whether the engine recorded a request to stop or kill its last run; None: it records none, or it runs."""
+    restart_disarmed: bool | None = None
+    """Whether the engine recorded a request to stop or kill this run, which its restart policy obeys; None: unknown."""
     open_input: bool = False
     """Its standard input is open (`docker run --interactive`)."""
 
