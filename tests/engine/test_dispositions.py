@@ -17,6 +17,8 @@ from containerlab_probes.records import Delivery, Effect, Forecast, Process
 from containerlab_probes.signals.exits import ExitWatch
 from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import name_of
+from containerlab_tui.engine.docker_engine import DockerEngine
+from containerlab_tui.model.product import PODMAN
 from tests.support.docker import Containers, Docker, eventually
 from tests.support.kernel import container_processes, send
 
@@ -249,17 +251,22 @@ def test_bash_with_a_trap_on_exit_is_unknown_for_a_reason(
     docker.says(name, "heard")
 
 
-def test_an_init_takes_signals_that_seem_neither_handled_nor_blocked(docker: Docker, container: Containers) -> None:
+def test_an_init_takes_signals_that_seem_neither_handled_nor_blocked(
+    engine: DockerEngine, docker: Docker, container: Containers
+) -> None:
+    """tini, Docker's init, waits for signals; catatonit, Podman's, reads a signalfd."""
+    delivery = Delivery.SIGNALFD if engine.product is PODMAN else Delivery.SIGWAIT
     name = container(BASE, "sleep", "1000", options=("--init",))
 
     def look() -> Forecast:
         seen = processes_of(docker, name)
         return expect(of(seen, 1), seen)
 
-    assert settled(look, Delivery.SIGWAIT).delivery is Delivery.SIGWAIT
+    assert settled(look, delivery).delivery is delivery
     init = of(processes_of(docker, name), 1)
-    assert TERM in init.dispositions.sigwait
-    assert TERM not in init.dispositions.caught | init.dispositions.blocked
+    if delivery is Delivery.SIGWAIT:
+        assert TERM in init.dispositions.sigwait
+        assert TERM not in init.dispositions.caught | init.dispositions.blocked
     eventually(lambda: len(processes_of(docker, name)) == 2, "the init has started its program")
     send(init.id, TERM)
     assert docker("wait", name) == "143"
@@ -279,7 +286,8 @@ def test_kill_reaches_an_init_without_handlers(docker: Docker, container: Contai
 
 
 def test_stopped_and_resumed(docker: Docker, container: Containers) -> None:
-    name = container(BASE, *python(READY, SLEEP), options=("--init",), ready="ready")
+    unblock = "signal.pthread_sigmask(signal.SIG_SETMASK, ())"  # Podman's init blocks SIGTSTP and leaves it blocked
+    name = container(BASE, *python(unblock, READY, SLEEP), options=("--init",), ready="ready")
 
     def child() -> Process:
         return next(one for one in processes_of(docker, name) if one.container_pid != 1)
