@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from containerlab_tui.engine import parse
+from containerlab_tui.model.inventory import status_with_health
 from containerlab_tui.model.product import DOCKER, PODMAN, Product
 from tests.support import podman
 
@@ -85,3 +86,26 @@ def test_a_stop_as_podman_records_it_if_nothing_was_set(
 )
 def test_the_program_of_podmans_init_is_not_the_command(path: str, arguments: list[str], argv: tuple[str, ...]) -> None:
     assert parse.details({"Id": podman.ID, "Path": path, "Args": arguments}).argv == argv
+
+
+@pytest.mark.parametrize(
+    ("status", "running", "health"),
+    [("unhealthy", True, "unhealthy"), ("none", True, ""), ("", True, ""), ("unhealthy", False, "")],
+)
+def test_health_comes_from_inspect_where_the_list_has_none(status: str, running: bool, health: str) -> None:
+    state = {"Running": running, "Status": "running" if running else "exited", "Health": {"Status": status}}
+    found = parse.details({"Id": podman.ID, "State": state})
+    assert found.health == health
+    for listed, shown in (("Up 3 minutes", f"Up 3 minutes ({health})"), (f"Up (x{health})", f"Up (x{health})")):
+        line = parse.container({"Id": podman.ID, "State": "running", "Status": listed})
+        assert status_with_health(line, found) == (shown if health else listed)
+        assert status_with_health(line, None) == listed
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{"Action": "health_status", "HealthStatus": "unhealthy"}, {"Action": "health_status: unhealthy"}],
+)
+def test_the_result_of_a_health_check(document: dict[str, Any]) -> None:
+    event = parse.event(document)
+    assert (event.action, event.attributes["health"]) == ("health_status", "unhealthy")

@@ -86,3 +86,20 @@ def test_a_removed_container() -> None:
     assert removed is not None
     assert (removed.cause, removed.sure, removed.removed) == ("exited", False, True)
     assert "Podman reports no stops" in removed.sentence
+
+
+def checked(at: float, result: str) -> EngineEvent:
+    return replace(event(at, "health_status"), attributes={"health": result})
+
+
+@pytest.mark.parametrize("events", [[], [KILL_AT]])
+def test_a_failed_health_check_may_be_the_cause(events: list[EngineEvent]) -> None:
+    ended = replace(DETAILS, exit_code=137, asked_to_stop=True)
+    failed, passed = checked(ENDED - 0.5, "unhealthy"), checked(ENDED - 0.5, "healthy")
+    ending = explain_ending(ended, [START, failed, *events, DIE], product=PODMAN)
+    assert "Its health check had failed: with --health-on-failure, Podman does that itself." in ending.sentence
+    assert "engine: its health check reported unhealthy 0.5 s before the exit" in ending.evidence
+    for others in ([passed], [checked(ENDED - 1, "unhealthy"), passed], [checked(ENDED + 1, "unhealthy")]):
+        assert "health" not in explain_ending(ended, [START, *others, *events, DIE], product=PODMAN).sentence
+    alone = replace(ended, asked_to_stop=False)
+    assert "health" not in explain_ending(alone, [START, failed, DIE], product=PODMAN).sentence

@@ -5,7 +5,7 @@ import argparse
 from containerlab_probes.errors import Gone
 from containerlab_tui.commands import common
 from containerlab_tui.model.grace import grace_period
-from containerlab_tui.model.inventory import LISTED, Details, ordered
+from containerlab_tui.model.inventory import LISTED, Details, ordered, status_with_health
 from containerlab_tui.present import documents
 
 
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
             str(more.pid or "—") if more else "—",
             f"{more.stop_signal} {grace_period(more.stop_timeout_s)}" if more else "—",
             more.ipc_mode[:22] if more else "—",
-            one.status,
+            status_with_health(one, more),
             one.command,
         )
         for one in containers

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from containerlab_probes.errors import BadRequest
-from containerlab_tui.model.inventory import Container, Details, EngineEvent, MountPoint
+from containerlab_tui.model.inventory import HEALTH, Container, Details, EngineEvent, MountPoint
 from containerlab_tui.model.product import DOCKER, PODMAN, Product
 
 DEFAULT_STOP_SIGNAL = "SIGTERM"
@@ -98,6 +98,7 @@ def details(document: Mapping[str, Any], product: Product = DOCKER) -> Details:
         restart_count=document.get("RestartCount") or 0,
         error=state.get("Error") or "",
         memory_bytes=host.get("Memory") or 0,
+        health=_health(state) if state.get("Running") else "",
         open_input=bool(config.get("OpenStdin")),
     )
 
@@ -112,6 +113,11 @@ def _argv(path: str, arguments: Sequence[str]) -> tuple[str, ...]:
     if path == _PODMAN_INIT and arguments[:1] == ["--"]:
         return tuple(arguments[1:])
     return (path, *arguments)
+
+
+def _health(state: Mapping[str, Any]) -> str:
+    found = str((state.get("Health") or {}).get("Status") or "")
+    return "" if found == "none" else found
 
 
 def _mount(mount: Mapping[str, Any]) -> MountPoint:
@@ -174,7 +180,9 @@ def event(document: Mapping[str, Any], clock_ahead_s: float = 0.0) -> EngineEven
     actor = document.get("Actor") or {}
     attributes = actor.get("Attributes") or {}
     nanoseconds = document.get("timeNano")
-    action = (document.get("Action") or document.get("status") or "").partition(":")[0]
+    action, _, rest = (document.get("Action") or document.get("status") or "").partition(":")
+    if action == "health_status":  # Podman has the result in a separate field
+        attributes = {**attributes, HEALTH: document.get("HealthStatus") or rest.strip()}
     return EngineEvent(
         time=(nanoseconds / 1e9 if nanoseconds else float(document.get("time") or 0)) - clock_ahead_s,
         action=_ACTIONS.get(action, action),

@@ -4,9 +4,12 @@ Podman's `kill` events come from a kill alone, not from a stop, and name no sign
 inspect (`StoppedByUser`).
 """
 
+from dataclasses import replace
+
 from containerlab_tui.model.ending_codes import KILLED, LONG_S, limit_of, meaning_of
 from containerlab_tui.model.ending_records import Ending, Run
 from containerlab_tui.model.grace import grace_period
+from containerlab_tui.model.inventory import HEALTH
 
 Evidence = tuple[str, ...]
 
@@ -28,9 +31,9 @@ def explain_unreported(run: Run, recorded: Evidence) -> Ending:
         sentence = f"It reached {limit_of(run)}, and the kernel killed a process, most likely PID 1. {name} reports no "
         return Ending("out-of-memory", f"{sentence}signals, so a later SIGKILL is possible.", False, evidence)
     if kills:
-        return _after_kill(run, run.finished_at - kills[-1], evidence)
+        return _with_health(_after_kill(run, run.finished_at - kills[-1], evidence), run)
     if asked:
-        return _asked(run, evidence)
+        return _with_health(_asked(run, evidence), run)
     return _from_code(run, asked, evidence)
 
 
@@ -49,6 +52,17 @@ def _evidence(run: Run, asked: bool | None, kills: list[float]) -> Evidence:
     else:
         found.append(f"engine: no kill event in the {run.seen:.0f} s before the exit; {name} reports no stops")
     return tuple(found)
+
+
+def _with_health(ending: Ending, run: Run) -> Ending:
+    """Adds that a failed health check may have been the cause: `podman run --health-on-failure=kill`, or `stop`."""
+    checks = [event for event in run.events if event.action == "health_status" and event.time <= run.finished_at]
+    if not checks or checks[-1].attributes.get(HEALTH) != "unhealthy":
+        return ending
+    name, ago = run.product.name, f"{run.finished_at - checks[-1].time:.1f} s before the exit"
+    sentence = f"{ending.sentence} Its health check had failed: with --health-on-failure, {name} does that itself."
+    evidence = (*ending.evidence, f"engine: its health check reported unhealthy {ago}")
+    return replace(ending, sentence=sentence, evidence=evidence)
 
 
 def _after_kill(run: Run, waited_s: float, evidence: Evidence) -> Ending:

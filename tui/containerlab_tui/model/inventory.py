@@ -107,8 +107,21 @@ class Details:
     """Whether the engine recorded a request to stop or kill its last run; None: it records none, or it runs."""
     restart_disarmed: bool | None = None
     """Whether the engine recorded a request to stop or kill this run, which its restart policy obeys; None: unknown."""
+    health: str = ""
+    """What its health check has found: starting, healthy, unhealthy; empty: it has none, or it does not run."""
     open_input: bool = False
     """Its standard input is open (`docker run --interactive`)."""
+
+
+HEALTH = "health"
+"""The attribute of a `health_status` event that has the result of the health check."""
+
+
+def status_with_health(container: Container, details: Details | None) -> str:
+    """Returns the engine's words about the state, with the health that Podman leaves out of its list."""
+    if details is None or not details.health or details.health in container.status:
+        return container.status
+    return f"{container.status} ({details.health})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from containerlab_probes.records import ProcessLoad
 from containerlab_probes.signals.names import name_of
+from containerlab_tui.model.inventory import status_with_health
 from containerlab_tui.present.safe_text import plain
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def _container(one: "Container", more: "Details | None") -> Document:
         "name": one.name,
         "image": one.image,
         "state": one.state,
-        "status": one.status,
+        "status": status_with_health(one, more),
         "pid": more.pid if more else None,
         "command": plain(one.command),
         "created": moment(one.created),

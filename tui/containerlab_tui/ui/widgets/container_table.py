@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from textual.binding import BindingType
 
 from containerlab_tui.model.grace import grace_period
-from containerlab_tui.model.inventory import DEAD, EXITED, RUNNING, UP, status_words
+from containerlab_tui.model.inventory import DEAD, EXITED, RUNNING, UP, status_with_health, status_words
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.present.states import UNREAD, forecast_word, state_word
 from containerlab_tui.session.actions import Scope
@@ -252,7 +252,7 @@ def _status(one: "Container", known: Store, now: float) -> Cell:
         shown = cell(wording)
         if effect is not None and effect.is_suspended:
             shown += cell(" · suspended", "warn")
-        if "(unhealthy)" in one.status:
+        if "(unhealthy)" in status_with_health(one, known.details.get(one.id)):
             shown += cell(" · unhealthy", "bad")
         return shown
     bad = one.state == DEAD or (one.state == EXITED and not wording.startswith("exited (0)"))
