@@ -19,7 +19,7 @@ from containerlab_tui.engine.endpoint import Endpoint
 from containerlab_tui.engine.errors import LoginRefused
 from tests.engine.commands_support import Command
 from tests.engine.test_docker_engine import BASE, read_until
-from tests.support.docker import Containers, Docker, eventually
+from tests.support.docker import Containers, Docker, eventually, plain
 from tests.support.ssh_server import ADDRESS, SshServer, ssh_server
 
 
@@ -54,7 +54,7 @@ def test_the_list_and_the_details(server: SshServer, engine_host: str, engine: D
     assert running in {one.id for one in snapshot(Endpoint(server.url(engine_host)))}
     assert engine.inspect(running).state == "running"
     assert engine.version().version
-    assert BASE in engine.images()
+    assert BASE in {plain(tag) for tag in engine.images()}
 
 
 def test_live_events_and_logs(engine: DockerEngine, running: str) -> None:
@@ -77,7 +77,8 @@ def test_live_events_and_logs(engine: DockerEngine, running: str) -> None:
     events.close()
     reader.join(30)
     assert not reader.is_alive()
-    assert {"kill", "die"} <= {event.action for event in engine.past_events(running, 0)}
+    reported = {"kill", "die"} if engine.product.reports_signals else {"die"}
+    assert reported <= {event.action for event in engine.past_events(running, 0)}
     assert engine.wait(running, 10) == 3
 
 
@@ -252,8 +253,9 @@ def test_a_stop_has_both_phases_and_a_verdict(command: Command, container: Conta
     assert answer.status == 1
     stop = answer.document
     assert (stop["verdict"], stop["exit_code"]) == ("killed", 137)
-    kinds = [event["kind"] for event in stop["events"]]
-    assert kinds.index("requested") < kinds.index("signal") < kinds.index("died")
+    reported = [event["kind"] for event in stop["events"] if event["kind"] in ("requested", "signal", "died")]
+    assert reported in (["requested", "signal", "signal", "died"], ["requested", "died"]), "Podman reports no signals"
+    assert stop["phase_2"]["started"] == stop["phase_1"]["ended"]
     assert "killed after" in command("why", name).out
 
 
