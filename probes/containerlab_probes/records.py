@@ -104,6 +104,7 @@ class Process:
     state: str
     """The kernel's letter: R, S, D, T, t, Z, X, I (man 5 proc)."""
     uid: int
+    """As the user namespace of the container's PID 1 has it, as are the ids of files and objects."""
     user: str
     """User name from the container's /etc/passwd, or the uid as text."""
     name: str

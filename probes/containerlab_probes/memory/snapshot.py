@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone
 from containerlab_probes.kernel.files import names_in
 from containerlab_probes.kernel.namespaces import namespace_inode, visit_ipc
+from containerlab_probes.kernel.user_ids import IdKind, id_map
 from containerlab_probes.memory import posix, sysv
 from containerlab_probes.memory.mappings import open_mapped, read_maps
 from containerlab_probes.memory.windows import read_window
@@ -137,11 +138,12 @@ def snapshot(init: ProcessId, processes: Iterable[ProcessId], until: float = mat
     of_host, host_devices = is_host_namespace(), _host_devices()
     objects = [replace(_with_segment_users(item, uses), of_host=of_host) for item in found]
     objects += [replace(_with_file_users(item, uses), of_host=item.file[0] in host_devices) for item in posix_found]
+    users, groups = id_map(init.pid, IdKind.USER), id_map(init.pid, IdKind.GROUP)
     if identify(init.pid) != init:
         raise Gone("PID 1 of the container has exited.")
     return IpcSnapshot(
         namespace_inode(0, "ipc"),
-        tuple(objects),
+        tuple(replace(one, owner=users.inside(one.owner), group=groups.inside(one.group)) for one in objects),
         sysv.limits() | limits,
         (*unread, *posix_unread, *uses.unread),
         tuple(uses.unread),

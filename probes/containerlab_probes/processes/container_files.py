@@ -8,6 +8,7 @@ from containerlab_probes.kernel.files import names_in
 from containerlab_probes.kernel.local import LocalMounts
 from containerlab_probes.kernel.os_errors import failure
 from containerlab_probes.kernel.rootfs import open_in_root, open_root, place_in_root, read_file
+from containerlab_probes.kernel.user_ids import IdKind, id_map
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import FileState, ProcessId
 
@@ -22,7 +23,7 @@ class ContainerFiles:
 
     def __init__(self, id: ProcessId, local: LocalMounts | None = None) -> None:
         """With `local`, only files on these mounts are touched, and others raise `NotLocal`."""
-        self._local = local
+        self._local, self._users = local, id_map(id.pid, IdKind.USER)
         self._root = open_root(id.pid)
         if identify(id.pid) != id:
             os.close(self._root)
@@ -58,7 +59,7 @@ class ContainerFiles:
             os.close(place)
         if not stat.S_ISDIR(about.st_mode):
             raise BadRequest(f"{path!r} in the container is not a directory.")
-        return FileState(about.st_mode, about.st_uid, bool(system.f_flag & os.ST_RDONLY))
+        return FileState(about.st_mode, self._users.inside(about.st_uid), bool(system.f_flag & os.ST_RDONLY))
 
     def is_program(self, path: str) -> bool:
         """Returns whether a path is a regular file that may be executed. Nothing is run."""

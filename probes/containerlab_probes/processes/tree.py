@@ -11,6 +11,7 @@ from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.kernel import procfs
 from containerlab_probes.kernel.files import answer_bytes, read_link, read_status, read_text
 from containerlab_probes.kernel.local import LocalMounts, NotLocal
+from containerlab_probes.kernel.user_ids import IdKind, id_map
 from containerlab_probes.processes.awaiting import awaits_signals
 from containerlab_probes.processes.container_files import passwd_of
 from containerlab_probes.processes.dispositions import dispositions_of, read_threads
@@ -115,11 +116,15 @@ def _in_reading_order(pids: Collection[int], init: ProcessId) -> list[int]:
 
 
 class _Users:
-    """User names from the container's /etc/passwd, which is read at the first use."""
+    """Users as the container sees them. Its /etc/passwd is read at the first use."""
 
     def __init__(self, id: ProcessId, passwd: Callable[[ProcessId], bytes] | None = None) -> None:
-        self._id, self._passwd = id, passwd
+        self._id, self._passwd, self._ids = id, passwd, id_map(id.pid, IdKind.USER)
         self._names: dict[int, str] | None = None
+
+    def number(self, uid: int) -> int:
+        """Returns the uid in PID 1's user namespace."""
+        return self._ids.inside(uid)
 
     def name(self, uid: int) -> str:
         """Returns the name, or the uid as text without such a file or user."""
@@ -160,7 +165,7 @@ def _read(pid: int, stat: procfs.Stat, level: int | None, users: _Users, orphane
         dispositions = _with_foreground(dispositions, *foreground_of(pid, shell, threads[0]))
     if procfs.parse_started(_proc_text(pid, "stat")) != stat.started:
         raise Gone(f"Process {pid} has exited.")
-    numbers = status.namespace_pids
+    numbers, uid = status.namespace_pids, users.number(status.uid)
     namespace_init = numbers[-1] == 1
     return Process(
         id=ProcessId(pid, stat.started),
@@ -168,8 +173,8 @@ def _read(pid: int, stat: procfs.Stat, level: int | None, users: _Users, orphane
         parent_pid=status.parent,
         started_at=round(_BOOT + stat.started / _TICKS, 2),
         state=status.state,
-        uid=status.uid,
-        user=users.name(status.uid),
+        uid=uid,
+        user=users.name(uid),
         name=stat.name,
         argv=argv,
         threads=status.threads,
