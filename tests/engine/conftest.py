@@ -22,6 +22,7 @@ from containerlab_tui.lab.progress import Steps
 from tests.engine import servers
 from tests.engine.commands_support import Command
 from tests.engines import matrix, shared
+from tests.engines.service import ROOTLESS
 from tests.support.docker import Containers, Docker
 from tests.support.screens import PROGRAM, OpenUi, Screen, environment
 
@@ -108,6 +109,20 @@ def container(docker: Docker) -> Iterator[Containers]:
     containers = Containers(docker)
     yield containers
     containers.remove()
+
+
+@pytest.fixture
+def bind_path(chosen_engine: matrix.Engine | None, tmp_path: Path) -> Iterator[Path]:
+    """Yields a folder for bind mounts; the user of a rootless engine can't reach `tmp_path`.
+
+    `hand_over` gives files below it to that user.
+    """
+    if chosen_engine is None or not chosen_engine.is_rootless:
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="cl-", dir="/var/tmp") as made:
+        os.chown(made, ROOTLESS, ROOTLESS)
+        yield Path(made)
 
 
 @pytest.fixture

@@ -52,6 +52,11 @@ class Form:
     says: str = ""
     """A text that must be in its log before."""
 
+    @property
+    def shares_pids(self) -> bool:
+        """Whether only a cgroup shows which processes are the container's."""
+        return "--pid=host" in self.options
+
 
 def _sh(script: str) -> tuple[str, ...]:
     return ("sh", "-c", script)

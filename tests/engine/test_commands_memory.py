@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.engine.commands_support import Command, has, is_survival
+from tests.engine.marks import shares_ipc_of_host
 from tests.support.docker import Containers, Docker, eventually
 
 KINDS = {"shm", "sem", "msg", "posix-shm", "posix-sem", "posix-mq"}
@@ -136,6 +137,7 @@ def test_an_attached_segment_is_only_marked_and_all_its_users_are_named(
     assert {user["container"] for user in document["users"]} == {written, other}
 
 
+@shares_ipc_of_host
 def test_an_object_of_the_host_is_removed_only_on_request(
     command: Command, container: Containers, docker: Docker
 ) -> None:
@@ -243,13 +245,13 @@ time.sleep(3600)
 """
 
 
-def test_the_engine_names_the_mounts(command: Command, container: Containers, tmp_path: Path) -> None:
-    options = ("--volume=/volume", f"--volume={tmp_path}:/bind", "--tmpfs=/scratch")
+def test_the_engine_names_the_mounts(command: Command, container: Containers, bind_path: Path) -> None:
+    options = ("--volume=/volume", f"--volume={bind_path}:/bind", "--tmpfs=/scratch")
     name = container("containerlab/base:latest", "python3", "-c", MAPS, options=options, ready="ready")
     rows = {one["path"]: one for one in command.asks("maps", name)["mappings"]}
     expected = {"/volume/file": "volume", "/bind/file": "bind", "/etc/hosts": "engine", "/scratch/file": "tmpfs"}
     assert {path: rows[path]["backing"] for path in expected} == expected
-    assert (rows["/bind/file"]["host_path"], rows["/bind/file"]["reason"]) == (f"{tmp_path}/file", None)
+    assert (rows["/bind/file"]["host_path"], rows["/bind/file"]["reason"]) == (f"{bind_path}/file", None)
     assert rows["/scratch/file"]["reason"] == "It is mounted only in the container."
     assert rows["/etc/hosts"]["survives"]["remove"] == "no"
 

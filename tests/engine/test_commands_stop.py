@@ -19,6 +19,7 @@ from containerlab_tui.model.stop import StopState, Verdict
 from containerlab_tui.present.stop_text import explain
 from containerlab_tui.services.stop import follow_stop, plan_stop
 from tests.engine.commands_support import Command, are_signals, has, is_moment
+from tests.engine.marks import shares_pids
 from tests.support.docker import Containers, Docker, eventually
 
 VERDICTS = {"graceful", "killed", "already-stopped", "restarted", "failed"}
@@ -330,6 +331,7 @@ def test_a_stop_started_elsewhere_is_followed_until_it_finishes(
     assert state.plan.prediction.confidence is not Confidence.CERTAIN
 
 
+@shares_pids
 @pytest.mark.parametrize("pid_mode", ["host", "container"])
 def test_a_container_in_another_pid_namespace_has_its_lane_too(
     docker: Docker, container: Containers, stopped: Callable[..., Seen], pid_mode: str

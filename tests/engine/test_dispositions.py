@@ -19,6 +19,7 @@ from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import name_of
 from containerlab_tui.engine.docker_engine import DockerEngine
 from containerlab_tui.model.product import PODMAN
+from tests.engine.marks import shares_pids
 from tests.support.docker import Containers, Docker, eventually
 from tests.support.kernel import container_processes, send
 
@@ -379,6 +380,7 @@ def test_nested_pid_namespace_and_cgroup(docker: Docker, container: Containers) 
         inner.wait(10)
 
 
+@shares_pids
 def test_the_cgroup_decides_with_the_host_s_pids(docker: Docker, container: Containers) -> None:
     name = container(BASE, "dash", "-c", "sleep 995 & wait", options=("--pid=host",))
     seen = eventually(
@@ -391,6 +393,7 @@ def test_the_cgroup_decides_with_the_host_s_pids(docker: Docker, container: Cont
     assert docker("wait", name) == "143"
 
 
+@shares_pids
 def test_a_guest_in_another_container_s_namespace(docker: Docker, container: Containers) -> None:
     """The host lists its guest, which would be killed with it; the guest lists only itself and isn't protected."""
     host = container(BASE, "sleep", "1000")

@@ -30,6 +30,7 @@ from containerlab_tui.engine.container_list import snapshot
 from containerlab_tui.engine.docker_engine import DockerEngine, connect
 from containerlab_tui.engine.endpoint import Endpoint
 from containerlab_tui.engine.streams import Demultiplexer
+from tests.engine.marks import needs_cgroups
 from tests.support.docker import Docker, eventually, plain
 
 BASE = "containerlab/base:latest"
@@ -84,7 +85,7 @@ def test_the_list_is_one_and_the_same_from_three_ways(engine: DockerEngine, engi
     assert engine.container("0" * 64) is None
 
 
-def test_inspect_returns_the_requested_settings(engine: DockerEngine, run: Run, tmp_path: Path) -> None:
+def test_inspect_returns_the_requested_settings(engine: DockerEngine, run: Run, bind_path: Path) -> None:
     id = run(
         "exec sleep 1000",
         ipc_mode="shareable",
@@ -93,7 +94,7 @@ def test_inspect_returns_the_requested_settings(engine: DockerEngine, run: Run, 
         stop_signal="37",
         stop_timeout_s=42,
         environment={"A": "b=c"},
-        volumes=(f"{tmp_path}:/mnt:ro",),
+        volumes=(f"{bind_path}:/mnt:ro",),
     )
     found = engine.inspect(id)
     assert (found.state, found.ipc_mode, found.shm_bytes, found.init) == ("running", "shareable", 1 << 20, True)
@@ -102,7 +103,7 @@ def test_inspect_returns_the_requested_settings(engine: DockerEngine, run: Run, 
     assert found.argv == ("sh", "-c", "exec sleep 1000")
     assert "A=b=c" in found.environment
     (mount,) = found.mounts
-    assert (mount.kind, mount.source, mount.target) == ("bind", str(tmp_path), "/mnt")
+    assert (mount.kind, mount.source, mount.target) == ("bind", str(bind_path), "/mnt")
     assert Path(f"/proc/{found.pid}/ns/pid").exists()
     assert found.started_at is not None
     assert abs(found.started_at - time.time()) < 60
@@ -117,11 +118,17 @@ def test_the_default_stop_is_sigterm_and_ten_seconds(engine: DockerEngine, run: 
     assert (found.state, found.pid, found.started_at) == ("created", 0, None)
 
 
-def test_the_life_of_a_container(engine: DockerEngine, run: Run) -> None:
-    id = run("trap 'exit 3' TERM; while :; do sleep 0.1; done", stop_timeout_s=20)
+@needs_cgroups
+def test_a_container_is_paused_and_resumed(engine: DockerEngine, run: Run) -> None:
+    id = run()
     engine.pause(id)
     assert engine.inspect(id).state == "paused"
     engine.unpause(id)
+    assert engine.inspect(id).state == "running"
+
+
+def test_the_life_of_a_container(engine: DockerEngine, run: Run) -> None:
+    id = run("trap 'exit 3' TERM; while :; do sleep 0.1; done", stop_timeout_s=20)
     name = f"test-engine-{uuid.uuid4().hex[:8]}"
     engine.rename(id, name)
     assert engine.inspect(id).name == name
@@ -369,8 +376,7 @@ def test_bad_files_and_directories_are_refused(engine: DockerEngine, run: Run, t
 def test_an_engine_can_be_used_after_it_was_closed(engine_host: str, run: Run) -> None:
     engine, id = connect(engine_host), run()
     for _ in range(2):
-        engine.pause(id)
-        engine.unpause(id)
+        engine.rename(id, f"test-engine-{uuid.uuid4().hex[:8]}")
         engine.close()
 
 

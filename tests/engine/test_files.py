@@ -12,7 +12,7 @@ import pytest
 from containerlab_probes.client import ProbeClient
 from containerlab_probes.errors import BadRequest, Gone
 from containerlab_probes.records import Backing, Mapping, ProcessId, Storage
-from tests.support.docker import Containers, Docker, eventually
+from tests.support.docker import Containers, Docker, eventually, hand_over
 
 BASE = "containerlab/base:latest"
 
@@ -93,19 +93,20 @@ Look = Callable[[str], Found]
 
 
 @pytest.fixture
-def full(docker: Docker, container: Containers, look: Look, tmp_path: Path) -> Found:
+def full(docker: Docker, container: Containers, look: Look, bind_path: Path) -> Found:
     """Runs a container with every kind of mapping."""
-    (tmp_path / "bound").mkdir()
-    (tmp_path / "linked").mkdir()
-    (tmp_path / "single").touch()
+    (bind_path / "bound").mkdir()
+    (bind_path / "linked").mkdir()
+    (bind_path / "single").touch()
+    hand_over(bind_path)
     options = (
-        *("--volume=/volume", f"--volume={tmp_path}/bound:/bind", f"--volume={tmp_path}/single:/single"),
-        *(f"--volume={tmp_path}/linked:/var/run/linked", "--tmpfs=/scratch"),
+        *("--volume=/volume", f"--volume={bind_path}/bound:/bind", f"--volume={bind_path}/single:/single"),
+        *(f"--volume={bind_path}/linked:/var/run/linked", "--tmpfs=/scratch"),
     )
     return look(container(BASE, "python3", "-c", PROGRAM, "", options=options, ready="ready"))
 
 
-def test_storage_of_mappings(full: Found, tmp_path: Path) -> None:
+def test_storage_of_mappings(full: Found, bind_path: Path) -> None:
     expected = {
         "/srv/file": Backing.WRITABLE_LAYER,
         "/srv/private": Backing.WRITABLE_LAYER,
@@ -126,9 +127,9 @@ def test_storage_of_mappings(full: Found, tmp_path: Path) -> None:
         host_path = full.storage(path).host_path
         if host_path:
             assert Path(host_path).read_bytes()[:100] == full.read(path)
-    assert full.storage("/bind/file").host_path == f"{tmp_path}/bound/file"
-    assert full.storage("/single").host_path == f"{tmp_path}/single"
-    assert full.storage("/run/linked/file").host_path == f"{tmp_path}/linked/file"
+    assert full.storage("/bind/file").host_path == f"{bind_path}/bound/file"
+    assert full.storage("/single").host_path == f"{bind_path}/single"
+    assert full.storage("/run/linked/file").host_path == f"{bind_path}/linked/file"
 
 
 def test_contents_of_mappings(full: Found) -> None:

@@ -52,10 +52,10 @@ SLOW_S = 30.0
 
 
 @pytest.fixture
-def frozen(container: Containers, tmp_path: Path) -> Iterator[str]:
+def frozen(container: Containers, bind_path: Path) -> Iterator[str]:
     if not os.path.exists("/dev/fuse"):
         pytest.skip("this kernel has no FUSE")
-    program = tmp_path / "app.py"
+    program = bind_path / "app.py"
     program.write_text(SERVER)
     options = (
         "--device=/dev/fuse", "--cap-add=SYS_ADMIN", "--security-opt=apparmor=unconfined", "--stop-timeout=1",

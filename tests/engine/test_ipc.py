@@ -14,6 +14,7 @@ from containerlab_probes.client import OverviewClient, ProbeClient
 from containerlab_probes.errors import BadRequest, Gone, Unsupported
 from containerlab_probes.kernel.namespaces import namespace_inode, nsenter_command
 from containerlab_probes.records import WINDOW_LIMIT, ContainerRun, IpcKind, IpcObject, IpcSnapshot, Overview
+from tests.engine.marks import shares_ipc_of_host
 from tests.support.docker import Containers, Docker, eventually
 
 BASE = "containerlab/base:latest"
@@ -319,6 +320,7 @@ def test_namespaces_that_containers_share(docker: Docker, container: Containers,
     assert object_of(probe(joined).ipc(), IpcKind.SHM).key == 5678
 
 
+@shares_ipc_of_host
 def test_the_host_s_namespace(docker: Docker, container: Containers, probe: Probe) -> None:
     name = container("systemv-shm", options=("--ipc=host",), ready="ready")
     assert probe(name).ipc().namespace == namespace_inode(0, "ipc")

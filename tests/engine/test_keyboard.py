@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.marks import needs_cgroups
 from tests.support.docker import Containers, Docker
 from tests.support.screens import PROGRAM, Screen, environment, short_name
 
@@ -84,17 +85,18 @@ def test_the_doctor_by_keyboard(session: Session, container: Containers, docker:
     screen.shows("NAME", "STATUS")
 
 
-def test_a_starting_program_is_read_again(session: Session, container: Containers, tmp_path: Path) -> None:
+def test_a_starting_program_is_read_again(session: Session, container: Containers, bind_path: Path) -> None:
     name = container(
-        "dockerapp1", "python3", "-c", STARTS_SLOWLY, options=(f"--volume={tmp_path}:/test",), name=short_name()
+        "dockerapp1", "python3", "-c", STARTS_SLOWLY, options=(f"--volume={bind_path}:/test",), name=short_name()
     )
     screen = session()
     screen.row_shows(name, "TERM ⊘ discarded")
-    (tmp_path / "go").touch()
+    (bind_path / "go").touch()
     screen.row_shows(name, "TERM ◆ handled")
 
 
-def test_changes_by_others_are_shown(session: Session, container: Containers, docker: Docker) -> None:
+@needs_cgroups
+def test_a_pause_by_others_is_shown(session: Session, container: Containers, docker: Docker) -> None:
     name = container("dockerapp1", ready="pid = 1", name=short_name())
     screen = session()
     screen.filter(name)
@@ -102,6 +104,12 @@ def test_changes_by_others_are_shown(session: Session, container: Containers, do
     screen.row_shows(name, "paused")
     docker("unpause", name)
     screen.row_shows(name, "up")
+
+
+def test_changes_by_others_are_shown(session: Session, container: Containers, docker: Docker) -> None:
+    name = container("dockerapp1", ready="pid = 1", name=short_name())
+    screen = session()
+    screen.filter(name)
     docker("stop", name)
     screen.until(lambda: "exited" in screen.row(name) or "killed" in screen.row(name), "the row says how it stopped")
     screen.press("a")

@@ -24,8 +24,9 @@ from containerlab_probes.memory.mappings import container_mappings
 from containerlab_probes.processes.tree import list_processes
 from containerlab_probes.records import Backing, Mapping, Storage
 from containerlab_tui.engine.lab_client import REGISTRY
+from tests.engine.marks import shares_ipc_of_host
 from tests.engines import matrix, shared
-from tests.support.docker import Containers, Docker
+from tests.support.docker import Containers, Docker, hand_over
 
 BASE = "containerlab/base:latest"
 ODD = " a\n,\\b:c (deleted)=é"
@@ -269,22 +270,23 @@ def volume(docker: Docker) -> Iterator[str]:
 
 
 @pytest.fixture
-def mounted(docker: Docker, volume: str, container: Containers, opened: list[Mapped], tmp_path: Path) -> Mapped:
+def mounted(docker: Docker, volume: str, container: Containers, opened: list[Mapped], bind_path: Path) -> Mapped:
     """Runs a container with every kind of mount."""
-    folders = {name: tmp_path / name for name in ("bind", "below", "nested", "only", ODD_BIND)}
+    folders = {name: bind_path / name for name in ("bind", "below", "nested", "only", ODD_BIND)}
     for folder in folders.values():
         folder.mkdir()
-    (tmp_path / "only/file").write_text("read only")
-    (tmp_path / "single").write_text("one")
+    (bind_path / "only/file").write_text("read only")
+    (bind_path / "single").write_text("one")
     binds = {
         f"{volume}": "/named",
         f"{folders['nested']}": "/named/nested",
         f"{folders['bind']}": "/bind",
         f"{folders['below']}": "/bind/below",
         f"{folders['only']}": "/only:ro",
-        f"{tmp_path}/single": "/single",
+        f"{bind_path}/single": "/single",
         f"{folders[ODD_BIND]}": "/odd",
     }
+    hand_over(bind_path)
     options = [f"--volume={source}:{target}" for source, target in binds.items()]
     name = start(container, BASE, MOUNTED, *options, "--volume=/anonymous", "--tmpfs=/scratch")
     return look(docker, name, opened)
@@ -360,6 +362,7 @@ def test_an_overlay_of_the_container_over_the_host_s_paths(
     assert storage.reason == "None of the layers, as the host sees them, has it."
 
 
+@shares_ipc_of_host
 def test_shared_memory_of_the_host(docker: Docker, container: Containers, opened: list[Mapped]) -> None:
     path = f"/dev/shm/containerlab-test-{secrets.token_hex(4)}"
     try:

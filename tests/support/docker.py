@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from containerlab_probes.processes.identity import identify
@@ -32,6 +33,13 @@ def eventually(condition: Callable[[], Answer], what: str, within_s: float = 30.
 def plain(tag: str) -> str:
     """Returns the name of an image without the registry that Podman puts in front of it."""
     return tag.removeprefix(f"{REGISTRY}/")
+
+
+def hand_over(folder: Path) -> None:
+    """Gives all that is in a folder to the owner of the folder: root in the containers of a rootless engine."""
+    about = folder.stat()
+    for each in folder.rglob("*"):
+        os.chown(each, about.st_uid, about.st_gid)
 
 
 @dataclass(frozen=True, slots=True)
