@@ -24,6 +24,7 @@ from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import ContainerRun, MemoryRecord, Mount, PidsRecord, Usage
 
 ID = "d199ca63ec728782b4a3d16d889e8ff5c7251048115c6b51d6bec4d5f06f81cb"
+USER = "/user.slice/user-1000.slice/user@1000.service/user.slice"
 MOUNTS_1 = """31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
 33 31 0:30 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct
 35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory
@@ -41,6 +42,8 @@ MOUNTS_2 = "27 22 0:25 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegat
         (MOUNTS_1, f"/docker/{ID}", "", f"/sys/fs/cgroup/unified/docker/{ID}"),
         (MOUNTS_2, f"/docker/{ID}", "", f"/sys/fs/cgroup/docker/{ID}"),
         (MOUNTS_2, f"/system.slice/docker-{ID}.scope", "", f"/sys/fs/cgroup/system.slice/docker-{ID}.scope"),
+        (MOUNTS_2, f"{USER}/docker-{ID}.scope", "", f"/sys/fs/cgroup{USER}/docker-{ID}.scope"),
+        (MOUNTS_2.replace(" / ", f" {USER} "), f"{USER}/libpod-{ID}.scope", "", f"/sys/fs/cgroup/libpod-{ID}.scope"),
         (MOUNTS_2, f"/docker/{ID}", "memory", None),
         (MOUNTS_2, f"/../{ID}", "", None),
         (MOUNTS_2.replace(" / ", f" /docker/{ID} "), f"/docker/{ID}", "", "/sys/fs/cgroup/."),
