@@ -11,6 +11,7 @@ import pytest
 
 from containerlab_probes.errors import Gone
 from containerlab_probes.kernel.asking import spares_init_when_main_thread_blocks
+from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.tree import read_process
 from containerlab_probes.records import Delivery, Effect, Forecast, Process
@@ -362,8 +363,11 @@ def test_nested_pid_namespace_and_cgroup(docker: Docker, container: Containers) 
     """A process in a nested namespace has the number that the container gives it, and its init is protected."""
     name = container(BASE, "sleep", "1000")
     pid = docker.state(name, "State.Pid")
+    # The owner of a PID namespace below another one must be in the user namespace of that, or below it.
+    is_rootless = namespace_inode(int(pid), "user") != namespace_inode(0, "user")
+    user = ("--user",) if is_rootless else ()
     inner = subprocess.Popen(
-        ("nsenter", "--target", pid, "--pid", "--", "unshare", "--pid", "--fork", "--kill-child", "sleep", "996")
+        ("nsenter", "--target", pid, *user, "--pid", "--", "unshare", "--pid", "--fork", "--kill-child", "sleep", "996")
     )
     try:
         seen = eventually(

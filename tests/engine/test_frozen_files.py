@@ -24,6 +24,11 @@ from containerlab_tui.services.enter import look_up_shells
 from containerlab_tui.services.processes import visible_processes
 from tests.support.docker import Containers, eventually
 
+pytestmark = pytest.mark.not_on(
+    "rootless",
+    reason="the kernel keeps FUSE of a user namespace from processes outside (fuse_allow_current_process)",
+)
+
 SERVER = """
 import ctypes, os, signal, struct, threading
 libc = ctypes.CDLL(None, use_errno=True)
@@ -52,10 +57,10 @@ SLOW_S = 30.0
 
 
 @pytest.fixture
-def frozen(container: Containers, bind_path: Path) -> Iterator[str]:
+def frozen(container: Containers, tmp_path: Path) -> Iterator[str]:
     if not os.path.exists("/dev/fuse"):
         pytest.skip("this kernel has no FUSE")
-    program = bind_path / "app.py"
+    program = tmp_path / "app.py"
     program.write_text(SERVER)
     options = (
         "--device=/dev/fuse", "--cap-add=SYS_ADMIN", "--security-opt=apparmor=unconfined", "--stop-timeout=1",

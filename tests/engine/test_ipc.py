@@ -14,7 +14,7 @@ from containerlab_probes.client import OverviewClient, ProbeClient
 from containerlab_probes.errors import BadRequest, Gone, Unsupported
 from containerlab_probes.kernel.namespaces import namespace_inode, nsenter_command
 from containerlab_probes.records import WINDOW_LIMIT, ContainerRun, IpcKind, IpcObject, IpcSnapshot, Overview
-from tests.engine.marks import shares_ipc_of_host
+from tests.engine.marks import needs_cgroups, shares_ipc_of_host
 from tests.support.docker import Containers, Docker, eventually
 
 BASE = "containerlab/base:latest"
@@ -367,13 +367,19 @@ def test_an_overview_of_many(docker: Docker, container: Containers, probe: Probe
         *(container("systemv-shm", ready="ready"), container("scratch-static")),
     )
     runs = [docker.run_of(name) for name in (full, posix, empty, scratch)]
-    stranger = ContainerRun("f" * 64, runs[0].init)
     with contextlib.closing(OverviewClient()) as client:
-        answers = client.overview([*runs, stranger])
+        answers = client.overview(runs)
         for run, objects, size in zip(runs, (3, 4, 0, 0), (27 + 27, 5000 + 32 + 11, 0, 0), strict=True):
             assert answers[run.id] == Overview(namespace_inode(run.init.pid, "ipc"), objects, size)
-        assert isinstance(answers[stranger.id], Unsupported), "its PID 1 is another container's"
         docker("rm", "--force", full)
         again = client.overview(runs)
         assert isinstance(again[runs[0].id], Gone)
         assert again[runs[1].id] == answers[runs[1].id]
+
+
+@needs_cgroups
+def test_an_overview_refuses_the_pid_1_of_another_container(docker: Docker, container: Containers) -> None:
+    """Its PID 1 may have exited meanwhile, and another container's have got the number: the cgroup tells."""
+    stranger = ContainerRun("f" * 64, docker.run_of(container("scratch-static")).init)
+    with contextlib.closing(OverviewClient()) as client:
+        assert isinstance(client.overview([stranger])[stranger.id], Unsupported)
