@@ -20,6 +20,7 @@ class FileClient(AgentClient):
     """
 
     most_stuck = 1
+    enters_namespaces = False
 
     def __init__(
         self, init: ProcessId, *, time_limit_s: float = FILES_LIMIT_S, command: Sequence[str] | None = None

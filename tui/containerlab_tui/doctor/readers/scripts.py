@@ -93,7 +93,7 @@ def _by_source(case: Case, process: Process, signal: int, delivery: Delivery, fa
     if found is None:
         found = scripting_languages.by_runtime(family, name, bool(texts))
     if found is None or found.exits is None:
-        why = found.why if found else f"no {name} handler found"
+        why = found.why if found else f"no {name} handler found" if texts else "not readable"
         return Outcome(Outlook.UNKNOWN, Confidence.GUESS, (f"source: {why}.",))
     if found.raises_again and process.namespace_init:
         why = f"source: {found.why}; PID 1 survives that, because the kernel discards it."
