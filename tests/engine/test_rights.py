@@ -14,6 +14,7 @@ from containerlab_tui.services.diagnosis import doctor
 from tests.engine.forms_of_programs import BLOCKS, HANDLER_EXITS
 from tests.support.docker import Containers, Docker, eventually
 from tests.support.docker_group import Answer, DockerGroup, docker_group
+from tests.support.kernel import container_processes
 
 BASE = "base"
 WITHOUT = """
@@ -70,10 +71,11 @@ def test_what_needs_a_capability_names_it_and_the_rest_works(
 
 def child_of(docker: Docker, name: str) -> str:
     """Returns the number in the container of the program that `docker exec` started there."""
-    rows = docker("top", name, "-eo", "pid,args").split("\n")
-    pid = next(row.split()[0] for row in rows if "sleep 1000" in row)
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return next(line.split()[-1] for line in status.split("\n") if line.startswith("NSpid:"))
+    run = docker.run_of(name)
+    return eventually(
+        lambda: next((str(one.container_pid) for one in container_processes(run) if one.command == "sleep 1000"), ""),
+        "the program has started",
+    )
 
 
 @pytest.fixture

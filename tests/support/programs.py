@@ -29,10 +29,12 @@ def known() -> frozenset[str]:
 
 def unknown(argv: Sequence[str]) -> str:
     """Returns the first program that this command starts and scripts/programs doesn't name, or an empty string."""
-    first, *rest = argv
-    named = [first]
-    if PurePath(first).name in RUN_ANOTHER:
-        named += (word for word in rest if shutil.which(word))
+    named = [argv[0]]
+    for word in argv[1:]:
+        if PurePath(named[-1]).name not in RUN_ANOTHER:
+            break  # the rest are its arguments
+        if shutil.which(word):
+            named.append(word)
     return next((name for name in named if _is_of_the_system(name) and PurePath(name).name not in known()), "")
 
 

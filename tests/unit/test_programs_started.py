@@ -23,6 +23,8 @@ from tests.support.programs import LIST, UnknownProgram, unknown
         (("/tmp/made-by-a-test/id",), ""),
         (("nsenter", "--target", "1", "--", "lsipc", "--json"), ""),
         (("nsenter", "--target", "1", "--", "id", "-u"), "id"),
+        (("nsenter", "--target", "1", "--", "unshare", "--pid", "id"), "id"),
+        (("nsenter", "--target", "1", "--", "sleep", "id"), ""),
         (("unshare", "--pid", "sh", "-c", "exec sleep 1"), ""),
     ],
 )
