@@ -153,7 +153,7 @@ def test_predictions_come_true(
     assert not [row for row in wrong if row.diagnosis.confidence is Confidence.CERTAIN], listed
     assert len(wrong) * 20 <= len(rows), listed
     assert len(unknown) * 10 <= len(rows), listed
-    _assert_without_root(rows)
+    _assert_without_root(rows, may_be_certain=group.is_owner)
 
 
 def _print_without_root(rows: Sequence[Row]) -> None:
@@ -162,8 +162,8 @@ def _print_without_root(rows: Sequence[Row]) -> None:
     print("\n".join(row.line_without_root() for row in rows))
 
 
-def _assert_without_root(rows: Sequence[Row]) -> None:
-    """Checks the predictions for a user in the docker group about the same containers.
+def _assert_without_root(rows: Sequence[Row], may_be_certain: bool) -> None:
+    """Checks the predictions for a user in the docker group, or of a rootless engine, about the same containers.
 
     A program that was still starting misleads root alike, which is checked above.
     """
@@ -172,5 +172,6 @@ def _assert_without_root(rows: Sequence[Row]) -> None:
     listed = "\n".join(row.line_without_root() for row in rows if row.right_without_root is not True)
     assert len(right) * 4 >= len(rows) * 3, listed
     assert len(wrong) * 50 <= len(rows), listed
-    assert all(row.unprivileged["confidence"] != Confidence.CERTAIN for row in rows), listed
+    certain = [row for row in rows if row.unprivileged["confidence"] == Confidence.CERTAIN]
+    assert not certain or may_be_certain, listed
     assert not [row.form.name for row in rows if "shell-in-front" in set(row.findings_without_root) - row.codes], listed

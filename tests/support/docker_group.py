@@ -1,7 +1,7 @@
 """The doctor as a user in the docker group sees it: `python -m tests.support.docker_group SOCKET`, started as root.
 
 The process becomes a user without rights who is in the group of the socket, and then answers each line on its standard
-input with one line of JSON.
+input with one line of JSON. The socket of a rootless engine belongs to its user alone: there it becomes that user.
 """
 
 import importlib
@@ -40,13 +40,13 @@ class _Relay(socketserver.ThreadingUnixStreamServer):
 
     daemon_threads = True
 
-    def __init__(self, engine: str) -> None:
+    def __init__(self, engine: str, user: int) -> None:
         self.engine = engine
         self.folder = tempfile.mkdtemp(prefix="cl-")
         self.path = f"{self.folder}/docker.sock"
         os.chmod(self.folder, 0o711)  # noqa: S103  anybody may reach the socket
         super().__init__(self.path, _Connection)
-        os.chown(self.path, 0, GROUP)
+        os.chown(self.path, user, GROUP)
         os.chmod(self.path, 0o660)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -81,7 +81,11 @@ class DockerGroup:
     def __init__(self, engine_host: str) -> None:
         """Starts it for the engine at a Unix socket."""
         self._lock = threading.Lock()
-        self._relay = _Relay(engine_host.removeprefix("unix://"))
+        path = engine_host.removeprefix("unix://")
+        owner = os.stat(path).st_uid
+        self.is_owner = owner != 0
+        """Whether it is the user of a rootless engine, who may read all about processes of that user."""
+        self._relay = _Relay(path, owner)
         self._child = subprocess.Popen(
             (sys.executable, "-m", "tests.support.docker_group", self._relay.path),
             env=os.environ | {"PYTHONPATH": ":".join(sys.path)}, cwd=Path(__file__).parents[2],
@@ -124,11 +128,11 @@ def docker_group(engine_host: str) -> Iterator[DockerGroup]:
         yield made
 
 
-def drop_rights(group: int) -> None:
+def drop_rights(group: int, user: int = NOBODY) -> None:
     """Becomes a user whose only right is this group."""
     os.setgroups([group])
-    os.setgid(NOBODY)
-    os.setuid(NOBODY)
+    os.setgid(user)
+    os.setuid(user)
 
 
 def _answer(host: str, question: str, container: str) -> Answer:
@@ -156,7 +160,8 @@ def _load_all() -> None:
 
 if __name__ == "__main__":
     _load_all()
-    drop_rights(os.stat(sys.argv[1]).st_gid)
+    about = os.stat(sys.argv[1])
+    drop_rights(about.st_gid, about.st_uid or NOBODY)
     for line in sys.stdin:
         try:
             found = _answer(f"unix://{sys.argv[1]}", *line.split())
