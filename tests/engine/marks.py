@@ -9,6 +9,9 @@ needs_cgroups = pytest.mark.not_on("rootless", reason="a rootless engine has no 
 shares_pids = pytest.mark.not_on(
     "rootless", reason="without a cgroup nothing shows which processes of a shared PID namespace are the container's"
 )
+needs_users = pytest.mark.not_on(
+    "podman-5-rootless", reason="its containers have one user: others would have to be in /etc/subuid of this machine"
+)
 shares_ipc_of_host = pytest.mark.not_on(
     "rootless", reason="in a user namespace --ipc=host binds /dev/mqueue, which is not mounted on this machine"
 )

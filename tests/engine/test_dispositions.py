@@ -20,7 +20,7 @@ from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import name_of
 from containerlab_tui.engine.docker_engine import DockerEngine
 from containerlab_tui.model.product import PODMAN
-from tests.engine.marks import shares_pids
+from tests.engine.marks import needs_users, shares_pids
 from tests.support.docker import Containers, Docker, eventually
 from tests.support.kernel import container_processes, send
 
@@ -423,6 +423,7 @@ def test_a_zombie_is_listed_without_effect(docker: Docker, container: Containers
     watch.close()
 
 
+@needs_users
 def test_users_are_the_container_s(docker: Docker, container: Containers) -> None:
     name = container(BASE, "sleep", "1000", options=("--user=games",))
     process = processes_of(docker, name)[0]

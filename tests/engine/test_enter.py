@@ -16,7 +16,7 @@ import pytest
 from containerlab_probes.processes.identity import identify
 from containerlab_tui.model.entry import Entry, Way
 from containerlab_tui.services.host_session import HostSession
-from tests.engine.marks import needs_cgroups, shares_pids
+from tests.engine.marks import needs_cgroups, needs_users, shares_pids
 from tests.support.docker import Containers, Docker, eventually
 from tests.support.kernel import container_processes
 from tests.support.pseudoterminal import Pseudoterminal
@@ -257,6 +257,7 @@ def test_size_and_signals_reach_the_session(way: str, enter: Enter, container: C
     eventually(lambda: len(container_processes(docker.run_of(name))) == 1, "the hangup has ended it", 60)
 
 
+@needs_users
 def test_the_session_has_the_rights_of_the_containers_pid_1(enter: Enter, container: Containers) -> None:
     options = ("--cap-drop=ALL", "--cap-add=CHOWN", "--security-opt=no-new-privileges", "--user=1000")
     name = container("dockerapp1", options=options)

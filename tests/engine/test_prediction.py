@@ -18,6 +18,7 @@ from containerlab_tui.services.diagnosis import doctor
 from containerlab_tui.services.processes import see_processes
 from containerlab_tui.services.stop import plan_stop, run_stop
 from tests.engine.forms_of_programs import FORMS, Form
+from tests.engine.marks import needs_users
 from tests.engines import matrix
 from tests.support.docker import LABEL, Docker, eventually
 from tests.support.docker_group import Answer, DockerGroup, docker_group
@@ -130,6 +131,7 @@ def _row(engine_host: str, docker: Docker, image: str, form: Form, name: str, gr
     return Row(form, diagnosis, state, compare(diagnosis, state), unprivileged)
 
 
+@needs_users
 def test_predictions_come_true(
     engine_host: str, chosen_engine: matrix.Engine | None, docker: Docker, servers_image: str, names: list[str]
 ) -> None:

@@ -12,6 +12,7 @@ from containerlab_probes.records import WITHOUT_ROOT
 from containerlab_tui.engine.docker_engine import DockerEngine
 from containerlab_tui.services.diagnosis import doctor
 from tests.engine.forms_of_programs import BLOCKS, HANDLER_EXITS
+from tests.engine.marks import needs_users
 from tests.support.docker import Containers, Docker, eventually
 from tests.support.docker_group import Answer, DockerGroup, docker_group
 from tests.support.kernel import container_processes
@@ -50,6 +51,7 @@ def run_without(capability: str, host: str, state: Path, *words: str) -> subproc
     )  # fmt: skip
 
 
+@needs_users
 @pytest.mark.parametrize("capability", CAPABILITIES)
 def test_what_needs_a_capability_names_it_and_the_rest_works(
     capability: str, engine_host: str, docker: Docker, container: Containers, tmp_path: Path
@@ -125,6 +127,7 @@ def test_the_docker_group_gets_the_prediction_that_root_gets(
     assert (root.outlook, {one.code for one in root.findings}) == (outlook, codes(answer))
 
 
+@needs_users
 def test_the_docker_group_sees_the_processes_that_root_sees(
     group: DockerGroup, engine: DockerEngine, docker: Docker, container: Containers
 ) -> None:
