@@ -11,7 +11,7 @@ from containerlab_tui.engine.api import RunRequest
 from containerlab_tui.engine.docker_engine import DockerEngine
 from containerlab_tui.engine.lab_client import REGISTRY
 from tests.engine.commands_support import Command
-from tests.engine.marks import only_podman
+from tests.engine.marks import needs_cgroups, only_podman, shares_pids
 from tests.engine.test_why import ENDS, SMALL, STAYS, python, shell
 from tests.engines import matrix, shared
 from tests.engines.podman import Podman
@@ -124,6 +124,7 @@ def test_a_kill_from_the_host_is_not_podmans(docker: Docker, container: Containe
     assert "nobody asked Podman to stop it" in command.asks("why", name)["sentence"]
 
 
+@needs_cgroups
 def test_out_of_memory_and_a_stop_are_both_possible(docker: Docker, container: Containers, command: Command) -> None:
     """Podman's OOMKilled is true also if another process was killed."""
     code = "import subprocess, sys, time\nsubprocess.run(['python3', '-c', 'x = bytearray(b\"x\") * 200_000_000'])\n"
@@ -205,19 +206,35 @@ def pod(chosen_engine: matrix.Engine | None) -> Iterator[Podman]:
     podman.command("pod", "rm", "--force", "--time=0", "pod-9")
 
 
-def test_containers_of_a_pod(pod: Podman, docker: Docker, command: Command) -> None:
-    """They share namespaces with the pod's infra container, but each lists only its processes, by their cgroups."""
-    for name, image in (("pod-9-a", "dockerapp2"), ("pod-9-b", "dockerapp1")):
+@pytest.fixture
+def members(pod: Podman, docker: Docker) -> tuple[str, str]:
+    """Starts two containers in the pod and returns their names."""
+    names = ("pod-9-a", "pod-9-b")
+    for name, image in zip(names, ("dockerapp2", "dockerapp1"), strict=True):
         run = pod.command("run", "-d", "--pod=pod-9", f"--name={name}", f"{REGISTRY}/containerlab/{image}:latest")
         assert not run.returncode, run.stderr
         docker.says(name, "pid = ")
+    return names
+
+
+def test_containers_of_a_pod_share_ipc(members: tuple[str, str], command: Command) -> None:
+    first, second = members
     rows = {one["name"]: one for one in command.asks("ps")["containers"]}
     infra = next(name for name in rows if name.endswith("-infra"))
-    assert rows["pod-9-a"]["ipc_mode"] == f"container:{rows[infra]['id']}"
-    assert set(command.asks("ipc", "pod-9-a")["shared_with"]) == {infra, "pod-9-b"}
-    (process,) = command.asks("processes", "pod-9-a")["processes"]
-    assert (process["pid"], process["container_pid"] != 1) == (rows["pod-9-a"]["pid"], True)
-    answer = command("stop", "pod-9-a", "--timeout", "1", "--json")
+    assert rows[first]["ipc_mode"] == f"container:{rows[infra]['id']}"
+    assert set(command.asks("ipc", first)["shared_with"]) == {infra, second}
+
+
+@shares_pids
+def test_containers_of_a_pod_have_their_own_processes(
+    members: tuple[str, str], docker: Docker, command: Command
+) -> None:
+    """They share the PID namespace of the pod's infra container, but each lists only its processes, by its cgroup."""
+    first, second = members
+    rows = {one["name"]: one for one in command.asks("ps")["containers"]}
+    (process,) = command.asks("processes", first)["processes"]
+    assert (process["pid"], process["container_pid"] != 1) == (rows[first]["pid"], True)
+    answer = command("stop", first, "--timeout", "1", "--json")
     assert (answer.status, answer.document["verdict"]) == (1, "killed")
     assert {target for _, _, target in signals(answer.document)} == {process["container_pid"]}
-    assert docker.state("pod-9-b") == "running"
+    assert docker.state(second) == "running"
