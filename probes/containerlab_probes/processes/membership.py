@@ -86,7 +86,10 @@ def membership_of(run: ContainerRun) -> Membership:
     owns_namespace = is_alone and (bool(named) or not _is_of_another(paths))
     _require(init)  # all that was read is about this process
     if not named and not namespace:
-        raise Denied(f"Could not check that process {init.pid} is PID 1 of this container; run this with sudo.")
+        raise Denied(
+            f"Could not check that process {init.pid} is PID 1 of this container without root (CAP_SYS_PTRACE); "
+            "run this with sudo."
+        )
     if not named and not owns_namespace:
         raise Unsupported(
             f"Nothing shows that process {init.pid} belongs to this container: "
