@@ -88,7 +88,9 @@ def test_every_change_arrives_in_time(
     engine: DockerEngine, chosen_engine: matrix.Engine | None, watched: Watched
 ) -> None:
     """Medians of the time from the engine's timestamp of an event to the folded state that it leads to."""
-    pauses = {} if chosen_engine and chosen_engine.is_rootless else {"pause": engine.pause, "unpause": engine.unpause}
+    pauses: dict[str, Callable[[str], None]] = {}
+    if not (chosen_engine and chosen_engine.is_rootless):
+        pauses = {"pause": engine.pause, "unpause": engine.unpause}
     delays: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
         for action, delay in one_life(engine, watched, pauses):
