@@ -153,6 +153,7 @@ def _load_all() -> None:
                 and "__main__" not in module.name
             ):
                 importlib.import_module(module.name)
+    importlib.import_module("configparser")
     importlib.import_module("encodings.utf_16_le")
     importlib.import_module("encodings.idna")
     catalogue.entries()
