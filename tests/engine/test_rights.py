@@ -10,6 +10,7 @@ import pytest
 
 from containerlab_probes.records import WITHOUT_ROOT
 from containerlab_tui.engine.docker_engine import DockerEngine
+from containerlab_tui.model.product import PODMAN
 from containerlab_tui.services.diagnosis import doctor
 from tests.engine.forms_of_programs import BLOCKS, HANDLER_EXITS
 from tests.engine.marks import needs_users
@@ -155,7 +156,7 @@ def test_the_docker_group_sees_the_processes_that_root_sees(
     assert {one["pid"] for one in seen} == every
 
 
-def test_a_forecast_without_root_is_likely(group: DockerGroup, container: Containers) -> None:
+def test_a_forecast_without_root_is_likely(group: DockerGroup, engine: DockerEngine, container: Containers) -> None:
     """Of a program that awaits signals the masks say nothing: to root tini is in rt_sigtimedwait."""
     handling = f"print('ready', flush=True)\n{HANDLER_EXITS}"
     names = (
@@ -168,6 +169,6 @@ def test_a_forecast_without_root_is_likely(group: DockerGroup, container: Contai
         found = [group.forecast(name)["forecasts"] for name in names]
         return [(rows[0]["delivery"], rows[0]["likely"]) for rows in found if isinstance(rows, list)]
 
-    tini = "sigwait" if group.is_owner else "unknown"
-    expected = [("dropped", not group.is_owner), (tini, False), ("handler", False)]
+    of_init = ("signalfd" if engine.product is PODMAN else "sigwait") if group.is_owner else "unknown"
+    expected = [("dropped", not group.is_owner), (of_init, False), ("handler", False)]
     eventually(lambda: rows_of() == expected, "all have started")
