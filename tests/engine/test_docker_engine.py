@@ -30,7 +30,7 @@ from containerlab_tui.engine.container_list import snapshot
 from containerlab_tui.engine.docker_engine import DockerEngine, connect
 from containerlab_tui.engine.endpoint import Endpoint
 from containerlab_tui.engine.streams import Demultiplexer
-from tests.engine.marks import needs_cgroups
+from tests.engine.marks import needs_cgroups, needs_users
 from tests.support.docker import Docker, eventually, plain
 
 BASE = "containerlab/base:latest"
@@ -303,6 +303,7 @@ def test_only_running_containers_can_be_attached_to(engine: DockerEngine, run: R
         engine.attach(run(start=False))
 
 
+@needs_users
 def test_a_program_is_executed_on_a_terminal(engine: DockerEngine, run: Run) -> None:
     id = run()
     script = "read word; stty size; echo got $word as $(id -u) $MARK; exit 7"
