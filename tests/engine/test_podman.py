@@ -193,13 +193,14 @@ def test_leaving_a_container_closes_its_input_unless_it_has_a_terminal(docker: D
 
 
 @pytest.fixture
-def pod(chosen_engine: matrix.Engine | None) -> Iterator[Podman]:
-    """Yields the engine's own program, with a pod `pod-9` that shares its IPC and PID namespaces."""
+def pod(chosen_engine: matrix.Engine | None, request: pytest.FixtureRequest) -> Iterator[Podman]:
+    """Yields the engine's own program, with a pod `pod-9` whose containers share these namespaces."""
+    share: str = request.param
     started = shared.startable(chosen_engine)
     assert isinstance(started, shared.PodmanWithImages)
     podman = started.podman
     made = podman.command(
-        "pod", "create", "--name=pod-9", "--share=ipc,pid", "--network=none", "--infra-command=sleep 1000"
+        "pod", "create", "--name=pod-9", f"--share={share}", "--network=none", "--infra-command=sleep 1000"
     )
     assert not made.returncode, made.stderr
     yield podman
@@ -217,6 +218,7 @@ def members(pod: Podman, docker: Docker) -> tuple[str, str]:
     return names
 
 
+@pytest.mark.parametrize("pod", ["ipc"], indirect=True)
 def test_containers_of_a_pod_share_ipc(members: tuple[str, str], command: Command) -> None:
     first, second = members
     rows = {one["name"]: one for one in command.asks("ps")["containers"]}
@@ -226,6 +228,7 @@ def test_containers_of_a_pod_share_ipc(members: tuple[str, str], command: Comman
 
 
 @shares_pids
+@pytest.mark.parametrize("pod", ["ipc,pid"], indirect=True)
 def test_containers_of_a_pod_have_their_own_processes(
     members: tuple[str, str], docker: Docker, command: Command
 ) -> None:
