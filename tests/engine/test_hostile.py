@@ -19,8 +19,11 @@ from containerlab_tui.engine.docker_engine import connect
 from containerlab_tui.services.stop import plan_stop, run_stop
 from tests.engine.commands_support import Answer, Command
 from tests.engine.hostile import EVIL, LINES, MARK, NOT_UTF_8, Hostile, evil_image, hostile_containers, unsafe
+from tests.engine.marks import needs_users
 from tests.support.docker import Containers, Docker
 from tests.support.screens import PROGRAM, Screen, environment
+
+pytestmark = needs_users  # one of its processes has a user with a hostile name
 
 
 @pytest.fixture(scope="module")
