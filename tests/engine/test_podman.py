@@ -1,7 +1,9 @@
 """What is different on Podman: stops whose signals only the kernel reports, and what Podman records itself."""
 
 import signal
+import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -193,12 +195,68 @@ def test_leaving_a_container_closes_its_input_unless_it_has_a_terminal(docker: D
 
 
 @pytest.fixture
-def pod(chosen_engine: matrix.Engine | None, request: pytest.FixtureRequest) -> Iterator[Podman]:
-    """Yields the engine's own program, with a pod `pod-9` whose containers share these namespaces."""
-    share: str = request.param
+def podman(chosen_engine: matrix.Engine | None) -> Podman:
+    """Returns the engine's own program."""
     started = shared.startable(chosen_engine)
     assert isinstance(started, shared.PodmanWithImages)
-    podman = started.podman
+    return started.podman
+
+
+def run_by(podman: Podman, names: list[str], *options: str, image: str = "dockerapp2", before: str = "run") -> str:
+    """Runs a container with Podman's own program, for what the Docker API can't ask for; returns its name."""
+    name = f"test-own-{uuid.uuid4().hex[:8]}"
+    names.append(name)
+    tag = f"{REGISTRY}/containerlab/{image}:latest"
+    made = podman.command(*before.split(), "-d", f"--name={name}", "--network=none", *options, tag)
+    assert not made.returncode, made.stderr
+    return name
+
+
+def test_without_cgroups_processes_are_found_by_their_namespace(
+    podman: Podman, names: list[str], docker: Docker, command: Command
+) -> None:
+    """Only crun runs such a container, and only with a separate PID namespace. crun sends signals as `3`."""
+    name = run_by(podman, names, "--cgroups=disabled", before="--runtime=crun run")
+    docker.says(name, "pid = 1")
+    id, pid = docker.state(name, "Id"), int(docker.state(name, "State.Pid"))
+    assert id not in Path(f"/proc/{pid}/cgroup").read_text()
+    (process,) = command.asks("processes", name)["processes"]
+    assert (process["pid"], process["container_pid"]) == (pid, 1)
+    assert command.asks("ipc", name)["mode"] == "shareable"
+    assert command.asks("maps", name)["mappings"]
+    answer = command("stop", name, "--timeout", "1", "--json")
+    assert (answer.status, answer.document["verdict"]) == (1, "killed")
+    assert signals(answer.document) == [("kernel", "SIGTERM", 1), ("kernel", "SIGKILL", 1)]
+    assert answer.document["phase_2"]["started"] == answer.document["phase_1"]["ended"]
+    assert command.asks("why", name)["cause"] == "stop-killed"
+
+
+def test_a_health_check_is_shown_and_may_explain_an_end(
+    podman: Podman, names: list[str], docker: Docker, command: Command, open_ui: OpenUi
+) -> None:
+    """Podman runs health checks with timers of systemd, which this machine need not have."""
+    check = ("--health-cmd=test -e /tmp/well", "--health-interval=disable", "--health-retries=1")
+    name = run_by(podman, names, *check, "--health-on-failure=kill", image="dockerapp1")
+    docker.says(name, "pid = 1")
+    docker("exec", name, "touch", "/tmp/well")
+    podman.command("healthcheck", "run", name)
+    assert "(healthy)" in {one["name"]: one["status"] for one in command.asks("ps")["containers"]}[name]
+    ill = run_by(podman, names, *check, image="dockerapp1")
+    podman.command("healthcheck", "run", ill)
+    screen = open_ui(160, 50)
+    screen.row_shows(ill, "unhealthy")
+    docker("exec", name, "rm", "/tmp/well")
+    podman.command("healthcheck", "run", name)
+    docker("wait", name)
+    why = command.asks("why", name)
+    assert (why["cause"], why["exit_code"]) == ("killed", 137)
+    assert "Its health check had failed: with --health-on-failure, Podman does that itself." in why["sentence"]
+
+
+@pytest.fixture
+def pod(podman: Podman, request: pytest.FixtureRequest) -> Iterator[Podman]:
+    """Yields the engine's own program, with a pod `pod-9` whose containers share these namespaces."""
+    share: str = request.param
     made = podman.command(
         "pod", "create", "--name=pod-9", f"--share={share}", "--network=none", "--infra-command=sleep 1000"
     )
