@@ -98,9 +98,13 @@ def command(
 
 
 @pytest.fixture(scope="session")
-def docker(engine_host: str, tmp_path_factory: pytest.TempPathFactory) -> Docker:
-    """Returns a docker client for that engine."""
-    return Docker(engine_host, str(tmp_path_factory.mktemp("docker-config")))
+def docker(engine_host: str, tmp_path_factory: pytest.TempPathFactory, chosen_engine: matrix.Engine | None) -> Docker:
+    """Returns a docker client for that engine.
+
+    The Docker API of Podman 4 records a grace period of 0 s if none is asked for.
+    """
+    options = ("--stop-timeout=10",) if chosen_engine and chosen_engine.is_one_of(("podman-4",)) else ()
+    return Docker(engine_host, str(tmp_path_factory.mktemp("docker-config")), options)
 
 
 @pytest.fixture

@@ -49,6 +49,8 @@ class Docker:
     host: str
     config: str
     """An empty directory."""
+    run_options: tuple[str, ...] = ()
+    """For each container, before its own options."""
 
     def run(self, *arguments: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Runs `docker ARGUMENTS` and returns the result, whatever its status."""
@@ -112,7 +114,17 @@ class Containers:
         name = name or f"test-{image.replace(':', '-').replace('/', '-')}-{uuid.uuid4().hex[:8]}"
         tag = image if ":" in image else f"containerlab/{image}:latest"
         self.made.append(name)
-        self.docker("run", "-d", "--network=none", f"--label={LABEL}", f"--name={name}", *options, tag, *command)
+        self.docker(
+            "run",
+            "-d",
+            "--network=none",
+            f"--label={LABEL}",
+            f"--name={name}",
+            *self.docker.run_options,
+            *options,
+            tag,
+            *command,
+        )
         if ready:
             self.docker.says(name, ready)
         return name

@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
@@ -99,11 +100,7 @@ class DockerEngine:
 
     def version(self) -> EngineVersion:
         info = self._json("/info", "ask for the engine's version")
-        return EngineVersion(
-            version=info.get("ServerVersion") or self._version,
-            api=self._api_number,
-            product=self.product,
-        )
+        return EngineVersion(info.get("ServerVersion") or self._version, self._api_number, self.product)
 
     def containers(self) -> tuple[Container, ...]:
         return parse.containers(self._json("/containers/json", "list the containers", {"all": "1"}))
@@ -148,8 +145,7 @@ class DockerEngine:
             raise Unsupported(
                 f"The engine at {self.endpoint} speaks API {self._api}; a stop with a chosen signal needs 1.42."
             )
-        params = {"t": timeout_s, "signal": signal}
-        grace = self._grace(container, timeout_s)
+        params, grace = {"t": timeout_s, "signal": signal}, self._grace(container, timeout_s)
         return self._post(path_of(container, "stop"), f"stop {shown(container)}", params, grace).status != 304
 
     def kill(self, container: str, signal: str) -> None:
@@ -180,6 +176,8 @@ class DockerEngine:
     def run(self, request: RunRequest) -> str:
         from containerlab_tui.engine import docker_client
 
+        # Podman 4 would take 0 s if none is named.
+        default_s = parse.DEFAULT_STOP_TIMEOUT_S if self.product is PODMAN else None
         with docker_client.translated(self._where.shown, f"create a container from {request.image}"):
             host = self._client.create_host_config(
                 binds=list(request.volumes) or None,
@@ -195,7 +193,7 @@ class DockerEngine:
                 environment=dict(request.environment) or None,
                 labels=dict(request.labels) or None,
                 stop_signal=request.stop_signal or None,
-                stop_timeout=request.stop_timeout_s,
+                stop_timeout=default_s if request.stop_timeout_s is None else request.stop_timeout_s,
                 tty=request.tty,
                 stdin_open=request.tty or request.stdin,
                 detach=True,  # otherwise StdinOnce is set, and the first attach session would close stdin on detaching
@@ -222,11 +220,10 @@ class DockerEngine:
 
     def _exists(self, path: str, what: str, place: str) -> bool:
         """Returns whether a path exists in a container; `path` is the one of its archive."""
-        try:
+        with suppress(Gone):
             self._open("HEAD", path, what, {"path": place}).close()
-        except Gone:
-            return False
-        return True
+            return True
+        return False
 
     # streams and waits
 
