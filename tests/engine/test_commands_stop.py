@@ -308,7 +308,7 @@ def test_a_survived_signal_is_not_a_stop(engine_host: str, docker: Docker, conta
     name = container("dockerapp2", ready="pid = 1")
     began = time.monotonic()
     state = follow(engine_host, name, lambda: docker("kill", "--signal=TERM", name), survived_s=0.5, grace_s=1)
-    assert 1.4 < time.monotonic() - began < 8
+    assert 1.4 < time.monotonic() - began < 14, "it would wait for 15 s otherwise"
     assert (state.settled, state.verdict, state.phase_2) == (True, None, None)
     (sentence,) = explain(state)
     assert "not a stop" in sentence

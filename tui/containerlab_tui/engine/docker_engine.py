@@ -32,7 +32,7 @@ Params = Mapping[str, str | int | None]
 STOP_SLACK_S = 20
 """A stop may take this long beyond its grace period: moby waits up to 10 + 2 + 2 s (daemon/stop.go)."""
 LONGEST_S = 2**31 - 1
-"""No limit, for Podman: a restart takes no negative time (podman pkg/api/handlers/compat/containers_restart.go)."""
+"""No limit, for Podman: it takes no negative time (podman pkg/api/handlers/compat; since 5 a stop does)."""
 REMOVE_S = 60
 
 
@@ -145,7 +145,10 @@ class DockerEngine:
             raise Unsupported(
                 f"The engine at {self.endpoint} speaks API {self._api}; a stop with a chosen signal needs 1.42."
             )
-        params, grace = {"t": timeout_s, "signal": signal}, self._grace(container, timeout_s)
+        grace = self._grace(container, timeout_s)
+        if timeout_s is not None and timeout_s < 0 and self.product is PODMAN:
+            timeout_s = LONGEST_S
+        params = {"t": timeout_s, "signal": signal}
         return self._post(path_of(container, "stop"), f"stop {shown(container)}", params, grace).status != 304
 
     def kill(self, container: str, signal: str) -> None:
