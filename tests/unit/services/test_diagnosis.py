@@ -8,6 +8,7 @@ import pytest
 from containerlab_probes.errors import ContainerlabError, Denied, Gone, TimedOut, Unreachable
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Container, Details, EngineEvent
+from containerlab_tui.model.product import DOCKER, PODMAN, Product
 from containerlab_tui.services.diagnosis import doctor_all
 
 
@@ -17,8 +18,10 @@ class FailingEngine:
 
     error: ContainerlabError
     asked: list[str] = field(default_factory=list)
+    product: Product = DOCKER
 
     def past_events(self, container: str, since: float) -> tuple[EngineEvent, ...]:
+        assert self.product is DOCKER, "the events of Podman name no signals"
         return ()
 
     def containers(self) -> list[Container]:
@@ -38,7 +41,8 @@ def test_an_engine_that_does_not_respond_is_asked_once(error: ContainerlabError)
     assert engine.asked == ["a", "b"]
 
 
-def test_an_unreadable_container_is_reported_and_a_stopped_one_left_out() -> None:
-    engine = FailingEngine(Denied("not permitted"))
+@pytest.mark.parametrize("product", [DOCKER, PODMAN])
+def test_an_unreadable_container_is_reported_and_a_stopped_one_left_out(product: Product) -> None:
+    engine = FailingEngine(Denied("not permitted"), product=product)
     assert doctor_all(cast(Engine, engine)) == ((), ("b: not permitted",))
     assert engine.asked == ["a", "b", "c"]

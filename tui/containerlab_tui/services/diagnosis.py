@@ -87,8 +87,13 @@ def _facts(
         seen,
         unseen_reason=unseen_reason,
         history=history(details) if history else (),
-        events=engine.past_events(details.id, 0.0) if events is None else events,
+        events=_signal_events(engine, details.id) if events is None else events,
     )
+
+
+def _signal_events(engine: Engine, container: str = "") -> Sequence[EngineEvent]:
+    """Returns past events, for the signals in them; Podman names none, and reads its whole file for each request."""
+    return engine.past_events(container, 0.0) if engine.product.reports_signals else ()
 
 
 def doctor_all(
@@ -112,7 +117,7 @@ def doctor_each(
     """Diagnoses containers, given by id and name; leaves out those that have stopped."""
     made: list[Diagnosis] = []
     unseen: list[str] = []
-    events = engine.past_events("", since=0.0)
+    events = _signal_events(engine)
     for container, name in containers:
         try:
             made.append(doctor(engine, container, history, events, see=see))
