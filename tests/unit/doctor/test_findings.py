@@ -6,6 +6,7 @@ from dataclasses import replace
 from containerlab_tui.doctor.facts import EarlySignal
 from containerlab_tui.model.diagnosis import Diagnosis, Graceful, Severity
 from containerlab_tui.model.ending_records import PastStop
+from containerlab_tui.model.product import PODMAN
 from tests.unit.doctor.support import HUP, INT, NOW, TERM, codes, diagnosed, process
 
 SERVER = process(1, "server", exe="/app/server")
@@ -149,7 +150,7 @@ def test_a_disarmed_restart_policy() -> None:
     found = diagnosed(NGINX, restart_disarmed=True, details={"restart_policy": "always"})
     assert "docker restart box" in remedy(found, "restart-disarmed")
     marked = {"restart_policy": "always", "restart_disarmed": True}
-    on_podman = diagnosed(NGINX, restart_disarmed=True, details=marked)
+    on_podman = diagnosed(NGINX, restart_disarmed=True, details=marked, product=PODMAN)
     assert "podman restart box" in remedy(on_podman, "restart-disarmed")
     assert "restart-disarmed" not in codes(diagnosed(NGINX, restart_disarmed=True))
     assert "restart-disarmed" not in codes(
@@ -160,6 +161,14 @@ def test_a_disarmed_restart_policy() -> None:
 def test_sigkill_as_the_stop_signal() -> None:
     assert "stop-signal-kill" in codes(diagnosed(NGINX, signal="SIGKILL"))
     assert "stop-signal-kill" not in codes(diagnosed(NGINX))
+
+
+def test_without_a_grace_period_podman_sends_only_sigkill() -> None:
+    found = diagnosed(NGINX, timeout_s=0, product=PODMAN)
+    killed = diagnosed(NGINX, signal="SIGKILL")
+    assert (found.outlook, found.graceful, found.confidence) == (killed.outlook, killed.graceful, killed.confidence)
+    (summary,) = (one.summary for one in found.findings if one.code == "grace-zero")
+    assert summary == "The grace period is 0 s: Podman sends only SIGKILL."
 
 
 def test_a_stop_that_times_out_has_an_error_finding() -> None:

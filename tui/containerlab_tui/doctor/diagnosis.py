@@ -36,10 +36,10 @@ def diagnose(facts: Facts) -> Diagnosis:
     if root is None:
         delivery, outcome = Delivery.UNKNOWN, _unseen(facts)
     else:
-        delivery = case.forecast(root, facts.signal).delivery
-        outcome = _never_sent(root) or outcome_of(case, root, facts.signal)
+        delivery = case.forecast(root, facts.first_signal).delivery
+        outcome = _never_sent(root) or outcome_of(case, root, facts.first_signal)
         outcome = _in_time(facts, _by_history(facts, root, delivery, outcome), delivery)
-        if without_root(facts.processes) and facts.signal != SIGKILL:
+        if without_root(facts.processes) and facts.first_signal != SIGKILL:
             outcome = replace(outcome, confidence=lowest(outcome.confidence, Confidence.LIKELY))
     outcome = replace(outcome, findings=findings.findings(case, root, delivery, outcome))
     details = facts.details
@@ -98,7 +98,7 @@ def _unseen(facts: Facts) -> Outcome:
 def _in_time(facts: Facts, outcome: Outcome, delivery: Delivery) -> Outcome:
     """Compares the time that an exit takes with the grace period."""
     grace_s = facts.grace_s
-    if facts.signal == SIGKILL or outcome.outlook is not Outlook.EXITS:
+    if facts.first_signal == SIGKILL or outcome.outlook is not Outlook.EXITS:
         return outcome
     if grace_s == 0:
         return _at_once(outcome, delivery)

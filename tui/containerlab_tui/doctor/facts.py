@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from containerlab_probes.records import Process
+from containerlab_probes.signals.names import SIGKILL
 from containerlab_tui.model.ending_records import PastStop
 from containerlab_tui.model.inventory import Details
+from containerlab_tui.model.product import DOCKER, Product
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,17 @@ class Facts:
     """Earlier stops of this container or image, newest first."""
     early_signals: tuple[EarlySignal, ...] = ()
     """In order of time; PID 1 survived them all."""
+    product: Product = DOCKER
 
     @property
     def root(self) -> Process | None:
         """The process that receives the stop signal: the container's PID 1, whatever its number."""
         return next((one for one in self.processes if one.pid == self.details.pid), None)
+
+    @property
+    def first_signal(self) -> int:
+        """The signal that a stop sends first: the stop signal, where the engine sends it at all."""
+        return SIGKILL if self.grace_s == 0 and not self.product.signals_without_grace else self.signal
 
     @property
     def grace_s(self) -> float:

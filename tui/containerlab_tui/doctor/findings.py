@@ -69,7 +69,9 @@ def _about_the_container(case: Case, outcome: Outcome) -> Iterator[Finding]:
         yield Finding(
             "grace-zero",
             Severity.WARNING,
-            "The grace period is 0 s: SIGKILL follows the stop signal at once.",
+            "The grace period is 0 s: SIGKILL follows the stop signal at once."
+            if facts.product.signals_without_grace
+            else f"The grace period is 0 s: {facts.product.name} sends only SIGKILL.",
             ("inspect: StopTimeout 0",),
             fixes.grace(10),
         )
@@ -83,9 +85,8 @@ def _about_the_container(case: Case, outcome: Outcome) -> Iterator[Finding]:
             fixes.grace(10),
         )
     if facts.restart_disarmed and details.restart_policy != "no":
-        podman = details.restart_disarmed is not None
-        tool = "podman" if podman else "docker"
-        mark = "inspect: StoppedByUser true" if podman else "the engine's config.v2.json: HasBeenManuallyStopped true"
+        recorded, tool = details.restart_disarmed is not None, facts.product.name.lower()
+        mark = "inspect: StoppedByUser true" if recorded else "the engine's config.v2.json: HasBeenManuallyStopped true"
         yield Finding(
             "restart-disarmed",
             Severity.WARNING,

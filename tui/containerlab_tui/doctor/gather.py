@@ -81,6 +81,7 @@ def gather(
         restart_disarmed=_restart_disarmed(engine, details),
         history=tuple(history),
         early_signals=_early_signals(events, details),
+        product=engine.product,
     )
 
 

@@ -15,13 +15,16 @@ class Product:
     """Whether the standard input of a container without a terminal stays open when an attached client leaves."""
     kills_removed: bool
     """Whether a running container that is removed gets SIGKILL at once."""
+    signals_without_grace: bool
+    """Whether a stop with a grace period of 0 sends the stop signal before SIGKILL."""
 
 
-DOCKER = Product("Docker", reports_signals=True, keeps_input=True, kills_removed=True)
-PODMAN = Product("Podman", reports_signals=False, keeps_input=False, kills_removed=False)
+DOCKER = Product("Docker", reports_signals=True, keeps_input=True, kills_removed=True, signals_without_grace=True)
+PODMAN = Product("Podman", reports_signals=False, keeps_input=False, kills_removed=False, signals_without_grace=False)
 """A stop has only `die` and `cleanup`, and a `kill` event has no signal (podman libpod/events). Its conmon closes the
 input, because Podman starts it without --leave-stdin-open (conmon src/conn_sock.c). A removal stops the
-container first (podman libpod/runtime_ctr.go, removeContainer)."""
+container first (podman libpod/runtime_ctr.go, removeContainer). With a grace period of 0 a stop only kills
+(podman libpod/oci_conmon_common.go, StopContainer)."""
 _SENDERS = frozenset(("runc", "crun", "podman", "conmon", "youki", "runsc"))
 
 
