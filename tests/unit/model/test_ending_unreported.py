@@ -13,6 +13,7 @@ from tests.unit.model.test_ending import DETAILS, DIE, ENDED, PAST, START
 KILL_AT = event(ENDED - 0.1, "kill")
 KILL_BEFORE = event(ENDED - 20, "kill")
 KILL_LONG_AGO = event(ENDED - 90, "kill")
+LATER = event(ENDED - 100, "rename")
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,13 @@ def test_out_of_memory(asked: bool | None, cause: str) -> None:
     ending = explain_ending(ended, [START, DIE], product=PODMAN)
     assert (ending.cause, ending.sure) == (cause, False)
     assert "its memory limit of 32 MiB" in ending.sentence
+    assert "other than PID 1" not in ending.sentence
+
+
+def test_a_kill_older_than_the_events_may_have_been_the_request() -> None:
+    ending = explain_ending(replace(DETAILS, exit_code=0, asked_to_stop=True), [LATER, DIE], product=PODMAN)
+    assert (ending.cause, ending.sure) == ("stopped", False)
+    assert "stopped or killed through Podman" in ending.sentence
 
 
 def test_a_watched_stop_is_known_better() -> None:

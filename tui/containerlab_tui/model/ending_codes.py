@@ -4,6 +4,7 @@ from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.model.ending_records import Run
 
 KILLED = 128 + SIGKILL
+CGROUP_GONE = "cgroup: removed with the container, so memory.events could not be read"
 LONG_S = 60.0
 """A signal sent longer than this before the exit may be unrelated to it."""
 

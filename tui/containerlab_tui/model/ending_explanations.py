@@ -7,7 +7,7 @@ with the signal (moby daemon/stop.go, kill.go, delete.go). No event names who re
 from dataclasses import replace
 
 from containerlab_probes.signals.names import SIGKILL, name_of
-from containerlab_tui.model.ending_codes import KILLED, LONG_S, limit_of, meaning_of
+from containerlab_tui.model.ending_codes import CGROUP_GONE, KILLED, LONG_S, limit_of, meaning_of
 from containerlab_tui.model.ending_records import NEAR_S, Ending, PastStop, Run
 from containerlab_tui.model.ending_unreported import explain_unreported
 from containerlab_tui.model.grace import grace_period
@@ -158,13 +158,13 @@ def _out_of_memory(run: Run, evidence: tuple[str, ...]) -> Ending:
 
 def _oom_evidence(run: Run) -> tuple[str, ...]:
     events = tuple(f"engine: an oom event came {ago:.1f} s before the exit" for ago in _ooms(run)[-1:])
-    return (*events, "cgroup: removed with the container, so memory.events could not be read")
+    return (*events, CGROUP_GONE)
 
 
 def _with_killed_children(run: Run, ending: Ending) -> Ending:
     """Adds processes other than PID 1 that were killed out of memory."""
     out_of_memory = run.oom_killed or _ooms(run)
-    if ending.cause == "out-of-memory" or not out_of_memory or ending.evidence[-1].startswith("cgroup:"):
+    if ending.cause == "out-of-memory" or not out_of_memory or ending.evidence[-1] == CGROUP_GONE:
         return ending
     ago = _ooms(run)
     time = f"{ago[-1]:.1f} s before the exit" if ago else "in this run"

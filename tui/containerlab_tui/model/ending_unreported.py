@@ -6,7 +6,7 @@ inspect (`StoppedByUser`).
 
 from dataclasses import replace
 
-from containerlab_tui.model.ending_codes import KILLED, LONG_S, limit_of, meaning_of
+from containerlab_tui.model.ending_codes import CGROUP_GONE, KILLED, LONG_S, limit_of, meaning_of
 from containerlab_tui.model.ending_records import Ending, Run
 from containerlab_tui.model.grace import grace_period
 from containerlab_tui.model.inventory import HEALTH
@@ -24,9 +24,8 @@ def explain_unreported(run: Run, recorded: Evidence) -> Ending:
     evidence = (*recorded, *_evidence(run, asked, kills))
     if run.exit_code == KILLED and run.oom_killed and (asked or kills):
         sentence = f"It was stopped or killed through {name} and exited with 137; it also reached {limit_of(run)}, and "
-        return Ending(
-            "unknown", f"{sentence}the kernel killed a process. Which of the two is unknown.", False, evidence
-        )
+        sentence += "the kernel killed a process. Which of the two is unknown."
+        return Ending("unknown", sentence, False, (*evidence, CGROUP_GONE))
     if run.exit_code == KILLED and run.oom_killed:
         sentence = f"It reached {limit_of(run)}, and the kernel killed a process, most likely PID 1. {name} reports no "
         return Ending("out-of-memory", f"{sentence}signals, so a later SIGKILL is possible.", False, evidence)
@@ -88,12 +87,15 @@ def _asked(run: Run, evidence: Evidence) -> Ending:
     if run.seen < LONG_S and run.seen != float("inf"):
         sentence = f"It was stopped or killed through {name} and exited with {code}; {name} keeps no events of that "
         return Ending("unknown" if code == KILLED else "stopped", f"{sentence}time.", False, evidence)
-    if code != KILLED:
+    if code != KILLED and run.seen == float("inf"):
         return Ending("stopped", f"It was stopped through {name} and exited on its own with {code}.", True, evidence)
-    grace = grace_period(run.details.stop_timeout_s) if run.details is not None else "its grace period"
+    if code != KILLED:
+        sentence = f"It was stopped or killed through {name}, the latter more than {run.seen:.0f} s before, and exited "
+        return Ending("stopped", f"{sentence}on its own with {code}.", False, evidence)
+    grace = run.details and f" ({grace_period(run.details.stop_timeout_s)}, unless the stop named another)"
     sentence = (
-        f"It was stopped through {name} and exited with 137: most likely it did not exit within the grace period "
-        f"({grace}, unless the stop named another) and was killed."
+        f"It was stopped through {name} and exited with 137: most likely it did not exit within the grace period"
+        f"{grace or ''} and was killed."
     )
     return Ending("stop-killed", sentence, False, evidence)
 
