@@ -171,6 +171,8 @@ def test_a_stop_that_cannot_begin_is_finished_with_the_reason() -> None:
     assert isinstance(finished, StopFinished)
     assert (finished.state.verdict, finished.state.settled) == (Verdict.FAILED, True)
     assert "no engine" in [one.detail for one in finished.state.events]
+    stops.take_exit(event(5.0, "die", exitCode="0"), stopped_on_podman(0))
+    assert host.changes[-1] is finished, "its exit is not another stop"
 
 
 def test_of_two_stops_of_one_container_the_newer_is_shown() -> None:

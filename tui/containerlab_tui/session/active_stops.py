@@ -174,8 +174,9 @@ class ActiveStops:
         container = event.container
         if event.action not in ("die", "cleanup") or not details.asked_to_stop or container in self._in_progress:
             return
-        if (details.finished_at or event.time) <= self._seen.get(container, 0.0) + SAME_EXIT_S:
-            return  # this program ran that stop
+        ended = details.finished_at or event.time
+        if ended <= max(self._seen.get(container, 0.0) + SAME_EXIT_S, self._failed_until.get(container, 0.0)):
+            return  # this program ran that stop, or began it before the engine went away
         from containerlab_tui.services.stop import stop_known_by_exit
 
         operation = self._changes.at(container, event.time) if self._changes is not None else None
