@@ -57,6 +57,7 @@ def test_a_request_to_stop_is_what_podman_recorded(
 
 def test_a_container_that_is_not_cleaned_up_yet_has_exited() -> None:
     assert parse.container({"Id": podman.ID, "State": "stopped"}).state == "exited"
+    assert parse.container({"Id": podman.ID, "State": "stopping"}).state == "running"
     assert parse.details({"Id": podman.ID, "State": {"Status": "stopped"}}).state == "exited"
 
 

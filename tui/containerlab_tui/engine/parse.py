@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from containerlab_probes.errors import BadRequest
-from containerlab_tui.model.inventory import HEALTH, Container, Details, EngineEvent, MountPoint
+from containerlab_tui.model.inventory import EXITED, HEALTH, UP, Container, Details, EngineEvent, MountPoint
 from containerlab_tui.model.product import DOCKER, PODMAN, Product
 
 DEFAULT_STOP_SIGNAL = "SIGTERM"
@@ -40,8 +40,11 @@ def container(document: Mapping[str, Any]) -> Container:
 
 
 def _state(word: str | None) -> str:
-    """Returns a state by Docker's word: Podman's `stopped` is an exit that it has not cleaned up after yet."""
-    return "exited" if word == "stopped" else word or ""
+    """Returns a state by Docker's word: Podman's `stopped` is an exit that it has not cleaned up after yet.
+
+    Podman's `stopping` is the time between both signals of a stop (libpod/define/containerstate.go).
+    """
+    return {"stopped": EXITED, "stopping": UP}.get(word or "", word or "")
 
 
 def _own_name(names: Iterable[str]) -> str:
