@@ -136,6 +136,11 @@ def test_a_kernel_event_marks_the_lane_that_it_names() -> None:
     assert "▼QUIT" not in lane_of(fed(stop_in_progress(), quit_event), 13, after=9.0)
 
 
+def test_a_signal_that_the_engine_does_not_name_has_no_mark() -> None:
+    unnamed = StopEvent(BEGAN + 1.0, Kind.SIGNAL, Source.ENGINE, None, 1)
+    assert lane_of(fed(stop_in_progress(), unnamed), 1, after=9.0) == lane_of(stop_in_progress(), 1, after=9.0)
+
+
 def test_a_narrow_screen_shows_names_only() -> None:
     lines = [plain(line) for line in draw(killed_stop(), 20, BEGAN + 20)]
     assert len(lines) == 3

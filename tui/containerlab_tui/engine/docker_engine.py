@@ -170,7 +170,8 @@ class DockerEngine:
         params = {"force": "1" if force else None, "v": "1" if volumes else None}
         limit_s: float | None = REMOVE_S
         if force and not self.product.kills_removed:
-            limit_s = self._grace(container, None)
+            grace_s = self._grace(container, None)
+            limit_s = None if grace_s is None else REMOVE_S + grace_s
         self._call("DELETE", path_of(container), f"remove {shown(container)}", params, timeout_s=limit_s)
 
     def rename(self, container: str, name: str) -> None:

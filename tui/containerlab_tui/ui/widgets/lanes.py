@@ -232,11 +232,16 @@ def _fit(text: str, width: int) -> str:
 
 
 def _signals(state: StopState, lane: Lane) -> Sequence[StopEvent]:
-    """Returns the signals sent to this process, each once even if both engine and kernel report it."""
+    """Returns the named signals sent to this process, each once even if both engine and kernel report it."""
     found: list[StopEvent] = []
     for event in state.events:
         mine = event.id == lane.id or (event.id is None and event.container_pid == lane.container_pid)
-        if event.kind is Kind.SIGNAL and mine and event.signal not in {other.signal for other in found}:
+        if (
+            event.signal is not None
+            and event.kind is Kind.SIGNAL
+            and mine
+            and event.signal not in {other.signal for other in found}
+        ):
             found.append(event)
     return found
 
