@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from containerlab_tui.engine import parse
-from containerlab_tui.model.inventory import status_with_health
 from containerlab_tui.model.product import DOCKER, PODMAN, Product
+from containerlab_tui.present.states import status_with_health
 from tests.support import podman
 
 

@@ -21,8 +21,8 @@ from containerlab_tui.model.inventory import (
     Snapshot,
     fold,
     ordered,
-    status_words,
 )
+from containerlab_tui.present.states import status_words
 
 ID = "a" * 64
 OTHER = "b" * 64

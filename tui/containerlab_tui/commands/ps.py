@@ -5,8 +5,9 @@ import argparse
 from containerlab_probes.errors import Gone
 from containerlab_tui.commands import common
 from containerlab_tui.model.grace import grace_period
-from containerlab_tui.model.inventory import LISTED, Details, ordered, status_with_health
+from containerlab_tui.model.inventory import LISTED, Details, ordered
 from containerlab_tui.present import documents
+from containerlab_tui.present.states import status_with_health
 
 
 def run(arguments: argparse.Namespace) -> int:

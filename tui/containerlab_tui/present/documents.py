@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from containerlab_probes.records import ProcessLoad
 from containerlab_probes.signals.names import name_of
-from containerlab_tui.model.inventory import status_with_health
 from containerlab_tui.present.safe_text import plain
+from containerlab_tui.present.states import status_with_health
 
 if TYPE_CHECKING:
     from containerlab_probes.records import Dispositions, Forecast, IpcObject, Process, Window

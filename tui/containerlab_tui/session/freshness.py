@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from containerlab_tui.model.diagnosis import Diagnosis
-from containerlab_tui.model.inventory import RUNNING, Container, status_words
+from containerlab_tui.model.inventory import RUNNING, Container
+from containerlab_tui.present.states import status_words
 from containerlab_tui.session.store import Store
 
 RESTARTED = "restarted: press r"

@@ -9,9 +9,9 @@ from rich.cells import cell_len
 from textual.binding import BindingType
 
 from containerlab_tui.model.grace import grace_period
-from containerlab_tui.model.inventory import DEAD, EXITED, RUNNING, UP, status_with_health, status_words
+from containerlab_tui.model.inventory import DEAD, EXITED, RUNNING, UP
 from containerlab_tui.present.safe_text import safe_line
-from containerlab_tui.present.states import UNREAD, forecast_word, state_word
+from containerlab_tui.present.states import UNREAD, forecast_word, state_word, status_with_health, status_words
 from containerlab_tui.session.actions import Scope
 from containerlab_tui.session.selection import Selection
 from containerlab_tui.session.store import Store
