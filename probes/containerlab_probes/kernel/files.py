@@ -140,8 +140,8 @@ def answer_bytes(text: str) -> int:
 
     A container chooses its names, so a limit of characters would let an answer become six times as long.
     """
-    if text.isascii():
-        return len(text) + text.count('"') + text.count("\\") if text.isprintable() else 6 * len(text)
+    if text.isascii() and text.isprintable():
+        return len(text) + text.count('"') + text.count("\\")
     return (12 if max(text) > "\uffff" else 6) * len(text)  # two escapes for a character beyond U+FFFF
 
 

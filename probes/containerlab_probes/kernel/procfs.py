@@ -7,7 +7,7 @@ text that the kernel does not write.
 import re
 import sys
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 
 _STATUS_KEYS = {
     "State": r"(\S).*", "Tgid": r"(\d+)", "Pid": r"(\d+)", "PPid": r"(\d+)", "Uid": r"\d+\s+(\d+)\s+\d+\s+\d+",
@@ -19,7 +19,6 @@ _STATUS = re.compile(
 )
 """One pattern for all lines is three times as fast as one search for all keys."""
 _NAMESPACE_PIDS = re.compile(r"\nNSpid:([\t 0-9]+)$", re.MULTILINE)
-_hexadecimal = partial(int, base=16)
 SIGSET_BYTES = 8
 """Size of the kernel's sigset_t: 64 signals (include/uapi/asm-generic/signal.h)."""
 
@@ -128,7 +127,6 @@ def _namespace_pids(text: str) -> tuple[int, ...]:
     return tuple(map(int, found[1].split())) if found else ()
 
 
-@lru_cache(maxsize=1024)
 def parse_mask(text: str) -> frozenset[int]:
     """Parses a signal mask of /proc: 16 hexadecimal digits, bit 0 for signal 1."""
     return signals_of(int(text.strip(), 16))
@@ -158,7 +156,7 @@ def parse_syscall(text: str) -> Syscall | None:
         return None
     if len(fields) not in (3, 9):
         raise ValueError(f"not a line of /proc/PID/syscall: {text[:80]!r}")
-    numbers = tuple(map(_hexadecimal, fields[1:]))
+    numbers = tuple(int(field, 16) for field in fields[1:])
     return Syscall(int(fields[0]), numbers[:-2], numbers[-2])
 
 

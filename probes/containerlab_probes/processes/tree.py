@@ -83,7 +83,7 @@ def list_processes(
         with suppress(Gone):
             is_orphaned = stats[pid].group not in held
             found.append(_read(pid, stats[pid], membership.level if members[pid] else None, users, is_orphaned))
-            text_bytes += answer_bytes("".join((*found[-1].argv, found[-1].exe, found[-1].user)))
+            text_bytes += sum(map(answer_bytes, (*found[-1].argv, found[-1].exe, found[-1].user)))
     if all(process.id != init for process in found):
         raise Gone(f"PID 1 of the container (process {init.pid}) has exited.")
     return ProcessList(_in_tree_order(found, init), unread)

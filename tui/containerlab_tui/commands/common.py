@@ -4,7 +4,6 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import TYPE_CHECKING
 
 from containerlab_probes.errors import BadRequest, ContainerlabError
@@ -154,14 +153,11 @@ def tell_once() -> Callable[[str], None]:
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> SafeText:
     """Returns aligned columns, two spaces apart; `right` are the columns of numbers. Every cell is made safe."""
-    safe_once, width_once = cache(safe), cache(width)  # most cells of a long table are repeated
-    cells = [[safe_once(cell) for cell in row] for row in (headings, *rows)]
-    rooms = [max(width_once(row[column]) for row in cells) for column in range(len(headings))]
+    cells = [[safe(cell) for cell in row] for row in (headings, *rows)]
+    widths = [max(width(row[column]) for row in cells) for column in range(len(headings))]
     lines = []
     for row in cells:
-        padded = [
-            (cell.rjust if column in right else cell.ljust)(room + len(cell) - width_once(cell))
-            for column, (cell, room) in enumerate(zip(row, rooms, strict=True))
-        ]
-        lines.append("  ".join(padded))
+        pads = [" " * (room - width(cell)) for cell, room in zip(row, widths, strict=True)]
+        columns = enumerate(zip(row, pads, strict=True))
+        lines.append("  ".join(pad + cell if column in right else cell + pad for column, (cell, pad) in columns))
     return safe_block(line.rstrip() for line in lines)
