@@ -91,6 +91,7 @@ def stopped_on_podman(code: int, asked: bool | None = True) -> Details:
 @pytest.mark.parametrize(("code", "verdict"), [(0, Verdict.GRACEFUL), (137, Verdict.KILLED)])
 def test_a_stop_that_the_engine_reports_by_its_exit_is_added(code: int, verdict: Verdict, action: str) -> None:
     host = Host()
+    host.product = PODMAN
     stops = ActiveStops(host, no_processes)
     stops.take_exit(event(5.0, action), stopped_on_podman(code))
     stops.take_exit(event(5.1, "cleanup"), stopped_on_podman(code))

@@ -122,6 +122,7 @@ class Engine(Protocol):
     local: bool
     """Whether its containers run on this kernel (a Unix socket): probes and cgroup files work only then."""
     product: Product
+    """Which program it is; engines leave out different facts."""
 
     def clone(self) -> "Engine": ...
 

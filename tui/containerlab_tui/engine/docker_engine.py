@@ -34,6 +34,7 @@ STOP_SLACK_S = 20
 LONGEST_S = 2**31 - 1
 """No limit, for Podman: it takes no negative time (podman pkg/api/handlers/compat; since 5 a stop does)."""
 REMOVE_S = 60
+"""The longest duration of a removal: the kernel unmounts and deletes what the container has written."""
 
 
 def connect(endpoint_url: str | None = None, context: str | None = None) -> "DockerEngine":

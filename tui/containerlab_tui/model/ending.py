@@ -10,12 +10,9 @@ from dataclasses import dataclass, replace
 from containerlab_probes.records import MemoryRecord, PidsRecord
 from containerlab_tui.model import ending_explanations as explanations
 from containerlab_tui.model.ending_codes import CODES
-from containerlab_tui.model.ending_records import Ending, PastStop, Run, utc_time
+from containerlab_tui.model.ending_records import SAME_END_S, Ending, PastStop, Run, utc_time
 from containerlab_tui.model.inventory import CREATED, RESTARTING, RUNNING, Details, EngineEvent
 from containerlab_tui.model.product import DOCKER, Product
-
-SAME_END_S = 2.0
-"""Two records of the same exit (the engine's and ours) differ by at most this time."""
 
 
 @dataclass(frozen=True, slots=True)

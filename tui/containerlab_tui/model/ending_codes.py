@@ -2,11 +2,21 @@
 
 from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.model.ending_records import Run
+from containerlab_tui.model.product import Product
 
 KILLED = 128 + SIGKILL
 CGROUP_GONE = "cgroup: removed with the container, so memory.events could not be read"
 LONG_S = 60.0
 """A signal sent longer than this before the exit may be unrelated to it."""
+
+
+def who_else(product: Product) -> str:
+    """Returns the sentences about 137 without a SIGKILL from the engine."""
+    return (
+        f"Either something other than {product.name} sent SIGKILL (a kill on the host, the kernel out of memory), or "
+        "PID 1 exited with 137, as a shell does after its child was killed. Which of the two is unknown."
+    )
+
 
 #: Possible meanings of exit codes, used only if nothing better is known.
 CODES = {

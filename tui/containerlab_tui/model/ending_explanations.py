@@ -7,7 +7,7 @@ with the signal (moby daemon/stop.go, kill.go, delete.go). No event names who re
 from dataclasses import replace
 
 from containerlab_probes.signals.names import SIGKILL, name_of
-from containerlab_tui.model.ending_codes import CGROUP_GONE, KILLED, LONG_S, limit_of, meaning_of
+from containerlab_tui.model.ending_codes import CGROUP_GONE, KILLED, LONG_S, limit_of, meaning_of, who_else
 from containerlab_tui.model.ending_records import NEAR_S, Ending, PastStop, Run
 from containerlab_tui.model.ending_unreported import explain_unreported
 from containerlab_tui.model.grace import grace_period
@@ -51,7 +51,7 @@ def from_recorded_stop(
             cause, sure = "unknown", False
             sentence = f"During a stop with {past.signal} it exited with 137{took}"
             sentence += f"; {product.name} sent no SIGKILL. " if product.reports_signals else ". "
-            sentence += _who_else(product)
+            sentence += who_else(product)
     elif past.signal == "SIGKILL":
         cause = "stop-killed" if stopped else "killed"
         sentence = "It was killed at once: its stop signal is SIGKILL."
@@ -146,7 +146,7 @@ def _out_of_memory(run: Run, evidence: tuple[str, ...]) -> Ending:
     if ooms:
         sentence = (
             f"One of its processes was killed (out of memory) {ooms[-1]:.1f} s before the exit; PID 1 kept running. "
-            f"{_who_else(run.product)}"
+            f"{who_else(run.product)}"
         )
         return Ending("unknown", sentence, False, evidence)
     sentence = (
@@ -192,16 +192,9 @@ def _signalled(run: Run, kills: list[tuple[float, int]], evidence: tuple[str, ..
         return Ending("stopped", sentence, True, evidence)
     sentence = (
         f"It was stopped with {name_of(signal)} and exited {waited:.1f} s later with 137, but Docker sent no SIGKILL. "
-        f"{_who_else(run.product)}"
+        f"{who_else(run.product)}"
     )
     return Ending("stopped", sentence, False, evidence)
-
-
-def _who_else(product: Product) -> str:
-    return (
-        f"Either something other than {product.name} sent SIGKILL (a kill on the host, the kernel out of memory), or "
-        "PID 1 exited with 137, as a shell does after its child was killed. Which of the two is unknown."
-    )
 
 
 def _from_code(run: Run, recorded: tuple[str, ...]) -> Ending:
@@ -209,7 +202,7 @@ def _from_code(run: Run, recorded: tuple[str, ...]) -> Ending:
     code, evidence = run.exit_code, (*recorded, *_how_far(run))
     seen_all = run.seen >= LONG_S
     if code == KILLED:
-        who = _who_else(run.product) if seen_all else (
+        who = who_else(run.product) if seen_all else (
             "Possible causes: a stop that timed out, docker kill, out of memory, a kill on the host, or exit code 137 "
             "from PID 1 itself."
         )  # fmt: skip

@@ -11,7 +11,9 @@ from containerlab_tui.model.product import DOCKER, Product
 COMPARABLE = 0.15
 """Largest relative difference at which a shorter grace period is still comparable."""
 NEAR_S = 0.5
-"""Tolerance when a measured grace period is compared with the configured one."""
+"""Tolerance when a measured grace period is compared with the configured one: both ends are seen a little late."""
+SAME_END_S = 2.0
+"""Two records of the same exit (the engine's and ours) differ by at most this time."""
 
 
 @dataclass(frozen=True, slots=True)

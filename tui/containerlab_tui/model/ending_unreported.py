@@ -6,7 +6,7 @@ inspect (`StoppedByUser`).
 
 from dataclasses import replace
 
-from containerlab_tui.model.ending_codes import CGROUP_GONE, KILLED, LONG_S, limit_of, meaning_of
+from containerlab_tui.model.ending_codes import CGROUP_GONE, KILLED, LONG_S, limit_of, meaning_of, who_else
 from containerlab_tui.model.ending_records import Ending, Run
 from containerlab_tui.model.grace import grace_period
 from containerlab_tui.model.inventory import HEALTH
@@ -105,11 +105,7 @@ def _from_code(run: Run, asked: bool | None, evidence: Evidence) -> Ending:
     name, code, meaning = run.product.name, run.exit_code, meaning_of(run)
     if asked is False:
         if code == KILLED:
-            sentence = (
-                f"It exited with 137, and nobody asked {name} to stop it. Either something other than {name} sent "
-                "SIGKILL (a kill on the host, the kernel out of memory), or PID 1 exited with 137, as a shell does "
-                "after its child was killed. Which of the two is unknown."
-            )
+            sentence = f"It exited with 137, and nobody asked {name} to stop it. {who_else(run.product)}"
             return Ending("unknown", sentence, False, evidence)
         return Ending("exited", f"It exited on its own with {code}. {meaning}".strip(), code <= 128, evidence)
     kept = f"{name} keeps no events of that time" if run.seen == 0 else f"{name} reports no stops"

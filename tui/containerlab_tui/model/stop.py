@@ -11,6 +11,7 @@ from enum import StrEnum
 from containerlab_probes.records import Effect, Forecast, Process, ProcessId
 from containerlab_probes.signals.names import SIGKILL
 from containerlab_tui.model.diagnosis import Diagnosis
+from containerlab_tui.model.ending_records import NEAR_S
 from containerlab_tui.model.product import DOCKER, Product, sends_for_engine
 
 
@@ -303,10 +304,6 @@ def _unreported(state: StopState, asked: float | None, killed: float | None) -> 
         if start is not None and 0 <= grace_s <= state.ended_at - start + NEAR_S:
             killed = min(start + grace_s, state.ended_at)
     return asked, killed
-
-
-NEAR_S = 0.5
-"""A grace period that has lasted up to this much less counts as expired: requests and exits are seen a little late."""
 
 
 def _judge(state: StopState) -> Verdict | None:

@@ -13,7 +13,7 @@ from containerlab_tui.doctor.comparison import read_late
 from containerlab_tui.engine.api import Engine, EventSource
 from containerlab_tui.model.diagnosis import Diagnosis
 from containerlab_tui.model.inventory import RUNNING, Details, EngineEvent
-from containerlab_tui.model.product import PODMAN
+from containerlab_tui.model.product import Product
 from containerlab_tui.model.stop import (
     Kind,
     Source,
@@ -105,7 +105,7 @@ def run_stop(
     return _remembered(watch.run(), history, on_change)
 
 
-def stop_known_by_exit(details: Details, event: EngineEvent, part_of: str) -> StopState:
+def stop_known_by_exit(product: Product, details: Details, event: EngineEvent, part_of: str) -> StopState:
     """Returns a finished stop of which the engine reported no more than its event of the exit."""
     plan = StopPlan(
         container=details.id,
@@ -119,7 +119,7 @@ def stop_known_by_exit(details: Details, event: EngineEvent, part_of: str) -> St
         unseen_reason="the stop was over when the engine reported it",
         part_of=part_of,
         image=details.image,
-        product=PODMAN,
+        product=product,
     )
     return known_by_exit(plan, details.finished_at or event.time, details.exit_code)
 

@@ -31,8 +31,6 @@ MOST_SEEN = 500
 """Containers whose stops are noted as seen; the screen keeps fewer stops."""
 LATEST_S = 15.0
 """A stop ends at most this long after its grace period (moby daemon/stop.go: 10 s, 2 s, and some)."""
-SAME_EXIT_S = 2.0
-"""Two records of one exit differ by at most this time."""
 LOG_LINES_AT_ONCE = 200
 LONGEST_LOG_LINE = 4000
 """Bytes kept of one line: a container may write without end and without a line break."""
@@ -174,13 +172,15 @@ class ActiveStops:
         container = event.container
         if event.action not in ("die", "cleanup") or not details.asked_to_stop or container in self._in_progress:
             return
+        from containerlab_tui.model.ending_records import SAME_END_S
+
         ended = details.finished_at or event.time
-        if ended <= max(self._seen.get(container, 0.0) + SAME_EXIT_S, self._failed_until.get(container, 0.0)):
+        if ended <= max(self._seen.get(container, 0.0) + SAME_END_S, self._failed_until.get(container, 0.0)):
             return  # this program ran that stop, or began it before the engine went away
         from containerlab_tui.services.stop import stop_known_by_exit
 
         operation = self._changes.at(container, event.time) if self._changes is not None else None
-        self._finish(self._add(container), stop_known_by_exit(details, event, operation or ""))
+        self._finish(self._add(container), stop_known_by_exit(self._host.product, details, event, operation or ""))
 
     def _add(self, container: str) -> object:
         """Returns a new stop in progress, which replaces one of an earlier run."""
