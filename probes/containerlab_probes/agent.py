@@ -30,11 +30,12 @@ from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_probes.kernel.overlay import LayerNames
 from containerlab_probes.memory import mappings, snapshot
 from containerlab_probes.memory.windows import check_window
+from containerlab_probes.memory_records import IpcKind
 from containerlab_probes.processes.container_files import ContainerFiles
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.membership import membership_of
 from containerlab_probes.processes.tree import list_processes, process_ids
-from containerlab_probes.records import ContainerRun, IpcKind, ProcessId
+from containerlab_probes.records import ContainerRun, ProcessId
 
 Fields = dict[str, object]
 _RUN_FORM = "ID:PID:STARTED"

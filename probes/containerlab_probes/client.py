@@ -21,16 +21,8 @@ from containerlab_probes.codec import ANSWER_LIMIT, CONTAINER_GONE, PROTOCOL, Lo
 from containerlab_probes.errors import BY_KIND, ContainerlabError, Denied, Gone, Unanswered, Unsupported
 from containerlab_probes.kernel.files import read_status
 from containerlab_probes.kernel.namespaces import nsenter_command
-from containerlab_probes.records import (
-    ContainerRun,
-    IpcKind,
-    IpcSnapshot,
-    Mappings,
-    Overview,
-    ProcessId,
-    ProcessList,
-    Window,
-)
+from containerlab_probes.memory_records import IpcKind, IpcSnapshot, Mappings, Overview, Window
+from containerlab_probes.records import ContainerRun, ProcessId, ProcessList
 
 TIME_LIMIT_S = 5.0
 """For one question, including the start of its agent."""

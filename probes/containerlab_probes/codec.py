@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 
-from containerlab_probes.records import Mapping as MappingRecord
-from containerlab_probes.records import Mappings, Overview, ProcessId, Storage
+from containerlab_probes.memory_records import Mapping as MappingRecord
+from containerlab_probes.memory_records import Mappings, Overview, Storage
+from containerlab_probes.records import ProcessId
 
 PROTOCOL = 4
 """Version of the questions and answers; the agent reports its own in `hello`."""

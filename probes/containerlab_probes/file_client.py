@@ -6,7 +6,8 @@ from typing import cast
 
 from containerlab_probes.client import AgentClient, agent_command
 from containerlab_probes.errors import Unanswered
-from containerlab_probes.records import FileState, ProcessId
+from containerlab_probes.memory_records import FileState
+from containerlab_probes.records import ProcessId
 
 FILES_LIMIT_S = 3.0
 """For all files of one container together."""

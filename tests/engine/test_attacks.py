@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from containerlab_probes.errors import ContainerlabError, Gone
-from containerlab_probes.records import IpcKind, Process
+from containerlab_probes.memory_records import IpcKind
+from containerlab_probes.records import Process
 from containerlab_tui.cli import main
 from containerlab_tui.engine.docker_engine import DockerEngine
 from containerlab_tui.model.inventory import Details

@@ -11,7 +11,8 @@ import pytest
 
 from containerlab_probes.client import ProbeClient
 from containerlab_probes.errors import BadRequest, Gone
-from containerlab_probes.records import Backing, Mapping, ProcessId, Storage
+from containerlab_probes.memory_records import Backing, Mapping, Storage
+from containerlab_probes.records import ProcessId
 from tests.support.docker import Containers, Docker, eventually, hand_over
 
 BASE = "containerlab/base:latest"

@@ -13,7 +13,8 @@ import pytest
 from containerlab_probes.client import OverviewClient, ProbeClient
 from containerlab_probes.errors import BadRequest, Gone, Unsupported
 from containerlab_probes.kernel.namespaces import namespace_inode, nsenter_command
-from containerlab_probes.records import WINDOW_LIMIT, ContainerRun, IpcKind, IpcObject, IpcSnapshot, Overview
+from containerlab_probes.memory_records import WINDOW_LIMIT, IpcKind, IpcObject, IpcSnapshot, Overview
+from containerlab_probes.records import ContainerRun
 from tests.engine.marks import needs_cgroups, shares_ipc_of_host
 from tests.support.docker import Containers, Docker, eventually
 

@@ -21,8 +21,8 @@ from containerlab_probes.kernel.mounts import read_mounts
 from containerlab_probes.kernel.overlay import LayerNames
 from containerlab_probes.kernel.rootfs import open_in_root, open_root
 from containerlab_probes.memory.mappings import container_mappings
+from containerlab_probes.memory_records import Backing, Mapping, Storage
 from containerlab_probes.processes.tree import list_processes
-from containerlab_probes.records import Backing, Mapping, Storage
 from containerlab_tui.engine.lab_client import REGISTRY
 from tests.engine.marks import shares_ipc_of_host
 from tests.engines import matrix, shared

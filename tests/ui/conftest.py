@@ -13,7 +13,8 @@ import pytest
 from textual.pilot import Pilot
 
 from containerlab_probes.codec import decoder
-from containerlab_probes.records import HostLoad, Overview, Process, ProcessLoad, Usage
+from containerlab_probes.memory_records import Overview
+from containerlab_probes.records import HostLoad, Process, ProcessLoad, Usage
 from containerlab_tui.config import Settings
 from containerlab_tui.engine import parse
 from containerlab_tui.engine.api import Engine

@@ -10,18 +10,8 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widget import Widget
 
-from containerlab_probes.records import (
-    Backing,
-    Delivery,
-    Dispositions,
-    IpcKind,
-    IpcObject,
-    IpcSnapshot,
-    Mapping,
-    Process,
-    ProcessId,
-    Semaphore,
-)
+from containerlab_probes.memory_records import Backing, IpcKind, IpcObject, IpcSnapshot, Mapping, Semaphore
+from containerlab_probes.records import Delivery, Dispositions, Process, ProcessId
 from containerlab_probes.signals.forecast import forecast
 from containerlab_tui.model.diagnosis import Confidence, Diagnosis, Graceful, Outlook
 from containerlab_tui.model.stop import Kind, Source, StopEvent, StopPlan, StopState, begin, fold

@@ -4,7 +4,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from containerlab_probes.errors import Gone
-from containerlab_probes.records import WINDOW_LIMIT, Window
+from containerlab_probes.memory_records import WINDOW_LIMIT, Window
 from containerlab_tui.ui.screens.bytes_view import BytesScreen, read_offset
 from tests.ui.samples import BEGAN, HOSTILE, IN_MEMORY, SIZES, Host, settled, text_of
 

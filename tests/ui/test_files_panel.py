@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from containerlab_probes.records import Backing
+from containerlab_probes.memory_records import Backing
 from containerlab_tui.model.views import FilesView
 from containerlab_tui.ui.tabs.files_panel import FilesPanel, FilesTable
 from containerlab_tui.ui.widgets.grid import ROWS_SHOWN

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from containerlab_probes.records import IpcKind
+from containerlab_probes.memory_records import IpcKind
 from containerlab_probes.signals.forecast import forecast
 from containerlab_tui.model.survival import Answer, Survival
 from containerlab_tui.model.views import IpcView, Sent

@@ -10,7 +10,8 @@ from syrupy.assertion import SnapshotAssertion
 from textual.widgets import Input
 
 from containerlab_probes.errors import Denied, Gone
-from containerlab_probes.records import IpcObject, Overview, Process, Usage
+from containerlab_probes.memory_records import IpcObject, Overview
+from containerlab_probes.records import Process, Usage
 from containerlab_tui.config import Settings
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Container, Details, EngineEvent, Event

@@ -7,7 +7,7 @@ import pytest
 from textual.app import App
 from textual.screen import Screen
 
-from containerlab_probes.records import Overview
+from containerlab_probes.memory_records import Overview
 from containerlab_tui.model.inventory import Container, Inventory
 from containerlab_tui.present.safe_text import safe_line
 from containerlab_tui.session.store import Load, StopEffect, Store

@@ -9,8 +9,9 @@ import pytest
 
 from containerlab_probes.client import ProbeClient
 from containerlab_probes.errors import BadRequest
+from containerlab_probes.memory_records import IpcKind, IpcObject, IpcSnapshot
 from containerlab_probes.processes.tree import read_process
-from containerlab_probes.records import ContainerRun, IpcKind, IpcObject, IpcSnapshot
+from containerlab_probes.records import ContainerRun
 from containerlab_tui.cli import main
 from containerlab_tui.config import ACTIONS, Settings
 from containerlab_tui.engine.api import Engine, ExecRequest, RunRequest

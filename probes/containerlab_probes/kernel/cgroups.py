@@ -9,7 +9,8 @@ from containerlab_probes.kernel import procfs
 from containerlab_probes.kernel.container_cgroups import own_paths
 from containerlab_probes.kernel.files import read_list, read_text
 from containerlab_probes.kernel.mounts import OwnMounts
-from containerlab_probes.records import ContainerRun, MemoryRecord, Mount, PidsRecord, Usage
+from containerlab_probes.memory_records import Mount
+from containerlab_probes.records import ContainerRun, MemoryRecord, PidsRecord, Usage
 
 _MOUNTS = OwnMounts("cgroup", "cgroup2")
 _NO_LIMIT = 1 << 62

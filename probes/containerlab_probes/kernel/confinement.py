@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from containerlab_probes.kernel.libc import last_failure, libc
 from containerlab_probes.kernel.user_namespaces import forbid_user_namespaces
-from containerlab_probes.records import Mount
+from containerlab_probes.memory_records import Mount
 
 SYS_PTRACE = 19
 """CAP_SYS_PTRACE (include/uapi/linux/capability.h)."""

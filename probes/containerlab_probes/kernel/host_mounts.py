@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from containerlab_probes.kernel.local import KERNEL_TREES, SERVED_HERE, CachedState, state_of
 from containerlab_probes.kernel.mounts import below
 from containerlab_probes.kernel.rootfs import place_beneath
-from containerlab_probes.records import Mount
+from containerlab_probes.memory_records import Mount
 
 
 class HostMounts:

@@ -6,7 +6,7 @@ import select
 import threading
 
 from containerlab_probes.kernel.files import read_text, unreadable
-from containerlab_probes.records import Mount
+from containerlab_probes.memory_records import Mount
 
 MOUNTS_BYTES = 16 * 1024 * 1024
 """Bytes that are read from one mountinfo; a namespace may have 100,000 mounts (fs.mount-max)."""

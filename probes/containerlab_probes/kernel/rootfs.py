@@ -13,7 +13,7 @@ from containerlab_probes.errors import BadRequest, ContainerlabError
 from containerlab_probes.kernel.libc import libc
 from containerlab_probes.kernel.local import LocalMounts, NotLocal
 from containerlab_probes.kernel.os_errors import failure
-from containerlab_probes.records import WINDOW_LIMIT
+from containerlab_probes.memory_records import WINDOW_LIMIT
 
 _OPENAT2 = 437
 """The syscall's number, the same on every architecture (include/uapi/asm-generic/unistd.h)."""

@@ -23,8 +23,9 @@ from containerlab_probes.kernel.overlay import NO_LAYERS, LayerNames
 from containerlab_probes.kernel.rootfs import open_in_root, open_root
 from containerlab_probes.memory.storage import MappedFile, MountTable, MountTables, StorageFinder
 from containerlab_probes.memory.windows import check_window, read_window
+from containerlab_probes.memory_records import Mapping, Mappings, Storage, Window
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import ContainerRun, Mapping, Mappings, Process, ProcessId, Storage, Window
+from containerlab_probes.records import ContainerRun, Process, ProcessId
 
 MAPPINGS_LIMIT = 32_000
 """Shared and private mappings, each, in one answer; a process may have 65,530 (man 5 proc_sys_vm, max_map_count)."""

@@ -19,8 +19,9 @@ from containerlab_probes.kernel.libc import libc
 from containerlab_probes.kernel.os_errors import failure
 from containerlab_probes.kernel.rootfs import open_in_root, open_root
 from containerlab_probes.memory.windows import read_window
+from containerlab_probes.memory_records import IpcKind, IpcObject, Semaphore, Window
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import IpcKind, IpcObject, ProcessId, Semaphore, Window
+from containerlab_probes.records import ProcessId
 
 SHM = "/dev/shm"  # noqa: S108  # nosec B108 # a path of the container, opened below its root only
 MQUEUE = "/dev/mqueue"

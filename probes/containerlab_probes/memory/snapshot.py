@@ -14,8 +14,9 @@ from containerlab_probes.kernel.user_ids import IdKind, id_map
 from containerlab_probes.memory import posix, sysv
 from containerlab_probes.memory.mappings import open_mapped, read_maps
 from containerlab_probes.memory.windows import read_window
+from containerlab_probes.memory_records import IpcKind, IpcObject, IpcSnapshot, Overview, Window
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import IpcKind, IpcObject, IpcSnapshot, Overview, ProcessId, Window
+from containerlab_probes.records import ProcessId
 
 SYSTEM_V = (IpcKind.SHM, IpcKind.SEM, IpcKind.MSG)
 READABLE = (IpcKind.SHM, IpcKind.POSIX_SHM, IpcKind.POSIX_SEM)

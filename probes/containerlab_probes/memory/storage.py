@@ -22,7 +22,7 @@ from containerlab_probes.kernel.local import KERNEL_TREES, SERVED_HERE, CachedSt
 from containerlab_probes.kernel.mounts import below, overlay_options, read_mounts
 from containerlab_probes.kernel.namespaces import namespace_inode
 from containerlab_probes.kernel.overlay import NO_LAYERS, LayerNames, Layers, layer_names
-from containerlab_probes.records import Backing, Mount, Storage
+from containerlab_probes.memory_records import Backing, Mount, Storage
 
 NAMESPACES_LIMIT = 32
 """Mount namespaces of one container whose tables are read."""

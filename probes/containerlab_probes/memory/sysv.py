@@ -18,7 +18,7 @@ from containerlab_probes.kernel.files import lines_of, read_text
 from containerlab_probes.kernel.libc import last_failure, libc
 from containerlab_probes.kernel.os_errors import NO_SUCH_OBJECT, failure
 from containerlab_probes.memory.windows import check_window, read_window
-from containerlab_probes.records import IpcKind, IpcObject, Semaphore, Window
+from containerlab_probes.memory_records import IpcKind, IpcObject, Semaphore, Window
 
 OBJECTS_LIMIT = 32_000
 """Objects of one kind that are listed; a namespace may have 32,768 of each (ipc/util.h, IPCMNI), or 2**24."""

@@ -5,7 +5,7 @@ import stat
 
 from containerlab_probes.errors import BadRequest, Unsupported
 from containerlab_probes.kernel.os_errors import failure
-from containerlab_probes.records import WINDOW_LIMIT, Window
+from containerlab_probes.memory_records import WINDOW_LIMIT, Window
 
 
 def check_window(offset: int, length: int) -> None:

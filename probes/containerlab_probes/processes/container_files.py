@@ -9,8 +9,9 @@ from containerlab_probes.kernel.local import LocalMounts
 from containerlab_probes.kernel.os_errors import failure
 from containerlab_probes.kernel.rootfs import open_in_root, open_root, place_in_root, read_file
 from containerlab_probes.kernel.user_ids import IdKind, id_map
+from containerlab_probes.memory_records import FileState
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import FileState, ProcessId
+from containerlab_probes.records import ProcessId
 
 READ_LIMIT = 256 * 1024
 """Bytes that are read of one file."""

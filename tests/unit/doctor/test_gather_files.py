@@ -8,9 +8,10 @@ import pytest
 from containerlab_probes.errors import Unanswered
 from containerlab_probes.file_client import FileClient
 from containerlab_probes.kernel.local import LocalMounts, NotLocal
+from containerlab_probes.memory_records import FileState
 from containerlab_probes.processes.container_files import ContainerFiles
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import FileState, ProcessId
+from containerlab_probes.records import ProcessId
 from containerlab_tui.doctor.gather_files import ContainerReader
 
 ME = identify(os.getpid())

@@ -20,8 +20,9 @@ from containerlab_probes.kernel.cgroups import (
     pids_record,
 )
 from containerlab_probes.kernel.mounts import parse_mounts
+from containerlab_probes.memory_records import Mount
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import ContainerRun, MemoryRecord, Mount, PidsRecord, Usage
+from containerlab_probes.records import ContainerRun, MemoryRecord, PidsRecord, Usage
 
 ID = "d199ca63ec728782b4a3d16d889e8ff5c7251048115c6b51d6bec4d5f06f81cb"
 USER = "/user.slice/user-1000.slice/user@1000.service/user.slice"

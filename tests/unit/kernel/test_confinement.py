@@ -18,7 +18,7 @@ from containerlab_probes.kernel.confinement import (
     parse_limits,
 )
 from containerlab_probes.kernel.libc import libc
-from containerlab_probes.records import Mount
+from containerlab_probes.memory_records import Mount
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 

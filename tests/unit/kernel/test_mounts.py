@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from containerlab_probes.kernel.mounts import below, overlay_options, parse_mounts, read_mounts
-from containerlab_probes.records import Mount
+from containerlab_probes.memory_records import Mount
 
 NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc")) | st.sampled_from(" \t\n\\"), min_size=1, max_size=8)
 

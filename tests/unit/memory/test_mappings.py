@@ -15,9 +15,10 @@ from containerlab_probes import codec
 from containerlab_probes.errors import BadRequest, Gone
 from containerlab_probes.memory import mappings
 from containerlab_probes.memory.mappings import parse_maps, read_mapping
+from containerlab_probes.memory_records import Backing, Mapping, Mappings, Storage
 from containerlab_probes.processes.identity import identify
 from containerlab_probes.processes.tree import read_process
-from containerlab_probes.records import Backing, ContainerRun, Mapping, Mappings, ProcessId, Storage
+from containerlab_probes.records import ContainerRun, ProcessId
 from tests.support.kernel import running
 
 SELF = ContainerRun("a" * 64, identify(os.getpid()))

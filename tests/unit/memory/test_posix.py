@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from containerlab_probes.errors import BadRequest, Gone
 from containerlab_probes.memory import posix
+from containerlab_probes.memory_records import IpcKind, IpcObject, Semaphore
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import IpcKind, IpcObject, Semaphore
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.sem_open.restype = ctypes.c_void_p

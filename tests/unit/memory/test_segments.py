@@ -13,8 +13,8 @@ import sysv_ipc
 from containerlab_probes.errors import Gone
 from containerlab_probes.memory.mappings import read_maps
 from containerlab_probes.memory.snapshot import open_segment, read
+from containerlab_probes.memory_records import IpcKind
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import IpcKind
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="/proc/PID/map_files needs root; make test uses sudo")
 

@@ -16,7 +16,7 @@ from containerlab_probes.kernel.local import CachedState, state_behind
 from containerlab_probes.kernel.mounts import parse_mounts
 from containerlab_probes.kernel.overlay import LayerNames
 from containerlab_probes.memory.storage import MappedFile, MountTable, StorageFinder
-from containerlab_probes.records import Backing, Storage
+from containerlab_probes.memory_records import Backing, Storage
 
 ID = "6a" * 32
 HOST = "27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from containerlab_probes.errors import BadRequest, Denied, Gone, Unsupported
 from containerlab_probes.memory import sysv
-from containerlab_probes.records import IpcKind
+from containerlab_probes.memory_records import IpcKind
 
 SHM = """\
        key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap

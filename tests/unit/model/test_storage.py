@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from containerlab_probes.records import Backing, Storage
+from containerlab_probes.memory_records import Backing, Storage
 from containerlab_tui.model.inventory import MountPoint
 from containerlab_tui.model.storage import as_the_engine_names_it
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from containerlab_probes.records import Backing, IpcKind
+from containerlab_probes.memory_records import Backing, IpcKind
 from containerlab_tui.model.survival import Answer, Survival, survival_of_file, survival_of_ipc
 
 SYSTEM_V = (IpcKind.SHM, IpcKind.SEM, IpcKind.MSG)

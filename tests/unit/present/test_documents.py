@@ -9,19 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_probes.records import (
-    Backing,
-    Dispositions,
-    IpcKind,
-    IpcObject,
-    IpcSnapshot,
-    Mapping,
-    Process,
-    ProcessId,
-    ProcessLoad,
-    Semaphore,
-    Window,
-)
+from containerlab_probes.memory_records import Backing, IpcKind, IpcObject, IpcSnapshot, Mapping, Semaphore, Window
+from containerlab_probes.records import Dispositions, Process, ProcessId, ProcessLoad
 from containerlab_probes.signals.forecast import forecast
 from containerlab_tui.commands import common
 from containerlab_tui.model.inventory import Container, EngineVersion

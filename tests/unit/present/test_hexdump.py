@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerlab_probes.records import Window
+from containerlab_probes.memory_records import Window
 from containerlab_tui.present.hexdump import (
     HexRow,
     bytes_per_row,

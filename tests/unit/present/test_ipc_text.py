@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from containerlab_probes.records import Dispositions, IpcKind, IpcObject, Process, ProcessId
+from containerlab_probes.memory_records import IpcKind, IpcObject
+from containerlab_probes.records import Dispositions, Process, ProcessId
 from containerlab_tui.model.views import IpcUse
 from containerlab_tui.present import ipc_text
 

@@ -17,22 +17,19 @@ from containerlab_probes import codec
 from containerlab_probes.agent import Agent, Question, answer_line, main
 from containerlab_probes.client import agent_command
 from containerlab_probes.kernel.namespaces import namespace_inode
-from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import (
+from containerlab_probes.memory_records import (
     Backing,
-    ContainerRun,
-    Dispositions,
     IpcKind,
     IpcObject,
     IpcSnapshot,
     Mapping,
     Mappings,
-    Process,
-    ProcessId,
     Semaphore,
     Storage,
     Window,
 )
+from containerlab_probes.processes.identity import identify
+from containerlab_probes.records import ContainerRun, Dispositions, Process, ProcessId
 from tests.support.kernel import NO_CONTAINER, namespaced
 
 ME = identify(os.getpid())

@@ -16,8 +16,9 @@ from containerlab_probes.client import OverviewClient, ProbeClient, agent_comman
 from containerlab_probes.codec import PROTOCOL
 from containerlab_probes.errors import BadRequest, ContainerlabError, Denied, Gone, TimedOut, Unsupported
 from containerlab_probes.kernel.namespaces import namespace_inode
+from containerlab_probes.memory_records import IpcKind, Overview
 from containerlab_probes.processes.identity import identify
-from containerlab_probes.records import ContainerRun, IpcKind, Overview, ProcessId
+from containerlab_probes.records import ContainerRun, ProcessId
 from tests.support.docker import eventually
 from tests.support.kernel import NO_CONTAINER, namespaced, send
 

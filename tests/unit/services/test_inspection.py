@@ -8,7 +8,8 @@ import pytest
 from containerlab_probes.client import ProbeClient
 from containerlab_probes.errors import BadRequest, Gone
 from containerlab_probes.kernel.namespaces import namespace_inode
-from containerlab_probes.records import Dispositions, IpcKind, IpcObject, IpcSnapshot, Process, ProcessId, ProcessList
+from containerlab_probes.memory_records import IpcKind, IpcObject, IpcSnapshot
+from containerlab_probes.records import Dispositions, Process, ProcessId, ProcessList
 from containerlab_tui.model.inventory import MountPoint
 from containerlab_tui.present import ipc_text
 from containerlab_tui.services.inspection import Inspector, is_same_object, sharing

@@ -7,7 +7,8 @@ from queue import SimpleQueue
 import pytest
 
 from containerlab_probes.errors import Denied, Gone, Unsupported
-from containerlab_probes.records import Overview, Usage
+from containerlab_probes.memory_records import Overview
+from containerlab_probes.records import Usage
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.session.refreshers import OVERVIEWS_EVERY, ROWS_KEPT, DetailsReader, LoadReader, UsageReaders
 from containerlab_tui.session.store import Inspected, Load

@@ -8,7 +8,8 @@ from typing import TypeVar
 import pytest
 
 from containerlab_probes.errors import ContainerlabError, Gone, Unreachable
-from containerlab_probes.records import Delivery, Dispositions, HostLoad, Overview, Process, ProcessId, Usage
+from containerlab_probes.memory_records import Overview
+from containerlab_probes.records import Delivery, Dispositions, HostLoad, Process, ProcessId, Usage
 from containerlab_tui.config import Settings
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import (

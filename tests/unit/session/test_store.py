@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from containerlab_probes.records import Delivery, Effect, Forecast, Overview, ProcessId
+from containerlab_probes.memory_records import Overview
+from containerlab_probes.records import Delivery, Effect, Forecast, ProcessId
 from containerlab_tui.model.inventory import Changed, Container, Disconnected, Event, Snapshot
 from containerlab_tui.session.store import Inspected, Load, StopEffect, Store
 from tests.support.engine import ID, LINE, details, event

@@ -3,7 +3,7 @@
 import argparse
 
 from containerlab_probes.errors import BadRequest
-from containerlab_probes.records import IpcKind, IpcObject
+from containerlab_probes.memory_records import IpcKind, IpcObject
 from containerlab_tui.commands import common, memory_text
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.views import IpcRow

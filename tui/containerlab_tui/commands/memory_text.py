@@ -3,7 +3,7 @@
 import argparse
 
 from containerlab_probes.errors import BadRequest
-from containerlab_probes.records import WINDOW_LIMIT, Window
+from containerlab_probes.memory_records import WINDOW_LIMIT, Window
 from containerlab_tui.commands import common
 from containerlab_tui.model.survival import Survival
 from containerlab_tui.present import documents, hexdump

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from containerlab_probes.errors import ContainerlabError, Unanswered
 from containerlab_probes.kernel.local import LocalMounts, NotLocal
 from containerlab_probes.kernel.namespaces import namespace_inode
+from containerlab_probes.memory_records import FileState
 from containerlab_probes.processes.container_files import READ_LIMIT, ContainerFiles
-from containerlab_probes.records import FileState, ProcessId
+from containerlab_probes.records import ProcessId
 
 if TYPE_CHECKING:
     from containerlab_probes.file_client import FileClient

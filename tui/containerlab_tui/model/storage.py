@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from containerlab_probes.records import Backing, Storage
+from containerlab_probes.memory_records import Backing, Storage
 from containerlab_tui.model.inventory import MountPoint
 
 _BY_KIND = {"volume": Backing.VOLUME, "bind": Backing.BIND}

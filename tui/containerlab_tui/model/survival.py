@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from containerlab_probes.records import Backing, IpcKind
+from containerlab_probes.memory_records import Backing, IpcKind
 
 
 class Answer(StrEnum):

@@ -2,15 +2,8 @@
 
 from dataclasses import dataclass
 
-from containerlab_probes.records import (
-    Backing,
-    Forecast,
-    IpcObject,
-    IpcSnapshot,
-    Mapping,
-    Process,
-    ProcessId,
-)
+from containerlab_probes.memory_records import Backing, IpcObject, IpcSnapshot, Mapping
+from containerlab_probes.records import Forecast, Process, ProcessId
 from containerlab_tui.model.survival import Survival
 
 

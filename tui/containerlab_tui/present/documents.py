@@ -15,7 +15,8 @@ from containerlab_tui.present.safe_text import plain
 from containerlab_tui.present.states import status_with_health
 
 if TYPE_CHECKING:
-    from containerlab_probes.records import Dispositions, Forecast, IpcObject, Process, Window
+    from containerlab_probes.memory_records import IpcObject, Window
+    from containerlab_probes.records import Dispositions, Forecast, Process
     from containerlab_tui.model.inventory import Container, Details, EngineVersion
     from containerlab_tui.model.stop import Lane, Phase, StopEvent, StopState
     from containerlab_tui.model.survival import Survival

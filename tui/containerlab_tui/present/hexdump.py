@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from containerlab_probes.records import Window
+from containerlab_probes.memory_records import Window
 
 Role = Literal["plain", "mark", "offset", "zero", "changed"]
 """The role of a part of a line, from which the caller chooses a colour."""

@@ -1,6 +1,7 @@
 """IPC objects and their removal in words, the same on screens and on the command line."""
 
-from containerlab_probes.records import IpcKind, IpcObject, Process
+from containerlab_probes.memory_records import IpcKind, IpcObject
+from containerlab_probes.records import Process
 from containerlab_tui.model.views import IpcUse
 from containerlab_tui.present.safe_text import safe
 

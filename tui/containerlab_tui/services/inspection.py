@@ -11,17 +11,8 @@ from types import TracebackType
 from containerlab_probes.client import ProbeClient
 from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
 from containerlab_probes.kernel.namespaces import namespace_inode
-from containerlab_probes.records import (
-    ContainerRun,
-    IpcKind,
-    IpcObject,
-    IpcSnapshot,
-    Mapping,
-    Process,
-    ProcessId,
-    Storage,
-    Window,
-)
+from containerlab_probes.memory_records import IpcKind, IpcObject, IpcSnapshot, Mapping, Storage, Window
+from containerlab_probes.records import ContainerRun, Process, ProcessId
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import HAS_PROCESSES, Details, natural
 from containerlab_tui.model.storage import as_the_engine_names_it

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone
-from containerlab_probes.records import HostLoad, Overview, Usage
+from containerlab_probes.memory_records import Overview
+from containerlab_probes.records import HostLoad, Usage
 from containerlab_tui.engine.api import Engine
 from containerlab_tui.model.inventory import Details
 from containerlab_tui.session.store import Inspected, Load, StopEffect

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from containerlab_tui.model.inventory import LISTED, REMOVED, RUNNING, Container, Details, Inventory, fold, ordered
 
 if TYPE_CHECKING:
-    from containerlab_probes.records import Forecast, HostLoad, Overview
+    from containerlab_probes.memory_records import Overview
+    from containerlab_probes.records import Forecast, HostLoad
     from containerlab_tui.model.inventory import EngineRecord
 
 

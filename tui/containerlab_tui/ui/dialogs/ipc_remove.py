@@ -15,7 +15,7 @@ from containerlab_tui.ui.dialogs.opening import open_when_read
 from containerlab_tui.ui.widgets.content import toast
 
 if TYPE_CHECKING:
-    from containerlab_probes.records import IpcObject
+    from containerlab_probes.memory_records import IpcObject
     from containerlab_tui.model.inventory import Details
     from containerlab_tui.model.views import IpcRow, IpcUse
     from containerlab_tui.session.session import Session

@@ -10,7 +10,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.screen import Screen
 
 from containerlab_probes.errors import ContainerlabError
-from containerlab_probes.records import WINDOW_LIMIT, Window
+from containerlab_probes.memory_records import WINDOW_LIMIT, Window
 from containerlab_tui.model.survival import Survival
 from containerlab_tui.present import hexdump, signs, wording
 from containerlab_tui.present.safe_text import safe_line

@@ -7,7 +7,7 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.widget import Widget
 
-from containerlab_probes.records import Backing
+from containerlab_probes.memory_records import Backing
 from containerlab_tui.model.views import FileRow, FilesView
 from containerlab_tui.present import wording
 from containerlab_tui.present.safe_text import safe_line

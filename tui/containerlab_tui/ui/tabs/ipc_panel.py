@@ -7,7 +7,8 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.widget import Widget
 
-from containerlab_probes.records import IpcKind, Process, Semaphore
+from containerlab_probes.memory_records import IpcKind, Semaphore
+from containerlab_probes.records import Process
 from containerlab_tui.model.views import IpcRow, IpcView
 from containerlab_tui.present import ipc_text, wording
 from containerlab_tui.present.safe_text import safe_line

@@ -8,7 +8,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from containerlab_probes.records import Window
+from containerlab_probes.memory_records import Window
 from containerlab_tui.present.hexdump import HexRow, Role, bytes_per_row, parts, rows
 from containerlab_tui.ui.widgets.content import Content
 
