@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -158,7 +159,10 @@ async def test_the_text_of_an_empty_table_leaves_with_the_first_row(stage: Calla
         assert "nothing yet" not in text_of(made.app)
 
 
-async def test_without_root_effects_are_likely_and_the_reason_stands_once(stage: Callable[..., Stage]) -> None:
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+async def test_without_root_effects_are_likely_and_the_reason_stands_once(
+    stage: Callable[..., Stage], size: tuple[int, int]
+) -> None:
     class WithoutRoot(PlayedKernel):
         def processes(self, engine: Engine, details: Details) -> tuple[tuple[Process, ...], str]:
             seen, reason = super().processes(engine, details)
@@ -166,11 +170,15 @@ async def test_without_root_effects_are_likely_and_the_reason_stands_once(stage:
             return tuple(replace(one, dispositions=known[one]) for one in seen), reason
 
     made = stage(kernel=WithoutRoot())
-    async with made.app.run_test(size=(160, 45)) as pilot:
+    async with made.app.run_test(size=size) as pilot:
         await made.ready(pilot)
         made.app.main.table.select(made.id_of("shell-form"))
         await settled(pilot, lambda: len(panel_of(made).processes) > 1, "the processes")
-        await settled(pilot, lambda: "TERM ⊘ ≈discarded" in text_of(made.app), "the effect in the list")
+        await settled(
+            pilot,
+            lambda: re.search(r"TERM ⊘≈discarded +\d+s ", text_of(made.app)) is not None,
+            "the effect in the list",
+        )
         shown = text_of(made.app)
         assert "SIGTERM: discarded: PID 1 has no handler, likely" in shown
         assert shown.count("Without root") == 1

@@ -33,6 +33,11 @@ class Word(NamedTuple):
     tone: str
     """One of TONES."""
 
+    @property
+    def shown(self) -> str:
+        """Sign and word for a column. The sign of what is only likely takes the place of the blank between them."""
+        return f"{self.glyph}{'' if self.text.startswith(signs.LIKELY) else ' '}{self.text}"
+
 
 NOT_READ = Word(" ", "", "muted")
 UNREAD = Word(signs.UNKNOWN, "unread", "muted")

@@ -194,7 +194,7 @@ class ProcessTree(Panel):
         made = self._forecast(process)
         word = forecast_word(made)
         state = process_state(process.state)
-        note = cell(f"{word.glyph} {word.text}", word.tone)
+        note = cell(word.shown, word.tone)
         return GridRow(
             _key(process),
             (

@@ -255,7 +255,7 @@ def _row(one: Sent, several: bool) -> GridRow:
             ("pid", cell(str(one.container_pid))),
             ("command", cell(command)),
             ("source", cell("here", "muted")),
-            ("forecast", cell(f"{forecast.glyph} {forecast.text}", forecast.tone)),
+            ("forecast", cell(forecast.shown, forecast.tone)),
             ("observed", observed),
         ),
     )

@@ -225,7 +225,7 @@ def _stop(one: "Container", known: Store) -> Cell:
     word = UNREAD if effect is not None and made is None else forecast_word(made)
     return (
         cell(f"{signal:<4} ")
-        + cell(f"{word.glyph} {word.text:<9} ", word.tone)
+        + cell(f"{word.shown:<11} ", word.tone)
         + cell(f"{grace_period(details.stop_timeout_s, short=True):>3}", "muted")
     )
 
