@@ -92,19 +92,23 @@ class Tracer:
         """Watches these processes and their present and later descendants; omits processes that have exited.
 
         For PID 1 of a PID namespace, it watches all processes that are in that namespace or enter it. Raises `Denied`
-        if that namespace can't be read (CAP_SYS_PTRACE): signals to processes that enter it would be missing.
+        if that namespace can't be read (CAP_SYS_PTRACE): signals to processes that enter it would be missing. All
+        `ids` are watched even then.
         """
+        denied: Denied | None = None
         for id in ids:
             try:
                 if identify(id.pid) != id:
                     continue
                 self._register_namespace(id.pid)
-            except Denied:
-                raise
+            except Denied as error:
+                denied = error
             except ContainerlabError:
                 continue
             self._watch_process(id.pid, id.pid)
         self._watch_relatives()
+        if denied is not None:
+            raise denied
 
     def start(self, on_records: Callable[[tuple[TraceRecord, ...]], None]) -> None:
         """Starts the trace. Raises `Denied` or `Unsupported`.
