@@ -58,9 +58,13 @@ def test_signals_to_other_processes_are_no_phase() -> None:
     assert phases(run(TRACED, [REQUESTED, to_child])) == [None, None]
 
 
+def unnamed(t: float) -> StopEvent:
+    """What `podman kill` reports."""
+    return StopEvent(T0 + t, Kind.SIGNAL, Source.ENGINE, INIT, 1)
+
+
 def test_a_kill_event_without_a_signal_is_no_phase() -> None:
-    unnamed = StopEvent(T0 + 1, Kind.SIGNAL, Source.ENGINE, INIT, 1)
-    assert phases(run(TRACED, [unnamed])) == [None, None]
+    assert phases(run(TRACED, [unnamed(1)])) == [None, None]
 
 
 @pytest.mark.parametrize(
@@ -108,3 +112,9 @@ def test_the_sentences_name_podman_and_what_is_known(plan: StopPlan, end: float,
     state = run(plan, [REQUESTED, died(end, 137), SETTLED])
     assert explain(state)[0].endswith(words)
     assert not any("Docker" in sentence for sentence in explain(state))
+
+
+def test_a_chosen_signal_came_before_sigkill_even_without_a_grace_period() -> None:
+    plan = replace(PLAN, timeout_s=0, signal=2, signal_source="request")
+    state = run(plan, [REQUESTED, unnamed(0.01), died(0.2, 137), SETTLED])
+    assert explain(state)[0] == "Did not exit on SIGINT: killed after 0.20 s (SIGKILL, exit code 137)."

@@ -3,7 +3,7 @@
 from containerlab_probes.records import Delivery
 from containerlab_probes.signals.names import SIGKILL, name_of
 from containerlab_tui.model.grace import grace_period
-from containerlab_tui.model.stop import Kind, StopEvent, StopState, Verdict, is_from_engine
+from containerlab_tui.model.stop import Kind, Source, StopEvent, StopState, Verdict, is_from_engine
 
 _WHY_IT_STAYED = {
     Delivery.DROPPED: "PID 1 has no handler for {signal}, so the kernel discards it.",
@@ -65,12 +65,19 @@ def _killed(state: StopState) -> tuple[str, ...]:
 
 
 def _has_stop_signal(state: StopState) -> bool:
-    """Returns whether a stop signal was sent before SIGKILL, or must have been: phase 1 took time."""
-    if any(event.signal != SIGKILL and is_from_engine(event, state.plan) for event in state.events):
+    """Returns whether a stop signal was sent before SIGKILL, or must have been: this program sent it, or it took time.
+
+    Without a name in the engine's event or a trace, a chosen signal still is the one of the kill that was reported.
+    """
+    signals = [event for event in state.events if event.kind is Kind.SIGNAL]
+    if any(event.signal != SIGKILL and is_from_engine(event, state.plan) for event in signals):
+        return True
+    if state.plan.product.reports_signals:
+        return False
+    if state.plan.signal_source == "request" and any(event.source is Source.ENGINE for event in signals):
         return True
     phase_1 = state.phase_1
-    is_reported = state.plan.product.reports_signals
-    return not is_reported and phase_1 is not None and phase_1.ended is not None and phase_1.ended > phase_1.started
+    return phase_1 is not None and phase_1.ended is not None and phase_1.ended > phase_1.started
 
 
 def _no_kill(state: StopState) -> str:
