@@ -90,15 +90,15 @@ def test_the_program_of_podmans_init_is_not_the_command(path: str, arguments: li
 
 
 @pytest.mark.parametrize(
-    ("status", "running", "health"),
-    [("unhealthy", True, "unhealthy"), ("none", True, ""), ("", True, ""), ("unhealthy", False, "")],
+    ("status", "state", "health"),
+    [("unhealthy", "running", "unhealthy"), ("none", "running", ""), ("", "running", ""), ("unhealthy", "exited", "")],
 )
-def test_health_comes_from_inspect_where_the_list_has_none(status: str, running: bool, health: str) -> None:
-    state = {"Running": running, "Status": "running" if running else "exited", "Health": {"Status": status}}
-    found = parse.details({"Id": podman.ID, "State": state})
-    assert found.health == health
+def test_health_comes_from_inspect_where_the_list_has_none(status: str, state: str, health: str) -> None:
+    """The list shows it of a running container; afterwards it may explain an end."""
+    found = parse.details({"Id": podman.ID, "State": {"Status": state, "Health": {"Status": status}}})
+    assert found.health == status.removeprefix("none")
     for listed, shown in (("Up 3 minutes", f"Up 3 minutes ({health})"), (f"Up (x{health})", f"Up (x{health})")):
-        line = parse.container({"Id": podman.ID, "State": "running", "Status": listed})
+        line = parse.container({"Id": podman.ID, "State": state, "Status": listed})
         assert status_with_health(line, found) == (shown if health else listed)
         assert status_with_health(line, None) == listed
 

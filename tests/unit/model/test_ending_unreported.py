@@ -109,5 +109,9 @@ def test_a_failed_health_check_may_be_the_cause(events: list[EngineEvent]) -> No
     assert "engine: its health check reported unhealthy 0.5 s before the exit" in ending.evidence
     for others in ([passed], [checked(ENDED - 1, "unhealthy"), passed], [checked(ENDED + 1, "unhealthy")]):
         assert "health" not in explain_ending(ended, [START, *others, *events, DIE], product=PODMAN).sentence
+    by_inspect = explain_ending(replace(ended, health="unhealthy"), [START, passed, *events, DIE], product=PODMAN)
+    assert "inspect: its health check found it unhealthy" in by_inspect.evidence
+    unknown = replace(ended, asked_to_stop=None, health="unhealthy")
+    assert "with --health-on-failure" in explain_ending(unknown, [START, *events, DIE], product=PODMAN).sentence
     alone = replace(ended, asked_to_stop=False)
     assert "health" not in explain_ending(alone, [START, failed, DIE], product=PODMAN).sentence

@@ -101,7 +101,7 @@ def details(document: Mapping[str, Any], product: Product = DOCKER) -> Details:
         restart_count=document.get("RestartCount") or 0,
         error=state.get("Error") or "",
         memory_bytes=host.get("Memory") or 0,
-        health=_health(state) if state.get("Running") else "",
+        health=_health(state),
         open_input=bool(config.get("OpenStdin")),
     )
 

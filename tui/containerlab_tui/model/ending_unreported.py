@@ -9,7 +9,7 @@ from dataclasses import replace
 from containerlab_tui.model.ending_codes import CGROUP_GONE, KILLED, LONG_S, limit_of, meaning_of, who_else
 from containerlab_tui.model.ending_records import Ending, Run
 from containerlab_tui.model.grace import grace_period
-from containerlab_tui.model.inventory import HEALTH
+from containerlab_tui.model.inventory import HAS_PROCESSES, HEALTH, UNHEALTHY
 
 Evidence = tuple[str, ...]
 
@@ -33,7 +33,8 @@ def explain_unreported(run: Run, recorded: Evidence) -> Ending:
         return _with_health(_after_kill(run, run.finished_at - kills[-1], evidence), run)
     if asked:
         return _with_health(_asked(run, evidence), run)
-    return _from_code(run, asked, evidence)
+    ending = _from_code(run, asked, evidence)
+    return _with_health(ending, run) if asked is None else ending
 
 
 def _evidence(run: Run, asked: bool | None, kills: list[float]) -> Evidence:
@@ -55,13 +56,24 @@ def _evidence(run: Run, asked: bool | None, kills: list[float]) -> Evidence:
 
 def _with_health(ending: Ending, run: Run) -> Ending:
     """Adds that a failed health check may have been the cause: `podman run --health-on-failure=kill`, or `stop`."""
-    checks = [event for event in run.events if event.action == "health_status" and event.time <= run.finished_at]
-    if not checks or checks[-1].attributes.get(HEALTH) != "unhealthy":
+    failed = _failed_check(run)
+    if not failed:
         return ending
-    name, ago = run.product.name, f"{run.finished_at - checks[-1].time:.1f} s before the exit"
-    sentence = f"{ending.sentence} Its health check had failed: with --health-on-failure, {name} does that itself."
-    evidence = (*ending.evidence, f"engine: its health check reported unhealthy {ago}")
-    return replace(ending, sentence=sentence, evidence=evidence)
+    sentence = "Its health check had failed: with --health-on-failure, {} does that itself.".format(run.product.name)
+    return replace(ending, sentence=f"{ending.sentence} {sentence}", evidence=(*ending.evidence, failed))
+
+
+def _failed_check(run: Run) -> str:
+    """Returns the evidence that the last health check failed; empty: it didn't, or there was none.
+
+    An event of Podman 4 comes before its check and has the result of the one before. Inspect has the last.
+    """
+    checks = [event for event in run.events if event.action == "health_status" and event.time <= run.finished_at]
+    if checks and checks[-1].attributes.get(HEALTH) == UNHEALTHY:
+        return f"engine: its health check reported unhealthy {run.finished_at - checks[-1].time:.1f} s before the exit"
+    if run.details is not None and run.details.state not in HAS_PROCESSES and run.details.health == UNHEALTHY:
+        return "inspect: its health check found it unhealthy"
+    return ""
 
 
 def _after_kill(run: Run, waited_s: float, evidence: Evidence) -> Ending:

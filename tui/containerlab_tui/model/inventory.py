@@ -108,13 +108,14 @@ class Details:
     restart_disarmed: bool | None = None
     """Whether the engine recorded a request to stop or kill this run, which its restart policy obeys; None: unknown."""
     health: str = ""
-    """What its health check has found: starting, healthy, unhealthy; empty: it has none, or it does not run."""
+    """What its health check found last: starting, healthy, unhealthy; empty: it has none."""
     open_input: bool = False
     """Its standard input is open (`docker run --interactive`)."""
 
 
 HEALTH = "health"
 """The attribute of a `health_status` event that has the result of the health check."""
+UNHEALTHY = "unhealthy"
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,9 @@ FINDINGS = {
 
 def status_with_health(container: "Container", details: "Details | None") -> str:
     """Returns the engine's words about the state, with the health that Podman leaves out of its list."""
-    if details is None or not details.health or details.health in container.status:
+    if details is None or container.state not in HAS_PROCESSES or not details.health:
+        return container.status
+    if details.health in container.status:
         return container.status
     return f"{container.status} ({details.health})"
 
