@@ -16,4 +16,7 @@ shares_ipc_of_host = pytest.mark.not_on(
     "rootless", reason="in a user namespace --ipc=host binds /dev/mqueue, which is not mounted on this machine"
 )
 starts_a_daemon = pytest.mark.not_on("podman", "rootless", reason="a test that starts a daemon starts root's dockerd")
+records_requests = pytest.mark.not_on(
+    "podman-4", reason="Podman before 4.7 does not show whether a request to stop was recorded"
+)
 only_podman = pytest.mark.not_on("docker", reason="it is about what Podman does otherwise than Docker")

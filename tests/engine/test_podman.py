@@ -13,7 +13,7 @@ from containerlab_tui.engine.api import RunRequest
 from containerlab_tui.engine.docker_engine import DockerEngine
 from containerlab_tui.engine.lab_client import REGISTRY
 from tests.engine.commands_support import Command
-from tests.engine.marks import needs_cgroups, only_podman, shares_pids
+from tests.engine.marks import needs_cgroups, only_podman, records_requests, shares_pids
 from tests.engine.test_why import ENDS, SMALL, STAYS, python, shell
 from tests.engines import matrix, shared
 from tests.engines.podman import Podman
@@ -23,6 +23,7 @@ from tests.support.screens import OpenUi
 
 BASE = "containerlab/base:latest"
 pytestmark = only_podman
+no_recorded_requests = pytest.mark.not_on("podman-5", reason="Podman shows from 4.7 whether a request was recorded")
 
 
 def signals(document: dict[str, Any]) -> list[tuple[str, str, int | None]]:
@@ -91,12 +92,31 @@ def test_another_signal_is_sent_by_a_kill_of_which_podman_names_no_signal(
 @pytest.mark.parametrize(
     ("program", "act", "cause", "sure", "words"),
     [
-        (STAYS, ("stop", "-t", "1"), "stop-killed", False, "most likely it did not exit within the grace period"),
-        (ENDS, ("stop",), "stopped", True, "It was stopped through Podman and exited on its own with 5."),
+        pytest.param(
+            *(STAYS, ("stop", "-t", "1"), "stop-killed", False, "most likely it did not exit within the grace period"),
+            marks=records_requests,
+        ),
+        pytest.param(
+            *(ENDS, ("stop",), "stopped", True, "It was stopped through Podman and exited on its own with 5."),
+            marks=records_requests,
+        ),
         (ENDS, ("kill", "-s", "TERM"), "signalled", True, "after podman kill, whose signal is not reported."),
         (STAYS, ("kill",), "killed", False, "s after podman kill: most likely the signal was SIGKILL."),
-        (shell("echo ready; exit 3"), (), "exited", True, "It exited on its own with 3."),
-        (shell("echo ready; exit 137"), (), "unknown", False, "nobody asked Podman to stop it"),
+        pytest.param(
+            *(shell("echo ready; exit 3"), (), "exited", True, "It exited on its own with 3."), marks=records_requests
+        ),
+        pytest.param(
+            *(shell("echo ready; exit 137"), (), "unknown", False, "nobody asked Podman to stop it"),
+            marks=records_requests,
+        ),
+        pytest.param(
+            *(STAYS, ("stop", "-t", "1"), "unknown", False, "Podman reports no stops: possible causes are a stop"),
+            marks=no_recorded_requests,
+        ),
+        pytest.param(
+            *(ENDS, ("stop",), "exited", False, "Podman reports no stops, so whether it was stopped is unknown."),
+            marks=no_recorded_requests,
+        ),
     ],
 )
 def test_why_says_what_podman_has_recorded(
@@ -119,6 +139,7 @@ def test_why_says_what_podman_has_recorded(
     assert "ocker " not in " ".join((document["sentence"], *document["evidence"]))
 
 
+@records_requests
 def test_a_kill_from_the_host_is_not_podmans(docker: Docker, container: Containers, command: Command) -> None:
     name = container(BASE, *STAYS, ready="ready")
     send(docker.run_of(name).init, signal.SIGKILL)
@@ -127,6 +148,7 @@ def test_a_kill_from_the_host_is_not_podmans(docker: Docker, container: Containe
 
 
 @needs_cgroups
+@records_requests
 def test_out_of_memory_and_a_stop_are_both_possible(docker: Docker, container: Containers, command: Command) -> None:
     """Podman's OOMKilled is true also if another process was killed."""
     code = "import subprocess, sys, time\nsubprocess.run(['python3', '-c', 'x = bytearray(b\"x\") * 200_000_000'])\n"
@@ -163,6 +185,7 @@ def test_a_removed_container_is_explained_from_podmans_events(
     assert "Podman reports no stops, so whether it was stopped is unknown." in document["sentence"]
 
 
+@records_requests
 def test_a_stop_from_a_shell_is_shown_when_it_is_over(docker: Docker, container: Containers, open_ui: OpenUi) -> None:
     name = container("dockerapp2", name="outside", ready="pid = 1")
     screen = open_ui(160, 50)
@@ -212,6 +235,7 @@ def run_by(podman: Podman, names: list[str], *options: str, image: str = "docker
     return name
 
 
+@pytest.mark.not_on("rootless", reason="crun refuses it beside cgroups of version 1: `cgroups in hybrid mode`")
 def test_without_cgroups_processes_are_found_by_their_namespace(
     podman: Podman, names: list[str], docker: Docker, command: Command
 ) -> None:

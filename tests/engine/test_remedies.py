@@ -21,6 +21,7 @@ from containerlab_tui.services.history import History
 from containerlab_tui.services.processes import see_processes
 from containerlab_tui.services.stop import plan_stop, run_stop
 from tests.engine.findings_table import PAIRS, Box, Pair
+from tests.engine.marks import needs_users, records_requests
 from tests.support.docker import LABEL, Containers, Docker, eventually
 from tests.support.kernel import send
 
@@ -101,6 +102,7 @@ def check(engine_host: str, docker: Docker, pair: Pair, made: tuple[str, ...]) -
         assert "SIGKILL" not in fates[1]
 
 
+@needs_users
 @pytest.mark.usefixtures("servers_image")
 def test_each_finding_and_its_fix(engine_host: str, docker: Docker, names: list[str]) -> None:
     made = {pair.code: tuple(f"test-{pair.code}-{uuid.uuid4().hex[:6]}" for _ in (0, *pair.without)) for pair in PAIRS}
@@ -132,7 +134,7 @@ def test_killed_before(
         engine.close()
 
 
-@pytest.mark.not_on("podman-4", reason="Podman before 4.7 does not show whether a request to stop was recorded")
+@records_requests
 def test_restart_disarmed(engine_host: str, docker: Docker, container: Containers) -> None:
     """docker kill disarms; a signal through a pidfd does not, nor does one that is not the configured stop signal.
 

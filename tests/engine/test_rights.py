@@ -10,6 +10,7 @@ import pytest
 
 from containerlab_probes.records import WITHOUT_ROOT
 from containerlab_tui.engine.docker_engine import DockerEngine
+from containerlab_tui.model.diagnosis import Diagnosis
 from containerlab_tui.model.product import PODMAN
 from containerlab_tui.services.diagnosis import doctor
 from tests.engine.forms_of_programs import BLOCKS, HANDLER_EXITS
@@ -131,12 +132,17 @@ def test_the_docker_group_gets_the_prediction_that_root_gets(
     name = container(BASE, *command)
     if group.is_owner:
         delivery = READABLE.get(form, delivery)
-    answer = eventually(
-        lambda: answer if (answer := group.doctor(name))["delivery"] == delivery else {}, f"delivery {delivery}"
-    )
-    root = doctor(engine, name)
-    expected = (root.confidence, []) if group.is_owner else ("likely", [WITHOUT_ROOT])
-    assert (answer["outlook"], answer["confidence"], answer["partial"]) == (outlook, *expected)
+
+    def both() -> tuple[Answer, Diagnosis] | None:
+        """Returns both predictions, when the program has started: until then they may differ."""
+        answer, root = group.doctor(name), doctor(engine, name)
+        confidence = root.confidence if group.is_owner else "likely"
+        return (answer, root) if (answer["delivery"], answer["confidence"]) == (delivery, confidence) else None
+
+    found = eventually(both, f"delivery {delivery}, as root is told")
+    assert found is not None
+    answer, root = found
+    assert (answer["outlook"], answer["partial"]) == (outlook, [] if group.is_owner else [WITHOUT_ROOT])
     assert (root.outlook, {one.code for one in root.findings}) == (outlook, codes(answer))
 
 

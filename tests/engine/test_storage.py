@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,17 +191,16 @@ def look(docker: Docker, name: str, opened: list[Mapped]) -> Mapped:
 
 
 @pytest.fixture(scope="module")
-def layered(
-    docker: Docker, chosen_engine: matrix.Engine | None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
+def layered(docker: Docker, chosen_engine: matrix.Engine | None) -> Iterator[str]:
     """Yields an image of several layers, of which later ones hide what earlier ones have."""
     tag, image = "containerlab-test-layers", BASE
     started = shared.startable(chosen_engine)
     if isinstance(started, shared.PodmanWithImages):  # a commit would need the file /etc/containers/policy.json
-        folder = tmp_path_factory.mktemp("layers")
         steps = [f"RUN {json.dumps(['sh', '-c', commands])}\n" for commands in LAYERS]
-        (folder / "Dockerfile").write_text("".join(("ARG BASE\nFROM $BASE\n", *steps)))
-        started.podman.build(folder, f"{REGISTRY}/{tag}:latest", f"{REGISTRY}/{BASE}", "layers=many")
+        with tempfile.TemporaryDirectory() as folder:  # a rootless Podman may not search pytest's folders
+            Path(folder).chmod(0o755)
+            Path(folder, "Dockerfile").write_text("".join(("ARG BASE\nFROM $BASE\n", *steps)))
+            started.podman.build(Path(folder), f"{REGISTRY}/{tag}:latest", f"{REGISTRY}/{BASE}", "layers=many")
         yield f"{tag}:latest"
         docker.run("image", "rm", "--force", f"{tag}:latest")
         return

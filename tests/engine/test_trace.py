@@ -393,7 +393,7 @@ from containerlab_probes.processes.tree import identify
 from containerlab_probes.trace.tracer import Tracer
 tracer = Tracer()
 tracer.watch([identify(int(sys.argv[1]))])
-tracer.start(lambda records: print(*records, sep="\\n", flush=True))
+tracer.start(lambda records: None)
 print("ready", flush=True)
 if "wait" in sys.argv: signal.pause()
 """
