@@ -160,7 +160,7 @@ FORMS: tuple[Form, ...] = (
          grace_s=1, runs="sleep"),
     Form("dash, a trap in another file", _sh("echo \"trap 'exit 0' TERM\" > /lib.sh; . /lib.sh; sleep 1000 & wait"),
          runs="sleep"),
-    Form("dash, its last sleep", _sh("sleep 15; true"), grace_s=30, runs="sleep"),
+    Form("dash, its last sleep", _sh("sleep 45; true"), grace_s=90, runs="sleep"),
     Form("mksh, a trap on SIGINT", ("mksh", "-c", "trap 'exit 0' INT; \"$@\" & wait", "x", "sleep", "1000"), "SIGINT",
          runs="sleep"),
     # Runtimes

@@ -81,7 +81,7 @@ def _start(docker: Docker, image: str, form: Form, name: str) -> None:
     options = (f"--stop-signal={form.signal}", f"--stop-timeout={form.grace_s}", *form.options)
     docker("run", "-d", "--network=none", f"--label={LABEL}", f"--name={name}", *options, image, *form.command)
     if form.says:
-        eventually(lambda: form.says in docker.logs(name) or docker.state(name) != "running", form.says, within_s=30)
+        eventually(lambda: form.says in docker.logs(name) or docker.state(name) != "running", form.says, within_s=120)
     assert docker.state(name) == "running", docker.logs(name)[-500:]
 
 
@@ -110,7 +110,7 @@ def _wait_until_still(engine_host: str, name: str, form: Form) -> None:
             last, since = now, time.monotonic()
         return bool(now) and time.monotonic() - since >= STILL_FOR_S
 
-    eventually(still, f"{form.name} has started", within_s=30)
+    eventually(still, f"{form.name} has started", within_s=120)
 
 
 def _without_loops(found: tuple[object, ...], form: Form) -> tuple[object, ...]:
