@@ -22,7 +22,7 @@ from containerlab_probes.client import OverviewClient, ProbeClient
 from containerlab_probes.errors import ContainerlabError
 from containerlab_tui import directories
 from containerlab_tui.engine.api import Engine, RunRequest
-from containerlab_tui.engine.docker_engine import connect
+from containerlab_tui.engine.connection import connect
 from containerlab_tui.lab.lab import Lab
 from containerlab_tui.services.processes import run_of
 

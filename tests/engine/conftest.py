@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from containerlab_tui import directories
-from containerlab_tui.engine.docker_engine import DockerEngine, connect
+from containerlab_tui.engine.connection import connect
+from containerlab_tui.engine.docker_engine import DockerEngine
 from containerlab_tui.lab import daemon, images
 from containerlab_tui.lab.lab import Lab
 from containerlab_tui.lab.lock import locked

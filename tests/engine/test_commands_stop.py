@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from containerlab_probes.trace.tracer import Tracer
-from containerlab_tui.engine.docker_engine import connect
+from containerlab_tui.engine.connection import connect
 from containerlab_tui.model.diagnosis import Confidence
 from containerlab_tui.model.stop import StopState, Verdict
 from containerlab_tui.present.stop_text import explain

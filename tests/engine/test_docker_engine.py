@@ -26,8 +26,9 @@ from containerlab_probes.errors import (
     Unsupported,
 )
 from containerlab_tui.engine.api import AttachedStreams, Engine, ExecRequest, RunRequest
+from containerlab_tui.engine.connection import connect
 from containerlab_tui.engine.container_list import snapshot
-from containerlab_tui.engine.docker_engine import DockerEngine, connect
+from containerlab_tui.engine.docker_engine import DockerEngine
 from containerlab_tui.engine.endpoint import Endpoint
 from containerlab_tui.engine.streams import Demultiplexer
 from tests.engine.marks import needs_cgroups, needs_users

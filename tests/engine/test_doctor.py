@@ -14,7 +14,8 @@ import pytest
 from containerlab_probes.errors import Gone
 from containerlab_tui.commands import doctor as command
 from containerlab_tui.doctor.comparison import compare
-from containerlab_tui.engine.docker_engine import DockerEngine, connect
+from containerlab_tui.engine.connection import connect
+from containerlab_tui.engine.docker_engine import DockerEngine
 from containerlab_tui.model.diagnosis import Diagnosis, Outlook, Severity
 from containerlab_tui.services.diagnosis import doctor, doctor_all
 from containerlab_tui.services.stop import plan_stop, run_stop

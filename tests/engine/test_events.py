@@ -15,7 +15,8 @@ import pytest
 
 from containerlab_probes.errors import Gone
 from containerlab_tui.engine.api import RunRequest
-from containerlab_tui.engine.docker_engine import DockerEngine, connect
+from containerlab_tui.engine.connection import connect
+from containerlab_tui.engine.docker_engine import DockerEngine
 from containerlab_tui.engine.events import EngineReader
 from containerlab_tui.lab import daemon
 from containerlab_tui.model.inventory import (

@@ -15,7 +15,7 @@ from containerlab_probes.errors import ContainerlabError, Gone
 from containerlab_probes.records import ProcessId
 from containerlab_probes.signals.send import send
 from containerlab_tui.cli import main
-from containerlab_tui.engine.docker_engine import connect
+from containerlab_tui.engine.connection import connect
 from containerlab_tui.services.stop import plan_stop, run_stop
 from tests.engine.commands_support import Answer, Command
 from tests.engine.hostile import EVIL, LINES, MARK, NOT_UTF_8, Hostile, evil_image, hostile_containers, unsafe

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from containerlab_tui.engine.api import RunRequest
-from containerlab_tui.engine.docker_engine import DockerEngine, connect
+from containerlab_tui.engine.connection import connect
+from containerlab_tui.engine.docker_engine import DockerEngine
 from containerlab_tui.lab import daemon
 from tests.engine.marks import starts_a_daemon
 from tests.support.screens import LONG_S, PROGRAM, Screen, environment

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from containerlab_tui.doctor.comparison import compare
-from containerlab_tui.engine.docker_engine import connect
+from containerlab_tui.engine.connection import connect
 from containerlab_tui.model.diagnosis import Comparison, Confidence, Diagnosis, Outlook
 from containerlab_tui.model.stop import StopState, Verdict
 from containerlab_tui.services.diagnosis import doctor

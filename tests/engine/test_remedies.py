@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from containerlab_tui.engine.docker_engine import DockerEngine, connect
+from containerlab_tui.engine.connection import connect
+from containerlab_tui.engine.docker_engine import DockerEngine
 from containerlab_tui.model.diagnosis import Diagnosis
 from containerlab_tui.model.product import PODMAN
 from containerlab_tui.model.stop import StopState, Verdict

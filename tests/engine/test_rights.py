@@ -139,7 +139,7 @@ def test_the_docker_group_gets_the_prediction_that_root_gets(
         confidence = root.confidence if group.is_owner else "likely"
         return (answer, root) if (answer["delivery"], answer["confidence"]) == (delivery, confidence) else None
 
-    found = eventually(both, f"delivery {delivery}, as root is told")
+    found = eventually(both, f"delivery {delivery}, and the confidence of root's prediction")
     assert found is not None
     answer, root = found
     assert (answer["outlook"], answer["partial"]) == (outlook, [] if group.is_owner else [WITHOUT_ROOT])

@@ -14,7 +14,7 @@ from containerlab_probes.processes.identity import identify
 from containerlab_probes.records import ProcessId
 from containerlab_probes.trace import tracefs
 from containerlab_probes.trace_records import LostEvents
-from containerlab_tui.engine.docker_engine import connect
+from containerlab_tui.engine.connection import connect
 from containerlab_tui.model.inventory import Details, EngineEvent
 from containerlab_tui.model.signal_filter import parse
 from containerlab_tui.model.signal_log import Note, SignalLog

@@ -13,8 +13,9 @@ import pytest
 
 from containerlab_probes.errors import ContainerlabError, Denied, Gone, Unreachable, Unsupported
 from containerlab_tui.engine.api import EventStream, ExecRequest, RunRequest
+from containerlab_tui.engine.connection import connect
 from containerlab_tui.engine.container_list import snapshot
-from containerlab_tui.engine.docker_engine import DockerEngine, connect
+from containerlab_tui.engine.docker_engine import DockerEngine
 from containerlab_tui.engine.endpoint import Endpoint
 from containerlab_tui.engine.errors import LoginRefused
 from tests.engine.commands_support import Command

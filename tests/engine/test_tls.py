@@ -15,8 +15,9 @@ import pytest
 
 from containerlab_probes.errors import BadRequest, ContainerlabError, Denied, Gone, Unreachable
 from containerlab_tui.engine.api import ExecRequest, RunRequest
+from containerlab_tui.engine.connection import connect
 from containerlab_tui.engine.container_list import snapshot
-from containerlab_tui.engine.docker_engine import DockerEngine, connect
+from containerlab_tui.engine.docker_engine import DockerEngine
 from containerlab_tui.engine.endpoint import resolve
 from containerlab_tui.lab import daemon
 from tests.engine.test_docker_engine import read_until

@@ -10,7 +10,7 @@ import pytest
 
 from containerlab_probes.kernel import cgroups
 from containerlab_probes.trace.tracer import Tracer
-from containerlab_tui.engine.docker_engine import connect
+from containerlab_tui.engine.connection import connect
 from containerlab_tui.model.stop import Verdict
 from containerlab_tui.services.ending import why
 from containerlab_tui.services.history import History

@@ -23,7 +23,7 @@ import containerlab_probes
 import containerlab_tui
 from containerlab_probes.signals.names import number_of
 from containerlab_tui.doctor.programs import catalogue
-from containerlab_tui.engine.docker_engine import connect
+from containerlab_tui.engine.connection import connect
 from containerlab_tui.present import doctor_documents, documents
 from containerlab_tui.services.diagnosis import doctor
 from containerlab_tui.services.processes import forecasts, see_processes

@@ -11,7 +11,7 @@ from typing import cast
 
 from containerlab_probes.codec import to_plain
 from containerlab_tui.engine import http
-from containerlab_tui.engine.docker_engine import connect
+from containerlab_tui.engine.connection import connect
 from containerlab_tui.engine.endpoint import Endpoint
 from containerlab_tui.engine.events import EngineReader
 from containerlab_tui.model.inventory import Changed, EngineRecord, Event

@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None, connect: "Connect | None" = None) ->
 
 
 def _connect(host: str | None, context: str | None) -> "Engine":
-    from containerlab_tui.engine.docker_engine import connect
+    from containerlab_tui.engine.connection import connect
 
     return connect(host, context)
 

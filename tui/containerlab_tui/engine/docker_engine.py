@@ -4,21 +4,20 @@ One request answers the whole list. docker-py is loaded when it is needed first.
 """
 
 import json
-import os
+import os.path
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlencode
 
-from containerlab_probes.errors import BadRequest, ContainerlabError, Gone, Unsupported
+from containerlab_probes.errors import BadRequest, ContainerlabError, Unsupported
 from containerlab_tui.engine import api_version, endpoint, errors, http, parse, streams
 from containerlab_tui.engine.api import AttachedStreams, EventStream, ExecRequest, ExecStreams, LogStream, RunRequest
 from containerlab_tui.engine.container_paths import path_of, reference, shown
-from containerlab_tui.model.inventory import ENDED, HAS_PROCESSES, Container, Details, EngineEvent, EngineVersion
-from containerlab_tui.model.product import DOCKER, PODMAN, Product
+from containerlab_tui.model.inventory import HAS_PROCESSES, Container, Details, EngineEvent, EngineVersion
+from containerlab_tui.model.product import DOCKER, Product
 
 if TYPE_CHECKING:
     import requests
@@ -31,57 +30,28 @@ Params = Mapping[str, str | int | None]
 
 STOP_SLACK_S = 20
 """A stop may take this long beyond its grace period: moby waits up to 10 + 2 + 2 s (daemon/stop.go)."""
-LONGEST_S = 2**31 - 1
-"""No limit, for Podman: it takes no negative time (podman pkg/api/handlers/compat; since 5 a stop does)."""
 REMOVE_S = 60
 """The longest duration of a removal: the kernel unmounts and deletes what the container has written."""
-
-
-def connect(endpoint_url: str | None = None, context: str | None = None) -> "DockerEngine":
-    """Connects to the engine that `docker` would use; see `endpoint.resolve` for the order.
-
-    Raises BadRequest, Unreachable, Denied (the socket may not be opened), TimedOut, Unsupported (no API in common).
-    """
-    where = endpoint.resolve(endpoint_url, context)
-    version = _version(where)
-    api = api_version.chosen(version, os.environ.get("DOCKER_API_VERSION", ""), where.shown)
-    local = where.socket_path is not None and parse.runs_on(version, os.uname().release)
-    return DockerEngine(where, api, version.get("Version", ""), local, parse.product(version))
-
-
-def _version(where: endpoint.Endpoint) -> dict[str, Any]:
-    if where.socket_path is not None:
-        answer: object = http.get_json(where, "/version", "connect")
-    else:
-        from containerlab_tui.engine import docker_client
-
-        with docker_client.translated(where.shown, "connect"):
-            probe = docker_client.client(where, api_version.OLDEST, timeout_s=int(http.ANSWER_TIMEOUT_S))
-            try:
-                answer = probe.version(api_version=False)
-            finally:
-                probe.close()
-    if not isinstance(answer, dict):
-        raise errors.not_an_engine(where.shown, "connect")
-    return answer
 
 
 class DockerEngine:
     """One engine for one thread; use `clone` for each further thread."""
 
-    def __init__(
-        self, where: endpoint.Endpoint, api: str, version: str, local: bool, product: Product = DOCKER
-    ) -> None:
+    product: Product = DOCKER
+    default_stop_timeout_s: int | None = None
+    """The grace period of a new container for which none is asked; None: the engine's default."""
+
+    def __init__(self, where: endpoint.Endpoint, api: str, version: str, local: bool) -> None:
         self.endpoint = where.url
-        self.local, self.product = local, product
+        self.local = local
         self._where, self._api, self._version = where, api, version
         self._api_number = api_version.number(api)
         self._opened: APIClient | None = None
         self._clock_offset: float | None = 0.0 if where.socket_path else None
 
-    def clone(self) -> "DockerEngine":
+    def clone(self) -> Self:
         """Returns another connection to the same engine, without a request."""
-        twin = DockerEngine(self._where, self._api, self._version, self.local, self.product)
+        twin = type(self)(self._where, self._api, self._version, self.local)
         twin._clock_offset = self._clock_offset
         return twin
 
@@ -113,20 +83,7 @@ class DockerEngine:
         return next((line for line in lines if line.id == container), None)
 
     def inspect(self, container: str) -> Details:
-        details = parse.details(self.inspect_raw(container), self.product)
-        if self.product is PODMAN and details.state in ENDED:
-            details = replace(details, asked_to_stop=self._asked_to_stop(details.id))
-        elif self.product is PODMAN and details.restart_policy != "no":
-            details = replace(details, restart_disarmed=self._asked_to_stop(details.id))
-        return details
-
-    def _asked_to_stop(self, container: str) -> bool | None:
-        """Returns what only Podman's own API tells; None: unknown."""
-        try:
-            own: dict[str, Any] = self._json(f"/libpod{path_of(container, 'json')}", f"inspect {shown(container)}")
-        except ContainerlabError:
-            return None  # removed meanwhile, or not reported: the rest is known
-        return parse.asked_to_stop(own, self._version)
+        return parse.details(self.inspect_raw(container), self.product)
 
     def inspect_raw(self, container: str) -> dict[str, Any]:
         answer: dict[str, Any] = self._json(path_of(container, "json"), f"inspect {shown(container)}")
@@ -146,20 +103,17 @@ class DockerEngine:
             raise Unsupported(
                 f"The engine at {self.endpoint} speaks API {self._api}; a stop with a chosen signal needs 1.42."
             )
-        grace = self._grace(container, timeout_s)
-        if timeout_s is not None and timeout_s < 0 and self.product is PODMAN:
-            timeout_s = LONGEST_S
-        params = {"t": timeout_s, "signal": signal}
-        return self._post(path_of(container, "stop"), f"stop {shown(container)}", params, grace).status != 304
+        limit_s = self._longest_stop(container, timeout_s)
+        params = {"t": self._time(timeout_s, limit_s), "signal": signal}
+        return self._post(path_of(container, "stop"), f"stop {shown(container)}", params, limit_s).status != 304
 
     def kill(self, container: str, signal: str) -> None:
         self._post(path_of(container, "kill"), f"send {signal} to {shown(container)}", {"signal": signal})
 
     def restart(self, container: str, timeout_s: int | None = None) -> None:
-        grace = self._grace(container, timeout_s)
-        if timeout_s is None and self.product is PODMAN:  # without a time, it sends SIGKILL at once
-            timeout_s = LONGEST_S if grace is None else int(grace - STOP_SLACK_S)
-        self._post(path_of(container, "restart"), f"restart {shown(container)}", {"t": timeout_s}, grace)
+        limit_s = self._longest_stop(container, timeout_s)
+        params = {"t": self._time(timeout_s, limit_s)}
+        self._post(path_of(container, "restart"), f"restart {shown(container)}", params, limit_s)
 
     def pause(self, container: str) -> None:
         self._post(path_of(container, "pause"), f"pause {shown(container)}")
@@ -171,8 +125,8 @@ class DockerEngine:
         params = {"force": "1" if force else None, "v": "1" if volumes else None}
         limit_s: float | None = REMOVE_S
         if force and not self.product.kills_removed:
-            grace_s = self._grace(container, None)
-            limit_s = None if grace_s is None else REMOVE_S + grace_s
+            stop_s = self._longest_stop(container, None)
+            limit_s = None if stop_s is None else REMOVE_S + stop_s
         self._call("DELETE", path_of(container), f"remove {shown(container)}", params, timeout_s=limit_s)
 
     def rename(self, container: str, name: str) -> None:
@@ -181,8 +135,7 @@ class DockerEngine:
     def run(self, request: RunRequest) -> str:
         from containerlab_tui.engine import docker_client
 
-        # Podman 4 would take 0 s if none is named.
-        default_s = parse.DEFAULT_STOP_TIMEOUT_S if self.product is PODMAN else None
+        default_s = self.default_stop_timeout_s
         with docker_client.translated(self._where.shown, f"create a container from {request.image}"):
             host = self._client.create_host_config(
                 binds=list(request.volumes) or None,
@@ -218,17 +171,11 @@ class DockerEngine:
         what = f"copy {os.path.basename(local_file)} to {directory} in {shown(container)}"
         params = {"path": directory, "noOverwriteDirNonDir": "true"}
         with streams.tar_of(local_file) as data:
-            if self.product is PODMAN and not self._exists(path, what, directory):  # it would make the directory
-                self._json(path_of(container, "json"), what)
-                raise Gone(f"Could not {what}: there is no such directory.")
+            self._require_directory(container, directory, what)
             self._call("PUT", path, what, params, timeout_s=None, data=data)
 
-    def _exists(self, path: str, what: str, place: str) -> bool:
-        """Returns whether a path exists in a container; `path` is the one of its archive."""
-        with suppress(Gone):
-            self._open("HEAD", path, what, {"path": place}).close()
-            return True
-        return False
+    def _require_directory(self, container: str, directory: str, what: str) -> None:
+        """Raises `Gone` if the directory isn't there, where the engine itself doesn't refuse that."""
 
     # streams and waits
 
@@ -252,10 +199,7 @@ class DockerEngine:
             "filters": json.dumps({"type": ["container"]} | ({"container": [container]} if container else {})),
             "since": f"{since + offset:.6f}",
         }
-        if self.product is PODMAN:  # it stops reading its file of events as soon as `until` has passed
-            params["stream"] = "false"
-        else:
-            params["until"] = f"{time.time() + offset:.6f}"
+        params |= self._until_now(offset)
         what = f"list the events of {container or 'all containers'}"
         if self._where.socket_path is not None:
             answer = self.ask("GET", f"/events?{urlencode(params)}", what)
@@ -322,10 +266,18 @@ class DockerEngine:
             self._clock_offset = parse.clock_offset(before, theirs, time.time())
         return self._clock_offset
 
-    def _grace(self, container: str, timeout_s: int | None) -> float | None:
+    def _longest_stop(self, container: str, timeout_s: int | None) -> float | None:
         """Returns the longest duration of a stop, in seconds; None: no limit."""
         grace = self.inspect(container).stop_timeout_s if timeout_s is None else timeout_s
         return None if grace < 0 else grace + STOP_SLACK_S
+
+    def _time(self, timeout_s: int | None, limit_s: float | None) -> int | None:
+        """Returns the `t` of a stop or restart that may take `limit_s`; None leaves it out."""
+        return timeout_s
+
+    def _until_now(self, offset_s: float) -> Params:
+        """Returns the parameters that end a list of events now; `offset_s` is that of the engine's clock."""
+        return {"until": f"{time.time() + offset_s:.6f}"}
 
     def _json(self, path: str, what: str, params: Params | None = None) -> Any:  # noqa: ANN401
         return self._document(self.ask("GET", f"{path}?{urlencode(params)}" if params else path, what), what)

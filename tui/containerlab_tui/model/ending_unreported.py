@@ -59,7 +59,7 @@ def _with_health(ending: Ending, run: Run) -> Ending:
     failed = _failed_check(run)
     if not failed:
         return ending
-    sentence = "Its health check had failed: with --health-on-failure, {} does that itself.".format(run.product.name)
+    sentence = f"Its health check had failed: with --health-on-failure, {run.product.name} does that itself."
     return replace(ending, sentence=f"{ending.sentence} {sentence}", evidence=(*ending.evidence, failed))
 
 
