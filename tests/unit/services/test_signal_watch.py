@@ -108,16 +108,15 @@ def test_without_a_trace_pidfds_report_exits(init: Process) -> None:
     made.close()
 
 
-@pytest.mark.parametrize(("no_trace_reason", "asked"), [("", []), (NO_TRACE, [Asked(3.0, 0, 15)])])
-def test_the_engine_counts_as_a_sender_only_without_a_trace(
-    init: Process, no_trace_reason: str, asked: list[Asked]
-) -> None:
+@pytest.mark.parametrize("no_trace_reason", ["", NO_TRACE])
+def test_the_engine_counts_as_a_sender_only_without_a_trace(init: Process, no_trace_reason: str) -> None:
     made = watch(init, PlayedTrace(no_trace_reason))
     made.open()
     made.take()
     made.happened(event(3.0, "kill", signal="15"))
-    made.happened(event(3.0, "kill", signal="no signal"))
-    assert made.take() == [Asked(one.at, init.pid, one.signal) for one in asked]
+    made.happened(event(4.0, "kill"))  # as Podman reports it
+    unnamed = Note(4.0, "the engine sent PID 1 a signal; its event does not name it")
+    assert made.take() == ([Asked(3.0, init.pid, 15), unnamed] if no_trace_reason else [])
     made.close()
 
 

@@ -96,7 +96,8 @@ class SignalWatch:
         if self.no_trace_reason and event.action == "kill":
             try:
                 signal = number_of(event.attributes.get("signal", ""))
-            except ContainerlabError:
+            except ContainerlabError:  # Podman's event has no signal
+                self._add([Note(event.time, "the engine sent PID 1 a signal; its event does not name it")])
                 return
             self._add([Asked(event.time, self._details.pid, signal)])
         elif event.action == "die":
