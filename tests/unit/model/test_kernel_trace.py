@@ -55,6 +55,10 @@ def later(kind: Kind, number: int | None = None, ended_by: int | str | None = No
             known(Kind.SIGNAL, 40, "discarded: queue full, from dockerd [900]"),
         ),
         (
+            replace(SENT, sender_pid=500, sender_name="runc"),
+            known(Kind.SIGNAL, TERM, "queued, from the container's runc [500]"),
+        ),
+        (
             replace(SENT, pid=777),
             later(Kind.SIGNAL, TERM, detail="queued, from dockerd [900]; host PID 777, started later"),
         ),

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from containerlab_probes.records import Process
 from containerlab_probes.trace_records import SignalResult, Taken, TracedDelivery, TracedExit, TracedSignal, TraceRecord
+from containerlab_tui.model.product import sends_for_engine
 from containerlab_tui.model.stop import Kind, Source, StopEvent
 
 SIGCHLD, SIGURG = 17, 23
@@ -34,6 +35,8 @@ def as_stop_event(record: TraceRecord, known: Mapping[int, Process]) -> StopEven
             if record.signal in NOISE:
                 return None
             origin = sender(record)
+            if record.sender_pid in known and sends_for_engine(origin):  # a program may take any name
+                origin = f"the container's {origin}"
             detail = f"{RESULTS[record.result]}, from {origin}"
             event = _event(record.at, Kind.SIGNAL, record.pid, known, signal=record.signal, detail=detail)
             return replace(event, sender=origin)
