@@ -131,7 +131,7 @@ FORMS: tuple[Form, ...] = (
     Form("supervisord", _supervised("[program:a]", "command=sleep 1000", "[program:b]", "command=sleep 1001"),
          grace_s=5, says="b entered RUNNING"),
     Form("supervisord with a program that does not exit",
-         _supervised("[program:a]", "command=bash -c \"trap : TERM; while :; do sleep 1; done\""),
+         _supervised("[program:a]", "command=bash -c \"trap : TERM; while :; do sleep 5; done\""),
          says="a entered RUNNING"),
     # Wrappers
     Form("su", ("su", "nobody", "-s", "/bin/sh", "-c", "sleep 1000"), grace_s=4, runs="sleep"),
