@@ -393,7 +393,7 @@ from containerlab_probes.processes.tree import identify
 from containerlab_probes.trace.tracer import Tracer
 tracer = Tracer()
 tracer.watch([identify(int(sys.argv[1]))])
-tracer.start(lambda records: None)
+tracer.start(lambda records: "print" in sys.argv and print(*records, sep="\\n", flush=True))
 print("ready", flush=True)
 if "wait" in sys.argv: signal.pause()
 """
@@ -487,7 +487,9 @@ def test_without_the_connector_exits_have_no_status(
 ) -> None:
     victim = host_process("sleep", "1000")
     tracer = subprocess.Popen(
-        (*ANOTHER_NETWORK, sys.executable, "-c", TRACES, str(victim.pid), "wait"), stdout=subprocess.PIPE, text=True
+        (*ANOTHER_NETWORK, sys.executable, "-c", TRACES, str(victim.pid), "print", "wait"),
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert tracer.stdout is not None
