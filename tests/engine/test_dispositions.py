@@ -426,7 +426,8 @@ def test_a_zombie_is_listed_without_effect(docker: Docker, container: Containers
 @needs_users
 def test_users_are_the_container_s(docker: Docker, container: Containers) -> None:
     name = container(BASE, "sleep", "1000", options=("--user=games",))
-    process = processes_of(docker, name)[0]
+    # Before its execve the process belongs to the runtime, whose files can't be read on a rootless engine.
+    (process,) = eventually(lambda: [one for one in processes_of(docker, name) if one.name == "sleep"], "it runs")
     assert (process.uid, process.user) == (5, "games")
     other = container(BASE, "sleep", "1000", options=("--user=4242",))
     assert processes_of(docker, other)[0].user == "4242"

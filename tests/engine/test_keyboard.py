@@ -153,7 +153,13 @@ def test_a_second_restart_restarts_no_other(session: Session, container: Contain
         known.append(starts(*names))
     assert len({each[1] for each in known}) == 3
     assert len({(each[0], each[2]) for each in known}) == 1
-    screen.press("W")
+
+    def stops_are_shown() -> bool:
+        """Presses W again: it does nothing until a stop was seen, which a narrow footer need not show."""
+        screen.press("W")
+        return "Restart  " in screen.text()
+
+    screen.until(stops_are_shown, "the stops are shown")
     text = screen.shows("Restart  ", "restarted")
     assert "started outside" not in text
     assert text.count("container exited with code") == 1, "each restart is a separate stop"
