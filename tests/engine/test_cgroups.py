@@ -93,7 +93,7 @@ def test_a_cgroup_in_a_slice_is_the_containers(docker: Docker, container: Contai
     finally:
         docker("rm", "--force", name)
         for directory in {Path(each).parent for each in own.values()}:
-            for each in (directory / "conmon", directory, directory.parent):  # Podman may leave its conmon's
+            for each in (directory / "conmon", directory, directory.parent):  # Podman may leave conmon's
                 eventually(partial(_removed, each), f"{each} is empty")
 
 

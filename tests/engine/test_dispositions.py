@@ -6,6 +6,7 @@ import subprocess
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 
@@ -426,8 +427,13 @@ def test_a_zombie_is_listed_without_effect(docker: Docker, container: Containers
 @needs_users
 def test_users_are_the_container_s(docker: Docker, container: Containers) -> None:
     name = container(BASE, "sleep", "1000", options=("--user=games",))
-    # Before its execve the process belongs to the runtime, whose files can't be read on a rootless engine.
-    (process,) = eventually(lambda: [one for one in processes_of(docker, name) if one.name == "sleep"], "it runs")
-    assert (process.uid, process.user) == (5, "games")
     other = container(BASE, "sleep", "1000", options=("--user=4242",))
-    assert processes_of(docker, other)[0].user == "4242"
+
+    def sleeper(container: str) -> Process | None:
+        """Returns the process after its execve: on a rootless engine, the runtime's files can't be read."""
+        return next((one for one in processes_of(docker, container) if one.name == "sleep"), None)
+
+    for each, user in ((name, (5, "games")), (other, (4242, "4242"))):
+        process = eventually(partial(sleeper, each), "it runs")
+        assert process is not None
+        assert (process.uid, process.user) == user

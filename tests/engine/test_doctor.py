@@ -157,7 +157,7 @@ def test_strict_is_a_gate(engine_host: str, container: Containers, capsys: pytes
 
 
 def test_the_doctor_takes_little_of_the_processor(engine: DockerEngine, container: Containers) -> None:
-    """CPU time with room for a busy machine, to notice what multiplies it; bench/run.py measures elapsed time."""
+    """CPU time with room for a busy machine, so only several times more is noticed; bench/run.py measures it."""
     for _ in range(5):
         container("scratch-static")
     doctor_all(engine)
@@ -169,7 +169,7 @@ def test_the_doctor_takes_little_of_the_processor(engine: DockerEngine, containe
 
 
 def test_the_command_takes_little_beyond_another(engine_host: str, container: Containers) -> None:
-    """A ratio of CPU times, so that neither the machine nor other work on it counts. About 1.7 was measured."""
+    """A ratio of CPU times, so that a slow machine doesn't count. About 1.7 was measured, 3 with docker-py loaded."""
     name = container("scratch-static")
     program = str(Path(sys.executable).with_name("containerlab-tui"))
 

@@ -155,7 +155,7 @@ def test_a_second_restart_restarts_no_other(session: Session, container: Contain
     assert len({(each[0], each[2]) for each in known}) == 1
 
     def stops_are_shown() -> bool:
-        """Presses W again: it does nothing until a stop was seen, which a narrow footer need not show."""
+        """Presses W again: it works only after a stop was seen, and a narrow footer may not show it."""
         screen.press("W")
         return "Restart  " in screen.text()
 

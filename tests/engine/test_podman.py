@@ -274,7 +274,7 @@ def test_a_health_check_is_shown_and_may_explain_an_end(
     docker("wait", name)
     why = command.asks("why", name)
     assert (why["cause"], why["exit_code"]) == ("killed", 137)
-    assert "Its health check had failed: with --health-on-failure, Podman does that itself." in why["sentence"]
+    assert "Its health check had failed: with --health-on-failure, Podman itself stops or kills it." in why["sentence"]
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def start(docker: Docker, box: Box, name: str) -> None:
 def settled(engine: DockerEngine, docker: Docker, box: Box, name: str) -> Diagnosis:
     """Returns the diagnosis once the container has started and its findings stay the same."""
     if box.says:
-        docker.says(name, box.says, within_s=30)
+        docker.says(name, box.says, within_s=120)
     last: list[Diagnosis] = []
 
     def same() -> Diagnosis | None:
@@ -59,7 +59,7 @@ def settled(engine: DockerEngine, docker: Docker, box: Box, name: str) -> Diagno
         last.append(doctor(engine, name))
         return last[-1] if len(last) >= 3 and len({frozenset(codes(one)) for one in last[-3:]}) == 1 else None
 
-    found = eventually(same, f"{name} has started", within_s=30)
+    found = eventually(same, f"{name} has started", within_s=120)
     assert found is not None
     return found
 

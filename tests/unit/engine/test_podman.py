@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from containerlab_probes.errors import Unsupported
 from containerlab_tui.engine import parse
+from containerlab_tui.engine.endpoint import Endpoint
+from containerlab_tui.engine.podman_engine import PodmanEngine
 from containerlab_tui.model.product import DOCKER, PODMAN, Product
 from containerlab_tui.present.states import status_with_health
 from tests.support import podman
@@ -75,6 +78,35 @@ def test_a_stop_as_podman_records_it_if_nothing_was_set(
     sources_on_docker = ("container", "container") if signal else sources
     found = parse.details(document)
     assert (found.stop_signal_source, found.stop_timeout_source) == sources_on_docker
+
+
+@pytest.mark.parametrize(
+    ("asked", "recorded", "sent", "limit_s"),
+    [(None, 10, 10, 30), (0, 10, 0, 20), (5, 10, 5, 25), (-1, 10, 2**31 - 1, None), (None, -1, 2**31 - 1, None)],
+)
+def test_podman_gets_a_time_in_any_case(
+    monkeypatch: pytest.MonkeyPatch, asked: int | None, recorded: int, sent: int, limit_s: int | None
+) -> None:
+    engine = PodmanEngine(Endpoint("unix:///x.sock"), "1.41", "5.4.2", True)
+    ended = {"Config": {"StopTimeout": recorded}, "State": {"Status": "running"}}
+    monkeypatch.setattr(engine, "inspect_raw", lambda container: {"Id": podman.ID} | ended)
+    posted: list[tuple[object, object]] = []
+
+    def post(path: str, what: str, params: dict[str, object], timeout_s: float | None) -> object:
+        posted.append((params["t"], timeout_s))
+        return type("Answer", (), {"status": 204})
+
+    monkeypatch.setattr(engine, "_post", post)
+    engine.stop("x", asked)
+    engine.restart("x", asked)
+    assert posted == [(sent, limit_s)] * 2
+
+
+def test_podman_takes_no_signal_for_a_stop() -> None:
+    """Its newer versions speak API 1.44, but would ignore it."""
+    engine = PodmanEngine(Endpoint("unix:///x.sock"), "1.44", "6.1.0", True)
+    with pytest.raises(Unsupported, match="Podman takes no signal"):
+        engine.stop("x", signal="SIGINT")
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_a_watched_stop_is_known_better() -> None:
     assert (ending.cause, ending.sure) == ("stop-killed", True)
     at_once = replace(PAST, grace_s=0, phase_1_s=0.0)
     ending = explain_ending(ended, [START, DIE], [at_once], product=PODMAN)
-    assert ending.sentence == "It was stopped without a grace period: Podman sent only SIGKILL."
+    assert ending.sentence == f"It was stopped without a grace period and killed after {PAST.duration_s:.1f} s."
 
 
 def test_a_removed_container() -> None:
@@ -105,12 +105,14 @@ def test_a_failed_health_check_may_be_the_cause(events: list[EngineEvent]) -> No
     ended = replace(DETAILS, exit_code=137, asked_to_stop=True)
     failed, passed = checked(ENDED - 0.5, "unhealthy"), checked(ENDED - 0.5, "healthy")
     ending = explain_ending(ended, [START, failed, *events, DIE], product=PODMAN)
-    assert "Its health check had failed: with --health-on-failure, Podman does that itself." in ending.sentence
+    assert "Its health check had failed: with --health-on-failure, Podman itself stops or kills it." in ending.sentence
     assert "engine: its health check reported unhealthy 0.5 s before the exit" in ending.evidence
     for others in ([passed], [checked(ENDED - 1, "unhealthy"), passed], [checked(ENDED + 1, "unhealthy")]):
         assert "health" not in explain_ending(ended, [START, *others, *events, DIE], product=PODMAN).sentence
     by_inspect = explain_ending(replace(ended, health="unhealthy"), [START, passed, *events, DIE], product=PODMAN)
-    assert "inspect: its health check found it unhealthy" in by_inspect.evidence
+    assert "inspect: its last health check failed" in by_inspect.evidence
+    recovered = explain_ending(replace(ended, health="healthy"), [START, failed, *events, DIE], product=PODMAN)
+    assert "health" not in recovered.sentence
     unknown = replace(ended, asked_to_stop=None, health="unhealthy")
     assert "with --health-on-failure" in explain_ending(unknown, [START, *events, DIE], product=PODMAN).sentence
     alone = replace(ended, asked_to_stop=False)

@@ -18,6 +18,7 @@ from containerlab_probes.trace_records import (
     TraceRecord,
 )
 from containerlab_tui.model.kernel_trace import NOISE, as_stop_event, kernel_result, sender
+from containerlab_tui.model.product import sends_for_engine
 from containerlab_tui.model.stop import Kind, Source, StopEvent
 
 AT = 1000.5
@@ -128,3 +129,11 @@ def taken(how: Taken, pid: int = 500, number: int = TERM) -> TracedDelivery:
 )
 def test_result_of_one_signal_to_one_process(records: tuple[TraceRecord, ...], clause: str) -> None:
     assert kernel_result(records, 500, TERM) == clause
+
+
+@pytest.mark.parametrize("name", ["runc", "3"])
+def test_a_program_of_the_container_is_no_engine(name: str) -> None:
+    for pid, expected in ((900, True), (500, False)):
+        event = as_stop_event(replace(SENT, sender_pid=pid, sender_name=name), KNOWN)
+        assert event is not None
+        assert sends_for_engine(event.sender) is expected

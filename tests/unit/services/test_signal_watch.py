@@ -1,9 +1,10 @@
 """Watching one container's signals: what the trace, pidfds and the engine report, across restarts of the container."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 
+from containerlab_probes.errors import Denied
 from containerlab_probes.records import ContainerRun, Process, ProcessId
 from containerlab_probes.trace_records import LostEvents, TracedExit, TracedFork
 from containerlab_tui.model.signal_log import Asked, Known, LogRecord, Note
@@ -114,6 +115,7 @@ def test_the_engine_counts_as_a_sender_only_without_a_trace(init: Process, no_tr
     made.open()
     made.take()
     made.happened(event(3.0, "kill", signal="15"))
+    made.happened(event(3.5, "kill", signal="no signal"))
     made.happened(event(4.0, "kill"))  # as Podman reports it
     unnamed = Note(4.0, "the engine sent PID 1 a signal; its event does not name it")
     assert made.take() == ([Asked(3.0, init.pid, 15), unnamed] if no_trace_reason else [])
@@ -151,6 +153,20 @@ def test_a_restart_is_followed(init: Process) -> None:
         assert trace.ids == [init.id, second.id]
         assert trace.started == 1
         assert (rest(found), known(found)) == ([Note(2.0, "restarted")], [second.pid])
+
+
+def test_a_namespace_that_can_not_be_read_after_a_restart_is_a_note(init: Process) -> None:
+    class Denying(PlayedTrace):
+        def watch(self, ids: Iterable[ProcessId]) -> None:
+            raise Denied("Its PID namespace may not be read.")
+
+    made = watch(init, Denying())
+    made.open()
+    made.take()
+    with running() as second:
+        made.started_again(details(pid=second.pid, started_at=2.0))
+    sentence = "processes that enter it later are not traced: Its PID namespace may not be read."
+    assert rest(made.take()) == [Note(2.0, "restarted"), Note(NOW, sentence)]
 
 
 def test_a_remote_container_has_no_trace(init: Process) -> None:

@@ -59,9 +59,18 @@ class Facts:
         return next((one for one in self.processes if one.pid == self.details.pid), None)
 
     @property
+    def sends_stop_signal(self) -> bool:
+        """Whether a stop sends the stop signal at all.
+
+        Podman does not with a grace period of 0 s, except a chosen signal: this program sends it by a kill before.
+        """
+        is_chosen = self.details.stop_signal_source == "request"
+        return self.grace_s != 0 or self.product.signals_without_grace or is_chosen
+
+    @property
     def first_signal(self) -> int:
-        """The signal that a stop sends first: the stop signal, where the engine sends it at all."""
-        return SIGKILL if self.grace_s == 0 and not self.product.signals_without_grace else self.signal
+        """The signal that a stop sends first: the stop signal, where it is sent at all."""
+        return self.signal if self.sends_stop_signal else SIGKILL
 
     @property
     def grace_s(self) -> float:

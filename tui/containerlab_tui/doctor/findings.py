@@ -70,7 +70,7 @@ def _about_the_container(case: Case, outcome: Outcome) -> Iterator[Finding]:
             "grace-zero",
             Severity.WARNING,
             "The grace period is 0 s: SIGKILL follows the stop signal at once."
-            if facts.product.signals_without_grace
+            if facts.sends_stop_signal
             else f"The grace period is 0 s: {facts.product.name} sends only SIGKILL.",
             ("inspect: StopTimeout 0",),
             fixes.grace(10),

@@ -155,7 +155,7 @@ class Engine(Protocol):
     def stop(self, container: str, timeout_s: int | None = None, signal: str | None = None) -> bool:
         """Stops a container in the engine's two phases and waits. Returns False if it wasn't running.
 
-        Raises `Unsupported` where a signal is asked for and the API is older than 1.42.
+        Raises `Unsupported` where a signal is asked for and the engine takes none: before API 1.42, and Podman.
         """
 
     def kill(self, container: str, signal: str) -> None:

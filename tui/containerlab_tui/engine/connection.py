@@ -18,8 +18,8 @@ def connect(endpoint_url: str | None = None, context: str | None = None) -> Dock
     version = _version(where)
     api = api_version.chosen(version, os.environ.get("DOCKER_API_VERSION", ""), where.shown)
     local = where.socket_path is not None and parse.runs_on(version, os.uname().release)
-    engine = PodmanEngine if parse.product(version) is PODMAN else DockerEngine
-    return engine(where, api, version.get("Version", ""), local)
+    kind = PodmanEngine if parse.product(version) is PODMAN else DockerEngine
+    return kind(where, api, version.get("Version", ""), local)
 
 
 def _version(where: endpoint.Endpoint) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Uses docker-py and requests for `docker_engine`; only `lab_client` also imports docker, to build images.
+"""Uses docker-py and requests for the engines; only `lab_client` also imports docker, to build images.
 
 A separate module, because loading it takes longer than most requests. `translated` turns errors of docker, requests and
 the operating system into this program's.

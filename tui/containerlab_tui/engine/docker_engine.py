@@ -34,11 +34,16 @@ REMOVE_S = 60
 """The longest duration of a removal: the kernel unmounts and deletes what the container has written."""
 
 
+def longest_stop_s(grace_s: int) -> float | None:
+    """Returns the longest duration of a stop, in seconds; None: no limit."""
+    return None if grace_s < 0 else grace_s + STOP_SLACK_S
+
+
 class DockerEngine:
     """One engine for one thread; use `clone` for each further thread."""
 
     product: Product = DOCKER
-    default_stop_timeout_s: int | None = None
+    _default_grace_s: int | None = None
     """The grace period of a new container for which none is asked; None: the engine's default."""
 
     def __init__(self, where: endpoint.Endpoint, api: str, version: str, local: bool) -> None:
@@ -103,17 +108,18 @@ class DockerEngine:
             raise Unsupported(
                 f"The engine at {self.endpoint} speaks API {self._api}; a stop with a chosen signal needs 1.42."
             )
-        limit_s = self._longest_stop(container, timeout_s)
-        params = {"t": self._time(timeout_s, limit_s), "signal": signal}
-        return self._post(path_of(container, "stop"), f"stop {shown(container)}", params, limit_s).status != 304
+        grace_s = self._grace_s(container, timeout_s)
+        params = {"t": self._sent_time(timeout_s, grace_s), "signal": signal}
+        answer = self._post(path_of(container, "stop"), f"stop {shown(container)}", params, longest_stop_s(grace_s))
+        return answer.status != 304
 
     def kill(self, container: str, signal: str) -> None:
         self._post(path_of(container, "kill"), f"send {signal} to {shown(container)}", {"signal": signal})
 
     def restart(self, container: str, timeout_s: int | None = None) -> None:
-        limit_s = self._longest_stop(container, timeout_s)
-        params = {"t": self._time(timeout_s, limit_s)}
-        self._post(path_of(container, "restart"), f"restart {shown(container)}", params, limit_s)
+        grace_s = self._grace_s(container, timeout_s)
+        params = {"t": self._sent_time(timeout_s, grace_s)}
+        self._post(path_of(container, "restart"), f"restart {shown(container)}", params, longest_stop_s(grace_s))
 
     def pause(self, container: str) -> None:
         self._post(path_of(container, "pause"), f"pause {shown(container)}")
@@ -123,10 +129,7 @@ class DockerEngine:
 
     def remove(self, container: str, force: bool = False, volumes: bool = False) -> None:
         params = {"force": "1" if force else None, "v": "1" if volumes else None}
-        limit_s: float | None = REMOVE_S
-        if force and not self.product.kills_removed:
-            stop_s = self._longest_stop(container, None)
-            limit_s = None if stop_s is None else REMOVE_S + stop_s
+        limit_s = self._longest_removal_s(container, force)
         self._call("DELETE", path_of(container), f"remove {shown(container)}", params, timeout_s=limit_s)
 
     def rename(self, container: str, name: str) -> None:
@@ -135,7 +138,6 @@ class DockerEngine:
     def run(self, request: RunRequest) -> str:
         from containerlab_tui.engine import docker_client
 
-        default_s = self.default_stop_timeout_s
         with docker_client.translated(self._where.shown, f"create a container from {request.image}"):
             host = self._client.create_host_config(
                 binds=list(request.volumes) or None,
@@ -151,7 +153,7 @@ class DockerEngine:
                 environment=dict(request.environment) or None,
                 labels=dict(request.labels) or None,
                 stop_signal=request.stop_signal or None,
-                stop_timeout=default_s if request.stop_timeout_s is None else request.stop_timeout_s,
+                stop_timeout=self._default_grace_s if request.stop_timeout_s is None else request.stop_timeout_s,
                 tty=request.tty,
                 stdin_open=request.tty or request.stdin,
                 detach=True,  # otherwise StdinOnce is set, and the first attach session would close stdin on detaching
@@ -266,14 +268,17 @@ class DockerEngine:
             self._clock_offset = parse.clock_offset(before, theirs, time.time())
         return self._clock_offset
 
-    def _longest_stop(self, container: str, timeout_s: int | None) -> float | None:
-        """Returns the longest duration of a stop, in seconds; None: no limit."""
-        grace = self.inspect(container).stop_timeout_s if timeout_s is None else timeout_s
-        return None if grace < 0 else grace + STOP_SLACK_S
+    def _grace_s(self, container: str, timeout_s: int | None) -> int:
+        """Returns the grace period of a stop for which `timeout_s` is asked; negative: no limit."""
+        return self.inspect(container).stop_timeout_s if timeout_s is None else timeout_s
 
-    def _time(self, timeout_s: int | None, limit_s: float | None) -> int | None:
-        """Returns the `t` of a stop or restart that may take `limit_s`; None leaves it out."""
+    def _sent_time(self, timeout_s: int | None, grace_s: int) -> int | None:
+        """Returns the `t` of a stop or restart; None leaves it out."""
         return timeout_s
+
+    def _longest_removal_s(self, container: str, force: bool) -> float | None:
+        """Returns the longest duration of a removal, in seconds; None: no limit."""
+        return REMOVE_S
 
     def _until_now(self, offset_s: float) -> Params:
         """Returns the parameters that end a list of events now; `offset_s` is that of the engine's clock."""

@@ -4,22 +4,22 @@ import contextlib
 from dataclasses import replace
 from typing import Any
 
-from containerlab_probes.errors import ContainerlabError, Gone
+from containerlab_probes.errors import ContainerlabError, Gone, Unsupported
 from containerlab_tui.engine import parse
 from containerlab_tui.engine.container_paths import path_of, shown
-from containerlab_tui.engine.docker_engine import STOP_SLACK_S, DockerEngine, Params
+from containerlab_tui.engine.docker_engine import REMOVE_S, DockerEngine, Params, longest_stop_s
 from containerlab_tui.model.inventory import ENDED, Details
 from containerlab_tui.model.product import PODMAN
 
 LONGEST_S = 2**31 - 1
-"""No limit: Podman takes no negative time (podman pkg/api/handlers/compat; since 5 a stop does)."""
+"""Stands for no limit: a restart takes no negative time, nor does a stop before Podman 5 (pkg/api/handlers/compat)."""
 
 
 class PodmanEngine(DockerEngine):
     """One Podman service for one thread."""
 
     product = PODMAN
-    default_stop_timeout_s = parse.DEFAULT_STOP_TIMEOUT_S  # Podman 4 would take 0 s
+    _default_grace_s = parse.DEFAULT_STOP_TIMEOUT_S  # Podman 4 would take 0 s
 
     def inspect(self, container: str) -> Details:
         details = super().inspect(container)
@@ -37,9 +37,19 @@ class PodmanEngine(DockerEngine):
             return None  # removed meanwhile, or not reported: the rest is known
         return parse.asked_to_stop(own, self._version)
 
-    def _time(self, timeout_s: int | None, limit_s: float | None) -> int:
-        """Returns the time that counts: a restart without one sends SIGKILL at once."""
-        return LONGEST_S if limit_s is None else int(limit_s - STOP_SLACK_S)
+    def stop(self, container: str, timeout_s: int | None = None, signal: str | None = None) -> bool:
+        if signal is not None:  # it would be ignored (podman pkg/api/handlers/compat/containers_stop.go)
+            raise Unsupported("Podman takes no signal for a stop.")
+        return super().stop(container, timeout_s)
+
+    def _sent_time(self, timeout_s: int | None, grace_s: int) -> int:
+        """Returns a time in any case: a restart takes a missing one as 0 s."""
+        return LONGEST_S if grace_s < 0 else grace_s
+
+    def _longest_removal_s(self, container: str, force: bool) -> float | None:
+        """Adds a stop, which the removal of a running container begins with."""
+        longest_s = longest_stop_s(self._grace_s(container, None)) if force else 0
+        return None if longest_s is None else REMOVE_S + longest_s
 
     def _require_directory(self, container: str, directory: str, what: str) -> None:
         """Raises `Gone` if the directory isn't there: a copy would make it."""

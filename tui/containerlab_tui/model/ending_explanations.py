@@ -57,7 +57,7 @@ def from_recorded_stop(
         sentence = "It was killed at once: its stop signal is SIGKILL."
         sentence += "" if stopped else f" A stop, {tool} kill and {tool} rm -f look the same in this case."
     elif past.grace_s == 0 and not product.reports_signals:
-        cause, sentence = "stop-killed", f"It was stopped without a grace period: {product.name} sent only SIGKILL."
+        cause, sentence = "stop-killed", f"It was stopped without a grace period and killed{took}."
     elif not past.phase_1_s:
         sentence = f"It was killed with SIGKILL through {product.name} ({tool} kill or {tool} rm -f)."
     else:

@@ -59,7 +59,7 @@ def _with_health(ending: Ending, run: Run) -> Ending:
     failed = _failed_check(run)
     if not failed:
         return ending
-    sentence = f"Its health check had failed: with --health-on-failure, {run.product.name} does that itself."
+    sentence = f"Its health check had failed: with --health-on-failure, {run.product.name} itself stops or kills it."
     return replace(ending, sentence=f"{ending.sentence} {sentence}", evidence=(*ending.evidence, failed))
 
 
@@ -68,11 +68,11 @@ def _failed_check(run: Run) -> str:
 
     An event of Podman 4 comes before its check and has the result of the one before. Inspect has the last.
     """
+    if run.details is not None and run.details.state not in HAS_PROCESSES and run.details.health:
+        return "inspect: its last health check failed" if run.details.health == UNHEALTHY else ""
     checks = [event for event in run.events if event.action == "health_status" and event.time <= run.finished_at]
     if checks and checks[-1].attributes.get(HEALTH) == UNHEALTHY:
         return f"engine: its health check reported unhealthy {run.finished_at - checks[-1].time:.1f} s before the exit"
-    if run.details is not None and run.details.state not in HAS_PROCESSES and run.details.health == UNHEALTHY:
-        return "inspect: its health check found it unhealthy"
     return ""
 
 

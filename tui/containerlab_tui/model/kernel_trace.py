@@ -35,7 +35,7 @@ def as_stop_event(record: TraceRecord, known: Mapping[int, Process]) -> StopEven
             if record.signal in NOISE:
                 return None
             origin = sender(record)
-            if record.sender_pid in known and sends_for_engine(origin):  # a program may take any name
+            if record.sender_pid in known and sends_for_engine(origin):  # one that was there when the stop began
                 origin = f"the container's {origin}"
             detail = f"{RESULTS[record.result]}, from {origin}"
             event = _event(record.at, Kind.SIGNAL, record.pid, known, signal=record.signal, detail=detail)

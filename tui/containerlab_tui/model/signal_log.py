@@ -59,7 +59,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A sentence between the rows: the container stopped or was restarted."""
+    """A sentence between the rows, such as a restart of the container."""
 
     at: float
     text: str

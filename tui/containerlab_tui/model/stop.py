@@ -90,6 +90,13 @@ class StopPlan:
     """All signals in the container are traced, so a signal that was not seen was not sent."""
     product: Product = DOCKER
     """If it doesn't report signals, the phases come from the kernel trace, or from the time and the exit code."""
+    own_signal: int = 0
+    """The container's own stop signal."""
+
+    @property
+    def has_chosen_signal(self) -> bool:
+        """Whether another signal than the container's own was asked for: some engines get it by a kill."""
+        return self.signal_source == "request" and self.signal != self.own_signal
 
     @property
     def init(self) -> Process | None:

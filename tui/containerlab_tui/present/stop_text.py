@@ -67,14 +67,14 @@ def _killed(state: StopState) -> tuple[str, ...]:
 def _has_stop_signal(state: StopState) -> bool:
     """Returns whether a stop signal was sent before SIGKILL, or must have been: this program sent it, or it took time.
 
-    Without a name in the engine's event or a trace, a chosen signal still is the one of the kill that was reported.
+    If neither the event nor a trace names the signal, a kill that was reported during this stop sent the chosen one.
     """
     signals = [event for event in state.events if event.kind is Kind.SIGNAL]
     if any(event.signal != SIGKILL and is_from_engine(event, state.plan) for event in signals):
         return True
     if state.plan.product.reports_signals:
         return False
-    if state.plan.signal_source == "request" and any(event.source is Source.ENGINE for event in signals):
+    if state.plan.has_chosen_signal and any(event.source is Source.ENGINE for event in signals):
         return True
     phase_1 = state.phase_1
     return phase_1 is not None and phase_1.ended is not None and phase_1.ended > phase_1.started

@@ -139,7 +139,7 @@ def predict(engine: Engine, plan: "StopPlan", see: SeeProcesses = see_processes)
         planned = replace(
             details,
             stop_signal=name_of(plan.signal),
-            stop_signal_source=plan.signal_source,
+            stop_signal_source=plan.signal_source if plan.has_chosen_signal else details.stop_signal_source,
             stop_timeout_s=int(plan.timeout_s),
             stop_timeout_source=plan.timeout_source,
         )

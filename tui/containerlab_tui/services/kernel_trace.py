@@ -1,12 +1,11 @@
 """Runs a kernel trace of signals, or says why tracing is not available."""
 
-import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from containerlab_probes.errors import ContainerlabError, Denied
+from containerlab_probes.errors import ContainerlabError
 from containerlab_probes.records import ProcessId
 from containerlab_probes.trace.tracer import Tracer
 from containerlab_probes.trace_records import TraceRecord
@@ -52,10 +51,9 @@ class KernelTrace:
             self._tracer = tracer
 
     def watch(self, ids: Iterable[ProcessId]) -> None:
-        """Adds these processes to the trace."""
+        """Adds these processes to the trace. Raises `Denied` if others may enter their namespace unseen."""
         if self._tracer is not None:
-            with contextlib.suppress(Denied):  # their PID 1 is watched, so their namespace could be read
-                self._tracer.watch(ids)
+            self._tracer.watch(ids)
 
     @property
     def watched(self) -> frozenset[int]:

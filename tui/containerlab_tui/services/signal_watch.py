@@ -94,10 +94,12 @@ class SignalWatch:
     def happened(self, event: EngineEvent) -> None:
         """Adds an event of the engine."""
         if self.no_trace_reason and event.action == "kill":
-            try:
-                signal = number_of(event.attributes.get("signal", ""))
-            except ContainerlabError:  # Podman's event has no signal
+            if "signal" not in event.attributes:  # Podman's have none
                 self._add([Note(event.time, "the engine sent PID 1 a signal; its event does not name it")])
+                return
+            try:
+                signal = number_of(event.attributes["signal"])
+            except ContainerlabError:
                 return
             self._add([Asked(event.time, self._details.pid, signal)])
         elif event.action == "die":
@@ -115,7 +117,10 @@ class SignalWatch:
             if self._local:
                 ids = self._processes()
                 if self._recording is not None:
-                    self._recording.watch(ids)
+                    try:
+                        self._recording.watch(ids)
+                    except ContainerlabError as error:
+                        self._add([Note(self._clock(), f"processes that enter it later are not traced: {error}")])
                 else:
                     self._watch_exits(ids)
 

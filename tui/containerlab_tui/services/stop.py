@@ -71,6 +71,7 @@ def plan_stop(
         unseen_reason=reason,
         image=details.image,
         product=engine.product,
+        own_signal=number_of(details.stop_signal),
     )
 
 
@@ -101,7 +102,7 @@ def run_stop(
         engine, plan, began=time.time(), on_change=on_change, events=events, trace_start_s=trace_start_s
     )
     watch.set_prediction(prediction())
-    watch.request(lambda clone: _ask_engine(clone, plan, details, watch))
+    watch.request(lambda clone: _ask_engine(clone, plan, watch))
     return _remembered(watch.run(), history, on_change)
 
 
@@ -197,10 +198,10 @@ def begins_stop(event: EngineEvent, details: Details) -> bool:
     return event.attributes.get("signal") in (str(number_of(details.stop_signal)), str(SIGKILL))
 
 
-def _ask_engine(engine: Engine, plan: StopPlan, details: Details, watch: StopMonitor) -> None:
+def _ask_engine(engine: Engine, plan: StopPlan, watch: StopMonitor) -> None:
     """Sends the request and returns when the engine reports the stop as done. Runs in its own thread."""
     timeout_s = None if plan.timeout_source != "request" else int(plan.timeout_s)
-    if plan.signal_source != "request" or plan.signal == number_of(details.stop_signal):
+    if not plan.has_chosen_signal:
         engine.stop(plan.container, timeout_s)
         return
     try:
