@@ -169,6 +169,9 @@ def test_without_a_grace_period_podman_sends_only_sigkill() -> None:
     assert (found.outlook, found.graceful, found.confidence) == (killed.outlook, killed.graceful, killed.confidence)
     (summary,) = (one.summary for one in found.findings if one.code == "grace-zero")
     assert summary == "The grace period is 0 s: Podman sends only SIGKILL."
+    chosen = diagnosed(NGINX, timeout_s=0, product=PODMAN, details={"stop_signal_source": "request"})
+    (summary,) = (one.summary for one in chosen.findings if one.code == "grace-zero")
+    assert summary == "The grace period is 0 s: SIGKILL follows the stop signal at once."
 
 
 def test_a_stop_that_times_out_has_an_error_finding() -> None:
