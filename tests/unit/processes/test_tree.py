@@ -36,6 +36,8 @@ NONE: frozenset[int] = frozenset()
 def run() -> Iterator[ContainerRun]:
     """PID 1 of a separate PID namespace with two children, one of them with a child."""
     with namespaced("sleep 1000 & sh -c 'sleep 1000; true' & wait", processes=4) as made:
+        below = psutil.Process(made.init.pid).children(recursive=True)
+        eventually(lambda: sorted(one.name() for one in below) == ["sh", "sleep", "sleep"], "each has its program")
         yield made
 
 
