@@ -71,9 +71,12 @@ class Watched:
                 return at, record
 
     def event(self, id: str, action: str) -> tuple[float, EngineEvent]:
-        at, record = self.next(
-            lambda one: isinstance(one, Event) and (one.event.container, one.event.action) == (id, action)
-        )
+        try:
+            at, record = self.next(
+                lambda one: isinstance(one, Event) and (one.event.container, one.event.action) == (id, action)
+            )
+        except queue.Empty:
+            raise AssertionError(f"no {action} event among {[record for _, record in self.records][-12:]}") from None
         assert isinstance(record, Event)
         return at, record.event
 
