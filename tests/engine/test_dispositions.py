@@ -6,7 +6,6 @@ import subprocess
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 import pytest
 
@@ -21,6 +20,7 @@ from containerlab_probes.signals.forecast import forecast
 from containerlab_probes.signals.names import name_of
 from containerlab_tui.engine.docker_engine import DockerEngine
 from containerlab_tui.model.product import PODMAN
+from containerlab_tui.services.processes import see_processes
 from tests.engine.marks import needs_users, shares_pids
 from tests.support.docker import Containers, Docker, eventually
 from tests.support.kernel import container_processes, send
@@ -425,15 +425,9 @@ def test_a_zombie_is_listed_without_effect(docker: Docker, container: Containers
 
 
 @needs_users
-def test_users_are_the_container_s(docker: Docker, container: Containers) -> None:
-    name = container(BASE, "sleep", "1000", options=("--user=games",))
-    other = container(BASE, "sleep", "1000", options=("--user=4242",))
-
-    def sleeper(container: str) -> Process | None:
-        """Returns the process after its execve: on a rootless engine, the runtime's files can't be read."""
-        return next((one for one in processes_of(docker, container) if one.name == "sleep"), None)
-
-    for each, user in ((name, (5, "games")), (other, (4242, "4242"))):
-        process = eventually(partial(sleeper, each), "it runs")
-        assert process is not None
-        assert (process.uid, process.user) == user
+def test_users_are_the_container_s(engine: DockerEngine, container: Containers) -> None:
+    """Also where only an agent may read the names: a rootless engine mounts the files in its own mount namespace."""
+    for option, expected in (("--user=games", (5, "games")), ("--user=4242", (4242, "4242"))):
+        name = container(BASE, "sleep", "1000", options=(option,))
+        (process,), reason = see_processes(engine, engine.inspect(name))
+        assert (process.uid, process.user, reason) == (*expected, "")
