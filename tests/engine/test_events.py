@@ -31,9 +31,9 @@ from containerlab_tui.model.inventory import (
     fold,
 )
 from containerlab_tui.model.product import PODMAN
-from tests.engine.marks import starts_a_daemon
+from tests.engine.marks import only_podman, starts_a_daemon
 from tests.engines import matrix
-from tests.support.docker import eventually
+from tests.support.docker import Docker, eventually
 
 BASE = "containerlab/base:latest"
 STATIC = "containerlab/scratch-static:latest"
@@ -103,6 +103,18 @@ def test_every_change_arrives_in_time(
     assert set(medians) == {"create", "start", "start: details", *pauses, "rename", "die", "destroy"}
     limit_s = IN_TIME_S + (PODMAN_READS_S if engine.product is PODMAN else 0)
     assert all(median < limit_s for median in medians.values()), medians
+
+
+@only_podman
+def test_the_list_is_right_when_podman_begins_a_new_file_of_events(docker: Docker, watched: Watched) -> None:
+    """With the label's size, 25 events fill a file. Without the second reading 7 of 40 containers were missing."""
+    label = f"--label=size={'y' * 40_000}"
+    ids = [docker("create", "--network=none", label, BASE, "true") for _ in range(40)]
+    try:
+        watched.next(lambda record: isinstance(record, Disconnected))
+        eventually(lambda: set(ids) <= set(watched.inventory.containers), "all are listed")
+    finally:
+        docker.remove(*ids)
 
 
 def one_life(

@@ -316,8 +316,20 @@ def test_an_answer_that_is_no_document_of_the_api_ends_no_thread(engine: Scripte
     while not (isinstance(seen[-1], Changed) and seen[-1].event.time == 3.0):
         seen.append(running.next())
     engine.stream.queue.put(cast(EngineEvent, "no event"))
-    assert running.next() == Disconnected("unexpected AttributeError: 'str' object has no attribute 'time'")
+    assert running.next() == Disconnected("unexpected AttributeError: 'str' object has no attribute 'action'")
     started(running)
+
+
+def test_a_new_file_of_events_is_read_again_once(engine: Scripted, running: Running) -> None:
+    started(running)
+    engine.down = True
+    engine.stream.queue.put(event("log-rotation", 1.0))
+    assert running.next() == Disconnected("Podman started a new file of events, so everything is read again.")
+    engine.stream, engine.down = Stream(), False
+    back(running)
+    engine.stream.queue.put(event("log-rotation", 1.0))  # reading again shows it again
+    engine.stream.queue.put(event("die", 2.0))
+    assert running.next() == Event(event("die", 2.0))
 
 
 def test_close_ends_the_feed_promptly(engine: Scripted, running: Running) -> None:

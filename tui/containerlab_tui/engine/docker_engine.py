@@ -43,6 +43,8 @@ class DockerEngine:
     """One engine for one thread; use `clone` for each further thread."""
 
     product: Product = DOCKER
+    _event_types: tuple[str, ...] = ("container",)
+    """Types of events to follow."""
     _default_grace_s: int | None = None
     """The grace period of a new container for which none is asked; None: the engine's default."""
 
@@ -188,7 +190,7 @@ class DockerEngine:
         return code
 
     def events(self, since: float | None = None) -> EventStream:
-        params: dict[str, str | int | None] = {"filters": '{"type":["container"]}'}
+        params: dict[str, str | int | None] = {"filters": json.dumps({"type": self._event_types})}
         offset = self._offset()
         if since is not None:
             params["since"] = f"{since + offset:.6f}"

@@ -40,6 +40,9 @@ LONGEST_LOCAL_WAIT_S = 0.2
 """An attempt on a Unix socket costs almost nothing, and the screens must be right within a second of the return."""
 CLOCK_STEP_S = 2.0
 """Events of one engine are in the order of time; one that is this much older means that the clock was set back."""
+ROTATED = "log-rotation"
+"""The action of Podman's event that its file of events was full. Its readers skip what was written to that file after
+their last look, up to 0.25 s (podman libpod/events/logfile.go)."""
 SEEN_KEPT = 2000
 """Events kept to recognise duplicates; the engine keeps 256 (moby daemon/events)."""
 
@@ -135,6 +138,10 @@ class EngineReader:
             for event in stream:
                 if self._closing.is_set():
                     return
+                if event.action == ROTATED:
+                    if self._is_new(event):  # reading again shows it again, and what was skipped
+                        raise Unreachable("Podman started a new file of events, so everything is read again.")
+                    continue
                 is_set_back = event.time < self._last - CLOCK_STEP_S
                 self._handle(event, reader)
                 if is_set_back:

@@ -19,6 +19,7 @@ class PodmanEngine(DockerEngine):
     """One Podman service for one thread."""
 
     product = PODMAN
+    _event_types = ("container", "system")  # the latter for ROTATED
     _default_grace_s = parse.DEFAULT_STOP_TIMEOUT_S  # Podman 4 would take 0 s
 
     def inspect(self, container: str) -> Details:
