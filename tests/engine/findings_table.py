@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from tests.engine.forms_of_programs import BLOCKS, RUN_UWSGI, WAITS_IN_THREAD
+from tests.engine.started import Started
 
 SERVERS = "containerlab/servers:latest"
 BASE = "containerlab/base:latest"
@@ -10,18 +11,14 @@ INIT = ("--init",)
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
-    """One container."""
+class Box(Started):
+    """One container, and when it has started."""
 
     image: str
     """Of the lab, or with a tag."""
     command: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     grace_s: int = 2
-    says: str = ""
-    """A text that must be in its log before it counts as started."""
-    runs: str = ""
-    """A program (comm) that must be there before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +72,11 @@ PAIRS: tuple[Pair, ...] = (
          (Box("scratch-static", options=INIT),
           Box("dockerapp1", _python(PLAIN), ("--stop-signal=INT",), says="up"),
           Box("dockerapp1", says="pid = 1"))),
-    Pair("signal-ignored", Box("shell-form", ("bash",), ("-t", "-i"), runs="bash"),
-         (Box("shell-form", ("bash",), ("-t", "-i", "--stop-signal=HUP"), runs="bash"),
+    Pair("signal-ignored", Box("shell-form", ("bash",), ("-t", "-i"), handles="SIGWINCH"),
+         (Box("shell-form", ("bash",), ("-t", "-i", "--stop-signal=HUP"), handles="SIGWINCH"),
           Box("shell-form", ("bash", "-c", "exec python3 shell_form.py"), ("-t", "-i"), says="waiting for signals"))),
-    Pair("signal-blocked", Box(BASE, _python(BLOCKS), runs="python3"),
-         (Box(BASE, _python(WAITS_IN_THREAD), runs="python3"),)),
+    Pair("signal-blocked", Box(BASE, _python(BLOCKS), says="ready"),
+         (Box(BASE, _python(WAITS_IN_THREAD), says="ready"),)),
     Pair("shell-in-front", Box("shell-form", says="waiting for signals"),
          (Box("shell-form", SHELL_FORM, says="waiting for signals"),
           Box("shell-form", _sh("true; exec python3 shell_form.py"), says="waiting for signals"))),
@@ -87,8 +84,8 @@ PAIRS: tuple[Pair, ...] = (
          (Box(BASE, _sh(f"{TRAP} sleep 1000 & wait"), runs="sleep"),)),
     Pair("trap-waits", Box(BASE, _sh(f"{TRAP} sleep 1000 & wait"), runs="sleep"),
          (Box(BASE, _sh(f"{TRAP} sleep 1000; true"), runs="sleep"),), None, "all is well with it; trap-deferred is"),
-    Pair("other-graceful-signal", Box(SERVERS, NGINX, runs="nginx"),
-         (Box(SERVERS, NGINX, ("--stop-signal=QUIT",), runs="nginx"),), False, better="graceful"),
+    Pair("other-graceful-signal", Box(SERVERS, NGINX, runs="nginx: worker"),
+         (Box(SERVERS, NGINX, ("--stop-signal=QUIT",), runs="nginx: worker"),), False, better="graceful"),
     Pair("reloads-instead", Box(SERVERS, _sh(f"{RUN_UWSGI} --master"), says="spawned uWSGI"),
          (Box(SERVERS, _sh(f"{RUN_UWSGI} --master --die-on-term"), grace_s=6, says="spawned uWSGI"),
           Box(SERVERS, _sh(f"{RUN_UWSGI} --master"), ("--stop-signal=INT",), grace_s=6, says="spawned uWSGI"))),
@@ -96,8 +93,8 @@ PAIRS: tuple[Pair, ...] = (
          (Box(SERVERS, ("node", "-e", LISTENS), says="up"),
           Box(SERVERS, ("node", "-e", "setInterval(() => {}, 1000); console.log('up')"), INIT, says="up"))),
     Pair("does-not-end", Box("dockerapp2", says="pid = 1"), (Box("dockerapp1", says="pid = 1"),)),
-    Pair("cuts-off", Box(SERVERS, ("memcached", "-u", "nobody"), grace_s=4, runs="memcached"),
-         (Box(SERVERS, ("memcached", "-u", "nobody"), ("--stop-signal=USR1",), grace_s=4, runs="memcached"),), False),
+    Pair("cuts-off", Box(SERVERS, ("memcached", "-u", "nobody"), grace_s=4, handles="SIGTERM"),
+         (Box(SERVERS, ("memcached", "-u", "nobody"), ("--stop-signal=USR1",), grace_s=4, handles="SIGTERM"),), False),
     Pair("handler-unknown", Box(BASE, _sh(OTHER_PLACE), says="up"), (Box("dockerapp1", says="pid = 1"),), False),
     Pair("supervisor-nodaemon",
          Box("supervisor-v1", _sh("supervisord -c /etc/supervisord.conf; sleep 1000; true"), runs="sleep"),
@@ -110,7 +107,7 @@ PAIRS: tuple[Pair, ...] = (
          Box(SERVERS, _supervised(*SUPERVISED_NGINX), says="entered RUNNING", grace_s=6),
          (Box(SERVERS, _supervised(*SUPERVISED_NGINX, "stopsignal=QUIT"), says="entered RUNNING", grace_s=6),), False),
     Pair("children-killed", Box("dockerapp3", says="i am in child process"),
-         (Box(SERVERS, NGINX, runs="nginx"),), False),
+         (Box(SERVERS, NGINX, runs="nginx: worker"),), False),
     Pair("zombies", Box(BASE, _python(ORPHAN), says="up"), (Box(BASE, _python(ORPHAN), INIT, says="up"),)),
     Pair("grace-too-short", Box(BASE, _sh(f"{SLOW_TRAP} sleep 1000 & wait"), says="up"),
          (Box(BASE, _sh(f"{SLOW_TRAP} sleep 1000 & wait"), grace_s=8, says="up"),)),
@@ -124,6 +121,6 @@ PAIRS: tuple[Pair, ...] = (
          (Box("init-wrapped", ("bash", "-c", f"exec -a tini python3 -c '{PLAIN}'".replace("'up'", '"up"')),
               ("--entrypoint=",), says="up"),), None, "all is well with it"),
     Pair("init-not-first",
-         Box("init-wrapped", _sh("tini -- python3 plain.py; true"), ("--entrypoint=",), runs="python3"),
-         (Box("init-wrapped", _sh("exec tini -- python3 plain.py"), ("--entrypoint=",), runs="python3"),)),
+         Box("init-wrapped", _sh("tini -- python3 plain.py; true"), ("--entrypoint=",), says="no handlers here"),
+         (Box("init-wrapped", _sh("exec tini -- python3 plain.py"), ("--entrypoint=",), says="no handlers here"),)),
 )  # fmt: skip

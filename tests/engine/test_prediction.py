@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from containerlab_tui.doctor.comparison import compare
+from containerlab_tui.engine.api import Engine
 from containerlab_tui.engine.connection import connect
 from containerlab_tui.model.diagnosis import Comparison, Confidence, Diagnosis, Outlook
 from containerlab_tui.model.stop import StopState, Verdict
@@ -25,7 +26,7 @@ from tests.support.docker_group import Answer, DockerGroup, docker_group
 
 AT_ONCE = 8
 STILL_FOR_S = 0.6
-"""A container has started when its processes and what they do with signals haven't changed for so long."""
+"""A container is at rest when its processes and what they do with signals haven't changed for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,49 +81,35 @@ class Row:
 def _start(docker: Docker, image: str, form: Form, name: str) -> None:
     options = (f"--stop-signal={form.signal}", f"--stop-timeout={form.grace_s}", *form.options)
     docker("run", "-d", "--network=none", f"--label={LABEL}", f"--name={name}", *options, image, *form.command)
-    if form.says:
-        eventually(lambda: form.says in docker.logs(name) or docker.state(name) != "running", form.says, within_s=120)
-    assert docker.state(name) == "running", docker.logs(name)[-500:]
 
 
-def _fingerprint(engine_host: str, name: str, form: Form) -> tuple[object, ...]:
-    """Returns the processes with their dispositions; empty until the program is among them."""
-    engine = connect(engine_host)
-    try:
-        details = engine.inspect(name)
-        seen, reason = see_processes(engine, details)
-        assert not reason, f"{name}: {reason}"
-    finally:
-        engine.close()
-    if form.runs and not any(one.name.startswith(form.runs) for one in seen):
-        return ()
-    return tuple((one.id, one.argv, one.threads, one.dispositions.caught, one.dispositions.blocked) for one in seen)
+def _fingerprint(engine: Engine, name: str) -> frozenset[object]:
+    """Returns the programs with their dispositions, without process ids: a shell's loop starts a new `sleep 1`."""
+    seen, _ = see_processes(engine, engine.inspect(name))
+    return frozenset((one.argv, one.threads, one.dispositions.caught, one.dispositions.blocked) for one in seen)
 
 
-def _wait_until_still(engine_host: str, name: str, form: Form) -> None:
-    last: tuple[object, ...] = ()
+def _wait_until_still(engine: Engine, name: str) -> None:
+    """Waits until PID 1 awaits its children or signals: that is still to come when they and its handlers are there."""
+    last: frozenset[object] = frozenset()
     since = time.monotonic()
 
     def still() -> bool:
         nonlocal last, since
-        now = _without_loops(_fingerprint(engine_host, name, form), form)
+        now = _fingerprint(engine, name)
         if now != last:
             last, since = now, time.monotonic()
         return bool(now) and time.monotonic() - since >= STILL_FOR_S
 
-    eventually(still, f"{form.name} has started", within_s=120)
-
-
-def _without_loops(found: tuple[object, ...], form: Form) -> tuple[object, ...]:
-    """Keeps only PID 1 of a shell: its loop starts a new `sleep 1` again and again."""
-    return found if form.runs or form.says else found[:1]
+    eventually(still, f"{name} has come to rest", within_s=120)
 
 
 def _row(engine_host: str, docker: Docker, image: str, form: Form, name: str, group: DockerGroup) -> Row:
     _start(docker, image, form, name)
-    _wait_until_still(engine_host, name, form)
     engine = connect(engine_host)
     try:
+        form.wait(engine, docker, name)
+        _wait_until_still(engine, name)
         diagnosis, unprivileged = doctor(engine, name), group.doctor(name)
         state = run_stop(engine, plan_stop(engine, name))
     finally:

@@ -19,7 +19,6 @@ from containerlab_tui.model.product import PODMAN
 from containerlab_tui.model.stop import StopState, Verdict
 from containerlab_tui.services.diagnosis import doctor, recorded_stops
 from containerlab_tui.services.history import History
-from containerlab_tui.services.processes import see_processes
 from containerlab_tui.services.stop import plan_stop, run_stop
 from tests.engine.findings_table import PAIRS, Box, Pair
 from tests.engine.marks import needs_users, records_requests
@@ -48,18 +47,14 @@ def start(docker: Docker, box: Box, name: str) -> None:
 
 def settled(engine: DockerEngine, docker: Docker, box: Box, name: str) -> Diagnosis:
     """Returns the diagnosis once the container has started and its findings stay the same."""
-    if box.says:
-        docker.says(name, box.says, within_s=120)
+    box.wait(engine, docker, name)
     last: list[Diagnosis] = []
 
     def same() -> Diagnosis | None:
-        seen, _ = see_processes(engine, engine.inspect(name))
-        if box.runs and not any(one.name.startswith(box.runs) for one in seen):
-            return None
         last.append(doctor(engine, name))
         return last[-1] if len(last) >= 3 and len({frozenset(codes(one)) for one in last[-3:]}) == 1 else None
 
-    found = eventually(same, f"{name} has started", within_s=120)
+    found = eventually(same, f"the findings of {name} stay the same", within_s=120)
     assert found is not None
     return found
 

@@ -69,7 +69,7 @@ def test_what_needs_a_capability_names_it_and_the_rest_works(
     tmp_path: Path,
 ) -> None:
     """The container runs as another user than root: of root's own processes root may read and signal all."""
-    name = container(BASE, "python3", "-c", f"print('ready', flush=True)\n{HANDLER_EXITS}",
+    name = container(BASE, "python3", "-c", HANDLER_EXITS,
                      options=("--user=games",), ready="ready")  # fmt: skip
     docker("exec", "-d", name, "sleep", "1000")
     results = {}
@@ -164,11 +164,10 @@ def test_the_docker_group_sees_the_processes_that_root_sees(
 
 def test_a_forecast_without_root_is_likely(group: DockerGroup, engine: DockerEngine, container: Containers) -> None:
     """Of a program that awaits signals the masks say nothing: to root tini is in rt_sigtimedwait."""
-    handling = f"print('ready', flush=True)\n{HANDLER_EXITS}"
     names = (
         container(BASE, "sleep", "1000"),
         container(BASE, "sleep", "1000", options=("--init",)),
-        container(BASE, "python3", "-c", handling),
+        container(BASE, "python3", "-c", HANDLER_EXITS),
     )
 
     def rows_of() -> list[tuple[str, bool]]:
