@@ -180,7 +180,7 @@ def settled(look: Callable[[], Forecast], delivery: Delivery) -> Forecast:
         return last.delivery is delivery
 
     with contextlib.suppress(AssertionError):
-        eventually(there, f"the forecast is {delivery}", within_s=5)
+        eventually(there, f"the forecast is {delivery}")
     return last
 
 

@@ -247,14 +247,14 @@ def test_a_daemon_that_is_killed_and_comes_back_is_followed_again_completely(own
     try:
         assert watched.inventory.containers.keys() == {first, second}
         kill(own_daemon)
-        _, lost = watched.next(lambda record: isinstance(record, Disconnected), within_s=5)
+        _, lost = watched.next(lambda record: isinstance(record, Disconnected))
         assert isinstance(lost, Disconnected)
         assert lost.sentence
         assert watched.inventory.stale
         assert watched.inventory.containers.keys() == {first, second}, "what was known stays"
 
         daemon.ensure(own_daemon)
-        watched.next(lambda record: isinstance(record, Snapshot), within_s=10)
+        watched.next(lambda record: isinstance(record, Snapshot))
         assert not watched.inventory.stale
         assert {one.id: one.state for one in connect(host).containers()} == {
             one.id: one.state for one in watched.inventory.containers.values()
