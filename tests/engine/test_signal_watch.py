@@ -49,6 +49,8 @@ while True: signal.pause()
 """
 HERE = f"[{os.getpid()}]"
 Alone = Callable[..., tuple[str, Screen]]
+ENDS_S = 150.0
+"""The longest stop of another test takes 90 s, and is recorded until it ends."""
 
 
 class Seen:
@@ -198,9 +200,10 @@ def instances_of(screen: Screen) -> list[str]:
     return [one for one in instances() if (owner := tracefs.owner_of(one)) and owner.pid == screen.pid]
 
 
-def until_nothing_is_recorded(screen: Screen) -> None:
-    """Waits for it: the program follows the stops of other tests, too, and records each."""
-    screen.until(lambda: not instances_of(screen), "nothing of the program is in the kernel's tracing")
+def until_ended(screen: Screen, recordings: list[str]) -> None:
+    """Waits until these recordings have ended; the program makes others, as it follows the stops of other tests."""
+    assert recordings
+    screen.until(lambda: not set(recordings) & set(instances()), f"the recordings {recordings} have ended", ENDS_S)
 
 
 @pytest.fixture
@@ -252,9 +255,10 @@ def test_a_session_at_the_keyboard(docker: Docker, alone: Alone, tmp_path: Path)
     screen.shows("— container removed —")
     screen.press("Escape")
     screen.hides("filter “")
+    recordings = instances_of(screen)
     screen.press("Escape")
     screen.shows("NAME ")
-    until_nothing_is_recorded(screen)
+    until_ended(screen, recordings)
 
 
 @pytest.mark.parametrize("at_once", [False, True])
@@ -284,7 +288,6 @@ def test_a_killed_program_is_cleaned_up_after_by_the_next_start(alone: Alone, op
 
 def test_the_signals_tab_shows_signals_of_others_while_open(docker: Docker, alone: Alone) -> None:
     name, screen = alone(140, 40)
-    until_nothing_is_recorded(screen)
     screen.press("g")
     screen.shows("kernel trace ●")
     docker("kill", "--signal=HUP", name)  # the stop signal would also start the record of a stop
@@ -299,5 +302,6 @@ def test_the_signals_tab_shows_signals_of_others_while_open(docker: Docker, alon
     docker("kill", "--signal=WINCH", name)
     screen.matches(r"WINCH +1 +python3 +kernel")
     assert len(re.findall(r"^ ?.?\d\d:\d\d:\d\d +USR2 ", screen.text(), re.MULTILINE)) == 1
+    recordings = instances_of(screen)
     screen.press("p")
-    until_nothing_is_recorded(screen)  # another tab ends the recording
+    until_ended(screen, recordings)  # another tab ends the recording
