@@ -177,3 +177,21 @@ def test_a_forecast_without_root_is_likely(group: DockerGroup, engine: DockerEng
     of_init = ("signalfd" if engine.product is PODMAN else "sigwait") if group.is_owner else "unknown"
     expected = [("dropped", not group.is_owner), (of_init, False), ("handler", False)]
     eventually(lambda: rows_of() == expected, "all have started")
+
+
+AS_MEMBER = {
+    ("ps",): 0, ("processes", "NAME"): 0, ("forecast", "NAME"): 0, ("doctor", "NAME"): 0, ("why", "NAME"): 0,
+    ("signal", "NAME", "CONT"): 0, ("enter", "NAME", "--", "echo", "entered"): 0,
+    ("enter", "NAME", "--host-tools", "--", "true"): 4, ("ipc", "NAME"): 4, ("maps", "NAME"): 4, ("stop", "NAME"): 0,
+}  # fmt: skip
+"""Exit statuses of commands for a user in the docker group, and for the user of a rootless engine."""
+
+
+def test_the_docker_group_does_all_that_needs_only_the_engine(group: DockerGroup, container: Containers) -> None:
+    name = container(BASE, "python3", "-c", HANDLER_EXITS, ready="ready")
+    done = {words: group.run(*(name if word == "NAME" else word for word in words)) for words in AS_MEMBER}
+    said = {words: one.stdout + one.stderr for words, one in done.items()}
+    assert {words: one.returncode for words, one in done.items()} == AS_MEMBER, said
+    assert not [text for text in said.values() if "Traceback" in text]
+    assert "entered" in said["enter", "NAME", "--", "echo", "entered"]
+    assert all("root" in said[words] for words, status in AS_MEMBER.items() if status), said

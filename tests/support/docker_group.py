@@ -1,7 +1,8 @@
 """The doctor as a user in the docker group sees it: `python -m tests.support.docker_group SOCKET`, started as root.
 
 The process becomes a user without rights who is in the group of the socket, and then answers each line on its standard
-input with one line of JSON. The socket of a rootless engine belongs to its user alone: there it becomes that user.
+input with one line of JSON; with words after the socket, it runs them as a command of containerlab-tui instead. The
+socket of a rootless engine belongs to its user alone: there it becomes that user.
 """
 
 import importlib
@@ -22,6 +23,7 @@ from pathlib import Path
 import containerlab_probes
 import containerlab_tui
 from containerlab_probes.signals.names import number_of
+from containerlab_tui.cli import main
 from containerlab_tui.doctor.programs import catalogue
 from containerlab_tui.engine.connection import connect
 from containerlab_tui.present import doctor_documents, documents
@@ -110,6 +112,14 @@ class DockerGroup:
         """Returns the document of `forecast NAME`."""
         return self._ask("forecast", container)
 
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command of containerlab-tui as that user."""
+        return subprocess.run(
+            (sys.executable, "-m", "tests.support.docker_group", self._relay.path, *words),
+            env=os.environ | {"PYTHONPATH": ":".join(sys.path), "HOME": "/nonexistent"}, cwd=Path(__file__).parents[2],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
     def _ask(self, *words: str) -> Answer:
         assert self._child.stdin
         assert self._child.stdout
@@ -163,6 +173,8 @@ if __name__ == "__main__":
     _load_all()
     about = os.stat(sys.argv[1])
     drop_rights(about.st_gid, about.st_uid or NOBODY)
+    if sys.argv[2:]:
+        sys.exit(main(["--host", f"unix://{sys.argv[1]}", *sys.argv[2:]]))
     for line in sys.stdin:
         try:
             found = _answer(f"unix://{sys.argv[1]}", *line.split())
