@@ -245,6 +245,16 @@ async def test_a_stop_started_outside_does_not_replace_the_shown_one() -> None:
         assert "Stop  shell-form" in text_of(app)
 
 
+async def test_a_restart_pressed_here_replaces_one_started_outside() -> None:
+    outside, restarted = (graceful_stop(name) for name in ("other", "own"))
+    screen = StopsScreen(lambda: 0.0)
+    screen.show(replace(outside, plan=replace(outside.plan, started_elsewhere=True)))
+    screen.show(replace(restarted, plan=replace(restarted.plan, started_elsewhere=True, part_of="restart")))
+    app = Host(screen)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: "[✓ own]" in text_of(app), "the restart in front")
+
+
 async def test_old_stops_are_dropped_but_not_those_in_progress() -> None:
     screen = showing(6.4, stop_in_progress())
     app = Host(screen)

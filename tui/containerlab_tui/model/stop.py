@@ -94,6 +94,11 @@ class StopPlan:
     """The container's own stop signal."""
 
     @property
+    def is_from_outside(self) -> bool:
+        """Whether nothing that the user did in this program includes it."""
+        return self.started_elsewhere and not self.part_of
+
+    @property
     def has_chosen_signal(self) -> bool:
         """Whether another signal than the container's own was asked for: some engines get it by a kill."""
         return self.signal_source == "request" and self.signal != self.own_signal

@@ -132,7 +132,7 @@ class StopsScreen(Screen[None]):
         again = known is not None and known.state.identity != state.identity
         if known is None or again:
             self._stops[key] = _Stop(state, _Forward(self._clock))
-            if self._shown is None or not state.plan.started_elsewhere:
+            if self._shown is None or not state.plan.is_from_outside:
                 self._shown = key
             self._drop_oldest()
         else:
