@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
+from containerlab_probes.errors import Gone
 from containerlab_probes.processes.identity import identify, open_pidfd
 from containerlab_probes.processes.tree import list_processes, read_process
 from containerlab_probes.records import ContainerRun, Process, ProcessId
@@ -75,10 +76,15 @@ def running(code: str = "", *arguments: str) -> Iterator[Process]:
 
 
 def send(id: ProcessId, number: int) -> None:
-    """Sends a signal to exactly this process, in any container or none: what a program outside of ours does."""
+    """Sends a signal to exactly this process, in any container or none: what a program outside of ours does.
+
+    Raises Gone, also if the process exits between the two calls.
+    """
     fd = open_pidfd(id)
     try:
         signal.pidfd_send_signal(fd, number)
+    except ProcessLookupError as error:
+        raise Gone(f"Process {id.pid} has exited.") from error
     finally:
         os.close(fd)
 
