@@ -29,12 +29,16 @@ from containerlab_tui.engine.connection import connect
 from containerlab_tui.present import doctor_documents, documents
 from containerlab_tui.services.diagnosis import doctor
 from containerlab_tui.services.processes import forecasts, see_processes
+from tests.support.pseudoterminal import Pseudoterminal
 
 NOBODY = 65534
 GROUP = 64999
 """Stands for the group docker."""
 
 Answer = dict[str, object]
+_ENVIRONMENT = os.environ | {
+    "PYTHONPATH": ":".join((str(Path(__file__).parents[2]), *sys.path)), "HOME": "/nonexistent",
+}  # fmt: skip
 
 
 class _Relay(socketserver.ThreadingUnixStreamServer):
@@ -89,9 +93,7 @@ class DockerGroup:
         """Whether it is the user of a rootless engine, who may read all about processes of that user."""
         self._relay = _Relay(path, owner)
         self._child = subprocess.Popen(
-            (sys.executable, "-m", "tests.support.docker_group", self._relay.path),
-            env=os.environ | {"PYTHONPATH": ":".join(sys.path)}, cwd=Path(__file__).parents[2],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            self._command(()), env=_ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )  # fmt: skip
 
     def close(self) -> None:
@@ -115,10 +117,16 @@ class DockerGroup:
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Runs a command of containerlab-tui as that user."""
         return subprocess.run(
-            (sys.executable, "-m", "tests.support.docker_group", self._relay.path, *words),
-            env=os.environ | {"PYTHONPATH": ":".join(sys.path), "HOME": "/nonexistent"}, cwd=Path(__file__).parents[2],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
+            self._command(words), env=_ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=120, check=False,
         )  # fmt: skip
+
+    def at_terminal(self, *words: str) -> Pseudoterminal:
+        """Starts a command of containerlab-tui as that user at a terminal."""
+        return Pseudoterminal(self._command(words), _ENVIRONMENT | {"TERM": "xterm"})
+
+    def _command(self, words: tuple[str, ...]) -> tuple[str, ...]:
+        return (sys.executable, "-m", "tests.support.docker_group", self._relay.path, *words)
 
     def _ask(self, *words: str) -> Answer:
         assert self._child.stdin
