@@ -39,6 +39,7 @@ BASE = "containerlab/base:latest"
 STATIC = "containerlab/scratch-static:latest"
 ROUNDS = 5
 IN_TIME_S = 0.15
+WITHIN_S = 30.0
 PODMAN_READS_S = 0.25
 """How often Podman reads its file of events for those who follow it (podman libpod/events/logfile.go, Poll)."""
 
@@ -62,9 +63,9 @@ class Watched:
             self.records.append((at, record))
             self.fresh.put((at, record))
 
-    def next(self, wanted: Callable[[EngineRecord], bool], within_s: float = 30.0) -> tuple[float, EngineRecord]:
+    def next(self, wanted: Callable[[EngineRecord], bool]) -> tuple[float, EngineRecord]:
         """Returns the next matching record and when it came."""
-        deadline = time.monotonic() + within_s
+        deadline = time.monotonic() + WITHIN_S
         while True:
             at, record = self.fresh.get(timeout=max(0.01, deadline - time.monotonic()))
             if wanted(record):

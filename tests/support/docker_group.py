@@ -1,4 +1,4 @@
-"""The doctor as a user in the docker group sees it: `python -m tests.support.docker_group SOCKET`, started as root.
+"""The program as a user in the docker group has it: `python -m tests.support.docker_group SOCKET`, started as root.
 
 The process becomes a user without rights who is in the group of the socket, and then answers each line on its standard
 input with one line of JSON; with words after the socket, it runs them as a command of containerlab-tui instead. The
